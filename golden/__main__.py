@@ -1,0 +1,3 @@
+from golden.cli import main
+
+main(prog_name="golden")

@@ -1,0 +1,168 @@
+"""What a golden case is: plain, frozen records that name no framework and do no I/O.
+
+A *case* is data. The producer (TensorFlow) and the consumer (Torch) meet only at the arrays that the case
+names, so nothing in this module, nor in ``golden/cases``, imports either of them. NumPy only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from golden.draw import Draw
+
+Arrays = Mapping[str, np.ndarray]
+Scalar = bool | int | float | str | None
+Parameters = Mapping[str, Scalar]
+Precision = Literal["float32", "float64"]
+Drawing = Callable[[Draw], dict[str, np.ndarray]]
+
+_CASE_NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
+_OPERATION_NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
+
+
+class GoldenError(Exception):
+    """A golden, a case or a fixtures directory is not what it should be. The message says what to do."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One named result of an operation.
+
+    Attributes:
+        name: the key under which the reference returns the array.
+        description: shape, axis order, dtype and unit, in one line.
+        terms: how many terms one element is summed from; rounding grows with its square root. A number, or a
+            function of (inputs, parameters).
+        where: which elements are meaningful, as a function of the outputs that the reference gives in float64.
+            ``None``: all of them. The mask is stored with the golden; elements outside it need only be finite.
+    """
+
+    name: str
+    description: str
+    terms: int | Callable[[Arrays, Parameters], int] = 1
+    where: Callable[[Arrays], np.ndarray] | None = None
+
+    def count_terms(self, inputs: Arrays, parameters: Parameters) -> int:
+        return self.terms(inputs, parameters) if callable(self.terms) else self.terms
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A computation that the reference and the port both implement.
+
+    Attributes:
+        name: ``topic.function``: the reference implements it as ``reference/<topic>.py: <function>``.
+        summary: what it computes, in one sentence.
+        inputs: name -> description (shape, axis order, dtype, unit) of every input array.
+        outputs: the named results.
+        derive: a recipe for inputs that are too large to store: (stored inputs, parameters) -> further inputs. It
+            must be exact arithmetic, the same to the last bit on every machine; the golden keeps its digest.
+        precision: ``float32`` when TensorFlow computes this in single precision and float64 is a check on it;
+            ``float64`` when the reference itself works in double precision.
+    """
+
+    name: str
+    summary: str
+    inputs: Mapping[str, str]
+    outputs: tuple[Output, ...]
+    derive: Callable[[Arrays, Parameters], dict[str, np.ndarray]] | None = None
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        if not _OPERATION_NAME.fullmatch(self.name):
+            raise GoldenError(f"operation name {self.name!r}: expected 'topic.function' in lower case")
+
+    def output(self, name: str) -> Output:
+        return next(output for output in self.outputs if output.name == name)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One frozen computation.
+
+    Attributes:
+        name: ``topic/case``, also the path of its golden below the fixtures directory.
+        operation: what is computed.
+        summary: what this case sees that others do not.
+        parameters: scalars handed to the operation.
+        draw: makes the inputs, once, from random bits that the case's name seeds.
+        expected_constant: output name -> why it may be empty, zero or constant here.
+        slow: recomputed only when named.
+    """
+
+    name: str
+    operation: Operation
+    summary: str
+    parameters: Parameters = field(default_factory=dict)
+    draw: Drawing = lambda draw: {}
+    expected_constant: Mapping[str, str] = field(default_factory=dict)
+    slow: bool = False
+
+    def __post_init__(self) -> None:
+        if not _CASE_NAME.fullmatch(self.name):
+            raise GoldenError(f"case name {self.name!r}: expected 'topic/case' in lower case, digits and '_'")
+        unknown = set(self.expected_constant) - {output.name for output in self.operation.outputs}
+        if unknown:
+            raise GoldenError(f"case {self.name}: expected_constant names no output of its operation: {sorted(unknown)}")
+
+    @property
+    def topic(self) -> str:
+        return self.name.split("/")[0]
+
+    def draw_inputs(self, number: int) -> dict[str, np.ndarray]:
+        """The stored inputs of draw ``number`` (0 at first; ``--redraw`` counts up)."""
+        inputs = self.draw(Draw(f"{self.name}#{number}"))
+        self._require_inputs(inputs)
+        return inputs
+
+    def complete_inputs(self, stored: Arrays) -> dict[str, np.ndarray]:
+        """The stored inputs and those that the operation's recipe derives from them."""
+        inputs = dict(stored)
+        if self.operation.derive is not None:
+            inputs |= self.operation.derive(stored, self.parameters)
+        return inputs
+
+    def _require_inputs(self, drawn: Arrays) -> None:
+        complete = self.complete_inputs(drawn)
+        if set(complete) != set(self.operation.inputs):
+            raise GoldenError(
+                f"case {self.name}: operation {self.operation.name} takes {sorted(self.operation.inputs)}, "
+                f"the case draws {sorted(complete)}"
+            )
+
+    def definition_digest(self, inputs: Arrays) -> str:
+        """A digest of what the case *declares*; it changes when a golden must be proved again.
+
+        The code that draws inputs is not part of it: inputs are frozen, and only ``--redraw`` runs it again.
+        """
+        declared: dict[str, Any] = {
+            "operation": self.operation.name,
+            "precision": self.operation.precision,
+            "inputs": sorted(self.operation.inputs),
+            "parameters": dict(self.parameters),
+            "outputs": {
+                output.name: {
+                    "terms": output.count_terms(inputs, self.parameters),
+                    "masked": output.where is not None,
+                    "constant": output.name in self.expected_constant,
+                }
+                for output in self.operation.outputs
+            },
+        }
+        return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def digest_array(array: np.ndarray) -> str:
+    """SHA-256 of an array's dtype, shape and little-endian, C-order bytes: the same on every machine."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    header = f"{little.dtype.str} {list(array.shape)}\n".encode()
+    hasher = hashlib.sha256(header)
+    hasher.update(little.reshape(-1).view(np.uint8) if little.size else b"")
+    return hasher.hexdigest()

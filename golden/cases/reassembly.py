@@ -1,0 +1,147 @@
+"""Reassembly: patches cropped, placed at their positions, summed, and divided by the overlap count."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from golden.case import Arrays, Case, Drawing, Operation, Output, Parameters
+from golden.draw import Draw
+from golden.photograph import photograph
+
+
+def _terms(inputs: Arrays, parameters: Parameters) -> int:
+    """Four neighbours of every patch: an upper bound of what one pixel is summed from."""
+    return 4 * len(inputs["patches"])
+
+
+def _covered(outputs: Arrays) -> np.ndarray:
+    """Where the count is more than rounding dust; elsewhere the ratio means nothing."""
+    return outputs["count"] > 0.01
+
+
+_COUNT = Output("count", "(S, S, 1) float32; how many patches cover a pixel", terms=_terms)
+_MOSAIC = Output("mosaic", "(S, S, 1) complex64; shift_and_sum / (1e-9 + count)", terms=_terms, where=_covered)
+_SIDE = Output("canvas_side", "scalar int64; S = M + 2 pad, pixels")
+
+POSITION = Operation(
+    name="reassembly.position",
+    summary="central M x M crops moved by +(offset - mean offset), summed, and divided by the overlap count",
+    inputs={
+        "patches": "(n, N, N, 1) complex64",
+        "offsets": "(n, 1, 2, 1) float64; [x, y] on axis 2; pixels",
+    },
+    outputs=(
+        Output("shift_and_sum", "(S, S, 1) complex64; rows = y, columns = x", terms=_terms), _COUNT, _MOSAIC, _SIDE
+    ),
+)
+
+
+def cut_patches(inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
+    """The N x N patches of an object whose centre index N // 2 lies at each position.
+
+    Bilinear sampling in float64. Where the object holds multiples of 1/256 and the positions multiples of 1/8, as in
+    this module's scan, every product and sum is exact, and fits float32.
+    """
+    N = int(parameters["N"] or 0)
+    target, positions = inputs["object"].astype(np.complex128), inputs["positions"].reshape(-1, 2)
+    start = positions - N // 2
+    whole = np.floor(start).astype(int)
+    fx, fy = (start - whole).T[:, :, None, None]
+    reach = np.arange(N + 1)
+    window = target[whole[:, 1, None, None] + reach[:, None], whole[:, 0, None, None] + reach]
+    rows = (1 - fy) * window[:, :-1] + fy * window[:, 1:]
+    patches = (1 - fx) * rows[:, :, :-1] + fx * rows[:, :, 1:]
+    return {"patches": patches.astype(np.complex64)[..., None]}
+
+
+SCAN_MOSAIC = Operation(
+    name="reassembly.scan_mosaic",
+    summary="patches of a known object, cut at the scan's positions, reassembled",
+    inputs={
+        "object": "(H, W) complex64; multiples of 1/256; rows = y, columns = x",
+        "positions": "(n, 1, 2, 1) float64; [x, y] of the patch centre in the object; multiples of 1/8 pixel",
+        "patches": "(n, N, N, 1) complex64; made from the object and the positions",
+    },
+    outputs=(_COUNT, _MOSAIC, _SIDE),
+    derive=cut_patches,
+)
+
+
+# The canvas grows by two where the largest distance from the mean passes an even number, and rounding decides there:
+# whole-pixel offsets below have an odd largest distance.
+
+
+def at(N: int, *offsets: tuple[float, float]) -> Drawing:
+    """Textured patches at given offsets."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        return {
+            "patches": draw.complex((len(offsets), N, N, 1)),
+            "offsets": np.array(offsets, np.float64).reshape(-1, 1, 2, 1),
+        }
+
+    return make
+
+
+def scattered(N: int, n: int, span_x: float, span_y: float, x: float, y: float) -> Drawing:
+    """Textured patches at random sub-pixel offsets in a box of the given span that begins at (x, y)."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        along_x = draw.multiples(2**-10, 0, span_x, (n,)) + x
+        along_y = draw.multiples(2**-10, 0, span_y, (n,)) + y
+        offsets = np.stack([along_x, along_y], axis=-1).reshape(n, 1, 2, 1)
+        return {"patches": draw.complex((n, N, N, 1)), "offsets": offsets}
+
+    return make
+
+
+def bright_pixels(draw: Draw) -> dict[str, np.ndarray]:
+    """Pixel (32, 32) of four patches, each with another value, at whole-pixel offsets with a whole-pixel mean."""
+    patches = np.zeros((4, 64, 64, 1), np.complex64)
+    patches[:, 32, 32, 0] = [1, 0.5j, -0.25 + 0.75j, -0.5 - 0.125j]
+    offsets = np.array([[1, -2], [7, -2], [1, 8], [3, 0]], np.float64)
+    return {"patches": patches, "offsets": offsets.reshape(4, 1, 2, 1)}
+
+
+def photographic_scan(draw: Draw) -> dict[str, np.ndarray]:
+    """A photograph as amplitude, another as phase, scanned at 240 jittered raster positions, 132 x 88 pixels."""
+    height, width = 168, 208
+    amplitude = 0.25 + 0.75 * photograph("camera")[20 : 20 + 2 * height : 2, 60 : 60 + 2 * width : 2]
+    phase = 2.5 * photograph("coffee")[30 : 30 + 2 * height : 2, 120 : 120 + 2 * width : 2] - 1
+    target = np.round(amplitude * np.exp(1j * phase) * 256) / 256
+    x, y = np.meshgrid(np.arange(20) * 6.875 + 38, np.arange(12) * 8.0 + 40)
+    positions = np.stack([x.ravel(), y.ravel()], axis=-1) + draw.multiples(1 / 8, -2.5, 2.5, (240, 2))
+    return {"object": target.astype(np.complex64), "positions": positions.reshape(-1, 1, 2, 1)}
+
+
+_ONE_NUMBER = {"canvas_side": "it is one number"}
+
+
+def _case(name: str, summary: str, M: int, draw: Drawing, **constant: str) -> Case:
+    return Case(f"reassembly/{name}", POSITION, summary, {"M": M}, draw, _ONE_NUMBER | constant)
+
+
+CASES = (
+    _case("m20_single", "one patch at zero: the crop itself", 20, at(64, (0, 0)),
+          count="a single patch covers each pixel of its canvas once"),
+    _case("m20_pixels", "four bright pixels: larger x ends further right, larger y further down", 20, bright_pixels),
+    _case("m20_integer", "whole-pixel offsets, another span in x than in y", 20,
+          at(64, (0, 0), (8, 2), (-4, 5), (8, -3))),
+    _case("m20_subpixel", "sub-pixel offsets, not centred", 20, scattered(64, 5, 11, 7, 31.25, -8)),
+    _case("m20_along_x", "a scan along x only", 20, at(64, (4.5, 7), (10.25, 7), (16.125, 7), (23.75, 7), (29.5, 7))),
+    _case("m20_along_y", "a scan along y only", 20, at(64, (7, 4.5), (7, 10.25), (7, 16.125), (7, 23.75), (7, 29.5))),
+    _case("m20_anisotropic", "12 patches over 60 x 10 pixels", 20, scattered(64, 12, 60, 10, 100, 40)),
+    _case("m20_far_from_origin", "offsets near 3000: the mean is removed", 20, scattered(64, 4, 13, 17, 3000, 2900)),
+    _case("m20_duplicates", "three patches at one place, one elsewhere", 20,
+          at(64, (5.5, 2.25), (5.5, 2.25), (5.5, 2.25), (11.75, -4.5))),
+    _case("m20_apart", "two patches that do not touch: empty canvas between them", 20, at(64, (0, 0), (29.5, 22.25))),
+    _case("m2", "the smallest crop", 2, scattered(64, 6, 3, 3, 12, 15)),
+    _case("m8", "a small crop of a small patch", 8, scattered(16, 7, 12, 6, -3, 5)),
+    _case("m32_integer", "half of the patch", 32, at(64, (0, 0), (12, 4), (-3, 5))),
+    _case("m64_whole", "the whole patch, no crop", 64, scattered(64, 3, 9, 14, 2, 60)),
+    _case("n128_m20", "a larger patch, the same crop", 20, scattered(128, 4, 15, 9, 50, 70)),
+    _case("n128_m64", "a larger patch, half of it", 64, scattered(128, 3, 31, 18, 50, 70)),
+    _case("n63_m20", "an odd patch: the crop begins at N // 2 - M // 2", 20, scattered(63, 3, 8, 9, 0, 0)),
+    Case("reassembly/scan_photograph", SCAN_MOSAIC, "240 patches of a photograph: the mosaic shows it upright",
+         {"N": 64, "M": 20}, photographic_scan, _ONE_NUMBER),
+)

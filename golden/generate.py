@@ -1,0 +1,332 @@
+"""Recompute the goldens with the reference, say what moved, and, when told to, write it down.
+
+The reference is imported in other processes only (``golden.worker``), and only once a case has to be computed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from golden.case import Arrays, Case, GoldenError, digest_array
+from golden.cases import load_cases, select
+from golden.compare import Comparison, Verdict, compare_outputs
+from golden.manifest import NAME, Entry, make_entry, read_manifest, stored_cases, write_manifest
+from golden.report import case_list, regeneration_table
+from golden.store import Derived, Golden, golden_path, read_golden, write_golden
+from golden.transaction import lock, transaction
+from golden.worker import FROZEN, VARIANTS, Reference
+
+FIXTURES = Path(__file__).resolve().parent / "fixtures"
+NOTHING_MOVED, SOMETHING_MOVED, COULD_NOT_RUN = 0, 1, 2
+
+
+class Change(Enum):
+    """Why a golden needs attention, apart from its values."""
+
+    NEW = "new: no golden yet"
+    GONE = "gone: no case declares it"
+    REDEFINED = "definition changed"
+    REDRAWN = "inputs drawn anew"
+    SKIPPED = "slow, not recomputed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the generator found for one case."""
+
+    case: str
+    change: Change | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        return max((comparison.verdict for comparison in self.comparisons), default=Verdict.IDENTICAL)
+
+    @property
+    def share(self) -> float:
+        return max((comparison.share for comparison in self.comparisons), default=0.0)
+
+    @property
+    def label(self) -> str:
+        return self.change.value if self.change else self.verdict.label
+
+    @property
+    def moved(self) -> bool:
+        if self.change is not None:
+            return self.change is not Change.SKIPPED
+        return self.verdict > Verdict.WITHIN_NOISE
+
+
+class Regeneration:
+    """One run of the generator over a fixtures directory. Use it in a ``with`` statement.
+
+    Args:
+        cases: every declared case.
+        fixtures: the directory.
+        reference: the package that computes.
+    """
+
+    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str) -> None:
+        self._cases = cases
+        self._fixtures = fixtures
+        self._reference = reference
+        self._processes = ExitStack()
+
+    def __enter__(self) -> Regeneration:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._processes.__exit__(*exc_info)  # type: ignore[arg-type]
+
+    @cached_property
+    def _frozen(self) -> Reference:
+        return self._processes.enter_context(Reference(self._reference, FROZEN))
+
+    @cached_property
+    def _varied(self) -> dict[str, Reference]:
+        return {
+            name: self._processes.enter_context(Reference(self._reference, settings))
+            for name, settings in VARIANTS.items()
+        }
+
+    def check(self, name: str) -> Row:
+        """Recompute one golden from its stored inputs and compare."""
+        started = time.perf_counter()
+        if name not in self._cases:
+            return Row(name, Change.GONE)
+        case = self._cases[name]
+        if name not in stored_cases(self._fixtures):
+            return Row(name, Change.NEW)
+        golden = read_golden(golden_path(self._fixtures, name))
+        inputs = complete_inputs(case, golden)
+        if case.definition_digest(inputs) != golden.definition:
+            return Row(name, Change.REDEFINED)
+        outputs = self._frozen.evaluate(case.operation, inputs, case.parameters)
+        comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
+        return Row(name, None, tuple(comparisons), time.perf_counter() - started)
+
+    def prove(self, name: str, redraw: bool = False) -> Golden:
+        """Make a golden: freeze the outputs, measure the noise, refuse what proves nothing.
+
+        Args:
+            name: a declared case.
+            redraw: draw new inputs although the golden has some.
+        """
+        from golden import noise  # SciPy's optimiser; not needed to check
+
+        case = self._cases[name]
+        draw, stored = self._stored_inputs(case, redraw)
+        inputs = case.complete_inputs(stored)
+        operation, parameters = case.operation, case.parameters
+        outputs = self._frozen.evaluate(operation, inputs, parameters)
+        variants = {key: process.evaluate(operation, inputs, parameters) for key, process in self._varied.items()}
+        exact = outputs
+        if operation.precision == "float32":
+            exact = variants["float64"] = self._frozen.evaluate(operation, inputs, parameters, "float64")
+        for run in range(1, noise.ULP_RUNS + 1):
+            perturbed = noise.perturb(inputs, run)
+            variants[f"1 ULP, run {run}"] = self._frozen.evaluate(operation, perturbed, parameters)
+
+        where = {output.name: output.where(exact) for output in operation.outputs if output.where is not None}
+        noise.require_not_vacuous(case, outputs, where)
+        tolerances, contributions = {}, {}
+        for output in operation.outputs:
+            tolerances[output.name], contributions[output.name] = noise.measure(
+                case, output, inputs, outputs[output.name],
+                {key: found[output.name] for key, found in variants.items()}, where.get(output.name),
+            )
+        return Golden(
+            case=name, operation=operation.name, summary=case.summary, parameters=dict(parameters),
+            definition=case.definition_digest(inputs), draw=draw, producer=self._frozen.producer(operation),
+            provenance=self._frozen.provenance(), inputs=stored, outputs=outputs, where=where, tolerances=tolerances,
+            noise=contributions, expected_constant=dict(case.expected_constant),
+            derived={
+                key: Derived(array.shape, array.dtype.str, digest_array(array))
+                for key, array in inputs.items() if key not in stored
+            },
+        )
+
+    def _stored_inputs(self, case: Case, redraw: bool) -> tuple[int, Arrays]:
+        if case.name not in stored_cases(self._fixtures):
+            return 0, case.draw_inputs(0)
+        golden = read_golden(golden_path(self._fixtures, case.name))
+        if redraw:
+            return golden.draw + 1, case.draw_inputs(golden.draw + 1)
+        wanted = set(case.operation.inputs)
+        if set(golden.inputs) | set(golden.derived) != wanted:
+            raise GoldenError(
+                f"case {case.name}: its golden stores the inputs {sorted(golden.inputs)}, the operation now takes "
+                f"{sorted(wanted)}; draw them anew with --redraw"
+            )
+        return golden.draw, golden.inputs
+
+    def update(self, rows: Iterable[Row], reason: str, progress: Callable[[Iterable[Row]], Iterator[Row]]) -> None:
+        """Write what moved, all of it or none of it."""
+        entries = read_manifest(self._fixtures)
+        with transaction(self._fixtures) as change:
+            for row in progress(list(rows)):
+                if row.change is Change.GONE:
+                    entries.pop(row.case, None)
+                    change.remove(f"{row.case}.h5")
+                    continue
+                golden = self.prove(row.case, redraw=row.change is Change.REDRAWN)
+                write_golden(change.path_for(f"{row.case}.h5"), golden)
+                entries[row.case] = make_entry(golden, _history(entries.get(row.case), golden, reason))
+            write_manifest(change.path_for(NAME), entries)
+
+
+def complete_inputs(case: Case, golden: Golden) -> dict[str, np.ndarray]:
+    """A golden's stored inputs, and its derived ones made again by the recipe and checked.
+
+    Raises:
+        GoldenError: the recipe no longer gives the inputs that the golden was made from.
+    """
+    inputs = case.complete_inputs(golden.inputs)
+    for name, derived in golden.derived.items():
+        if name not in inputs or digest_array(inputs[name]) != derived.sha256:
+            raise GoldenError(
+                f"golden {case.name}: its recipe no longer gives the input {name!r} that it was made from; restore "
+                f"the recipe of operation {case.operation.name}, or regenerate with --update --redraw"
+            )
+    return inputs
+
+
+def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
+    before = entry["content"][:16] if entry else None
+    versions = golden.provenance
+    event = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "reason": reason,
+        "tensorflow": versions.get("tensorflow", "-"),
+        "before": before,
+        "after": golden.content_digest()[:16],
+    }
+    return [*(entry["history"] if entry else []), event]
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
+    """A bar on the error stream, shown only in a terminal, gone when done."""
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def track(verb: str, items: Iterable) -> Iterator:
+            items = list(items)
+            task = bar.add_task(verb, total=len(items))
+            for item in items:
+                bar.update(task, description=f"{verb} {getattr(item, 'case', item)}")
+                yield item
+                bar.advance(task)
+
+        yield track
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("patterns", metavar="[CASE]...", nargs=-1)
+@click.option("--list", "listing", is_flag=True, help="List the cases and leave.")
+@click.option("--check", is_flag=True, help="Recompute and compare, write nothing. This is also the default.")
+@click.option("--update", is_flag=True, help="Rewrite the goldens that moved. Needs --reason.")
+@click.option("--redraw", is_flag=True, help="With --update and CASE: draw new inputs for these cases.")
+@click.option("--reason", metavar="TEXT", help="Why the goldens may change; kept in the manifest's history.")
+@click.option("--slow", is_flag=True, help="Recompute slow cases too, not only those named.")
+@click.option("--fixtures", type=click.Path(path_type=Path, file_okay=False), default=FIXTURES, metavar="DIR",
+              help="The goldens' directory.  [default: golden/fixtures]")
+@click.option("--cases", "cases_module", default="golden.cases", metavar="MODULE", show_default=True,
+              help="Where cases are declared.")
+@click.option("--reference", default="golden.reference", metavar="MODULE", show_default=True,
+              help="The package that computes.")
+def main(
+    patterns: tuple[str, ...], listing: bool, check: bool, update: bool, redraw: bool, reason: str | None, slow: bool,
+    fixtures: Path, cases_module: str, reference: str,
+) -> None:
+    """Recompute the goldens with TensorFlow from their stored inputs and say what moved.
+
+    CASE is a case's name or a glob pattern ('probe/*'); all cases when there is none. Without --update nothing is
+    written. Differences are given in units of the tolerance.
+
+    \b
+    Exit status: 0  nothing moved beyond noise (with --update: written)
+                 1  something moved, is new, or is gone
+                 2  could not run
+    """
+    if update and check:
+        raise click.UsageError("--check writes nothing and --update writes; give one of them")
+    if update and not (reason or "").strip():
+        raise click.UsageError("--update needs --reason TEXT: say why the goldens may change")
+    if reason and not update:
+        raise click.UsageError("--reason goes with --update")
+    if redraw and not (update and patterns):
+        raise click.UsageError("--redraw goes with --update and names its cases")
+    try:
+        status = _run(patterns, listing, redraw, reason, slow, fixtures, cases_module, reference)
+    except GoldenError as problem:
+        _fail(str(problem))
+    except OSError as problem:
+        _fail(f"{problem}; nothing was changed")
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was changed")
+    sys.exit(status)
+
+
+def _fail(message: str) -> None:
+    click.echo(f"generate_golden.py: {message}", err=True)
+    sys.exit(COULD_NOT_RUN)
+
+
+def _run(
+    patterns: tuple[str, ...], listing: bool, redraw: bool, reason: str | None, slow: bool, fixtures: Path,
+    cases_module: str, reference: str,
+) -> int:
+    sys.path.insert(0, str(Path.cwd()))  # so that --cases and --reference find modules of the project at hand
+    cases = load_cases(cases_module)
+    console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+    if listing:
+        console.print(case_list([cases[name] for name in select(cases, patterns)]))
+        return NOTHING_MOVED
+
+    with lock(fixtures), Regeneration(cases, fixtures, reference) as run, _progress() as track:
+        names = select(set(cases) | stored_cases(fixtures), patterns)
+        skipped = [name for name in names if name in cases and cases[name].slow and not (patterns or slow)]
+        rows = [
+            Row(name, Change.SKIPPED) if name in skipped else run.check(name) for name in track("recomputing", names)
+        ]
+        if redraw:
+            rows = [row if row.change in (Change.NEW, Change.GONE) else replace(row, change=Change.REDRAWN) for row in rows]
+        moved = [row for row in rows if row.moved]
+        if reason and moved:
+            run.update(moved, reason, lambda items: track("proving", items))
+    console.print(regeneration_table(rows))
+    _say_moved(rows)
+    if skipped:
+        click.echo(f"{len(skipped)} slow case(s) not recomputed; name them or give --slow")
+    if not moved:
+        click.echo(f"{len(rows) - len(skipped)} cases recomputed, nothing moved")
+        return NOTHING_MOVED
+    if reason:
+        click.echo(f"{len(moved)} golden(s) and {fixtures / NAME} written: {reason}")
+        return NOTHING_MOVED
+    click.echo(f"{len(moved)} of {len(rows)} cases moved; accept them with --update --reason TEXT")
+    return SOMETHING_MOVED
+
+
+def _say_moved(rows: list[Row]) -> None:
+    from golden.report import explain
+
+    for row in rows:
+        for comparison in row.comparisons:
+            if comparison.verdict > Verdict.WITHIN_NOISE:
+                click.echo("\n".join(explain(row.case, comparison)))

@@ -1,0 +1,178 @@
+"""The readable twin of the fixtures: a text that says what every golden holds, so that a diff can be read.
+
+One line per array. The digests decide; the statistics are for people. ``history`` says why a golden has the values
+that it has.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden.case import GoldenError, digest_array
+from golden.store import Golden, golden_path, read_golden
+from golden.transaction import finish_interrupted
+
+NAME = "MANIFEST.json"
+FORMAT = "ptycho-golden manifest 1"
+
+Entry = dict[str, Any]
+
+
+def read_manifest(fixtures: Path) -> dict[str, Entry]:
+    """Case name -> entry; empty where there is no manifest yet.
+
+    Finishes an update that was cut off after its commit.
+
+    Raises:
+        GoldenError: it is not a manifest of this format.
+    """
+    finish_interrupted(fixtures)
+    path = fixtures / NAME
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as broken:
+        raise GoldenError(f"manifest {path}: {broken}. Restore it from version control") from broken
+    if not isinstance(document, dict) or document.get("format") != FORMAT or not isinstance(document.get("cases"), dict):
+        raise GoldenError(f"manifest {path}: expected format {FORMAT!r} and a table of cases. Restore it from version control")
+    return document["cases"]
+
+
+def write_manifest(path: Path, entries: Mapping[str, Entry]) -> None:
+    document = {"format": FORMAT, "cases": {name: entries[name] for name in sorted(entries)}}
+    path.write_text(_format(document, "") + "\n", encoding="utf-8")
+
+
+def make_entry(golden: Golden, history: list[Entry]) -> Entry:
+    return {
+        "operation": golden.operation,
+        "summary": golden.summary,
+        "parameters": dict(golden.parameters),
+        "content": golden.content_digest(),
+        "definition": golden.definition,
+        "producer": golden.producer,
+        "provenance": dict(golden.provenance),
+        "inputs": {name: _describe(array) for name, array in sorted(golden.inputs.items())}
+        | {
+            name: {"shape": _shape(d.shape), "dtype": d.dtype, "recipe": True, "sha256": d.sha256}
+            for name, d in sorted(golden.derived.items())
+        },
+        "outputs": {name: _describe_output(golden, name) for name in sorted(golden.outputs)},
+        "history": history,
+    }
+
+
+def _describe(array: np.ndarray) -> Entry:
+    return {"shape": _shape(array.shape), "dtype": array.dtype.name, **statistics(array), "sha256": digest_array(array)}
+
+
+def _describe_output(golden: Golden, name: str) -> Entry:
+    array, where = golden.outputs[name], golden.where.get(name)
+    entry = _describe(array)
+    digest = entry.pop("sha256")
+    if where is not None:
+        entry["compared"] = f"{np.count_nonzero(where)} of {where.size}"
+        entry["where_sha256"] = digest_array(where)
+    tolerance = golden.tolerances[name]
+    if array.dtype.kind in "fc":
+        for key in ("noise_atol", "noise_rtol", "atol", "rtol"):
+            entry[key] = _short(getattr(tolerance, key))
+    else:
+        entry["tolerance"] = "exact"
+    return entry | {"sha256": digest}
+
+
+def statistics(array: np.ndarray) -> Entry:
+    """Numbers that let a reader picture an array: its value when it is one text, else norm, and extrema of a real
+    array or largest modulus of a complex one."""
+    if array.dtype.kind == "S":
+        return {"value": array.item().decode()} if array.ndim == 0 else {"values": array.size}
+    if array.size == 0:
+        return {}
+    if array.ndim == 0 and array.dtype.kind in "iub":
+        return {"value": array.item()}
+    modulus = np.abs(array.astype(np.complex128))
+    norm = {"norm": _short(float(np.sqrt(np.sum(modulus**2))))}
+    if array.dtype.kind == "c":
+        return norm | {"largest": _short(float(modulus.max()))}
+    return norm | {"min": _short(float(array.min())), "max": _short(float(array.max()))}
+
+
+def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
+    """Everything that is wrong with a fixtures directory; empty when nothing is.
+
+    Checks that every file reads and matches its digests, that the manifest says what the files say, and that cases,
+    files and manifest name each other without exception.
+    """
+    try:
+        entries = read_manifest(fixtures)
+    except GoldenError as broken:
+        return [str(broken)]
+    files = stored_cases(fixtures)
+    problems = []
+    for name in sorted(cases - files):
+        problems.append(f"case {name}: no golden; make it with 'python generate_golden.py --update --reason ... {name}'")
+    for name in sorted(files - cases):
+        problems.append(f"golden {name}: no case declares it; remove it with 'python generate_golden.py --update --reason ...'")
+    for name in sorted(set(entries) - files):
+        problems.append(f"manifest entry {name}: its file is missing")
+    for name in sorted(files):
+        try:
+            problems += _verify_one(read_golden(golden_path(fixtures, name)), name, entries.get(name))
+        except GoldenError as broken:
+            problems.append(str(broken))
+    return problems
+
+
+def stored_cases(fixtures: Path) -> frozenset[str]:
+    """The names of all goldens that lie in a fixtures directory."""
+    return frozenset(path.relative_to(fixtures).with_suffix("").as_posix() for path in fixtures.glob("*/*.h5"))
+
+
+def _verify_one(golden: Golden, name: str, entry: Entry | None) -> list[str]:
+    if golden.case != name:
+        return [f"golden {name}: the file says that it is {golden.case}"]
+    if entry is None:
+        return [f"golden {name}: not in the manifest"]
+    expected = make_entry(golden, entry.get("history", []))
+    return [
+        f"golden {name}: the manifest's {key!r} is out of step with the file"
+        for key in expected
+        if not _same(entry.get(key), expected[key])
+    ]
+
+
+def _same(found: Any, expected: Any) -> bool:
+    """Equal, but for the last digits of statistics, which depend on the machine's order of summation."""
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and set(found) == set(expected) and all(_same(found[k], expected[k]) for k in expected)
+    if isinstance(expected, float) and isinstance(found, (int, float)):
+        return math.isclose(found, expected, rel_tol=1e-4)
+    return type(found) is type(expected) and found == expected
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5e}")
+
+
+def _format(value: Any, indent: str) -> str:
+    """JSON in which a table of tables takes a line per entry and a flat table takes one line."""
+    inner = indent + " "
+    if isinstance(value, dict) and any(isinstance(v, (dict, list)) for v in value.values()):
+        lines = [f"{inner}{json.dumps(k)}: {_format(v, inner)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    if isinstance(value, list) and value:
+        lines = [inner + _format(v, inner) for v in value]
+        return "[\n" + ",\n".join(lines) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False)

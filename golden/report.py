@@ -1,0 +1,136 @@
+"""Results as text for a terminal. Decides nothing numeric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from golden.case import Case
+from golden.compare import Comparison, Verdict
+from golden.manifest import statistics
+from golden.store import Golden
+
+if TYPE_CHECKING:
+    from golden.generate import Row
+
+_COLOURS = {
+    Verdict.IDENTICAL: "green", Verdict.WITHIN_NOISE: "green", Verdict.WITHIN_TOLERANCE: "yellow",
+    Verdict.BREAKING: "red", Verdict.STRUCTURAL: "red",
+}
+
+
+def explain(case: str, comparison: Comparison) -> list[str]:
+    """What is wrong with one output, for a person: a headline and the details."""
+    head = f"golden {case}: output '{comparison.output}' {comparison.verdict.label}"
+    if comparison.verdict is Verdict.STRUCTURAL:
+        return [head, f"  {comparison.reason}"]
+    lines = [f"{head} (worst {_times(comparison.share)} tolerance)"]
+    if comparison.worst is not None:
+        worst = comparison.worst
+        at = f" at {list(worst.index)}" if worst.index else ""
+        detail = f"  expected {_value(worst.expected)}{at}, found {_value(worst.actual)}"
+        if comparison.failing:
+            detail += f"; {comparison.failing} of {comparison.compared} compared elements fail{_box(comparison.box)}"
+        lines.append(detail)
+    if comparison.amplitude_error is not None:
+        lines.append(f"  largest error: amplitude {comparison.amplitude_error:.2g}, phase {comparison.phase_error:.2g} rad")
+    return lines
+
+
+def _times(share: float) -> str:
+    return "infinitely many x" if math.isinf(share) else f"{share:.2g} x"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, (bytes, np.bytes_)):
+        return value.decode(errors="replace")
+    if isinstance(value, (complex, np.complexfloating)):
+        number = complex(value)
+        return f"({number.real:.6g}{number.imag:+.6g}j)"
+    return f"{value:.7g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _box(box: tuple[tuple[int, int], ...]) -> str:
+    sides = [(low, high) for low, high in box]
+    if not sides:
+        return ""
+    return ", in [" + ", ".join(f"{low}:{high}" for low, high in sides) + "]"
+
+
+def case_list(cases: Iterable[Case]) -> Table:
+    table = _table("case", "operation", "what it sees")
+    for case in cases:
+        table.add_row(case.name, case.operation.name, escape(case.summary + (" (slow)" if case.slow else "")))
+    return table
+
+
+def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
+    """A line per manifest entry."""
+    table = _table("case", "operation", "outputs", "what it sees")
+    for name, entry in goldens:
+        outputs = entry["outputs"]
+        shown = ", ".join(f"{key} {value['shape']}" for key, value in outputs.items()) if len(outputs) < 5 else f"{len(outputs)} values"
+        table.add_row(name, entry["operation"], shown, escape(entry["summary"]))
+    return table
+
+
+def regeneration_table(rows: Iterable[Row]) -> Table:
+    table = _table("case", "verdict", "largest difference", "time")
+    for row in rows:
+        colour = "yellow" if row.change else _COLOURS[row.verdict]
+        difference = f"{_times(row.share)} tolerance" if row.share else "0" if row.comparisons else "-"
+        table.add_row(row.case, f"[{colour}]{row.label}[/]", difference, f"{row.seconds:.2f} s" if row.comparisons else "-")
+    return table
+
+
+def describe(golden: Golden) -> list[str | Table]:
+    """Everything that a golden holds, for ``golden show``."""
+    parts: list[str | Table] = [
+        f"[bold]{golden.case}[/]  {escape(golden.summary)}",
+        f"operation   {golden.operation}",
+        "parameters  " + (", ".join(f"{key} = {value!r}" for key, value in golden.parameters.items()) or "none"),
+        f"producer    {golden.producer}: " + ", ".join(f"{k} {v}" for k, v in golden.provenance.items()),
+        f"content     {golden.content_digest()}",
+    ]
+    arrays = _table("inputs", "shape", "dtype", "summary", "sha256")
+    for name, array in golden.inputs.items():
+        arrays.add_row(name, str(array.shape), array.dtype.name, _summary(array), f"{_digest(array)}")
+    for name, derived in golden.derived.items():
+        arrays.add_row(name, str(derived.shape), np.dtype(derived.dtype).name, "made by the operation's recipe", derived.sha256[:12])
+    outputs = _table("outputs", "shape", "dtype", "summary", "noise", "tolerance", "sha256")
+    for name, array in golden.outputs.items():
+        tolerance = golden.tolerances[name]
+        floating = array.dtype.kind in "fc"
+        line = f"{tolerance.atol:.1e} + {tolerance.rtol:.1e} |e|" if floating else "exact"
+        noise = f"{tolerance.noise_atol:.1e} + {tolerance.noise_rtol:.1e} |e|" if floating else "-"
+        summary = _summary(array)
+        if name in golden.where:
+            summary += f", compared at {np.count_nonzero(golden.where[name])} of {array.size}"
+        if name in golden.expected_constant:
+            summary += f" (constant: {escape(golden.expected_constant[name])})"
+        outputs.add_row(name, str(array.shape), array.dtype.name, summary, noise, line, _digest(array))
+    return [*parts, *([arrays] if arrays.row_count else ["inputs      none"]), outputs]
+
+
+def _summary(array: np.ndarray) -> str:
+    numbers = statistics(array)
+    finite = "" if array.dtype.kind not in "fc" or np.isfinite(array).all() else " NOT FINITE"
+    return escape(", ".join(f"{key} {value}" for key, value in numbers.items()) + finite)
+
+
+def _digest(array: np.ndarray) -> str:
+    from golden.case import digest_array
+
+    return digest_array(array)[:12]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

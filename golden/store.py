@@ -1,0 +1,398 @@
+"""HDF5 file <-> Golden: the schema, the digests, and the refusal of files that are not what they should be.
+
+Layout of a golden::
+
+    /              @format, @case, @operation, @summary, @definition, @draw, @producer
+                   @parameters, @expected_constant, @provenance   (JSON text)
+    /inputs/NAME   stored inputs                                  @sha256
+    /derived/NAME  inputs made by the operation's recipe: no data, only @sha256, @shape, @dtype
+    /outputs/NAME  what the reference returned, in its layout     @sha256, @atol, @rtol, @noise_atol, @noise_rtol,
+                                                                  @noise (JSON: contribution of each variant)
+    /where/NAME    bool: the elements of that output that count   @sha256
+
+Only fixed-length texts, hard links, contiguous or deflate + shuffle data: what a reader can check before it trusts
+a file. Times are off, so that the same golden gives the same bytes on the same machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5t
+
+from golden.case import Arrays, GoldenError, Parameters, digest_array
+from golden.compare import EXACT, Tolerance
+
+FORMAT = "ptycho-golden 1"
+SIZE_CAP = 512 * 2**20
+"""Bytes of all datasets of a file together, decompressed."""
+TRANSCRIBED_TOPICS = frozenset({"defaults"})
+"""Topics whose goldens may be written down from a document instead of computed by TensorFlow."""
+
+_GROUPS = ("derived", "inputs", "outputs", "where")
+_MOST_OBJECTS = 2000
+_COMPRESS_FROM = 2048
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_LFS_MAGIC = b"version https://git-lfs"
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a golden remembers of an input that a recipe makes: enough to know it again."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One frozen case: see ``golden.case`` for the words, and the module docstring for the layout."""
+
+    case: str
+    operation: str
+    summary: str
+    parameters: Parameters
+    definition: str
+    draw: int
+    producer: str
+    provenance: Mapping[str, str]
+    inputs: Arrays
+    outputs: Arrays
+    where: Arrays
+    tolerances: Mapping[str, Tolerance]
+    noise: Mapping[str, Mapping[str, float]]
+    derived: Mapping[str, Derived] = field(default_factory=dict)
+    expected_constant: Mapping[str, str] = field(default_factory=dict)
+
+    def content_digest(self) -> str:
+        """SHA-256 of everything but the provenance: two goldens with one digest say the same."""
+        hasher = hashlib.sha256()
+        head = [self.case, self.operation, self.summary, dict(self.parameters), self.definition, self.draw,
+                self.producer, dict(self.expected_constant)]
+        hasher.update(json.dumps(head, sort_keys=True).encode())
+        for group, arrays in (("inputs", self.inputs), ("outputs", self.outputs), ("where", self.where)):
+            for name in sorted(arrays):
+                hasher.update(f"{group}/{name} {digest_array(arrays[name])}\n".encode())
+        for name in sorted(self.derived):
+            hasher.update(f"derived/{name} {self.derived[name].sha256}\n".encode())
+        for name in sorted(self.tolerances):
+            hasher.update(f"{name} {self.tolerances[name]} {sorted(self.noise.get(name, {}).items())}\n".encode())
+        return hasher.hexdigest()
+
+
+def golden_path(fixtures: Path, case: str) -> Path:
+    return fixtures / f"{case}.h5"
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def write_golden(path: Path, golden: Golden) -> None:
+    """Write a golden to a new file; the caller moves it into place (``golden.transaction``)."""
+    with _create(path) as file:
+        for key, text in (
+            ("format", FORMAT), ("case", golden.case), ("operation", golden.operation), ("summary", golden.summary),
+            ("definition", golden.definition), ("producer", golden.producer),
+            ("parameters", _json(golden.parameters)), ("expected_constant", _json(golden.expected_constant)),
+            ("provenance", _json(golden.provenance)),
+        ):
+            _set_text(file, key, text)
+        file.attrs["draw"] = np.int64(golden.draw)
+        for name, derived in sorted(golden.derived.items()):
+            group = _require_group(_require_group(file, "derived"), name)
+            _set_text(group, "dtype", derived.dtype)
+            _set_text(group, "sha256", derived.sha256)
+            group.attrs["shape"] = np.array(derived.shape, np.int64)
+        _write_arrays(file, "inputs", golden.inputs)
+        _write_arrays(file, "outputs", golden.outputs)
+        _write_arrays(file, "where", golden.where)
+        for name, tolerance in golden.tolerances.items():
+            attributes = file["outputs"][name].attrs
+            for key in ("atol", "rtol", "noise_atol", "noise_rtol"):
+                attributes[key] = np.float64(getattr(tolerance, key))
+            _set_text(file["outputs"][name], "noise", _json(golden.noise.get(name, {})))
+
+
+def write_outputs(path: Path, outputs: Arrays) -> None:
+    """Write bare arrays in the layout of a golden's outputs (what a test obtained)."""
+    with _create(path) as file:
+        _write_arrays(file, "outputs", outputs)
+
+
+def _create(path: Path) -> h5py.File:
+    # Low-level, because only there can object times be switched off: they would change the bytes on every run.
+    creation = h5p.create(h5p.FILE_CREATE)
+    creation.set_obj_track_times(False)
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
+    return h5py.File(h5f.create(bytes(path), h5f.ACC_EXCL, fcpl=creation, fapl=access))
+
+
+def _require_group(parent: h5py.Group, name: str) -> h5py.Group:
+    if name not in parent:
+        creation = h5p.create(h5p.GROUP_CREATE)
+        creation.set_obj_track_times(False)
+        h5py.h5g.create(parent.id, name.encode(), gcpl=creation)
+    return parent[name]
+
+
+def _write_arrays(file: h5py.File, group_name: str, arrays: Arrays) -> None:
+    group = _require_group(file, group_name)
+    for name, array in sorted(arrays.items()):
+        little = np.asarray(array, dtype=array.dtype.newbyteorder("<"))
+        large = little.nbytes >= _COMPRESS_FROM
+        packing: dict[str, Any] = {"chunks": little.shape, "compression": 6, "shuffle": True} if large else {}
+        dataset = group.create_dataset(name, data=little, track_times=False, **packing)
+        _set_text(dataset, "sha256", digest_array(little))
+
+
+def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
+    node.attrs.create(key, np.bytes_(text.encode() or b"\0"))
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), sort_keys=True)
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def read_golden(path: Path) -> Golden:
+    """Read and check a golden.
+
+    Raises:
+        GoldenError: it is missing, not HDF5, damaged, hostile, too large, of another format, or was not produced by
+            TensorFlow. The message names the file and says what to do.
+    """
+    with _Reader(path) as reader:
+        root = reader.file
+        found = reader.text(root, "format")
+        if found != FORMAT:
+            raise reader.error(f"expected format {FORMAT!r}, found {found!r}; use the release that wrote it")
+        case, producer = reader.text(root, "case"), reader.text(root, "producer")
+        transcribed = producer == "transcribed" and case.split("/")[0] in TRANSCRIBED_TOPICS
+        if producer != "tensorflow" and not transcribed:
+            raise reader.error(f"its producer is {producer!r}; a golden must be produced by TensorFlow")
+        outputs = reader.arrays("outputs")
+        if not outputs:
+            raise reader.error("it has no outputs")
+        nodes = {name: root["outputs"][name] for name in outputs}
+        return Golden(
+            case=case,
+            operation=reader.text(root, "operation"),
+            summary=reader.text(root, "summary"),
+            parameters=reader.json(root, "parameters"),
+            definition=reader.text(root, "definition"),
+            draw=int(reader.number(root, "draw")),
+            producer=producer,
+            provenance=reader.json(root, "provenance"),
+            inputs=reader.arrays("inputs"),
+            outputs=outputs,
+            where=reader.arrays("where"),
+            tolerances={name: reader.tolerance(node) for name, node in nodes.items()},
+            noise={name: reader.json(node, "noise") for name, node in nodes.items()},
+            derived=reader.derived(),
+            expected_constant=reader.json(root, "expected_constant"),
+        )
+
+
+def read_outputs(path: Path) -> dict[str, np.ndarray]:
+    """Read what ``write_outputs`` wrote, with the same checks as a golden's arrays."""
+    with _Reader(path) as reader:
+        return reader.arrays("outputs")
+
+
+class _Reader:
+    """An open file whose every object has been looked at before any data is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> _Reader:
+        self._require_hdf5()
+        try:
+            self.file = h5py.File(self._path, "r")
+        except OSError as broken:
+            raise self.error(f"HDF5 cannot open it, it is damaged ({broken})") from broken
+        try:
+            self._require_harmless()
+        except BaseException:
+            self.file.close()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.file.close()
+        problem = exc_info[1]
+        # What libhdf5 and h5py raise on damaged files; GoldenError is none of these.
+        if isinstance(problem, (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)):
+            raise self.error(f"it is damaged ({type(problem).__name__}: {problem})") from problem
+
+    def error(self, what: str) -> GoldenError:
+        return GoldenError(f"golden {self._path}: {what}. Restore it with 'git checkout -- {self._path.name}' there, "
+                           f"or make it again with 'python generate_golden.py'")
+
+    def _require_hdf5(self) -> None:
+        try:
+            with open(self._path, "rb") as stream:
+                head = stream.read(len(_LFS_MAGIC))
+        except FileNotFoundError:
+            raise GoldenError(
+                f"golden {self._path}: no such file. Make it with 'python generate_golden.py --update --reason ...'"
+            ) from None
+        except OSError as unreadable:
+            raise GoldenError(f"golden {self._path}: {unreadable.strerror}") from unreadable
+        if not head:
+            raise self.error("the file is empty")
+        if head.startswith(_LFS_MAGIC):
+            raise GoldenError(f"golden {self._path}: a Git LFS pointer, not the data; run 'git lfs pull'")
+        if not head.startswith(_HDF5_MAGIC):
+            raise self.error(f"not an HDF5 file (it begins with {head[:8]!r})")
+
+    def _require_harmless(self) -> None:
+        """Refuse, before reading, what a golden never contains and an attack or an accident may."""
+        try:
+            groups = self._children(self.file)
+            unknown = sorted(set(groups) - set(_GROUPS))
+            if unknown:
+                raise self.error(f"unknown objects {unknown}; expected {list(_GROUPS)}")
+            seen: set[object] = set()
+            size = 0
+            self._require_plain_attributes(self.file.id)
+            for group_name in groups:
+                group = self._open(self.file, group_name, h5o.TYPE_GROUP, seen)
+                for name in self._children(group):
+                    wanted = h5o.TYPE_GROUP if group_name == "derived" else h5o.TYPE_DATASET
+                    node = self._open(group, name, wanted, seen)
+                    if wanted == h5o.TYPE_DATASET:
+                        size += self._require_plain_dataset(node)
+                    elif self._children(node):
+                        raise self.error(f"/derived/{name} should hold nothing but attributes")
+            if size > SIZE_CAP:
+                raise self.error(f"it declares {size} bytes of data; at most {SIZE_CAP} are accepted")
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError) as broken:
+            raise self.error(f"it is damaged ({type(broken).__name__}: {broken})") from broken
+
+    def _children(self, group: h5py.Group) -> list[str]:
+        links = group.id.links
+        if group.id.get_num_objs() > _MOST_OBJECTS:
+            raise self.error(f"{group.name} has more than {_MOST_OBJECTS} members")
+        names = []
+        for raw in group.id:
+            if links.get_info(raw).type != h5l.TYPE_HARD:
+                raise self.error(f"{group.name}/{raw.decode(errors='replace')} is a link to elsewhere")
+            names.append(raw.decode())
+        return names
+
+    def _open(self, parent: h5py.Group, name: str, wanted: int, seen: set[object]) -> Any:
+        info = h5o.get_info(parent.id, name.encode())
+        path = f"{parent.name.rstrip('/')}/{name}"
+        if info.type != wanted:
+            raise self.error(f"{path} is not a {'group' if wanted == h5o.TYPE_GROUP else 'dataset'}")
+        address = (info.fileno, info.addr)
+        if address in seen:
+            raise self.error(f"{path} is another name of an object already seen")
+        seen.add(address)
+        node = parent[name]
+        self._require_plain_attributes(node.id)
+        return node
+
+    def _require_plain_attributes(self, node: Any) -> None:
+        for index in range(h5a.get_num_attrs(node)):
+            attribute = h5a.open(node, index=index)
+            self._require_plain_type(attribute.get_type(), attribute.name.decode(errors="replace"))
+            if attribute.get_storage_size() > 2**16:
+                raise self.error(f"attribute {attribute.name!r} is larger than 64 KiB")
+
+    def _require_plain_dataset(self, dataset: h5py.Dataset) -> int:
+        """Check layout, filters, type and sizes; return the bytes it holds when decompressed."""
+        creation = dataset.id.get_create_plist()
+        layout = creation.get_layout()
+        if layout == h5d.VIRTUAL or creation.get_external_count():
+            raise self.error(f"{dataset.name} keeps its data in another file")
+        self._require_plain_type(dataset.id.get_type(), dataset.name)
+        if dataset.id.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+            raise self.error(f"{dataset.name} has no data space")
+        size = math.prod(dataset.shape) * dataset.dtype.itemsize
+        if size > SIZE_CAP:
+            raise self.error(f"{dataset.name} declares {size} bytes; at most {SIZE_CAP} are accepted")
+        filters = {creation.get_filter(i)[0] for i in range(creation.get_nfilters())}
+        if filters - {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}:
+            raise self.error(f"{dataset.name} uses unknown filters")
+        if layout == h5d.CHUNKED:
+            chunk = math.prod(creation.get_chunk()) * dataset.dtype.itemsize
+            if chunk > max(size, 1):
+                raise self.error(f"{dataset.name} has a chunk larger than its data")
+        elif layout == h5d.CONTIGUOUS and dataset.id.get_storage_size() < size:
+            raise self.error(f"{dataset.name} is cut short")
+        return size
+
+    def _require_plain_type(self, kind: h5t.TypeID, name: str) -> None:
+        plain = isinstance(kind, (h5t.TypeIntegerID, h5t.TypeFloatID, h5t.TypeEnumID)) or (
+            isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()
+        )
+        if isinstance(kind, h5t.TypeCompoundID):
+            members = [kind.get_member_name(i) for i in range(kind.get_nmembers())]
+            plain = members == [b"r", b"i"] and all(
+                isinstance(kind.get_member_type(i), h5t.TypeFloatID) for i in range(2)
+            )
+        if not plain:
+            raise self.error(f"{name} has a type that a golden never has ({type(kind).__name__})")
+
+    def arrays(self, group_name: str) -> dict[str, np.ndarray]:
+        group = self.file.get(group_name, {})
+        return {name: self._array(group[name]) for name in group}
+
+    def _array(self, dataset: h5py.Dataset) -> np.ndarray:
+        array = np.asarray(dataset[()])
+        if digest_array(array) != self.text(dataset, "sha256"):
+            raise self.error(f"{dataset.name} does not match its SHA-256")
+        return array
+
+    def derived(self) -> dict[str, Derived]:
+        group = self.file.get("derived", {})
+        return {
+            name: Derived(
+                tuple(int(n) for n in group[name].attrs["shape"]),
+                self.text(group[name], "dtype"),
+                self.text(group[name], "sha256"),
+            )
+            for name in group
+        }
+
+    def tolerance(self, node: h5py.Dataset) -> Tolerance:
+        if node.dtype.kind not in "fc":
+            return EXACT
+        values = {key: self.number(node, key) for key in ("atol", "rtol", "noise_atol", "noise_rtol")}
+        if not all(math.isfinite(value) and value >= 0 for value in values.values()):
+            raise self.error(f"{node.name} has an impossible tolerance {values}")
+        return Tolerance(**values)
+
+    def _attribute(self, node: h5py.HLObject, key: str) -> Any:
+        if key not in node.attrs:
+            raise self.error(f"{node.name} lacks the attribute {key!r}")
+        return node.attrs[key]
+
+    def text(self, node: h5py.HLObject, key: str) -> str:
+        value = self._attribute(node, key)
+        if not isinstance(value, bytes):
+            raise self.error(f"attribute {key!r} of {node.name} is not a text")
+        return value.decode()
+
+    def number(self, node: h5py.HLObject, key: str) -> float:
+        return float(self._attribute(node, key))
+
+    def json(self, node: h5py.HLObject, key: str) -> dict[str, Any]:
+        value = json.loads(self.text(node, key))
+        if not isinstance(value, dict):
+            raise self.error(f"attribute {key!r} of {node.name} is not a JSON object")
+        return value

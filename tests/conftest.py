@@ -1,0 +1,31 @@
+"""Data from outside the repository: recorded vectors of the real TensorFlow PtychoPINN, and a measured scan."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_VARIABLE = "PTYCHO_GOLDEN_DATA"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--external-data",
+        metavar="DIR",
+        default=os.environ.get(_VARIABLE),
+        help="a directory with vectors/*.h5 and data/*.npz; tests that use them skip without it "
+        f"(also: the environment variable {_VARIABLE})",
+    )
+
+
+@pytest.fixture(scope="session")
+def external_data(pytestconfig: pytest.Config) -> Path:
+    given = pytestconfig.getoption("--external-data")
+    if given is None:
+        pytest.skip(f"needs data from outside the repository: --external-data DIR or {_VARIABLE}")
+    directory = Path(given)
+    if not directory.is_dir():
+        pytest.fail(f"--external-data {directory}: no such directory", pytrace=False)
+    return directory

@@ -1,0 +1,75 @@
+"""Reading the recorded vectors of the real TensorFlow PtychoPINN, which lie outside the repository.
+
+A file holds a group per record, each with ``inputs/``, ``outputs/`` and parameters as attributes.
+
+They hold HDF5 2's native complex numbers, which the h5py that TensorFlow pins cannot read; a Torch environment's can,
+and rewrites them: ``python -m tests.vectors DIR COPY``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Record:
+    name: str
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+    attributes: dict[str, Any]
+
+
+def records(external_data: Path, files: str, prefix: str = "") -> Iterator[Record]:
+    """The records whose name begins with ``prefix``, of all files that match; fails when there is none."""
+    found = False
+    for path in sorted((external_data / "vectors").glob(files)):
+        with h5py.File(path) as file:
+            for name, group in file.items():
+                if name.startswith(prefix):
+                    found = True
+                    inputs, outputs = _arrays(path, group["inputs"]), _arrays(path, group["outputs"])
+                    yield Record(f"{path.stem}/{name}", inputs, outputs, dict(group.attrs))
+    assert found, f"no record {prefix!r} in {external_data}/vectors/{files}"
+
+
+def _arrays(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
+    try:
+        return {name: np.asarray(group[name][()]) for name in group}
+    except KeyError as unreadable:
+        raise AssertionError(
+            f"{path}: h5py {h5py.__version__} cannot read its complex numbers ({unreadable}). In a Torch environment: "
+            f"'python -m tests.vectors DIR COPY', then give COPY as --external-data"
+        ) from unreadable
+
+
+def assert_close(
+    record: Record, what: str, actual: np.ndarray, expected: np.ndarray, tolerance: float, where: Any = ...
+) -> None:
+    """Within ``tolerance`` of the largest modulus; shapes exact."""
+    assert actual.shape == expected.shape, f"{record.name}: {what}: shape {actual.shape}, expected {expected.shape}"
+    scale = float(np.abs(expected).max(initial=0.0)) or 1.0
+    worst = float(np.abs(actual - expected)[where].max(initial=0.0)) / scale
+    assert worst <= tolerance, f"{record.name}: {what}: differs by {worst:.2e} of its scale, allowed {tolerance:.0e}"
+
+
+def rewrite(directory: Path, copy: Path) -> None:
+    """Copy all vectors with complex numbers as h5py's {r, i} compound, which every release reads."""
+    (copy / "vectors").mkdir(parents=True, exist_ok=True)
+    for path in sorted((directory / "vectors").glob("*.h5")):
+        with h5py.File(path) as source, h5py.File(copy / "vectors" / path.name, "w") as target:
+            for name, group in source.items():
+                for part in ("inputs", "outputs"):
+                    for key, array in _arrays(path, group[part]).items():
+                        target.create_dataset(f"{name}/{part}/{key}", data=array)
+                target[name].attrs.update(group.attrs)
+
+
+if __name__ == "__main__":
+    rewrite(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -16,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -112,7 +111,7 @@ class Regeneration:
         if name not in stored_cases(self._fixtures):
             return Row(name, Change.NEW)
         golden = read_golden(golden_path(self._fixtures, name))
-        inputs = complete_inputs(case, golden)
+        inputs = golden.complete_inputs(case)
         if case.definition_digest(inputs) != golden.definition:
             return Row(name, Change.REDEFINED)
         outputs = self._frozen.evaluate(case.operation, inputs, case.parameters)
@@ -187,22 +186,6 @@ class Regeneration:
                 write_golden(change.path_for(f"{row.case}.h5"), golden)
                 entries[row.case] = make_entry(golden, _history(entries.get(row.case), golden, reason))
             write_manifest(change.path_for(NAME), entries)
-
-
-def complete_inputs(case: Case, golden: Golden) -> dict[str, np.ndarray]:
-    """A golden's stored inputs, and its derived ones made again by the recipe and checked.
-
-    Raises:
-        GoldenError: the recipe no longer gives the inputs that the golden was made from.
-    """
-    inputs = case.complete_inputs(golden.inputs)
-    for name, derived in golden.derived.items():
-        if name not in inputs or digest_array(inputs[name]) != derived.sha256:
-            raise GoldenError(
-                f"golden {case.name}: its recipe no longer gives the input {name!r} that it was made from; restore "
-                f"the recipe of operation {case.operation.name}, or regenerate with --update --redraw"
-            )
-    return inputs
 
 
 def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:

@@ -29,5 +29,6 @@ def photograph(name: str) -> np.ndarray:
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     if digest != _SHA256[name]:
         raise GoldenError(f"photograph {name!r}: expected SHA-256 {_SHA256[name]}, found {digest}")
-    grey = pixels if pixels.ndim == 2 else (pixels[..., 0].astype(int) + 2 * pixels[..., 1] + pixels[..., 2]) // 4
+    values = pixels.astype(int)
+    grey = values if values.ndim == 2 else values @ [1, 2, 1] // 4
     return grey / 256.0

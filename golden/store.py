@@ -28,7 +28,7 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5t
 
-from golden.case import Arrays, GoldenError, Parameters, digest_array
+from golden.case import Arrays, Case, GoldenError, Parameters, digest_array
 from golden.compare import EXACT, Tolerance
 
 FORMAT = "ptycho-golden 1"
@@ -72,6 +72,22 @@ class Golden:
     noise: Mapping[str, Mapping[str, float]]
     derived: Mapping[str, Derived] = field(default_factory=dict)
     expected_constant: Mapping[str, str] = field(default_factory=dict)
+
+    def complete_inputs(self, case: Case) -> dict[str, np.ndarray]:
+        """The stored inputs, and the derived ones made again by the case's recipe and checked.
+
+        Raises:
+            GoldenError: the recipe no longer gives the inputs that the golden was made from.
+        """
+        inputs = case.complete_inputs(self.inputs)
+        for name, derived in self.derived.items():
+            if name not in inputs or digest_array(inputs[name]) != derived.sha256:
+                raise GoldenError(
+                    f"golden {self.case}: its recipe no longer gives the input {name!r} that it was made from; restore "
+                    f"the recipe of operation {case.operation.name}, or: python generate_golden.py --update --redraw "
+                    f"--reason ... {self.case}"
+                )
+        return inputs
 
     def content_digest(self) -> str:
         """SHA-256 of everything but the provenance: two goldens with one digest say the same."""

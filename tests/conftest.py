@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def external_data(pytestconfig: pytest.Config) -> Path:
     given = pytestconfig.getoption("--external-data")
     if given is None:
-        pytest.skip(f"needs data from outside the repository: --external-data DIR or {_VARIABLE}")
+        pytest.skip(f"needs data from outside the repository: --external-data=DIR or {_VARIABLE}")
     directory = Path(given)
     if not directory.is_dir():
         pytest.fail(f"--external-data {directory}: no such directory", pytrace=False)

@@ -45,7 +45,7 @@ def _arrays(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
     except KeyError as unreadable:
         raise AssertionError(
             f"{path}: h5py {h5py.__version__} cannot read its complex numbers ({unreadable}). In a Torch environment: "
-            f"'python -m tests.vectors DIR COPY', then give COPY as --external-data"
+            f"'python -m tests.vectors DIR COPY', then give --external-data=COPY"
         ) from unreadable
 
 

@@ -1,0 +1,352 @@
+"""The ``golden`` fixture: hold a port to goldens, on the life cycle of pytest-regressions.
+
+Opt in with ``-p golden.pytest_plugin``. A test names an operation and runs once per golden of it::
+
+    @pytest.mark.golden("probe.normalise")
+    def test_normalise(golden):
+        golden.check({"normalised": my_normalise(**golden.inputs, **golden.parameters)})
+
+pytest-regressions takes what it is given as the truth when there is none; here the consumer never becomes the author:
+a missing golden fails, ``--force-regen`` and ``--regen-all`` fail, and the directory of the goldens is never handed to
+it. A run of all parity tests also fails when a case is claimed by no test, or when a test compared nothing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from pytest_regressions.common import perform_regression_check
+
+from golden.case import Case, GoldenError, Parameters
+from golden.cases import load_cases
+from golden.compare import Comparison, compare_outputs
+from golden.manifest import read_manifest, stored_cases
+from golden.report import explain
+from golden.store import Golden, golden_path, read_golden, read_outputs, write_outputs
+
+_REGENERATE = "python generate_golden.py --update --reason ..."
+_NARROWING = ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob", "stepwise", "collectonly")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("golden")
+    group.addoption("--golden-slow", action="store_true", help="run slow goldens too")
+    parser.addini("golden_fixtures", "directory of the goldens", type="paths", default=[])
+    parser.addini("golden_cases", "module that declares the cases", default="golden.cases")
+    parser.addini("golden_tests", "directories of the tests that must claim every case", type="paths", default=[])
+    parser.addini("golden_forbid_imports", "modules that must not be imported in this run", type="args", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "golden(operation, ...): run once per golden of these operations")
+    config.pluginmanager.register(GoldenRun(config), "golden-run")
+
+
+# ---------------------------------------------------------------------------------------------- one check
+
+
+class GoldenCase:
+    """What the ``golden`` fixture gives to a test.
+
+    Attributes:
+        name: of the case.
+        inputs: name -> array, stored or made by the case's recipe; in the reference's layout.
+        parameters: name -> scalar.
+    """
+
+    def __init__(self, golden: Golden, inputs: dict[str, np.ndarray], source: Path, scratch: Path,
+                 request: pytest.FixtureRequest) -> None:
+        self.name = golden.case
+        self.inputs = inputs
+        self.parameters: Parameters = golden.parameters
+        self.checked = False
+        self._golden = golden
+        self._source = source
+        self._scratch = scratch
+        self._request = request
+
+    def check(self, outputs: Mapping[str, np.ndarray]) -> None:
+        """Compare the subject's outputs, NumPy arrays in the reference's layout, with the golden; fail if they differ.
+
+        All outputs of the case must be there, and no other. dtype and shape are exact.
+        """
+        __tracebackhide__ = True
+        _refuse_regeneration(self._request.config, self.name)
+        self.checked = True
+        outputs = dict(outputs)
+        for name, array in outputs.items():
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufcS":
+                found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+                pytest.fail(f"golden {self.name}: output {name!r}: expected a NumPy array of numbers or bytes, found "
+                            f"{found}", pytrace=False)
+        base = self.name.replace("/", "-")
+        # pytest-regressions only ever sees a copy: nothing it does can reach the goldens.
+        copies = self._scratch / "golden"
+        copies.mkdir(exist_ok=True)
+        shutil.copyfile(self._source, copies / f"{base}.h5")
+        obtained = copies / f"{base}.obtained.h5"
+        picture = copies / f"{base}.png"
+        perform_regression_check(
+            datadir=copies,  # type: ignore[arg-type]
+            original_datadir=copies,
+            request=self._request,
+            check_fn=lambda found, _: self._compare(read_outputs(found), obtained, picture),
+            dump_fn=lambda path: _replace(path, outputs),
+            extension=".h5",
+            basename=base,
+            obtained_filename=obtained,
+        )
+
+    def _compare(self, obtained: Mapping[str, np.ndarray], file: Path, picture: Path) -> None:
+        __tracebackhide__ = True
+        golden = self._golden
+        comparisons = compare_outputs(golden.outputs, obtained, golden.tolerances, golden.where)
+        self._request.node.user_properties.append(("golden", [_summary(self.name, c) for c in comparisons]))
+        failed = [comparison for comparison in comparisons if not comparison.passed]
+        if failed:
+            lines = [line for comparison in failed for line in explain(self.name, comparison)]
+            lines.append(f"  obtained: {file}")
+            if _draw(golden, obtained, picture):
+                lines.append(f"  pictures: {picture}")
+            raise AssertionError("\n".join(lines))
+
+
+def _replace(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
+    path.unlink(missing_ok=True)
+    write_outputs(path, outputs)
+
+
+def _summary(case: str, comparison: Comparison) -> dict[str, Any]:
+    return {"case": case, "output": comparison.output, "verdict": int(comparison.verdict), "share": comparison.share}
+
+
+def _draw(golden: Golden, obtained: Mapping[str, np.ndarray], picture: Path) -> bool:
+    try:
+        from golden.pictures import draw_failure
+    except ModuleNotFoundError:
+        return False  # Matplotlib is a convenience; the failure is reported all the same
+    return draw_failure(golden.case, golden.outputs, obtained, picture)
+
+
+def _refuse_regeneration(config: pytest.Config, name: str) -> None:
+    for flag in ("force_regen", "regen_all"):
+        if config.getoption(flag, False):
+            pytest.fail(
+                f"golden {name}: --{flag.replace('_', '-')} would make the code under test the author of its own "
+                f"truth. Goldens come from TensorFlow: {_REGENERATE} {name}",
+                pytrace=False,
+            )
+
+
+# ---------------------------------------------------------------------------------------------- the fixture
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest, tmp_path: Path) -> GoldenCase:
+    """The golden of one case; see ``GoldenCase``."""
+    run = _run(request.config)
+    try:
+        return run.open(request.param, tmp_path, request)
+    except GoldenError as problem:
+        pytest.fail(str(problem), pytrace=False)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "golden" not in metafunc.fixturenames:
+        return
+    operations = [name for marker in metafunc.definition.iter_markers("golden") for name in marker.args]
+    if not operations:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: takes 'golden', so it needs @pytest.mark.golden(operation)")
+    run = _run(metafunc.config)
+    chosen = []
+    for operation in operations:
+        cases = [case for case in run.cases.values() if case.operation.name == operation]
+        if not cases:
+            known = sorted({case.operation.name for case in run.cases.values()})
+            raise pytest.UsageError(f"{metafunc.definition.nodeid}: no case has the operation {operation!r}; known: {known}")
+        chosen += cases
+    metafunc.parametrize("golden", [run.parameter(case) for case in chosen], indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    __tracebackhide__ = True
+    result = yield
+    used = pyfuncitem.funcargs.get("golden")
+    if isinstance(used, GoldenCase) and not used.checked:
+        pytest.fail(f"golden {used.name}: the test passed without comparing anything; call golden.check(outputs)", pytrace=False)
+    return result
+
+
+# ---------------------------------------------------------------------------------------------- the whole run
+
+
+def _run(config: pytest.Config) -> GoldenRun:
+    run = config.pluginmanager.get_plugin("golden-run")
+    assert isinstance(run, GoldenRun)
+    return run
+
+
+class GoldenRun:
+    """What one pytest run knows of the goldens: which there are, which are claimed, how far off the subject was."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        configured = config.getini("golden_fixtures")
+        self._fixtures: Path = configured[0] if configured else Path(__file__).resolve().parent / "fixtures"
+        self._cases: dict[str, Case] | None = None
+        self._manifest: dict[str, Any] | None = None
+        self._problems: list[str] = []
+        self._outcomes: list[dict[str, Any]] = []
+        self._skipped_slow: list[str] = []
+        self._guard = ImportGuard(config.getini("golden_forbid_imports"))
+        self._guard.install()
+
+    @property
+    def cases(self) -> dict[str, Case]:
+        if self._cases is None:
+            try:
+                self._cases = load_cases(self._config.getini("golden_cases"))
+            except GoldenError as problem:
+                raise pytest.UsageError(str(problem)) from problem
+        return self._cases
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        if self._manifest is None:
+            self._manifest = read_manifest(self._fixtures)
+        return self._manifest
+
+    def parameter(self, case: Case) -> Any:
+        skip = case.slow and not self._config.getoption("--golden-slow")
+        marks = [pytest.mark.skip(reason="slow golden; run it with --golden-slow")] if skip else []
+        return pytest.param(case.name, id=case.name, marks=marks)
+
+    def open(self, name: str, scratch: Path, request: pytest.FixtureRequest) -> GoldenCase:
+        """Read a golden and check that it is the one that the manifest and the case speak of."""
+        source = golden_path(self._fixtures, name)
+        golden = read_golden(source)
+        entry = self.manifest.get(name)
+        if entry is None or entry.get("content") != golden.content_digest():
+            raise GoldenError(f"golden {source}: the manifest does not list this content; was it written by hand? "
+                              f"Run 'golden verify', restore it, or: {_REGENERATE} {name}")
+        inputs = golden.complete_inputs(self.cases[name])
+        if self.cases[name].definition_digest(inputs) != golden.definition:
+            raise GoldenError(f"golden {source}: its case has another definition by now: {_REGENERATE} {name}")
+        return GoldenCase(golden, inputs, source, scratch, request)
+
+    # Claims are known once collection is over. Under xdist every worker collects everything, so each tells the
+    # controller, which collects nothing itself.
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
+        claimed = set()
+        for item in items:
+            callspec = getattr(item, "callspec", None)
+            if callspec is not None and "golden" in callspec.params:
+                claimed.add(callspec.params["golden"])
+            elif item.get_closest_marker("golden"):
+                self._problems.append(f"{item.nodeid}: marked 'golden', but does not take the fixture: it compares nothing")
+        if not self._is_full():
+            return
+        try:
+            stored, listed = stored_cases(self._fixtures), set(self.manifest)
+        except GoldenError as problem:
+            self._problems.append(str(problem))
+            return
+        for name in sorted(set(self.cases) - claimed):
+            self._problems.append(f"case {name}: no collected test claims it; mark one with golden({self.cases[name].operation.name!r})")
+        for name in sorted(set(self.cases) - stored):
+            self._problems.append(f"case {name}: no golden; make it with: {_REGENERATE} {name}")
+        for name in sorted(stored - set(self.cases)):
+            self._problems.append(f"golden {name}: no case declares it; remove it with: {_REGENERATE}")
+        for name in sorted(listed ^ stored):
+            self._problems.append(f"golden {name}: only one of file and manifest entry is there; run 'golden verify'")
+
+    def _is_full(self) -> bool:
+        """Whether the collection of the parity tests was not narrowed by options or paths."""
+        if any(getattr(self._config.option, name, None) for name in _NARROWING):
+            return False
+        given = [Path(self._config.invocation_params.dir, str(argument)).resolve() for argument in self._config.args]
+        required = [Path(path).resolve() for path in self._config.getini("golden_tests")]
+        return all(any(path.is_relative_to(argument) for argument in given) for path in required)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self._outcomes += [outcome for key, value in report.user_properties if key == "golden" for outcome in value]  # type: ignore[union-attr]
+        if report.skipped and "--golden-slow" in str(report.longrepr):
+            self._skipped_slow.append(report.nodeid)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        for problem in getattr(node, "workeroutput", {}).get("golden_problems", []):
+            if problem not in self._problems:
+                self._problems.append(problem)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self._problems += self._guard.intruders()
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput["golden_problems"] = self._problems
+        elif self._problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._problems:
+            terminalreporter.section("goldens: this run is not complete", red=True)
+            for problem in self._problems:
+                terminalreporter.line(problem, red=True)
+        if self._outcomes:
+            cases = {outcome["case"] for outcome in self._outcomes}
+            worst = max(self._outcomes, key=lambda outcome: outcome["share"])
+            terminalreporter.line(
+                f"goldens: {len(cases)} cases checked, {len(self._outcomes)} outputs; most of its tolerance "
+                f"({worst['share']:.2g}) is used by {worst['case']}, output {worst['output']!r}"
+            )
+        for name in self._skipped_slow:
+            terminalreporter.line(f"goldens: slow, not run: {name}")
+
+    def pytest_unconfigure(self) -> None:
+        self._guard.remove()
+
+
+class ImportGuard:
+    """Makes the import of some modules fail, and finds those that were there before.
+
+    It answers as if they were not installed, so libraries that only look whether they are there go on.
+    """
+
+    def __init__(self, forbidden: Sequence[str]) -> None:
+        self._forbidden = frozenset(forbidden)
+        self._before = frozenset(self._forbidden & set(sys.modules))
+
+    def install(self) -> None:
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+
+    def remove(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name.partition(".")[0] in self._forbidden:
+            raise ModuleNotFoundError(
+                f"{name!r} must not be imported in this run (golden_forbid_imports): the port is tested without it",
+                name=name,
+            )
+        return None
+
+    def intruders(self) -> list[str]:
+        return [
+            f"module {name}: was imported {'before' if name in self._before else 'during'} this run, which forbids it "
+            f"(golden_forbid_imports)"
+            for name in sorted(self._forbidden & set(sys.modules))
+        ]

@@ -1,0 +1,176 @@
+"""Configurations of the port. Defaults equal TensorFlow PtychoPINN's wherever it has a counterpart.
+
+docs/known-differences.md lists the names that differ and the few values that do on purpose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+AmplitudeActivation = Literal["sigmoid", "swish", "softplus", "relu"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the patterns are and how they are grouped.
+
+    Attributes:
+        N: patch side, pixels.
+        grid_size: patches per group along rows and columns; TensorFlow's ``gridsize`` squared.
+        C: patches per group, the product of ``grid_size``.
+        K: nearest neighbours from which a group is drawn; TensorFlow's ``neighbor_count``.
+        nphotons: photons per pattern, on average.
+        probe_scale: the normalised probe's mean masked modulus is its inverse.
+        n_groups: groups to use; None: 512.
+        n_images: deprecated alias of ``n_groups``.
+        n_subsample: patterns to keep on loading; None: ``n_groups``.
+        subsample_seed: seed of that choice; None: not reproducible.
+        enable_oversampling: allow more groups than patterns.
+        neighbor_pool_size: neighbours to oversample from; None: ``K``.
+        sequential_sampling: take the first patterns in order instead of drawing.
+        positions_provided: positions come with the data.
+    """
+
+    N: int = 64
+    grid_size: tuple[int, int] = (1, 1)
+    C: int = 1
+    K: int = 4
+    nphotons: float = 1e9
+    probe_scale: float = 4.0
+    n_groups: int | None = None
+    n_images: int | None = None
+    n_subsample: int | None = None
+    subsample_seed: int | None = None
+    enable_oversampling: bool = False
+    neighbor_pool_size: int | None = None
+    sequential_sampling: bool = False
+    positions_provided: bool = True
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "N", "C", "K", "nphotons", "probe_scale")
+        rows, columns = self.grid_size
+        if rows != columns or rows < 1:
+            raise ValueError(f"DataConfig.grid_size: expected two equal positive numbers, found {self.grid_size}")
+        if rows * columns != self.C:
+            raise ValueError(f"DataConfig: C must be the product of grid_size {self.grid_size}, found {self.C}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network.
+
+    Attributes:
+        C_forward: patches per group that the physics sees.
+        C_model: patches per group that the network sees.
+        object_big: merge a group's patches on a padded canvas and extract them again: the overlap constraint.
+        probe_big: the decoder fills the border of the patch too.
+        probe_mask: multiply the illuminated field by the hard mask.
+        probe_mask_sigma, probe_mask_diameter: shape of a soft mask, pixels.
+        pad_object: the decoder predicts the patch's centre and pads it.
+        n_filters_scale: multiplies the width of all layers.
+        amp_activation: of the amplitude head.
+        gaussian_smoothing_sigma: of the illuminated field, pixels; 0: none.
+        model_type, architecture: the kind of network.
+        offset: distance of raster neighbours, pixels; enters the padded size.
+        max_position_jitter: margin of the padded canvas, pixels.
+        probe_trainable, intensity_scale_trainable: as in TensorFlow's configuration. (In its present stack neither
+            is trained.)
+    """
+
+    C_forward: int = 1
+    C_model: int = 1
+    object_big: bool = True
+    probe_big: bool = True
+    probe_mask: bool = False
+    probe_mask_sigma: float = 1.0
+    probe_mask_diameter: float | None = None
+    pad_object: bool = True
+    n_filters_scale: int = 2
+    amp_activation: AmplitudeActivation = "sigmoid"
+    gaussian_smoothing_sigma: float = 0.0
+    model_type: str = "pinn"
+    architecture: str = "cnn"
+    offset: int = 4
+    max_position_jitter: int = 10
+    probe_trainable: bool = False
+    intensity_scale_trainable: bool = True
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "C_forward", "C_model", "n_filters_scale")
+        known = ("sigmoid", "swish", "softplus", "relu")
+        if self.amp_activation not in known:
+            raise ValueError(f"ModelConfig.amp_activation: expected one of {known}, found {self.amp_activation!r}")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The training run: Adam, a learning rate halved on a plateau of the validation loss, an early stop.
+
+    Attributes:
+        train_data_file, test_data_file: NPZ files.
+        output_dir: where results go.
+        batch_size: groups per step; a power of two.
+        epochs: at most.
+        mae_weight, nll_weight: of the amplitude and the Poisson term, 0..1.
+        realspace_mae_weight, realspace_weight: of the object terms.
+        learning_rate, adam_beta_1, adam_beta_2, adam_epsilon, adam_amsgrad: Keras's Adam.
+        weight_decay, gradient_clip_norm: None: none.
+        plateau_factor, plateau_patience, plateau_min_lr, plateau_min_delta, plateau_monitor: the learning rate.
+        early_stop_patience, early_stop_min_delta, early_stop_monitor: the end of training.
+        validation_fraction: taken from the end of the data, before it is shuffled.
+    """
+
+    train_data_file: str | None = None
+    test_data_file: str | None = None
+    output_dir: str = "training_outputs"
+    batch_size: int = 16
+    epochs: int = 50
+    mae_weight: float = 0.0
+    nll_weight: float = 1.0
+    realspace_mae_weight: float = 0.0
+    realspace_weight: float = 0.0
+    learning_rate: float = 1e-3
+    adam_beta_1: float = 0.9
+    adam_beta_2: float = 0.999
+    adam_epsilon: float = 1e-7
+    adam_amsgrad: bool = False
+    weight_decay: float | None = None
+    gradient_clip_norm: float | None = None
+    plateau_factor: float = 0.5
+    plateau_patience: int = 2
+    plateau_min_lr: float = 1e-4
+    plateau_min_delta: float = 1e-4
+    plateau_monitor: str = "val_loss"
+    early_stop_patience: int = 3
+    early_stop_min_delta: float = 0.0
+    early_stop_monitor: str = "loss"
+    validation_fraction: float = 0.05
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "batch_size", "epochs", "learning_rate")
+        if self.batch_size & (self.batch_size - 1):
+            raise ValueError(f"TrainingConfig.batch_size: expected a power of two, found {self.batch_size}")
+        for name in ("mae_weight", "nll_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"TrainingConfig.{name}: expected 0..1, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class InferenceConfig:
+    """The inference run.
+
+    Attributes:
+        output_dir: where results go.
+        debug: write intermediate statistics too.
+    """
+
+    output_dir: str = "inference_outputs"
+    debug: bool = False
+
+
+def _require_positive(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not value > 0:
+            raise ValueError(f"{type(config).__name__}.{name}: expected a positive number, found {value!r}")

@@ -1,0 +1,114 @@
+"""The model-ready container: TensorFlow's grouped record in, Torch tensors out, positions with the port's sign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Complex64, Float32, Float64, Int64, Num
+from torch import Tensor
+
+
+class PtychoDataContainerTorch:
+    """Grouped patterns and positions as tensors.
+
+    The grouped record holds ``coords_relative = -(coords - mean)``. Here, once and nowhere else, it is negated, so that
+    everywhere in the port an offset is a position: ``+offset`` moves content by ``+offset``, x moves columns, y rows.
+
+    Args:
+        grouped_data: arrays by name: ``X_full`` (n, N, N, C) float32, amplitude; ``coords_relative`` (n, 1, 2, C) and
+            ``coords_offsets`` (n, 1, 2, 1), [x, y], pixels; ``nn_indices`` (n, C) integer; ``Y`` (n, N, N, C) complex64
+            or None or absent.
+        probe: (N, N) complex, as it shall be used (normalised).
+
+    Attributes:
+        X: (n, N, N, C) float32, normalised amplitude.
+        coords_nominal: (n, 1, 2, C) float32, positions relative to the group's mean, pixels.
+        coords_true: the same tensor: measured positions are the only ones there are.
+        global_offsets: (n, 1, 2, 1) float64, mean position of each group, pixels.
+        local_offsets: (n, 1, 2, C) float64, TensorFlow's array, with its sign; for reference only.
+        nn_indices: (n, C) int64, which pattern each member is.
+        Y: (n, N, N, C) complex64, ground truth, or None.
+        Y_I, Y_phi: its modulus and phase, float32; ones and zeros without ground truth.
+        probe: (N, N) complex64.
+
+    Raises:
+        KeyError: arrays are missing; all are named.
+        ValueError: a shape, a dtype or a value that is not finite.
+    """
+
+    X: Float32[Tensor, "n N N C"]
+    coords_nominal: Float32[Tensor, "n 1 2 C"]
+    coords_true: Float32[Tensor, "n 1 2 C"]
+    global_offsets: Float64[Tensor, "n 1 2 1"]
+    local_offsets: Float64[Tensor, "n 1 2 C"]
+    nn_indices: Int64[Tensor, "n C"]
+    Y: Complex64[Tensor, "n N N C"] | None
+    Y_I: Float32[Tensor, "n N N C"]
+    Y_phi: Float32[Tensor, "n N N C"]
+    probe: Complex64[Tensor, "N N"]
+
+    def __init__(self, grouped_data: Mapping[str, Any], probe: Num[Tensor, "N N"] | np.ndarray) -> None:
+        required = ("X_full", "coords_relative", "coords_offsets", "nn_indices")
+        missing = [name for name in required if grouped_data.get(name) is None]
+        if missing:
+            raise KeyError(f"grouped_data: missing {missing}; expected {list(required)} and optionally 'Y'")
+        pattern = _array(grouped_data, "X_full")
+        if pattern.ndim != 4 or pattern.shape[1] != pattern.shape[2]:
+            raise ValueError(f"grouped_data['X_full']: expected shape (n, N, N, C), found {pattern.shape}")
+        n, N, _, C = pattern.shape
+
+        self.X = torch.from_numpy(np.ascontiguousarray(_require(grouped_data, "X_full", (n, N, N, C)), np.float32))
+        relative = _require(grouped_data, "coords_relative", (n, 1, 2, C))
+        self.coords_nominal = torch.from_numpy(-relative.astype(np.float32))
+        self.coords_true = self.coords_nominal
+        self.local_offsets = torch.from_numpy(relative.astype(np.float64))
+        offsets = _require(grouped_data, "coords_offsets", (n, 1, 2, 1))
+        self.global_offsets = torch.from_numpy(offsets.astype(np.float64))
+        indices = _require(grouped_data, "nn_indices", (n, C), kinds="iu")
+        self.nn_indices = torch.from_numpy(indices.astype(np.int64))
+        self.Y = _ground_truth(grouped_data, (n, N, N, C))
+        self.Y_I = torch.ones_like(self.X) if self.Y is None else self.Y.abs()
+        self.Y_phi = torch.zeros_like(self.X) if self.Y is None else self.Y.angle()
+        self.probe = torch.as_tensor(probe).to(torch.complex64)
+        if self.probe.shape != (N, N):
+            raise ValueError(f"probe: expected shape ({N}, {N}), the side of X_full, found {tuple(self.probe.shape)}")
+        if not torch.isfinite(torch.view_as_real(self.probe)).all():
+            raise ValueError("probe: expected finite numbers, found NaN or infinity")
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __repr__(self) -> str:
+        n, N, _, C = self.X.shape
+        return f"PtychoDataContainerTorch(n={n}, N={N}, C={C}, ground truth={'yes' if self.Y is not None else 'no'})"
+
+
+def _array(grouped_data: Mapping[str, Any], name: str) -> np.ndarray:
+    return np.asarray(grouped_data[name])
+
+
+def _require(grouped_data: Mapping[str, Any], name: str, shape: tuple[int, ...], kinds: str = "fiu") -> np.ndarray:
+    array = _array(grouped_data, name)
+    if array.shape != shape:
+        raise ValueError(f"grouped_data[{name!r}]: expected shape {shape} to go with X_full, found {array.shape}")
+    if array.dtype.kind not in kinds:
+        wanted = "an integer" if kinds == "iu" else "a real"
+        raise ValueError(f"grouped_data[{name!r}]: expected {wanted} dtype, found {array.dtype}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"grouped_data[{name!r}]: expected finite numbers, found NaN or infinity")
+    return array
+
+
+def _ground_truth(grouped_data: Mapping[str, Any], shape: tuple[int, ...]) -> Tensor | None:
+    if grouped_data.get("Y") is None:
+        return None
+    array = _array(grouped_data, "Y")
+    if array.dtype != np.complex64:
+        # A real Y has lost its phase somewhere; casting it would hide that.
+        raise ValueError(f"grouped_data['Y']: expected complex64, found {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"grouped_data['Y']: expected shape {shape} to go with X_full, found {array.shape}")
+    return torch.from_numpy(np.ascontiguousarray(array))

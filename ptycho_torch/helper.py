@@ -1,0 +1,54 @@
+"""The names that people who know PtychoPINN look for, over the modules that hold one topic each."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Complex64, Float
+from torch import Tensor
+
+from ptycho_torch.config_params import DataConfig, ModelConfig
+from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
+from ptycho_torch.reassembly import overlap_ratio, shift_and_sum
+from ptycho_torch.translation import translate
+
+__all__ = [
+    "default_probe",
+    "hard_mask",
+    "normalize_probe_like_tf",
+    "reassemble_patches_position_real",
+    "translate",
+]
+
+
+def reassemble_patches_position_real(
+    patches: Complex64[Tensor, "B C N N"],
+    offsets: Float[Tensor, "B C 1 2"],
+    data_config: DataConfig,
+    model_config: ModelConfig,
+    *,
+    M: int = 20,
+) -> tuple[Complex64[Tensor, "B S S"], Bool[Tensor, "B S S"], int]:
+    """Stitch patches at their positions into a mosaic per batch entry, as TensorFlow does.
+
+    The central M x M pixels of each patch move by ``+(offset - mean over C of the offsets)``, are summed, and divided by
+    the count of crops that cover a pixel. The mean position lies at the canvas centre: with an object known in the
+    frame of the offsets, ``mosaic[r, c] = object[r - S // 2 + mean_y, c - S // 2 + mean_x]``. A whole scan of n patches
+    is (1, n, N, N).
+
+    Args:
+        patches: (B, C, N, N) complex; rows = y, columns = x.
+        offsets: (B, C, 1, 2), [x, y] of the patch centre (index N // 2), pixels.
+        data_config: its N must be that of the patches.
+        model_config: accepted because callers pass it; stitching does not depend on it.
+        M: side of the central crop, pixels; even, 2..N.
+
+    Returns:
+        The mosaics (B, S, S), complex; the mask (B, S, S), bool, of pixels covered by more than 0.01 crops, outside of
+        which the mosaic means nothing; the canvas side S, common to all.
+
+    Raises:
+        ValueError: shapes, dtypes or values that do not fit.
+    """
+    if patches.ndim == 4 and patches.shape[-1] != data_config.N:
+        raise ValueError(f"patches: expected side N = {data_config.N} (data_config), found {patches.shape[-1]}")
+    total, count = shift_and_sum(patches, offsets, M)
+    return overlap_ratio(total, count), count > 0.01, total.shape[-1]

@@ -1,0 +1,120 @@
+"""Reassembly of patches into a mosaic: crop, place at the position, sum, divide by the overlap count.
+
+TensorFlow pads every crop to the whole canvas and moves it there. A moved M x M crop touches (M + 1) x (M + 1) pixels,
+so here each is interpolated densely at that size and added to the canvas once: the cost grows with patches x M**2, not
+with patches x canvas.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+from torch.nn.functional import pad as zero_pad
+
+_AT_A_TIME = 256
+"""Patches interpolated together: enough to hide the cost of a call, few enough to stay in the cache."""
+
+
+def shift_and_sum(
+    patches: Complex[Tensor, "B C N N"], offsets: Float[Tensor, "B C 1 2"], M: int
+) -> tuple[Complex[Tensor, "B S S"], Float[Tensor, "B S S"]]:
+    """Sum the central crops of patches on a canvas per batch entry, and count how many cover each pixel.
+
+    Each batch entry b is a canvas of its own: its C crops move by ``+(offset - mean over C of its offsets)``, so that
+    the mean position lies at the canvas centre. The side S is common to all: M plus twice the largest distance from
+    the mean, rounded up to an even number. Differentiable in patches and offsets; waits for the device once, for S.
+
+    Args:
+        patches: (B, C, N, N), complex; rows = y, columns = x.
+        offsets: (B, C, 1, 2), [x, y], pixels; positions in any frame.
+        M: side of the central crop, even, 2..N.
+
+    Returns:
+        The sum (B, S, S), dtype of patches, and the count (B, S, S), its real dtype; crops of ones count in full.
+
+    Raises:
+        ValueError: shapes that do not fit, M that is odd or out of range, offsets that are not finite.
+    """
+    groups, members, N = _require_shapes(patches, offsets, M)
+    # Distances are formed in float64: differences of large coordinates.
+    moves = offsets.reshape(groups, members, 2).to(torch.float64)
+    moves = moves - moves.mean(dim=1, keepdim=True)
+    reach = moves.detach().abs().amax().item()
+    if not math.isfinite(reach):
+        raise ValueError("offsets: expected finite numbers, found NaN or infinity")
+    pad = math.ceil(reach)
+    pad += pad % 2
+    side = M + 2 * pad
+
+    corner = (moves + pad).flatten(0, 1)
+    whole = corner.detach().floor()
+    fraction, whole = corner - whole, whole.long()
+    canvas = torch.arange(groups, device=patches.device).repeat_interleave(members)
+    total = _add_crops(patches.flatten(0, 1), canvas, whole, fraction.to(patches.real.dtype), groups, side, M)
+    count = _count(canvas, whole, fraction, groups, side, M).to(patches.real.dtype)
+    return total, count
+
+
+def overlap_ratio(total: Complex[Tensor, "B S S"], count: Float[Tensor, "B S S"]) -> Complex[Tensor, "B S S"]:
+    """The mosaic: sum divided by (1e-9 + count). Where nothing was placed it is 0."""
+    return total / (count + 1e-9)
+
+
+def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int, int]:
+    if patches.ndim != 4 or patches.shape[2] != patches.shape[3] or 0 in patches.shape:
+        raise ValueError(f"patches: expected shape (B, C, N, N), none of them 0, found {tuple(patches.shape)}")
+    if not patches.is_complex():
+        raise ValueError(f"patches: expected a complex dtype, found {patches.dtype}")
+    groups, members, N = patches.shape[:3]
+    if offsets.shape != (groups, members, 1, 2):
+        raise ValueError(
+            f"offsets: expected shape {(groups, members, 1, 2)} to go with these patches, found {tuple(offsets.shape)}"
+        )
+    if not offsets.is_floating_point():
+        raise ValueError(f"offsets: expected a floating-point dtype, found {offsets.dtype}")
+    if offsets.device != patches.device:
+        raise ValueError(f"offsets are on {offsets.device}, patches on {patches.device}; expected one device")
+    if M % 2 or not 2 <= M <= N:
+        raise ValueError(f"M: expected an even crop between 2 and N = {N}, found {M}")
+    return groups, members, N
+
+
+def _add_crops(
+    patches: Tensor, canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: int, M: int
+) -> Tensor:
+    """Add the crops of patches (n, N, N) to their canvases, at whole + fraction (n, 2) of the upper left corner."""
+    first = patches.shape[-1] // 2 - M // 2
+    stride = side + 1  # a crop that ends at the edge writes a column and a row of zeros beyond it
+    window = torch.arange(M + 1, device=patches.device)
+    window = (window[:, None] * stride + window).flatten()
+    start = (canvas * stride + whole[:, 1]) * stride + whole[:, 0]
+    # Complex numbers as pairs of reals: the weights are real.
+    total = patches.new_zeros(groups * stride * stride)
+    for block in range(0, len(patches), _AT_A_TIME):
+        rows = slice(block, block + _AT_A_TIME)
+        crops = patches[rows, first : first + M, first : first + M]
+        bordered = torch.view_as_real(zero_pad(crops, (1, 1, 1, 1))).flatten(2)
+        fx, fy = fraction[rows, None, None].unbind(-1)
+        moved = torch.lerp(bordered[:, 1:], bordered[:, :-1], fy)
+        moved = torch.lerp(moved[:, :, 2:], moved[:, :, :-2], fx).reshape(-1, 2)
+        total.index_add_(0, (start[rows, None] + window).flatten(), torch.view_as_complex(moved))
+    return total.unflatten(0, (groups, stride, stride))[:, :side, :side]
+
+
+def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: int, M: int) -> Tensor:
+    """How many crops of ones cover each pixel, float64.
+
+    A moved row of M ones is a running sum of four steps: 1 - f, f, and M later their negatives. So sixteen numbers a
+    crop and a running sum along either axis give the count, whatever M.
+    """
+    stride = side + 2
+    step = torch.tensor([0, 1, M, M + 1], device=whole.device)
+    height = torch.stack([1 - fraction, fraction, fraction - 1, -fraction], dim=-1)
+    at = whole[:, :, None] + step
+    index = (canvas[:, None, None] * stride + at[:, 1, :, None]) * stride + at[:, 0, None, :]
+    steps = height.new_zeros(groups * stride * stride)
+    steps.index_add_(0, index.flatten(), (height[:, 1, :, None] * height[:, 0, None, :]).flatten())
+    return steps.unflatten(0, (groups, stride, stride)).cumsum(1).cumsum(2)[:, :side, :side]

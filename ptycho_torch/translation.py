@@ -1,0 +1,57 @@
+"""Bilinear translation with zero fill, the primitive under merging, extraction and reassembly."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+
+def translate(images: Shaped[Tensor, "B C H W"], displacements: Float[Tensor, "B 2"]) -> Shaped[Tensor, "B C H W"]:
+    """Move every image by its displacement; content moves toward +columns for dx > 0 and +rows for dy > 0.
+
+    Each of the four neighbours of a sampling point counts zero when it lies outside the image; the others keep their
+    weight. Real and imaginary part move separately: phase is never interpolated. Differentiable in both arguments.
+
+    Args:
+        images: (B, C, H, W), real or complex floating point; rows, columns. All channels of an image move together.
+        displacements: (B, 2), [dx, dy], pixels; one row per image.
+
+    Returns:
+        (B, C, H, W), dtype and device of ``images``.
+
+    Raises:
+        ValueError: the shapes do not fit. (TensorFlow repeats the rows of too short a list, which hides mistakes.)
+    """
+    if images.ndim != 4:
+        raise ValueError(f"images: expected shape (B, C, H, W), found {tuple(images.shape)}")
+    if displacements.shape != (len(images), 2):
+        raise ValueError(f"displacements: expected shape ({len(images)}, 2), found {tuple(displacements.shape)}")
+    if images.is_complex():
+        both = torch.view_as_real(images).permute(0, 1, 4, 2, 3).flatten(1, 2)
+        moved = translate(both, displacements).unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2)
+        return torch.view_as_complex(moved.contiguous())
+    dx, dy = displacements.to(images.dtype).unbind(1)
+    return _move(_move(images, dy, 2), dx, 3)
+
+
+def _move(images: Tensor, distance: Tensor, axis: int) -> Tensor:
+    """Move (B, C, H, W) along one axis by a distance per image."""
+    size = images.shape[axis]
+    whole = distance.detach().floor()
+    fraction = (distance - whole)[:, None, None, None]
+    # One zero on either side: index 0 and size + 1 of the padded axis stand for everything outside.
+    padding = (0, 0, 1, 1) if axis == 2 else (1, 1)
+    padded = torch.nn.functional.pad(images, padding)
+    # Clamped before the conversion: a distance beyond any integer must not wrap around.
+    source = torch.arange(size, device=images.device) - whole.clamp(-size - 1, size + 1)[:, None].long()
+    near, far = (_take(padded, (source + shift).clamp(0, size + 1), axis) for shift in (1, 0))
+    return torch.lerp(near, far, fraction)
+
+
+def _take(images: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """Rows (axis 2) or columns (axis 3) of each image by the indices of that image."""
+    view = indices[:, None, :, None] if axis == 2 else indices[:, None, None, :]
+    shape = list(images.shape)
+    shape[axis] = indices.shape[1]
+    return images.gather(axis, view.expand(shape))

@@ -1,0 +1,103 @@
+"""Parity task 1: relative positions are negated once, at the container, and the net placement is TensorFlow's.
+
+That one array is the negative of another proves nothing about geometry, and for groups of one both are zero. So the
+net placement is pinned too, by goldens with groups of four and nine.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ptycho_torch.coordinates import relative_coordinates
+from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
+from tests.torch import layouts
+from tests.vectors import assert_close, records
+
+
+@pytest.mark.golden("coordinates.relative")
+def test_relative_coordinates(golden):
+    golden.check(layouts.coordinates_relative(**golden.inputs))
+
+
+@pytest.mark.golden("coordinates.place_in_group")
+def test_net_placement(golden):
+    golden.check(layouts.coordinates_place_in_group(**golden.inputs))
+
+
+def grouped_data(**changes: Any) -> dict[str, Any]:
+    rng = np.random.RandomState(0)
+    data = {
+        "X_full": rng.rand(3, 8, 8, 4).astype(np.float32),
+        "Y": (rng.rand(3, 8, 8, 4) + 1j * rng.rand(3, 8, 8, 4)).astype(np.complex64),
+        "coords_relative": rng.rand(3, 1, 2, 4) - 0.5,
+        "coords_offsets": rng.rand(3, 1, 2, 1) * 100,
+        "nn_indices": rng.randint(0, 20, (3, 4)).astype(np.int32),
+    }
+    return {**data, **changes}
+
+
+PROBE = torch.ones(8, 8, dtype=torch.complex64)
+
+
+def test_container_negates_once() -> None:
+    data = grouped_data()
+    container = PtychoDataContainerTorch(data, PROBE)
+    expected = -torch.from_numpy(data["coords_relative"].astype(np.float32))
+    assert torch.equal(container.coords_nominal, expected)
+    assert torch.equal(container.coords_true, expected)
+    np.testing.assert_array_equal(container.global_offsets, data["coords_offsets"])
+    np.testing.assert_array_equal(container.local_offsets, data["coords_relative"])
+
+
+def test_container_keeps_modulus_and_phase() -> None:
+    container = PtychoDataContainerTorch(grouped_data(), PROBE)
+    assert container.Y is not None
+    torch.testing.assert_close(torch.polar(container.Y_I, container.Y_phi), container.Y)
+    without = PtychoDataContainerTorch(grouped_data(Y=None), PROBE)
+    assert without.Y is None
+    assert without.Y_I.unique().tolist() == [1.0]
+    assert without.Y_phi.unique().tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"X_full": np.ones((3, 8, 7, 4), np.float32)}, "expected shape (n, N, N, C), found (3, 8, 7, 4)"),
+        ({"coords_relative": np.zeros((3, 1, 4, 2))}, "'coords_relative']: expected shape (3, 1, 2, 4)"),
+        ({"coords_offsets": np.full((3, 1, 2, 1), np.nan)}, "'coords_offsets']: expected finite numbers"),
+        ({"nn_indices": np.zeros((3, 4))}, "'nn_indices']: expected an integer dtype"),
+        ({"Y": np.ones((3, 8, 8, 4), np.float32)}, "'Y']: expected complex64, found float32"),
+        ({"Y": np.ones((3, 8, 8, 1), np.complex64)}, "'Y']: expected shape (3, 8, 8, 4)"),
+    ],
+)
+def test_container_refuses_what_does_not_fit(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        PtychoDataContainerTorch(grouped_data(**changes), PROBE)
+
+
+def test_container_names_all_missing_arrays() -> None:
+    with pytest.raises(KeyError, match=re.escape("missing ['coords_offsets', 'nn_indices']")):
+        PtychoDataContainerTorch(grouped_data(coords_offsets=None, nn_indices=None), PROBE)
+
+
+def test_container_refuses_a_probe_of_another_size() -> None:
+    with pytest.raises(ValueError, match=re.escape("probe: expected shape (8, 8)")):
+        PtychoDataContainerTorch(grouped_data(), torch.ones(16, 16))
+
+
+def test_relative_coordinates_refuse_another_axis_order() -> None:
+    with pytest.raises(ValueError, match=re.escape("expected shape (n, 1, 2, C), found (3, 1, 4, 2)")):
+        relative_coordinates(torch.zeros(3, 1, 4, 2))
+
+
+def test_recorded_vectors(external_data: Path) -> None:
+    for record in records(external_data, "coords_and_patches*.h5", "relative_"):
+        found = layouts.coordinates_relative(coords_nn=record.inputs["coords_nn"])
+        for name, value in found.items():
+            assert_close(record, name, value, record.outputs[name], 1e-14)

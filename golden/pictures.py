@@ -80,9 +80,15 @@ def _panels(name: str, image: np.ndarray) -> list[tuple[str, np.ndarray, dict[st
 
 def _draw(title: str, rows: Sequence[Sequence[tuple[str, np.ndarray, dict[str, object]]]], path: Path) -> None:
     columns = max(len(row) for row in rows)
-    figure = Figure(figsize=(3.3 * columns, 3.0 * len(rows) + 0.4), layout="constrained")
+    width, height = 3.4 * columns, 3.0 * len(rows) + 0.5
+    figure = Figure(figsize=(width, height))
     figure.suptitle(title)
-    axes = figure.subplots(len(rows), columns, squeeze=False)
+    # Margins in inches, by hand: Matplotlib's layout engines take twice as long as the drawing.
+    axes = figure.subplots(
+        len(rows), columns, squeeze=False,
+        gridspec_kw={"left": 0.45 / width, "right": 1 - 0.55 / width, "bottom": 0.35 / height,
+                     "top": 1 - 0.8 / height, "wspace": 0.4, "hspace": 0.3},
+    )
     for row, panels in zip(axes, rows):
         for axis in row[len(panels) :]:
             axis.set_axis_off()

@@ -94,11 +94,16 @@ class GoldenCase:
         shutil.copyfile(self._source, copies / f"{base}.h5")
         obtained = copies / f"{base}.obtained.h5"
         picture = copies / f"{base}.png"
+
+        def compare(found: Path, _: Path) -> None:
+            __tracebackhide__ = True
+            self._compare(read_outputs(found), obtained, picture)
+
         perform_regression_check(
             datadir=copies,  # type: ignore[arg-type]
             original_datadir=copies,
             request=self._request,
-            check_fn=lambda found, _: self._compare(read_outputs(found), obtained, picture),
+            check_fn=compare,
             dump_fn=lambda path: _replace(path, outputs),
             extension=".h5",
             basename=base,

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -55,6 +55,8 @@ class Reference:
             initializer=_prepare,
             initargs=({**_ALWAYS, **settings},),
         )
+        # Start loading now: several references come up side by side while the first is asked.
+        self._pool.submit(_load, module)
 
     def __enter__(self) -> Reference:
         return self
@@ -128,10 +130,14 @@ def _standard_error_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
+def _load(module: str) -> None:
+    with _standard_error_closed(), suppress(ImportError):  # reported when it is asked
+        importlib.import_module(module)
+
+
 def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     try:
-        with _standard_error_closed():
-            reference = importlib.import_module(module)
+        reference = importlib.import_module(module)
     except ModuleNotFoundError as missing:
         if missing.name and missing.name.partition(".")[0] in {"tensorflow", "keras"}:
             raise GoldenError(

@@ -1,0 +1,92 @@
+"""A stand-in reference and its cases, so that the framework can be tested without TensorFlow.
+
+What it computes is steered by the environment variable ``STANDIN`` (see ``evaluate``), because the generator runs it in
+another process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from golden.case import Case, Operation, Output, digest_array
+from golden.compare import Tolerance
+from golden.noise import HEADROOM
+from golden.store import Derived, Golden
+
+SCALE = Operation(
+    name="toy.scale",
+    summary="the input times a factor",
+    inputs={"x": "(4, 5) complex64"},
+    outputs=(
+        Output("y", "(4, 5) complex64", where=lambda outputs: np.abs(outputs["y"]) > 0.1),
+        Output("rows", "scalar int64"),
+    ),
+)
+LARGE = Operation(
+    name="toy.large",
+    summary="the sum of a large input that is a recipe",
+    inputs={"start": "scalar-like (1,) float32", "ramp": "(1000,) float32; made from start"},
+    outputs=(Output("z", "(1000,) float32", terms=2),),
+    derive=lambda inputs, parameters: {"ramp": inputs["start"] + np.arange(1000, dtype=np.float32)},
+)
+ONE_NUMBER = {"rows": "it is one number"}
+
+CASES = (
+    Case("toy/double", SCALE, "twice", {"factor": 2.0}, lambda draw: {"x": draw.complex((4, 5))}, ONE_NUMBER),
+    Case("toy/triple", SCALE, "three times", {"factor": 3.0}, lambda draw: {"x": draw.complex((4, 5))}, ONE_NUMBER),
+    Case("toy/ramp", LARGE, "a ramp", {}, lambda draw: {"start": draw.real((1,))}),
+    Case("toy/slow", SCALE, "slow", {"factor": 5.0}, lambda draw: {"x": draw.complex((4, 5))}, ONE_NUMBER, slow=True),
+)
+
+
+def evaluate(
+    operation: str, precision: str, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    behaviour = os.environ.get("STANDIN", "")
+    if behaviour == "sleep":
+        time.sleep(60)
+    if behaviour == "raise":
+        raise RuntimeError("the stand-in was told to fail")
+    change = {"noise": 1 + 1e-7, "drift": 1.001, "breaking": -1.0}.get(behaviour, 1.0)
+    if operation == "toy.large":
+        return {"z": (inputs["ramp"] * change).astype(precision)}
+    kind = "complex64" if precision == "float32" else "complex128"
+    y = (inputs["x"].astype(kind) * parameters["factor"] * change).astype(kind)
+    if behaviour == "shape":
+        y = y[None]
+    return {"y": y, "rows": np.array(len(inputs["x"]), np.int64)}
+
+
+def producer(operation: str) -> str:
+    return "tensorflow"
+
+
+def provenance() -> dict[str, str]:
+    return {"reference": "stand-in", "tensorflow": "none"}
+
+
+def make_golden(case: Case, /, **changes: Any) -> Golden:
+    """A golden of a stand-in case, without the generator and its processes."""
+    inputs = case.draw_inputs(0)
+    complete = case.complete_inputs(inputs)
+    outputs = evaluate(case.operation.name, "float32", complete, case.parameters)
+    noise = {name: 1e-6 if array.dtype.kind in "fc" else 0.0 for name, array in outputs.items()}
+    fields: dict[str, Any] = {
+        "case": case.name, "operation": case.operation.name, "summary": case.summary, "parameters": case.parameters,
+        "definition": case.definition_digest(complete), "draw": 0, "producer": "tensorflow",
+        "provenance": provenance(), "inputs": inputs, "outputs": outputs,
+        "where": {o.name: o.where(outputs) for o in case.operation.outputs if o.where is not None},
+        "tolerances": {name: Tolerance(HEADROOM * n, HEADROOM * n, n, n) for name, n in noise.items()},
+        "noise": {name: {"float64": n} for name, n in noise.items()},
+        "derived": {
+            name: Derived(array.shape, array.dtype.str, digest_array(array))
+            for name, array in complete.items() if name not in inputs
+        },
+        "expected_constant": dict(case.expected_constant),
+    }
+    return Golden(**(fields | changes))

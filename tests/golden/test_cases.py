@@ -1,0 +1,70 @@
+"""The declared cases: drawing them is reproducible, and the realistic scan shows what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.case import Case, GoldenError, digest_array
+from golden.cases import load_cases, select
+from golden.draw import Draw
+from golden.store import golden_path, read_golden
+from tests.golden.standin import SCALE
+from tests.torch.orientation import best_orientation
+
+FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
+
+
+@pytest.mark.parametrize("name", [name for name in load_cases() if name != "reassembly/scan_photograph"])
+def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
+    """Except for the photographs: drawing them needs scikit-image, which belongs to the generator."""
+    golden = read_golden(golden_path(FIXTURES, name))
+    drawn = load_cases()[name].draw_inputs(golden.draw)
+    assert set(drawn) == set(golden.inputs)
+    for key, array in drawn.items():
+        assert digest_array(array) == digest_array(golden.inputs[key]), key
+
+
+def test_draws_depend_on_the_seed_alone() -> None:
+    assert Draw("a#0").integers(0, 1000, (4,)).tolist() == Draw("a#0").integers(0, 1000, (4,)).tolist()
+    assert Draw("a#0").integers(0, 1000, (4,)).tolist() != Draw("a#1").integers(0, 1000, (4,)).tolist()
+    # The stream itself, so that another NumPy cannot change it unnoticed.
+    assert Draw("a#0").integers(0, 1000, (4,)).tolist() == [411, 251, 3, 378]
+
+
+def test_draws_are_exact_multiples() -> None:
+    values = Draw("x").complex((50,), step=1 / 8)
+    assert values.dtype == np.complex64
+    assert (values.real * 8 % 1 == 0).all()
+    assert -2 <= values.imag.min() < -1
+    assert 1 < values.imag.max() < 2
+
+
+def test_the_scan_golden_shows_its_object_upright() -> None:
+    golden = read_golden(golden_path(FIXTURES, "reassembly/scan_photograph"))
+    mosaic = golden.outputs["mosaic"][..., 0]
+    side = len(mosaic)
+    # The mean position lies at the canvas centre.
+    x, y = np.round(golden.inputs["positions"].mean(axis=0).ravel()).astype(int) - side // 2
+    object_ = np.pad(golden.inputs["object"], side)[y + side : y + 2 * side, x + side : x + 2 * side]
+    name, correlation = best_orientation(mosaic * golden.where["mosaic"][..., 0], object_)
+    assert name == "upright"
+    assert correlation > 0.97
+
+
+def test_names_are_checked() -> None:
+    with pytest.raises(GoldenError, match="expected 'topic/case'"):
+        Case("no topic", SCALE, "")
+    with pytest.raises(GoldenError, match="expected_constant names no output"):
+        Case("toy/x", SCALE, "", expected_constant={"w": "why"})
+    with pytest.raises(GoldenError, match=r"operation toy.scale takes \['x'\], the case draws \['w'\]"):
+        Case("toy/x", SCALE, "", draw=lambda draw: {"w": draw.real((3,))}).draw_inputs(0)
+
+
+def test_selection_is_by_glob() -> None:
+    assert select(["a/x", "a/y", "b/x"], ["a/*", "*/x"]) == ["a/x", "a/y", "b/x"]
+    assert select(["b/x", "a/x"], []) == ["a/x", "b/x"]
+    with pytest.raises(GoldenError, match="no case matches 'a/z'; nearest: a/"):
+        select(["a/x", "a/y", "b/x"], ["a/z"])

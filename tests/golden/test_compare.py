@@ -1,0 +1,146 @@
+"""The comparison: what passes, what does not, and what it reports."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from golden.compare import EXACT, Tolerance, Verdict, compare, compare_outputs
+
+TOLERANCE = Tolerance(atol=8e-6, rtol=8e-6, noise_atol=1e-6, noise_rtol=1e-6)
+EXPECTED = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
+
+
+def verdict(actual: object, expected: np.ndarray = EXPECTED, tolerance: Tolerance = TOLERANCE) -> Verdict:
+    return compare("y", expected, actual, tolerance).verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [(0, Verdict.IDENTICAL), (1.5e-6, Verdict.WITHIN_NOISE), (5e-6, Verdict.WITHIN_TOLERANCE), (1e-3, Verdict.BREAKING)],
+)
+def test_verdict_grows_with_the_difference(change: float, expected: Verdict) -> None:
+    actual = EXPECTED.copy()
+    actual[1, 2] += np.float32(change)
+    assert verdict(actual) is expected
+
+
+@pytest.mark.parametrize(
+    "actual",
+    [
+        EXPECTED.astype(np.float64),
+        EXPECTED.astype(np.float16),
+        EXPECTED.astype(np.complex64),
+        EXPECTED[None],
+        EXPECTED[..., None],
+        EXPECTED.T,
+        EXPECTED[:, :1],
+        EXPECTED.tolist(),
+        None,
+    ],
+)
+def test_dtype_and_shape_are_exact(actual: object) -> None:
+    assert verdict(actual) is Verdict.STRUCTURAL
+
+
+def test_broadcasting_shapes_are_structural() -> None:
+    patch = np.ones((20, 20, 1), np.complex64)
+    assert verdict(patch.reshape(1, 20, 20), patch) is Verdict.STRUCTURAL
+
+
+def test_complex_precisions_are_different_types() -> None:
+    assert verdict(np.ones(3, np.complex128), np.ones(3, np.complex64)) is Verdict.STRUCTURAL
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_breaks(bad: float) -> None:
+    actual = EXPECTED.copy()
+    actual[0, 0] = bad
+    comparison = compare("y", EXPECTED, actual, Tolerance(1e9, 1e9, 1e9, 1e9))
+    assert comparison.verdict is Verdict.BREAKING
+    assert comparison.share == np.inf
+
+
+def test_nan_never_equals_nan() -> None:
+    both = np.full(3, np.nan, np.float32)
+    assert verdict(both, both) is Verdict.BREAKING
+
+
+def test_tolerance_is_scaled_by_the_golden() -> None:
+    """A wildly large answer is not excused by its own size."""
+    assert verdict(np.full(2, 1e6, np.float32), np.ones(2, np.float32)) is Verdict.BREAKING
+
+
+def test_complex_differences_are_by_modulus() -> None:
+    expected = np.array([1 + 1j, 2], np.complex64)
+    actual = expected + np.array([3e-6j, 0], np.complex64)
+    comparison = compare("y", expected, actual, Tolerance(atol=6e-6))
+    assert comparison.share == pytest.approx(0.5, rel=0.05)
+    assert comparison.amplitude_error == pytest.approx(3e-6 / np.sqrt(2), rel=0.1)
+    assert comparison.phase_error == pytest.approx(1.5e-6, rel=0.1)
+
+
+def test_report_names_worst_element_and_box() -> None:
+    expected = np.zeros((6, 7), np.float32) + 1
+    actual = expected.copy()
+    actual[2:4, 3:6] += 0.5
+    actual[3, 4] = 9
+    comparison = compare("y", expected, actual, TOLERANCE)
+    assert comparison.worst is not None
+    assert comparison.worst.index == (3, 4)
+    assert (comparison.worst.expected, comparison.worst.actual) == (1, 9)
+    assert comparison.failing == 6
+    assert comparison.box == ((2, 4), (3, 6))
+
+
+def test_elements_outside_the_mask_do_not_count_but_must_be_finite() -> None:
+    where = np.zeros(EXPECTED.shape, bool)
+    where[0] = True
+    actual = EXPECTED.copy()
+    actual[1:] = 77
+    comparison = compare("y", EXPECTED, actual, TOLERANCE, where)
+    assert comparison.passed
+    assert comparison.compared == 4
+    actual[2, 2] = np.nan
+    assert compare("y", EXPECTED, actual, TOLERANCE, where).verdict is Verdict.BREAKING
+
+
+def test_blocks_do_not_show() -> None:
+    """Errors in the first, an inner and the last block of a large array are all found."""
+    expected = np.ones((3, 300_000), np.float32)
+    actual = expected.copy()
+    spots = [(0, 5), (1, 123_456), (2, 299_999)]
+    for value, spot in zip((2, 4, 3), spots):
+        actual[spot] = value
+    comparison = compare("y", expected, actual, TOLERANCE)
+    assert comparison.failing == 3
+    assert comparison.worst is not None
+    assert comparison.worst.index == (1, 123_456)
+    assert comparison.box == ((0, 3), (5, 300_000))
+
+
+def test_zero_tolerance_passes_only_equality() -> None:
+    assert verdict(EXPECTED.copy(), tolerance=EXACT) is Verdict.IDENTICAL
+    assert verdict(np.nextafter(EXPECTED, np.float32(9)), tolerance=EXACT) is Verdict.BREAKING
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "outcome"),
+    [
+        (np.array([True, False]), np.array([True, True]), Verdict.BREAKING),
+        (np.array([1, 2]), np.array([1, 2]), Verdict.IDENTICAL),
+        (np.array([1, 2], np.int64), np.array([1, 2], np.int32), Verdict.STRUCTURAL),
+        (np.array(b"true"), np.array(b"false"), Verdict.BREAKING),
+        (np.array(b"4.0"), np.array(b"4"), Verdict.BREAKING),
+        (np.array(b"null"), np.array(b"null"), Verdict.IDENTICAL),
+    ],
+)
+def test_integers_booleans_and_texts_are_exact(expected: np.ndarray, actual: np.ndarray, outcome: Verdict) -> None:
+    assert verdict(actual, expected, Tolerance(9, 9, 9, 9)) is outcome
+
+
+def test_missing_and_extra_outputs_are_structural() -> None:
+    outcome = compare_outputs({"a": EXPECTED, "b": EXPECTED}, {"b": EXPECTED, "c": EXPECTED}, {"b": TOLERANCE}, {})
+    assert [(c.output, c.verdict) for c in outcome] == [
+        ("a", Verdict.STRUCTURAL), ("b", Verdict.IDENTICAL), ("c", Verdict.STRUCTURAL),
+    ]

@@ -1,0 +1,223 @@
+"""The generator, run as its users run it, over a stand-in reference."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from golden.cases import load_cases
+from golden.compare import Verdict
+from golden.generate import Change, Regeneration, main
+from golden.manifest import NAME, read_manifest, verify
+from golden.store import golden_path, read_golden
+from golden.transaction import lock
+from tests.golden import standin
+from tests.golden.conftest import fill
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STANDIN = ("--cases", "tests.golden.standin", "--reference", "tests.golden.standin")
+ALL = frozenset(case.name for case in standin.CASES)
+
+
+def generate(*arguments: str, behaviour: str = "") -> Result:
+    return CliRunner().invoke(main, arguments, env={"STANDIN": behaviour})
+
+
+def snapshot(directory: Path) -> dict[str, tuple[bytes, int]]:
+    files = [path for path in directory.rglob("*") if path.is_file() and path.name != ".lock"]
+    return {path.relative_to(directory).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+class InProcess:
+    """The stand-in reference without its process, which takes half a second to start."""
+
+    def __init__(self, module: str, settings: object) -> None:
+        pass
+
+    def __enter__(self) -> InProcess:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        pass
+
+    def evaluate(self, operation, inputs, parameters, precision=None):
+        return standin.evaluate(operation.name, precision or operation.precision, inputs, parameters)
+
+    def producer(self, operation) -> str:
+        return standin.producer(operation.name)
+
+    def provenance(self) -> dict[str, str]:
+        return standin.provenance()
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("golden.generate.Reference", InProcess)
+
+
+@pytest.fixture
+def generated(tmp_path: Path, in_process: None) -> Path:
+    """Goldens that the generator made itself."""
+    run = generate("--fixtures", str(tmp_path), *STANDIN, "--update", "--reason", "first", "--slow")
+    assert run.exit_code == 0, run.stderr
+    return tmp_path
+
+
+def test_it_makes_sound_goldens(generated: Path) -> None:
+    assert verify(generated, ALL) == []
+    golden = read_golden(golden_path(generated, "toy/double"))
+    assert set(golden.noise["y"]) == {
+        "float64", "1 thread", "4 threads", "no oneDNN", *(f"1 ULP, run {n}" for n in range(1, 5)),
+    }
+    assert golden.noise["y"]["1 ULP, run 1"] > 0
+    assert [event["reason"] for event in read_manifest(generated)["toy/double"]["history"]] == ["first"]
+
+
+def test_nothing_moved_writes_nothing(generated: Path) -> None:
+    before = snapshot(generated)
+    run = generate("--fixtures", str(generated), *STANDIN)
+    assert run.exit_code == 0, run.stderr
+    assert "3 cases recomputed, nothing moved" in run.stdout
+    assert re.search(r"toy/double +identical +0 +\d", run.stdout)
+    assert "toy/slow" in run.stdout
+    assert "1 slow case(s) not recomputed" in run.stdout
+    again = generate("--fixtures", str(generated), *STANDIN, "--update", "--reason", "nothing to do")
+    assert again.exit_code == 0
+    assert snapshot(generated) == before
+
+
+def check(directory: Path, name: str = "toy/double"):
+    with Regeneration(load_cases("tests.golden.standin"), directory, "tests.golden.standin") as run:
+        return run.check(name)
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize(
+    ("behaviour", "verdict"),
+    [("noise", Verdict.WITHIN_NOISE), ("breaking", Verdict.BREAKING), ("shape", Verdict.STRUCTURAL)],
+)
+def test_what_moved_is_graded(
+    fixtures: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, verdict: Verdict
+) -> None:
+    monkeypatch.setenv("STANDIN", behaviour)
+    row = check(fixtures)
+    assert row.verdict is verdict
+    assert row.moved is (verdict > Verdict.WITHIN_NOISE)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> None:
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *STANDIN, "toy/double", behaviour="breaking")
+    assert run.exit_code == 1, run.stderr
+    assert "golden toy/double: output 'y' breaking" in run.stdout
+    assert "accept them with --update --reason" in run.stdout
+    assert snapshot(fixtures) == before
+
+    reason = "the stand-in changed its sign"
+    accepted = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", reason, "toy/double", behaviour="breaking")
+    assert accepted.exit_code == 0, accepted.stderr
+    assert verify(fixtures, ALL) == []
+    changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
+    assert changed == {"toy/double.h5", NAME}
+    event = read_manifest(fixtures)["toy/double"]["history"][-1]
+    assert event["reason"] == reason
+    assert event["before"] != event["after"]
+
+
+def test_new_gone_and_redefined_cases(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/triple").unlink()
+    assert check(fixtures, "toy/triple").change is Change.NEW
+    assert check(fixtures, "toy/other").change is Change.GONE
+    cases = load_cases("tests.golden.standin")
+    cases["toy/double"] = replace(cases["toy/double"], parameters={"factor": 2})
+    with Regeneration(cases, fixtures, "tests.golden.standin") as run:
+        assert run.check("toy/double").change is Change.REDEFINED
+
+
+@pytest.mark.usefixtures("in_process")
+def test_redraw_takes_new_inputs(fixtures: Path) -> None:
+    old = read_golden(golden_path(fixtures, "toy/double"))
+    run = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--redraw", "--reason", "other inputs", "toy/double")
+    assert run.exit_code == 0, run.stderr
+    new = read_golden(golden_path(fixtures, "toy/double"))
+    assert new.draw == 1
+    assert (new.inputs["x"] != old.inputs["x"]).any()
+    assert verify(fixtures, ALL) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "behaviour", "message"),
+    [
+        (["toy/dubble"], "", "no case matches 'toy/dubble'; nearest: toy/double"),
+        (["--cases", "no.such"], "", "cases no.such: cannot be imported"),
+        (["--reference", "no.such"], "", "reference no.such: cannot be imported"),
+        ([], "raise", "RuntimeError: the stand-in was told to fail"),
+        (["--update"], "", "--update needs --reason"),
+        (["--update", "--check", "--reason", "x"], "", "give one of them"),
+        (["--redraw"], "", "--redraw goes with --update"),
+    ],
+)
+def test_it_could_not_run(fixtures: Path, arguments: list[str], behaviour: str, message: str) -> None:
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *STANDIN, *arguments, behaviour=behaviour)
+    assert run.exit_code == 2
+    assert message in run.stderr
+    assert isinstance(run.exception, SystemExit)
+    assert snapshot(fixtures) == before
+
+
+def test_without_tensorflow_it_says_how_to_install_it(fixtures: Path) -> None:
+    """This environment has none, so the real reference cannot run here."""
+    run = generate("probe/hard_mask_n16")
+    assert run.exit_code == 2
+    assert "TensorFlow is not installed here" in run.stderr
+    assert "make golden" in run.stderr
+
+
+def test_help_and_list_need_no_reference() -> None:
+    """The first as a program, from the top of the repository."""
+    command = [sys.executable, "generate_golden.py", "--list", "--reference", "no.such"]
+    run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "reassembly/scan_photograph" in run.stdout
+    assert "Exit status" in generate("--help", "--reference", "no.such").stdout
+
+
+def test_a_second_generator_is_told(fixtures: Path) -> None:
+    with lock(fixtures):
+        run = generate("--fixtures", str(fixtures), *STANDIN)
+    assert run.exit_code == 2
+    assert "another generator is at work here" in run.stderr
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_interruption_leaves_everything_as_it_was(tmp_path: Path, blow: signal.Signals) -> None:
+    directory = tmp_path / "fixtures"
+    fill(directory)
+    before = snapshot(directory)
+    command = [sys.executable, "generate_golden.py", "--fixtures", str(directory), *STANDIN]
+    command += ["--update", "--reason", "x", "--redraw", "toy/double"]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=os.environ | {"STANDIN": "sleep"}, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 30
+    while not (directory / ".lock").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.1)
+    process.send_signal(blow)
+    _, errors = process.communicate(timeout=30)
+    if blow is signal.SIGINT:
+        assert process.returncode == 2
+        assert "interrupted; nothing was changed" in errors
+    assert snapshot(directory) == before
+    assert verify(directory, ALL) == []

@@ -1,0 +1,69 @@
+"""Who may import whom, looked at from outside: in a fresh process, at ``sys.modules``.
+
+import-linter holds the same rules over the source; this also sees imports that are made while running.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import golden
+import ptycho_torch
+
+PROBE = """
+import importlib, sys
+for name in {modules!r}:
+    importlib.import_module(name)
+print(*sorted(set({forbidden!r}) & set(sys.modules)))
+"""
+
+
+Probe = subprocess.Popen[str]
+
+
+def start(modules: list[str], forbidden: list[str], path: Path | None = None) -> Probe:
+    """A fresh process that imports ``modules`` and prints which forbidden ones are loaded then."""
+    code = PROBE.format(modules=modules, forbidden=forbidden)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=path)
+
+
+def intruders(probe: Probe) -> list[str]:
+    output, _ = probe.communicate(timeout=120)
+    assert probe.returncode == 0
+    return output.split()
+
+
+def modules_of(package, *without: str) -> list[str]:
+    found = [info.name for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    skipped = (f"{package.__name__}.__main__", *without)
+    return [package.__name__, *(name for name in found if not name.startswith(skipped))]
+
+
+def test_tensorflow_is_not_installed_here() -> None:
+    assert importlib.util.find_spec("numpy") is not None
+    run = subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "ModuleNotFoundError" in run.stderr
+
+
+def test_who_imports_whom() -> None:
+    framework = modules_of(golden, "golden.reference")
+    assert "golden.cases.probe" in framework
+    # Side by side: each takes a second or two.
+    port = start(modules_of(ptycho_torch), ["tensorflow", "keras", "golden"])
+    others = start(framework, ["tensorflow", "keras", "torch", "ptycho_torch"])
+    programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "torch", "pytest", "skimage"])
+    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow"
+    assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
+    assert intruders(programs) == [], "--help and --list load nothing heavy"
+
+
+def test_this_test_would_notice(tmp_path: Path) -> None:
+    """A module that does import TensorFlow, while running, here an empty one of that name, is found."""
+    (tmp_path / "tensorflow.py").write_text("nothing = None")
+    (tmp_path / "culprit.py").write_text("def run():\n    import tensorflow\nrun()\n")
+    assert intruders(start(["culprit"], ["tensorflow"], tmp_path)) == ["tensorflow"]

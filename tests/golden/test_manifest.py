@@ -1,0 +1,103 @@
+"""The manifest: readable, in step with the files, and ``verify`` finds whatever is not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.case import GoldenError
+from golden.cases import load_cases
+from golden.manifest import NAME, make_entry, read_manifest, verify, write_manifest
+from golden.store import golden_path, read_golden, write_golden
+from tests.golden.standin import CASES, make_golden
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ALL = frozenset(case.name for case in CASES)
+
+
+def test_the_committed_goldens_are_sound() -> None:
+    assert verify(REPOSITORY / "golden" / "fixtures", frozenset(load_cases())) == []
+
+
+def test_the_committed_goldens_are_small() -> None:
+    sizes = [path.stat().st_size for path in (REPOSITORY / "golden" / "fixtures").glob("*/*.h5")]
+    assert sum(sizes) < 4e6
+
+
+def test_a_sound_directory_has_no_problem(fixtures: Path) -> None:
+    assert verify(fixtures, ALL) == []
+
+
+def test_one_line_per_array_and_one_changed_element_shows(fixtures: Path) -> None:
+    before = (fixtures / NAME).read_text().splitlines()
+    golden = make_golden(CASES[0])
+    y = golden.outputs["y"].copy()
+    y[2, 3] += np.float32(1e-6)
+    changed = make_golden(CASES[0], outputs=golden.outputs | {"y": y})
+    write_manifest(fixtures / NAME, read_manifest(fixtures) | {"toy/double": make_entry(changed, [])})
+    after = (fixtures / NAME).read_text().splitlines()
+    assert len(before) == len(after)
+    differing = [line for line, other in zip(after, before) if line != other]
+    assert [line.split('"')[1] for line in differing] == ["content", "y"]
+
+
+def test_problems_are_named(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/double").unlink()
+    assert "case toy/double: no golden; make it with" in verify(fixtures, ALL)[0]
+    assert verify(fixtures, ALL)[1] == "manifest entry toy/double: its file is missing"
+    only = verify(fixtures, ALL - {"toy/triple"})
+    assert any("golden toy/triple: no case declares it" in problem for problem in only)
+
+
+def test_a_file_that_the_manifest_does_not_know(fixtures: Path) -> None:
+    entries = read_manifest(fixtures)
+    del entries["toy/double"]
+    write_manifest(fixtures / NAME, entries)
+    assert verify(fixtures, ALL) == ["golden toy/double: not in the manifest"]
+
+
+def test_a_file_written_past_the_manifest(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/double").unlink()
+    y = make_golden(CASES[0]).outputs["y"] * 2
+    write_golden(golden_path(fixtures, "toy/double"), make_golden(CASES[0], outputs={"y": y, "rows": np.array(4)}))
+    problems = verify(fixtures, ALL)
+    assert "golden toy/double: the manifest's 'content' is out of step with the file" in problems
+    assert "golden toy/double: the manifest's 'outputs' is out of step with the file" in problems
+
+
+def test_statistics_that_were_edited(fixtures: Path) -> None:
+    entries = read_manifest(fixtures)
+    entries["toy/double"]["outputs"]["y"]["norm"] *= 1.01
+    write_manifest(fixtures / NAME, entries)
+    assert verify(fixtures, ALL) == ["golden toy/double: the manifest's 'outputs' is out of step with the file"]
+
+
+def test_a_golden_under_another_name(fixtures: Path) -> None:
+    shutil.copy(golden_path(fixtures, "toy/triple"), golden_path(fixtures, "toy/double"))
+    assert verify(fixtures, ALL) == ["golden toy/double: the file says that it is toy/triple"]
+
+
+def test_a_damaged_file_does_not_hide_the_others(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/double").write_bytes(b"")
+    golden_path(fixtures, "toy/slow").write_bytes(b"")
+    problems = verify(fixtures, ALL)
+    assert len(problems) == 2
+    assert all("the file is empty" in problem for problem in problems)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "other", "cases": {}}', '{"format": "ptycho-golden manifest 1"}'])
+def test_a_broken_manifest_is_one_clear_error(fixtures: Path, text: str) -> None:
+    (fixtures / NAME).write_text(text)
+    with pytest.raises(GoldenError, match="manifest .*MANIFEST.json: .*Restore it from version control"):
+        read_manifest(fixtures)
+    assert len(verify(fixtures, ALL)) == 1
+
+
+def test_manifest_is_plain_json_in_order(fixtures: Path) -> None:
+    document = json.loads((fixtures / NAME).read_text())
+    assert list(document["cases"]) == sorted(document["cases"])
+    assert read_golden(golden_path(fixtures, "toy/double")).content_digest() == document["cases"]["toy/double"]["content"]

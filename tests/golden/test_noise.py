@@ -1,0 +1,122 @@
+"""The noise floor: a line above every error, never below rounding; and what is refused as vacuous."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from golden import noise
+from golden.case import Case, GoldenError
+from golden.compare import EXACT
+from tests.golden.standin import CASES
+
+DOUBLE = CASES[0]
+Y, ROWS = DOUBLE.operation.outputs
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32 - 1), absolute=st.floats(0, 1), relative=st.floats(0, 1))
+def test_line_lies_above_every_error(seed: int, absolute: float, relative: float) -> None:
+    rng = np.random.default_rng(seed)
+    magnitude = rng.exponential(size=500)
+    error = rng.random(500) * (absolute + relative * magnitude) * 1e-6
+    a, r = noise.tightest_line(magnitude, error)
+    assert a >= 0
+    assert r >= 0
+    assert (error <= (a + r * magnitude) * (1 + 1e-6) + 1e-300).all()
+
+
+def test_line_tells_absolute_from_relative_noise() -> None:
+    magnitude = np.geomspace(1e-6, 1, 2000)
+    a, r = noise.tightest_line(magnitude, 1e-7 * magnitude)
+    assert a < 1e-8
+    assert r == pytest.approx(1e-7, rel=0.2)
+    a, r = noise.tightest_line(magnitude, np.full(2000, 1e-7))
+    assert a == pytest.approx(1e-7, rel=1e-3)
+    assert r < 1e-9
+
+
+def test_perturbation_is_one_unit_in_the_last_place() -> None:
+    x = np.array([1.5, -2.0, 0.0, 1e-3], np.float32)
+    moved = noise.perturb({"x": x, "n": np.arange(3)}, run=1)
+    steps = np.abs((moved["x"].astype(np.float64) - x) / np.spacing(np.abs(x)))
+    np.testing.assert_array_equal(steps, [1, 1, 0, 1])
+    np.testing.assert_array_equal(moved["n"], np.arange(3))
+    z = noise.perturb({"z": np.array([1 + 1j], np.complex64)}, run=2)["z"]
+    assert z.dtype == np.complex64
+    assert z.real != 1
+    assert z.imag != 1
+
+
+def test_floor_is_the_worst_variant_and_never_below_rounding() -> None:
+    inputs = DOUBLE.draw_inputs(0)
+    frozen = np.arange(1, 21, dtype=np.complex64).reshape(4, 5)
+    exact, contributions = noise.measure(DOUBLE, Y, inputs, frozen, {"float64": frozen.astype(complex)}, None)
+    eps = np.finfo(np.float32).eps
+    assert exact.noise_atol == pytest.approx(noise.K * eps * 20)
+    assert exact.noise_rtol == pytest.approx(noise.K * eps)
+    assert exact.atol == pytest.approx(noise.HEADROOM * exact.noise_atol)
+    assert contributions == {"float64": 0.0}
+
+    variants = {"small": frozen + 1e-5, "large": frozen + 1e-3}
+    noisy, contributions = noise.measure(DOUBLE, Y, inputs, frozen, variants, None)
+    assert noisy.noise_atol == pytest.approx(1e-3, rel=0.01)
+    assert contributions["large"] == pytest.approx(1e-3 / 20, rel=0.01)
+
+
+def test_noise_outside_the_mask_does_not_count() -> None:
+    frozen = np.ones((4, 5), np.complex64)
+    variant = frozen.copy()
+    variant[0] += 1
+    where = np.ones((4, 5), bool)
+    where[0] = False
+    tolerance, _ = noise.measure(DOUBLE, Y, DOUBLE.draw_inputs(0), frozen, {"float64": variant}, where)
+    assert tolerance.noise_atol < 1e-6
+
+
+def test_a_size_that_rounding_decides_is_refused() -> None:
+    frozen = np.ones((4, 5), np.complex64)
+    with pytest.raises(GoldenError, match=r"toy/double.*'y' has shape \(4, 5\), but \(6, 5\) in the run '1 ULP"):
+        noise.measure(DOUBLE, Y, {}, frozen, {"1 ULP, run 1": np.ones((6, 5), np.complex64)}, None)
+
+
+def test_an_exact_output_that_rounding_decides_is_refused() -> None:
+    frozen = np.array(4)
+    assert noise.measure(DOUBLE, ROWS, {}, frozen, {"float64": np.array(4)}, None) == (EXACT, {})
+    with pytest.raises(GoldenError, match="'rows' is exact"):
+        noise.measure(DOUBLE, ROWS, {}, frozen, {"float64": np.array(5)}, None)
+
+
+TEXTURE = np.arange(20, dtype=np.complex64).reshape(4, 5)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros((4, 5), np.complex64), "'y' is zero"),
+        (np.ones((4, 5), np.complex64), "'y' is constant"),
+        (np.ones((0, 5), np.complex64), "'y' is empty"),
+        (np.where(TEXTURE == 3, np.nan, TEXTURE), "'y' is not finite"),
+    ],
+)
+def test_vacuous_outputs_are_refused(y: np.ndarray, message: str) -> None:
+    with pytest.raises(GoldenError, match=re.escape(f"case toy/double: output {message}")):
+        noise.require_not_vacuous(DOUBLE, {"y": y, "rows": np.array(4)}, {})
+
+
+def test_an_output_that_varies_only_outside_its_mask_is_refused() -> None:
+    with pytest.raises(GoldenError, match="'y' is constant"):
+        noise.require_not_vacuous(DOUBLE, {"y": TEXTURE, "rows": np.array(4)}, {"y": TEXTURE == 7})
+
+
+def test_declared_constants_are_checked() -> None:
+    noise.require_not_vacuous(DOUBLE, {"y": TEXTURE, "rows": np.array(4)}, {})
+    with pytest.raises(GoldenError, match="'rows' is declared constant, but it is not"):
+        noise.require_not_vacuous(DOUBLE, {"y": TEXTURE, "rows": np.arange(4)}, {})
+    blind = Case("toy/blind", DOUBLE.operation, "", DOUBLE.parameters, DOUBLE.draw, {"y": "why", "rows": "why"})
+    with pytest.raises(GoldenError, match="every output is constant"):
+        noise.require_not_vacuous(blind, {"y": np.ones((4, 5), np.complex64), "rows": np.array(4)}, {})

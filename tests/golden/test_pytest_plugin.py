@@ -1,0 +1,246 @@
+"""The ``golden`` fixture through its life: missing, present, drifted, damaged, unclaimed; and what it never does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from golden.store import golden_path, read_outputs
+from tests.golden.conftest import fill
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+PARITY = """
+    import numpy as np
+    import pytest
+    FACTOR = 1
+    @pytest.mark.golden("toy.scale")
+    def test_scale(golden):
+        y = FACTOR * golden.inputs["x"] * np.float32(golden.parameters["factor"])
+        golden.check({"y": y, "rows": np.array(len(y))})
+    @pytest.mark.golden("toy.large")
+    def test_large(golden):
+        golden.check({"z": golden.inputs["ramp"]})
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project with its own goldens, its own cases and a port that agrees with them."""
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    pytester.makeini(
+        """
+        [pytest]
+        addopts = -p golden.pytest_plugin -p no:hypothesispytest -p no:jaxtyping
+        testpaths = parity
+        golden_fixtures = fixtures
+        golden_cases = tests.golden.standin
+        golden_tests = parity
+        """
+    )
+    pytester.makepyfile(**{"parity/test_parity": PARITY})
+    fill(pytester.path / "fixtures")
+    return pytester
+
+
+def state(project: pytest.Pytester) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in (project.path / "fixtures").rglob("*") if p.is_file()}
+
+
+def edit(project: pytest.Pytester, old: str, new: str) -> None:
+    path = project.path / "parity" / "test_parity.py"
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_agreement_passes_and_says_how_close(project: pytest.Pytester) -> None:
+    before = state(project)
+    result = project.runpytest()
+    result.assert_outcomes(passed=3, skipped=1)
+    result.stdout.fnmatch_lines(["goldens: 3 cases checked, 5 outputs; most of its tolerance (0) *"])
+    result.stdout.fnmatch_lines(["goldens: slow, not run: *toy/slow*"])
+    assert state(project) == before
+
+
+def test_slow_goldens_run_when_asked(project: pytest.Pytester) -> None:
+    project.runpytest("--golden-slow").assert_outcomes(passed=4)
+
+
+def test_missing_golden_fails_and_is_not_created(project: pytest.Pytester) -> None:
+    golden_path(project.path / "fixtures", "toy/double").unlink()
+    before = state(project)
+    result = project.runpytest()
+    result.assert_outcomes(passed=2, errors=1, skipped=1)
+    result.stdout.fnmatch_lines(["*toy/double.h5: no such file. Make it with 'python generate_golden.py*"])
+    assert state(project) == before
+
+
+@pytest.mark.parametrize("flag", ["--force-regen", "--regen-all"])
+def test_regeneration_flags_are_refused(project: pytest.Pytester, flag: str) -> None:
+    edit(project, "FACTOR = 1", "FACTOR = 2")
+    before = state(project)
+    result = project.runpytest(flag)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"*{flag} would make the code under test the author*python generate_golden.py*"])
+    assert state(project) == before
+
+
+def test_drift_fails_and_shows_where(project: pytest.Pytester) -> None:
+    edit(project, "golden.check({\"y\": y", "y[1:3, 2] += 1; golden.check({\"y\": y")
+    before = state(project)
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(
+        [
+            "E * golden toy/double: output 'y' breaking (worst * x tolerance)",
+            "E * expected (*j) at [[]*[]], found (*j); 2 of * compared elements fail, in [[]1:3, 2:3[]]",
+            "E * obtained: *toy-double.obtained.h5",
+            "E * pictures: *toy-double.png",
+        ]
+    )
+    text = result.stdout.str()
+    obtained = Path(text.split("obtained: ")[1].split("\n")[0])
+    assert set(read_outputs(obtained)) == {"y", "rows"}
+    assert Path(text.split("pictures: ")[1].split("\n")[0]).read_bytes().startswith(b"\x89PNG")
+    assert "_compare" not in text  # the traceback ends at the user's line
+    assert state(project) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('{"y": y,', '{"y": y.astype(complex),', "*output 'y' structural*expected dtype complex64, found complex128*"),
+        ('{"y": y,', '{"y": y[None],', "*output 'y' structural*expected shape (4, 5), found (1, 4, 5)*"),
+        ('{"y": y,', '{"y": y.tolist(),', "*output 'y': expected a NumPy array of numbers or bytes, found list*"),
+        ('{"y": y,', '{"z": y,', "*output 'y' structural*output missing; found ['rows', 'z']*"),
+        (', "rows": np.array(len(y))', "", "*output 'rows' structural*output missing*"),
+        ("golden.check({\"y\": y", "y[0] = np.nan; golden.check({\"y\": y", "*output 'y' breaking*"),
+    ],
+)
+def test_what_cannot_pass(project: pytest.Pytester, old: str, new: str, message: str) -> None:
+    edit(project, old, new)
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(failed=1, deselected=3)
+    assert pytest_match(result.stdout.str(), message)
+
+
+def pytest_match(text: str, pattern: str) -> bool:
+    import fnmatch
+
+    return fnmatch.fnmatchcase(" ".join(text.split()), pattern.replace("[", "[[]"))
+
+
+def test_comparing_nothing_fails(project: pytest.Pytester) -> None:
+    edit(project, 'golden.check({"z": golden.inputs["ramp"]})', "pass")
+    result = project.runpytest()
+    result.assert_outcomes(passed=2, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*golden toy/ramp: the test passed without comparing anything*"])
+
+
+def test_damaged_golden_fails_with_one_error(project: pytest.Pytester) -> None:
+    path = golden_path(project.path / "fixtures", "toy/double")
+    path.write_bytes(path.read_bytes()[:-100])
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(errors=1, deselected=3)
+    result.stdout.fnmatch_lines(["golden *toy/double.h5: *damaged*"])
+
+
+def test_golden_that_the_manifest_does_not_list_fails(project: pytest.Pytester) -> None:
+    fixtures = project.path / "fixtures"
+    other = fixtures / "other"
+    fill(other)
+    shutil.copy(golden_path(other, "toy/triple"), golden_path(fixtures, "toy/double"))
+    shutil.rmtree(other)
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(errors=1, deselected=3)
+    result.stdout.fnmatch_lines(["*the manifest does not list this content*"])
+
+
+def test_unclaimed_case_fails_a_full_run(project: pytest.Pytester) -> None:
+    edit(project, '@pytest.mark.golden("toy.large")', '@pytest.mark.skip')
+    edit(project, "test_large(golden)", "test_large()")
+    result = project.runpytest()
+    result.assert_outcomes(passed=2, skipped=2)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["case toy/ramp: no collected test claims it; mark one with golden('toy.large')"])
+
+
+@pytest.mark.parametrize(
+    "narrowed", [("-k", "double"), ("-m", "golden"), ("--lf",), ("--deselect", "parity/test_other.py"), ("parity/test_parity.py",)]
+)
+def test_a_narrowed_run_may_leave_cases_out(project: pytest.Pytester, narrowed: tuple[str, ...]) -> None:
+    edit(project, '@pytest.mark.golden("toy.large")', "")
+    edit(project, "test_large(golden)", "test_large()")
+    edit(project, 'golden.check({"z": golden.inputs["ramp"]})', "pass")
+    assert project.runpytest(*narrowed).ret == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("arguments", [(), (".",), ("-p", "no:cacheprovider")])
+def test_a_full_run_by_any_path_is_complete(project: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    (project.path / "fixtures" / "toy" / "stray.h5").write_bytes(b"")
+    result = project.runpytest(*arguments)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["golden toy/stray: no case declares it; remove it with: *"])
+
+
+def test_a_marked_test_without_the_fixture_fails_the_run(project: pytest.Pytester) -> None:
+    edit(project, "def test_large(golden):", "def test_large():")
+    edit(project, 'golden.check({"z": golden.inputs["ramp"]})', "pass")
+    result = project.runpytest()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*test_large: marked 'golden', but does not take the fixture: it compares nothing"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('@pytest.mark.golden("toy.large")', "", "*test_large: takes 'golden', so it needs @pytest.mark.golden(operation)*"),
+        ("toy.large", "toy.lrge", "*no case has the operation 'toy.lrge'; known: *"),
+    ],
+)
+def test_wrong_marks_are_usage_errors(project: pytest.Pytester, old: str, new: str, message: str) -> None:
+    edit(project, old, new)
+    result = project.runpytest()
+    assert result.ret != pytest.ExitCode.OK
+    assert pytest_match(result.stdout.str() + result.stderr.str(), message)
+
+
+def test_under_xdist_claims_of_all_workers_count(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.path / "fixtures" / "toy" / "stray.h5").write_bytes(b"")
+    # Only the plugins that this needs, in all three processes.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    plugins = [part for name in ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin") for part in ("-p", name)]
+    result = project.runpytest_subprocess(*plugins, "-n", "2")
+    result.assert_outcomes(passed=3, skipped=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["golden toy/stray: no case declares it*", "goldens: 3 cases checked*"])
+    assert result.stdout.str().count("no case declares it") == 1
+
+
+def test_forbidden_import_fails(project: pytest.Pytester) -> None:
+    (project.path / "intruder.py").write_text("")
+    project.makepyfile(
+        **{
+            "parity/test_intruder": """
+                import sys
+                import pytest
+                def test_direct():
+                    with pytest.raises(ModuleNotFoundError, match="must not be imported in this run"):
+                        import intruder
+                def test_behind_the_guards_back():
+                    sys.modules["intruder"] = sys
+            """
+        }
+    )
+    result = project.runpytest("-o", "golden_forbid_imports=intruder", "-o", "pythonpath=.")
+    result.assert_outcomes(passed=5, skipped=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["module intruder: was imported during this run, which forbids it*"])
+
+
+def test_passive_unless_asked(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_other(golden): pass")
+    pytester.runpytest("-p", "no:golden.pytest_plugin").assert_outcomes(errors=1)

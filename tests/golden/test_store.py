@@ -1,0 +1,276 @@
+"""Goldens on disk: exact round trips, and one clear error for everything that is not a sound golden."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from golden import store
+from golden.case import GoldenError
+from golden.store import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
+from tests.golden.standin import CASES, make_golden
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "double.h5"
+    write_golden(file, make_golden(CASES[0]))
+    return file
+
+
+def assert_same(found: Golden, expected: Golden) -> None:
+    for field in dataclasses.fields(Golden):
+        a, b = getattr(found, field.name), getattr(expected, field.name)
+        if field.name in ("inputs", "outputs", "where"):
+            assert set(a) == set(b)
+            for name in a:
+                assert a[name].dtype == b[name].dtype
+                np.testing.assert_array_equal(a[name], b[name])
+        else:
+            assert a == b, field.name
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_round_trip(tmp_path: Path, case) -> None:
+    golden = make_golden(case)
+    write_golden(tmp_path / "a.h5", golden)
+    assert_same(read_golden(tmp_path / "a.h5"), golden)
+
+
+def test_every_dtype_round_trips(tmp_path: Path) -> None:
+    arrays = {
+        np.dtype(kind).name: (np.arange(2000) % 7).astype(kind).reshape(40, 50)
+        for kind in ("bool", "u1", "i4", "i8", "f4", "f8", "c8", "c16")
+    }
+    arrays |= {"text": np.array([b"a", b"null", b""]), "one_text": np.array(b"4.0"), "scalar": np.array(3)}
+    arrays |= {"empty": np.zeros((0, 3), np.float32), "special": np.array([np.nan, np.inf, -0.0])}
+    write_outputs(tmp_path / "a.h5", arrays)
+    found = read_outputs(tmp_path / "a.h5")
+    assert set(found) == set(arrays)
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype, name
+        assert found[name].tobytes() == array.tobytes(), name
+
+
+def test_the_same_golden_gives_the_same_bytes(tmp_path: Path, path: Path) -> None:
+    write_golden(tmp_path / "again.h5", make_golden(CASES[0]))
+    assert (tmp_path / "again.h5").read_bytes() == path.read_bytes()
+
+
+def test_content_digest_sees_everything_but_provenance() -> None:
+    golden = make_golden(CASES[0])
+    same = dataclasses.replace(golden, provenance={"tensorflow": "another"})
+    assert same.content_digest() == golden.content_digest()
+    y = golden.outputs["y"].copy()
+    y[0, 0] = np.nextafter(y[0, 0].real, np.float32(9)) + 1j * y[0, 0].imag
+    for change in (
+        {"outputs": golden.outputs | {"y": y}},
+        {"inputs": {"x": y}},
+        {"where": {"y": ~golden.where["y"]}},
+        {"parameters": {"factor": 2}},
+        {"tolerances": golden.tolerances | {"y": store.EXACT}},
+        {"definition": "other"},
+    ):
+        assert dataclasses.replace(golden, **change).content_digest() != golden.content_digest(), change
+
+
+# ------------------------------------------------------------------------------------------- what is refused
+
+
+def _missing(path: Path) -> None:
+    path.unlink()
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def _half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _text(path: Path) -> None:
+    path.write_text("no golden")
+
+
+def _lfs_pointer(path: Path) -> None:
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12\n")
+
+
+def _directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _changed_value(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["outputs/y"][0, 0] = 7
+
+
+def _no_digest(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["outputs/y"].attrs["sha256"]
+
+
+def _external_link(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["outputs/passwd"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def _soft_link(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["outputs/again"] = h5py.SoftLink("/outputs/y")
+
+
+def _second_name(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["outputs/again"] = file["outputs/y"]
+
+
+def _cycle(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["where/loop"] = file["where"]
+
+
+def _virtual(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        layout = h5py.VirtualLayout((3,), "f4")
+        layout[:] = h5py.VirtualSource("other.h5", "x", shape=(3,))
+        file.create_virtual_dataset("outputs/v", layout)
+
+
+def _external_storage(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("outputs/e", (4,), "u1", external=[("/etc/hostname", 0, 4)])
+
+
+def _variable_text(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["summary"] = "variable length"
+
+
+def _other_compound(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["outputs/c"] = np.zeros(3, [("a", "f4"), ("b", "f4")])
+
+
+def _huge(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("outputs/huge", (2**40,), "f8", chunks=(2**10,))
+
+
+def _unknown_group(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.create_group("extra")
+
+
+def _impossible_tolerance(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["outputs/y"].attrs["atol"] = np.inf
+
+
+def _other_format(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["format"] = np.bytes_(b"ptycho-golden 99")
+
+
+def _made_by_torch(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["producer"] = np.bytes_(b"torch")
+
+
+def _transcribed_elsewhere(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["producer"] = np.bytes_(b"transcribed")
+
+
+DAMAGE: dict[Callable[[Path], None], str] = {
+    _missing: "no such file",
+    _empty: "the file is empty",
+    _truncated: "damaged",
+    _half: "damaged",
+    _text: "not an HDF5 file",
+    _lfs_pointer: "git lfs pull",
+    _directory: "Is a directory",
+    _changed_value: "/outputs/y does not match its SHA-256",
+    _no_digest: "/outputs/y lacks the attribute 'sha256'",
+    _external_link: "/outputs/passwd is a link to elsewhere",
+    _soft_link: "/outputs/again is a link to elsewhere",
+    _second_name: "is another name of an object already seen",
+    _cycle: "is not a dataset",
+    _virtual: "keeps its data in another file",
+    _external_storage: "keeps its data in another file",
+    _variable_text: "has a type that a golden never has",
+    _other_compound: "has a type that a golden never has",
+    _huge: "at most 536870912 are accepted",
+    _unknown_group: "unknown objects",
+    _impossible_tolerance: "impossible tolerance",
+    _other_format: "expected format 'ptycho-golden 1', found 'ptycho-golden 99'",
+    _made_by_torch: "must be produced by TensorFlow",
+    _transcribed_elsewhere: "must be produced by TensorFlow",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__.strip("_"))
+def test_what_is_not_a_golden_is_refused(path: Path, damage: Callable[[Path], None]) -> None:
+    damage(path)
+    with pytest.raises(GoldenError) as caught:
+        read_golden(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert DAMAGE[damage] in message
+
+
+def test_no_flipped_bit_is_silent(path: Path) -> None:
+    """A flipped bit is refused, or it changed nothing that the golden says."""
+    sound = path.read_bytes()
+    digest = read_golden(path).content_digest()
+    rng = np.random.RandomState(0)
+    refused = 0
+    for position in rng.randint(0, len(sound), 150):
+        damaged = bytearray(sound)
+        damaged[position] ^= 1 << rng.randint(8)
+        path.write_bytes(damaged)
+        try:
+            found = read_golden(path).content_digest()
+        except GoldenError:
+            refused += 1
+        else:
+            assert found == digest, f"byte {position}"
+    assert refused > 50
+
+
+def test_only_defaults_may_be_transcribed(tmp_path: Path) -> None:
+    golden = make_golden(CASES[0], case="defaults/double", producer="transcribed")
+    write_golden(tmp_path / "a.h5", golden)
+    assert read_golden(tmp_path / "a.h5").producer == "transcribed"
+
+
+def test_a_golden_is_never_overwritten_in_place(path: Path) -> None:
+    with pytest.raises(OSError, match="exists"):
+        write_golden(path, make_golden(CASES[0]))
+
+
+def test_derived_inputs_are_made_again_and_checked(tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.name == "toy/ramp")
+    golden = make_golden(case)
+    assert set(golden.inputs) == {"start"}
+    assert golden.complete_inputs(case)["ramp"].shape == (1000,)
+    operation = dataclasses.replace(
+        case.operation, derive=lambda inputs, parameters: {"ramp": inputs["start"] + np.ones(1000, np.float32)}
+    )
+    with pytest.raises(GoldenError, match="its recipe no longer gives the input 'ramp'"):
+        golden.complete_inputs(dataclasses.replace(case, operation=operation))
+
+
+def test_paths_follow_names() -> None:
+    assert golden_path(Path("f"), "probe/mask") == Path("f/probe/mask.h5")

@@ -1,0 +1,118 @@
+"""Several files change together or not at all, whatever interrupts."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from golden import transaction as module
+from golden.case import GoldenError
+from golden.transaction import finish_interrupted, lock, transaction
+
+NAMES = ("a/1.txt", "a/2.txt", "b/3.txt", "list.json")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    write_all(tmp_path, "old")
+    return tmp_path
+
+
+def write_all(directory: Path, text: str) -> None:
+    with lock(directory), transaction(directory) as change:
+        for name in NAMES:
+            change.path_for(name).write_text(text)
+
+
+def contents(directory: Path) -> list[str]:
+    return [(directory / name).read_text() for name in NAMES]
+
+
+def leftovers(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if path.name.startswith(".") and path.name != ".lock")
+
+
+def test_all_change_together(directory: Path) -> None:
+    write_all(directory, "new")
+    assert contents(directory) == ["new"] * 4
+    assert leftovers(directory) == []
+
+
+def test_removal_is_part_of_it(directory: Path) -> None:
+    with lock(directory), transaction(directory) as change:
+        change.remove("a/1.txt")
+        change.path_for("list.json").write_text("new")
+    assert not (directory / "a/1.txt").exists()
+    assert (directory / "list.json").read_text() == "new"
+
+
+@pytest.mark.parametrize("problem", [OSError(28, "No space left on device"), KeyboardInterrupt(), GoldenError("refused")])
+def test_a_failure_before_the_commit_changes_nothing(directory: Path, problem: BaseException) -> None:
+    with pytest.raises(type(problem)), lock(directory), transaction(directory) as change:
+        change.path_for("a/1.txt").write_text("new")
+        raise problem
+    assert contents(directory) == ["old"] * 4
+    assert leftovers(directory) == []
+
+
+@pytest.mark.parametrize("renames", range(5))
+def test_a_failure_after_the_commit_is_finished_by_the_next_to_come(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    real, calls = os.replace, []
+
+    def stop_after_some(source: Path, target: Path) -> None:
+        calls.append(target)
+        if len(calls) > renames + 1:  # the first is the journal itself
+            raise KeyboardInterrupt
+        real(source, target)
+
+    monkeypatch.setattr(module.os, "replace", stop_after_some)
+    if renames == 4:
+        write_all(directory, "new")
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            write_all(directory, "new")
+    monkeypatch.undo()
+    assert finish_interrupted(directory) is (renames < 4)
+    assert contents(directory) == ["new"] * 4
+    assert leftovers(directory) == []
+
+
+def test_a_second_writer_is_told(directory: Path) -> None:
+    with lock(directory), pytest.raises(GoldenError, match="another generator is at work"), lock(directory):
+        pass
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from golden.transaction import lock, transaction
+print("ready", flush=True)
+for round in range(10**6):
+    with lock(Path(sys.argv[1])), transaction(Path(sys.argv[1])) as change:
+        for name in sys.argv[2:]:
+            change.path_for(name).write_text(str(round))
+"""
+
+
+def test_kill_leaves_nothing_torn(directory: Path) -> None:
+    """Killed without warning at random moments of its work: all files are of one round."""
+    moments = random.Random(0)
+    for _ in range(4):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(directory), *NAMES], stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(moments.uniform(0, 0.05))
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        finish_interrupted(directory)
+        assert len(set(contents(directory))) == 1

@@ -110,7 +110,9 @@ class Case:
             raise GoldenError(f"case name {self.name!r}: expected 'topic/case' in lower case, digits and '_'")
         unknown = set(self.expected_constant) - {output.name for output in self.operation.outputs}
         if unknown:
-            raise GoldenError(f"case {self.name}: expected_constant names no output of its operation: {sorted(unknown)}")
+            raise GoldenError(
+                f"case {self.name}: expected_constant names no output of its operation: {sorted(unknown)}"
+            )
 
     @property
     def topic(self) -> str:
@@ -162,7 +164,7 @@ class Case:
 def digest_array(array: np.ndarray) -> str:
     """SHA-256 of an array's dtype, shape and little-endian, C-order bytes: the same on every machine."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    header = f"{little.dtype.str} {list(array.shape)}\n".encode()
-    hasher = hashlib.sha256(header)
-    hasher.update(little.reshape(-1).view(np.uint8) if little.size else b"")
+    hasher = hashlib.sha256(f"{little.dtype.str} {list(array.shape)}\n".encode())
+    if little.size:
+        hasher.update(little.reshape(-1).view(np.uint8).data)
     return hasher.hexdigest()

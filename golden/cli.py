@@ -40,8 +40,13 @@ def main() -> None:
 
 def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
     kind = click.Path(path_type=Path, exists=True, file_okay=False)
-    return click.option("--fixtures", type=kind, default=FIXTURES, metavar="DIR",
-                        help="The goldens' directory.  [default: golden/fixtures]")(command)
+    return click.option(
+        "--fixtures",
+        type=kind,
+        default=FIXTURES,
+        metavar="DIR",
+        help="The goldens' directory.  [default: golden/fixtures]",
+    )(command)
 
 
 def _console() -> Console:
@@ -59,8 +64,12 @@ def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
 
 @main.command("show")
 @click.argument("case")
-@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), metavar="PNG",
-              help="Draw its inputs and outputs into this file too.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PNG",
+    help="Draw its inputs and outputs into this file too.",
+)
 @_fixtures_option
 def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
     """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, history."""
@@ -70,8 +79,10 @@ def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
         for part in describe(golden):
             console.print(part)
         for event in read_manifest(fixtures).get(name, {}).get("history", []):
-            console.print(f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {event['reason']}",
-                          markup=False)
+            console.print(
+                f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {event['reason']}",
+                markup=False,
+            )
         if picture is not None:
             _draw(golden, picture)
 
@@ -89,8 +100,14 @@ def _draw(golden: Any, picture: Path) -> None:
 
 
 @main.command("verify")
-@click.option("--cases", "cases_module", default="golden.cases", metavar="MODULE", show_default=True,
-              help="Where cases are declared.")
+@click.option(
+    "--cases",
+    "cases_module",
+    default="golden.cases",
+    metavar="MODULE",
+    show_default=True,
+    help="Where cases are declared.",
+)
 @_fixtures_option
 def verify_command(cases_module: str, fixtures: Path) -> None:
     """Check every digest, that the manifest is in step, and that nothing is orphaned. Exit status 1 if not."""

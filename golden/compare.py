@@ -222,15 +222,11 @@ def _compare_floating(
 
     if identical:
         return Comparison(output, Verdict.IDENTICAL, compared=compared)
-    if failing:
-        verdict = Verdict.BREAKING
-    else:
-        verdict = Verdict.WITHIN_NOISE if noise_share <= 2 else Verdict.WITHIN_TOLERANCE
     assert worst_at is not None
     index = tuple(int(i) for i in np.unravel_index(worst_at, expected.shape))
     return Comparison(
         output,
-        verdict,
+        _grade(failing, noise_share),
         share=share,
         noise_share=noise_share,
         compared=compared,
@@ -242,14 +238,20 @@ def _compare_floating(
     )
 
 
+def _grade(failing: int, noise_share: float) -> Verdict:
+    if failing:
+        return Verdict.BREAKING
+    return Verdict.WITHIN_NOISE if noise_share <= 2 else Verdict.WITHIN_TOLERANCE
+
+
 def _wide(array: np.ndarray) -> type:
     return np.complex128 if array.dtype.kind == "c" else np.float64
 
 
 def _ratio(difference: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """difference / allowed; 0 where they are equal in a zero tolerance, inf where NaN or where nothing is allowed."""
+    """Difference / allowed; 0 where they are equal in a zero tolerance, inf where NaN or where nothing is allowed."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = difference / allowed
+        ratio: np.ndarray = difference / allowed
     ratio[difference == 0] = 0
     ratio[np.isnan(ratio)] = np.inf
     return ratio

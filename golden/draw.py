@@ -23,7 +23,7 @@ class Draw:
         self._bits = np.random.Philox(key=key)
 
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Whole numbers low..high-1, int64. (The modulo's bias is below 2**-40 for the ranges used here.)"""
+        """Whole numbers low..high-1, int64; the modulo's bias is below 2**-40 for the ranges used here."""
         raw = np.asarray(self._bits.random_raw(int(np.prod(shape))), dtype=np.uint64)
         return (raw % np.uint64(high - low)).astype(np.int64).reshape(shape) + low
 

@@ -10,8 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,53 +20,16 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from golden.case import Arrays, Case, GoldenError, digest_array
 from golden.cases import load_cases, select
-from golden.compare import Comparison, Verdict, compare_outputs
+from golden.change import Change, Row
+from golden.compare import Verdict, compare_outputs
 from golden.manifest import NAME, Entry, make_entry, read_manifest, stored_cases, write_manifest
-from golden.report import case_list, regeneration_table
+from golden.report import case_list, explain, regeneration_table
 from golden.store import Derived, Golden, golden_path, read_golden, write_golden
 from golden.transaction import lock, transaction
 from golden.worker import FROZEN, VARIANTS, Reference
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 NOTHING_MOVED, SOMETHING_MOVED, COULD_NOT_RUN = 0, 1, 2
-
-
-class Change(Enum):
-    """Why a golden needs attention, apart from its values."""
-
-    NEW = "new: no golden yet"
-    GONE = "gone: no case declares it"
-    REDEFINED = "definition changed"
-    REDRAWN = "inputs drawn anew"
-    SKIPPED = "slow, not recomputed"
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the generator found for one case."""
-
-    case: str
-    change: Change | None = None
-    comparisons: tuple[Comparison, ...] = ()
-    seconds: float = 0.0
-
-    @property
-    def verdict(self) -> Verdict:
-        return max((comparison.verdict for comparison in self.comparisons), default=Verdict.IDENTICAL)
-
-    @property
-    def share(self) -> float:
-        return max((comparison.share for comparison in self.comparisons), default=0.0)
-
-    @property
-    def label(self) -> str:
-        return self.change.value if self.change else self.verdict.label
-
-    @property
-    def moved(self) -> bool:
-        if self.change is not None:
-            return self.change is not Change.SKIPPED
-        return self.verdict > Verdict.WITHIN_NOISE
 
 
 class Regeneration:
@@ -145,17 +107,32 @@ class Regeneration:
         tolerances, contributions = {}, {}
         for output in operation.outputs:
             tolerances[output.name], contributions[output.name] = noise.measure(
-                case, output, inputs, outputs[output.name],
-                {key: found[output.name] for key, found in variants.items()}, where.get(output.name),
+                case,
+                output,
+                inputs,
+                outputs[output.name],
+                {key: found[output.name] for key, found in variants.items()},
+                where.get(output.name),
             )
         return Golden(
-            case=name, operation=operation.name, summary=case.summary, parameters=dict(parameters),
-            definition=case.definition_digest(inputs), draw=draw, producer=self._frozen.producer(operation),
-            provenance=self._frozen.provenance(), inputs=stored, outputs=outputs, where=where, tolerances=tolerances,
-            noise=contributions, expected_constant=dict(case.expected_constant),
+            case=name,
+            operation=operation.name,
+            summary=case.summary,
+            parameters=dict(parameters),
+            definition=case.definition_digest(inputs),
+            draw=draw,
+            producer=self._frozen.producer(operation),
+            provenance=self._frozen.provenance(),
+            inputs=stored,
+            outputs=outputs,
+            where=where,
+            tolerances=tolerances,
+            noise=contributions,
+            expected_constant=dict(case.expected_constant),
             derived={
                 key: Derived(array.shape, array.dtype.str, digest_array(array))
-                for key, array in inputs.items() if key not in stored
+                for key, array in inputs.items()
+                if key not in stored
             },
         )
 
@@ -226,15 +203,35 @@ def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
 @click.option("--redraw", is_flag=True, help="With --update and CASE: draw new inputs for these cases.")
 @click.option("--reason", metavar="TEXT", help="Why the goldens may change; kept in the manifest's history.")
 @click.option("--slow", is_flag=True, help="Recompute slow cases too, not only those named.")
-@click.option("--fixtures", type=click.Path(path_type=Path, file_okay=False), default=FIXTURES, metavar="DIR",
-              help="The goldens' directory.  [default: golden/fixtures]")
-@click.option("--cases", "cases_module", default="golden.cases", metavar="MODULE", show_default=True,
-              help="Where cases are declared.")
-@click.option("--reference", default="golden.reference", metavar="MODULE", show_default=True,
-              help="The package that computes.")
+@click.option(
+    "--fixtures",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=FIXTURES,
+    metavar="DIR",
+    help="The goldens' directory.  [default: golden/fixtures]",
+)
+@click.option(
+    "--cases",
+    "cases_module",
+    default="golden.cases",
+    metavar="MODULE",
+    show_default=True,
+    help="Where cases are declared.",
+)
+@click.option(
+    "--reference", default="golden.reference", metavar="MODULE", show_default=True, help="The package that computes."
+)
 def main(
-    patterns: tuple[str, ...], listing: bool, check: bool, update: bool, redraw: bool, reason: str | None, slow: bool,
-    fixtures: Path, cases_module: str, reference: str,
+    patterns: tuple[str, ...],
+    listing: bool,
+    check: bool,
+    update: bool,
+    redraw: bool,
+    reason: str | None,
+    slow: bool,
+    fixtures: Path,
+    cases_module: str,
+    reference: str,
 ) -> None:
     """Recompute the goldens with TensorFlow from their stored inputs and say what moved.
 
@@ -245,7 +242,7 @@ def main(
     Exit status: 0  nothing moved beyond noise (with --update: written)
                  1  something moved, is new, or is gone
                  2  could not run
-    """
+    """  # noqa: D301 - click's mark for a paragraph to be left as it is
     if update and check:
         raise click.UsageError("--check writes nothing and --update writes; give one of them")
     if update and not (reason or "").strip():
@@ -271,8 +268,14 @@ def _fail(message: str) -> None:
 
 
 def _run(
-    patterns: tuple[str, ...], listing: bool, redraw: bool, reason: str | None, slow: bool, fixtures: Path,
-    cases_module: str, reference: str,
+    patterns: tuple[str, ...],
+    listing: bool,
+    redraw: bool,
+    reason: str | None,
+    slow: bool,
+    fixtures: Path,
+    cases_module: str,
+    reference: str,
 ) -> int:
     sys.path.insert(0, str(Path.cwd()))  # so that --cases and --reference find modules of the project at hand
     cases = load_cases(cases_module)
@@ -288,7 +291,9 @@ def _run(
             Row(name, Change.SKIPPED) if name in skipped else run.check(name) for name in track("recomputing", names)
         ]
         if redraw:
-            rows = [row if row.change in (Change.NEW, Change.GONE) else replace(row, change=Change.REDRAWN) for row in rows]
+            rows = [
+                row if row.change in (Change.NEW, Change.GONE) else replace(row, change=Change.REDRAWN) for row in rows
+            ]
         moved = [row for row in rows if row.moved]
         if reason and moved:
             run.update(moved, reason, lambda items: track("proving", items))
@@ -307,8 +312,6 @@ def _run(
 
 
 def _say_moved(rows: list[Row]) -> None:
-    from golden.report import explain
-
     for row in rows:
         for comparison in row.comparisons:
             if comparison.verdict > Verdict.WITHIN_NOISE:

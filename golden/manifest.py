@@ -40,9 +40,16 @@ def read_manifest(fixtures: Path) -> dict[str, Entry]:
         return {}
     except (OSError, ValueError) as broken:
         raise GoldenError(f"manifest {path}: {broken}. Restore it from version control") from broken
-    if not isinstance(document, dict) or document.get("format") != FORMAT or not isinstance(document.get("cases"), dict):
-        raise GoldenError(f"manifest {path}: expected format {FORMAT!r} and a table of cases. Restore it from version control")
-    return document["cases"]
+    if (
+        not isinstance(document, dict)
+        or document.get("format") != FORMAT
+        or not isinstance(document.get("cases"), dict)
+    ):
+        raise GoldenError(
+            f"manifest {path}: expected format {FORMAT!r} and a table of cases. Restore it from version control"
+        )
+    cases: dict[str, Entry] = document["cases"]
+    return cases
 
 
 def write_manifest(path: Path, entries: Mapping[str, Entry]) -> None:
@@ -91,7 +98,8 @@ def _describe_output(golden: Golden, name: str) -> Entry:
 
 def statistics(array: np.ndarray) -> Entry:
     """Numbers that let a reader picture an array: its value when it is one text, else norm, and extrema of a real
-    array or largest modulus of a complex one."""
+    array or largest modulus of a complex one.
+    """
     if array.dtype.kind == "S":
         return {"value": array.item().decode()} if array.ndim == 0 else {"values": array.size}
     if array.size == 0:
@@ -118,9 +126,13 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
     files = stored_cases(fixtures)
     problems = []
     for name in sorted(cases - files):
-        problems.append(f"case {name}: no golden; make it with 'python generate_golden.py --update --reason ... {name}'")
+        problems.append(
+            f"case {name}: no golden; make it with 'python generate_golden.py --update --reason ... {name}'"
+        )
     for name in sorted(files - cases):
-        problems.append(f"golden {name}: no case declares it; remove it with 'python generate_golden.py --update --reason ...'")
+        problems.append(
+            f"golden {name}: no case declares it; remove it with 'python generate_golden.py --update --reason ...'"
+        )
     for name in sorted(set(entries) - files):
         problems.append(f"manifest entry {name}: its file is missing")
     for name in sorted(files):
@@ -152,7 +164,11 @@ def _verify_one(golden: Golden, name: str, entry: Entry | None) -> list[str]:
 def _same(found: Any, expected: Any) -> bool:
     """Equal, but for the last digits of statistics, which depend on the machine's order of summation."""
     if isinstance(expected, dict):
-        return isinstance(found, dict) and set(found) == set(expected) and all(_same(found[k], expected[k]) for k in expected)
+        return (
+            isinstance(found, dict)
+            and set(found) == set(expected)
+            and all(_same(found[k], expected[k]) for k in expected)
+        )
     if isinstance(expected, float) and isinstance(found, (int, float)):
         return math.isclose(found, expected, rel_tol=1e-4)
     return type(found) is type(expected) and found == expected

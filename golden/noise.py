@@ -43,16 +43,22 @@ def _perturb(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     ulp = np.spacing(np.abs(array))
     # Zero stays zero: its ULP is a denormal, and an empty pixel is not a measurement.
     ulp[array == 0] = 0
-    return array + rng.choice(np.array([-1, 1], dtype=array.dtype), size=array.shape) * ulp
+    moved: np.ndarray = array + rng.choice(np.array([-1, 1], dtype=array.dtype), size=array.shape) * ulp
+    return moved
 
 
 def measure(
-    case: Case, output: Output, inputs: Arrays, frozen: np.ndarray, variants: Mapping[str, np.ndarray],
+    case: Case,
+    output: Output,
+    inputs: Arrays,
+    frozen: np.ndarray,
+    variants: Mapping[str, np.ndarray],
     where: np.ndarray | None,
 ) -> tuple[Tolerance, dict[str, float]]:
     """The tolerance of one output and, for the record, how much each variant contributed.
 
     Args:
+        case, output: whose noise is measured.
         inputs: all inputs of the case.
         frozen: the output that the golden stores.
         variants: name of the variant -> the same output under it.
@@ -149,4 +155,3 @@ def _trivial(array: np.ndarray, where: np.ndarray | None) -> str:
     if (values == values[0]).all():
         return "zero" if not values[0] else "constant"
     return ""
-

@@ -85,9 +85,17 @@ def _draw(title: str, rows: Sequence[Sequence[tuple[str, np.ndarray, dict[str, o
     figure.suptitle(title)
     # Margins in inches, by hand: Matplotlib's layout engines take twice as long as the drawing.
     axes = figure.subplots(
-        len(rows), columns, squeeze=False,
-        gridspec_kw={"left": 0.45 / width, "right": 1 - 0.55 / width, "bottom": 0.35 / height,
-                     "top": 1 - 0.8 / height, "wspace": 0.4, "hspace": 0.3},
+        len(rows),
+        columns,
+        squeeze=False,
+        gridspec_kw={
+            "left": 0.45 / width,
+            "right": 1 - 0.55 / width,
+            "bottom": 0.35 / height,
+            "top": 1 - 0.8 / height,
+            "wspace": 0.4,
+            "hspace": 0.3,
+        },
     )
     for row, panels in zip(axes, rows):
         for axis in row[len(panels) :]:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -62,8 +62,9 @@ class GoldenCase:
         parameters: name -> scalar.
     """
 
-    def __init__(self, golden: Golden, inputs: dict[str, np.ndarray], source: Path, scratch: Path,
-                 request: pytest.FixtureRequest) -> None:
+    def __init__(
+        self, golden: Golden, inputs: dict[str, np.ndarray], source: Path, scratch: Path, request: pytest.FixtureRequest
+    ) -> None:
         self.name = golden.case
         self.inputs = inputs
         self.parameters: Parameters = golden.parameters
@@ -85,8 +86,10 @@ class GoldenCase:
         for name, array in outputs.items():
             if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufcS":
                 found = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
-                pytest.fail(f"golden {self.name}: output {name!r}: expected a NumPy array of numbers or bytes, found "
-                            f"{found}", pytrace=False)
+                pytest.fail(
+                    f"golden {self.name}: output {name!r}: expected a NumPy array of numbers or bytes, found {found}",
+                    pytrace=False,
+                )
         base = self.name.replace("/", "-")
         # pytest-regressions only ever sees a copy: nothing it does can reach the goldens.
         copies = self._scratch / "golden"
@@ -169,14 +172,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     operations = [name for marker in metafunc.definition.iter_markers("golden") for name in marker.args]
     if not operations:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: takes 'golden', so it needs @pytest.mark.golden(operation)")
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: takes 'golden', so it needs @pytest.mark.golden(operation)"
+        )
     run = _run(metafunc.config)
     chosen = []
     for operation in operations:
         cases = [case for case in run.cases.values() if case.operation.name == operation]
         if not cases:
             known = sorted({case.operation.name for case in run.cases.values()})
-            raise pytest.UsageError(f"{metafunc.definition.nodeid}: no case has the operation {operation!r}; known: {known}")
+            raise pytest.UsageError(
+                f"{metafunc.definition.nodeid}: no case has the operation {operation!r}; known: {known}"
+            )
         chosen += cases
     metafunc.parametrize("golden", [run.parameter(case) for case in chosen], indirect=True)
 
@@ -187,7 +194,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
     result = yield
     used = pyfuncitem.funcargs.get("golden")
     if isinstance(used, GoldenCase) and not used.checked:
-        pytest.fail(f"golden {used.name}: the test passed without comparing anything; call golden.check(outputs)", pytrace=False)
+        pytest.fail(
+            f"golden {used.name}: the test passed without comparing anything; call golden.check(outputs)", pytrace=False
+        )
     return result
 
 
@@ -241,8 +250,10 @@ class GoldenRun:
         golden = read_golden(source)
         entry = self.manifest.get(name)
         if entry is None or entry.get("content") != golden.content_digest():
-            raise GoldenError(f"golden {source}: the manifest does not list this content; was it written by hand? "
-                              f"Run 'golden verify', restore it, or: {_REGENERATE} {name}")
+            raise GoldenError(
+                f"golden {source}: the manifest does not list this content; was it written by hand? "
+                f"Run 'golden verify', restore it, or: {_REGENERATE} {name}"
+            )
         inputs = golden.complete_inputs(self.cases[name])
         if self.cases[name].definition_digest(inputs) != golden.definition:
             raise GoldenError(f"golden {source}: its case has another definition by now: {_REGENERATE} {name}")
@@ -259,7 +270,9 @@ class GoldenRun:
             if callspec is not None and "golden" in callspec.params:
                 claimed.add(callspec.params["golden"])
             elif item.get_closest_marker("golden"):
-                self._problems.append(f"{item.nodeid}: marked 'golden', but does not take the fixture: it compares nothing")
+                self._problems.append(
+                    f"{item.nodeid}: marked 'golden', but does not take the fixture: it compares nothing"
+                )
         if not self._is_full():
             return
         try:
@@ -268,7 +281,9 @@ class GoldenRun:
             self._problems.append(str(problem))
             return
         for name in sorted(set(self.cases) - claimed):
-            self._problems.append(f"case {name}: no collected test claims it; mark one with golden({self.cases[name].operation.name!r})")
+            self._problems.append(
+                f"case {name}: no collected test claims it; mark one with golden({self.cases[name].operation.name!r})"
+            )
         for name in sorted(set(self.cases) - stored):
             self._problems.append(f"case {name}: no golden; make it with: {_REGENERATE} {name}")
         for name in sorted(stored - set(self.cases)):
@@ -286,7 +301,9 @@ class GoldenRun:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            self._outcomes += [outcome for key, value in report.user_properties if key == "golden" for outcome in value]  # type: ignore[union-attr]
+            for key, value in report.user_properties:
+                if key == "golden":
+                    self._outcomes += cast("list[dict[str, Any]]", value)
         if report.skipped and "--golden-slow" in str(report.longrepr):
             self._skipped_slow.append(report.nodeid)
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from golden.case import Case
+from golden.case import Case, digest_array
+from golden.change import Row
 from golden.compare import Comparison, Verdict
 from golden.manifest import statistics
 from golden.store import Golden
 
-if TYPE_CHECKING:
-    from golden.generate import Row
-
 _COLOURS = {
-    Verdict.IDENTICAL: "green", Verdict.WITHIN_NOISE: "green", Verdict.WITHIN_TOLERANCE: "yellow",
-    Verdict.BREAKING: "red", Verdict.STRUCTURAL: "red",
+    Verdict.IDENTICAL: "green",
+    Verdict.WITHIN_NOISE: "green",
+    Verdict.WITHIN_TOLERANCE: "yellow",
+    Verdict.BREAKING: "red",
+    Verdict.STRUCTURAL: "red",
 }
 
 
@@ -38,7 +38,9 @@ def explain(case: str, comparison: Comparison) -> list[str]:
             detail += f"; {comparison.failing} of {comparison.compared} compared elements fail{_box(comparison.box)}"
         lines.append(detail)
     if comparison.amplitude_error is not None:
-        lines.append(f"  largest error: amplitude {comparison.amplitude_error:.2g}, phase {comparison.phase_error:.2g} rad")
+        lines.append(
+            f"  largest error: amplitude {comparison.amplitude_error:.2g}, phase {comparison.phase_error:.2g} rad"
+        )
     return lines
 
 
@@ -74,7 +76,11 @@ def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
     table = _table("case", "operation", "outputs", "what it sees")
     for name, entry in goldens:
         outputs = entry["outputs"]
-        shown = ", ".join(f"{key} {value['shape']}" for key, value in outputs.items()) if len(outputs) < 5 else f"{len(outputs)} values"
+        shown = (
+            ", ".join(f"{key} {value['shape']}" for key, value in outputs.items())
+            if len(outputs) < 5
+            else f"{len(outputs)} values"
+        )
         table.add_row(name, entry["operation"], shown, escape(entry["summary"]))
     return table
 
@@ -84,7 +90,9 @@ def regeneration_table(rows: Iterable[Row]) -> Table:
     for row in rows:
         colour = "yellow" if row.change else _COLOURS[row.verdict]
         difference = f"{_times(row.share)} tolerance" if row.share else "0" if row.comparisons else "-"
-        table.add_row(row.case, f"[{colour}]{row.label}[/]", difference, f"{row.seconds:.2f} s" if row.comparisons else "-")
+        table.add_row(
+            row.case, f"[{colour}]{row.label}[/]", difference, f"{row.seconds:.2f} s" if row.comparisons else "-"
+        )
     return table
 
 
@@ -101,7 +109,13 @@ def describe(golden: Golden) -> list[str | Table]:
     for name, array in golden.inputs.items():
         arrays.add_row(name, str(array.shape), array.dtype.name, _summary(array), f"{_digest(array)}")
     for name, derived in golden.derived.items():
-        arrays.add_row(name, str(derived.shape), np.dtype(derived.dtype).name, "made by the operation's recipe", derived.sha256[:12])
+        arrays.add_row(
+            name,
+            str(derived.shape),
+            np.dtype(derived.dtype).name,
+            "made by the operation's recipe",
+            derived.sha256[:12],
+        )
     outputs = _table("outputs", "shape", "dtype", "summary", "noise", "tolerance", "sha256")
     for name, array in golden.outputs.items():
         tolerance = golden.tolerances[name]
@@ -124,8 +138,6 @@ def _summary(array: np.ndarray) -> str:
 
 
 def _digest(array: np.ndarray) -> str:
-    from golden.case import digest_array
-
     return digest_array(array)[:12]
 
 

@@ -92,8 +92,16 @@ class Golden:
     def content_digest(self) -> str:
         """SHA-256 of everything but the provenance: two goldens with one digest say the same."""
         hasher = hashlib.sha256()
-        head = [self.case, self.operation, self.summary, dict(self.parameters), self.definition, self.draw,
-                self.producer, dict(self.expected_constant)]
+        head = [
+            self.case,
+            self.operation,
+            self.summary,
+            dict(self.parameters),
+            self.definition,
+            self.draw,
+            self.producer,
+            dict(self.expected_constant),
+        ]
         hasher.update(json.dumps(head, sort_keys=True).encode())
         for group, arrays in (("inputs", self.inputs), ("outputs", self.outputs), ("where", self.where)):
             for name in sorted(arrays):
@@ -116,9 +124,14 @@ def write_golden(path: Path, golden: Golden) -> None:
     """Write a golden to a new file; the caller moves it into place (``golden.transaction``)."""
     with _create(path) as file:
         for key, text in (
-            ("format", FORMAT), ("case", golden.case), ("operation", golden.operation), ("summary", golden.summary),
-            ("definition", golden.definition), ("producer", golden.producer),
-            ("parameters", _json(golden.parameters)), ("expected_constant", _json(golden.expected_constant)),
+            ("format", FORMAT),
+            ("case", golden.case),
+            ("operation", golden.operation),
+            ("summary", golden.summary),
+            ("definition", golden.definition),
+            ("producer", golden.producer),
+            ("parameters", _json(golden.parameters)),
+            ("expected_constant", _json(golden.expected_constant)),
             ("provenance", _json(golden.provenance)),
         ):
             _set_text(file, key, text)
@@ -254,8 +267,10 @@ class _Reader:
             raise self.error(f"it is damaged ({type(problem).__name__}: {problem})") from problem
 
     def error(self, what: str) -> GoldenError:
-        return GoldenError(f"golden {self._path}: {what}. Restore it with 'git checkout -- {self._path.name}' there, "
-                           f"or make it again with 'python generate_golden.py'")
+        return GoldenError(
+            f"golden {self._path}: {what}. Restore it with 'git checkout -- {self._path.name}' there, "
+            f"or make it again with 'python generate_golden.py'"
+        )
 
     def _require_hdf5(self) -> None:
         try:
@@ -338,7 +353,7 @@ class _Reader:
         self._require_plain_type(dataset.id.get_type(), dataset.name)
         if dataset.id.get_space().get_simple_extent_type() == h5py.h5s.NULL:
             raise self.error(f"{dataset.name} has no data space")
-        size = math.prod(dataset.shape) * dataset.dtype.itemsize
+        size: int = math.prod(dataset.shape) * dataset.dtype.itemsize
         if size > SIZE_CAP:
             raise self.error(f"{dataset.name} declares {size} bytes; at most {SIZE_CAP} are accepted")
         filters = {creation.get_filter(i)[0] for i in range(creation.get_nfilters())}

@@ -84,9 +84,7 @@ def lock(directory: Path) -> Iterator[None]:
     try:
         guard.acquire(timeout=0)
     except Timeout:
-        raise GoldenError(
-            f"{directory}: another generator is at work here; wait until it ends and run again"
-        ) from None
+        raise GoldenError(f"{directory}: another generator is at work here; wait until it ends and run again") from None
     try:
         _finish(directory)
         yield

@@ -82,7 +82,8 @@ class Reference:
         declared = {output.name for output in operation.outputs}
         if set(outputs) != declared:
             raise GoldenError(
-                f"reference {self._module}: {operation.name} returned {sorted(outputs)}, the operation declares {sorted(declared)}"
+                f"reference {self._module}: {operation.name} returned {sorted(outputs)}, "
+                f"the operation declares {sorted(declared)}"
             )
         return outputs
 
@@ -151,4 +152,6 @@ def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
         raise
     except Exception as failed:
         # Only text crosses the process boundary: TensorFlow's exceptions cannot be sent.
-        raise GoldenError(f"reference {module}: {function}{arguments[:2]} failed: {type(failed).__name__}: {failed}") from None
+        raise GoldenError(
+            f"reference {module}: {function}{arguments[:2]} failed: {type(failed).__name__}: {failed}"
+        ) from None

@@ -29,8 +29,8 @@ def reassemble_patches_position_real(
 ) -> tuple[Complex64[Tensor, "B S S"], Bool[Tensor, "B S S"], int]:
     """Stitch patches at their positions into a mosaic per batch entry, as TensorFlow does.
 
-    The central M x M pixels of each patch move by ``+(offset - mean over C of the offsets)``, are summed, and divided by
-    the count of crops that cover a pixel. The mean position lies at the canvas centre: with an object known in the
+    The central M x M pixels of each patch move by ``+(offset - mean over C of the offsets)``, are summed, and divided
+    by the count of crops that cover a pixel. The mean position lies at the canvas centre: with an object known in the
     frame of the offsets, ``mosaic[r, c] = object[r - S // 2 + mean_y, c - S // 2 + mean_x]``. A whole scan of n patches
     is (1, n, N, N).
 

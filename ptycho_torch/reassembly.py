@@ -38,7 +38,7 @@ def shift_and_sum(
     Raises:
         ValueError: shapes that do not fit, M that is odd or out of range, offsets that are not finite.
     """
-    groups, members, N = _require_shapes(patches, offsets, M)
+    groups, members = _require_shapes(patches, offsets, M)
     # Distances are formed in float64: differences of large coordinates.
     moves = offsets.reshape(groups, members, 2).to(torch.float64)
     moves = moves - moves.mean(dim=1, keepdim=True)
@@ -63,7 +63,7 @@ def overlap_ratio(total: Complex[Tensor, "B S S"], count: Float[Tensor, "B S S"]
     return total / (count + 1e-9)
 
 
-def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int, int]:
+def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int]:
     if patches.ndim != 4 or patches.shape[2] != patches.shape[3] or 0 in patches.shape:
         raise ValueError(f"patches: expected shape (B, C, N, N), none of them 0, found {tuple(patches.shape)}")
     if not patches.is_complex():
@@ -79,7 +79,7 @@ def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int,
         raise ValueError(f"offsets are on {offsets.device}, patches on {patches.device}; expected one device")
     if M % 2 or not 2 <= M <= N:
         raise ValueError(f"M: expected an even crop between 2 and N = {N}, found {M}")
-    return groups, members, N
+    return groups, members
 
 
 def _add_crops(
@@ -101,7 +101,7 @@ def _add_crops(
         moved = torch.lerp(bordered[:, 1:], bordered[:, :-1], fy)
         moved = torch.lerp(moved[:, :, 2:], moved[:, :, :-2], fx).reshape(-1, 2)
         total.index_add_(0, (start[rows, None] + window).flatten(), torch.view_as_complex(moved))
-    return total.unflatten(0, (groups, stride, stride))[:, :side, :side]
+    return total.view(groups, stride, stride)[:, :side, :side]
 
 
 def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: int, M: int) -> Tensor:
@@ -117,4 +117,4 @@ def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: i
     index = (canvas[:, None, None] * stride + at[:, 1, :, None]) * stride + at[:, 0, None, :]
     steps = height.new_zeros(groups * stride * stride)
     steps.index_add_(0, index.flatten(), (height[:, 1, :, None] * height[:, 0, None, :]).flatten())
-    return steps.unflatten(0, (groups, stride, stride)).cumsum(1).cumsum(2)[:, :side, :side]
+    return steps.view(groups, stride, stride).cumsum(1).cumsum(2)[:, :side, :side]

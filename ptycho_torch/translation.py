@@ -28,9 +28,9 @@ def translate(images: Shaped[Tensor, "B C H W"], displacements: Float[Tensor, "B
     if displacements.shape != (len(images), 2):
         raise ValueError(f"displacements: expected shape ({len(images)}, 2), found {tuple(displacements.shape)}")
     if images.is_complex():
-        both = torch.view_as_real(images).permute(0, 1, 4, 2, 3).flatten(1, 2)
-        moved = translate(both, displacements).unflatten(1, (-1, 2)).permute(0, 1, 3, 4, 2)
-        return torch.view_as_complex(moved.contiguous())
+        channels = images.shape[1]
+        parts = translate(torch.cat([images.real, images.imag], dim=1), displacements)
+        return torch.complex(parts[:, :channels], parts[:, channels:])
     dx, dy = displacements.to(images.dtype).unbind(1)
     return _move(_move(images, dy, 2), dx, 3)
 

@@ -19,8 +19,11 @@ NORMALISE = Operation(
     summary="the probe divided by probe_scale times the mean modulus of the masked probe",
     inputs={"probe": "(N, N) complex64; rows, columns; the probe as guessed"},
     outputs=(
-        Output("normalised", "(N, N, 1) complex64; not masked: the mask enters only the norm",
-               terms=lambda inputs, parameters: inputs["probe"].size),
+        Output(
+            "normalised",
+            "(N, N, 1) complex64; not masked: the mask enters only the norm",
+            terms=lambda inputs, parameters: inputs["probe"].size,
+        ),
     ),
 )
 
@@ -60,12 +63,22 @@ CASES = (
         for N, note in ((16, ""), (32, ""), (64, ""), (128, ""), (63, ", odd: its centre is half a pixel off"))
     ),
     Case("probe/normalise_n16_scale4", NORMALISE, "a small probe", {"probe_scale": 4.0}, speckled(16)),
-    Case("probe/normalise_n64_scale4", NORMALISE, "the default size and scale; structure outside the mask",
-         {"probe_scale": 4.0}, speckled(64)),
+    Case(
+        "probe/normalise_n64_scale4",
+        NORMALISE,
+        "the default size and scale; structure outside the mask",
+        {"probe_scale": 4.0},
+        speckled(64),
+    ),
     Case("probe/normalise_n64_scale10", NORMALISE, "the legacy scale", {"probe_scale": 10.0}, speckled(64)),
     Case("probe/normalise_n63_scale4", NORMALISE, "an odd size", {"probe_scale": 4.0}, speckled(63)),
-    Case("probe/normalise_n64_beam", NORMALISE, "a curved, off-centre beam with a halo, as reconstructed from data",
-         {"probe_scale": 4.0}, curved_beam(64)),
+    Case(
+        "probe/normalise_n64_beam",
+        NORMALISE,
+        "a curved, off-centre beam with a halo, as reconstructed from data",
+        {"probe_scale": 4.0},
+        curved_beam(64),
+    ),
     Case("probe/normalise_n128_beam", NORMALISE, "the same at twice the size", {"probe_scale": 4.0}, curved_beam(128)),
     *(
         Case(f"probe/default_disk_n{N}", DEFAULT_DISK, f"the disk for N = {N}", {"N": N, "default_probe_scale": 0.7})

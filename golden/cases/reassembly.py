@@ -31,7 +31,10 @@ POSITION = Operation(
         "offsets": "(n, 1, 2, 1) float64; [x, y] on axis 2; pixels",
     },
     outputs=(
-        Output("shift_and_sum", "(S, S, 1) complex64; rows = y, columns = x", terms=_terms), _COUNT, _MOSAIC, _SIDE
+        Output("shift_and_sum", "(S, S, 1) complex64; rows = y, columns = x", terms=_terms),
+        _COUNT,
+        _MOSAIC,
+        _SIDE,
     ),
 )
 
@@ -122,18 +125,28 @@ def _case(name: str, summary: str, M: int, draw: Drawing, **constant: str) -> Ca
 
 
 CASES = (
-    _case("m20_single", "one patch at zero: the crop itself", 20, at(64, (0, 0)),
-          count="a single patch covers each pixel of its canvas once"),
+    _case(
+        "m20_single",
+        "one patch at zero: the crop itself",
+        20,
+        at(64, (0, 0)),
+        count="a single patch covers each pixel of its canvas once",
+    ),
     _case("m20_pixels", "four bright pixels: larger x ends further right, larger y further down", 20, bright_pixels),
-    _case("m20_integer", "whole-pixel offsets, another span in x than in y", 20,
-          at(64, (0, 0), (8, 2), (-4, 5), (8, -3))),
+    _case(
+        "m20_integer", "whole-pixel offsets, another span in x than in y", 20, at(64, (0, 0), (8, 2), (-4, 5), (8, -3))
+    ),
     _case("m20_subpixel", "sub-pixel offsets, not centred", 20, scattered(64, 5, 11, 7, 31.25, -8)),
     _case("m20_along_x", "a scan along x only", 20, at(64, (4.5, 7), (10.25, 7), (16.125, 7), (23.75, 7), (29.5, 7))),
     _case("m20_along_y", "a scan along y only", 20, at(64, (7, 4.5), (7, 10.25), (7, 16.125), (7, 23.75), (7, 29.5))),
     _case("m20_anisotropic", "12 patches over 60 x 10 pixels", 20, scattered(64, 12, 60, 10, 100, 40)),
     _case("m20_far_from_origin", "offsets near 3000: the mean is removed", 20, scattered(64, 4, 13, 17, 3000, 2900)),
-    _case("m20_duplicates", "three patches at one place, one elsewhere", 20,
-          at(64, (5.5, 2.25), (5.5, 2.25), (5.5, 2.25), (11.75, -4.5))),
+    _case(
+        "m20_duplicates",
+        "three patches at one place, one elsewhere",
+        20,
+        at(64, (5.5, 2.25), (5.5, 2.25), (5.5, 2.25), (11.75, -4.5)),
+    ),
     _case("m20_apart", "two patches that do not touch: empty canvas between them", 20, at(64, (0, 0), (29.5, 22.25))),
     _case("m2", "the smallest crop", 2, scattered(64, 6, 3, 3, 12, 15)),
     _case("m8", "a small crop of a small patch", 8, scattered(16, 7, 12, 6, -3, 5)),
@@ -142,6 +155,12 @@ CASES = (
     _case("n128_m20", "a larger patch, the same crop", 20, scattered(128, 4, 15, 9, 50, 70)),
     _case("n128_m64", "a larger patch, half of it", 64, scattered(128, 3, 31, 18, 50, 70)),
     _case("n63_m20", "an odd patch: the crop begins at N // 2 - M // 2", 20, scattered(63, 3, 8, 9, 0, 0)),
-    Case("reassembly/scan_photograph", SCAN_MOSAIC, "240 patches of a photograph: the mosaic shows it upright",
-         {"N": 64, "M": 20}, photographic_scan, _ONE_NUMBER),
+    Case(
+        "reassembly/scan_photograph",
+        SCAN_MOSAIC,
+        "240 patches of a photograph: the mosaic shows it upright",
+        {"N": 64, "M": 20},
+        photographic_scan,
+        _ONE_NUMBER,
+    ),
 )

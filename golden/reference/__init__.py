@@ -32,7 +32,7 @@ def evaluate(
 
 
 def producer(operation: str) -> str:
-    return PRODUCERS.get(operation.split(".")[0], "tensorflow")
+    return PRODUCERS.get(operation.split(".", maxsplit=1)[0], "tensorflow")
 
 
 def provenance() -> dict[str, str]:

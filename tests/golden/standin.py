@@ -77,15 +77,23 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
     outputs = evaluate(case.operation.name, "float32", complete, case.parameters)
     noise = {name: 1e-6 if array.dtype.kind in "fc" else 0.0 for name, array in outputs.items()}
     fields: dict[str, Any] = {
-        "case": case.name, "operation": case.operation.name, "summary": case.summary, "parameters": case.parameters,
-        "definition": case.definition_digest(complete), "draw": 0, "producer": "tensorflow",
-        "provenance": provenance(), "inputs": inputs, "outputs": outputs,
+        "case": case.name,
+        "operation": case.operation.name,
+        "summary": case.summary,
+        "parameters": case.parameters,
+        "definition": case.definition_digest(complete),
+        "draw": 0,
+        "producer": "tensorflow",
+        "provenance": provenance(),
+        "inputs": inputs,
+        "outputs": outputs,
         "where": {o.name: o.where(outputs) for o in case.operation.outputs if o.where is not None},
         "tolerances": {name: Tolerance(HEADROOM * n, HEADROOM * n, n, n) for name, n in noise.items()},
         "noise": {name: {"float64": n} for name, n in noise.items()},
         "derived": {
             name: Derived(array.shape, array.dtype.str, digest_array(array))
-            for name, array in complete.items() if name not in inputs
+            for name, array in complete.items()
+            if name not in inputs
         },
         "expected_constant": dict(case.expected_constant),
     }

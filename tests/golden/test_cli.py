@@ -30,8 +30,17 @@ def test_show_tells_all() -> None:
     result = golden("show", "reassembly/scan_photograph")
     assert result.exit_code == 0
     for expected in (
-        "240 patches of a photograph", "reassembly.scan_mosaic", "M = 20, N = 64", "tensorflow 2.", "object",
-        "(168, 208)", "made by the operation's recipe", "canvas_side", "exact", "compared at 16954 of 24336", "history",
+        "240 patches of a photograph",
+        "reassembly.scan_mosaic",
+        "M = 20, N = 64",
+        "tensorflow 2.",
+        "object",
+        "(168, 208)",
+        "made by the operation's recipe",
+        "canvas_side",
+        "exact",
+        "compared at 16954 of 24336",
+        "history",
     ):
         assert expected in result.output, expected
     assert '"sigmoid"' in golden("show", "defaults/model").output

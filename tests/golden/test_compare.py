@@ -17,7 +17,12 @@ def verdict(actual: object, expected: np.ndarray = EXPECTED, tolerance: Toleranc
 
 @pytest.mark.parametrize(
     ("change", "expected"),
-    [(0, Verdict.IDENTICAL), (1.5e-6, Verdict.WITHIN_NOISE), (5e-6, Verdict.WITHIN_TOLERANCE), (1e-3, Verdict.BREAKING)],
+    [
+        (0, Verdict.IDENTICAL),
+        (1.5e-6, Verdict.WITHIN_NOISE),
+        (5e-6, Verdict.WITHIN_TOLERANCE),
+        (1e-3, Verdict.BREAKING),
+    ],
 )
 def test_verdict_grows_with_the_difference(change: float, expected: Verdict) -> None:
     actual = EXPECTED.copy()
@@ -142,5 +147,7 @@ def test_integers_booleans_and_texts_are_exact(expected: np.ndarray, actual: np.
 def test_missing_and_extra_outputs_are_structural() -> None:
     outcome = compare_outputs({"a": EXPECTED, "b": EXPECTED}, {"b": EXPECTED, "c": EXPECTED}, {"b": TOLERANCE}, {})
     assert [(c.output, c.verdict) for c in outcome] == [
-        ("a", Verdict.STRUCTURAL), ("b", Verdict.IDENTICAL), ("c", Verdict.STRUCTURAL),
+        ("a", Verdict.STRUCTURAL),
+        ("b", Verdict.IDENTICAL),
+        ("c", Verdict.STRUCTURAL),
     ]

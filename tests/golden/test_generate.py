@@ -76,7 +76,11 @@ def test_it_makes_sound_goldens(generated: Path) -> None:
     assert verify(generated, ALL) == []
     golden = read_golden(golden_path(generated, "toy/double"))
     assert set(golden.noise["y"]) == {
-        "float64", "1 thread", "4 threads", "no oneDNN", *(f"1 ULP, run {n}" for n in range(1, 5)),
+        "float64",
+        "1 thread",
+        "4 threads",
+        "no oneDNN",
+        *(f"1 ULP, run {n}" for n in range(1, 5)),
     }
     assert golden.noise["y"]["1 ULP, run 1"] > 0
     assert [event["reason"] for event in read_manifest(generated)["toy/double"]["history"]] == ["first"]
@@ -124,7 +128,9 @@ def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> N
     assert snapshot(fixtures) == before
 
     reason = "the stand-in changed its sign"
-    accepted = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", reason, "toy/double", behaviour="breaking")
+    accepted = generate(
+        "--fixtures", str(fixtures), *STANDIN, "--update", "--reason", reason, "toy/double", behaviour="breaking"
+    )
     assert accepted.exit_code == 0, accepted.stderr
     assert verify(fixtures, ALL) == []
     changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
@@ -147,7 +153,9 @@ def test_new_gone_and_redefined_cases(fixtures: Path) -> None:
 @pytest.mark.usefixtures("in_process")
 def test_redraw_takes_new_inputs(fixtures: Path) -> None:
     old = read_golden(golden_path(fixtures, "toy/double"))
-    run = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--redraw", "--reason", "other inputs", "toy/double")
+    run = generate(
+        "--fixtures", str(fixtures), *STANDIN, "--update", "--redraw", "--reason", "other inputs", "toy/double"
+    )
     assert run.exit_code == 0, run.stderr
     new = read_golden(golden_path(fixtures, "toy/double"))
     assert new.draw == 1
@@ -177,7 +185,7 @@ def test_it_could_not_run(fixtures: Path, arguments: list[str], behaviour: str, 
 
 
 def test_without_tensorflow_it_says_how_to_install_it(fixtures: Path) -> None:
-    """This environment has none, so the real reference cannot run here."""
+    """The suite's environment has none, so the real reference cannot run here."""
     run = generate("probe/hard_mask_n16")
     assert run.exit_code == 2
     assert "TensorFlow is not installed here" in run.stderr
@@ -207,7 +215,11 @@ def test_interruption_leaves_everything_as_it_was(tmp_path: Path, blow: signal.S
     command = [sys.executable, "generate_golden.py", "--fixtures", str(directory), *STANDIN]
     command += ["--update", "--reason", "x", "--redraw", "toy/double"]
     process = subprocess.Popen(
-        command, cwd=REPOSITORY, env=os.environ | {"STANDIN": "sleep"}, stderr=subprocess.PIPE, text=True,
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | {"STANDIN": "sleep"},
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     )
     deadline = time.monotonic() + 30

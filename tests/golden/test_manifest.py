@@ -89,10 +89,12 @@ def test_a_damaged_file_does_not_hide_the_others(fixtures: Path) -> None:
     assert all("the file is empty" in problem for problem in problems)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "other", "cases": {}}', '{"format": "ptycho-golden manifest 1"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"format": "other", "cases": {}}', '{"format": "ptycho-golden manifest 1"}']
+)
 def test_a_broken_manifest_is_one_clear_error(fixtures: Path, text: str) -> None:
     (fixtures / NAME).write_text(text)
-    with pytest.raises(GoldenError, match="manifest .*MANIFEST.json: .*Restore it from version control"):
+    with pytest.raises(GoldenError, match=r"manifest .*MANIFEST.json: .*Restore it from version control"):
         read_manifest(fixtures)
     assert len(verify(fixtures, ALL)) == 1
 
@@ -100,4 +102,6 @@ def test_a_broken_manifest_is_one_clear_error(fixtures: Path, text: str) -> None
 def test_manifest_is_plain_json_in_order(fixtures: Path) -> None:
     document = json.loads((fixtures / NAME).read_text())
     assert list(document["cases"]) == sorted(document["cases"])
-    assert read_golden(golden_path(fixtures, "toy/double")).content_digest() == document["cases"]["toy/double"]["content"]
+    assert (
+        read_golden(golden_path(fixtures, "toy/double")).content_digest() == document["cases"]["toy/double"]["content"]
+    )

@@ -6,8 +6,6 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from golden import noise
 from golden.case import Case, GoldenError
@@ -18,12 +16,12 @@ DOUBLE = CASES[0]
 Y, ROWS = DOUBLE.operation.outputs
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32 - 1), absolute=st.floats(0, 1), relative=st.floats(0, 1))
-def test_line_lies_above_every_error(seed: int, absolute: float, relative: float) -> None:
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize("seed", range(20))
+def test_line_lies_above_every_error(seed: int) -> None:
+    rng = np.random.RandomState(seed)
+    absolute, relative = rng.rand(2)
     magnitude = rng.exponential(size=500)
-    error = rng.random(500) * (absolute + relative * magnitude) * 1e-6
+    error = rng.rand(500) * (absolute + relative * magnitude) * 1e-6
     a, r = noise.tightest_line(magnitude, error)
     assert a >= 0
     assert r >= 0

@@ -33,7 +33,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     pytester.makeini(
         """
         [pytest]
-        addopts = -p golden.pytest_plugin -p no:hypothesispytest -p no:jaxtyping
+        addopts = -p golden.pytest_plugin -p no:jaxtyping
         testpaths = parity
         golden_fixtures = fixtures
         golden_cases = tests.golden.standin
@@ -87,7 +87,7 @@ def test_regeneration_flags_are_refused(project: pytest.Pytester, flag: str) -> 
 
 
 def test_drift_fails_and_shows_where(project: pytest.Pytester) -> None:
-    edit(project, "golden.check({\"y\": y", "y[1:3, 2] += 1; golden.check({\"y\": y")
+    edit(project, 'golden.check({"y": y', 'y[1:3, 2] += 1; golden.check({"y": y')
     before = state(project)
     result = project.runpytest("-k", "double")
     result.assert_outcomes(failed=1, deselected=3)
@@ -115,7 +115,7 @@ def test_drift_fails_and_shows_where(project: pytest.Pytester) -> None:
         ('{"y": y,', '{"y": y.tolist(),', "*output 'y': expected a NumPy array of numbers or bytes, found list*"),
         ('{"y": y,', '{"z": y,', "*output 'y' structural*output missing; found ['rows', 'z']*"),
         (', "rows": np.array(len(y))', "", "*output 'rows' structural*output missing*"),
-        ("golden.check({\"y\": y", "y[0] = np.nan; golden.check({\"y\": y", "*output 'y' breaking*"),
+        ('golden.check({"y": y', 'y[0] = np.nan; golden.check({"y": y', "*output 'y' breaking*"),
     ],
 )
 def test_what_cannot_pass(project: pytest.Pytester, old: str, new: str, message: str) -> None:
@@ -158,7 +158,7 @@ def test_golden_that_the_manifest_does_not_list_fails(project: pytest.Pytester) 
 
 
 def test_unclaimed_case_fails_a_full_run(project: pytest.Pytester) -> None:
-    edit(project, '@pytest.mark.golden("toy.large")', '@pytest.mark.skip')
+    edit(project, '@pytest.mark.golden("toy.large")', "@pytest.mark.skip")
     edit(project, "test_large(golden)", "test_large()")
     result = project.runpytest()
     result.assert_outcomes(passed=2, skipped=2)
@@ -167,7 +167,8 @@ def test_unclaimed_case_fails_a_full_run(project: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
-    "narrowed", [("-k", "double"), ("-m", "golden"), ("--lf",), ("--deselect", "parity/test_other.py"), ("parity/test_parity.py",)]
+    "narrowed",
+    [("-k", "double"), ("-m", "golden"), ("--lf",), ("--deselect", "parity/test_other.py"), ("parity/test_parity.py",)],
 )
 def test_a_narrowed_run_may_leave_cases_out(project: pytest.Pytester, narrowed: tuple[str, ...]) -> None:
     edit(project, '@pytest.mark.golden("toy.large")', "")
@@ -195,7 +196,11 @@ def test_a_marked_test_without_the_fixture_fails_the_run(project: pytest.Pyteste
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('@pytest.mark.golden("toy.large")', "", "*test_large: takes 'golden', so it needs @pytest.mark.golden(operation)*"),
+        (
+            '@pytest.mark.golden("toy.large")',
+            "",
+            "*test_large: takes 'golden', so it needs @pytest.mark.golden(operation)*",
+        ),
         ("toy.large", "toy.lrge", "*no case has the operation 'toy.lrge'; known: *"),
     ],
 )
@@ -206,13 +211,13 @@ def test_wrong_marks_are_usage_errors(project: pytest.Pytester, old: str, new: s
     assert pytest_match(result.stdout.str() + result.stderr.str(), message)
 
 
-def test_under_xdist_claims_of_all_workers_count(
-    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_under_xdist_claims_of_all_workers_count(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.path / "fixtures" / "toy" / "stray.h5").write_bytes(b"")
     # Only the plugins that this needs, in all three processes.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    plugins = [part for name in ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin") for part in ("-p", name)]
+    plugins = [
+        part for name in ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin") for part in ("-p", name)
+    ]
     result = project.runpytest_subprocess(*plugins, "-n", "2")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED

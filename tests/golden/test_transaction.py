@@ -53,7 +53,9 @@ def test_removal_is_part_of_it(directory: Path) -> None:
     assert (directory / "list.json").read_text() == "new"
 
 
-@pytest.mark.parametrize("problem", [OSError(28, "No space left on device"), KeyboardInterrupt(), GoldenError("refused")])
+@pytest.mark.parametrize(
+    "problem", [OSError(28, "No space left on device"), KeyboardInterrupt(), GoldenError("refused")]
+)
 def test_a_failure_before_the_commit_changes_nothing(directory: Path, problem: BaseException) -> None:
     with pytest.raises(type(problem)), lock(directory), transaction(directory) as change:
         change.path_for("a/1.txt").write_text("new")

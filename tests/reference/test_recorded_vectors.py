@@ -26,7 +26,9 @@ def test_hard_mask(external_data: Path) -> None:
 
 def test_normalised_probe(external_data: Path) -> None:
     for record in records(external_data, "probe_*.h5", "normalise_"):
-        outputs = run("probe.normalise", {"probe": record.inputs["probe"]}, probe_scale=float(record.inputs["probe_scale"]))
+        outputs = run(
+            "probe.normalise", {"probe": record.inputs["probe"]}, probe_scale=float(record.inputs["probe_scale"])
+        )
         assert_close(record, "normalised", outputs["normalised"], record.outputs["stored"], 1e-6)
 
 

@@ -1,0 +1,46 @@
+"""What recomputing a golden found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from golden.compare import Comparison, Verdict
+
+
+class Change(Enum):
+    """Why a golden needs attention, apart from its values."""
+
+    NEW = "new: no golden yet"
+    GONE = "gone: no case declares it"
+    REDEFINED = "definition changed"
+    REDRAWN = "inputs drawn anew"
+    SKIPPED = "slow, not recomputed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the generator found for one case."""
+
+    case: str
+    change: Change | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        return max((comparison.verdict for comparison in self.comparisons), default=Verdict.IDENTICAL)
+
+    @property
+    def share(self) -> float:
+        return max((comparison.share for comparison in self.comparisons), default=0.0)
+
+    @property
+    def label(self) -> str:
+        return self.change.value if self.change else self.verdict.label
+
+    @property
+    def moved(self) -> bool:
+        if self.change is not None:
+            return self.change is not Change.SKIPPED
+        return self.verdict > Verdict.WITHIN_NOISE

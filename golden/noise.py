@@ -58,7 +58,8 @@ def measure(
     """The tolerance of one output and, for the record, how much each variant contributed.
 
     Args:
-        case, output: whose noise is measured.
+        case: the case.
+        output: which of its outputs.
         inputs: all inputs of the case.
         frozen: the output that the golden stores.
         variants: name of the variant -> the same output under it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Complex64, Float64, Num
 from torch import Tensor
@@ -27,7 +28,9 @@ def hard_mask(N: int, *, device: torch.device | str | None = None) -> Bool[Tenso
     return distance[:, None] ** 2 + distance[None, :] ** 2 < float(N // 4) ** 2
 
 
-def normalize_probe_like_tf(probe_guess: Num[Tensor, "N N"], probe_scale: float) -> Complex64[Tensor, "N N"]:
+def normalize_probe_like_tf(
+    probe_guess: Num[Tensor, "N N"] | Num[Tensor, "N N 1"] | np.ndarray, probe_scale: float
+) -> Complex64[Tensor, "N N"]:
     """The probe that TensorFlow stores: ``P / (probe_scale * mean(|mask * P|))``.
 
     The mean runs over all N * N pixels. The mask enters only this norm: the result keeps what lies outside it. So

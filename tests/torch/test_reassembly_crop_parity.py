@@ -14,7 +14,6 @@ from ptycho_torch.config_params import DataConfig, ModelConfig
 from ptycho_torch.helper import reassemble_patches_position_real
 from ptycho_torch.reassembly import overlap_ratio, shift_and_sum
 from tests.torch import layouts
-from tests.torch.orientation import best_orientation
 from tests.vectors import assert_close, records
 
 
@@ -128,18 +127,3 @@ def test_recorded_round_trip(external_data: Path) -> None:
         found = layouts.reassembly_position(**cut, offsets=positions, M=M)
         covered = record.outputs["count"] > 0.01
         assert_close(record, "mosaic", found["mosaic"], record.outputs["mosaic"], 1e-4, covered)
-
-
-@pytest.mark.parametrize("N", [64, 128])
-def test_measured_scan_shows_an_upright_star(external_data: Path, N: int) -> None:
-    """Patches of a reconstructed Siemens star, stitched at the measured positions, in the frame of the scan's mean."""
-    with np.load(external_data / "data" / "siemens_star_516.npz") as scan:
-        object_ = np.pad(scan["objectGuess"], N)
-        positions = np.stack([scan["xcoords"], scan["ycoords"]], axis=-1).reshape(-1, 1, 2, 1)
-    patches = cut_patches({"object": object_, "positions": positions + N}, {"N": N})["patches"]
-    mosaic = layouts.reassembly_position(patches=patches, offsets=positions, M=20)["mosaic"][..., 0]
-    side = len(mosaic)
-    x, y = np.round(positions.mean(axis=0).ravel()).astype(int) + N - side // 2
-    name, correlation = best_orientation(mosaic, object_[y : y + side, x : x + side])
-    assert name == "upright"
-    assert correlation > 0.9

@@ -1,0 +1,54 @@
+# make test     a Torch environment from nothing, without TensorFlow; the whole suite
+# make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
+# make lint     style, types, import contracts
+# make bench    reassembly against padding every patch to the canvas
+# make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
+# ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
+
+PYTHON ?= python3
+ARGS ?=
+TORCH := .venv-torch
+TENSORFLOW := .venv-tensorflow
+STAR := --cases tests.external.star --fixtures .artifacts/star
+
+.PHONY: test golden lint bench star clean
+
+test: $(TORCH)/made
+	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
+		echo 'TensorFlow is installed in $(TORCH); the suite must run without it'; exit 1; fi
+	$(TORCH)/bin/python -m pytest $(ARGS)
+
+golden: $(TENSORFLOW)/made
+	$(TENSORFLOW)/bin/python -m pytest -c tests/tensorflow.ini tests/reference -q
+	$(TENSORFLOW)/bin/python generate_golden.py $(ARGS)
+
+lint: $(TORCH)/made
+	$(TORCH)/bin/ruff format --check .
+	$(TORCH)/bin/ruff check .
+	$(TORCH)/bin/mypy
+	$(TORCH)/bin/lint-imports
+	$(TORCH)/bin/golden verify
+	$(TORCH)/bin/python -m pytest -q tests/torch -m golden --jaxtyping-packages=ptycho_torch,beartype.beartype
+
+bench: $(TORCH)/made
+	$(TORCH)/bin/python benchmarks/reassembly.py $(ARGS)
+
+star: $(TORCH)/made $(TENSORFLOW)/made
+	$(TENSORFLOW)/bin/python generate_golden.py $(STAR) --update --reason 'a measured scan'
+	$(TORCH)/bin/python -m pytest -q tests/external -o golden_cases=tests.external.star \
+		-o golden_fixtures=.artifacts/star -o golden_tests=tests/external
+	$(TORCH)/bin/golden show --fixtures .artifacts/star --picture .artifacts/star.png star/measured_n128
+
+# A failed install leaves no mark, so the next run begins again.
+$(TORCH)/made: pyproject.toml constraints/torch.txt
+	$(PYTHON) -m venv --clear $(TORCH)
+	$(TORCH)/bin/python -m pip install -q --disable-pip-version-check -c constraints/torch.txt -e '.[test,lint]'
+	touch $@
+
+$(TENSORFLOW)/made: pyproject.toml constraints/tensorflow.txt
+	$(PYTHON) -m venv --clear $(TENSORFLOW)
+	$(TENSORFLOW)/bin/python -m pip install -q --disable-pip-version-check -c constraints/tensorflow.txt -e '.[tensorflow]'
+	touch $@
+
+clean:
+	rm -rf $(TORCH) $(TENSORFLOW) .artifacts

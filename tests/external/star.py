@@ -1,0 +1,42 @@
+"""Cases made of a measured scan: a Siemens star at 516 irregular positions.
+
+The data are not part of this repository: the environment variable PTYCHO_GOLDEN_DATA names the directory that holds
+``data/siemens_star_516.npz``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from golden.case import Case, Drawing, GoldenError
+from golden.cases.reassembly import SCAN_MOSAIC
+
+
+def measured_scan(N: int) -> Drawing:
+    """The reconstructed object, with a margin so that every patch lies inside, and the measured positions in it."""
+
+    def make(draw: object) -> dict[str, np.ndarray]:
+        directory = os.environ.get("PTYCHO_GOLDEN_DATA")
+        if directory is None:
+            raise GoldenError("drawing this case needs the measured scan: set PTYCHO_GOLDEN_DATA to its directory")
+        with np.load(Path(directory) / "data" / "siemens_star_516.npz", allow_pickle=False) as scan:
+            positions = np.stack([scan["xcoords"], scan["ycoords"]], axis=-1) + N
+            return {"object": np.pad(scan["objectGuess"], N), "positions": positions.reshape(-1, 1, 2, 1)}
+
+    return make
+
+
+CASES = tuple(
+    Case(
+        f"star/measured_n{N}",
+        SCAN_MOSAIC,
+        f"a measured Siemens star, patches of {N} x {N}",
+        {"N": N, "M": 20},
+        measured_scan(N),
+        {"canvas_side": "it is one number"},
+    )
+    for N in (64, 128)
+)

@@ -1,0 +1,25 @@
+"""The measured Siemens star: Torch's mosaic is TensorFlow's, and shows the star upright.
+
+    PTYCHO_GOLDEN_DATA=DIR make star
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.torch import layouts
+from tests.torch.orientation import best_orientation
+
+
+@pytest.mark.golden("reassembly.scan_mosaic")
+def test_measured_scan(golden):
+    inputs = golden.inputs
+    outputs = layouts.reassembly_scan_mosaic(**inputs, **golden.parameters)
+    mosaic = outputs["mosaic"][..., 0]
+    side = len(mosaic)
+    x, y = np.round(inputs["positions"].mean(axis=0).ravel()).astype(int) - side // 2
+    orientation, correlation = best_orientation(mosaic, inputs["object"][y : y + side, x : x + side])
+    assert orientation == "upright"
+    assert correlation > 0.9
+    golden.check(outputs)

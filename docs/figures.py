@@ -1,4 +1,4 @@
-"""Draws the figures of README.md and docs/: python docs/figures.py
+"""Draw the figures of README.md and docs/ anew, with ``python docs/figures.py``.
 
 From the goldens, so that what they show is what TensorFlow computed.
 """

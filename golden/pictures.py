@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,16 @@ from golden.case import Arrays
 from golden.store import Golden
 
 _AMPLITUDE, _PHASE, _SIGNED = "gray", "twilight", "RdBu_r"
-_MOST_IMAGES = 4
+_ANGLE = {"cmap": _PHASE, "vmin": -np.pi, "vmax": np.pi}
+_LEAST_SIDE = 4
+
+Style = Mapping[str, object]
+Panel = tuple[str, np.ndarray, Style]
 
 
 def is_picture(array: np.ndarray) -> bool:
-    """Whether an array can be looked at: numbers, with rows and columns of at least 4 pixels."""
-    return array.dtype.kind in "bfc" and bool(_images(array))
+    """Whether an array can be looked at: numbers, with at least 4 rows and columns."""
+    return array.dtype.kind in "bfc" and len(_images(array)) > 0
 
 
 def draw_golden(golden: Golden, path: Path) -> None:
@@ -44,41 +48,68 @@ def draw_failure(case: str, expected: Arrays, actual: Arrays, path: Path) -> boo
         pairs = list(zip(_images(golden), _images(found)))
         # Of a stack, the image that differs most.
         e, f = max(pairs, key=lambda pair: float(np.nanmax(np.abs(pair[1] - 1.0 * pair[0]), initial=0.0)))
-        rows.append(_panels(f"{name}: expected", e) + _panels("found", f) + _panels("difference", f - 1.0 * e))
+        rows.append(_compared_panels(name, e, f))
     if rows:
         _draw(case, rows, path)
     return bool(rows)
 
 
-def _images(array: np.ndarray) -> list[np.ndarray]:
-    """Up to four (rows, columns) images of an array whose other axes count images or channels."""
-    large = [axis for axis, length in enumerate(array.shape) if length >= 4]
-    if array.ndim < 2 or len(large) < 2:
-        return []
-    # The image axes are neighbours in every layout used: (n, N, N, C), (S, S, 1), (N, N).
-    rows = next((axis for axis in reversed(large) if axis - 1 in large and axis < max(array.ndim, 2)), None)
-    if rows is None:
-        return []
-    if array.ndim == 4:
-        rows = 2
-    stacked = np.moveaxis(array, (rows - 1, rows), (-2, -1)).reshape(-1, *array.shape[rows - 1 : rows + 1])
-    return list(stacked[:_MOST_IMAGES])
+def _images(array: np.ndarray) -> np.ndarray:
+    """A stack (k, H, W) of an array in TensorFlow's layouts (H, W), (H, W, ch), (B, H, W, ch); empty for others."""
+    rows, columns = (1, 2) if array.ndim == 4 else (0, 1)
+    if not 2 <= array.ndim <= 4 or min(array.shape[rows], array.shape[columns]) < _LEAST_SIDE:
+        return np.empty((0, 0, 0))
+    return np.moveaxis(array, (rows, columns), (-2, -1)).reshape(-1, array.shape[rows], array.shape[columns])
 
 
-def _panels(name: str, image: np.ndarray) -> list[tuple[str, np.ndarray, dict[str, object]]]:
+def _compared_panels(name: str, expected: np.ndarray, found: np.ndarray) -> list[Panel]:
+    """Expected and found on one scale, then how far apart they are."""
+    difference = found - 1.0 * expected  # booleans cannot be subtracted
+    if not np.iscomplexobj(expected):
+        style = _style(expected)
+        return [
+            (f"{name}: expected", expected.astype(float), style),
+            ("found", found.astype(float), style),
+            ("found - expected", difference, _signed(difference)),
+        ]
+    scale = {"cmap": _AMPLITUDE, "vmin": 0, "vmax": _largest(expected)}
+    turn = np.where(np.abs(expected) > 0, np.angle(found * np.conj(expected)), np.nan)
+    return [
+        (f"{name}: expected, amplitude", np.abs(expected), scale),
+        ("found, amplitude", np.abs(found), scale),
+        ("|found - expected|", np.abs(difference), {"cmap": _AMPLITUDE}),
+        ("expected, phase (rad)", _phase(expected), _ANGLE),
+        ("found, phase (rad)", _phase(found), _ANGLE),
+        ("found - expected, phase (rad)", turn, _ANGLE),
+    ]
+
+
+def _panels(name: str, image: np.ndarray) -> list[Panel]:
     if np.iscomplexobj(image):
-        phase = np.where(np.abs(image) > 0, np.angle(image), np.nan)
         return [
             (f"{name}, amplitude", np.abs(image), {"cmap": _AMPLITUDE}),
-            ("phase (rad)", phase, {"cmap": _PHASE, "vmin": -np.pi, "vmax": np.pi}),
+            ("phase (rad)", _phase(image), _ANGLE),
         ]
-    values = image.astype(float)
-    largest = float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
-    signed = {"cmap": _SIGNED, "vmin": -largest, "vmax": largest}
-    return [(name, values, signed if (values < 0).any() else {"cmap": _AMPLITUDE})]
+    return [(name, image.astype(float), _style(image))]
 
 
-def _draw(title: str, rows: Sequence[Sequence[tuple[str, np.ndarray, dict[str, object]]]], path: Path) -> None:
+def _phase(image: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(image) > 0, np.angle(image), np.nan)
+
+
+def _largest(image: np.ndarray) -> float:
+    return float(np.max(np.abs(image), where=np.isfinite(image), initial=0.0)) or 1.0
+
+
+def _signed(image: np.ndarray) -> Style:
+    return {"cmap": _SIGNED, "vmin": -_largest(image), "vmax": _largest(image)}
+
+
+def _style(image: np.ndarray) -> Style:
+    return _signed(image) if (image < 0).any() else {"cmap": _AMPLITUDE, "vmin": 0, "vmax": _largest(image)}
+
+
+def _draw(title: str, rows: Sequence[Sequence[Panel]], path: Path) -> None:
     columns = max(len(row) for row in rows)
     width, height = 3.4 * columns, 3.0 * len(rows) + 0.5
     figure = Figure(figsize=(width, height))

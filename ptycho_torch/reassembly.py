@@ -117,4 +117,5 @@ def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: i
     index = (canvas[:, None, None] * stride + at[:, 1, :, None]) * stride + at[:, 0, None, :]
     steps = height.new_zeros(groups * stride * stride)
     steps.index_add_(0, index.flatten(), (height[:, 1, :, None] * height[:, 0, None, :]).flatten())
-    return steps.view(groups, stride, stride).cumsum(1).cumsum(2)[:, :side, :side]
+    count = steps.view(groups, stride, stride).cumsum(1).cumsum(2)
+    return count[:, :side, :side].clamp(min=0)  # the running sums end at zero but for rounding

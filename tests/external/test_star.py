@@ -1,6 +1,6 @@
 """The measured Siemens star: Torch's mosaic is TensorFlow's, and shows the star upright.
 
-    PTYCHO_GOLDEN_DATA=DIR make star
+Run by ``PTYCHO_GOLDEN_DATA=DIR make star``.
 """
 
 from __future__ import annotations

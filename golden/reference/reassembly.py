@@ -14,8 +14,8 @@ def position(real: tf.DType, *, patches: np.ndarray, offsets: np.ndarray, M: int
     working = as_working(patches, real)
     flat = tf.cast(tf.reshape(offsets, [-1, 2]), real)
     total, side = _shift_and_sum(working, flat, M)
-    # The reference moves complex ones, cropped like the patches, so all M x M of them count.
-    count = tf.math.real(_shift_and_sum(tf.ones_like(working), flat, M)[0])
+    # Ones, cropped like the patches, so all M x M of them count. (Complex ones in the original; the parts move apart.)
+    count, _ = _shift_and_sum(tf.ones(patches.shape, real), flat, M)
     mosaic = total / tf.cast(count + 1e-9, total.dtype)
     return {"shift_and_sum": total, "count": count, "mosaic": mosaic, "canvas_side": np.int64(side)}
 

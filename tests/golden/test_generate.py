@@ -207,29 +207,31 @@ def test_a_second_generator_is_told(fixtures: Path) -> None:
     assert "another generator is at work here" in run.stderr
 
 
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
-def test_interruption_leaves_everything_as_it_was(tmp_path: Path, blow: signal.Signals) -> None:
-    directory = tmp_path / "fixtures"
-    fill(directory)
-    before = snapshot(directory)
+def test_interruption_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    """By Ctrl-C and without warning, while it computes. Both at once: each takes a second."""
+    blows = (signal.SIGINT, signal.SIGKILL)
+    directories = [tmp_path / blow.name for blow in blows]
+    for directory in directories:
+        fill(directory)
+    before = [snapshot(directory) for directory in directories]
+    processes = [redraw_that_sleeps(directory) for directory in directories]
+    for directory, process, blow in zip(directories, processes, blows):
+        deadline = time.monotonic() + 30
+        while not (directory / ".lock").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.1)
+        process.send_signal(blow)
+    errors = [process.communicate(timeout=30)[1] for process in processes]
+    assert processes[0].returncode == 2
+    assert "interrupted; nothing was changed" in errors[0]
+    assert [snapshot(directory) for directory in directories] == before
+    assert [verify(directory, ALL) for directory in directories] == [[], []]
+
+
+def redraw_that_sleeps(directory: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "generate_golden.py", "--fixtures", str(directory), *STANDIN]
     command += ["--update", "--reason", "x", "--redraw", "toy/double"]
-    process = subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        env=os.environ | {"STANDIN": "sleep"},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+    environment = os.environ | {"STANDIN": "sleep"}
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 30
-    while not (directory / ".lock").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.1)
-    process.send_signal(blow)
-    _, errors = process.communicate(timeout=30)
-    if blow is signal.SIGINT:
-        assert process.returncode == 2
-        assert "interrupted; nothing was changed" in errors
-    assert snapshot(directory) == before
-    assert verify(directory, ALL) == []

@@ -236,7 +236,7 @@ def test_no_flipped_bit_is_silent(path: Path) -> None:
     digest = read_golden(path).content_digest()
     rng = np.random.RandomState(0)
     refused = 0
-    for position in rng.randint(0, len(sound), 150):
+    for position in rng.randint(0, len(sound), 100):
         damaged = bytearray(sound)
         damaged[position] ^= 1 << rng.randint(8)
         path.write_bytes(damaged)
@@ -246,7 +246,7 @@ def test_no_flipped_bit_is_silent(path: Path) -> None:
             refused += 1
         else:
             assert found == digest, f"byte {position}"
-    assert refused > 50
+    assert refused > 30
 
 
 def test_only_defaults_may_be_transcribed(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
 
 PYTHON ?= python3
-ARGS ?=
+TEST_ARGS = $(or $(ARGS),-n 2)
 TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
 STAR := --cases tests.external.star --fixtures .artifacts/star
@@ -16,7 +16,7 @@ STAR := --cases tests.external.star --fixtures .artifacts/star
 test: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
 		echo 'TensorFlow is installed in $(TORCH); the suite must run without it'; exit 1; fi
-	$(TORCH)/bin/python -m pytest $(ARGS)
+	$(TORCH)/bin/python -m pytest $(TEST_ARGS)
 
 golden: $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python -m pytest -c tests/tensorflow.ini tests/reference -q

@@ -11,7 +11,7 @@ from golden.compare import Comparison, Verdict
 class Change(Enum):
     """Why a golden needs attention, apart from its values."""
 
-    NEW = "new: no golden yet"
+    NEW = "new"
     GONE = "gone: no case declares it"
     REDEFINED = "definition changed"
     REDRAWN = "inputs drawn anew"

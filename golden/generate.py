@@ -287,6 +287,8 @@ def _run(
         console.print(case_list([cases[name] for name in select(cases, patterns)]))
         return NOTHING_MOVED
 
+    if not (fixtures.is_dir() or reason):
+        raise GoldenError(f"fixtures {fixtures}: no such directory; --update would make it")
     with lock(fixtures), Regeneration(cases, fixtures, reference) as run, _progress() as track:
         names = select(set(cases) | stored_cases(fixtures), patterns)
         skipped = [name for name in names if name in cases and cases[name].slow and not (patterns or slow)]
@@ -300,7 +302,7 @@ def _run(
         moved = [row for row in rows if row.moved]
         if reason and moved:
             run.update(moved, reason, lambda items: track("proving", items))
-    console.print(regeneration_table(rows))
+    console.print(regeneration_table(rows, written=reason is not None))
     _say_moved(rows)
     if skipped:
         click.echo(f"{len(skipped)} slow case(s) not recomputed; name them or give --slow")

@@ -41,7 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--golden-slow", action="store_true", help="run slow goldens too")
     parser.addini("golden_fixtures", "directory of the goldens", type="paths", default=[])
     parser.addini("golden_cases", "module that declares the cases", default="golden.cases")
-    parser.addini("golden_tests", "directories of the tests that must claim every case", type="paths", default=[])
+    parser.addini(
+        "golden_tests", "directories of the tests that claim every case (default: testpaths)", type="paths", default=[]
+    )
     parser.addini("golden_forbid_imports", "modules that must not be imported in this run", type="args", default=[])
 
 
@@ -296,7 +298,9 @@ class GoldenRun:
         if any(getattr(self._config.option, name, None) for name in _NARROWING):
             return False
         given = [Path(self._config.invocation_params.dir, str(argument)).resolve() for argument in self._config.args]
-        required = [Path(path).resolve() for path in self._config.getini("golden_tests")]
+        root = self._config.rootpath
+        declared = self._config.getini("golden_tests") or [root / path for path in self._config.getini("testpaths")]
+        required = [Path(path).resolve() for path in declared or [root]]
         return all(any(path.is_relative_to(argument) for argument in given) for path in required)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

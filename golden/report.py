@@ -85,14 +85,14 @@ def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
     return table
 
 
-def regeneration_table(rows: Iterable[Row]) -> Table:
+def regeneration_table(rows: Iterable[Row], written: bool) -> Table:
+    """A line per case; ``written`` tells whether those that moved were rewritten."""
     table = _table("case", "verdict", "largest difference", "time")
     for row in rows:
         colour = "yellow" if row.change else _COLOURS[row.verdict]
+        label = f"[{colour}]{row.label}[/]" + (" -> written" if written and row.moved else "")
         difference = f"{_times(row.share)} tolerance" if row.share else "0" if row.comparisons else "-"
-        table.add_row(
-            row.case, f"[{colour}]{row.label}[/]", difference, f"{row.seconds:.2f} s" if row.comparisons else "-"
-        )
+        table.add_row(row.case, label, difference, f"{row.seconds:.2f} s" if row.comparisons else "-")
     return table
 
 

@@ -268,8 +268,8 @@ class _Reader:
 
     def error(self, what: str) -> GoldenError:
         return GoldenError(
-            f"golden {self._path}: {what}. Restore it with 'git checkout -- {self._path.name}' there, "
-            f"or make it again with 'python generate_golden.py'"
+            f"golden {self._path}: {what}. Restore it from version control; failing that, delete it and make it anew "
+            f"with 'python generate_golden.py --update --reason ...'"
         )
 
     def _require_hdf5(self) -> None:

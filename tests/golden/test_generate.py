@@ -173,6 +173,7 @@ def test_redraw_takes_new_inputs(fixtures: Path) -> None:
         (["--update"], "", "--update needs --reason"),
         (["--update", "--check", "--reason", "x"], "", "give one of them"),
         (["--redraw"], "", "--redraw goes with --update"),
+        (["--fixtures", "no/such"], "", "fixtures no/such: no such directory"),
     ],
 )
 def test_it_could_not_run(fixtures: Path, arguments: list[str], behaviour: str, message: str) -> None:

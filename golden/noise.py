@@ -18,7 +18,7 @@ from golden.compare import EXACT, Tolerance, scale_of
 
 HEADROOM = 8.0
 """Tolerance / floor. Another correct implementation rounds in another order; its distance from the reference is of
-the size of the floor, seldom 3 times that, never 8 times in the port's history. A wrong convention is 1e3 and more."""
+the size of the floor, seldom 3 times that, never 8 times in the port's history. A wrong convention is 1e2 and more."""
 
 K = 0.5
 """The floor is never below ``K * eps * sqrt(terms)``, of the output's scale and of each element: a reference that

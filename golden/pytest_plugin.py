@@ -333,7 +333,7 @@ class GoldenRun:
             cases = {outcome["case"] for outcome in self._outcomes}
             worst = max(self._outcomes, key=lambda outcome: outcome["share"])
             terminalreporter.line(
-                f"goldens: {len(cases)} cases checked, {len(self._outcomes)} outputs; most of its tolerance "
+                f"goldens: {len(cases)} checked, {len(self._outcomes)} outputs; most of its tolerance "
                 f"({worst['share']:.2g}) is used by {worst['case']}, output {worst['output']!r}"
             )
         for name in self._skipped_slow:

@@ -107,7 +107,7 @@ def describe(golden: Golden) -> list[str | Table]:
     ]
     arrays = _table("inputs", "shape", "dtype", "summary", "sha256")
     for name, array in golden.inputs.items():
-        arrays.add_row(name, str(array.shape), array.dtype.name, _summary(array), f"{_digest(array)}")
+        arrays.add_row(name, str(array.shape), _dtype(array), _summary(array), f"{_digest(array)}")
     for name, derived in golden.derived.items():
         arrays.add_row(
             name,
@@ -127,7 +127,7 @@ def describe(golden: Golden) -> list[str | Table]:
             summary += f", compared at {np.count_nonzero(golden.where[name])} of {array.size}"
         if name in golden.expected_constant:
             summary += f" (constant: {escape(golden.expected_constant[name])})"
-        outputs.add_row(name, str(array.shape), array.dtype.name, summary, noise, line, _digest(array))
+        outputs.add_row(name, str(array.shape), _dtype(array), summary, noise, line, _digest(array))
     return [*parts, *([arrays] if arrays.row_count else ["inputs      none"]), outputs]
 
 
@@ -135,6 +135,10 @@ def _summary(array: np.ndarray) -> str:
     numbers = statistics(array)
     finite = "" if array.dtype.kind not in "fc" or np.isfinite(array).all() else " NOT FINITE"
     return escape(", ".join(f"{key} {value}" for key, value in numbers.items()) + finite)
+
+
+def _dtype(array: np.ndarray) -> str:
+    return "text" if array.dtype.kind == "S" else array.dtype.name
 
 
 def _digest(array: np.ndarray) -> str:

@@ -95,6 +95,7 @@ def create_inference_payload(
     )
 
 
+_PATHS = frozenset({"train_data_file", "output_dir"})
 _PARTS: Mapping[type, tuple[type, ...]] = {
     TrainingPayload: (DataConfig, ModelConfig, TrainingConfig),
     InferencePayload: (DataConfig, ModelConfig, InferenceConfig),
@@ -107,11 +108,15 @@ def _translate_overrides(overrides: Mapping[str, Any], payload: type) -> dict[st
     accepted = sorted(known | {name for name, port in TENSORFLOW_NAMES.items() if port in known} | {"gridsize"})
     translated: dict[str, Any] = {}
     for name, value in overrides.items():
+        if name in _PATHS:
+            raise ValueError(f"overrides: {name!r} is an argument of its own; pass it there")
         if name not in accepted:
             near = ", ".join(difflib.get_close_matches(name, accepted, n=3)) or "see ptycho_torch/config_params.py"
             raise ValueError(f"overrides: unknown field {name!r}; nearest: {near}")
         fields = {TENSORFLOW_NAMES.get(name, name): value}
         if name == "gridsize":
+            if not isinstance(value, int):
+                raise ValueError(f"overrides: gridsize: expected a whole number, found {value!r}")
             fields = {"grid_size": (value, value)}
         elif name == "C":
             fields = {"C": value, "C_forward": value, "C_model": value}

@@ -5,8 +5,9 @@ docs/known-differences.md lists the names that differ and the few values that do
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 AmplitudeActivation = Literal["sigmoid", "swish", "softplus", "relu"]
 
@@ -49,6 +50,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, "N", "C", "K", "nphotons", "probe_scale")
+        object.__setattr__(self, "grid_size", tuple(self.grid_size))  # lists come from JSON
         rows, columns = self.grid_size
         if rows != columns or rows < 1:
             raise ValueError(f"DataConfig.grid_size: expected two equal positive numbers, found {self.grid_size}")
@@ -98,7 +100,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, "C_forward", "C_model", "n_filters_scale")
-        known = ("sigmoid", "swish", "softplus", "relu")
+        if self.C_forward != self.C_model:
+            raise ValueError(f"ModelConfig: C_forward {self.C_forward} and C_model {self.C_model} must be the same")
+        known = get_args(AmplitudeActivation)
         if self.amp_activation not in known:
             raise ValueError(f"ModelConfig.amp_activation: expected one of {known}, found {self.amp_activation!r}")
 
@@ -172,5 +176,5 @@ class InferenceConfig:
 def _require_positive(config: object, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if not value > 0:
+        if not 0 < value < math.inf:
             raise ValueError(f"{type(config).__name__}.{name}: expected a positive number, found {value!r}")

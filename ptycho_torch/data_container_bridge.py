@@ -19,9 +19,9 @@ class PtychoDataContainerTorch:
 
     Args:
         grouped_data: arrays by name: ``X_full`` (n, N, N, C) float32, amplitude; ``coords_relative`` (n, 1, 2, C) and
-            ``coords_offsets`` (n, 1, 2, 1), [x, y], pixels; ``nn_indices`` (n, C) integer; ``Y`` (n, N, N, C) complex64
-            or None or absent.
-        probe: (N, N) complex, as it shall be used (normalised).
+            ``coords_offsets`` (n, 1, 2, 1), [x, y], pixels; ``nn_indices`` (n, C) integer; and, or None or absent,
+            ``Y`` (n, N, N, C) complex64 and ``coords_start_relative`` (n, 1, 2, C). They are copied.
+        probe: (N, N) or (N, N, 1) complex, as it shall be used (normalised).
 
     Attributes:
         X: (n, N, N, C) float32, normalised amplitude.
@@ -29,6 +29,7 @@ class PtychoDataContainerTorch:
         coords_true: the same tensor: measured positions are the only ones there are.
         global_offsets: (n, 1, 2, 1) float64, mean position of each group, pixels.
         local_offsets: (n, 1, 2, C) float64, TensorFlow's array, with its sign; for reference only.
+        coords_start_relative: (n, 1, 2, C) float64, the same from the start positions, or None; kept, not used.
         nn_indices: (n, C) int64, which pattern each member is.
         Y: (n, N, N, C) complex64, ground truth, or None.
         Y_I, Y_phi: its modulus and phase, float32; ones and zeros without ground truth.
@@ -44,6 +45,7 @@ class PtychoDataContainerTorch:
     coords_true: Float32[Tensor, "n 1 2 C"]
     global_offsets: Float64[Tensor, "n 1 2 1"]
     local_offsets: Float64[Tensor, "n 1 2 C"]
+    coords_start_relative: Float64[Tensor, "n 1 2 C"] | None
     nn_indices: Int64[Tensor, "n C"]
     Y: Complex64[Tensor, "n N N C"] | None
     Y_I: Float32[Tensor, "n N N C"]
@@ -54,25 +56,29 @@ class PtychoDataContainerTorch:
         required = ("X_full", "coords_relative", "coords_offsets", "nn_indices")
         missing = [name for name in required if grouped_data.get(name) is None]
         if missing:
-            raise KeyError(f"grouped_data: missing {missing}; expected {list(required)} and optionally 'Y'")
+            raise KeyError(f"grouped_data: missing {missing}; expected {list(required)}, optionally 'Y'")
         pattern = _array(grouped_data, "X_full")
         if pattern.ndim != 4 or pattern.shape[1] != pattern.shape[2]:
             raise ValueError(f"grouped_data['X_full']: expected shape (n, N, N, C), found {pattern.shape}")
         n, N, _, C = pattern.shape
 
-        self.X = torch.from_numpy(np.ascontiguousarray(_require(grouped_data, "X_full", (n, N, N, C)), np.float32))
+        self.X = _tensor(_require(grouped_data, "X_full", (n, N, N, C)), np.float32)
         relative = _require(grouped_data, "coords_relative", (n, 1, 2, C))
-        self.coords_nominal = torch.from_numpy(-relative.astype(np.float32))
+        self.coords_nominal = _tensor(-relative, np.float32)
         self.coords_true = self.coords_nominal
-        self.local_offsets = torch.from_numpy(relative.astype(np.float64))
-        offsets = _require(grouped_data, "coords_offsets", (n, 1, 2, 1))
-        self.global_offsets = torch.from_numpy(offsets.astype(np.float64))
-        indices = _require(grouped_data, "nn_indices", (n, C), kinds="iu")
-        self.nn_indices = torch.from_numpy(indices.astype(np.int64))
+        self.local_offsets = _tensor(relative, np.float64)
+        self.global_offsets = _tensor(_require(grouped_data, "coords_offsets", (n, 1, 2, 1)), np.float64)
+        self.coords_start_relative = None
+        if grouped_data.get("coords_start_relative") is not None:
+            start = _require(grouped_data, "coords_start_relative", (n, 1, 2, C))
+            self.coords_start_relative = _tensor(start, np.float64)
+        self.nn_indices = _tensor(_require(grouped_data, "nn_indices", (n, C), kinds="iu"), np.int64)
         self.Y = _ground_truth(grouped_data, (n, N, N, C))
         self.Y_I = torch.ones_like(self.X) if self.Y is None else self.Y.abs()
         self.Y_phi = torch.zeros_like(self.X) if self.Y is None else self.Y.angle()
-        self.probe = torch.as_tensor(probe).to(torch.complex64)
+        self.probe = probe.to(torch.complex64) if isinstance(probe, Tensor) else _tensor(probe, np.complex64)
+        if self.probe.ndim == 3 and self.probe.shape[-1] == 1:
+            self.probe = self.probe[..., 0]
         if self.probe.shape != (N, N):
             raise ValueError(f"probe: expected shape ({N}, {N}), the side of X_full, found {tuple(self.probe.shape)}")
         if not torch.isfinite(torch.view_as_real(self.probe)).all():
@@ -111,4 +117,11 @@ def _ground_truth(grouped_data: Mapping[str, Any], shape: tuple[int, ...]) -> Te
         raise ValueError(f"grouped_data['Y']: expected complex64, found {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"grouped_data['Y']: expected shape {shape} to go with X_full, found {array.shape}")
-    return torch.from_numpy(np.ascontiguousarray(array))
+    if not np.isfinite(array).all():
+        raise ValueError("grouped_data['Y']: expected finite numbers, found NaN or infinity")
+    return _tensor(array, np.complex64)
+
+
+def _tensor(array: np.ndarray, dtype: type) -> Tensor:
+    """A tensor of its own memory; any strides and byte order are fine."""
+    return torch.from_numpy(np.array(array, dtype, order="C"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jaxtyping import Bool, Complex64, Float
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 from ptycho_torch.config_params import DataConfig, ModelConfig
@@ -20,13 +20,13 @@ __all__ = [
 
 
 def reassemble_patches_position_real(
-    patches: Complex64[Tensor, "B C N N"],
+    patches: Complex[Tensor, "B C N N"],
     offsets: Float[Tensor, "B C 1 2"],
     data_config: DataConfig,
     model_config: ModelConfig,
     *,
     M: int = 20,
-) -> tuple[Complex64[Tensor, "B S S"], Bool[Tensor, "B S S"], int]:
+) -> tuple[Complex[Tensor, "B S S"], Bool[Tensor, "B S S"], int]:
     """Stitch patches at their positions into a mosaic per batch entry, as TensorFlow does.
 
     The central M x M pixels of each patch move by ``+(offset - mean over C of the offsets)``, are summed, and divided
@@ -46,9 +46,10 @@ def reassemble_patches_position_real(
         which the mosaic means nothing; the canvas side S, common to all.
 
     Raises:
+        TypeError: patches or offsets are not tensors.
         ValueError: shapes, dtypes or values that do not fit.
     """
-    if patches.ndim == 4 and patches.shape[-1] != data_config.N:
+    if getattr(patches, "ndim", 0) == 4 and patches.shape[-1] != data_config.N:
         raise ValueError(f"patches: expected side N = {data_config.N} (data_config), found {patches.shape[-1]}")
     total, count = shift_and_sum(patches, offsets, M)
     return overlap_ratio(total, count), count > 0.01, total.shape[-1]

@@ -46,7 +46,8 @@ def normalize_probe_like_tf(
     Raises:
         ValueError: not square, not finite, zero inside the mask, or a scale that is not positive.
     """
-    probe = torch.as_tensor(probe_guess)
+    # A copy: arrays may be read-only, reversed or of another byte order, which Torch cannot take.
+    probe = probe_guess if isinstance(probe_guess, Tensor) else torch.from_numpy(np.array(probe_guess, np.complex64))
     if probe.ndim == 3 and probe.shape[-1] == 1:
         probe = probe[..., 0]
     if probe.ndim != 2 or probe.shape[0] != probe.shape[1]:
@@ -55,16 +56,20 @@ def normalize_probe_like_tf(
         raise ValueError(f"probe_scale: expected a positive number, found {probe_scale}")
     probe = probe.to(torch.complex64)
     norm = probe_scale * torch.where(hard_mask(len(probe), device=probe.device), probe, 0).abs().mean()
-    value = norm.item()
+    normalised = probe / norm
+    # One number that is finite only if all is: the norm, every pixel, and none of them overflowed.
+    value = (norm + 0 * normalised.abs().sum()).item()
     if not 0 < value < math.inf:
         raise ValueError(
             f"probe_guess: its mean modulus within {len(probe) // 4} pixels of the centre times probe_scale is "
             f"{value}; expected a finite, positive number. Is the probe empty, not finite, or off centre?"
         )
-    return probe / norm
+    return normalised
 
 
-def default_probe(N: int, default_probe_scale: float = 0.7) -> Float64[Tensor, "N N"]:
+def default_probe(
+    N: int, default_probe_scale: float = 0.7, *, device: torch.device | str | None = None
+) -> Float64[Tensor, "N N"]:
     """A blurred disk, for data without a probe guess.
 
     A Gaussian window (standard deviation ``N / (default_probe_scale * pi**2)``, maximum 1) times itself, above 0.5;
@@ -73,6 +78,7 @@ def default_probe(N: int, default_probe_scale: float = 0.7) -> Float64[Tensor, "
     Args:
         N: patch side, pixels; at least 4.
         default_probe_scale: larger makes a smaller disk.
+        device: of the result.
 
     Returns:
         (N, N) float64; modulus, between 1e-9 and 1; not normalised.
@@ -88,7 +94,7 @@ def default_probe(N: int, default_probe_scale: float = 0.7) -> Float64[Tensor, "
     disk = (torch.outer(window, window) > 0.5).to(torch.float64)
     # The blur is separable, and linear along each axis: a banded matrix from either side.
     blur = _blur_matrix(N)
-    return blur @ disk @ blur.T + 1e-9
+    return (blur @ disk @ blur.T + 1e-9).to(device)
 
 
 def _blur_matrix(N: int) -> Float64[Tensor, "N N"]:

@@ -14,6 +14,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.nn.functional import pad as zero_pad
 
+LARGEST_SIDE = 2**15
+"""Pixels: a canvas of 8 GB. Larger ones come from positions in another unit."""
 _AT_A_TIME = 256
 """Patches interpolated together: enough to hide the cost of a call, few enough to stay in the cache."""
 
@@ -36,7 +38,8 @@ def shift_and_sum(
         The sum (B, S, S), dtype of patches, and the count (B, S, S), its real dtype; crops of ones count in full.
 
     Raises:
-        ValueError: shapes that do not fit, M that is odd or out of range, offsets that are not finite.
+        TypeError: patches or offsets are not tensors.
+        ValueError: shapes that do not fit, M that is odd or out of range, offsets that are not finite or too far apart.
     """
     groups, members = _require_shapes(patches, offsets, M)
     # Distances are formed in float64: differences of large coordinates.
@@ -48,6 +51,11 @@ def shift_and_sum(
     pad = math.ceil(reach)
     pad += pad % 2
     side = M + 2 * pad
+    if side > LARGEST_SIDE:
+        raise ValueError(
+            f"offsets: reach {reach:.3g} from their mean, which needs a canvas of {side:.3g} pixels a side; at most "
+            f"{LARGEST_SIDE} are made. Offsets are in pixels, not in metres"
+        )
 
     corner = (moves + pad).flatten(0, 1)
     whole = corner.detach().floor()
@@ -64,10 +72,13 @@ def overlap_ratio(total: Complex[Tensor, "B S S"], count: Float[Tensor, "B S S"]
 
 
 def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int]:
+    for name, given in (("patches", patches), ("offsets", offsets)):
+        if not isinstance(given, Tensor):
+            raise TypeError(f"{name}: expected a torch.Tensor, found {type(given).__name__}")
     if patches.ndim != 4 or patches.shape[2] != patches.shape[3] or 0 in patches.shape:
         raise ValueError(f"patches: expected shape (B, C, N, N), none of them 0, found {tuple(patches.shape)}")
-    if not patches.is_complex():
-        raise ValueError(f"patches: expected a complex dtype, found {patches.dtype}")
+    if patches.dtype not in (torch.complex64, torch.complex128):
+        raise ValueError(f"patches: expected a complex dtype, complex64 or complex128, found {patches.dtype}")
     groups, members, N = patches.shape[:3]
     if offsets.shape != (groups, members, 1, 2):
         raise ValueError(
@@ -77,7 +88,7 @@ def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int]
         raise ValueError(f"offsets: expected a floating-point dtype, found {offsets.dtype}")
     if offsets.device != patches.device:
         raise ValueError(f"offsets are on {offsets.device}, patches on {patches.device}; expected one device")
-    if M % 2 or not 2 <= M <= N:
+    if not isinstance(M, int) or M % 2 or not 2 <= M <= N:
         raise ValueError(f"M: expected an even crop between 2 and N = {N}, found {M}")
     return groups, members
 
@@ -111,7 +122,8 @@ def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: i
     crop and a running sum along either axis give the count, whatever M.
     """
     stride = side + 2
-    step = torch.tensor([0, 1, M, M + 1], device=whole.device)
+    pair = torch.arange(2, device=whole.device)  # made there: a tensor from a list would wait for the device
+    step = torch.cat([pair, pair + M])
     height = torch.stack([1 - fraction, fraction, fraction - 1, -fraction], dim=-1)
     at = whole[:, :, None] + step
     index = (canvas[:, None, None] * stride + at[:, 1, :, None]) * stride + at[:, 0, None, :]

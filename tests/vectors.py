@@ -49,6 +49,22 @@ def _arrays(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
         ) from unreadable
 
 
+def zero_mean_merges(external_data: Path) -> Iterator[Record]:
+    """Merges on the padded canvas whose sum was recorded and whose relative positions have zero mean.
+
+    The recorded code removes the mean over the whole batch first, which is then no change. What it sums are patches
+    padded to the canvas, so that is what ``inputs["patches"]`` holds here; ``outputs["sum_real"]`` is (B, P, P).
+    """
+    for record in records(external_data, "merge_extract_*.h5"):
+        relative = record.inputs["coords_relative"]
+        if "sum_real" not in record.outputs or np.abs(relative.mean(axis=3)).max() > 1e-6:
+            continue
+        margin = (int(record.attributes["padded_size"]) - record.inputs["patches"].shape[1]) // 2
+        padded = np.pad(record.inputs["patches"], ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+        inputs = {"patches": padded, "coords_nn": 100 - relative.astype(np.float64)}
+        yield Record(record.name, inputs, {"sum_real": record.outputs["sum_real"][..., 0]}, record.attributes)
+
+
 def assert_close(
     record: Record, what: str, actual: np.ndarray, expected: np.ndarray, tolerance: float, where: Any = ...
 ) -> None:

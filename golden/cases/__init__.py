@@ -1,7 +1,7 @@
 """The cases, one module per topic, found by importing them. Framework-neutral: NumPy and ``golden.case`` only.
 
 A module offers ``CASES``, a tuple of ``Case``. To add a case of an existing operation, add it to that tuple; see
-docs/adding-a-case.md.
+docs/how-to.md.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def load_cases(module: str = "golden.cases") -> dict[str, Case]:
         raise GoldenError(f"cases {module}: cannot be imported ({missing})") from missing
     cases: dict[str, Case] = {}
     for case in (case for topic in modules for case in getattr(topic, "CASES", ())):
+        if not isinstance(case, Case):
+            raise GoldenError(f"cases {module}: CASES holds a {type(case).__name__} ({case!r:.80}); expected a Case")
         if case.name in cases:
             raise GoldenError(f"case {case.name}: declared twice")
         cases[case.name] = case

@@ -11,7 +11,7 @@ from golden.case import Case, GoldenError, digest_array
 from golden.cases import load_cases, select
 from golden.draw import Draw
 from golden.store import golden_path, read_golden
-from tests.golden.standin import SCALE
+from tests.golden.standin import CASES, SCALE
 from tests.torch.orientation import best_orientation
 
 FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
@@ -52,6 +52,12 @@ def test_the_scan_golden_shows_its_object_upright() -> None:
     name, correlation = best_orientation(mosaic * golden.where["mosaic"][..., 0], object_)
     assert name == "upright"
     assert correlation > 0.97
+
+
+def test_something_else_among_the_cases_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.golden.standin.CASES", ((CASES[0],),))
+    with pytest.raises(GoldenError, match=r"CASES holds a tuple .*; expected a Case"):
+        load_cases("tests.golden.standin")
 
 
 def test_names_are_checked() -> None:

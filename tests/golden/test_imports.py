@@ -14,7 +14,7 @@ from pathlib import Path
 import golden
 import ptycho_torch
 
-PROBE = """
+CODE = """
 import importlib, sys
 for name in {modules!r}:
     importlib.import_module(name)
@@ -22,18 +22,18 @@ print(*sorted(set({forbidden!r}) & set(sys.modules)))
 """
 
 
-Probe = subprocess.Popen[str]
+Process = subprocess.Popen[str]
 
 
-def start(modules: list[str], forbidden: list[str], path: Path | None = None) -> Probe:
+def start(modules: list[str], forbidden: list[str], path: Path | None = None) -> Process:
     """A fresh process that imports ``modules`` and prints which forbidden ones are loaded then."""
-    code = PROBE.format(modules=modules, forbidden=forbidden)
+    code = CODE.format(modules=modules, forbidden=forbidden)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=path)
 
 
-def intruders(probe: Probe) -> list[str]:
-    output, _ = probe.communicate(timeout=120)
-    assert probe.returncode == 0
+def intruders(process: Process) -> list[str]:
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
     return output.split()
 
 

@@ -58,7 +58,7 @@ def test_agreement_passes_and_says_how_close(project: pytest.Pytester) -> None:
     before = state(project)
     result = project.runpytest()
     result.assert_outcomes(passed=3, skipped=1)
-    result.stdout.fnmatch_lines(["goldens: 3 cases checked, 5 outputs; most of its tolerance (0) *"])
+    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; most of its tolerance (0) *"])
     result.stdout.fnmatch_lines(["goldens: slow, not run: *toy/slow*"])
     assert state(project) == before
 
@@ -220,7 +220,7 @@ def test_under_xdist_claims_of_all_workers_count(project: pytest.Pytester, monke
     result = project.runpytest_subprocess(*plugins, "-n", "2")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["golden toy/stray: no case declares it*", "goldens: 3 cases checked*"])
+    result.stdout.fnmatch_lines(["golden toy/stray: no case declares it*", "goldens: 3 checked*"])
     assert result.stdout.str().count("no case declares it") == 1
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from golden.cases.reassembly import cut_patches
 from golden.reference import evaluate
-from tests.vectors import assert_close, records
+from tests.vectors import assert_close, records, zero_mean_merges
 
 
 def run(operation: str, inputs: dict[str, np.ndarray], **parameters: object) -> dict[str, np.ndarray]:
@@ -63,3 +64,23 @@ def test_reassembly(external_data: Path) -> None:
         assert_close(record, "count", outputs["count"], record.outputs["count"], 1e-4)
         covered = record.outputs["count"] > 0.01
         assert_close(record, "mosaic", outputs["mosaic"], record.outputs["reassembled"], 1e-4, covered)
+
+
+def test_net_placement_in_a_group(external_data: Path) -> None:
+    """Placed patches, summed over a group, are what the network's merge was recorded to sum."""
+    merges = list(zero_mean_merges(external_data))
+    assert len(merges) >= 3
+    for record in merges:
+        placed = run("coordinates.place_in_group", record.inputs)["placed"]
+        assert_close(record, "sum", placed.real.sum(axis=-1), record.outputs["sum_real"], 1e-4)
+
+
+def test_round_trip(external_data: Path) -> None:
+    """A known object, cut at the recorded positions and stitched, is the recorded mosaic."""
+    for record in records(external_data, "roundtrip*.h5"):
+        margin, positions = 40, record.inputs["positions"]
+        inputs = {"object": np.pad(record.inputs["object"], margin), "positions": positions + margin}
+        inputs |= cut_patches(inputs, {"N": 64})
+        outputs = run("reassembly.scan_mosaic", inputs, N=64, M=20)
+        covered = record.outputs["count"] > 0.01
+        assert_close(record, "mosaic", outputs["mosaic"], record.outputs["mosaic"], 1e-4, covered)

@@ -42,6 +42,14 @@ def test_size_comes_from_the_probe_alone() -> None:
         assert normalize_probe_like_tf(torch.ones(N, N, 1), 4.0).shape == (N, N)
 
 
+def test_arrays_of_any_layout_are_taken() -> None:
+    probe = np.arange(64.0).reshape(8, 8)
+    expected = normalize_probe_like_tf(torch.from_numpy(probe[::-1].copy()), 4.0)
+    frozen = probe[::-1].astype(">c8")
+    frozen.flags.writeable = False
+    assert torch.equal(normalize_probe_like_tf(frozen, 4.0), expected)
+
+
 def test_gradient_reaches_the_probe() -> None:
     probe = torch.randn(8, 8, dtype=torch.complex64, requires_grad=True)
     normalize_probe_like_tf(probe, 4.0).abs().sum().backward()
@@ -55,6 +63,8 @@ def test_gradient_reaches_the_probe() -> None:
         (torch.ones(8, 8), 0.0, "expected a positive number, found 0.0"),
         (torch.zeros(8, 8), 4.0, "Is the probe empty"),
         (torch.full((8, 8), float("nan")), 4.0, "not finite"),
+        (torch.full((8, 8), float("nan")).index_fill(0, torch.arange(1, 8), 1.0), 4.0, "not finite"),
+        (torch.full((8, 8), 1e-40), 4.0, "not finite"),
         (torch.ones(2, 2), 4.0, "expected at least 4"),
     ],
 )

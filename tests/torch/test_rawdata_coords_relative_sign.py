@@ -17,7 +17,7 @@ import torch
 from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from tests.torch import layouts
-from tests.vectors import assert_close, records
+from tests.vectors import assert_close, records, zero_mean_merges
 
 
 @pytest.mark.golden("coordinates.relative")
@@ -73,12 +73,24 @@ def test_container_keeps_modulus_and_phase() -> None:
         ({"coords_offsets": np.full((3, 1, 2, 1), np.nan)}, "'coords_offsets']: expected finite numbers"),
         ({"nn_indices": np.zeros((3, 4))}, "'nn_indices']: expected an integer dtype"),
         ({"Y": np.ones((3, 8, 8, 4), np.float32)}, "'Y']: expected complex64, found float32"),
+        ({"Y": np.full((3, 8, 8, 4), np.nan, np.complex64)}, "'Y']: expected finite numbers"),
         ({"Y": np.ones((3, 8, 8, 1), np.complex64)}, "'Y']: expected shape (3, 8, 8, 4)"),
     ],
 )
 def test_container_refuses_what_does_not_fit(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         PtychoDataContainerTorch(grouped_data(**changes), PROBE)
+
+
+def test_container_owns_its_memory_and_takes_any_strides() -> None:
+    data = grouped_data(coords_start_relative=np.arange(24.0).reshape(3, 1, 2, 4))
+    kept = data["X_full"].copy()
+    container = PtychoDataContainerTorch(data, np.ones((8, 8, 1), ">c8")[::-1])
+    container.X.zero_()
+    np.testing.assert_array_equal(data["X_full"], kept)
+    assert container.probe.shape == (8, 8)
+    assert container.coords_start_relative is not None
+    np.testing.assert_array_equal(container.coords_start_relative, data["coords_start_relative"])
 
 
 def test_container_names_all_missing_arrays() -> None:
@@ -101,3 +113,12 @@ def test_recorded_vectors(external_data: Path) -> None:
         found = layouts.coordinates_relative(coords_nn=record.inputs["coords_nn"])
         for name, value in found.items():
             assert_close(record, name, value, record.outputs[name], 1e-14)
+
+
+def test_recorded_net_placement(external_data: Path) -> None:
+    """Through the container: placed patches, summed over a group, are what TensorFlow's merge was recorded to sum."""
+    merges = list(zero_mean_merges(external_data))
+    assert len(merges) >= 3
+    for record in merges:
+        placed = layouts.coordinates_place_in_group(**record.inputs)["placed"]
+        assert_close(record, "sum", placed.real.sum(axis=-1), record.outputs["sum_real"], 1e-4)

@@ -102,10 +102,41 @@ def test_values_that_do_not_fit_are_refused() -> None:
     patches, offsets = random_scan(1, 4)
     with pytest.raises(ValueError, match="expected finite numbers"):
         reassemble(patches, torch.full_like(offsets, torch.nan))
-    with pytest.raises(ValueError, match=re.escape("expected a complex dtype, found torch.float32")):
+    with pytest.raises(ValueError, match=r"expected a complex dtype, .* found torch\.float32"):
         reassemble(patches.real, offsets)
     with pytest.raises(ValueError, match=re.escape("expected side N = 64 (data_config), found 16")):
         reassemble_patches_position_real(patches, offsets, DataConfig(N=64), ModelConfig(), M=8)
+
+
+def test_units_and_types_that_do_not_fit_are_refused() -> None:
+    patches, offsets = random_scan(1, 4)
+    with pytest.raises(ValueError, match="Offsets are in pixels, not in metres"):
+        reassemble(patches, offsets * 1e9)
+    with pytest.raises(TypeError, match=re.escape("offsets: expected a torch.Tensor, found ndarray")):
+        reassemble(patches, offsets.numpy())
+
+
+def test_double_precision_stays_double() -> None:
+    patches, offsets = random_scan(1, 4)
+    image, _, _ = reassemble(patches.to(torch.complex128), offsets)
+    assert image.dtype == torch.complex128
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_cuda_it_waits_for_the_device_once() -> None:
+    patches, offsets = random_scan(2, 300)
+    expected = shift_and_sum(patches, offsets, 8)
+    there = patches.cuda(), offsets.cuda()
+    shift_and_sum(*there, 8)
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with pytest.warns(UserWarning, match="synchroniz") as caught:
+            found = shift_and_sum(*there, 8)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len(caught) == 1
+    for a, b in zip(found, expected):
+        np.testing.assert_allclose(a.cpu(), b, rtol=1e-4, atol=1e-4)
 
 
 def test_recorded_vectors(external_data: Path) -> None:

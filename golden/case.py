@@ -24,7 +24,21 @@ Precision = Literal["float32", "float64"]
 Drawing = Callable[[Draw], dict[str, np.ndarray]]
 
 _CASE_NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
+_ARRAY_NAME = re.compile(r"[A-Za-z0-9_]+")
 _OPERATION_NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
+
+
+HEADROOM = 8.0
+"""Tolerance / noise floor. Another correct implementation rounds in another order; its distance from the reference is
+of the size of the floor, seldom 3 times that. A wrong convention is 1e2 and more. See docs/tolerances.md."""
+
+K = 0.5
+"""The noise floor is never below ``K * eps * sqrt(terms)``, of the output's scale and of each element: a reference that
+happens to be exact on chosen inputs (whole-pixel shifts) does not oblige the port to be exact there. One half is three
+standard deviations of the rounding of a sequential sum of positive terms, eps * sqrt(terms) / 6."""
+
+ULP_RUNS = 4
+"""Runs with perturbed inputs that the noise floor is measured from."""
 
 
 class GoldenError(Exception):
@@ -78,6 +92,9 @@ class Operation:
     def __post_init__(self) -> None:
         if not _OPERATION_NAME.fullmatch(self.name):
             raise GoldenError(f"operation name {self.name!r}: expected 'topic.function' in lower case")
+        for name in (*self.inputs, *(output.name for output in self.outputs)):
+            if not _ARRAY_NAME.fullmatch(name):
+                raise GoldenError(f"operation {self.name}: array name {name!r}: expected letters, digits and '_'")
 
     def output(self, name: str) -> Output:
         return next(output for output in self.outputs if output.name == name)
@@ -147,6 +164,7 @@ class Case:
         declared: dict[str, Any] = {
             "operation": self.operation.name,
             "precision": self.operation.precision,
+            "noise": [HEADROOM, K, ULP_RUNS],
             "inputs": sorted(self.operation.inputs),
             "parameters": dict(self.parameters),
             "outputs": {

@@ -14,6 +14,8 @@ class Change(Enum):
     NEW = "new"
     GONE = "gone: no case declares it"
     REDEFINED = "definition changed"
+    UNLISTED = "manifest out of step"
+    UNREADABLE = "unreadable"
     REDRAWN = "inputs drawn anew"
     SKIPPED = "slow, not recomputed"
 
@@ -26,6 +28,7 @@ class Row:
     change: Change | None = None
     comparisons: tuple[Comparison, ...] = ()
     seconds: float = 0.0
+    note: str = ""
 
     @property
     def verdict(self) -> Verdict:

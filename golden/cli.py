@@ -111,7 +111,7 @@ def _draw(golden: Any, picture: Path) -> None:
 @_fixtures_option
 def verify_command(cases_module: str, fixtures: Path) -> None:
     """Check every digest, that the manifest is in step, and that nothing is orphaned. Exit status 1 if not."""
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.append(str(Path.cwd()))
     problems = verify(fixtures, frozenset(load_cases(cases_module)))
     for problem in problems:
         click.echo(problem)

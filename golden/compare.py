@@ -132,7 +132,7 @@ def compare(
     if expected.shape != actual.shape:
         return _structural(output, f"expected shape {expected.shape}, found {actual.shape}")
     if expected.dtype.kind not in "fc":
-        return _compare_exact(output, expected, actual)
+        return _compare_exact(output, expected, actual, where)
     return _compare_floating(output, expected, actual, tolerance, where)
 
 
@@ -146,8 +146,8 @@ def _same_dtype(expected: np.dtype, actual: np.dtype) -> bool:
     return expected == actual
 
 
-def _compare_exact(output: str, expected: np.ndarray, actual: np.ndarray) -> Comparison:
-    differs = expected != actual
+def _compare_exact(output: str, expected: np.ndarray, actual: np.ndarray, where: np.ndarray | None) -> Comparison:
+    differs = np.asarray(expected != actual) & (True if where is None else where)
     failing = int(np.count_nonzero(differs))
     if not failing:
         return Comparison(output, Verdict.IDENTICAL, compared=expected.size)
@@ -187,15 +187,16 @@ def _compare_floating(
     compared = failing = 0
     identical = True
     worst_at = None
-    low = np.full(expected.ndim, np.iinfo(np.int64).max)
-    high = np.full(expected.ndim, -1)
+    shape = expected.shape or (1,)  # a scalar is looked up like an array of one
+    low = np.full(len(shape), np.iinfo(np.int64).max)
+    high = np.full(len(shape), -1)
 
     for start, (e, a, counts) in _blocks(expected, actual, everywhere):
         compared += int(np.count_nonzero(counts))
         if np.array_equal(e, a):  # NaN is equal to nothing, itself included
             continue
         identical = False
-        modulus = np.abs(e).astype(np.float64)
+        modulus = np.abs(e.astype(_wide(e)))
         with np.errstate(invalid="ignore", over="ignore"):
             difference = np.abs(a.astype(_wide(e)) - e)
         shares = _ratio(difference, tolerance.atol + tolerance.rtol * modulus)
@@ -210,7 +211,7 @@ def _compare_floating(
         bad = np.flatnonzero(shares > 1)
         if bad.size:
             failing += bad.size
-            where_bad = np.array(np.unravel_index(bad + start, expected.shape))
+            where_bad = np.array(np.unravel_index(bad + start, shape))
             low = np.minimum(low, where_bad.min(axis=1))
             high = np.maximum(high, where_bad.max(axis=1))
         if is_complex:
@@ -223,7 +224,7 @@ def _compare_floating(
     if identical:
         return Comparison(output, Verdict.IDENTICAL, compared=compared)
     assert worst_at is not None
-    index = tuple(int(i) for i in np.unravel_index(worst_at, expected.shape))
+    index = tuple(int(i) for i in np.unravel_index(worst_at, shape))[: expected.ndim]
     return Comparison(
         output,
         _grade(failing, noise_share),
@@ -231,7 +232,7 @@ def _compare_floating(
         noise_share=noise_share,
         compared=compared,
         failing=failing,
-        box=tuple((int(lo), int(hi) + 1) for lo, hi in zip(low, high)) if failing else (),
+        box=tuple((int(lo), int(hi) + 1) for lo, hi in zip(low, high))[: expected.ndim] if failing else (),
         worst=Offender(index, expected[index], actual[index]),
         amplitude_error=amplitude_error if is_complex else None,
         phase_error=phase_error if is_complex else None,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import datetime
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,14 +18,14 @@ import click
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from golden.case import Arrays, Case, GoldenError, digest_array
+from golden.case import ULP_RUNS, Arrays, Case, GoldenError, digest_array
 from golden.cases import load_cases, select
 from golden.change import Change, Row
 from golden.compare import Verdict, compare_outputs
 from golden.manifest import NAME, Entry, make_entry, read_manifest, stored_cases, write_manifest
 from golden.report import case_list, explain, regeneration_table
-from golden.store import Derived, Golden, golden_path, read_golden, write_golden
-from golden.transaction import lock, transaction
+from golden.store import Derived, Golden, golden_path, read_golden, require_mask, write_golden
+from golden.transaction import is_committed, lock, transaction
 from golden.worker import FROZEN, VARIANTS, Reference
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
@@ -66,17 +66,42 @@ class Regeneration:
             for name, settings in VARIANTS.items()
         }
 
-    def check(self, name: str) -> Row:
-        """Recompute one golden from its stored inputs and compare."""
+    @cached_property
+    def _manifest(self) -> dict[str, Entry]:
+        return read_manifest(self._fixtures)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every case that is declared, stored, or listed in the manifest."""
+        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._manifest)
+
+    def inspect(self, name: str) -> Row:
+        """What can be said without computing: a row with a change, or one without."""
         if name not in self._cases:
             return Row(name, Change.GONE)
-        case = self._cases[name]
         if name not in stored_cases(self._fixtures):
             return Row(name, Change.NEW)
-        golden = read_golden(golden_path(self._fixtures, name))
-        inputs = golden.complete_inputs(case)
+        case = self._cases[name]
+        try:
+            golden = read_golden(golden_path(self._fixtures, name))
+            if set(golden.inputs) | set(golden.derived) != set(case.operation.inputs):
+                return Row(name, Change.REDEFINED)
+            inputs = golden.complete_inputs(case)
+        except GoldenError as problem:
+            return Row(name, Change.UNREADABLE, note=str(problem))
         if case.definition_digest(inputs) != golden.definition:
             return Row(name, Change.REDEFINED)
+        if self._manifest.get(name, {}).get("content") != golden.content_digest():
+            return Row(name, Change.UNLISTED)
+        return Row(name)
+
+    def check(self, name: str) -> Row:
+        """Recompute one golden from its stored inputs and compare."""
+        row = self.inspect(name)
+        if row.change is not None:
+            return row
+        case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
+        inputs = golden.complete_inputs(case)
         reference = self._frozen
         started = time.perf_counter()
         outputs = reference.evaluate(case.operation, inputs, case.parameters)
@@ -98,14 +123,17 @@ class Regeneration:
         operation, parameters = case.operation, case.parameters
         outputs = self._frozen.evaluate(operation, inputs, parameters)
         variants = {key: process.evaluate(operation, inputs, parameters) for key, process in self._varied.items()}
+        variants["again"] = self._frozen.evaluate(operation, inputs, parameters)
         exact = outputs
         if operation.precision == "float32":
             exact = variants["float64"] = self._frozen.evaluate(operation, inputs, parameters, "float64")
-        for run in range(1, noise.ULP_RUNS + 1):
+        for run in range(1, ULP_RUNS + 1):
             perturbed = noise.perturb(inputs, run)
             variants[f"1 ULP, run {run}"] = self._frozen.evaluate(operation, perturbed, parameters)
 
         where = {output.name: output.where(exact) for output in operation.outputs if output.where is not None}
+        for output_name, mask in where.items():
+            require_mask(case.name, output_name, outputs[output_name], mask)
         noise.require_not_vacuous(case, outputs, where)
         tolerances, contributions = {}, {}
         for output in operation.outputs:
@@ -140,11 +168,13 @@ class Regeneration:
         )
 
     def _stored_inputs(self, case: Case, redraw: bool) -> tuple[int, Arrays]:
+        if redraw:
+            # Counted in the history, which is there when the file is not readable.
+            number = len(self._manifest.get(case.name, {}).get("history", []))
+            return number, case.draw_inputs(number)
         if case.name not in stored_cases(self._fixtures):
             return 0, case.draw_inputs(0)
         golden = read_golden(golden_path(self._fixtures, case.name))
-        if redraw:
-            return golden.draw + 1, case.draw_inputs(golden.draw + 1)
         wanted = set(case.operation.inputs)
         if set(golden.inputs) | set(golden.derived) != wanted:
             raise GoldenError(
@@ -155,7 +185,7 @@ class Regeneration:
 
     def update(self, rows: Iterable[Row], reason: str, progress: Callable[[Iterable[Row]], Iterator[Row]]) -> None:
         """Write what moved, all of it or none of it."""
-        entries = read_manifest(self._fixtures)
+        entries = dict(self._manifest)
         with transaction(self._fixtures) as change:
             for row in progress(list(rows)):
                 if row.change is Change.GONE:
@@ -163,7 +193,10 @@ class Regeneration:
                     change.remove(f"{row.case}.h5")
                     continue
                 golden = self.prove(row.case, redraw=row.change is Change.REDRAWN)
-                write_golden(change.path_for(f"{row.case}.h5"), golden)
+                staged = change.path_for(f"{row.case}.h5")
+                write_golden(staged, golden)
+                if read_golden(staged).content_digest() != golden.content_digest():
+                    raise GoldenError(f"case {row.case}: what was written does not read back the same")
                 entries[row.case] = make_entry(golden, _history(entries.get(row.case), golden, reason))
             write_manifest(change.path_for(NAME), entries)
 
@@ -261,7 +294,11 @@ def main(
     except OSError as problem:
         _fail(f"{problem}; nothing was changed")
     except KeyboardInterrupt:
-        _fail("interrupted; nothing was changed")
+        committed = "the update is committed, the next command finishes it"
+        _fail(f"interrupted; {committed if is_committed(fixtures) else 'nothing was changed'}")
+    except Exception:  # exit status 1 would say that something moved
+        traceback.print_exc()
+        _fail("this is a fault of the generator, or of a case; nothing was changed")
     sys.exit(status)
 
 
@@ -280,7 +317,7 @@ def _run(
     cases_module: str,
     reference: str,
 ) -> int:
-    sys.path.insert(0, str(Path.cwd()))  # so that --cases and --reference find modules of the project at hand
+    sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
     cases = load_cases(cases_module)
     console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
     if listing:
@@ -290,15 +327,17 @@ def _run(
     if not (fixtures.is_dir() or reason):
         raise GoldenError(f"fixtures {fixtures}: no such directory; --update would make it")
     with lock(fixtures), Regeneration(cases, fixtures, reference) as run, _progress() as track:
-        names = select(set(cases) | stored_cases(fixtures), patterns)
-        skipped = [name for name in names if name in cases and cases[name].slow and not (patterns or slow)]
-        rows = [
-            Row(name, Change.SKIPPED) if name in skipped else run.check(name) for name in track("recomputing", names)
-        ]
-        if redraw:
-            rows = [
-                row if row.change in (Change.NEW, Change.GONE) else replace(row, change=Change.REDRAWN) for row in rows
-            ]
+        names = select(run.names, patterns)
+        rows = []
+        for name in track("recomputing", names):
+            if redraw and name in cases:
+                rows.append(Row(name, Change.REDRAWN))
+            elif name in cases and cases[name].slow and not (patterns or slow):
+                row = run.inspect(name)
+                rows.append(row if row.change else Row(name, Change.SKIPPED))
+            else:
+                rows.append(run.check(name))
+        skipped = [row for row in rows if row.change is Change.SKIPPED]
         moved = [row for row in rows if row.moved]
         if reason and moved:
             run.update(moved, reason, lambda items: track("proving", items))
@@ -318,6 +357,8 @@ def _run(
 
 def _say_moved(rows: list[Row]) -> None:
     for row in rows:
+        if row.note:
+            click.echo(row.note)
         for comparison in row.comparisons:
             if comparison.verdict > Verdict.WITHIN_NOISE:
                 click.echo("\n".join(explain(row.case, comparison)))

@@ -43,13 +43,17 @@ def read_manifest(fixtures: Path) -> dict[str, Entry]:
     if (
         not isinstance(document, dict)
         or document.get("format") != FORMAT
-        or not isinstance(document.get("cases"), dict)
+        or not _is_table_of_tables(document.get("cases"))
     ):
         raise GoldenError(
             f"manifest {path}: expected format {FORMAT!r} and a table of cases. Restore it from version control"
         )
     cases: dict[str, Entry] = document["cases"]
     return cases
+
+
+def _is_table_of_tables(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
 
 
 def write_manifest(path: Path, entries: Mapping[str, Entry]) -> None:
@@ -135,6 +139,7 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
         )
     for name in sorted(set(entries) - files):
         problems.append(f"manifest entry {name}: its file is missing")
+    problems += [f"file {name}: neither a golden (TOPIC/CASE.h5) nor the manifest" for name in _strays(fixtures)]
     for name in sorted(files):
         try:
             problems += _verify_one(read_golden(golden_path(fixtures, name)), name, entries.get(name))
@@ -145,7 +150,15 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
 
 def stored_cases(fixtures: Path) -> frozenset[str]:
     """The names of all goldens that lie in a fixtures directory."""
-    return frozenset(path.relative_to(fixtures).with_suffix("").as_posix() for path in fixtures.glob("*/*.h5"))
+    names = (path.relative_to(fixtures).with_suffix("").as_posix() for path in fixtures.glob("*/*.h5"))
+    return frozenset(name for name in names if not name.startswith("."))
+
+
+def _strays(fixtures: Path) -> list[str]:
+    """Files that are neither goldens, nor the manifest, nor part of an update."""
+    files = (path.relative_to(fixtures) for path in fixtures.rglob("*") if path.is_file())
+    known = {f"{name}.h5" for name in stored_cases(fixtures)} | {NAME}
+    return sorted(f.as_posix() for f in files if f.as_posix() not in known and not f.parts[0].startswith("."))
 
 
 def _verify_one(golden: Golden, name: str, entry: Entry | None) -> list[str]:
@@ -153,7 +166,10 @@ def _verify_one(golden: Golden, name: str, entry: Entry | None) -> list[str]:
         return [f"golden {name}: the file says that it is {golden.case}"]
     if entry is None:
         return [f"golden {name}: not in the manifest"]
-    expected = make_entry(golden, entry.get("history", []))
+    history = entry.get("history")
+    if not isinstance(history, list) or not history or history[-1].get("after") != golden.content_digest()[:16]:
+        return [f"golden {name}: the manifest's history does not end with this content"]
+    expected = make_entry(golden, history)
     return [
         f"golden {name}: the manifest's {key!r} is out of step with the file"
         for key in expected

@@ -13,19 +13,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.optimize import linprog
 
-from golden.case import Arrays, Case, GoldenError, Output
+from golden.case import HEADROOM, Arrays, Case, GoldenError, K, Output
 from golden.compare import EXACT, Tolerance, scale_of
 
-HEADROOM = 8.0
-"""Tolerance / floor. Another correct implementation rounds in another order; its distance from the reference is of
-the size of the floor, seldom 3 times that, never 8 times in the port's history. A wrong convention is 1e2 and more."""
-
-K = 0.5
-"""The floor is never below ``K * eps * sqrt(terms)``, of the output's scale and of each element: a reference that
-happens to be exact on chosen inputs (whole-pixel shifts) does not oblige the port to be exact there. One half is three
-standard deviations of the rounding of a sequential sum of positive terms, eps * sqrt(terms) / 6."""
-
-ULP_RUNS = 4
+_LARGEST_SHARE = 0.01
+"""Of an output's spread, that its tolerance may take; beyond, the golden could not tell right from wrong."""
 _BINS = 400
 
 
@@ -40,11 +32,10 @@ def _perturb(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return (_perturb(array.real, rng) + 1j * _perturb(array.imag, rng)).astype(array.dtype)
     if array.dtype.kind != "f":
         return array
-    ulp = np.spacing(np.abs(array))
     # Zero stays zero: its ULP is a denormal, and an empty pixel is not a measurement.
-    ulp[array == 0] = 0
+    ulp = np.where(array == 0, 0, np.spacing(np.abs(array))).astype(array.dtype)
     moved: np.ndarray = array + rng.choice(np.array([-1, 1], dtype=array.dtype), size=array.shape) * ulp
-    return moved
+    return np.asarray(moved, array.dtype)
 
 
 def measure(
@@ -77,6 +68,8 @@ def measure(
                 f"case {case.name}: output {output.name!r} has shape {frozen.shape}, but {array.shape} in the run "
                 f"{name!r}: rounding alone decides its size; move the inputs away from that edge"
             )
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
+            raise GoldenError(f"case {case.name}: output {output.name!r} is not finite in the run {name!r}")
     if frozen.dtype.kind not in "fc":
         moved = [name for name, array in variants.items() if not np.array_equal(array, frozen)]
         if moved:
@@ -96,8 +89,20 @@ def measure(
     atol, rtol = tightest_line(magnitude, worst)
     least = K * float(np.finfo(frozen.dtype).eps) * float(np.sqrt(output.count_terms(inputs, case.parameters)))
     noise_atol, noise_rtol = max(atol, least * scale), max(rtol, least)
+    if output.name not in case.expected_constant:
+        _require_sharp(case, output, frozen[counts], HEADROOM * (noise_atol + noise_rtol * scale))
     contributions = {name: float(d.max(initial=0.0)) / scale if scale else 0.0 for name, d in differences.items()}
     return Tolerance(HEADROOM * noise_atol, HEADROOM * noise_rtol, noise_atol, noise_rtol), contributions
+
+
+def _require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:
+    spread = float(np.abs(values - values.mean()).max())
+    if tolerance > _LARGEST_SHARE * spread:
+        raise GoldenError(
+            f"case {case.name}: output {output.name!r}: the tolerance {tolerance:.1e} is more than "
+            f"{_LARGEST_SHARE:.0%} of the spread of its values, {spread:.1e}: noise hides what it should show. Is the "
+            f"reference reproducible?"
+        )
 
 
 def tightest_line(magnitude: np.ndarray, error: np.ndarray) -> tuple[float, float]:

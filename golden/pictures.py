@@ -43,7 +43,13 @@ def draw_failure(case: str, expected: Arrays, actual: Arrays, path: Path) -> boo
     rows = []
     for name, golden in expected.items():
         found = actual.get(name)
-        if found is None or found.shape != golden.shape or np.array_equal(found, golden) or not is_picture(golden):
+        if (
+            found is None
+            or found.shape != golden.shape
+            or found.dtype != golden.dtype
+            or np.array_equal(found, golden)
+            or not is_picture(golden)
+        ):
             continue
         pairs = list(zip(_images(golden), _images(found)))
         # Of a stack, the image that differs most.

@@ -27,13 +27,24 @@ from pytest_regressions.common import perform_regression_check
 
 from golden.case import Case, GoldenError, Parameters
 from golden.cases import load_cases
-from golden.compare import Comparison, compare_outputs
+from golden.compare import Comparison, Verdict, compare_outputs
 from golden.manifest import read_manifest, stored_cases
 from golden.report import explain
 from golden.store import Golden, golden_path, read_golden, read_outputs, write_outputs
 
 _REGENERATE = "python generate_golden.py --update --reason ..."
-_NARROWING = ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob", "stepwise", "collectonly")
+_NARROWING = (
+    "setuponly",
+    "setupplan",
+    "keyword",
+    "markexpr",
+    "lf",
+    "deselect",
+    "ignore",
+    "ignore_glob",
+    "stepwise",
+    "collectonly",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -242,9 +253,11 @@ class GoldenRun:
         return self._manifest
 
     def parameter(self, case: Case) -> Any:
-        skip = case.slow and not self._config.getoption("--golden-slow")
-        marks = [pytest.mark.skip(reason="slow golden; run it with --golden-slow")] if skip else []
+        marks = [pytest.mark.skip(reason="slow golden; run it with --golden-slow")] if self._skips(case) else []
         return pytest.param(case.name, id=case.name, marks=marks)
+
+    def _skips(self, case: Case) -> bool:
+        return case.slow and not self._config.getoption("--golden-slow")
 
     def open(self, name: str, scratch: Path, request: pytest.FixtureRequest) -> GoldenCase:
         """Read a golden and check that it is the one that the manifest and the case speak of."""
@@ -301,13 +314,17 @@ class GoldenRun:
         root = self._config.rootpath
         declared = self._config.getini("golden_tests") or [root / path for path in self._config.getini("testpaths")]
         required = [Path(path).resolve() for path in declared or [root]]
+        for path in required:
+            if not path.is_dir():
+                raise pytest.UsageError(f"golden_tests: {path} is no directory")
         return all(any(path.is_relative_to(argument) for argument in given) for path in required)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            for key, value in report.user_properties:
-                if key == "golden":
-                    self._outcomes += cast("list[dict[str, Any]]", value)
+            found = [cast("list[dict[str, Any]]", value) for key, value in report.user_properties if key == "golden"]
+            self._outcomes += [outcome for outcomes in found for outcome in outcomes]
+            if report.passed and any(o["verdict"] > Verdict.WITHIN_TOLERANCE for outcomes in found for o in outcomes):
+                self._problems.append(f"{report.nodeid}: passed although its golden does not agree")
         if report.skipped and "--golden-slow" in str(report.longrepr):
             self._skipped_slow.append(report.nodeid)
 
@@ -319,6 +336,12 @@ class GoldenRun:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._problems += self._guard.intruders()
+        if session.exitstatus == pytest.ExitCode.OK and self._is_full() and not hasattr(self._config, "workeroutput"):
+            checked = {outcome["case"] for outcome in self._outcomes}
+            expected = {name for name, case in self.cases.items() if not self._skips(case)}
+            self._problems += [
+                f"case {name}: no test compared it in this run; was it skipped?" for name in sorted(expected - checked)
+            ]
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput["golden_problems"] = self._problems
         elif self._problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
@@ -336,6 +359,8 @@ class GoldenRun:
                 f"goldens: {len(cases)} checked, {len(self._outcomes)} outputs; most of its tolerance "
                 f"({worst['share']:.2g}) is used by {worst['case']}, output {worst['output']!r}"
             )
+            if not self._is_full():
+                terminalreporter.line("goldens: a narrowed run, so it was not checked that every case is claimed")
         for name in self._skipped_slow:
             terminalreporter.line(f"goldens: slow, not run: {name}")
 

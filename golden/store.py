@@ -113,6 +113,13 @@ class Golden:
         return hasher.hexdigest()
 
 
+def require_mask(case: str, output: str, values: np.ndarray, mask: np.ndarray) -> None:
+    """Refuse a mask that is not bool or not of its output's shape: it would index, not select."""
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != values.shape:
+        found = f"{getattr(mask, 'dtype', type(mask).__name__)} {getattr(mask, 'shape', '')}"
+        raise GoldenError(f"case {case}: mask of output {output!r}: expected bool {values.shape}, found {found}")
+
+
 def golden_path(fixtures: Path, case: str) -> Path:
     return fixtures / f"{case}.h5"
 
@@ -215,6 +222,11 @@ def read_golden(path: Path) -> Golden:
         if not outputs:
             raise reader.error("it has no outputs")
         nodes = {name: root["outputs"][name] for name in outputs}
+        where = reader.arrays("where")
+        for name, mask in where.items():
+            if name not in outputs:
+                raise reader.error(f"it has a mask for {name!r}, which is no output")
+            require_mask(case, name, outputs[name], mask)
         return Golden(
             case=case,
             operation=reader.text(root, "operation"),
@@ -226,7 +238,7 @@ def read_golden(path: Path) -> Golden:
             provenance=reader.json(root, "provenance"),
             inputs=reader.arrays("inputs"),
             outputs=outputs,
-            where=reader.arrays("where"),
+            where=where,
             tolerances={name: reader.tolerance(node) for name, node in nodes.items()},
             noise={name: reader.json(node, "noise") for name, node in nodes.items()},
             derived=reader.derived(),

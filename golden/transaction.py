@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -45,15 +46,26 @@ class Transaction:
         self._removed.append(relative)
 
     def commit(self) -> None:
+        self._require_targets()
         for staged in self._written.values():
             _flush(self._staging / staged)
         journal = self._staging / "journal"
-        journal.write_text(json.dumps({"write": self._written, "remove": self._removed}, indent=1))
+        journal.write_text(json.dumps({"write": self._written, "remove": self._removed}, indent=1), encoding="utf-8")
         _flush(journal)
         _flush(self._staging)
         os.replace(journal, self._directory / _JOURNAL)
         _flush(self._directory)
         _finish(self._directory)
+
+    def _require_targets(self) -> None:
+        """Whatever could keep a rename from succeeding is found before the commit, not after it."""
+        for relative in (*self._written, *self._removed):
+            target = self._directory / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir() or not os.access(target.parent, os.W_OK):
+                raise GoldenError(
+                    f"{target}: cannot be replaced; expected a file in a directory that can be written to"
+                )
 
     def discard(self) -> None:
         shutil.rmtree(self._staging, ignore_errors=True)
@@ -67,7 +79,7 @@ def transaction(directory: Path) -> Iterator[Transaction]:
         yield update
         update.commit()
     except BaseException:
-        if not (directory / _JOURNAL).exists():
+        if not is_committed(directory):
             update.discard()
         raise
 
@@ -87,34 +99,66 @@ def lock(directory: Path) -> Iterator[None]:
         raise GoldenError(f"{directory}: another generator is at work here; wait until it ends and run again") from None
     try:
         _finish(directory)
+        shutil.rmtree(directory / _STAGING, ignore_errors=True)  # of an update that never came to its commit
         yield
     finally:
         guard.release()
 
 
+def is_committed(directory: Path) -> bool:
+    """Whether an update is past its commit, but not finished yet."""
+    return (directory / _JOURNAL).exists()
+
+
 def finish_interrupted(directory: Path) -> bool:
-    """Finish an update that was cut off after its commit. True if there was one."""
-    if not (directory / _JOURNAL).exists():
+    """Finish an update that was cut off after its commit. True if there was one.
+
+    Raises:
+        GoldenError: it cannot be finished; the message says what to do.
+    """
+    if not is_committed(directory):
         return False
-    with FileLock(directory / _LOCK):
-        return _finish(directory)
+    try:
+        with FileLock(directory / _LOCK):
+            return _finish(directory)
+    except OSError as problem:
+        raise _unfinished(directory, problem) from problem
+
+
+def _unfinished(directory: Path, problem: Exception) -> GoldenError:
+    what = f"{type(problem).__name__}: {problem}"
+    return GoldenError(
+        f"{directory / _JOURNAL}: an update was committed and cannot be finished ({what}). Make {directory} writable "
+        f"and run again; or restore it from version control and delete {_JOURNAL} and {_STAGING}"
+    )
 
 
 def _finish(directory: Path) -> bool:
-    journal = directory / _JOURNAL
-    if not journal.exists():
+    if not is_committed(directory):
         return False
-    entries = json.loads(journal.read_text())
-    for relative, staged in entries["write"].items():
-        source, target = directory / _STAGING / staged, directory / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.exists():  # else renamed before the interruption
-            os.replace(source, target)
-    for relative in entries["remove"]:
-        (directory / relative).unlink(missing_ok=True)
-    journal.unlink()
+    try:
+        _rename_all(directory, json.loads((directory / _JOURNAL).read_text(encoding="utf-8")))
+        (directory / _JOURNAL).unlink()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise _unfinished(directory, problem) from problem
     shutil.rmtree(directory / _STAGING, ignore_errors=True)
     return True
+
+
+def _rename_all(directory: Path, journal: dict[str, Any]) -> None:
+    touched = {directory}
+    for relative, staged in journal["write"].items():
+        source, target = directory / _STAGING / staged, directory / relative
+        if source.exists():
+            os.replace(source, target)
+        elif not target.exists():  # neither waiting nor renamed before the interruption
+            raise FileNotFoundError(source)
+        touched.add(target.parent)
+    for relative in journal["remove"]:
+        (directory / relative).unlink(missing_ok=True)
+        touched.add((directory / relative).parent)
+    for parent in touched:
+        _flush(parent)
 
 
 def _flush(path: Path) -> None:

@@ -79,6 +79,10 @@ class Reference:
         """
         arguments = (operation.name, precision or operation.precision, dict(inputs), dict(parameters))
         outputs: dict[str, np.ndarray] = self._call("evaluate", *arguments)
+        if not isinstance(outputs, dict) or not all(_storable(array) for array in outputs.values()):
+            raise GoldenError(
+                f"reference {self._module}: {operation.name} must return NumPy arrays of numbers or bytes by name"
+            )
         declared = {output.name for output in operation.outputs}
         if set(outputs) != declared:
             raise GoldenError(
@@ -102,6 +106,14 @@ class Reference:
             raise GoldenError(
                 f"reference {self._module}: its process ended without an answer (out of memory, or killed)"
             ) from None
+        except GoldenError:
+            raise
+        except Exception as failed:  # an answer that cannot be sent
+            raise GoldenError(f"reference {self._module}: {type(failed).__name__}: {failed}") from failed
+
+
+def _storable(array: object) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.kind in "biufcS"
 
 
 def _prepare(settings: dict[str, str]) -> None:
@@ -132,7 +144,7 @@ def _standard_error_closed() -> Iterator[None]:
 
 
 def _load(module: str) -> None:
-    with _standard_error_closed(), suppress(ImportError):  # reported when it is asked
+    with _standard_error_closed(), suppress(Exception, SystemExit):  # reported when it is asked
         importlib.import_module(module)
 
 
@@ -146,11 +158,13 @@ def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
                 "which makes an environment for it, or: pip install -c constraints/tensorflow.txt -e '.[tensorflow]'"
             ) from None
         raise GoldenError(f"reference {module}: cannot be imported ({missing})") from None
+    except (Exception, SystemExit) as failed:
+        raise GoldenError(f"reference {module}: cannot be imported ({type(failed).__name__}: {failed})") from None
     try:
         return getattr(reference, function)(*arguments)
     except GoldenError:
         raise
-    except Exception as failed:
+    except (Exception, SystemExit) as failed:
         # Only text crosses the process boundary: TensorFlow's exceptions cannot be sent.
         raise GoldenError(
             f"reference {module}: {function}{arguments[:2]} failed: {type(failed).__name__}: {failed}"

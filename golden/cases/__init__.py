@@ -25,8 +25,10 @@ def load_cases(module: str = "golden.cases") -> dict[str, Case]:
         package = importlib.import_module(module)
         names = [f"{module}.{info.name}" for info in pkgutil.iter_modules(getattr(package, "__path__", []))]
         modules = [importlib.import_module(name) for name in names] or [package]
-    except ModuleNotFoundError as missing:
-        raise GoldenError(f"cases {module}: cannot be imported ({missing})") from missing
+    except GoldenError:
+        raise
+    except Exception as broken:
+        raise GoldenError(f"cases {module}: cannot be imported ({type(broken).__name__}: {broken})") from broken
     cases: dict[str, Case] = {}
     for case in (case for topic in modules for case in getattr(topic, "CASES", ())):
         if not isinstance(case, Case):

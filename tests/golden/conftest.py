@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from golden.manifest import NAME, make_entry, write_manifest
-from golden.store import golden_path, write_golden
+from golden.store import Golden, golden_path, write_golden
 from tests.golden import standin
 
 pytest_plugins = ["pytester"]
@@ -19,11 +20,16 @@ def fixtures(tmp_path: Path) -> Path:
     return directory
 
 
+def history(golden: Golden) -> list[dict[str, Any]]:
+    after = golden.content_digest()[:16]
+    return [{"date": "2026-01-01", "reason": "first", "tensorflow": "none", "before": None, "after": after}]
+
+
 def fill(directory: Path) -> None:
     (directory / "toy").mkdir(parents=True)
     entries = {}
     for case in standin.CASES:
         golden = standin.make_golden(case)
         write_golden(golden_path(directory, case.name), golden)
-        entries[case.name] = make_entry(golden, [])
+        entries[case.name] = make_entry(golden, history(golden))
     write_manifest(directory / NAME, entries)

@@ -50,6 +50,8 @@ def evaluate(
     behaviour = os.environ.get("STANDIN", "")
     if behaviour == "sleep":
         time.sleep(60)
+    if behaviour == "exit":
+        raise SystemExit
     if behaviour == "raise":
         raise RuntimeError("the stand-in was told to fail")
     change = {"noise": 1 + 1e-7, "drift": 1.001, "breaking": -1.0}.get(behaviour, 1.0)

@@ -144,6 +144,25 @@ def test_integers_booleans_and_texts_are_exact(expected: np.ndarray, actual: np.
     assert verdict(actual, expected, Tolerance(9, 9, 9, 9)) is outcome
 
 
+def test_floating_scalars_are_compared() -> None:
+    comparison = compare("y", np.array(1.0, np.float32), np.array(2.0, np.float32), TOLERANCE)
+    assert comparison.verdict is Verdict.BREAKING
+    assert comparison.worst is not None
+    assert comparison.worst.index == ()
+    assert verdict(np.array(np.nan, np.float32), np.array(1.0, np.float32)) is Verdict.BREAKING
+
+
+def test_exact_outputs_respect_the_mask() -> None:
+    mask = np.array([True, False])
+    assert compare("n", np.array([1, 2]), np.array([1, 3]), EXACT, mask).verdict is Verdict.IDENTICAL
+    assert compare("n", np.array([1, 2]), np.array([0, 2]), EXACT, mask).verdict is Verdict.BREAKING
+
+
+def test_a_huge_expected_value_does_not_make_a_huge_tolerance() -> None:
+    expected = np.array([3e38 + 3e38j], np.complex64)
+    assert verdict(np.zeros(1, np.complex64), expected) is Verdict.BREAKING
+
+
 def test_missing_and_extra_outputs_are_structural() -> None:
     outcome = compare_outputs({"a": EXPECTED, "b": EXPECTED}, {"b": EXPECTED, "c": EXPECTED}, {"b": TOLERANCE}, {})
     assert [(c.output, c.verdict) for c in outcome] == [

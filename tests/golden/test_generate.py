@@ -77,6 +77,7 @@ def test_it_makes_sound_goldens(generated: Path) -> None:
     golden = read_golden(golden_path(generated, "toy/double"))
     assert set(golden.noise["y"]) == {
         "float64",
+        "again",
         "1 thread",
         "4 threads",
         "no oneDNN",
@@ -151,6 +152,42 @@ def test_new_gone_and_redefined_cases(fixtures: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_process")
+def test_a_lost_manifest_is_noticed_and_made_again(fixtures: Path) -> None:
+    (fixtures / NAME).unlink()
+    assert check(fixtures).change is Change.UNLISTED
+    assert generate("--fixtures", str(fixtures), *STANDIN).exit_code == 1
+    repaired = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "repair")
+    assert repaired.exit_code == 0, repaired.output
+    assert verify(fixtures, ALL) == []
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_unreadable_golden_does_not_hide_the_others_and_can_be_drawn_anew(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/double").write_bytes(b"")
+    run = generate("--fixtures", str(fixtures), *STANDIN)
+    assert run.exit_code == 1
+    assert re.search(r"toy/double +unreadable", run.stdout)
+    assert re.search(r"toy/triple +identical", run.stdout)
+    assert "the file is empty" in run.stdout
+    anew = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--redraw", "--reason", "lost", "toy/double")
+    assert anew.exit_code == 0, anew.output
+    assert verify(fixtures, ALL) == []
+
+
+def test_a_slow_case_is_inspected_though_not_recomputed(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/slow").unlink()
+    assert generate("--fixtures", str(fixtures), *STANDIN, "--list").exit_code == 0
+    with Regeneration(load_cases("tests.golden.standin"), fixtures, "tests.golden.standin") as run:
+        assert run.inspect("toy/slow").change is Change.NEW
+
+
+def test_what_is_staged_is_not_a_golden(fixtures: Path) -> None:
+    (fixtures / ".staging").mkdir()
+    (fixtures / ".staging" / "0.h5").write_bytes(b"half")
+    assert verify(fixtures, ALL) == []
+
+
+@pytest.mark.usefixtures("in_process")
 def test_redraw_takes_new_inputs(fixtures: Path) -> None:
     old = read_golden(golden_path(fixtures, "toy/double"))
     run = generate(
@@ -170,6 +207,7 @@ def test_redraw_takes_new_inputs(fixtures: Path) -> None:
         (["--cases", "no.such"], "", "cases no.such: cannot be imported"),
         (["--reference", "no.such"], "", "reference no.such: cannot be imported"),
         ([], "raise", "RuntimeError: the stand-in was told to fail"),
+        ([], "exit", "failed: SystemExit"),
         (["--update"], "", "--update needs --reason"),
         (["--update", "--check", "--reason", "x"], "", "give one of them"),
         (["--redraw"], "", "--redraw goes with --update"),

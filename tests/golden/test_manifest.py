@@ -13,6 +13,7 @@ from golden.case import GoldenError
 from golden.cases import load_cases
 from golden.manifest import NAME, make_entry, read_manifest, verify, write_manifest
 from golden.store import golden_path, read_golden, write_golden
+from tests.golden.conftest import history
 from tests.golden.standin import CASES, make_golden
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -38,11 +39,11 @@ def test_one_line_per_array_and_one_changed_element_shows(fixtures: Path) -> Non
     y = golden.outputs["y"].copy()
     y[2, 3] += np.float32(1e-6)
     changed = make_golden(CASES[0], outputs=golden.outputs | {"y": y})
-    write_manifest(fixtures / NAME, read_manifest(fixtures) | {"toy/double": make_entry(changed, [])})
+    write_manifest(fixtures / NAME, read_manifest(fixtures) | {"toy/double": make_entry(changed, history(changed))})
     after = (fixtures / NAME).read_text().splitlines()
     assert len(before) == len(after)
     differing = [line for line, other in zip(after, before) if line != other]
-    assert [line.split('"')[1] for line in differing] == ["content", "y"]
+    assert [line.split('"')[1] for line in differing] == ["content", "y", "date"]
 
 
 def test_problems_are_named(fixtures: Path) -> None:
@@ -64,9 +65,12 @@ def test_a_file_written_past_the_manifest(fixtures: Path) -> None:
     golden_path(fixtures, "toy/double").unlink()
     y = make_golden(CASES[0]).outputs["y"] * 2
     write_golden(golden_path(fixtures, "toy/double"), make_golden(CASES[0], outputs={"y": y, "rows": np.array(4)}))
-    problems = verify(fixtures, ALL)
-    assert "golden toy/double: the manifest's 'content' is out of step with the file" in problems
-    assert "golden toy/double: the manifest's 'outputs' is out of step with the file" in problems
+    assert verify(fixtures, ALL) == ["golden toy/double: the manifest's history does not end with this content"]
+
+
+def test_a_file_that_is_no_golden(fixtures: Path) -> None:
+    (fixtures / "toy" / "notes.txt").write_text("")
+    assert verify(fixtures, ALL) == ["file toy/notes.txt: neither a golden (TOPIC/CASE.h5) nor the manifest"]
 
 
 def test_statistics_that_were_edited(fixtures: Path) -> None:

@@ -184,6 +184,28 @@ def test_a_full_run_by_any_path_is_complete(project: pytest.Pytester, arguments:
     result.stdout.fnmatch_lines(["golden toy/stray: no case declares it; remove it with: *"])
 
 
+def test_a_skipped_comparison_fails_a_full_run(project: pytest.Pytester) -> None:
+    edit(project, '@pytest.mark.golden("toy.large")', '@pytest.mark.skip\n@pytest.mark.golden("toy.large")')
+    result = project.runpytest()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["case toy/ramp: no test compared it in this run; was it skipped?"])
+
+
+def test_a_swallowed_failure_fails_the_run(project: pytest.Pytester) -> None:
+    edit(project, "FACTOR = 1", "FACTOR = 2\nimport contextlib")
+    edit(project, 'golden.check({"y"', 'with contextlib.suppress(AssertionError): golden.check({"y"')
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(passed=1, deselected=3)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*passed although its golden does not agree"])
+
+
+def test_a_misspelt_directory_is_a_usage_error(project: pytest.Pytester) -> None:
+    result = project.runpytest("-o", "golden_tests=paritty")
+    assert result.ret != pytest.ExitCode.OK
+    assert pytest_match(result.stdout.str() + result.stderr.str(), "*golden_tests: *paritty is no directory*")
+
+
 def test_a_marked_test_without_the_fixture_fails_the_run(project: pytest.Pytester) -> None:
     edit(project, "def test_large(golden):", "def test_large():")
     edit(project, 'golden.check({"z": golden.inputs["ramp"]})', "pass")

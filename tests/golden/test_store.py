@@ -260,6 +260,13 @@ def test_a_golden_is_never_overwritten_in_place(path: Path) -> None:
         write_golden(path, make_golden(CASES[0]))
 
 
+@pytest.mark.parametrize("mask", [np.ones((4, 5), np.uint8), np.array([True]), np.ones((4, 5))])
+def test_a_mask_that_would_index_instead_of_select_is_refused(tmp_path: Path, mask: np.ndarray) -> None:
+    write_golden(tmp_path / "a.h5", make_golden(CASES[0], where={"y": mask}))
+    with pytest.raises(GoldenError, match=r"mask of output 'y': expected bool \(4, 5\)"):
+        read_golden(tmp_path / "a.h5")
+
+
 def test_derived_inputs_are_made_again_and_checked(tmp_path: Path) -> None:
     case = next(case for case in CASES if case.name == "toy/ramp")
     golden = make_golden(case)

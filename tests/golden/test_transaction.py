@@ -88,6 +88,30 @@ def test_a_failure_after_the_commit_is_finished_by_the_next_to_come(
     assert leftovers(directory) == []
 
 
+def test_what_would_keep_it_from_finishing_is_found_before_the_commit(directory: Path) -> None:
+    (directory / "a/2.txt").unlink()
+    (directory / "a/2.txt").mkdir()
+    with pytest.raises(GoldenError, match=r"2\.txt: cannot be replaced"):
+        write_all(directory, "new")
+    assert (directory / "a/1.txt").read_text() == "old"
+    assert leftovers(directory) == []
+
+
+@pytest.mark.parametrize("journal", ["", '{"wri', "{}", "[]", '{"write": {"a/9.txt": "0.txt"}, "remove": []}'])
+def test_a_journal_that_cannot_be_finished_is_one_clear_error(directory: Path, journal: str) -> None:
+    (directory / ".commit.json").write_text(journal)
+    with pytest.raises(GoldenError, match=r"was committed and cannot be finished .* delete \.commit\.json"):
+        finish_interrupted(directory)
+    assert contents(directory) == ["old"] * 4
+
+
+def test_staging_without_a_commit_is_swept_away(directory: Path) -> None:
+    (directory / ".staging").mkdir()
+    (directory / ".staging" / "0.h5").write_text("half")
+    with lock(directory):
+        assert leftovers(directory) == []
+
+
 def test_a_second_writer_is_told(directory: Path) -> None:
     with lock(directory), pytest.raises(GoldenError, match="another generator is at work"), lock(directory):
         pass

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -169,8 +169,10 @@ class Regeneration:
 
     def _stored_inputs(self, case: Case, redraw: bool) -> tuple[int, Arrays]:
         if redraw:
-            # Counted in the history, which is there when the file is not readable.
+            # Either the file or the history may be lost; no earlier draw must come again.
             number = len(self._manifest.get(case.name, {}).get("history", []))
+            with suppress(GoldenError):
+                number = max(number, read_golden(golden_path(self._fixtures, case.name)).draw + 1)
             return number, case.draw_inputs(number)
         if case.name not in stored_cases(self._fixtures):
             return 0, case.draw_inputs(0)

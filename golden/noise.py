@@ -60,7 +60,8 @@ def measure(
         The tolerance, and for each variant the largest difference as a fraction of the output's scale.
 
     Raises:
-        GoldenError: a variant changes the shape, or an exact output.
+        GoldenError: a variant changes the shape or an exact output, or is not finite; or the tolerance would take
+            more than 1 % of the spread of the output's values.
     """
     for name, array in variants.items():
         if array.shape != frozen.shape:

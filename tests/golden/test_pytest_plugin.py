@@ -269,4 +269,7 @@ def test_forbidden_import_fails(project: pytest.Pytester) -> None:
 
 def test_passive_unless_asked(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_other(golden): pass")
-    pytester.runpytest("-p", "no:golden.pytest_plugin").assert_outcomes(errors=1)
+    """Installing the package alone loads no plugin: the fixture is unknown."""
+    result = pytester.runpytest()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*fixture 'golden' not found*"])

@@ -26,6 +26,7 @@ Drawing = Callable[[Draw], dict[str, np.ndarray]]
 _CASE_NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 _ARRAY_NAME = re.compile(r"[A-Za-z0-9_]+")
 _OPERATION_NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
+_FAULT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 HEADROOM = 8.0
@@ -33,9 +34,8 @@ HEADROOM = 8.0
 of the size of the floor, seldom 3 times that. A wrong convention is 1e2 and more. See docs/tolerances.md."""
 
 K = 0.5
-"""The noise floor is never below ``K * eps * sqrt(terms)``, of the output's scale and of each element: a reference that
-happens to be exact on chosen inputs (whole-pixel shifts) does not oblige the port to be exact there. One half is three
-standard deviations of the rounding of a sequential sum of positive terms, eps * sqrt(terms) / 6."""
+"""The noise floor is never below ``K * eps * sqrt(terms)`` of the output's scale: a reference that happens to be exact
+on chosen inputs (whole-pixel shifts) does not oblige the port to be exact there. See docs/tolerances.md."""
 
 ULP_RUNS = 4
 """Runs with perturbed inputs that the noise floor is measured from."""
@@ -68,6 +68,59 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What a fault is given to work with.
+
+    Attributes:
+        inputs: all inputs of the case, derived ones too.
+        parameters: of the case.
+        outputs: what the reference returns for them.
+        run: the reference: (inputs, parameters) -> outputs.
+    """
+
+    inputs: Arrays
+    parameters: Parameters
+    outputs: Arrays
+    run: Callable[[Arrays, Parameters], Arrays]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A wrong convention that a port could follow, and that cases are proved to catch. NumPy only.
+
+    Attributes:
+        name: lower case, digits and ``_``.
+        symptom: one sentence for the diagnosis: what the port does; what is expected.
+        commit: the outputs of a port that commits it; those left out are as they should be.
+    """
+
+    name: str
+    symptom: str
+    commit: Callable[[Trial], Arrays]
+
+    def __post_init__(self) -> None:
+        if not _FAULT_NAME.fullmatch(self.name):
+            raise GoldenError(f"fault name {self.name!r}: expected lower case, digits and '_'")
+        if not self.symptom.strip():
+            raise GoldenError(f"fault {self.name}: it needs a symptom, one sentence")
+
+    @classmethod
+    def of_inputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
+        """The reference, given other inputs; ``change`` returns those that differ."""
+        return cls(name, symptom, lambda t: t.run({**t.inputs, **change(t.inputs)}, t.parameters))
+
+    @classmethod
+    def of_parameters(cls, name: str, symptom: str, change: Callable[[Parameters], Parameters]) -> Fault:
+        """The reference, given other parameters; ``change`` returns those that differ."""
+        return cls(name, symptom, lambda t: t.run(t.inputs, {**t.parameters, **change(t.parameters)}))
+
+    @classmethod
+    def of_outputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
+        """The right outputs, changed afterwards; ``change`` returns those that differ."""
+        return cls(name, symptom, lambda t: change(t.outputs))
+
+
+@dataclass(frozen=True)
 class Operation:
     """A computation that the reference and the port both implement.
 
@@ -80,6 +133,7 @@ class Operation:
             must be exact arithmetic, the same to the last bit on every machine; the golden keeps its digest.
         precision: ``float32`` when TensorFlow computes this in single precision and float64 is a check on it;
             ``float64`` when the reference itself works in double precision.
+        faults: wrong conventions. Every case of the operation catches every one of them, or says why it cannot.
     """
 
     name: str
@@ -88,8 +142,12 @@ class Operation:
     outputs: tuple[Output, ...]
     derive: Callable[[Arrays, Parameters], dict[str, np.ndarray]] | None = None
     precision: Precision = "float32"
+    faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
+        names = [fault.name for fault in self.faults]
+        if len(set(names)) < len(names):
+            raise GoldenError(f"operation {self.name}: two of its faults share a name: {sorted(names)}")
         if not _OPERATION_NAME.fullmatch(self.name):
             raise GoldenError(f"operation name {self.name!r}: expected 'topic.function' in lower case")
         for name in (*self.inputs, *(output.name for output in self.outputs)):
@@ -111,6 +169,7 @@ class Case:
         parameters: scalars handed to the operation.
         draw: makes the inputs, once, from random bits that the case's name seeds.
         expected_constant: output name -> why it may be empty, zero or constant here.
+        invisible: fault name -> why this case cannot see it. Checked: the fault must change nothing here.
         slow: recomputed only when named.
     """
 
@@ -120,6 +179,7 @@ class Case:
     parameters: Parameters = field(default_factory=dict)
     draw: Drawing = lambda draw: {}
     expected_constant: Mapping[str, str] = field(default_factory=dict)
+    invisible: Mapping[str, str] = field(default_factory=dict)
     slow: bool = False
 
     def __post_init__(self) -> None:
@@ -130,6 +190,9 @@ class Case:
             raise GoldenError(
                 f"case {self.name}: expected_constant names no output of its operation: {sorted(unknown)}"
             )
+        unknown = set(self.invisible) - {fault.name for fault in self.operation.faults}
+        if unknown:
+            raise GoldenError(f"case {self.name}: invisible names no fault of its operation: {sorted(unknown)}")
 
     @property
     def topic(self) -> str:
@@ -175,8 +238,15 @@ class Case:
                 }
                 for output in self.operation.outputs
             },
+            "faults": sorted(fault.name for fault in self.operation.faults),
+            "invisible": sorted(self.invisible),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def hidden(reason: str, *faults: str) -> dict[str, str]:
+    """Entries of ``Case.invisible``: these faults, for one reason."""
+    return dict.fromkeys(faults, reason)
 
 
 def digest_array(array: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""``golden list | show | verify``: look at the goldens; nothing here writes one."""
+"""``golden list | show | faults | verify``: look at the goldens; nothing here writes one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from rich.console import Console
 from golden.case import GoldenError
 from golden.cases import load_cases, select
 from golden.manifest import read_manifest, stored_cases, verify
-from golden.report import describe, golden_list
+from golden.margins import blind_spots, margins, warnings
+from golden.report import catchers_table, describe, fault_table, golden_list, margin_text
+from golden.run_report import read_shares
 from golden.store import golden_path, read_golden
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
@@ -97,6 +99,43 @@ def _draw(golden: Any, picture: Path) -> None:
     except (ValueError, OSError) as problem:
         raise GoldenError(str(problem)) from problem
     click.echo(f"picture     {picture}")
+
+
+@main.command("faults")
+@click.argument("patterns", metavar="[CASE]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="A line per fault, not only the nearest of each case.")
+@click.option("--by-fault", is_flag=True, help="A line per fault of an operation: which cases catch it.")
+@click.option(
+    "--run",
+    "report",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="JSON",
+    help="A report of 'pytest --golden-report=FILE.json': warn where the port uses most of a tolerance too.",
+)
+@_fixtures_option
+def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, report: Path | None, fixtures: Path) -> None:
+    """Show which wrong conventions the goldens were proved to catch, and by how many tolerances.
+
+    Exit status 1 when a golden catches nothing, or a fault is caught by none.
+    """
+    goldens = [read_golden(golden_path(fixtures, name)) for name in select(stored_cases(fixtures), patterns)]
+    rows = [margin for golden in goldens for margin in (margins(golden) if every else margins(golden)[:1])]
+    _console().print(catchers_table(goldens) if by_fault else fault_table(rows))
+    told = warnings(goldens, read_shares(report) if report else {})
+    problems = [] if patterns else blind_spots(goldens)
+    for line in [*told, *problems]:
+        click.echo(line)
+    everything = [margin for golden in goldens for margin in margins(golden)]
+    if everything:
+        nearest = min(everything, key=lambda margin: margin.margin)
+        distinct = {(golden.operation, name) for golden in goldens for name in golden.faults}
+        click.echo(
+            f"{len(goldens)} goldens catch {len(distinct)} faults, proved {len(everything)} times; the nearest lies "
+            f"{margin_text(nearest.margin)} its tolerance away ({nearest.fault} in {nearest.case}); "
+            f"{len(told)} warning(s)"
+        )
+    if problems:
+        sys.exit(1)
 
 
 @main.command("verify")

@@ -23,6 +23,7 @@ from golden.cases import load_cases, select
 from golden.change import Change, Row
 from golden.compare import Verdict, compare_outputs
 from golden.manifest import NAME, Entry, make_entry, read_manifest, stored_cases, write_manifest
+from golden.proof import prove_faults
 from golden.report import case_list, explain, regeneration_table
 from golden.store import Derived, Golden, golden_path, read_golden, require_mask, write_golden
 from golden.transaction import is_committed, lock, transaction
@@ -145,6 +146,14 @@ class Regeneration:
                 {key: found[output.name] for key, found in variants.items()},
                 where.get(output.name),
             )
+        faults = prove_faults(
+            case,
+            inputs,
+            outputs,
+            tolerances,
+            where,
+            lambda changed, other: self._frozen.evaluate(operation, changed, other),
+        )
         return Golden(
             case=name,
             operation=operation.name,
@@ -160,6 +169,8 @@ class Regeneration:
             tolerances=tolerances,
             noise=contributions,
             expected_constant=dict(case.expected_constant),
+            faults=faults,
+            invisible=dict(case.invisible),
             derived={
                 key: Derived(array.shape, array.dtype.str, digest_array(array))
                 for key, array in inputs.items()

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from golden.case import GoldenError, digest_array
+from golden.margins import blind_spots
+from golden.proof import Caught
 from golden.store import Golden, golden_path, read_golden
 from golden.transaction import finish_interrupted
 
@@ -76,8 +78,16 @@ def make_entry(golden: Golden, history: list[Entry]) -> Entry:
             for name, d in sorted(golden.derived.items())
         },
         "outputs": {name: _describe_output(golden, name) for name in sorted(golden.outputs)},
+        "faults": {name: _describe_fault(caught) for name, caught in sorted(golden.faults.items())}
+        | {name: {"invisible": reason} for name, reason in sorted(golden.invisible.items())},
         "history": history,
     }
+
+
+def _describe_fault(caught: Caught) -> Entry:
+    """Where a fault shows best, and how far outside the tolerance; ``exact`` when no number can say it."""
+    margin = caught.margin
+    return {"output": caught.clearest, "margin": _short(margin) if math.isfinite(margin) else "exact"}
 
 
 def _describe(array: np.ndarray) -> Entry:
@@ -140,12 +150,15 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
     for name in sorted(set(entries) - files):
         problems.append(f"manifest entry {name}: its file is missing")
     problems += [f"file {name}: neither a golden (TOPIC/CASE.h5) nor the manifest" for name in _strays(fixtures)]
+    goldens = []
     for name in sorted(files):
         try:
-            problems += _verify_one(read_golden(golden_path(fixtures, name)), name, entries.get(name))
+            goldens.append(read_golden(golden_path(fixtures, name)))
         except GoldenError as broken:
             problems.append(str(broken))
-    return problems
+        else:
+            problems += _verify_one(goldens[-1], name, entries.get(name))
+    return problems + blind_spots(goldens)
 
 
 def stored_cases(fixtures: Path) -> frozenset[str]:

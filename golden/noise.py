@@ -89,7 +89,7 @@ def measure(
     worst = np.max(list(differences.values()), axis=0)
     atol, rtol = tightest_line(magnitude, worst)
     least = K * float(np.finfo(frozen.dtype).eps) * float(np.sqrt(output.count_terms(inputs, case.parameters)))
-    noise_atol, noise_rtol = max(atol, least * scale), max(rtol, least)
+    noise_atol, noise_rtol = max(atol, least * scale), rtol
     if output.name not in case.expected_constant:
         _require_sharp(case, output, frozen[counts], HEADROOM * (noise_atol + noise_rtol * scale))
     contributions = {name: float(d.max(initial=0.0)) / scale if scale else 0.0 for name, d in differences.items()}

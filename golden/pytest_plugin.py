@@ -13,9 +13,12 @@ it. A run of all parity tests also fails when a case is claimed by no test, or w
 
 from __future__ import annotations
 
+import math
+import platform
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -27,9 +30,12 @@ from pytest_regressions.common import perform_regression_check
 
 from golden.case import Case, GoldenError, Parameters
 from golden.cases import load_cases
-from golden.compare import Comparison, Verdict, compare_outputs
+from golden.compare import Comparison, compare_outputs
+from golden.diagnose import Diagnosis, diagnose
 from golden.manifest import read_manifest, stored_cases
-from golden.report import explain
+from golden.margins import MOST_USED
+from golden.report import explain, explain_causes
+from golden.run_report import Check, Run, headline, require_ending, write_run
 from golden.store import Golden, golden_path, read_golden, read_outputs, write_outputs
 
 _REGENERATE = "python generate_golden.py --update --reason ..."
@@ -50,6 +56,11 @@ _NARROWING = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("golden")
     group.addoption("--golden-slow", action="store_true", help="run slow goldens too")
+    group.addoption(
+        "--golden-report",
+        metavar="FILE",
+        help="write a report of the run: .md (for a CI job summary), .json, or .html with its pictures",
+    )
     parser.addini("golden_fixtures", "directory of the goldens", type="paths", default=[])
     parser.addini("golden_cases", "module that declares the cases", default="golden.cases")
     parser.addini(
@@ -60,6 +71,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "golden(operation, ...): run once per golden of these operations")
+    if config.getoption("--golden-report"):
+        try:
+            require_ending(Path(config.getoption("--golden-report")))
+        except GoldenError as problem:
+            raise pytest.UsageError(str(problem)) from None
     config.pluginmanager.register(GoldenRun(config), "golden-run")
 
 
@@ -130,13 +146,27 @@ class GoldenCase:
         __tracebackhide__ = True
         golden = self._golden
         comparisons = compare_outputs(golden.outputs, obtained, golden.tolerances, golden.where)
-        self._request.node.user_properties.append(("golden", [_summary(self.name, c) for c in comparisons]))
         failed = [comparison for comparison in comparisons if not comparison.passed]
+        lines: list[str] = []
+        drawn = False
         if failed:
+            diagnoses = _diagnose(golden, obtained, comparisons)
             lines = [line for comparison in failed for line in explain(self.name, comparison)]
+            lines += explain_causes(diagnoses) if diagnoses else []
             lines.append(f"  obtained: {file}")
-            if _draw(golden, obtained, picture):
-                lines.append(f"  pictures: {picture}")
+            drawn = _draw(golden, obtained, picture)
+            lines += [f"  pictures: {picture}"] if drawn else []
+        outputs = {
+            comparison.output: {
+                "verdict": comparison.verdict.label,
+                "share": comparison.share if math.isfinite(comparison.share) else None,
+            }
+            for comparison in comparisons
+        }
+        check = Check(self.name, golden.operation, outputs, lines, str(picture) if drawn else "")
+        # The only way from an xdist worker to the controller: what JSON can say.
+        self._request.node.user_properties.append(("golden", asdict(check)))
+        if failed:
             raise AssertionError("\n".join(lines))
 
 
@@ -145,8 +175,12 @@ def _replace(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
     write_outputs(path, outputs)
 
 
-def _summary(case: str, comparison: Comparison) -> dict[str, Any]:
-    return {"case": case, "output": comparison.output, "verdict": int(comparison.verdict), "share": comparison.share}
+def _diagnose(golden: Golden, obtained: Mapping[str, np.ndarray], comparisons: Sequence[Comparison]) -> list[Diagnosis]:
+    try:
+        return diagnose(golden.outputs, obtained, comparisons, golden.tolerances, golden.where, golden.faults)
+    except Exception as failed:  # a failure is reported whatever its explanation does
+        names = tuple(comparison.output for comparison in comparisons if not comparison.passed)
+        return [Diagnosis(names, f"none: it failed itself ({type(failed).__name__}: {failed})")]
 
 
 def _draw(golden: Golden, obtained: Mapping[str, np.ndarray], picture: Path) -> bool:
@@ -232,7 +266,7 @@ class GoldenRun:
         self._cases: dict[str, Case] | None = None
         self._manifest: dict[str, Any] | None = None
         self._problems: list[str] = []
-        self._outcomes: list[dict[str, Any]] = []
+        self._checks: list[Check] = []
         self._skipped_slow: list[str] = []
         self._guard = ImportGuard(config.getini("golden_forbid_imports"))
         self._guard.install()
@@ -321,9 +355,10 @@ class GoldenRun:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            found = [cast("list[dict[str, Any]]", value) for key, value in report.user_properties if key == "golden"]
-            self._outcomes += [outcome for outcomes in found for outcome in outcomes]
-            if report.passed and any(o["verdict"] > Verdict.WITHIN_TOLERANCE for outcomes in found for o in outcomes):
+            properties = cast("list[tuple[str, Any]]", report.user_properties)
+            checks = [Check(**value) for key, value in properties if key == "golden"]
+            self._checks += checks
+            if report.passed and not all(check.passed for check in checks):
                 self._problems.append(f"{report.nodeid}: passed although its golden does not agree")
         if report.skipped and "--golden-slow" in str(report.longrepr):
             self._skipped_slow.append(report.nodeid)
@@ -337,7 +372,7 @@ class GoldenRun:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._problems += self._guard.intruders()
         if session.exitstatus == pytest.ExitCode.OK and self._is_full() and not hasattr(self._config, "workeroutput"):
-            checked = {outcome["case"] for outcome in self._outcomes}
+            checked = {check.case for check in self._checks}
             expected = {name for name, case in self.cases.items() if not self._skips(case)}
             self._problems += [
                 f"case {name}: no test compared it in this run; was it skipped?" for name in sorted(expected - checked)
@@ -352,17 +387,29 @@ class GoldenRun:
             terminalreporter.section("goldens: this run is not complete", red=True)
             for problem in self._problems:
                 terminalreporter.line(problem, red=True)
-        if self._outcomes:
-            cases = {outcome["case"] for outcome in self._outcomes}
-            worst = max(self._outcomes, key=lambda outcome: outcome["share"])
-            terminalreporter.line(
-                f"goldens: {len(cases)} checked, {len(self._outcomes)} outputs; most of its tolerance "
-                f"({worst['share']:.2g}) is used by {worst['case']}, output {worst['output']!r}"
-            )
-            if not self._is_full():
+        run = self._as_run()
+        if self._checks:
+            terminalreporter.line(f"goldens: {headline(run)}")
+            for check in self._checks:
+                if check.passed and check.share > MOST_USED:
+                    terminalreporter.line(
+                        f"goldens: {check.case} uses {check.share:.0%} of the tolerance of {check.worst!r}", yellow=True
+                    )
+            if run.narrowed:
                 terminalreporter.line("goldens: a narrowed run, so it was not checked that every case is claimed")
         for name in self._skipped_slow:
             terminalreporter.line(f"goldens: slow, not run: {name}")
+        report = self._config.getoption("--golden-report")
+        if report:
+            write_run(Path(report), run)
+            terminalreporter.line(f"goldens: report in {report}")
+
+    def _as_run(self) -> Run:
+        torch = sys.modules.get("torch")
+        versions = {"Python": platform.python_version(), "NumPy": np.__version__}
+        if torch is not None:
+            versions["Torch"] = str(torch.__version__)
+        return Run(self._checks, self._problems, self._skipped_slow, not self._is_full(), versions)
 
     def pytest_unconfigure(self) -> None:
         self._guard.remove()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rich.markup import escape
@@ -12,7 +12,10 @@ from rich.table import Table
 from golden.case import Case, digest_array
 from golden.change import Row
 from golden.compare import Comparison, Verdict
+from golden.diagnose import Diagnosis
 from golden.manifest import statistics
+from golden.margins import Margin, margins
+from golden.proof import Caught
 from golden.store import Golden
 
 _COLOURS = {
@@ -42,6 +45,50 @@ def explain(case: str, comparison: Comparison) -> list[str]:
             f"  largest error: amplitude {comparison.amplitude_error:.2g}, phase {comparison.phase_error:.2g} rad"
         )
     return lines
+
+
+def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
+    """The diagnoses of one golden; the outputs are named where there is more than one."""
+    if len(diagnoses) == 1:
+        return [f"  diagnosis: {diagnoses[0].sentence}"]
+    return [f"  diagnosis of {', '.join(repr(name) for name in one.outputs)}: {one.sentence}" for one in diagnoses]
+
+
+def fault_table(rows: Iterable[Margin]) -> Table:
+    """A line per margin."""
+    table = _table("case", "output", "noise", "tolerance", "nearest fault", "", "margin")
+    for margin in rows:
+        exact = margin.tolerance == 0
+        table.add_row(
+            margin.case,
+            margin.output,
+            "-" if exact else f"{margin.noise:.1e}",
+            "exact" if exact else f"{margin.tolerance:.1e}",
+            margin.fault,
+            "-" if math.isinf(margin.distance) else f"{margin.distance:.1e}",
+            margin_text(margin.margin),
+        )
+    return table
+
+
+def margin_text(margin: float) -> str:
+    return "exact" if math.isinf(margin) else f"{margin:.1e} x"
+
+
+def catchers_table(goldens: Iterable[Golden]) -> Table:
+    """A line per fault of an operation: how many of its cases catch it, the smallest margin, and what it means."""
+    caught: dict[tuple[str, str], list[Caught]] = {}
+    cases: dict[str, int] = {}
+    for golden in goldens:
+        cases[golden.operation] = cases.get(golden.operation, 0) + 1
+        for name, fault in golden.faults.items():
+            caught.setdefault((golden.operation, name), []).append(fault)
+    table = _table("operation", "fault", "caught by", "nearest", "symptom")
+    for (operation, name), faults in sorted(caught.items()):
+        share = f"{len(faults)} of {cases[operation]}"
+        nearest = margin_text(min(fault.margin for fault in faults))
+        table.add_row(operation, name, share, nearest, escape(faults[0].symptom))
+    return table
 
 
 def _times(share: float) -> str:
@@ -128,7 +175,13 @@ def describe(golden: Golden) -> list[str | Table]:
         if name in golden.expected_constant:
             summary += f" (constant: {escape(golden.expected_constant[name])})"
         outputs.add_row(name, str(array.shape), _dtype(array), summary, noise, line, _digest(array))
-    return [*parts, *([arrays] if arrays.row_count else ["inputs      none"]), outputs]
+    faults = _table("fault", "output", "margin", "symptom")
+    for margin in margins(golden):
+        symptom = golden.faults[margin.fault].symptom
+        faults.add_row(margin.fault, margin.output, margin_text(margin.margin), escape(symptom))
+    for name, reason in sorted(golden.invisible.items()):
+        faults.add_row(name, "-", "invisible", escape(reason))
+    return [*parts, *([arrays] if arrays.row_count else ["inputs      none"]), outputs, faults]
 
 
 def _summary(array: np.ndarray) -> str:
@@ -148,5 +201,5 @@ def _digest(array: np.ndarray) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in {"operation", "fault"})
     return table

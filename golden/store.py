@@ -9,6 +9,10 @@ Layout of a golden::
     /outputs/NAME  what the reference returned, in its layout     @sha256, @atol, @rtol, @noise_atol, @noise_rtol,
                                                                   @noise (JSON: contribution of each variant)
     /where/NAME    bool: the elements of that output that count   @sha256
+    /faults        @caught (JSON: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the
+                   tolerance, distance, and how many elements below are its), @invisible (JSON: fault -> reason)
+    /faults/NAME   values of that output under all faults that get it wrong, one after the other   @sha256
+    /faults_at/NAME  int64: their flat indices into the wrong outputs                              @sha256
 
 Only fixed-length texts, hard links, contiguous or deflate + shuffle data: what a reader can check before it trusts
 a file. Times are off, so that the same golden gives the same bytes on the same machine.
@@ -19,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,7 @@ from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5t
 
 from golden.case import Arrays, Case, GoldenError, Parameters, digest_array
 from golden.compare import EXACT, Tolerance
+from golden.proof import Caught, Wrong
 
 FORMAT = "ptycho-golden 1"
 SIZE_CAP = 512 * 2**20
@@ -37,7 +42,7 @@ SIZE_CAP = 512 * 2**20
 TRANSCRIBED_TOPICS = frozenset({"defaults"})
 """Topics whose goldens may be written down from a document instead of computed by TensorFlow."""
 
-_GROUPS = ("derived", "inputs", "outputs", "where")
+_GROUPS = ("derived", "faults", "faults_at", "inputs", "outputs", "where")
 _MOST_OBJECTS = 2000
 _COMPRESS_FROM = 2048
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -72,6 +77,8 @@ class Golden:
     noise: Mapping[str, Mapping[str, float]]
     derived: Mapping[str, Derived] = field(default_factory=dict)
     expected_constant: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, Caught] = field(default_factory=dict)
+    invisible: Mapping[str, str] = field(default_factory=dict)
 
     def complete_inputs(self, case: Case) -> dict[str, np.ndarray]:
         """The stored inputs, and the derived ones made again by the case's recipe and checked.
@@ -101,9 +108,18 @@ class Golden:
             self.draw,
             self.producer,
             dict(self.expected_constant),
+            _table_of_faults(self.faults, self.outputs),
+            dict(self.invisible),
         ]
         hasher.update(json.dumps(head, sort_keys=True).encode())
-        for group, arrays in (("inputs", self.inputs), ("outputs", self.outputs), ("where", self.where)):
+        values, indices = _pack(self.faults)
+        for group, arrays in (
+            ("inputs", self.inputs),
+            ("outputs", self.outputs),
+            ("where", self.where),
+            ("faults", values),
+            ("faults_at", indices),
+        ):
             for name in sorted(arrays):
                 hasher.update(f"{group}/{name} {digest_array(arrays[name])}\n".encode())
         for name in sorted(self.derived):
@@ -151,11 +167,56 @@ def write_golden(path: Path, golden: Golden) -> None:
         _write_arrays(file, "inputs", golden.inputs)
         _write_arrays(file, "outputs", golden.outputs)
         _write_arrays(file, "where", golden.where)
+        values, indices = _pack(golden.faults)
+        _write_arrays(file, "faults", values)
+        _write_arrays(file, "faults_at", indices)
+        _set_text(file["faults"], "caught", _json(_table_of_faults(golden.faults, golden.outputs)))
+        _set_text(file["faults"], "invisible", _json(golden.invisible))
         for name, tolerance in golden.tolerances.items():
             attributes = file["outputs"][name].attrs
             for key in ("atol", "rtol", "noise_atol", "noise_rtol"):
                 attributes[key] = np.float64(getattr(tolerance, key))
             _set_text(file["outputs"][name], "noise", _json(golden.noise.get(name, {})))
+
+
+def _pack(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Values and indices of all faults, by output: a file of hundreds of small datasets is mostly headers."""
+    values: dict[str, list[np.ndarray]] = {}
+    indices: dict[str, list[np.ndarray]] = {}
+    for _, output, wrong in _in_order(faults):
+        values.setdefault(output, []).append(wrong.values)
+        indices.setdefault(output, []).append(wrong.indices)
+    return (
+        {output: np.concatenate(parts) for output, parts in values.items()},
+        {output: np.concatenate(parts) for output, parts in indices.items()},
+    )
+
+
+def _table_of_faults(faults: Mapping[str, Caught], outputs: Arrays) -> dict[str, Any]:
+    """What the arrays of ``_pack`` mean; shape and dtype only where they are not those of the golden's output."""
+    table: dict[str, Any] = {name: {"symptom": caught.symptom, "outputs": {}} for name, caught in faults.items()}
+    for name, output, wrong in _in_order(faults):
+        entry: dict[str, Any] = {
+            "share": _number_or_none(wrong.share),
+            "distance": _number_or_none(wrong.distance),
+            "kept": len(wrong.values),
+        }
+        if wrong.shape != outputs[output].shape:
+            entry["shape"] = list(wrong.shape)
+        if wrong.dtype != outputs[output].dtype.str:
+            entry["dtype"] = wrong.dtype
+        table[name]["outputs"][output] = entry
+    return table
+
+
+def _in_order(faults: Mapping[str, Caught]) -> Iterator[tuple[str, str, Wrong]]:
+    for name in sorted(faults):
+        for output in sorted(faults[name].outputs):
+            yield name, output, faults[name].outputs[output]
+
+
+def _number_or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # JSON has no infinity
 
 
 def write_outputs(path: Path, outputs: Arrays) -> None:
@@ -243,6 +304,8 @@ def read_golden(path: Path) -> Golden:
             noise={name: reader.json(node, "noise") for name, node in nodes.items()},
             derived=reader.derived(),
             expected_constant=reader.json(root, "expected_constant"),
+            faults=reader.faults(outputs),
+            invisible=reader.json(root["faults"], "invisible") if "faults" in root else {},
         )
 
 
@@ -411,6 +474,34 @@ class _Reader:
             )
             for name in group
         }
+
+    def faults(self, outputs: Arrays) -> dict[str, Caught]:
+        if "faults" not in self.file:
+            return {}
+        values, indices = self.arrays("faults"), self.arrays("faults_at")
+        table = self.json(self.file["faults"], "caught")
+        read: dict[str, int] = {}
+        faults: dict[str, Caught] = {}
+        for name in sorted(table):
+            wrong = {}
+            for output, entry in sorted(table[name]["outputs"].items()):
+                start = read.get(output, 0)
+                read[output] = start + int(entry["kept"])
+                part = slice(start, read[output])
+                wrong[output] = self._wrong(name, entry, outputs[output], values[output][part], indices[output][part])
+            faults[name] = Caught(str(table[name]["symptom"]), wrong)
+        if {output: len(array) for output, array in values.items()} != read:
+            raise self.error("its table of faults is out of step with their values")
+        return faults
+
+    def _wrong(
+        self, fault: str, entry: Mapping[str, Any], right: np.ndarray, values: np.ndarray, at: np.ndarray
+    ) -> Wrong:
+        shape = tuple(int(n) for n in entry.get("shape", right.shape))
+        if at.dtype != np.int64 or len(values) != len(at) or not ((at >= 0) & (at < math.prod(shape))).all():
+            raise self.error(f"fault {fault!r} points outside of its arrays")
+        share, distance = (math.inf if entry[key] is None else float(entry[key]) for key in ("share", "distance"))
+        return Wrong(shape, str(entry.get("dtype", right.dtype.str)), share, distance, at, values)
 
     def tolerance(self, node: h5py.Dataset) -> Tolerance:
         if node.dtype.kind not in "fc":

@@ -6,6 +6,7 @@ A value is stored as JSON text, so that ``null``, ``true``, ``4`` and ``4.0`` st
 from __future__ import annotations
 
 from golden.case import Case, Operation, Output
+from golden.faults.defaults import BY_TABLE
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "model": (
@@ -90,6 +91,7 @@ def _operation(table: str) -> Operation:
             Output("fields", "(n,) text; the names of the fields, sorted"),
             *(Output(name, "scalar text; the value as JSON") for name in FIELDS[table]),
         ),
+        faults=BY_TABLE[table],
     )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from golden.case import Case, Drawing, Operation, Output
+from golden.case import Case, Drawing, Operation, Output, hidden
 from golden.draw import Draw
+from golden.faults import probe as faults
 
 HARD_MASK = Operation(
     name="probe.hard_mask",
     summary="pixels closer than N // 4 to the mask's centre",
     inputs={},
     outputs=(Output("mask", "(N, N, 1) bool; rows, columns"),),
+    faults=faults.HARD_MASK,
 )
 
 NORMALISE = Operation(
@@ -25,6 +27,7 @@ NORMALISE = Operation(
             terms=lambda inputs, parameters: inputs["probe"].size,
         ),
     ),
+    faults=faults.NORMALISATION,
 )
 
 DEFAULT_DISK = Operation(
@@ -34,6 +37,7 @@ DEFAULT_DISK = Operation(
     # Two blurs of 9 taps.
     outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
     precision="float64",
+    faults=faults.DEFAULT_DISK,
 )
 
 
@@ -57,29 +61,43 @@ def curved_beam(N: int) -> Drawing:
     return make
 
 
+def ring_beam(N: int) -> Drawing:
+    """What a zone plate with a central stop throws: a ring just outside the mask's edge, so the norm hangs on that."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        rows, columns = np.mgrid[:N, :N] / N
+        x, y = columns - 0.51, rows - 0.48
+        modulus = np.exp(-(((np.sqrt(x**2 + 1.1 * y**2) - 0.3) / 0.05) ** 2))
+        wave = modulus * np.exp(1j * (11 * x**2 - 7 * y**2 + 3 * x))
+        wave = wave + draw.complex((N, N), step=1 / 16) / 64
+        step = 2.0**-12
+        return {"probe": (np.round(wave / step) * step).astype(np.complex64)}
+
+    return make
+
+
+_EVEN = "for even N, (N - 1) / 2 and N // 2 - 0.5 are the same"
+
+
+def _mask(N: int, summary: str) -> Case:
+    invisible = {} if N % 2 else hidden(_EVEN, "centre_of_array")
+    return Case(f"probe/hard_mask_n{N}", HARD_MASK, summary, {"N": N}, invisible=invisible)
+
+
+def _normalised(name: str, summary: str, N: int, draw: Drawing, scale: float = 4.0) -> Case:
+    invisible = {} if N % 2 else hidden(_EVEN, "norm_with_mask_of_array")
+    return Case(f"probe/normalise_{name}", NORMALISE, summary, {"probe_scale": scale}, draw, invisible=invisible)
+
+
 CASES = (
-    *(
-        Case(f"probe/hard_mask_n{N}", HARD_MASK, f"the mask for N = {N}{note}", {"N": N})
-        for N, note in ((16, ""), (32, ""), (64, ""), (128, ""), (63, ", odd: its centre is half a pixel off"))
-    ),
-    Case("probe/normalise_n16_scale4", NORMALISE, "a small probe", {"probe_scale": 4.0}, speckled(16)),
-    Case(
-        "probe/normalise_n64_scale4",
-        NORMALISE,
-        "the default size and scale; structure outside the mask",
-        {"probe_scale": 4.0},
-        speckled(64),
-    ),
-    Case("probe/normalise_n64_scale10", NORMALISE, "the legacy scale", {"probe_scale": 10.0}, speckled(64)),
-    Case("probe/normalise_n63_scale4", NORMALISE, "an odd size", {"probe_scale": 4.0}, speckled(63)),
-    Case(
-        "probe/normalise_n64_beam",
-        NORMALISE,
-        "a curved, off-centre beam with a halo, as reconstructed from data",
-        {"probe_scale": 4.0},
-        curved_beam(64),
-    ),
-    Case("probe/normalise_n128_beam", NORMALISE, "the same at twice the size", {"probe_scale": 4.0}, curved_beam(128)),
+    *(_mask(N, f"the mask for N = {N}") for N in (16, 32, 64, 128)),
+    _mask(63, "the mask for N = 63, odd: its centre is half a pixel off"),
+    _normalised("n16_scale4", "a small probe", 16, speckled(16)),
+    _normalised("n64_scale4", "the default size and scale; structure outside the mask", 64, speckled(64)),
+    _normalised("n64_scale10", "the legacy scale", 64, speckled(64), scale=10.0),
+    _normalised("n63_scale4", "an odd size", 63, speckled(63)),
+    _normalised("n64_beam", "a curved, off-centre beam with a halo, as reconstructed from data", 64, curved_beam(64)),
+    _normalised("n128_ring", "a larger patch; a ring of light about the mask's edge", 128, ring_beam(128)),
     *(
         Case(f"probe/default_disk_n{N}", DEFAULT_DISK, f"the disk for N = {N}", {"N": N, "default_probe_scale": 0.7})
         for N in (32, 64, 128)

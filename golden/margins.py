@@ -1,0 +1,99 @@
+"""How far the faults lie outside the tolerance, over many goldens: what ``golden faults`` shows and warns of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from golden.compare import scale_of
+from golden.store import Golden
+
+NEAR = 10.0
+"""A fault that lies within so many tolerances deserves a warning: noise that grows will soon hide it."""
+MOST_USED = 0.5
+"""Of a tolerance, that a port may use without a warning."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """One fault of one golden, seen in the output that shows it best.
+
+    Attributes:
+        case, output, fault: which.
+        noise, tolerance: allowed difference at the output's scale, absolute; 0 for exact outputs.
+        distance: of the fault, absolute; inf when no number can say it (shape, dtype, exact output).
+        margin: the same in units of the tolerance, where it is largest.
+    """
+
+    case: str
+    output: str
+    fault: str
+    noise: float
+    tolerance: float
+    distance: float
+    margin: float
+
+
+def margins(golden: Golden) -> list[Margin]:
+    """Of every fault that a golden catches, the nearest first."""
+    found = []
+    for name, caught in golden.faults.items():
+        output = caught.clearest
+        tolerance = golden.tolerances[output]
+        array, where = golden.outputs[output], golden.where.get(output)
+        scale = scale_of(array if where is None else array[where]) if array.dtype.kind in "fc" else 0.0
+        found.append(
+            Margin(
+                golden.case,
+                output,
+                name,
+                tolerance.noise_atol + tolerance.noise_rtol * scale,
+                tolerance.atol + tolerance.rtol * scale,
+                caught.outputs[output].distance,
+                caught.margin,
+            )
+        )
+    return sorted(found, key=lambda margin: (margin.margin, margin.distance, margin.fault))
+
+
+def blind_spots(goldens: Iterable[Golden]) -> list[str]:
+    """Goldens that catch nothing, and faults that no golden of their operation catches."""
+    problems = []
+    caught: dict[str, set[str]] = {}
+    declared: dict[str, set[str]] = {}
+    for golden in goldens:
+        if not golden.faults:
+            problems.append(f"golden {golden.case}: catches no fault, so nothing shows that a wrong port would fail it")
+        caught.setdefault(golden.operation, set()).update(golden.faults)
+        declared.setdefault(golden.operation, set()).update(golden.faults, golden.invisible)
+    for operation in sorted(declared):
+        problems += [
+            f"fault {name!r} of operation {operation}: invisible in every case; add one that shows it"
+            for name in sorted(declared[operation] - caught[operation])
+        ]
+    return problems
+
+
+def warnings(goldens: Iterable[Golden], shares: Mapping[str, float]) -> list[str]:
+    """What will hurt before long: faults close to the tolerance, and a port that uses most of one.
+
+    Args:
+        goldens: to look at.
+        shares: case -> largest share of its tolerance that the port uses, from a run's report; may be empty.
+    """
+    told = []
+    for golden in goldens:
+        for margin in margins(golden):
+            if margin.margin < NEAR:
+                told.append(
+                    f"{golden.case}: fault {margin.fault!r} lies only {margin.margin:.2g} tolerances away (output "
+                    f"{margin.output!r}); inputs that show it better would keep it visible when noise grows"
+                )
+        share = shares.get(golden.case, 0.0)
+        if MOST_USED < share < math.inf:
+            told.append(
+                f"{golden.case}: the port uses {share:.0%} of the tolerance; either it rounds worse than it could, or "
+                f"the measured noise is too small"
+            )
+    return told

@@ -31,6 +31,7 @@ _LOOSER = 4.0
 _TRIED = 4096
 _SHIFT_PIXELS = 1 << 20
 _LOOKED_AT = 1 << 22
+_LEAST_RINGED = 10
 _BLOCK = 1 << 18
 
 
@@ -167,17 +168,20 @@ def _distance(
 
 
 def _apart(wanted: np.ndarray, found: np.ndarray, tolerance: Tolerance, scale: float) -> float | None:
-    """Largest difference relative to the scale, or None when an element is off by more than a few tolerances."""
+    """Largest difference relative to the scale, or None when an element is off by more than a few tolerances.
+
+    A wrong convention may enlarge elements, and their rounding with them: those are judged, and told, relative to
+    themselves.
+    """
     with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.abs(found.astype(np.complex128) - wanted)
-        allowed = _LOOSER * (tolerance.atol + tolerance.rtol * np.abs(wanted.astype(np.complex128)))
-        # A wrong convention may enlarge numbers, and their rounding with them.
-        allowed = allowed * max(1.0, scale_of(wanted) / scale) if scale else allowed
-        same = (difference <= allowed) | (np.isnan(wanted) & np.isnan(found)) | (wanted == found)
+        modulus = np.abs(wanted.astype(np.complex128))
+        enlarged = np.maximum(1.0, modulus / scale) if scale else np.ones(modulus.shape)
+        difference = np.abs(found.astype(np.complex128) - wanted) / enlarged
+        same = difference <= _LOOSER * (tolerance.atol + tolerance.rtol * np.minimum(modulus, scale))
+        same |= (np.isnan(wanted) & np.isnan(found)) | (wanted == found)
     if not same.all():
         return None
-    finite = difference[np.isfinite(difference)]
-    return float(finite.max(initial=0.0)) / (scale or 1.0)
+    return float(np.max(difference, where=np.isfinite(difference), initial=0.0)) / (scale or 1.0)
 
 
 def _merged(diagnoses: list[Diagnosis]) -> list[Diagnosis]:
@@ -505,10 +509,11 @@ def _in_the_image(bad: np.ndarray, difference: np.ndarray, axes: tuple[int, int]
         return f"is only farther than {nearest:.1f} pixels from the centre, as outside a mask"
     if farthest < radius.max() / 2 and wrong[radius <= farthest].mean() > 0.5:
         return f"is only within {farthest:.1f} pixels of the centre, as inside a mask"
-    rings = np.linspace(0, min(height, width) / 2, 6)
-    means = [size[(radius >= low) & (radius < high)].mean() for low, high in pairwise(rings)]
-    if all(a < b for a, b in pairwise(means)) and means[-1] > 3 * means[0]:
-        return "grows with the distance from the centre"
+    if min(height, width) >= _LEAST_RINGED:
+        rings = np.linspace(0, min(height, width) / 2, 6)
+        means = [size[(radius >= low) & (radius < high)].mean() for low, high in pairwise(rings)]
+        if all(a < b for a, b in pairwise(means)) and means[-1] > 3 * means[0]:
+            return "grows with the distance from the centre"
     inner = size[wrong]
     if wrong.all() and inner.std() < 0.05 * inner.mean():
         return f"is a uniform offset of modulus {inner.mean():.3g}"

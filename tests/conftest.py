@@ -18,6 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a directory with vectors/*.h5 and data/*.npz; tests that use them skip without it "
         f"(also: the environment variable {_VARIABLE})",
     )
+    parser.addoption(
+        "--all-mutations",
+        action="store_true",
+        help="let every case, not only three, catch each fault that a port is made to commit",
+    )
 
 
 @pytest.fixture(scope="session")

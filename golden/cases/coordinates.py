@@ -94,7 +94,7 @@ def grouped_patches(groups: int, members: int, N: int) -> Drawing:
 
 _REAL = hidden("the images are real", "imaginary_lost", "phase_interpolated")
 _EMPTY_EDGE = hidden("nothing lies at the edge", "edge_clamped", "edge_wrapped", "edge_renormalised")
-_SHORT = hidden("multiples of 2**-12 below 256 are exact in float32", "rounded_early")
+_SHORT = hidden("multiples of 2**-12 below 256 are exact in float32", "single_precision")
 _SUBPIXEL = ((0.25, 0.0), (0.0, -0.375), (1.7, -2.3), (-0.61, 0.09), (-3.125, -1.9), (2.5, 3.5))
 
 CASES = (

@@ -64,7 +64,7 @@ def stitch(
 
 def _outputs(t: Trial, total: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
     # Canvases of a fault can be huge and nearly empty: what is not touched takes no memory.
-    mosaic = np.divide(total, count, out=np.zeros(total.shape, np.complex64), where=count > 0)
+    mosaic = np.divide(total, count + np.float32(1e-9), out=np.zeros(total.shape, np.complex64), where=total != 0)
     found = {
         "shift_and_sum": total[..., None],
         "count": count[..., None],
@@ -138,7 +138,7 @@ def _count_of_centre_mask(t: Trial) -> Arrays:
     centre[:, N // 4 : N // 4 + N // 2, N // 4 : N // 4 + N // 2] = 1
     moves, pad = _moves(t), _reach(_moves(t))
     total, count = (shift_and_sum(_centres(p, _crop(t)), moves, pad) for p in (t.inputs["patches"], centre))
-    return _outputs(t, total, count + np.float32(1e-9))
+    return _outputs(t, total, count)
 
 
 STITCHING = (

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from golden.case import Case, Operation, Output, digest_array
+from golden.case import Arrays, Case, Fault, Operation, Output, Parameters, digest_array
 from golden.compare import Tolerance
 from golden.noise import HEADROOM
+from golden.proof import prove_faults
 from golden.store import Derived, Golden
 
 SCALE = Operation(
@@ -26,6 +27,11 @@ SCALE = Operation(
         Output("y", "(4, 5) complex64", where=lambda outputs: np.abs(outputs["y"]) > 0.1),
         Output("rows", "scalar int64"),
     ),
+    faults=(
+        Fault.of_outputs("negated", "the result has the other sign; expected x * factor", lambda o: {"y": -o["y"]}),
+        Fault.of_parameters("factor_plus_one", "the factor is one too large", lambda p: {"factor": p["factor"] + 1.0}),
+        Fault.of_inputs("row_lost", "the last row is lost", lambda inputs: {"x": inputs["x"][:-1]}),
+    ),
 )
 LARGE = Operation(
     name="toy.large",
@@ -33,6 +39,7 @@ LARGE = Operation(
     inputs={"start": "scalar-like (1,) float32", "ramp": "(1000,) float32; made from start"},
     outputs=(Output("z", "(1000,) float32", terms=2),),
     derive=lambda inputs, parameters: {"ramp": inputs["start"] + np.arange(1000, dtype=np.float32)},
+    faults=(Fault.of_outputs("reversed", "the ramp falls; expected it to rise", lambda o: {"z": o["z"][::-1]}),),
 )
 ONE_NUMBER = {"rows": "it is one number"}
 
@@ -78,6 +85,12 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
     complete = case.complete_inputs(inputs)
     outputs = evaluate(case.operation.name, "float32", complete, case.parameters)
     noise = {name: 1e-6 if array.dtype.kind in "fc" else 0.0 for name, array in outputs.items()}
+    where = {o.name: o.where(outputs) for o in case.operation.outputs if o.where is not None}
+    tolerances = {name: Tolerance(HEADROOM * n, HEADROOM * n, n, n) for name, n in noise.items()}
+
+    def run(inputs: Arrays, parameters: Parameters) -> Arrays:
+        return evaluate(case.operation.name, "float32", inputs, parameters)
+
     fields: dict[str, Any] = {
         "case": case.name,
         "operation": case.operation.name,
@@ -89,8 +102,8 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
         "provenance": provenance(),
         "inputs": inputs,
         "outputs": outputs,
-        "where": {o.name: o.where(outputs) for o in case.operation.outputs if o.where is not None},
-        "tolerances": {name: Tolerance(HEADROOM * n, HEADROOM * n, n, n) for name, n in noise.items()},
+        "where": where,
+        "tolerances": tolerances,
         "noise": {name: {"float64": n} for name, n in noise.items()},
         "derived": {
             name: Derived(array.shape, array.dtype.str, digest_array(array))
@@ -98,5 +111,7 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
             if name not in inputs
         },
         "expected_constant": dict(case.expected_constant),
+        "faults": prove_faults(case, complete, outputs, tolerances, where, run),
+        "invisible": dict(case.invisible),
     }
     return Golden(**(fields | changes))

@@ -31,6 +31,13 @@ def assert_same(found: Golden, expected: Golden) -> None:
             for name in a:
                 assert a[name].dtype == b[name].dtype
                 np.testing.assert_array_equal(a[name], b[name])
+        elif field.name == "faults":
+            assert list(a) == sorted(b)
+            for name in a:
+                assert a[name].symptom == b[name].symptom
+                assert set(a[name].outputs) == set(b[name].outputs)
+                for output, wrong in a[name].outputs.items():
+                    np.testing.assert_equal(dataclasses.asdict(wrong), dataclasses.asdict(b[name].outputs[output]))
         else:
             assert a == b, field.name
 

@@ -1,0 +1,89 @@
+"""The suite is tested itself: a port that commits a declared fault fails it, and is told which fault it was."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import tests.torch
+from golden import pytest_plugin
+from golden.cases import load_cases
+from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
+
+CASES = load_cases()
+ParityTest = Callable[[Any], None]
+
+
+def _parity_tests() -> dict[str, ParityTest]:
+    """Operation -> the test that the suite runs for it."""
+    tests_found = {}
+    for info in pkgutil.iter_modules(tests.torch.__path__):
+        module = importlib.import_module(f"tests.torch.{info.name}")
+        for function in vars(module).values():
+            for mark in getattr(function, "pytestmark", []):
+                tests_found |= {operation: function for operation in mark.args if mark.name == "golden"}
+    return tests_found
+
+
+PARITY_TESTS = _parity_tests()
+
+
+def cases_that_see(mutant: Mutant, config: pytest.Config) -> list[str]:
+    """Three of the cases that catch the mutant's fault; all with ``--all-mutations``, which takes half a minute."""
+    names = [
+        case.name
+        for case in CASES.values()
+        if case.operation.name == mutant.operation and mutant.fault not in case.invisible
+    ]
+    return names if config.getoption("--all-mutations") else names[:: -(-len(names) // 3)]
+
+
+@pytest.fixture
+def open_golden(pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """The suite's own ``golden`` fixture, without its pictures, which reports to nobody."""
+    monkeypatch.setattr(pytest_plugin, "_draw", lambda *arguments: False)
+    run = pytestconfig.pluginmanager.get_plugin("golden-run")
+    nobody: Any = SimpleNamespace(config=pytestconfig, node=SimpleNamespace(user_properties=[]))
+    return lambda name: run.open(name, tmp_path, nobody)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def test_a_port_that_commits_a_fault_fails_and_is_told_which(
+    mutant: Mutant, open_golden: Callable[[str], Any], pytestconfig: pytest.Config
+) -> None:
+    for name in cases_that_see(mutant, pytestconfig):
+        golden = open_golden(name)
+        with committed(mutant), pytest.raises(AssertionError) as failure:
+            PARITY_TESTS[mutant.operation](golden)
+        told = [line for line in str(failure.value).splitlines() if line.startswith("  diagnosis")]
+        assert told, name
+        for line in told:
+            assert f"'{mutant.fault}'" in line, f"{name}: {line}"
+
+
+@pytest.mark.parametrize("mutant", REFUSED, ids=str)
+def test_some_faults_the_port_refuses_itself(mutant: Mutant, open_golden: Callable[[str], Any]) -> None:
+    (name,) = (case.name for case in CASES.values() if case.operation.name == mutant.operation)
+    golden = open_golden(name)
+    with committed(mutant), pytest.raises((ValueError, TypeError)):
+        PARITY_TESTS[mutant.operation](golden)
+
+
+def test_every_declared_fault_has_a_port_that_commits_it() -> None:
+    declared = {(case.operation.name, fault.name) for case in CASES.values() for fault in case.operation.faults}
+    mutated = [(mutant.operation, mutant.fault) for mutant in (*MUTANTS, *REFUSED)]
+    assert sorted(mutated) == sorted(declared)
+
+
+def test_afterwards_the_port_is_right_again(open_golden: Callable[[str], Any]) -> None:
+    mutant = next(mutant for mutant in MUTANTS if mutant.fault == "offset_sign")
+    golden = open_golden("reassembly/m20_subpixel")
+    with committed(mutant), pytest.raises(AssertionError):
+        PARITY_TESTS[mutant.operation](golden)
+    PARITY_TESTS[mutant.operation](golden)

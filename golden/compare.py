@@ -216,9 +216,10 @@ def _compare_floating(
             high = np.maximum(high, where_bad.max(axis=1))
         if is_complex:
             meaningful = counts & np.isfinite(a)
-            amplitude = np.abs(np.abs(a) - np.abs(e))
+            with np.errstate(invalid="ignore", over="ignore"):
+                amplitude = np.abs(np.abs(a) - np.abs(e))
+                phase = np.abs(np.angle(a * np.conj(e)))
             amplitude_error = max(amplitude_error, float(np.max(amplitude, where=meaningful, initial=0.0)))
-            phase = np.abs(np.angle(a * np.conj(e)))
             phase_error = max(phase_error, float(np.max(phase, where=meaningful & (modulus > weak), initial=0.0)))
 
     if identical:

@@ -265,10 +265,10 @@ class _Search:
         deadline: float,
     ) -> None:
         self._comparison = comparison
-        self._expected = expected
-        self._found = found
+        self._expected = np.atleast_1d(expected)
+        self._found = np.atleast_1d(found)
         self._tolerance = tolerance
-        self._where = where
+        self._where = None if where is None else np.atleast_1d(where)
         self._deadline = deadline
         self._scale = scale_of(expected) if expected.dtype.kind in "fc" else 1.0
 
@@ -277,6 +277,8 @@ class _Search:
             return self._say("no known fault explains this value")
         if self._comparison.verdict is Verdict.STRUCTURAL:
             return self._structural()
+        if self._only_outside_the_mask():
+            return self._say("no known fault; inside the compared mask all is well, outside of it are NaN or infinity")
         for candidate in self._candidates():
             distance = self._try(candidate)
             if distance is not None:
@@ -285,6 +287,12 @@ class _Search:
             if self._late():
                 return self._say("no known fault; the search for a transform was cut short")
         return self._say(f"no known fault; the difference {self._shape_of_difference()}")
+
+    def _only_outside_the_mask(self) -> bool:
+        if self._where is None or self._found.dtype.kind not in "fc":
+            return False
+        outside = int(np.count_nonzero(~self._where & ~np.isfinite(self._found)))
+        return outside == self._comparison.failing
 
     def _late(self) -> bool:
         return time.monotonic() > self._deadline
@@ -446,8 +454,7 @@ class _Search:
         counts = np.broadcast_to(np.True_, expected.shape) if self._where is None else self._where[thin]
         strange = ~np.isfinite(found) if found.dtype.kind in "fc" else np.zeros(found.shape, bool)
         if strange.any():
-            outside = ", only outside the compared mask" if not (strange & counts).any() else ""
-            return f"is NaN or infinity in {np.count_nonzero(strange)} of {found.size} elements{outside}"
+            return f"is NaN or infinity in {np.count_nonzero(strange)} of {found.size} elements"
         if expected.dtype.kind in "fc":
             difference = np.abs(found - expected)
             bad = counts & (difference > self._tolerance.atol + self._tolerance.rtol * np.abs(expected))

@@ -1,16 +1,20 @@
-"""``golden list | show | verify`` as a person uses them."""
+"""``golden list | show | faults | verify`` as a person uses them."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
 from golden.cli import main
 from golden.manifest import NAME
-from golden.store import golden_path
+from golden.run_report import Check, Run, write_run
+from golden.store import golden_path, write_golden
+from tests.golden import standin
 
 
 def golden(*arguments: str) -> Result:
@@ -90,3 +94,44 @@ def test_both_ways_to_start_it() -> None:
         output, _ = run.communicate(timeout=60)
         assert run.returncode == 0
         assert "generate_golden.py" in output
+
+
+def test_faults_shows_the_nearest_of_every_case(fixtures: Path) -> None:
+    result = golden("faults", "--fixtures", str(fixtures))
+    assert result.exit_code == 0, result.output
+    assert re.search(r"toy/double +y +\S+ +\S+ +factor_plus_one +\S+ +\S+ x", result.output)
+    assert "4 goldens catch 4 faults, proved 10 times" in result.output
+    every = golden("faults", "--fixtures", str(fixtures), "--all", "toy/double")
+    assert re.search(r"toy/double +y +- *exact|row_lost +- +exact", every.output)
+    by_fault = golden("faults", "--fixtures", str(fixtures), "--by-fault")
+    assert re.search(r"toy\.scale +negated +3 of 3 +\S+ x +the result has the other sign", by_fault.output)
+
+
+def test_faults_warns_of_what_will_hurt(fixtures: Path, tmp_path: Path) -> None:
+    case = standin.CASES[0]
+    made = standin.make_golden(case)
+    near = {
+        name: replace(fault, outputs={o: replace(wrong, share=5.0) for o, wrong in fault.outputs.items()})
+        for name, fault in made.faults.items()
+    }
+    path = golden_path(fixtures, case.name)
+    path.unlink()
+    write_golden(path, replace(made, faults=near))
+    check = Check(case.name, case.operation.name, {"y": {"verdict": "within tolerance", "share": 0.8}})
+    write_run(tmp_path / "run.json", Run([check]))
+    result = golden("faults", "--fixtures", str(fixtures), "--run", str(tmp_path / "run.json"), "toy/double")
+    assert result.exit_code == 0
+    assert "fault 'negated' lies only 5 tolerances away" in result.output
+    assert "toy/double: the port uses 80% of the tolerance" in result.output
+
+
+def test_faults_that_no_case_catches_are_an_error(fixtures: Path) -> None:
+    for case in standin.CASES:
+        made = standin.make_golden(case)
+        blind = {name: fault for name, fault in made.faults.items() if name != "negated"}
+        hidden = {"negated": "they say"} if "negated" in made.faults else {}
+        golden_path(fixtures, case.name).unlink()
+        write_golden(golden_path(fixtures, case.name), replace(made, faults=blind, invisible=hidden))
+    result = golden("faults", "--fixtures", str(fixtures))
+    assert result.exit_code == 1
+    assert "fault 'negated' of operation toy.scale: invisible in every case" in result.output

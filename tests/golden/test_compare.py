@@ -170,3 +170,14 @@ def test_missing_and_extra_outputs_are_structural() -> None:
         ("b", Verdict.IDENTICAL),
         ("c", Verdict.STRUCTURAL),
     ]
+
+
+def test_small_numbers_are_not_equal_for_being_small() -> None:
+    """pytest-regressions' absolute tolerance of 1e-8 passes this."""
+    expected = np.full(4, 1e-9, np.float32)
+    assert not compare("y", expected, 5 * expected, Tolerance(8e-16, 0, 1e-16, 0)).passed
+
+
+def test_infinite_complex_numbers_break_without_a_warning() -> None:
+    expected = np.ones(2, np.complex64)
+    assert compare("y", expected, np.full(2, np.inf, np.complex64), Tolerance(1, 0, 1, 0)).verdict is Verdict.BREAKING

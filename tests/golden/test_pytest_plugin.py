@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from golden import pytest_plugin
 from golden.store import golden_path, read_outputs
 from tests.golden.conftest import fill
 
@@ -26,9 +29,13 @@ PARITY = """
 """
 
 
+DRAW = pytest_plugin._draw
+
+
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project with its own goldens, its own cases and a port that agrees with them."""
+    """A project with its own goldens, its own cases and a port that agrees with them. No pictures: they take time."""
+    monkeypatch.setattr("golden.pytest_plugin._draw", lambda *arguments: False)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     pytester.makeini(
         """
@@ -86,7 +93,52 @@ def test_regeneration_flags_are_refused(project: pytest.Pytester, flag: str) -> 
     assert state(project) == before
 
 
-def test_drift_fails_and_shows_where(project: pytest.Pytester) -> None:
+def test_a_declared_fault_is_named(project: pytest.Pytester) -> None:
+    edit(project, "FACTOR = 1", "FACTOR = -1")
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(
+        ["E * diagnosis: matches fault 'negated' exactly: the result has the other sign; expected x * factor"]
+    )
+
+
+def test_a_diagnosis_that_breaks_hides_no_failure(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("golden.pytest_plugin.diagnose", lambda *arguments: 1 / 0)
+    edit(project, "FACTOR = 1", "FACTOR = 2")
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(
+        ["E *output 'y' breaking*", "E * diagnosis: none: it failed itself (ZeroDivisionError*"]
+    )
+
+
+def test_a_port_that_uses_most_of_its_tolerance_is_told(project: pytest.Pytester) -> None:
+    edit(project, "FACTOR = 1", "FACTOR = np.float32(1 + 8e-6)")
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(passed=1, deselected=3)
+    result.stdout.fnmatch_lines(["goldens: toy/double uses *% of the tolerance of 'y'"])
+
+
+def test_a_report_is_written_also_of_a_run_that_fails(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("golden.pytest_plugin._draw", DRAW)
+    edit(project, "FACTOR = 1", "FACTOR = -1")
+    result = project.runpytest("--golden-report=out/run.html", "-k", "double")
+    result.stdout.fnmatch_lines(["goldens: report in out/run.html"])
+    page = (project.path / "out" / "run.html").read_text()
+    assert "matches fault &#39;negated&#39; exactly" in page
+    assert "data:image/png;base64," in page
+
+
+def test_a_report_of_another_kind_is_a_usage_error(project: pytest.Pytester) -> None:
+    result = project.runpytest("--golden-report=run.xml")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--golden-report run.xml: expected a file that ends in .md, .json, .html"])
+
+
+def test_drift_fails_and_shows_where(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("golden.pytest_plugin._draw", DRAW)
     edit(project, 'golden.check({"y": y', 'y[1:3, 2] += 1; golden.check({"y": y')
     before = state(project)
     result = project.runpytest("-k", "double")
@@ -107,27 +159,64 @@ def test_drift_fails_and_shows_where(project: pytest.Pytester) -> None:
     assert state(project) == before
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('{"y": y,', '{"y": y.astype(complex),', "*output 'y' structural*expected dtype complex64, found complex128*"),
-        ('{"y": y,', '{"y": y[None],', "*output 'y' structural*expected shape (4, 5), found (1, 4, 5)*"),
-        ('{"y": y,', '{"y": y.tolist(),', "*output 'y': expected a NumPy array of numbers or bytes, found list*"),
-        ('{"y": y,', '{"z": y,', "*output 'y' structural*output missing; found ['rows', 'z']*"),
-        (', "rows": np.array(len(y))', "", "*output 'rows' structural*output missing*"),
-    ],
-)
-def test_what_cannot_pass(project: pytest.Pytester, old: str, new: str, message: str) -> None:
-    edit(project, old, new)
-    result = project.runpytest("-k", "double")
-    result.assert_outcomes(failed=1, deselected=3)
-    assert pytest_match(result.stdout.str(), message)
+TRAPS = {
+    '{"y": y.astype(complex), "rows": rows}': "*output 'y' structural*expected dtype complex64, found complex128*",
+    '{"y": y.real.astype(np.float16), "rows": rows}': "*structural*expected dtype complex64, found float16*",
+    '{"y": y * np.float32("nan"), "rows": rows}': "*output 'y' breaking*found (nan*",
+    '{"y": y * 0, "rows": rows}': "*output 'y' breaking*found is expected, zero everywhere*",
+    '{"y": y[:0], "rows": rows}': "*output 'y' structural*expected shape (4, 5), found (0, 5)*",
+    '{"y": y[None], "rows": rows}': "*output 'y' structural*expected shape (4, 5), found (1, 4, 5)*",
+    '{"y": y.tolist(), "rows": rows}': "*output 'y': expected a NumPy array of numbers or bytes, found list*",
+    '{"z": y, "rows": rows}': "*output 'y' structural*output missing; found ['rows', 'z']*",
+    '{"y": y}': "*output 'rows' structural*output missing*",
+    "{}": "*output 'rows' structural*output missing*",
+    '{"y": y, "rows": rows}, tolerences={"y": 1}': "*unexpected keyword argument 'tolerences'*",
+}
+"""What a port may return (the first three pass in pytest-regressions), and what it is told."""
+
+
+def test_what_cannot_pass(project: pytest.Pytester) -> None:
+    ports = "".join(
+        f"""
+    @pytest.mark.golden("toy.scale")
+    def test_{number}(golden):
+        y, rows = golden.inputs["x"] * np.float32(golden.parameters["factor"]), np.array(4)
+        golden.check({returned})
+    """
+        for number, returned in enumerate(TRAPS)
+    )
+    project.makepyfile(**{"parity/test_traps": "    import numpy as np\n    import pytest\n" + ports})
+    result = project.runpytest("parity/test_traps.py", "-k", "double", "--tb=short")
+    result.assert_outcomes(failed=len(TRAPS), deselected=2 * len(TRAPS))
+    reports = re.split(r"_+ test_\d+\[toy/double\] _+", result.stdout.str())
+    for report, message in zip(reports[1:], TRAPS.values(), strict=True):
+        assert pytest_match(report, message), report
 
 
 def pytest_match(text: str, pattern: str) -> bool:
     import fnmatch
 
     return fnmatch.fnmatchcase(" ".join(text.split()), pattern.replace("[", "[[]"))
+
+
+def test_the_callers_arrays_are_left_alone(project: pytest.Pytester) -> None:
+    lines = (
+        'outputs = {"y": y, "rows": np.array(len(y))}',
+        "before = y.copy()",
+        "golden.check(outputs)",
+        'assert list(outputs) == ["y", "rows"]',
+        'assert outputs["y"] is y',
+        "assert (y == before).all()",
+    )
+    edit(project, 'golden.check({"y": y, "rows": np.array(len(y))})', "\n    ".join(lines))
+    project.runpytest("-k", "double").assert_outcomes(passed=1, deselected=3)
+
+
+def test_an_empty_golden_is_one_clear_error(project: pytest.Pytester) -> None:
+    golden_path(project.path / "fixtures", "toy/double").write_bytes(b"")
+    result = project.runpytest("-k", "double")
+    result.assert_outcomes(errors=1, deselected=3)
+    result.stdout.fnmatch_lines(["golden *toy/double.h5: the file is empty*"])
 
 
 def test_comparing_nothing_fails(project: pytest.Pytester) -> None:
@@ -239,11 +328,15 @@ def test_under_xdist_claims_of_all_workers_count(project: pytest.Pytester, monke
     plugins = [
         part for name in ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin") for part in ("-p", name)
     ]
-    result = project.runpytest_subprocess(*plugins, "-n", "2")
+    result = project.runpytest_subprocess(*plugins, "-n", "2", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["golden toy/stray: no case declares it*", "goldens: 3 checked*"])
     assert result.stdout.str().count("no case declares it") == 1
+    report = json.loads((project.path / "run.json").read_text())
+    assert {check["case"] for check in report["checks"]} == {"toy/double", "toy/triple", "toy/ramp"}
+    assert len(report["problems"]) == 2
+    assert len(report["slow"]) == 1
 
 
 def test_forbidden_import_fails(project: pytest.Pytester) -> None:

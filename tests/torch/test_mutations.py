@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
 CASES = load_cases()
 ParityTest = Callable[[Any], None]
+OpenGolden = Callable[[str], pytest_plugin.GoldenCase]
 
 
 def _parity_tests() -> dict[str, ParityTest]:
@@ -41,21 +42,23 @@ def cases_that_see(mutant: Mutant, config: pytest.Config) -> list[str]:
         for case in CASES.values()
         if case.operation.name == mutant.operation and mutant.fault not in case.invisible
     ]
-    return names if config.getoption("--all-mutations") else names[:: -(-len(names) // 3)]
+    return names if config.getoption("--all-mutations") else names[:: -max(1, len(names) // 3)][:3]
 
 
-@pytest.fixture
-def open_golden(pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+@pytest.fixture(scope="module")
+def open_golden(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenGolden]:
     """The suite's own ``golden`` fixture, without its pictures, which reports to nobody."""
-    monkeypatch.setattr(pytest_plugin, "_draw", lambda *arguments: False)
     run = pytestconfig.pluginmanager.get_plugin("golden-run")
+    assert isinstance(run, pytest_plugin.GoldenRun)
     nobody: Any = SimpleNamespace(config=pytestconfig, node=SimpleNamespace(user_properties=[]))
-    return lambda name: run.open(name, tmp_path, nobody)  # type: ignore[union-attr]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pytest_plugin, "_draw", lambda *arguments: False)
+        yield cache(lambda name: run.open(name, tmp_path_factory.mktemp("mutant"), nobody))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_a_port_that_commits_a_fault_fails_and_is_told_which(
-    mutant: Mutant, open_golden: Callable[[str], Any], pytestconfig: pytest.Config
+    mutant: Mutant, open_golden: OpenGolden, pytestconfig: pytest.Config
 ) -> None:
     for name in cases_that_see(mutant, pytestconfig):
         golden = open_golden(name)
@@ -68,7 +71,7 @@ def test_a_port_that_commits_a_fault_fails_and_is_told_which(
 
 
 @pytest.mark.parametrize("mutant", REFUSED, ids=str)
-def test_some_faults_the_port_refuses_itself(mutant: Mutant, open_golden: Callable[[str], Any]) -> None:
+def test_some_faults_the_port_refuses_itself(mutant: Mutant, open_golden: OpenGolden) -> None:
     (name,) = (case.name for case in CASES.values() if case.operation.name == mutant.operation)
     golden = open_golden(name)
     with committed(mutant), pytest.raises((ValueError, TypeError)):
@@ -81,7 +84,7 @@ def test_every_declared_fault_has_a_port_that_commits_it() -> None:
     assert sorted(mutated) == sorted(declared)
 
 
-def test_afterwards_the_port_is_right_again(open_golden: Callable[[str], Any]) -> None:
+def test_afterwards_the_port_is_right_again(open_golden: OpenGolden) -> None:
     mutant = next(mutant for mutant in MUTANTS if mutant.fault == "offset_sign")
     golden = open_golden("reassembly/m20_subpixel")
     with committed(mutant), pytest.raises(AssertionError):

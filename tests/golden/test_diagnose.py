@@ -1,0 +1,218 @@
+"""What a diagnosis says: the declared fault, else a transform, else the shape of the difference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.compare import EXACT, Tolerance, compare_outputs
+from golden.diagnose import Diagnosis, diagnose
+from golden.proof import Caught, Wrong
+
+TOLERANCE = Tolerance(1e-5, 1e-6, 1e-6, 1e-7)
+RNG = np.random.default_rng(5)
+
+
+def stack(*shape: int, kind: str = "c8") -> np.ndarray:
+    real = RNG.normal(size=shape)
+    return (real + 1j * RNG.normal(size=shape)).astype(kind) if kind.startswith("c") else real.astype(kind)
+
+
+def explain(expected: np.ndarray, found: Any, where: np.ndarray | None = None, **options: Any) -> Diagnosis:
+    floating = expected.dtype.kind in "fc"
+    tolerances = {"y": TOLERANCE if floating else EXACT}
+    masks = {} if where is None else {"y": where}
+    comparisons = compare_outputs({"y": expected}, {"y": found}, tolerances, masks)
+    (one,) = diagnose(
+        {"y": expected}, {"y": found}, comparisons, tolerances, masks, options.pop("faults", {}), **options
+    )
+    return one
+
+
+IMAGES = stack(3, 12, 12, 4)
+
+
+def rolled(rows: int, columns: int) -> np.ndarray:
+    return np.roll(IMAGES, (rows, columns), (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        (-IMAGES, "negated"),
+        (IMAGES.conj(), "conjugated"),
+        (-IMAGES.conj(), "negated and conjugated"),
+        (IMAGES.real.astype(np.complex64), "its real part only"),
+        (1j * IMAGES.imag, "its imaginary part only"),
+        (IMAGES.imag + 1j * IMAGES.real, "with real and imaginary part exchanged"),
+        (np.abs(IMAGES).astype(np.complex64), "its modulus"),
+        (np.abs(IMAGES) + 1j * np.angle(IMAGES), "as modulus + i phase"),
+        (IMAGES**2, "squared"),
+        (np.sqrt(IMAGES), "its square root"),
+        (np.zeros_like(IMAGES), "zero everywhere"),
+        (IMAGES[:, ::-1], "flipped upside down"),
+        (IMAGES[:, :, ::-1], "mirrored left to right"),
+        (IMAGES[:, ::-1, ::-1], "turned by 180 degrees"),
+        (IMAGES.swapaxes(1, 2), "transposed"),
+        (IMAGES.swapaxes(1, 2)[:, ::-1], "turned by 90 degrees"),
+        (IMAGES.swapaxes(1, 2)[:, :, ::-1], "turned by 270 degrees"),
+        (IMAGES.swapaxes(1, 2)[:, ::-1, ::-1], "transposed along the other diagonal"),
+        (IMAGES[:, ::-1].conj(), "flipped upside down and conjugated"),
+        (rolled(6, 6), "with its quadrants swapped (fftshift)"),
+        (rolled(2, -3), "shifted by +2 rows and -3 columns, wrapped"),
+        (IMAGES * np.float32(0.25), "times 0.25 (1 / 4)"),
+        (IMAGES * np.float32(2.5), "times 2.5"),
+        (IMAGES * np.exp(0.7j).astype(np.complex64), "times a global phase of +0.7 rad"),
+        (IMAGES * np.complex64(2j), "times the complex factor"),
+        (IMAGES + np.complex64(0.5), "plus the constant 0.5"),
+        (IMAGES[..., [0, 2, 1, 3]], "with its channels in the order [0, 2, 1, 3]"),
+        (IMAGES[[2, 0, 1]], "with its entries of axis 0 in the order [2, 0, 1]"),
+    ],
+)
+def test_transforms_are_named(found: np.ndarray, name: str) -> None:
+    one = explain(IMAGES, found.astype(np.complex64))
+    assert one.sentence.startswith(f"found is expected, {name}")
+    assert one.distance < 1e-5
+    assert not one.faults
+
+
+def test_a_shift_that_leaves_zeros_behind() -> None:
+    moved = rolled(1, 0)
+    moved[:, 0] = 0
+    assert explain(IMAGES, moved).transform == "shifted by +1 rows and +0 columns, zeros behind"
+
+
+def test_transforms_of_other_kinds_of_arrays() -> None:
+    positions = stack(5, 1, 2, 4, kind="f8")
+    assert "entries of axis 2 exchanged (x and y?)" in explain(positions, positions[:, :, ::-1]).sentence
+    mask = RNG.random((8, 8, 1)) > 0.5
+    assert explain(mask, ~mask).transform == "inverted"
+    assert explain(mask, mask[::-1]).transform == "flipped upside down"
+    real = stack(9, 9, kind="f4")
+    assert explain(real, np.roll(real, (-4, -4), (0, 1))).transform == "with its quadrants swapped (ifftshift)"
+    assert explain(np.float64(2.0) * np.ones(()), np.array(8.0)).sentence.startswith("found is expected, times 4")
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (IMAGES.astype(np.complex128), "the values are right, the dtype is complex128 instead of complex64"),
+        (IMAGES[None], "the values are right and in order, only the shape differs"),
+        (IMAGES.transpose(0, 3, 1, 2), "with the axes in the order [0, 3, 1, 2]: another layout"),
+        (IMAGES[:2], "no known fault has this shape and dtype"),
+        (-IMAGES.astype(np.complex128), "no known fault has this shape and dtype"),
+    ],
+)
+def test_another_shape_or_dtype(found: np.ndarray, words: str) -> None:
+    assert words in explain(IMAGES, found).sentence
+
+
+def changed(where: np.ndarray, by: np.ndarray | float = 0.1) -> np.ndarray:
+    wobble = 1 + 0.5 * np.random.default_rng(1).random((40, 40))
+    return np.where(where, FIELD + by * wobble, FIELD).astype(np.float32)
+
+
+FIELD = np.random.default_rng(2).normal(size=(40, 40)).astype(np.float32)
+Y, X = np.mgrid[:40, :40] - 19.5
+RADIUS = np.hypot(Y, X)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (changed((X == 3.5) & (Y == -2.5)), "is a single element, at [17, 23]"),
+        (changed(np.maximum(abs(X), abs(Y)) > 18), "is only at the border, within 2 pixels of it"),
+        (changed(RADIUS > 10), "is only farther than 10.1 pixels from the centre, as outside a mask"),
+        (changed(RADIUS < 8), "is only within 7.9 pixels of the centre, as inside a mask"),
+        (changed(RADIUS > -1, 0.01 * RADIUS**2), "grows with the distance from the centre"),
+        (changed(np.random.default_rng(3).random((40, 40)) > 0.7), "is scattered over "),
+        (np.where(RADIUS < 2, np.nan, FIELD), "is NaN or infinity in 12 of 1600 elements"),
+    ],
+)
+def test_the_shape_of_a_difference(found: np.ndarray, words: str) -> None:
+    assert f"no known fault; the difference {words}" in explain(FIELD, found.astype(np.float32)).sentence
+
+
+def test_a_uniform_offset_with_noise_on_it() -> None:
+    wobble = 1 + 0.01 * np.random.default_rng(1).random((40, 40))
+    assert "is a uniform offset of modulus 0.1" in explain(FIELD, (FIELD + 0.1 * wobble).astype(np.float32)).sentence
+
+
+def test_one_channel_only() -> None:
+    found = IMAGES.copy()
+    found[..., 2] += RNG.random(found.shape[:3])
+    assert "is only in entries [2] of axis 3, of 4" in explain(IMAGES, found).sentence
+
+
+def test_outside_the_compared_mask_only_what_is_not_finite_counts() -> None:
+    inside = RADIUS < 15
+    one = explain(FIELD, np.where(inside, FIELD, np.inf).astype(np.float32), where=inside)
+    assert "inside the compared mask all is well" in one.sentence
+    # A transform is judged inside the mask, whatever lies outside it.
+    assert explain(FIELD, np.where(inside, -FIELD, 1).astype(np.float32), where=inside).transform == "negated"
+
+
+def fault(values: np.ndarray, symptom: str = "s") -> Caught:
+    flat = values.reshape(-1)
+    return Caught(symptom, {"y": Wrong(values.shape, values.dtype.str, 1e3, 1.0, np.arange(flat.size), flat)})
+
+
+def test_a_declared_fault_comes_first_and_twins_are_told() -> None:
+    faults = {"sign": fault(-FIELD, "the port negates; expected it not to"), "other": fault(FIELD + 1)}
+    one = explain(FIELD, -FIELD, faults=faults)
+    assert one.faults == ("sign",)
+    assert one.sentence == "matches fault 'sign' exactly: the port negates; expected it not to"
+    twins = explain(FIELD, -FIELD + np.float32(1e-6), faults={**faults, "twin": fault(-FIELD)})
+    assert set(twins.faults) == {"sign", "twin"}
+    assert "here the same as" in twins.sentence
+
+
+def test_a_fault_that_is_only_similar_is_not_named() -> None:
+    one = explain(FIELD, -FIELD + np.float32(1e-3), faults={"sign": fault(-FIELD)})
+    assert not one.faults
+
+
+def test_a_fault_with_huge_numbers_does_not_match_everything() -> None:
+    wrong = FIELD.copy()
+    wrong[0, 0] = 1e9
+    found = -FIELD
+    found[0, 0] = 1e9
+    assert explain(FIELD, wrong, faults={"huge": fault(wrong)}).faults == ("huge",)
+    assert not explain(FIELD, found, faults={"huge": fault(wrong)}).faults
+
+
+def test_outputs_that_fail_for_one_reason_share_a_diagnosis() -> None:
+    expected = {"a": FIELD, "b": FIELD + 1, "c": FIELD}
+    tolerances = dict.fromkeys(expected, TOLERANCE)
+    found = {"a": -FIELD, "b": -(FIELD + 1), "c": FIELD}
+    told = diagnose(expected, found, compare_outputs(expected, found, tolerances, {}), tolerances, {}, {})
+    assert [one.outputs for one in told] == [("a", "b")]
+
+
+def test_what_agrees_needs_no_explanation() -> None:
+    comparisons = compare_outputs({"y": FIELD}, {"y": FIELD}, {"y": TOLERANCE}, {})
+    assert diagnose({"y": FIELD}, {"y": FIELD}, comparisons, {"y": TOLERANCE}, {}, {}) == []
+
+
+def test_time_that_is_up_ends_the_search() -> None:
+    assert "cut short" in explain(IMAGES, stack(*IMAGES.shape), seconds=0.0).sentence
+
+
+@pytest.mark.parametrize("kind", ["f4", "c8", "i8", "b1", "S3"])
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (1, 1), (3, 2), (2, 1, 1, 1), (1, 5, 5, 1), (2, 2, 2, 2, 2)])
+def test_no_array_upsets_it(kind: str, shape: tuple[int, ...]) -> None:
+    ones = np.ones(shape, kind)
+    zeros = np.zeros(shape, kind)
+    for expected, found in ((ones, zeros), (zeros, ones), (ones, ones.reshape(1, *shape))):
+        assert explain(expected, found).sentence
+    if kind in ("f4", "c8"):
+        for strange in (np.nan, np.inf):
+            assert explain(ones, np.full(shape, strange, kind)).sentence
+    assert explain(ones, np.ones(shape, "f8")).sentence
+
+
+def test_missing_and_unknown_outputs_are_left_to_the_comparison() -> None:
+    comparisons = compare_outputs({"y": FIELD}, {"z": FIELD}, {"y": TOLERANCE}, {})
+    assert diagnose({"y": FIELD}, {"z": FIELD}, comparisons, {"y": TOLERANCE}, {}, {}) == []

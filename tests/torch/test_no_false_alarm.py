@@ -1,0 +1,130 @@
+"""What changes rounding and nothing else must not fail: every golden, under each of these, in one test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from golden.case import Case
+from golden.cases import load_cases
+from golden.compare import compare_outputs
+from golden.noise import perturb
+from golden.store import Golden, golden_path, read_golden
+from ptycho_torch import reassembly
+from tests.torch import layouts
+
+FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
+NUMERIC = {name: case for name, case in load_cases().items() if case.topic != "defaults"}
+Arrays = Mapping[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def goldens() -> dict[str, tuple[Golden, Arrays]]:
+    read = {name: read_golden(golden_path(FIXTURES, name)) for name in NUMERIC}
+    return {name: (golden, golden.complete_inputs(NUMERIC[name])) for name, golden in read.items()}
+
+
+def subject(case: Case) -> Callable[..., dict[str, np.ndarray]]:
+    return getattr(layouts, case.operation.name.replace(".", "_"))  # type: ignore[no-any-return]
+
+
+def worst_share(
+    goldens: dict[str, tuple[Golden, Arrays]],
+    vary: Callable[[Arrays], Arrays] = lambda inputs: inputs,
+    restore: Callable[[str, np.ndarray], np.ndarray] = lambda output, array: array,
+    only: str = "",
+) -> float:
+    """The largest share of a tolerance that the port uses when its inputs are varied."""
+    shares = []
+    for name, (golden, inputs) in goldens.items():
+        case = NUMERIC[name]
+        if not case.operation.name.startswith(only):
+            continue
+        found = subject(case)(**vary(inputs), **case.parameters)
+        found = {output: restore(output, array) for output, array in found.items()}
+        comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
+        assert all(comparison.passed for comparison in comparisons), (name, comparisons)
+        shares.append(max(comparison.share for comparison in comparisons))
+    assert shares
+    return max(shares)
+
+
+@pytest.fixture
+def single_threaded() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def denormals_flushed() -> Iterator[None]:
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush denormals")
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.usefixtures("single_threaded")
+def test_one_thread(goldens: Any) -> None:
+    assert worst_share(goldens) < 0.5
+
+
+def test_two_threads(goldens: Any) -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert worst_share(goldens) < 0.5
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("denormals_flushed")
+def test_denormals_flushed(goldens: Any) -> None:
+    assert worst_share(goldens) < 0.5
+
+
+@pytest.mark.parametrize("run", range(1, 4))
+def test_inputs_moved_by_one_unit_in_the_last_place(goldens: Any, run: int) -> None:
+    # Another generator seed than any that the noise floor was measured with.
+    assert worst_share(goldens, lambda inputs: perturb(inputs, 1000 + run)) < 1
+
+
+def test_patches_summed_in_another_order(goldens: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def reverse(inputs: Arrays) -> Arrays:
+        return {
+            name: array[::-1].copy() if name in ("patches", "offsets", "positions") else array
+            for name, array in inputs.items()
+        }
+
+    assert worst_share(goldens, reverse, only="reassembly.") < 0.5
+    monkeypatch.setattr(reassembly, "_AT_A_TIME", 1)
+    assert worst_share(goldens, reverse, only="reassembly.") < 0.5
+
+
+def test_the_probe_summed_in_another_order(goldens: Any) -> None:
+    """The mask is symmetric, so a turned probe has the same norm, summed in another order."""
+    even = {name: pair for name, pair in goldens.items() if "n63" not in name}
+
+    def turn(inputs: Arrays) -> Arrays:
+        return {name: array[::-1, ::-1].T.copy() for name, array in inputs.items()}
+
+    def turn_back(output: str, array: np.ndarray) -> np.ndarray:
+        return array[..., 0].T[::-1, ::-1][..., None]
+
+    assert worst_share(even, turn, turn_back, only="probe.normalise") < 0.5
+
+
+def test_members_averaged_in_another_order(goldens: Any) -> None:
+    def reverse(inputs: Arrays) -> Arrays:
+        return {"coords_nn": inputs["coords_nn"][..., ::-1].copy()}
+
+    def back(output: str, array: np.ndarray) -> np.ndarray:
+        return array[..., ::-1]
+
+    assert worst_share(goldens, reverse, back, only="coordinates.relative") < 0.5

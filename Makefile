@@ -1,7 +1,7 @@
 # make test     a Torch environment from nothing, without TensorFlow; the whole suite
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
 # make lint     style, types, import contracts
-# make bench    reassembly against padding every patch to the canvas
+# make bench    reassembly against padding every patch to the canvas; diagnosis against comparison; tolerances
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
 
@@ -31,7 +31,9 @@ lint: $(TORCH)/made
 	$(TORCH)/bin/python -m pytest -q tests/torch -m golden --jaxtyping-packages=ptycho_torch,beartype.beartype
 
 bench: $(TORCH)/made
-	$(TORCH)/bin/python benchmarks/reassembly.py $(ARGS)
+	$(TORCH)/bin/python -m benchmarks.reassembly $(ARGS)
+	$(TORCH)/bin/python -m benchmarks.diagnosis
+	$(TORCH)/bin/python -m benchmarks.tolerances
 
 star: $(TORCH)/made $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python generate_golden.py $(STAR) --update --reason 'a measured scan'

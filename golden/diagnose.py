@@ -6,7 +6,7 @@ the shape of the difference: where it is, and how it grows.
 
 Bounded: a candidate is a view or a formula, tried on a few thousand elements and only then, slab by slab, on all; the
 search for shifts looks at one image of at most a million pixels, the shape of the difference at four million elements;
-and no new candidate is begun after the deadline.
+and after the deadline no new candidate is begun, nor one that fits looked at further.
 """
 
 from __future__ import annotations
@@ -283,6 +283,7 @@ class _Search:
             distance = self._try(candidate)
             if distance is not None:
                 close = f" (to {distance:.1e})" if distance else " (exactly)"
+                close += ", as far as there was time to look" if self._late() else ""
                 return self._say(f"found is expected, {candidate.name}{close}", candidate.name, distance)
             if self._late():
                 return self._say("no known fault; the search for a transform was cut short")
@@ -338,6 +339,8 @@ class _Search:
             if distance is None:
                 return None
             worst = max(worst, distance)
+            if self._late():  # the sample agreed; a part of the rest has to do
+                break
         return worst
 
     def _apart(self, candidate: Candidate, right: np.ndarray, found: np.ndarray) -> float | None:

@@ -430,7 +430,8 @@ class GoldenRun:
 class ImportGuard:
     """Makes the import of some modules fail, and finds those that were there before.
 
-    It answers as if they were not installed, so libraries that only look whether they are there go on.
+    It speaks up only where the module could be imported. Where it is not installed, libraries that look whether it is
+    there (``importlib.util.find_spec``) get the usual answer.
     """
 
     def __init__(self, forbidden: Sequence[str]) -> None:
@@ -447,12 +448,16 @@ class ImportGuard:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name.partition(".")[0] in self._forbidden:
+        if name.partition(".")[0] in self._forbidden and self._is_installed(name, path, target):
             raise ModuleNotFoundError(
                 f"{name!r} must not be imported in this run (golden_forbid_imports): the port is tested without it",
                 name=name,
             )
         return None
+
+    def _is_installed(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> bool:
+        finders = [finder for finder in sys.meta_path if not isinstance(finder, ImportGuard)]
+        return any(finder.find_spec(name, path, target) is not None for finder in finders)
 
     def intruders(self) -> list[str]:
         return [

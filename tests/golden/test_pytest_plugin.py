@@ -119,18 +119,6 @@ def test_a_port_that_uses_most_of_its_tolerance_is_told(project: pytest.Pytester
     result.stdout.fnmatch_lines(["goldens: toy/double uses *% of the tolerance of 'y'"])
 
 
-def test_a_report_is_written_also_of_a_run_that_fails(
-    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("golden.pytest_plugin._draw", DRAW)
-    edit(project, "FACTOR = 1", "FACTOR = -1")
-    result = project.runpytest("--golden-report=out/run.html", "-k", "double")
-    result.stdout.fnmatch_lines(["goldens: report in out/run.html"])
-    page = (project.path / "out" / "run.html").read_text()
-    assert "matches fault &#39;negated&#39; exactly" in page
-    assert "data:image/png;base64," in page
-
-
 def test_a_report_of_another_kind_is_a_usage_error(project: pytest.Pytester) -> None:
     result = project.runpytest("--golden-report=run.xml")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -141,7 +129,7 @@ def test_drift_fails_and_shows_where(project: pytest.Pytester, monkeypatch: pyte
     monkeypatch.setattr("golden.pytest_plugin._draw", DRAW)
     edit(project, 'golden.check({"y": y', 'y[1:3, 2] += 1; golden.check({"y": y')
     before = state(project)
-    result = project.runpytest("-k", "double")
+    result = project.runpytest("-k", "double", "--golden-report=out/run.html")
     result.assert_outcomes(failed=1, deselected=3)
     result.stdout.fnmatch_lines(
         [
@@ -149,8 +137,12 @@ def test_drift_fails_and_shows_where(project: pytest.Pytester, monkeypatch: pyte
             "E * expected (*j) at [[]*[]], found (*j); 2 of * compared elements fail, in [[]1:3, 2:3[]]",
             "E * obtained: *toy-double.obtained.h5",
             "E * pictures: *toy-double.png",
+            "goldens: report in out/run.html",
         ]
     )
+    page = (project.path / "out" / "run.html").read_text()
+    assert "output &#39;y&#39; breaking" in page
+    assert "data:image/png;base64," in page
     text = result.stdout.str()
     obtained = Path(text.split("obtained: ")[1].split("\n")[0])
     assert set(read_outputs(obtained)) == {"y", "rows"}
@@ -344,8 +336,11 @@ def test_forbidden_import_fails(project: pytest.Pytester) -> None:
     project.makepyfile(
         **{
             "parity/test_intruder": """
+                import importlib.util
                 import sys
                 import pytest
+                def test_looking_whether_it_is_there():
+                    assert importlib.util.find_spec("absent_intruder") is None
                 def test_direct():
                     with pytest.raises(ModuleNotFoundError, match="must not be imported in this run"):
                         import intruder
@@ -354,8 +349,8 @@ def test_forbidden_import_fails(project: pytest.Pytester) -> None:
             """
         }
     )
-    result = project.runpytest("-o", "golden_forbid_imports=intruder", "-o", "pythonpath=.")
-    result.assert_outcomes(passed=5, skipped=1)
+    result = project.runpytest("-o", "golden_forbid_imports=intruder absent_intruder", "-o", "pythonpath=.")
+    result.assert_outcomes(passed=6, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["module intruder: was imported during this run, which forbids it*"])
 

@@ -1,0 +1,121 @@
+"""The experiments that chose K and HEADROOM (docs/tolerances.md): ``python -m benchmarks.tolerances``.
+
+K: how far float32 sums of n positive terms are from the truth, in units of eps * sqrt(n) * sum.
+HEADROOM: how far the port is from the goldens, in units of their noise floor, when only rounding changes; and how far
+the nearest fault is in the same units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from golden.case import HEADROOM, K
+from golden.cases import load_cases
+from golden.compare import compare_outputs
+from golden.margins import margins
+from golden.noise import perturb
+from golden.store import golden_path, read_golden
+from tests.torch import layouts
+
+FIXTURES = Path(__file__).resolve().parents[1] / "golden" / "fixtures"
+TRIALS = 4000
+Arrays = Mapping[str, np.ndarray]
+
+
+def sums() -> Table:
+    table = Table("terms n", "order", "root mean square", "99.9 %", "largest", title=f"rounding of a sum; K = {K}")
+    rng = np.random.default_rng(1)
+    eps = float(np.finfo(np.float32).eps)
+    for n in (16, 256, 4096, 16384):
+        for order in ("one after the other", "pairwise"):
+            errors = []
+            for _ in range(TRIALS // 8 if n > 4096 else TRIALS):
+                terms = rng.random(n, np.float32)
+                total = np.add.accumulate(terms)[-1] if order.startswith("one") else terms.sum()
+                exact = float(terms.sum(dtype=np.float64))
+                errors.append(abs(float(total) - exact) / exact / (eps * n**0.5))
+            numbers = (np.sqrt(np.mean(np.square(errors))), np.quantile(errors, 0.999), max(errors))
+            table.add_row(str(n), order, *(f"{number:.3f}" for number in numbers))
+    return table
+
+
+@contextmanager
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@contextmanager
+def flushed():
+    torch.set_flush_denormal(True)
+    yield
+    torch.set_flush_denormal(False)
+
+
+@contextmanager
+def nothing():
+    yield
+
+
+def reverse(inputs: Arrays) -> Arrays:
+    names = ("patches", "offsets", "positions")
+    return {name: array[::-1].copy() if name in names else array for name, array in inputs.items()}
+
+
+def port() -> Table:
+    table = Table("what changes", "outputs", "median", "95 %", "largest", title="the port, in units of the noise floor")
+    for label, vary, only, setting in (
+        ("nothing", lambda inputs: inputs, "", nothing),
+        ("one thread", lambda inputs: inputs, "", one_thread),
+        ("denormals flushed", lambda inputs: inputs, "", flushed),
+        ("patches summed backwards", reverse, "reassembly.", nothing),
+        *((f"inputs moved by 1 ULP, {run}", moved(run), "", nothing) for run in (1001, 1002, 1003, 1004)),
+    ):
+        with setting():
+            shares = noise_shares(vary, only)
+        numbers = (np.median(shares), np.quantile(shares, 0.95), max(shares))
+        table.add_row(label, str(len(shares)), *(f"{number:.2f}" for number in numbers))
+    return table
+
+
+def moved(run: int) -> Callable[[Arrays], Arrays]:
+    return lambda inputs: perturb(inputs, run)
+
+
+def noise_shares(vary: Callable[[Arrays], Arrays], only: str) -> list[float]:
+    shares = []
+    for name, case in load_cases().items():
+        if case.topic == "defaults" or not case.operation.name.startswith(only):
+            continue
+        golden = read_golden(golden_path(FIXTURES, name))
+        subject = getattr(layouts, case.operation.name.replace(".", "_"))
+        found = subject(**vary(golden.complete_inputs(case)), **case.parameters)
+        comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
+        shares += [c.noise_share for c in comparisons if golden.outputs[c.output].dtype.kind in "fc"]
+    return shares
+
+
+def faults() -> str:
+    nearest = min(
+        (margins(read_golden(golden_path(FIXTURES, name)))[0] for name in load_cases()), key=lambda m: m.margin
+    )
+    return (
+        f"nearest fault: {nearest.margin * HEADROOM:.0f} floors ({nearest.fault} in {nearest.case}); "
+        f"HEADROOM = {HEADROOM:g}"
+    )
+
+
+if __name__ == "__main__":
+    console = Console(width=110)
+    console.print(sums())
+    console.print(port())
+    console.print(faults())

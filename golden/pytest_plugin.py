@@ -13,11 +13,13 @@ it. A run of all parity tests also fails when a case is claimed by no test, or w
 
 from __future__ import annotations
 
+import importlib.metadata
 import math
 import platform
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -35,7 +37,7 @@ from golden.diagnose import Diagnosis, diagnose
 from golden.manifest import read_manifest, stored_cases
 from golden.margins import MOST_USED
 from golden.report import explain, explain_causes
-from golden.run_report import Check, Run, headline, require_ending, write_run
+from golden.run_report import Check, Run, causes, headline, require_ending, write_run
 from golden.store import Golden, golden_path, read_golden, write_outputs
 
 _LARGEST_KEPT = 64 * 2**20
@@ -159,11 +161,13 @@ class GoldenCase:
         comparisons = compare_outputs(golden.outputs, obtained, golden.tolerances, golden.where)
         failed = [comparison for comparison in comparisons if not comparison.passed]
         lines: list[str] = []
+        faults: set[str] = set()
         drawn = False
         if failed:
             diagnoses = _diagnose(golden, obtained, comparisons)
             lines = [line for comparison in failed for line in explain(self.name, comparison)]
             lines += explain_causes(diagnoses) if diagnoses else []
+            faults = set.intersection(*(set(one.faults) for one in diagnoses)) if diagnoses else set()
             left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
             lines.append(f"  obtained: {file}" + (f" (without {left_out}: too large)" if left_out else ""))
             drawn = _draw(golden, obtained, picture)
@@ -175,7 +179,7 @@ class GoldenCase:
             }
             for comparison in comparisons
         }
-        check = Check(self.name, golden.operation, outputs, lines, str(picture) if drawn else "")
+        check = Check(self.name, golden.operation, outputs, lines, sorted(faults), str(picture) if drawn else "")
         # The only way from an xdist worker to the controller: what JSON can say.
         self._request.node.user_properties.append(("golden", asdict(check)))
         if failed:
@@ -402,6 +406,8 @@ class GoldenRun:
         run = self._as_run()
         if self._checks:
             terminalreporter.line(f"goldens: {headline(run)}")
+            for cause in causes(run):
+                terminalreporter.line(f"goldens: {cause}", red=True)
             for check in self._checks:
                 if check.passed and check.share > MOST_USED:
                     terminalreporter.line(
@@ -417,10 +423,9 @@ class GoldenRun:
             terminalreporter.line(f"goldens: report in {report}")
 
     def _as_run(self) -> Run:
-        torch = sys.modules.get("torch")
         versions = {"Python": platform.python_version(), "NumPy": np.__version__}
-        if torch is not None:
-            versions["Torch"] = str(torch.__version__)
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions["Torch"] = importlib.metadata.version("torch")
         return Run(self._checks, self._problems, self._skipped_slow, not self._is_full(), versions)
 
     def pytest_unconfigure(self) -> None:

@@ -9,6 +9,7 @@ import base64
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from golden.case import GoldenError
 
 FORMAT = "ptycho-golden run 1"
 ENDINGS = (".md", ".json", ".html")
+_NAMED = 5
 PASSED = ("identical", "within noise", "within tolerance")
 
 
@@ -29,6 +31,7 @@ class Check:
         case, operation: which.
         outputs: name -> {"verdict": label, "share": of the tolerance, or None when no number can say it}.
         lines: the explanation of a failure; empty when it passed.
+        faults: declared faults, each of which explains the whole failure.
         picture: file with expected, found and difference, or an empty text.
     """
 
@@ -36,6 +39,7 @@ class Check:
     operation: str
     outputs: Mapping[str, Mapping[str, Any]]
     lines: Sequence[str] = ()
+    faults: Sequence[str] = ()
     picture: str = ""
 
     @property
@@ -127,14 +131,32 @@ def headline(run: Run) -> str:
         return "no golden was compared"
     start = f"{len(run.checks)} checked, {outputs} outputs"
     if failed:
-        return f"{start}; {len(failed)} failed: {', '.join(sorted({check.case for check in failed}))}"
+        names = sorted({check.case for check in failed})
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        return f"{start}; {len(failed)} failed: {', '.join(names[:_NAMED])}{more}"
     worst = max(run.checks, key=lambda check: check.share)
     return f"{start}; most of its tolerance ({worst.share:.2g}) is used by {worst.case}, output {worst.worst!r}"
+
+
+def causes(run: Run) -> list[str]:
+    """Which fault explains how many of the failures: the one that explains most, then the rest likewise."""
+    left = [check for check in run.checks if not check.passed]
+    failed, told = len(left), []
+    while left:
+        counts = Counter(name for check in left for name in check.faults)
+        if not counts:
+            told.append(f"{len(left)} of {failed} failed goldens look like no declared fault")
+            break
+        name, count = max(counts.items(), key=lambda item: (item[1], item[0]))
+        told.append(f"{count} of {failed} failed goldens look like fault {name!r}")
+        left = [check for check in left if name not in check.faults]
+    return told
 
 
 def markdown(run: Run) -> str:
     """For a CI job summary."""
     lines = [f"## Goldens: {headline(run)}", "", _versions(run)]
+    lines += [f"* {cause}" for cause in causes(run)]
     lines += [f"* **{problem}**" for problem in run.problems]
     lines += [f"* slow, not run: {name}" for name in run.slow]
     for check in sorted(run.checks, key=lambda check: check.case):
@@ -159,6 +181,7 @@ def html(run: Run) -> str:
         title="Goldens",
         headline=headline(run),
         versions=_versions(run),
+        causes=causes(run),
         run=run,
         checks=checks,
         failed=[check for check in checks if check["lines"]],

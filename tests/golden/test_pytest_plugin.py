@@ -98,7 +98,10 @@ def test_a_declared_fault_is_named(project: pytest.Pytester) -> None:
     result = project.runpytest("-k", "double")
     result.assert_outcomes(failed=1, deselected=3)
     result.stdout.fnmatch_lines(
-        ["E * diagnosis: matches fault 'negated' exactly: the result has the other sign; expected x * factor"]
+        [
+            "E * diagnosis: matches fault 'negated' exactly: the result has the other sign; expected x * factor",
+            "goldens: 1 of 1 failed goldens look like fault 'negated'",
+        ]
     )
 
 

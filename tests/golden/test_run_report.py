@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from golden.case import GoldenError
-from golden.run_report import Check, Run, headline, read_shares, require_ending, write_run
+from golden.run_report import Check, Run, causes, headline, read_shares, require_ending, write_run
 
 PASSED = Check("toy/fine", "toy.scale", {"y": {"verdict": "within noise", "share": 0.1}})
 TIGHT = Check(
@@ -22,6 +22,7 @@ FAILED = Check(
     "toy.scale",
     {"y": {"verdict": "structural", "share": None}},
     ["golden toy/bad: output 'y' structural", "  <script>expected & found</script>"],
+    ["sign", "swap"],
 )
 VERSIONS = {"Python": "3.11", "NumPy": "2.4"}
 
@@ -39,9 +40,23 @@ def test_headline() -> None:
     assert headline(Run()) == "no golden was compared"
 
 
+def test_the_fewest_faults_that_explain_the_failures() -> None:
+    def failed(*faults: str) -> Check:
+        return Check("toy/bad", "toy.scale", {"y": {"verdict": "breaking", "share": 9.0}}, ["x"], faults)
+
+    run = Run([PASSED, failed("swap", "sign"), failed("sign"), failed("crop"), failed()])
+    assert causes(run) == [
+        "2 of 4 failed goldens look like fault 'sign'",
+        "1 of 4 failed goldens look like fault 'crop'",
+        "1 of 4 failed goldens look like no declared fault",
+    ]
+    assert causes(Run([PASSED])) == []
+
+
 def test_markdown(tmp_path: Path) -> None:
     text = written(tmp_path / "run.md", FAILED, PASSED, problems=("case toy/x: no golden",))
     assert text.startswith("## Goldens: 2 checked, 2 outputs; 1 failed: toy/bad\n")
+    assert "* 1 of 1 failed goldens look like fault 'swap'" in text
     assert "* **case toy/x: no golden**" in text
     assert "* slow, not run: test[toy/slow]" in text
     assert "```\ngolden toy/bad: output 'y' structural\n" in text
@@ -58,7 +73,7 @@ def test_json_can_be_read_back(tmp_path: Path) -> None:
 def test_html_stands_alone_and_is_escaped(tmp_path: Path) -> None:
     picture = tmp_path / "bad.png"
     picture.write_bytes(b"\x89PNG")
-    drawn = Check(FAILED.case, FAILED.operation, FAILED.outputs, FAILED.lines, str(picture))
+    drawn = Check(FAILED.case, FAILED.operation, FAILED.outputs, FAILED.lines, (), str(picture))
     page = written(tmp_path / "run.html", drawn, TIGHT, problems=("a <problem>",))
     assert "&lt;script&gt;" in page
     assert "<script" not in page
@@ -69,7 +84,7 @@ def test_html_stands_alone_and_is_escaped(tmp_path: Path) -> None:
 
 
 def test_a_lost_picture_is_left_out(tmp_path: Path) -> None:
-    gone = Check(FAILED.case, FAILED.operation, FAILED.outputs, FAILED.lines, str(tmp_path / "gone.png"))
+    gone = Check(FAILED.case, FAILED.operation, FAILED.outputs, FAILED.lines, (), str(tmp_path / "gone.png"))
     assert "<img" not in written(tmp_path / "run.html", gone)
 
 

@@ -149,7 +149,7 @@ CASES = (
         _CENTRAL
         | _EVEN_PADDING
         | _WHOLE
-        | hidden("a single patch covers each pixel once", "sum_not_divided", "covered_or_not")
+        | hidden("a single patch covers each pixel once", "sum_not_divided")
         | hidden(
             "there is one patch, at the mean",
             "offset_sign",

@@ -214,11 +214,6 @@ STITCHING = (
         lambda outputs: _divided(outputs, outputs["count"] + 1e-3),
     ),
     Fault.of_outputs(
-        "covered_or_not",
-        "the sum is divided by 1 wherever anything lies; expected by how many patches do",
-        lambda outputs: _divided(outputs, (outputs["count"] > 0) + 1e-9),
-    ),
-    Fault.of_outputs(
         "at_least_one",
         "counts below 1 are raised to 1, so the border fades; expected it to keep its value",
         lambda outputs: _divided(outputs, np.maximum(outputs["count"], 1)),

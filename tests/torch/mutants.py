@@ -144,7 +144,6 @@ STITCHING: dict[str, tuple[str, str]] = {
     "amplitude_plus_i_phase": (_STACK, "torch.complex(patches.abs(), patches.angle()).flatten(0, 1), canvas"),
     "sum_not_divided": (_RATIO, "return total"),
     "epsilon_of_merge": (_RATIO, "return total / (count + 1e-3)"),
-    "covered_or_not": (_RATIO, "return total / ((count > 0) + 1e-9)"),
     "at_least_one": (_RATIO, "return total / count.clamp(min=1)"),
     "count_at_whole_pixels": (
         _COUNTED,

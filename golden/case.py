@@ -238,7 +238,7 @@ class Case:
                 }
                 for output in self.operation.outputs
             },
-            "faults": sorted(fault.name for fault in self.operation.faults),
+            "faults": {fault.name: fault.symptom for fault in self.operation.faults},
             "invisible": sorted(self.invisible),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]

@@ -16,6 +16,7 @@ class Change(Enum):
     REDEFINED = "definition changed"
     UNLISTED = "manifest out of step"
     UNREADABLE = "unreadable"
+    REPROVED = "proof changed"
     REDRAWN = "inputs drawn anew"
     SKIPPED = "slow, not recomputed"
 

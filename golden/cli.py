@@ -120,7 +120,7 @@ def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, repor
     """
     goldens = [read_golden(golden_path(fixtures, name)) for name in select(stored_cases(fixtures), patterns)]
     rows = [margin for golden in goldens for margin in (margins(golden) if every else margins(golden)[:1])]
-    _console().print(catchers_table(goldens) if by_fault else fault_table(rows))
+    _console().print(catchers_table(goldens) if by_fault else fault_table(rows, "fault" if every else "nearest fault"))
     told = warnings(goldens, read_shares(report) if report else {})
     problems = [] if patterns else blind_spots(goldens)
     for line in [*told, *problems]:

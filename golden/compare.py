@@ -252,7 +252,7 @@ def _wide(array: np.ndarray) -> type:
 
 def _ratio(difference: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """Difference / allowed; 0 where they are equal in a zero tolerance, inf where NaN or where nothing is allowed."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio: np.ndarray = difference / allowed
     ratio[difference == 0] = 0
     ratio[np.isnan(ratio)] = np.inf

@@ -23,6 +23,7 @@ from golden.cases import load_cases, select
 from golden.change import Change, Row
 from golden.compare import Verdict, compare_outputs
 from golden.manifest import NAME, Entry, make_entry, read_manifest, stored_cases, write_manifest
+from golden.margins import proof_moved
 from golden.proof import prove_faults
 from golden.report import case_list, explain, regeneration_table
 from golden.store import Derived, Golden, golden_path, read_golden, require_mask, write_golden
@@ -108,6 +109,21 @@ class Regeneration:
         outputs = reference.evaluate(case.operation, inputs, case.parameters)
         comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
         return Row(name, None, tuple(comparisons), time.perf_counter() - started)
+
+    def check_proof(self, name: str) -> Row:
+        """Prove a golden again, from its stored inputs, and compare outputs, noise and faults."""
+        row = self.inspect(name)
+        if row.change is not None:
+            return row
+        before = read_golden(golden_path(self._fixtures, name))
+        started = time.perf_counter()
+        after = self.prove(name)
+        comparisons = tuple(compare_outputs(before.outputs, after.outputs, before.tolerances, before.where))
+        row = Row(name, None, comparisons, time.perf_counter() - started)
+        moved = proof_moved(before, after)
+        if moved and not row.moved:
+            return Row(name, Change.REPROVED, comparisons, row.seconds, f"golden {name}: {moved}")
+        return row
 
     def prove(self, name: str, redraw: bool = False) -> Golden:
         """Make a golden: freeze the outputs, measure the noise, refuse what proves nothing.
@@ -248,6 +264,7 @@ def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
 @click.argument("patterns", metavar="[CASE]...", nargs=-1)
 @click.option("--list", "listing", is_flag=True, help="List the cases and leave.")
 @click.option("--check", is_flag=True, help="Recompute and compare, write nothing. This is also the default.")
+@click.option("--prove", is_flag=True, help="Measure the noise and commit the faults again too; takes longer.")
 @click.option("--update", is_flag=True, help="Rewrite the goldens that moved. Needs --reason.")
 @click.option("--redraw", is_flag=True, help="With --update and CASE: draw new inputs for these cases.")
 @click.option("--reason", metavar="TEXT", help="Why the goldens may change; kept in the manifest's history.")
@@ -274,6 +291,7 @@ def main(
     patterns: tuple[str, ...],
     listing: bool,
     check: bool,
+    prove: bool,
     update: bool,
     redraw: bool,
     reason: str | None,
@@ -301,7 +319,7 @@ def main(
     if redraw and not (update and patterns):
         raise click.UsageError("--redraw goes with --update and names its cases")
     try:
-        status = _run(patterns, listing, redraw, reason, slow, fixtures, cases_module, reference)
+        status = _run(patterns, listing, prove, redraw, reason, slow, fixtures, cases_module, reference)
     except GoldenError as problem:
         _fail(str(problem))
     except OSError as problem:
@@ -323,6 +341,7 @@ def _fail(message: str) -> None:
 def _run(
     patterns: tuple[str, ...],
     listing: bool,
+    prove: bool,
     redraw: bool,
     reason: str | None,
     slow: bool,
@@ -342,14 +361,14 @@ def _run(
     with lock(fixtures), Regeneration(cases, fixtures, reference) as run, _progress() as track:
         names = select(run.names, patterns)
         rows = []
-        for name in track("recomputing", names):
+        for name in track("proving" if prove else "recomputing", names):
             if redraw and name in cases:
                 rows.append(Row(name, Change.REDRAWN))
             elif name in cases and cases[name].slow and not (patterns or slow):
                 row = run.inspect(name)
                 rows.append(row if row.change else Row(name, Change.SKIPPED))
             else:
-                rows.append(run.check(name))
+                rows.append(run.check_proof(name) if prove else run.check(name))
         skipped = [row for row in rows if row.change is Change.SKIPPED]
         moved = [row for row in rows if row.moved]
         if reason and moved:
@@ -359,7 +378,8 @@ def _run(
     if skipped:
         click.echo(f"{len(skipped)} slow case(s) not recomputed; name them or give --slow")
     if not moved:
-        click.echo(f"{len(rows) - len(skipped)} cases recomputed, nothing moved")
+        done = "proved again" if prove else "recomputed"
+        click.echo(f"{len(rows) - len(skipped)} cases {done}, nothing moved")
         return NOTHING_MOVED
     if reason:
         click.echo(f"{len(moved)} golden(s) and {fixtures / NAME} written: {reason}")

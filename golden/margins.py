@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
 
 from golden.compare import scale_of
 from golden.store import Golden
@@ -91,9 +92,49 @@ def warnings(goldens: Iterable[Golden], shares: Mapping[str, float]) -> list[str
                     f"{margin.output!r}); inputs that show it better would keep it visible when noise grows"
                 )
         share = shares.get(golden.case, 0.0)
-        if MOST_USED < share < math.inf:
+        if share > 1:
+            told.append(f"{golden.case}: the port fails it")
+        elif share > MOST_USED:
             told.append(
                 f"{golden.case}: the port uses {share:.0%} of the tolerance; either it rounds worse than it could, or "
                 f"the measured noise is too small"
             )
     return told
+
+
+def proof_moved(before: Golden, after: Golden) -> str:
+    """What a new proof found otherwise than the old one, in words; empty when they agree.
+
+    Rounding moves noise and margins a little from machine to machine; a factor of two is more than that.
+    """
+    if set(before.faults) != set(after.faults) or set(before.invisible) != set(after.invisible):
+        return "other faults than were stored"
+    if _counted(before) != _counted(after):
+        return "other elements count than were stored"
+    for name, tolerance in after.tolerances.items():
+        scale = scale_of(after.outputs[name]) if after.outputs[name].dtype.kind in "fc" else 0.0
+        old, new = (t.atol + t.rtol * scale for t in (before.tolerances[name], tolerance))
+        if not _alike(old, new):
+            return f"tolerance of {name!r} was {old:.1e}, is {new:.1e}"
+    for name, caught in after.faults.items():
+        stored = before.faults[name]
+        if set(stored.outputs) != set(caught.outputs):
+            return f"fault {name!r} got {sorted(stored.outputs)} wrong, now {sorted(caught.outputs)}"
+        for output, wrong in caught.outputs.items():
+            if not _alike(stored.outputs[output].share, wrong.share):
+                return f"fault {name!r} was {stored.outputs[output].share:.1e} tolerances away, is {wrong.share:.1e}"
+            if not _same_sums(stored.outputs[output].sums, wrong.sums):
+                return f"fault {name!r} gives another wrong {output!r}"
+    return ""
+
+
+def _counted(golden: Golden) -> dict[str, bytes]:
+    return {name: np.packbits(mask).tobytes() for name, mask in golden.where.items()}
+
+
+def _alike(old: float, new: float) -> bool:
+    return old == new or old / 2 <= new <= 2 * old
+
+
+def _same_sums(old: np.ndarray, new: np.ndarray) -> bool:
+    return bool(np.allclose(old, new, rtol=1e-3, atol=1e-3 * float(np.abs(new).max(initial=0.0))))

@@ -21,6 +21,7 @@ from golden.compare import Comparison, Tolerance, Verdict, compare_outputs
 SAMPLE = 32
 """Elements kept of a wrong output that is larger: half of them where it is most wrong, half spread evenly."""
 _LARGE = 1 << 20
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class Wrong:
         share: its largest difference in units of the tolerance; inf when it cannot be expressed (shape, exact).
         distance: the same, absolute; inf likewise.
         indices: (k,) int64, flat indices into the wrong output.
-        values: (k,) what stands there. Empty when only the dtype is wrong.
+        values: (k,) what stands there.
+        sums: (2,) complex128, ``signed_sums`` of all of it: a sample alone would know a fault by a few elements.
     """
 
     shape: tuple[int, ...]
@@ -41,6 +43,7 @@ class Wrong:
     distance: float
     indices: np.ndarray
     values: np.ndarray
+    sums: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,14 @@ def prove_faults(
     Raises:
         GoldenError: a fault is not caught, one declared invisible can be seen, or there is nothing to catch.
     """
-    trial = Trial(inputs, case.parameters, outputs, run)
+    trial = Trial(_read_only(inputs), case.parameters, _read_only(outputs), run)
     caught: dict[str, Caught] = {}
     for fault in case.operation.faults:
         wrong = _commit(case, fault, trial)
         comparisons = compare_outputs(outputs, wrong, tolerances, where)
         reason = case.invisible.get(fault.name)
         if reason is None:
-            caught[fault.name] = _require_caught(case, fault, outputs, wrong, where, comparisons)
+            caught[fault.name] = _require_caught(case, fault, outputs, wrong, tolerances, where, comparisons)
         else:
             _require_invisible(case, fault, reason, comparisons)
     if not caught:
@@ -98,6 +101,14 @@ def prove_faults(
             f"{case.operation.name} faults: the mistakes that a port of it could make"
         )
     return caught
+
+
+def _read_only(arrays: Arrays) -> dict[str, np.ndarray]:
+    """Views that a fault cannot work in place on: they are what the golden will store."""
+    views = {name: array.view() for name, array in arrays.items()}
+    for view in views.values():
+        view.flags.writeable = False
+    return views
 
 
 def _commit(case: Case, fault: Fault, trial: Trial) -> dict[str, np.ndarray]:
@@ -112,11 +123,23 @@ def _commit(case: Case, fault: Fault, trial: Trial) -> dict[str, np.ndarray]:
     unknown = set(changed) - set(trial.outputs)
     if unknown:
         raise GoldenError(f"case {case.name}: fault {fault.name!r} changes {sorted(unknown)}, which are no outputs")
-    return {**trial.outputs, **{name: np.asarray(array) for name, array in changed.items()}}
+    wrong = {name: np.asarray(array) for name, array in changed.items()}
+    for name, array in wrong.items():
+        if array.dtype.kind not in "biufcS":
+            raise GoldenError(
+                f"case {case.name}: fault {fault.name!r} gives {array.dtype} for {name!r}; expected numbers or bytes"
+            )
+    return {**trial.outputs, **wrong}
 
 
 def _require_caught(
-    case: Case, fault: Fault, outputs: Arrays, wrong: Arrays, where: Arrays, comparisons: list[Comparison]
+    case: Case,
+    fault: Fault,
+    outputs: Arrays,
+    wrong: Arrays,
+    tolerances: Mapping[str, Tolerance],
+    where: Arrays,
+    comparisons: list[Comparison],
 ) -> Caught:
     failed = {comparison.output: comparison for comparison in comparisons if not comparison.passed}
     if not failed:
@@ -126,6 +149,12 @@ def _require_caught(
             f"than {nearest.share:.2g} of its tolerance. Choose inputs that show it (asymmetric, several patches, "
             f"sub-pixel, not centred), or declare it in invisible with the reason"
         )
+    for name in failed:
+        if _differs_by_dtype_alone(outputs[name], wrong[name], tolerances[name]):
+            raise GoldenError(
+                f"case {case.name}: fault {fault.name!r} changes {name!r} from {outputs[name].dtype} to "
+                f"{wrong[name].dtype} and hardly more: any case would catch that. Cast it back"
+            )
     return Caught(
         fault.symptom,
         {
@@ -133,6 +162,13 @@ def _require_caught(
             for name, comparison in failed.items()
         },
     )
+
+
+def _differs_by_dtype_alone(right: np.ndarray, wrong: np.ndarray, tolerance: Tolerance) -> bool:
+    if right.dtype == wrong.dtype or right.shape != wrong.shape or "S" in (right.dtype.kind, wrong.dtype.kind):
+        return False
+    allowed = tolerance.atol + tolerance.rtol * np.abs(right.astype(np.complex128))
+    return bool((_difference(right, wrong) <= allowed).all())
 
 
 def _require_invisible(case: Case, fault: Fault, reason: str, comparisons: list[Comparison]) -> None:
@@ -145,19 +181,47 @@ def _require_invisible(case: Case, fault: Fault, reason: str, comparisons: list[
 
 
 def _keep(expected: np.ndarray, wrong: np.ndarray, where: np.ndarray | None, share: float) -> Wrong:
-    kind, share = expected.dtype.kind, _six_digits(share)
-    if wrong.dtype.kind != kind:  # told apart by its dtype alone
-        return Wrong(wrong.shape, wrong.dtype.str, share, math.inf, np.empty(0, np.int64), np.empty(0, expected.dtype))
+    floating = expected.dtype.kind in "fc" and wrong.dtype.kind in "fc"
     distance = math.inf
     if wrong.shape != expected.shape:
-        where, weight = None, np.abs(wrong) if kind in "fc" else np.ones(wrong.shape)
-    elif kind in "fc":
+        where, weight = None, np.abs(wrong) if wrong.dtype.kind in "fc" else np.ones(wrong.shape)
+    elif floating:
         weight = _difference(expected, wrong)
         distance = _six_digits(float(np.max(weight if where is None else weight[where])))
     else:
         weight = np.asarray(expected != wrong).astype(float)
     indices = _sample(weight, where)
-    return Wrong(wrong.shape, wrong.dtype.str, share, distance, indices, wrong.reshape(-1)[indices])
+    return Wrong(
+        wrong.shape,
+        wrong.dtype.str,
+        _six_digits(share),
+        distance,
+        indices,
+        wrong.reshape(-1)[indices],
+        signed_sums(wrong, where),
+    )
+
+
+def signed_sums(array: np.ndarray, where: np.ndarray | None) -> np.ndarray:
+    """Two sums of all finite elements that count, each element with a sign of its own; (2,) complex128.
+
+    The signs are a fixed coin toss per place, so an array that agrees in a sample but not elsewhere has other sums.
+    0 for texts.
+    """
+    sums = np.zeros(2, np.complex128)
+    if array.dtype.kind == "S":
+        return sums
+    flat, counts = array.reshape(-1), None if where is None else where.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK].astype(np.complex128)
+        block[~np.isfinite(block)] = 0
+        if counts is not None:
+            block[~counts[start : start + _BLOCK]] = 0
+        for k in range(2):
+            bits = np.random.Philox(key=2 * start + k).random_raw(_BLOCK // 64)
+            signs = np.unpackbits(bits.astype("<u8").view(np.uint8))[: block.size]
+            sums[k] += block[signs == 1].sum() - block[signs == 0].sum()
+    return sums
 
 
 def _six_digits(value: float) -> float:

@@ -18,13 +18,13 @@ import math
 import platform
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,6 +42,8 @@ from golden.store import Golden, golden_path, read_golden, write_outputs
 
 _LARGEST_KEPT = 64 * 2**20
 """Bytes of an obtained output of a wrong shape that is still written down."""
+_LINES_OF_AN_ERROR = 20
+_CHECKS: pytest.StashKey[list[Check]] = pytest.StashKey()
 _REGENERATE = "python generate_golden.py --update --reason ..."
 _NARROWING = (
     "setuponly",
@@ -96,7 +98,13 @@ class GoldenCase:
     """
 
     def __init__(
-        self, golden: Golden, inputs: dict[str, np.ndarray], source: Path, scratch: Path, request: pytest.FixtureRequest
+        self,
+        golden: Golden,
+        inputs: dict[str, np.ndarray],
+        source: Path,
+        scratch: Path,
+        request: pytest.FixtureRequest,
+        record: Callable[[Check], None],
     ) -> None:
         self.name = golden.case
         self.inputs = inputs
@@ -106,6 +114,7 @@ class GoldenCase:
         self._source = source
         self._scratch = scratch
         self._request = request
+        self._record = record
 
     def check(self, outputs: Mapping[str, np.ndarray]) -> None:
         """Compare the subject's outputs, NumPy arrays in the reference's layout, with the golden; fail if they differ.
@@ -179,9 +188,7 @@ class GoldenCase:
             }
             for comparison in comparisons
         }
-        check = Check(self.name, golden.operation, outputs, lines, sorted(faults), str(picture) if drawn else "")
-        # The only way from an xdist worker to the controller: what JSON can say.
-        self._request.node.user_properties.append(("golden", asdict(check)))
+        self._record(Check(self.name, golden.operation, outputs, lines, sorted(faults), str(picture) if drawn else ""))
         if failed:
             raise AssertionError("\n".join(lines))
 
@@ -224,10 +231,30 @@ def _refuse_regeneration(config: pytest.Config, name: str) -> None:
 def golden(request: pytest.FixtureRequest, tmp_path: Path) -> GoldenCase:
     """The golden of one case; see ``GoldenCase``."""
     run = _run(request.config)
+    checks = request.node.stash.setdefault(_CHECKS, [])
     try:
-        return run.open(request.param, tmp_path, request)
+        return run.open(request.param, tmp_path, request, checks.append)
     except GoldenError as problem:
         pytest.fail(str(problem), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Put on the report, as xdist hands it on, what was compared; or that nothing could be."""
+    report: Any = yield
+    checks = item.stash.get(_CHECKS, [])
+    broken = report.failed and report.when in ("setup", "call") and all(check.passed for check in checks)
+    if report.when == "call" or broken:
+        if broken and (name := _case_of(item)) is not None:
+            operation = _run(item.config).cases[name].operation.name
+            checks = [*checks, Check(name, operation, {}, report.longreprtext.splitlines()[-_LINES_OF_AN_ERROR:])]
+        report.golden_checks = [asdict(check) for check in checks]
+    return report  # type: ignore[no-any-return]
+
+
+def _case_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get("golden")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -309,8 +336,13 @@ class GoldenRun:
     def _skips(self, case: Case) -> bool:
         return case.slow and not self._config.getoption("--golden-slow")
 
-    def open(self, name: str, scratch: Path, request: pytest.FixtureRequest) -> GoldenCase:
-        """Read a golden and check that it is the one that the manifest and the case speak of."""
+    def open(
+        self, name: str, scratch: Path, request: pytest.FixtureRequest, record: Callable[[Check], None]
+    ) -> GoldenCase:
+        """Read a golden and check that it is the one that the manifest and the case speak of.
+
+        ``record`` is told the outcome of every comparison with it.
+        """
         source = golden_path(self._fixtures, name)
         golden = read_golden(source)
         entry = self.manifest.get(name)
@@ -322,7 +354,7 @@ class GoldenRun:
         inputs = golden.complete_inputs(self.cases[name])
         if self.cases[name].definition_digest(inputs) != golden.definition:
             raise GoldenError(f"golden {source}: its case has another definition by now: {_REGENERATE} {name}")
-        return GoldenCase(golden, inputs, source, scratch, request)
+        return GoldenCase(golden, inputs, source, scratch, request, record)
 
     # Claims are known once collection is over. Under xdist every worker collects everything, so each tells the
     # controller, which collects nothing itself.
@@ -331,9 +363,9 @@ class GoldenRun:
     def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
         claimed = set()
         for item in items:
-            callspec = getattr(item, "callspec", None)
-            if callspec is not None and "golden" in callspec.params:
-                claimed.add(callspec.params["golden"])
+            name = _case_of(item)
+            if name is not None:
+                claimed.add(name)
             elif item.get_closest_marker("golden"):
                 self._problems.append(
                     f"{item.nodeid}: marked 'golden', but does not take the fixture: it compares nothing"
@@ -370,12 +402,11 @@ class GoldenRun:
         return all(any(path.is_relative_to(argument) for argument in given) for path in required)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call":
-            properties = cast("list[tuple[str, Any]]", report.user_properties)
-            checks = [Check(**value) for key, value in properties if key == "golden"]
-            self._checks += checks
-            if report.passed and not all(check.passed for check in checks):
-                self._problems.append(f"{report.nodeid}: passed although its golden does not agree")
+        checks = [Check(**value) for value in getattr(report, "golden_checks", [])]
+        self._checks += checks
+        if not report.failed and not all(check.passed for check in checks):
+            what = "passed" if report.passed else "was skipped or expected to fail"
+            self._problems.append(f"{report.nodeid}: {what} although its golden does not agree")
         if report.skipped and "--golden-slow" in str(report.longrepr):
             self._skipped_slow.append(report.nodeid)
 
@@ -388,7 +419,7 @@ class GoldenRun:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._problems += self._guard.intruders()
         if session.exitstatus == pytest.ExitCode.OK and self._is_full() and not hasattr(self._config, "workeroutput"):
-            checked = {check.case for check in self._checks}
+            checked = {check.case for check in self._checks if check.outputs}
             expected = {name for name, case in self.cases.items() if not self._skips(case)}
             self._problems += [
                 f"case {name}: no test compared it in this run; was it skipped?" for name in sorted(expected - checked)
@@ -398,12 +429,12 @@ class GoldenRun:
         elif self._problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         if self._problems:
             terminalreporter.section("goldens: this run is not complete", red=True)
             for problem in self._problems:
                 terminalreporter.line(problem, red=True)
-        run = self._as_run()
+        run = self._as_run(exitstatus)
         if self._checks:
             terminalreporter.line(f"goldens: {headline(run)}")
             for cause in causes(run):
@@ -418,15 +449,21 @@ class GoldenRun:
         for name in self._skipped_slow:
             terminalreporter.line(f"goldens: slow, not run: {name}")
         report = self._config.getoption("--golden-report")
-        if report:
-            write_run(Path(report), run)
-            terminalreporter.line(f"goldens: report in {report}")
+        if report and not self._config.option.collectonly:
+            try:
+                write_run(Path(report), run)
+            except OSError as problem:
+                terminalreporter.line(f"goldens: no report: {problem}", red=True)
+            else:
+                terminalreporter.line(f"goldens: report in {report}")
 
-    def _as_run(self) -> Run:
+    def _as_run(self, exitstatus: int) -> Run:
         versions = {"Python": platform.python_version(), "NumPy": np.__version__}
         with suppress(importlib.metadata.PackageNotFoundError):
             versions["Torch"] = importlib.metadata.version("torch")
-        return Run(self._checks, self._problems, self._skipped_slow, not self._is_full(), versions)
+        known = {int(code): code.name.lower().replace("_", " ") for code in pytest.ExitCode}
+        status = known.get(exitstatus, f"exit status {exitstatus}")
+        return Run(self._checks, self._problems, self._skipped_slow, not self._is_full(), versions, status)
 
     def pytest_unconfigure(self) -> None:
         self._guard.remove()

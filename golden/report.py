@@ -54,9 +54,9 @@ def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
     return [f"  diagnosis of {', '.join(repr(name) for name in one.outputs)}: {one.sentence}" for one in diagnoses]
 
 
-def fault_table(rows: Iterable[Margin]) -> Table:
-    """A line per margin."""
-    table = _table("case", "output", "noise", "tolerance", "nearest fault", "", "margin")
+def fault_table(rows: Iterable[Margin], heading: str) -> Table:
+    """A line per margin; ``heading`` is that of the faults' column."""
+    table = _table("case", "output", "noise", "tolerance", heading, "distance", "margin")
     for margin in rows:
         exact = margin.tolerance == 0
         table.add_row(

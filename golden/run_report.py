@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ class Check:
 
     Attributes:
         case, operation: which.
-        outputs: name -> {"verdict": label, "share": of the tolerance, or None when no number can say it}.
+        outputs: name -> {"verdict": label, "share": of the tolerance, or None when no number can say it}. Empty when
+            the port, or the golden, broke before anything was compared.
         lines: the explanation of a failure; empty when it passed.
         faults: declared faults, each of which explains the whole failure.
         picture: file with expected, found and difference, or an empty text.
@@ -44,20 +46,20 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        return all(output["verdict"] in PASSED for output in self.outputs.values())
+        return bool(self.outputs) and all(output["verdict"] in PASSED for output in self.outputs.values())
 
     @property
     def worst(self) -> str:
-        """The output that uses most of its tolerance."""
-        return max(sorted(self.outputs), key=lambda name: _share(self.outputs[name]))
+        """The output that uses most of its tolerance; an empty text when nothing was compared."""
+        return max(sorted(self.outputs), key=lambda name: _share(self.outputs[name]), default="")
 
     @property
     def share(self) -> float:
-        return _share(self.outputs[self.worst])
+        return _share(self.outputs[self.worst]) if self.outputs else math.inf
 
     @property
     def verdict(self) -> str:
-        return str(self.outputs[self.worst]["verdict"])
+        return str(self.outputs[self.worst]["verdict"]) if self.outputs else "error"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Run:
         slow: tests of slow goldens that were not run.
         narrowed: not all parity tests were collected.
         versions: of what took part.
+        status: how pytest ended: "ok", "tests failed", "interrupted", ...
     """
 
     checks: Sequence[Check] = ()
@@ -77,6 +80,13 @@ class Run:
     slow: Sequence[str] = ()
     narrowed: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
+    status: str = "ok"
+
+    @property
+    def green(self) -> bool:
+        """Nothing failed, nothing is missing, and something was compared."""
+        sound = self.status == "ok" and not self.problems
+        return sound and bool(self.checks) and all(check.passed for check in self.checks)
 
 
 def _share(output: Mapping[str, Any]) -> float:
@@ -115,7 +125,10 @@ def read_shares(path: Path) -> dict[str, float]:
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}")
         checks = [Check(**check) for check in document["checks"]]
-        return {check.case: check.share for check in checks}
+        shares: dict[str, float] = {}
+        for check in checks:
+            shares[check.case] = max(shares.get(check.case, 0.0), check.share)
+        return shares
     except (OSError, ValueError, KeyError, TypeError) as broken:
         raise GoldenError(
             f"run report {path}: {type(broken).__name__}: {broken}; expected what 'pytest --golden-report=FILE.json' "
@@ -153,15 +166,20 @@ def causes(run: Run) -> list[str]:
     return told
 
 
+def remarks(run: Run) -> list[str]:
+    """What else must be known of a run: how it ended, what it left out, what is wrong with it."""
+    ended = [] if run.status in ("ok", "tests failed") else [f"pytest ended with: {run.status}"]
+    narrowed = ["a narrowed run: it was not checked that every case is claimed"] if run.narrowed else []
+    return [*ended, *causes(run), *run.problems, *narrowed, *(f"slow, not run: {name}" for name in run.slow)]
+
+
 def markdown(run: Run) -> str:
     """For a CI job summary."""
-    lines = [f"## Goldens: {headline(run)}", "", _versions(run)]
-    lines += [f"* {cause}" for cause in causes(run)]
-    lines += [f"* **{problem}**" for problem in run.problems]
-    lines += [f"* slow, not run: {name}" for name in run.slow]
+    lines = [f"## Goldens: {headline(run)}", "", _versions(run), ""]
+    lines += [f"* {escape(remark, quote=False)}" for remark in remarks(run)]
     for check in sorted(run.checks, key=lambda check: check.case):
         if not check.passed:
-            lines += ["", f"### {check.case}", "", "```", *check.lines, "```"]
+            lines += ["", f"### {check.case}", "", f"<pre>{escape(_plain(check.lines), quote=False)}</pre>"]
     lines += ["", "<details><summary>All goldens</summary>", ""]
     lines += ["| case | operation | verdict | share of the tolerance | output |", "|---|---|---|---|---|"]
     lines += [
@@ -181,8 +199,8 @@ def html(run: Run) -> str:
         title="Goldens",
         headline=headline(run),
         versions=_versions(run),
-        causes=causes(run),
-        run=run,
+        remarks=remarks(run),
+        green=run.green,
         checks=checks,
         failed=[check for check in checks if check["lines"]],
     )
@@ -202,7 +220,7 @@ def _shown(check: Check) -> dict[str, Any]:
         "share_text": _share_text(check.share),
         "percent": round(100 * min(check.share, 1.0), 1),
         "colour": colour,
-        "lines": list(check.lines),
+        "lines": _plain(check.lines),
         "image": _image(check.picture),
     }
 
@@ -212,6 +230,11 @@ def _image(picture: str) -> str:
         return base64.b64encode(Path(picture).read_bytes()).decode() if picture else ""
     except OSError:
         return ""  # pytest keeps the directories of the last three runs only
+
+
+def _plain(lines: Sequence[str]) -> str:
+    """Without control characters, which a terminal or a page would obey."""
+    return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 
 def _share_text(share: float) -> str:

@@ -45,6 +45,18 @@ TRANSCRIBED_TOPICS = frozenset({"defaults"})
 _GROUPS = ("derived", "faults", "faults_at", "inputs", "outputs", "where")
 _MOST_OBJECTS = 2000
 _COMPRESS_FROM = 2048
+_LONGEST_TEXT = 2**16 - 512
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
+"""What libhdf5, h5py, NumPy and JSON raise on damaged files."""
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _LFS_MAGIC = b"version https://git-lfs"
 
@@ -200,6 +212,7 @@ def _table_of_faults(faults: Mapping[str, Caught], outputs: Arrays) -> dict[str,
             "share": _number_or_none(wrong.share),
             "distance": _number_or_none(wrong.distance),
             "kept": len(wrong.values),
+            "sums": wrong.sums.view(np.float64).tolist(),
         }
         if wrong.shape != outputs[output].shape:
             entry["shape"] = list(wrong.shape)
@@ -253,6 +266,11 @@ def _write_arrays(file: h5py.File, group_name: str, arrays: Arrays) -> None:
 
 
 def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
+    if len(text.encode()) > _LONGEST_TEXT:
+        raise GoldenError(
+            f"{key!r} of {node.name} takes {len(text.encode())} bytes; at most {_LONGEST_TEXT} fit into an attribute. "
+            f"Fewer faults, or shorter symptoms and reasons, are needed"
+        )
     node.attrs.create(key, np.bytes_(text.encode() or b"\0"))
 
 
@@ -337,8 +355,7 @@ class _Reader:
     def __exit__(self, *exc_info: object) -> None:
         self.file.close()
         problem = exc_info[1]
-        # What libhdf5 and h5py raise on damaged files; GoldenError is none of these.
-        if isinstance(problem, (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)):
+        if isinstance(problem, _DAMAGE):
             raise self.error(f"it is damaged ({type(problem).__name__}: {problem})") from problem
 
     def error(self, what: str) -> GoldenError:
@@ -478,30 +495,56 @@ class _Reader:
     def faults(self, outputs: Arrays) -> dict[str, Caught]:
         if "faults" not in self.file:
             return {}
-        values, indices = self.arrays("faults"), self.arrays("faults_at")
+        values, places = self.arrays("faults"), self.arrays("faults_at")
+        if set(values) != set(places) or not set(values) <= set(outputs):
+            raise self.error("its faults are of other outputs than it has")
+        for name, array in values.items():
+            if array.ndim != 1 or places[name].shape != array.shape or places[name].dtype != np.int64:
+                raise self.error(f"/faults/{name} and /faults_at/{name} do not belong together")
         table = self.json(self.file["faults"], "caught")
-        read: dict[str, int] = {}
+        read = dict.fromkeys(values, 0)
         faults: dict[str, Caught] = {}
         for name in sorted(table):
-            wrong = {}
-            for output, entry in sorted(table[name]["outputs"].items()):
-                start = read.get(output, 0)
-                read[output] = start + int(entry["kept"])
-                part = slice(start, read[output])
-                wrong[output] = self._wrong(name, entry, outputs[output], values[output][part], indices[output][part])
-            faults[name] = Caught(str(table[name]["symptom"]), wrong)
-        if {output: len(array) for output, array in values.items()} != read:
+            entry = self._table(table[name], f"fault {name!r}")
+            symptom, wrong = entry.get("symptom"), {}
+            if not isinstance(symptom, str) or not symptom.isprintable():
+                raise self.error(f"fault {name!r} has no printable symptom")
+            for output, details in sorted(self._table(entry.get("outputs"), f"outputs of fault {name!r}").items()):
+                if output not in values:
+                    raise self.error(f"fault {name!r} speaks of {output!r}, which has no faults")
+                kept = self._whole(self._table(details, f"fault {name!r}").get("kept"))
+                part = slice(read[output], read[output] + kept)
+                read[output] += kept
+                wrong[output] = self._wrong(name, details, outputs[output], values[output][part], places[output][part])
+            if not wrong:
+                raise self.error(f"fault {name!r} gets nothing wrong")
+            faults[name] = Caught(symptom, wrong)
+        if read != {output: len(array) for output, array in values.items()}:
             raise self.error("its table of faults is out of step with their values")
         return faults
 
     def _wrong(
         self, fault: str, entry: Mapping[str, Any], right: np.ndarray, values: np.ndarray, at: np.ndarray
     ) -> Wrong:
-        shape = tuple(int(n) for n in entry.get("shape", right.shape))
-        if at.dtype != np.int64 or len(values) != len(at) or not ((at >= 0) & (at < math.prod(shape))).all():
-            raise self.error(f"fault {fault!r} points outside of its arrays")
+        shape = tuple(self._whole(n) for n in entry.get("shape", right.shape))
+        dtype = np.dtype(entry.get("dtype", right.dtype.str))
+        sums = np.array(entry.get("sums"), np.float64)
         share, distance = (math.inf if entry[key] is None else float(entry[key]) for key in ("share", "distance"))
-        return Wrong(shape, str(entry.get("dtype", right.dtype.str)), share, distance, at, values)
+        if dtype.kind not in "biufcS" or sums.shape != (4,) or not np.isfinite(sums).all():
+            raise self.error(f"fault {fault!r} has an impossible dtype or sums")
+        if not (share >= 0 and distance >= 0) or not ((at >= 0) & (at < math.prod(shape))).all():
+            raise self.error(f"fault {fault!r} has an impossible distance, or points outside of its array")
+        return Wrong(shape, dtype.str, share, distance, at, values, sums.view(np.complex128))
+
+    def _table(self, value: Any, what: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.error(f"{what}: expected a JSON object")
+        return value
+
+    def _whole(self, value: Any) -> int:
+        if type(value) is not int or not 0 <= value < 2**40:
+            raise self.error(f"expected a whole number, found {value!r}")
+        return value
 
     def tolerance(self, node: h5py.Dataset) -> Tolerance:
         if node.dtype.kind not in "fc":

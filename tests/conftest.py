@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from golden.manifest import stored_cases
+from golden.store import Golden, golden_path, read_golden
+
 _VARIABLE = "PTYCHO_GOLDEN_DATA"
 
 
@@ -21,8 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-mutations",
         action="store_true",
-        help="let every case, not only three, catch each fault that a port is made to commit",
+        help="let every case, not only two, catch each fault that a port is made to commit",
     )
+
+
+@pytest.fixture(scope="session")
+def goldens() -> dict[str, Golden]:
+    """Every committed golden, by case."""
+    fixtures = Path(__file__).resolve().parents[1] / "golden" / "fixtures"
+    return {name: read_golden(golden_path(fixtures, name)) for name in sorted(stored_cases(fixtures))}
 
 
 @pytest.fixture(scope="session")

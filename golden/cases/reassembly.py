@@ -17,13 +17,14 @@ def _terms(inputs: Arrays, parameters: Parameters) -> int:
     return 4 * len(inputs["patches"])
 
 
-def _covered(outputs: Arrays) -> np.ndarray:
-    """Where the count is more than rounding dust; elsewhere the ratio means nothing."""
-    return outputs["count"] > 0.01
+def _not_dust(outputs: Arrays) -> np.ndarray:
+    """Where the count is more than rounding dust, or nothing was placed; between them the ratio means nothing."""
+    count = outputs["count"]
+    return np.asarray((count > 0.01) | (count == 0))
 
 
 _COUNT = Output("count", "(S, S, 1) float32; how many patches cover a pixel", terms=_terms)
-_MOSAIC = Output("mosaic", "(S, S, 1) complex64; shift_and_sum / (1e-9 + count)", terms=_terms, where=_covered)
+_MOSAIC = Output("mosaic", "(S, S, 1) complex64; shift_and_sum / (1e-9 + count)", terms=_terms, where=_not_dust)
 _SIDE = Output("canvas_side", "scalar int64; S = M + 2 pad, pixels")
 
 POSITION = Operation(
@@ -124,6 +125,7 @@ def photographic_scan(draw: Draw) -> dict[str, np.ndarray]:
 
 
 _ONE_NUMBER = {"canvas_side": "it is one number"}
+_FULL_CANVAS = hidden("no canvas is left empty", "background_not_zero")
 _CENTRAL = hidden("the crop lies inside the central N // 2 pixels", "count_of_centre_mask")
 _EVEN_PADDING = hidden("the padding is even without rounding up", "odd_padding")
 _WHOLE = hidden("all distances from the mean are whole pixels", "whole_pixels", "count_at_whole_pixels", "at_least_one")
@@ -147,6 +149,7 @@ CASES = (
         20,
         at(64, (0, 0)),
         _CENTRAL
+        | _FULL_CANVAS
         | _EVEN_PADDING
         | _WHOLE
         | hidden("a single patch covers each pixel once", "sum_not_divided")

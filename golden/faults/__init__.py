@@ -2,5 +2,5 @@
 
 A fault is an altered input or parameter of the reference, or an altered output, in NumPy. Where the mistake is inside
 the computation, the module restates as much of it as it bends; the tests hold the restatement, unbent, to the goldens.
-docs/faults.md lists them all.
+docs/fault-table.md lists them all.
 """

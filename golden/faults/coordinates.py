@@ -98,7 +98,10 @@ TRANSLATION = (
     _of_displacements(
         "y_sign", "the port moves content by -y along rows (y upwards); expected +y", lambda d: d * [1, -1]
     ),
-    _of_displacements("fraction_dropped", "the port cuts displacements to whole pixels; expected bilinear", np.floor),
+    _of_displacements("floored", "the port rounds displacements down to whole pixels; expected bilinear", np.floor),
+    _of_displacements(
+        "truncated", "the port cuts displacements to whole pixels, as int() does; expected bilinear", np.trunc
+    ),
     _of_displacements("nearest_neighbour", "the port rounds displacements to whole pixels; expected bilinear", np.rint),
     _of_displacements(
         "first_displacement_for_all",

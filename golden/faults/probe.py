@@ -216,7 +216,7 @@ DEFAULT_DISK = (
     _other_disk(
         "threshold_omitted", "the window is not cut to a disk; expected 1 where it exceeds 0.5", threshold=None
     ),
-    _other_disk("threshold_at_quarter", "the window is cut at 0.25 (0.5 on each axis); expected 0.5", threshold=0.25),
+    _other_disk("threshold_at_quarter", "the window is cut at 0.25; expected 0.5", threshold=0.25),
     _other_disk("blur_omitted", "the disk has a sharp edge; expected a blur of one pixel", blurs=0),
     _other_disk("blur_twice", "the disk is blurred twice; expected once", blurs=2),
     _other_disk("blur_cut_at_three", "the blur is cut at three standard deviations; expected four", cut_at=3),

@@ -214,6 +214,11 @@ STITCHING = (
         lambda outputs: _divided(outputs, outputs["count"] + 1e-3),
     ),
     Fault.of_outputs(
+        "background_not_zero",
+        "empty canvas is 1 (the mean of nothing, or an unset buffer); expected 0 where no patch lies",
+        lambda outputs: {"mosaic": np.where(outputs["count"] > 0.01, outputs["mosaic"], 1).astype(np.complex64)},
+    ),
+    Fault.of_outputs(
         "at_least_one",
         "counts below 1 are raised to 1, so the border fades; expected it to keep its value",
         lambda outputs: _divided(outputs, np.maximum(outputs["count"], 1)),

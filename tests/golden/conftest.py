@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +30,19 @@ def history(golden: Golden) -> list[dict[str, Any]]:
 
 
 def fill(directory: Path) -> None:
-    (directory / "toy").mkdir(parents=True)
+    """The goldens of all stand-in cases and their manifest, in a new directory."""
+    shutil.copytree(_made_once(), directory, dirs_exist_ok=True)
+
+
+@cache
+def _made_once() -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="standin-goldens-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    (directory / "toy").mkdir()
     entries = {}
     for case in standin.CASES:
         golden = standin.make_golden(case)
         write_golden(golden_path(directory, case.name), golden)
         entries[case.name] = make_entry(golden, history(golden))
     write_manifest(directory / NAME, entries)
+    return directory

@@ -9,7 +9,7 @@ import pytest
 
 from golden.compare import EXACT, Tolerance, compare_outputs
 from golden.diagnose import Diagnosis, diagnose
-from golden.proof import Caught, Wrong
+from golden.proof import Caught, Wrong, signed_sums
 
 TOLERANCE = Tolerance(1e-5, 1e-6, 1e-6, 1e-7)
 RNG = np.random.default_rng(5)
@@ -102,7 +102,16 @@ def test_transforms_of_other_kinds_of_arrays() -> None:
         (IMAGES[None], "the values are right and in order, only the shape differs"),
         (IMAGES.transpose(0, 3, 1, 2), "with the axes in the order [0, 3, 1, 2]: another layout"),
         (IMAGES[:2], "no known fault has this shape and dtype"),
-        (-IMAGES.astype(np.complex128), "no known fault has this shape and dtype"),
+        (-IMAGES.astype(np.complex128), "found is expected, negated (exactly); and the dtype is complex128 instead of"),
+        (
+            IMAGES.real,
+            "its real part only (imaginary part lost) (exactly); and the dtype is float32 instead of complex64",
+        ),
+        (
+            np.pad(IMAGES, ((0, 0), (1, 1), (1, 1), (0, 0))),
+            "the values are right, with 1 pixels too many on every side",
+        ),
+        (IMAGES[:, 2:-2, 2:-2], "the values are right, with 2 pixels too few on every side"),
     ],
 )
 def test_another_shape_or_dtype(found: np.ndarray, words: str) -> None:
@@ -128,7 +137,7 @@ RADIUS = np.hypot(Y, X)
         (changed(RADIUS < 8), "is only within 7.9 pixels of the centre, as inside a mask"),
         (changed(RADIUS > -1, 0.01 * RADIUS**2), "grows with the distance from the centre"),
         (changed(np.random.default_rng(3).random((40, 40)) > 0.7), "is scattered over "),
-        (np.where(RADIUS < 2, np.nan, FIELD), "is NaN or infinity in 12 of 1600 elements"),
+        (changed((X < 0) & (RADIUS > -1)), "is only in the box [0:40, 0:20] of [40, 40], in 800 of its 800 elements"),
     ],
 )
 def test_the_shape_of_a_difference(found: np.ndarray, words: str) -> None:
@@ -149,14 +158,17 @@ def test_one_channel_only() -> None:
 def test_outside_the_compared_mask_only_what_is_not_finite_counts() -> None:
     inside = RADIUS < 15
     one = explain(FIELD, np.where(inside, FIELD, np.inf).astype(np.float32), where=inside)
-    assert "inside the compared mask all is well" in one.sentence
+    assert one.sentence.endswith(
+        "all is well but for NaN or infinity in 884 of 1600 elements, all outside the compared mask"
+    )
     # A transform is judged inside the mask, whatever lies outside it.
     assert explain(FIELD, np.where(inside, -FIELD, 1).astype(np.float32), where=inside).transform == "negated"
 
 
 def fault(values: np.ndarray, symptom: str = "s") -> Caught:
     flat = values.reshape(-1)
-    return Caught(symptom, {"y": Wrong(values.shape, values.dtype.str, 1e3, 1.0, np.arange(flat.size), flat)})
+    wrong = Wrong(values.shape, values.dtype.str, 1e3, 1.0, np.arange(flat.size), flat, signed_sums(values, None))
+    return Caught(symptom, {"y": wrong})
 
 
 def test_a_declared_fault_comes_first_and_twins_are_told() -> None:
@@ -216,3 +228,86 @@ def test_no_array_upsets_it(kind: str, shape: tuple[int, ...]) -> None:
 def test_missing_and_unknown_outputs_are_left_to_the_comparison() -> None:
     comparisons = compare_outputs({"y": FIELD}, {"z": FIELD}, {"y": TOLERANCE}, {})
     assert diagnose({"y": FIELD}, {"z": FIELD}, comparisons, {"y": TOLERANCE}, {}, {}) == []
+
+
+def test_a_few_tolerances_are_not_called_a_transform() -> None:
+    positive = np.abs(FIELD) + 1
+    found = positive.copy()
+    found[3, 4] += np.float32(3e-5)
+    assert "off by 2." in explain(positive, found).sentence
+    assert "tolerances only: rounding" in explain(positive, found).sentence
+    assert "times 1 + 0.0001" not in explain(positive, found).sentence
+
+
+def test_strange_numbers_do_not_hide_a_transform() -> None:
+    found = -FIELD
+    found[5, 5] = np.nan
+    assert explain(FIELD, found).sentence == (
+        "found is expected, negated (exactly); besides, NaN or infinity in 1 of 1600 elements"
+    )
+    found = FIELD.copy()
+    found[5, 5] = np.inf
+    assert explain(FIELD, found).sentence == "no known fault; all is well but for NaN or infinity in 1 of 1600 elements"
+    assert "nothing that is compared is finite" in explain(FIELD, np.full_like(FIELD, np.nan)).sentence
+
+
+def test_a_fault_is_not_known_by_its_sample_alone() -> None:
+    wrong = -FIELD
+    few = np.arange(0, wrong.size, 50)
+    sums = signed_sums(wrong, None)
+    kept = Wrong(wrong.shape, wrong.dtype.str, 1e3, 1.0, few, wrong.reshape(-1)[few], sums)
+    faults = {"sign": Caught("s", {"y": kept})}
+    assert explain(FIELD, wrong, faults=faults).faults == ("sign",)
+    half = np.where(np.arange(wrong.size).reshape(wrong.shape) % 50 == 0, wrong, FIELD)
+    assert not explain(FIELD, half.astype(np.float32), faults=faults).faults
+
+
+def test_a_fault_that_the_other_outputs_contradict_is_only_a_hint() -> None:
+    expected = {"a": FIELD, "b": FIELD + 1}
+    tolerances = dict.fromkeys(expected, TOLERANCE)
+    both = {"a": fault(-FIELD).outputs["y"], "b": fault(-FIELD - 1).outputs["y"]}
+    faults = {"sign": Caught("the port negates; expected it not to", both)}
+
+    def told(found: dict[str, np.ndarray]) -> list[Diagnosis]:
+        comparisons = compare_outputs(expected, found, tolerances, {})
+        return diagnose(expected, found, comparisons, tolerances, {}, faults)
+
+    assert [one.faults for one in told({"a": -FIELD, "b": -FIELD - 1})] == [("sign",)]
+    (one,) = told({"a": -FIELD, "b": FIELD + 1})
+    assert one.faults == ()
+    assert one.transform == "negated"
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e15, 1e30])
+def test_any_scale_is_diagnosed(scale: float) -> None:
+    expected = (FIELD * scale).astype(np.float32)
+    tolerance = Tolerance(1e-6 * scale, 0, 1e-7 * scale, 0)
+
+    def told(found: np.ndarray) -> Diagnosis:
+        comparisons = compare_outputs({"y": expected}, {"y": found}, {"y": tolerance}, {})
+        return diagnose({"y": expected}, {"y": found}, comparisons, {"y": tolerance}, {}, {})[0]
+
+    assert told(np.roll(expected, 3, axis=0)).transform == "shifted by +3 rows and +0 columns, wrapped"
+    assert told(-expected).transform == "negated"
+    assert told(expected * np.float32(0.5)).transform == "times 0.5 (1 / 2)"
+    assert told(FIELD).sentence
+
+
+def test_positions_are_not_images() -> None:
+    positions = stack(30, 2, kind="f8")
+    assert "entries of axis 1 exchanged (x and y?)" in explain(positions, positions[:, ::-1]).sentence
+    assert "with entry 1 of axis 1 negated (y?)" in explain(positions, positions * [1, -1]).sentence
+    assert explain(positions, positions[::-1]).transform == "reversed along axis 0"
+    assert "shifted by +4 along axis 0, wrapped" in explain(positions, np.roll(positions, 4, axis=0)).sentence
+    offsets = stack(300, 1, 2, 1, kind="f8")
+    order = RNG.permutation(300)
+    assert "with its entries of axis 0 in the order" in explain(offsets, offsets[order]).sentence
+
+
+def test_stacks_without_channels() -> None:
+    images = stack(5, 12, 12, kind="f4")
+    assert explain(images, images[:, :, ::-1]).transform == "mirrored left to right"
+    assert explain(images, images.swapaxes(1, 2)).transform == "transposed"
+    line = stack(50, kind="f4")
+    assert explain(line, line[::-1]).transform == "reversed along axis 0"
+    assert "shifted by -7 along axis 0" in explain(line, np.roll(line, -7)).sentence

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,15 +10,9 @@ from golden.cases import load_cases
 from golden.compare import compare_outputs
 from golden.faults import coordinates, probe, reassembly
 from golden.margins import margins
-from golden.store import Golden, golden_path, read_golden
+from golden.store import Golden
 
-FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
 CASES = load_cases()
-
-
-@pytest.fixture(scope="module")
-def goldens() -> dict[str, Golden]:
-    return {name: read_golden(golden_path(FIXTURES, name)) for name in CASES}
 
 
 def test_every_case_catches_faults_by_a_hundred_tolerances(goldens: dict[str, Golden]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from golden.case import Fault
 from golden.cases import load_cases
 from golden.compare import Verdict
 from golden.generate import Change, Regeneration, main
@@ -180,6 +181,38 @@ def test_a_slow_case_is_inspected_though_not_recomputed(fixtures: Path) -> None:
     run = generate("--fixtures", str(fixtures), *STANDIN)
     assert run.exit_code == 1
     assert re.search(r"toy/slow +new", run.stdout)
+
+
+def test_only_a_proof_notices_another_formula_of_a_fault(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("--fixtures", str(generated), *STANDIN, "toy/double")
+    assert generate(*arguments, "--prove").exit_code == 0
+    negated, *others = standin.SCALE.faults
+    other = replace(negated, commit=lambda trial: {"y": -5 * trial.outputs["y"]})
+    changed = replace(standin.SCALE, faults=(other, *others))
+    cases = tuple(
+        replace(case, operation=changed) if case.operation is standin.SCALE else case for case in standin.CASES
+    )
+    monkeypatch.setattr(standin, "CASES", cases)
+    assert generate(*arguments).exit_code == 0
+    told = generate(*arguments, "--prove")
+    assert told.exit_code == 1
+    assert re.search(r"toy/double +proof changed", told.stdout)
+    assert "golden toy/double: fault 'negated' was" in told.stdout
+    assert generate(*arguments, "--prove", "--update", "--reason", "the fault was wrong").exit_code == 0
+    assert generate(*arguments, "--prove").exit_code == 0
+    assert verify(generated, ALL) == []
+
+
+def test_a_case_that_lets_a_fault_through_is_not_written(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("golden.generate.Reference", InProcess)
+    blind = Fault.of_outputs("blind", "nothing is wrong; expected something", lambda outputs: {})
+    changed = replace(standin.SCALE, faults=(*standin.SCALE.faults, blind))
+    monkeypatch.setattr(standin, "CASES", (replace(standin.CASES[0], operation=changed), *standin.CASES[1:]))
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "a new fault", "toy/double")
+    assert run.exit_code == 2
+    assert "case toy/double: does not catch the fault 'blind'" in run.stderr
+    assert snapshot(fixtures) == before
 
 
 def test_what_is_staged_is_not_a_golden(fixtures: Path) -> None:

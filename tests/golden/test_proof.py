@@ -75,11 +75,32 @@ def test_what_is_only_within_the_tolerance_is_not_invisible() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [lambda y: y[:10], lambda y: y.astype(np.float64), lambda y: y.astype(int), lambda y: np.full_like(y, np.nan)],
+    [
+        lambda y: y[:10],
+        lambda y: 2 * y.astype(np.float64),
+        lambda y: (2 * y).astype(int),
+        lambda y: np.full_like(y, np.nan),
+    ],
     ids=["shape", "precision", "kind", "nan"],
 )
 def test_what_no_number_can_say_is_infinitely_far(change: Any) -> None:
     assert prove(of_output(change))["wrong"].margin == np.inf
+
+
+@pytest.mark.parametrize("kind", [np.float64, int, complex])
+def test_a_fault_of_the_dtype_alone_is_refused(kind: type) -> None:
+    with pytest.raises(GoldenError, match=r"changes 'y' from float32 to \w+ and hardly more"):
+        prove(of_output(lambda y: (y + np.float32(1e-6)).astype(np.float32).astype(kind)))
+    with pytest.raises(GoldenError, match="gives object for 'y'; expected numbers or bytes"):
+        prove(of_output(lambda y: None))
+
+
+def test_a_fault_cannot_work_on_the_golden_itself() -> None:
+    def in_place(y: np.ndarray) -> np.ndarray:
+        return np.negative(y, out=y)
+
+    with pytest.raises(GoldenError, match=r"fault .wrong. cannot be committed .*read-only"):
+        prove(of_output(in_place))
 
 
 def test_a_case_without_faults_is_refused() -> None:

@@ -284,6 +284,45 @@ def test_a_swallowed_failure_fails_the_run(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*passed although its golden does not agree"])
 
 
+@pytest.mark.parametrize("hide", ["xfail", "skip"])
+def test_a_hidden_failure_fails_the_run(project: pytest.Pytester, hide: str) -> None:
+    edit(project, "FACTOR = 1", "FACTOR = 2")
+    if hide == "xfail":
+        edit(project, '@pytest.mark.golden("toy.scale")', '@pytest.mark.xfail\n@pytest.mark.golden("toy.scale")')
+    else:
+        edit(
+            project,
+            'golden.check({"y": y, "rows": np.array(len(y))})',
+            """try:
+        golden.check({"y": y, "rows": np.array(len(y))})
+    except AssertionError:
+        pytest.skip("not today")""",
+        )
+    result = project.runpytest("-k", "double")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*was skipped or expected to fail although its golden does not agree"])
+
+
+def test_a_port_or_a_golden_that_breaks_is_in_the_report(project: pytest.Pytester) -> None:
+    edit(project, "FACTOR = 1", "FACTOR = [][1] if False else None")
+    edit(project, "y = FACTOR * golden", "y = FACTOR * golden")
+    golden_path(project.path / "fixtures", "toy/ramp").unlink()
+    result = project.runpytest("--golden-report=run.json")
+    result.stdout.fnmatch_lines(["goldens: 3 checked, 0 outputs; 3 failed: toy/double, toy/ramp, toy/triple"])
+    checks = {check["case"]: check for check in json.loads((project.path / "run.json").read_text())["checks"]}
+    assert any("TypeError" in line for line in checks["toy/double"]["lines"])
+    assert any("no such file" in line for line in checks["toy/ramp"]["lines"])
+
+
+def test_an_unwritable_report_is_told_and_collecting_writes_none(project: pytest.Pytester) -> None:
+    (project.path / "taken").write_text("")
+    result = project.runpytest("--golden-report=taken/run.md", "-k", "double")
+    result.assert_outcomes(passed=1, deselected=3)
+    result.stdout.fnmatch_lines(["goldens: no report: *taken*"])
+    project.runpytest("--golden-report=run.md", "--collect-only")
+    assert not (project.path / "run.md").exists()
+
+
 def test_a_misspelt_directory_is_a_usage_error(project: pytest.Pytester) -> None:
     result = project.runpytest("-o", "golden_tests=paritty")
     assert result.ret != pytest.ExitCode.OK

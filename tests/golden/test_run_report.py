@@ -57,9 +57,9 @@ def test_markdown(tmp_path: Path) -> None:
     text = written(tmp_path / "run.md", FAILED, PASSED, problems=("case toy/x: no golden",))
     assert text.startswith("## Goldens: 2 checked, 2 outputs; 1 failed: toy/bad\n")
     assert "* 1 of 1 failed goldens look like fault 'swap'" in text
-    assert "* **case toy/x: no golden**" in text
+    assert "* case toy/x: no golden" in text
     assert "* slow, not run: test[toy/slow]" in text
-    assert "```\ngolden toy/bad: output 'y' structural\n" in text
+    assert "<pre>golden toy/bad: output 'y' structural\n  &lt;script&gt;" in text
     assert "| toy/bad | toy.scale | structural | infinitely many | y |\n| toy/fine |" in text
 
 
@@ -107,3 +107,27 @@ def test_what_is_no_report_is_one_clear_error(tmp_path: Path, text: str) -> None
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(GoldenError, match=r"run\.json: .*; expected what 'pytest --golden-report=FILE\.json' writes"):
         read_shares(tmp_path / "run.json")
+
+
+def test_only_a_sound_run_is_green() -> None:
+    assert Run([PASSED]).green
+    assert not Run([]).green
+    assert not Run([PASSED, FAILED]).green
+    assert not Run([PASSED], status="interrupted").green
+    assert not Run([PASSED], ["case toy/x: no golden"]).green
+    assert not Run([Check("toy/broken", "toy.scale", {}, ["ZeroDivisionError"])]).green
+
+
+def test_what_broke_before_it_was_compared_is_told(tmp_path: Path) -> None:
+    broken = Check("toy/broken", "toy.scale", {}, ["E  ZeroDivisionError \x1b[31m"])
+    text = written(tmp_path / "run.md", broken)
+    assert "1 failed: toy/broken" in text
+    assert "| toy/broken | toy.scale | error |" in text
+    assert "ZeroDivisionError ?[31m" in text
+    assert 'class="bad">1 checked' in written(tmp_path / "run.html", broken)
+
+
+def test_the_worst_of_two_checks_of_a_case_counts(tmp_path: Path) -> None:
+    again = Check(TIGHT.case, TIGHT.operation, {"y": {"verdict": "identical", "share": 0.0}})
+    written(tmp_path / "run.json", TIGHT, again)
+    assert read_shares(tmp_path / "run.json") == {"toy/tight": 0.7}

@@ -144,6 +144,7 @@ STITCHING: dict[str, tuple[str, str]] = {
     "amplitude_plus_i_phase": (_STACK, "torch.complex(patches.abs(), patches.angle()).flatten(0, 1), canvas"),
     "sum_not_divided": (_RATIO, "return total"),
     "epsilon_of_merge": (_RATIO, "return total / (count + 1e-3)"),
+    "background_not_zero": (_RATIO, "return torch.where(count > 0.01, total / (count + 1e-9), 1)"),
     "at_least_one": (_RATIO, "return total / count.clamp(min=1)"),
     "count_at_whole_pixels": (
         _COUNTED,
@@ -235,7 +236,8 @@ MUTANTS: tuple[Mutant, ...] = (
         xy_swap=(f"dx, dy = {_DISPLACEMENTS}", f"dy, dx = {_DISPLACEMENTS}"),
         x_sign=(_MOVED, "_move(_move(images, dy, 2), -dx, 3)"),
         y_sign=(_MOVED, "_move(_move(images, -dy, 2), dx, 3)"),
-        fraction_dropped=(_DISPLACEMENTS, _DISPLACEMENTS.replace(".unbind", ".floor().unbind")),
+        floored=(_DISPLACEMENTS, _DISPLACEMENTS.replace(".unbind", ".floor().unbind")),
+        truncated=(_DISPLACEMENTS, _DISPLACEMENTS.replace(".unbind", ".trunc().unbind")),
         nearest_neighbour=(_DISPLACEMENTS, _DISPLACEMENTS.replace(".unbind", ".round().unbind")),
         first_displacement_for_all=(_DISPLACEMENTS, "displacements[:1].expand_as(displacements).unbind(1)"),
         edge_clamped=(_TAKEN, "(source + shift).clamp(1, size)"),

@@ -36,13 +36,13 @@ PARITY_TESTS = _parity_tests()
 
 
 def cases_that_see(mutant: Mutant, config: pytest.Config) -> list[str]:
-    """Three of the cases that catch the mutant's fault; all with ``--all-mutations``, which takes half a minute."""
+    """Two of the cases that catch the mutant's fault; all with ``--all-mutations``, which takes half a minute."""
     names = [
         case.name
         for case in CASES.values()
         if case.operation.name == mutant.operation and mutant.fault not in case.invisible
     ]
-    return names if config.getoption("--all-mutations") else names[:: -max(1, len(names) // 3)][:3]
+    return names if config.getoption("--all-mutations") else names[:: -max(1, len(names) // 2)][:2]
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def open_golden(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
     """The suite's own ``golden`` fixture, without its pictures, which reports to nobody."""
     run = pytestconfig.pluginmanager.get_plugin("golden-run")
     assert isinstance(run, pytest_plugin.GoldenRun)
-    nobody: Any = SimpleNamespace(config=pytestconfig, node=SimpleNamespace(user_properties=[]))
+    request: Any = SimpleNamespace(config=pytestconfig)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pytest_plugin, "_draw", lambda *arguments: False)
-        yield cache(lambda name: run.open(name, tmp_path_factory.mktemp("mutant"), nobody))
+        yield cache(lambda name: run.open(name, tmp_path_factory.mktemp("mutant"), request, lambda check: None))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)

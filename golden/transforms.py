@@ -23,7 +23,8 @@ LOOSER = 4.0
 _TRIED = 4096
 _SHIFT_SIDE = 1 << 10
 _LOOKED_AT = 1 << 22
-_LEAST_RINGED = 10
+_LEAST_SIDE = 8
+"""Of an image whose border, rings and masks can be told apart."""
 _BLOCK = 1 << 18
 _FEW = 4
 """Channels: a last axis so short is taken for them, a longer one for columns."""
@@ -220,7 +221,7 @@ class Search:
             inner[axis] = slice(abs(pixels) // 2, -(abs(pixels) // 2))
         if large[tuple(inner)].shape == small.shape and self._agree(large[tuple(inner)], small):
             much = "many" if pixels > 0 else "few"
-            return f"the values are right, with {abs(pixels) // 2} pixels too {much} on every side"
+            return f"the values are right, with {abs(pixels) // 2} pixel(s) too {much} on every side"
         return ""
 
     def _agree(self, one: np.ndarray, other: np.ndarray) -> bool:
@@ -445,6 +446,8 @@ def _in_the_image(bad: np.ndarray, difference: np.ndarray, axes: tuple[int, int]
     others = tuple(a for a in range(bad.ndim) if a not in axes)
     wrong, size = np.asarray(bad.any(axis=others)), np.asarray(difference.max(axis=others))
     height, width = wrong.shape
+    if min(height, width) < _LEAST_SIDE:
+        return ""
     rows, columns = np.nonzero(wrong)
     to_border = np.minimum(np.minimum(rows, height - 1 - rows), np.minimum(columns, width - 1 - columns))
     on_every_side = {rows.min(), height - 1 - rows.max(), columns.min(), width - 1 - columns.max()} == {0}
@@ -456,11 +459,10 @@ def _in_the_image(bad: np.ndarray, difference: np.ndarray, axes: tuple[int, int]
         return f"is only farther than {nearest:.1f} pixels from the centre, as outside a mask"
     if farthest < radius.max() / 2 and wrong[radius <= farthest].mean() > 0.5:
         return f"is only within {farthest:.1f} pixels of the centre, as inside a mask"
-    if min(height, width) >= _LEAST_RINGED:
-        rings = np.linspace(0, min(height, width) / 2, 6)
-        means = [size[(radius >= low) & (radius < high)].mean() for low, high in pairwise(rings)]
-        if all(a < b for a, b in pairwise(means)) and means[-1] > 3 * means[0]:
-            return "grows with the distance from the centre"
+    rings = np.linspace(0, min(height, width) / 2, 5)
+    means = [size[(radius >= low) & (radius < high)].mean() for low, high in pairwise(rings)]
+    if all(a < b for a, b in pairwise(means)) and means[-1] > 3 * means[0]:
+        return "grows with the distance from the centre"
     inner = size[wrong]
     if wrong.all() and inner.std() < 0.05 * inner.mean():
         return f"is a uniform offset of modulus {inner.mean():.3g}"

@@ -88,7 +88,9 @@ def test_broken_manifest_is_one_line(fixtures: Path) -> None:
 
 
 def test_both_ways_to_start_it() -> None:
-    commands = ([sys.executable, "-m", "golden"], [str(Path(sys.executable).parent / "golden")])
+    script = Path(sys.executable).parent / "golden"
+    assert script.exists(), "the package is not installed here: pip install -e '.[test]'"
+    commands = ([sys.executable, "-m", "golden"], [str(script)])
     runs = [subprocess.Popen([*command, "--help"], stdout=subprocess.PIPE, text=True) for command in commands]
     for run in runs:
         output, _ = run.communicate(timeout=60)

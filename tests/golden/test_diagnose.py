@@ -109,9 +109,9 @@ def test_transforms_of_other_kinds_of_arrays() -> None:
         ),
         (
             np.pad(IMAGES, ((0, 0), (1, 1), (1, 1), (0, 0))),
-            "the values are right, with 1 pixels too many on every side",
+            "the values are right, with 1 pixel(s) too many on every side",
         ),
-        (IMAGES[:, 2:-2, 2:-2], "the values are right, with 2 pixels too few on every side"),
+        (IMAGES[:, 2:-2, 2:-2], "the values are right, with 2 pixel(s) too few on every side"),
     ],
 )
 def test_another_shape_or_dtype(found: np.ndarray, words: str) -> None:

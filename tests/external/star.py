@@ -7,6 +7,7 @@ The data are not part of this repository: the environment variable PTYCHO_GOLDEN
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +30,14 @@ def measured_scan(N: int) -> Drawing:
     return make
 
 
+# The bundled scan proves every fault; here, where TensorFlow takes seconds each time, those that geometry can have.
+_GEOMETRY = {"offset_sign", "xy_swap", "offsets_out_of_step", "crop_off_by_one", "patch_transposed"}
+MEASURED = replace(SCAN_MOSAIC, faults=tuple(fault for fault in SCAN_MOSAIC.faults if fault.name in _GEOMETRY))
+
 CASES = tuple(
     Case(
         f"star/measured_n{N}",
-        SCAN_MOSAIC,
+        MEASURED,
         f"a measured Siemens star, patches of {N} x {N}",
         {"N": N, "M": 20},
         measured_scan(N),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from golden import store
-from golden.case import GoldenError
+from golden.case import GoldenError, digest_array
 from golden.store import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
 from tests.golden.standin import CASES, make_golden
 
@@ -288,3 +289,74 @@ def test_derived_inputs_are_made_again_and_checked(tmp_path: Path) -> None:
 
 def test_paths_follow_names() -> None:
     assert golden_path(Path("f"), "probe/mask") == Path("f/probe/mask.h5")
+
+
+def edit_faults(path: Path, change: Callable[[dict], object]) -> None:
+    with h5py.File(path, "r+") as file:
+        table = json.loads(file["faults"].attrs["caught"])
+        change(table)
+        file["faults"].attrs["caught"] = np.bytes_(json.dumps(table).encode())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.clear(),
+        lambda table: table.update(more=1),
+        lambda table: table.update(more={"symptom": "s", "outputs": {}}),
+        lambda table: table["negated"].update(symptom="\x1b[31m"),
+        lambda table: table["negated"].update(outputs=[]),
+        lambda table: table["negated"]["outputs"].update(z=table["negated"]["outputs"]["y"]),
+        *(
+            lambda table, key=key, value=value: table["negated"]["outputs"]["y"].update({key: value})
+            for key, value in (
+                ("kept", -1),
+                ("kept", 10**6),
+                ("kept", True),
+                ("share", "many"),
+                ("share", float("nan")),
+                ("share", -1),
+                ("distance", float("nan")),
+                ("shape", [2**62, 8]),
+                ("shape", [-4, -5]),
+                ("shape", [1]),
+                ("dtype", "garbage"),
+                ("dtype", "O"),
+                ("sums", [1]),
+                ("sums", None),
+                ("sums", [float("nan")] * 4),
+            )
+        ),
+    ],
+)
+def test_a_damaged_table_of_faults_is_one_clear_error(path: Path, change: Callable[[dict], object]) -> None:
+    edit_faults(path, change)
+    with pytest.raises(GoldenError, match="Restore it from version control"):
+        read_golden(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("faults/y", np.zeros((), np.complex64)),
+        ("faults/y", np.zeros((3, 2), np.complex64)),
+        ("faults_at/y", np.zeros(3)),
+        ("faults_at/y", np.full(40, -1)),
+        ("faults_at/junk", np.zeros(3, np.int64)),
+    ],
+)
+def test_damaged_faults_are_one_clear_error(path: Path, name: str, array: np.ndarray) -> None:
+    with h5py.File(path, "r+") as file:
+        if name in file:
+            del file[name]
+        file[name] = array
+        file[name].attrs["sha256"] = np.bytes_(digest_array(array).encode())
+    with pytest.raises(GoldenError, match="Restore it from version control"):
+        read_golden(path)
+
+
+def test_more_faults_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
+    golden = make_golden(CASES[0])
+    faults = {f"fault_{number}": golden.faults["negated"] for number in range(400)}
+    with pytest.raises(GoldenError, match=r"'caught' of /faults takes \d+ bytes; at most \d+ fit"):
+        write_golden(tmp_path / "a.h5", dataclasses.replace(golden, faults=faults))

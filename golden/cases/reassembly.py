@@ -18,9 +18,15 @@ def _terms(inputs: Arrays, parameters: Parameters) -> int:
 
 
 def _not_dust(outputs: Arrays) -> np.ndarray:
-    """Where the count is more than rounding dust, or nothing was placed; between them the ratio means nothing."""
-    count = outputs["count"]
-    return np.asarray((count > 0.01) | (count == 0))
+    """Where the count is more than rounding dust, or no patch is near; between them the ratio means nothing.
+
+    Beside a patch an offset moved by its last digit leaves a count of 1e-13, and the ratio is that over 1e-9.
+    """
+    count = outputs["count"][..., 0]
+    height, width = count.shape
+    touched = np.pad(count > 0, 1)
+    near = [touched[y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    return np.asarray((count > 0.01) | ~np.any(near, axis=0))[..., None]
 
 
 _COUNT = Output("count", "(S, S, 1) float32; how many patches cover a pixel", terms=_terms)

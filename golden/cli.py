@@ -1,4 +1,4 @@
-"""``golden list | show | faults | verify``: look at the goldens; nothing here writes one."""
+"""``golden list | show | faults | diff | verify | text | git``: look at the goldens; nothing here writes one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ from typing import Any
 import click
 from rich.console import Console
 
+from golden import git
 from golden.case import GoldenError
 from golden.cases import load_cases, select
-from golden.manifest import read_manifest, stored_cases, verify
+from golden.diff import differences, sources, summary
+from golden.manifest import as_text, read_manifest, stored_cases, verify
 from golden.margins import blind_spots, margins, warnings
-from golden.report import catchers_table, describe, fault_table, golden_list, margin_text
+from golden.report import (
+    catchers_table,
+    describe,
+    difference_lines,
+    differences_markdown,
+    fault_table,
+    golden_list,
+    margin_text,
+)
 from golden.run_report import read_shares
 from golden.store import golden_path, read_golden
 
@@ -136,6 +146,62 @@ def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, repor
         )
     if problems:
         sys.exit(1)
+
+
+@main.command("diff")
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="[B]", required=False)
+@click.option("--only", "patterns", multiple=True, metavar="CASE", help="A case or a glob pattern; may be repeated.")
+@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option("--exit-code", is_flag=True, help="Exit status 1 when something differs.")
+@_fixtures_option
+def diff_command(
+    first: str, second: str | None, patterns: tuple[str, ...], markdown: bool, exit_code: bool, fixtures: Path
+) -> None:
+    """Show what differs between two sets of goldens, in units of the old tolerance.
+
+    \b
+    golden diff OLD NEW          two files, or two directories of fixtures
+    golden diff main..HEAD       two git revisions, read without a checkout
+    golden diff main...HEAD      the same, from where HEAD left main
+    golden diff HEAD             a revision against the working tree
+    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    before, after = sources(first, second, fixtures)
+    found = differences(before, after)
+    if patterns:
+        chosen = select({*before, *after}, patterns)
+        found = [one for one in found if one.case in chosen]
+    if markdown:
+        click.echo(differences_markdown(found, summary(found)), nl=False)
+    else:
+        for one in found:
+            click.echo("\n".join(difference_lines(one)) + "\n")
+        click.echo(summary(found))
+    if found and exit_code:
+        sys.exit(1)
+
+
+@main.command("text")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def text_command(file: Path) -> None:
+    """Write a golden as text, as git shows it once 'golden git --enable' was run."""
+    try:
+        click.echo(as_text(read_golden(file)))
+    except GoldenError as broken:
+        click.echo(f"not a sound golden: {broken}")  # and no failure: git would show no difference at all
+
+
+@main.command("git")
+@click.option("--enable/--disable", "wanted", default=None, help="Set it up in this clone, or undo that.")
+def git_command(wanted: bool | None) -> None:
+    """Let git diff, log -p and blame show goldens as text in this clone."""
+    here = Path.cwd()
+    if wanted is None:
+        state = "enabled" if git.is_enabled(here) else "not enabled; --enable does"
+        click.echo(f"goldens as text: {state}")
+        return
+    for line in git.enable(here) if wanted else git.disable(here):
+        click.echo(line)
 
 
 @main.command("verify")

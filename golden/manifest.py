@@ -23,6 +23,9 @@ from golden.transaction import finish_interrupted
 NAME = "MANIFEST.json"
 FORMAT = "ptycho-golden manifest 1"
 
+_SMALL = 32
+"""Elements of an array whose values are written out in a text."""
+
 Entry = dict[str, Any]
 
 
@@ -82,6 +85,20 @@ def make_entry(golden: Golden, history: list[Entry]) -> Entry:
         | {name: {"invisible": reason} for name, reason in sorted(golden.invisible.items())},
         "history": history,
     }
+
+
+def as_text(golden: Golden) -> str:
+    """A golden in the manifest's words, and the values of its small arrays: what a text diff of two goldens needs."""
+    entry = make_entry(golden, [])
+    del entry["history"]
+    arrays = {f"inputs/{name}": array for name, array in golden.inputs.items()}
+    arrays |= {f"outputs/{name}": array for name, array in golden.outputs.items()}
+    small = {name: _values(array) for name, array in sorted(arrays.items()) if array.size <= _SMALL}
+    return _format({"case": golden.case, "draw": golden.draw, **entry, "values": small}, "")
+
+
+def _values(array: np.ndarray) -> str:
+    return np.array2string(array, separator=", ", threshold=_SMALL + 1).replace("\n", "")
 
 
 def _describe_fault(caught: Caught) -> Entry:

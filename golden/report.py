@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from html import escape as html_escape
 
 import numpy as np
 from rich.markup import escape
@@ -13,6 +14,7 @@ from golden.case import Case, digest_array
 from golden.change import Row
 from golden.compare import Comparison, Verdict
 from golden.diagnose import Diagnosis
+from golden.diff import Difference
 from golden.manifest import statistics
 from golden.margins import Margin, margins
 from golden.proof import Caught
@@ -52,6 +54,37 @@ def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
     if len(diagnoses) == 1:
         return [f"  diagnosis: {diagnoses[0].sentence}"]
     return [f"  diagnosis of {', '.join(repr(name) for name in one.outputs)}: {one.sentence}" for one in diagnoses]
+
+
+def difference_lines(one: Difference) -> list[str]:
+    """What differs in one case, for a person."""
+    lines = [f"{one.case}: {one.kind}" + (f"; outputs {one.verdict.label}" if one.comparisons else "")]
+    lines += [f"  {remark}" for remark in one.remarks]
+    for comparison in one.comparisons:
+        if comparison.verdict is not Verdict.IDENTICAL:
+            lines += [f"  {line}" for line in explain(one.case, comparison)]
+    if one.diagnoses:
+        lines += [f"  {line}" for line in explain_causes(one.diagnoses)]
+    return lines
+
+
+def differences_markdown(found: Sequence[Difference], headline: str) -> str:
+    """For a comment on a pull request: a line per case, and the details folded away."""
+    lines = [f"### Goldens: {headline}", ""]
+    if found:
+        lines += ["| case | | outputs | largest change | looks like |", "|---|---|---|---|---|"]
+    for one in found:
+        label = f"{one.kind}; outputs {one.verdict.label}" if one.comparisons else one.kind
+        moved = [c for c in one.comparisons if c.verdict is not Verdict.IDENTICAL]
+        largest = _times(max(c.share for c in moved)) + " tolerance" if moved else "-"
+        causes = "; ".join(cause.sentence for cause in one.diagnoses) or "-"
+        names = ", ".join(c.output for c in moved) or "-"
+        cells = (f"`{one.case}`", label, names, largest, causes.replace("|", "\\|"))
+        lines.append("| " + " | ".join(html_escape(cell, quote=False) for cell in cells) + " |")
+    for one in found:
+        details = html_escape("\n".join(difference_lines(one)), quote=False)
+        lines += ["", f"<details><summary>{one.case}</summary>", "", f"<pre>{details}</pre>", "", "</details>"]
+    return "\n".join([*lines, ""])
 
 
 def fault_table(rows: Iterable[Margin], heading: str) -> Table:

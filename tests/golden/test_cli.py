@@ -43,7 +43,7 @@ def test_show_tells_all() -> None:
         "made by the operation's recipe",
         "canvas_side",
         "exact",
-        "compared at 24325 of 24336",
+        "compared at 23803 of 24336",
         "history",
     ):
         assert expected in result.output, expected

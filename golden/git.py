@@ -1,0 +1,82 @@
+"""git shows goldens as text: a textconv driver, as nbdime sets one up for notebooks.
+
+``.gitattributes`` names the driver (``*.h5 diff=golden``); what it runs is configuration of each clone, which no
+repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden as the manifest does.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from golden.case import GoldenError
+
+_SECTION = "diff.golden"
+_LINE = "*.h5 diff=golden"
+
+
+def enable(directory: Path) -> list[str]:
+    """Set the driver up in the clone that holds ``directory``; what was done, in words.
+
+    Raises:
+        GoldenError: no git, or no clone.
+    """
+    command = f"{shlex.quote(sys.executable)} -m golden text"
+    _git(directory, "config", "--local", f"{_SECTION}.textconv", command)
+    _git(directory, "config", "--local", f"{_SECTION}.cachetextconv", "true")
+    done = [f"git shows goldens with: {command}"]
+    if not _is_named(directory):
+        attributes = _attributes(directory)
+        attributes.parent.mkdir(exist_ok=True)
+        before = attributes.read_text(encoding="utf-8") if attributes.exists() else ""
+        attributes.write_text(
+            f"{before}{'' if before.endswith(chr(10)) or not before else chr(10)}{_LINE}\n", encoding="utf-8"
+        )
+        done.append(f"{attributes}: {_LINE} (commit that line in .gitattributes to spare others this)")
+    return done
+
+
+def disable(directory: Path) -> list[str]:
+    """Undo what ``enable`` did; what was done, in words.
+
+    Raises:
+        GoldenError: no git, or no clone.
+    """
+    if not is_enabled(directory):
+        return ["git does not show goldens as text here"]
+    _git(directory, "config", "--local", "--remove-section", _SECTION)
+    attributes = _attributes(directory)
+    if attributes.exists():
+        lines = attributes.read_text(encoding="utf-8").splitlines(keepends=True)
+        attributes.write_text("".join(line for line in lines if line.strip() != _LINE), encoding="utf-8")
+    return ["git shows goldens as binary files again"]
+
+
+def is_enabled(directory: Path) -> bool:
+    """Whether the clone that holds ``directory`` has the driver."""
+    _git(directory, "rev-parse", "--git-dir")
+    return _run(directory, "config", "--local", "--get", f"{_SECTION}.textconv").returncode == 0
+
+
+def _is_named(directory: Path) -> bool:
+    return _git(directory, "check-attr", "diff", "--", "x.h5").strip().endswith(": golden")
+
+
+def _attributes(directory: Path) -> Path:
+    return directory / _git(directory, "rev-parse", "--git-path", "info/attributes").strip()
+
+
+def _git(directory: Path, *arguments: str) -> str:
+    result = _run(directory, *arguments)
+    if result.returncode:
+        raise GoldenError(f"git {' '.join(arguments)}: {result.stderr.strip() or 'failed'}")
+    return result.stdout
+
+
+def _run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise GoldenError("git is not installed, or not on the PATH") from None

@@ -300,7 +300,7 @@ def read_golden(path: Path) -> Golden:
         outputs = reader.arrays("outputs")
         if not outputs:
             raise reader.error("it has no outputs")
-        nodes = {name: root["outputs"][name] for name in outputs}
+        nodes = reader.nodes["outputs"]
         where = reader.arrays("where")
         for name, mask in where.items():
             if name not in outputs:
@@ -334,10 +334,11 @@ def read_outputs(path: Path) -> dict[str, np.ndarray]:
 
 
 class _Reader:
-    """An open file whose every object has been looked at before any data is read."""
+    """An open file whose every object has been looked at before any data is read: ``nodes``, by group and name."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.nodes: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> _Reader:
         self._require_hdf5()
@@ -389,13 +390,14 @@ class _Reader:
             if unknown:
                 raise self.error(f"unknown objects {unknown}; expected {list(_GROUPS)}")
             seen: set[object] = set()
+            self.nodes = {name: {} for name in groups}
             size = 0
             self._require_plain_attributes(self.file.id)
             for group_name in groups:
                 group = self._open(self.file, group_name, h5o.TYPE_GROUP, seen)
                 for name in self._children(group):
                     wanted = h5o.TYPE_GROUP if group_name == "derived" else h5o.TYPE_DATASET
-                    node = self._open(group, name, wanted, seen)
+                    node = self.nodes[group_name][name] = self._open(group, name, wanted, seen)
                     if wanted == h5o.TYPE_DATASET:
                         size += self._require_plain_dataset(node)
                     elif self._children(node):
@@ -472,8 +474,7 @@ class _Reader:
             raise self.error(f"{name} has a type that a golden never has ({type(kind).__name__})")
 
     def arrays(self, group_name: str) -> dict[str, np.ndarray]:
-        group = self.file.get(group_name, {})
-        return {name: self._array(group[name]) for name in group}
+        return {name: self._array(node) for name, node in self.nodes.get(group_name, {}).items()}
 
     def _array(self, dataset: h5py.Dataset) -> np.ndarray:
         array = np.asarray(dataset[()])
@@ -482,14 +483,11 @@ class _Reader:
         return array
 
     def derived(self) -> dict[str, Derived]:
-        group = self.file.get("derived", {})
         return {
             name: Derived(
-                tuple(int(n) for n in group[name].attrs["shape"]),
-                self.text(group[name], "dtype"),
-                self.text(group[name], "sha256"),
+                tuple(int(n) for n in node.attrs["shape"]), self.text(node, "dtype"), self.text(node, "sha256")
             )
-            for name in group
+            for name, node in self.nodes.get("derived", {}).items()
         }
 
     def faults(self, outputs: Arrays) -> dict[str, Caught]:
@@ -555,9 +553,10 @@ class _Reader:
         return Tolerance(**values)
 
     def _attribute(self, node: h5py.HLObject, key: str) -> Any:
-        if key not in node.attrs:
-            raise self.error(f"{node.name} lacks the attribute {key!r}")
-        return node.attrs[key]
+        try:
+            return node.attrs[key]
+        except KeyError:
+            raise self.error(f"{node.name} lacks the attribute {key!r}") from None
 
     def text(self, node: h5py.HLObject, key: str) -> str:
         value = self._attribute(node, key)

@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-mutations",
         action="store_true",
-        help="let every case, not only two, catch each fault that a port is made to commit",
+        help="let every case, not only one, catch each fault that a port is made to commit",
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from golden.case import GoldenError, digest_array
 from golden.compare import Comparison, Verdict, compare_outputs
 from golden.diagnose import Diagnosis, diagnose
+from golden.git import run_git
 from golden.manifest import stored_cases
 from golden.margins import proof_moved
 from golden.store import Golden, golden_path, read_golden
@@ -129,16 +129,16 @@ def goldens_of_revision(revision: str, fixtures: Path) -> dict[str, Golden | str
     Raises:
         GoldenError: no git, no clone, or no such revision.
     """
-    top = Path(_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
-    commit = _git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
+    top = Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
+    commit = run_git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
     inside = PurePosixPath(fixtures.resolve().relative_to(top.resolve()).as_posix())
-    listed = _git(top, "ls-tree", "-r", "-z", "--name-only", commit, "--", str(inside)).decode()
+    listed = run_git(top, "ls-tree", "-r", "-z", "--name-only", commit, "--", str(inside)).decode()
     names = [PurePosixPath(name) for name in listed.split("\0") if name.endswith(".h5")]
     goldens: dict[str, Golden | str] = {}
     with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
         for number, name in enumerate(names):
             file = Path(scratch) / f"{number}.h5"
-            file.write_bytes(_git(top, "cat-file", "blob", f"{commit}:{name}"))
+            file.write_bytes(run_git(top, "cat-file", "blob", f"{commit}:{name}"))
             goldens[name.relative_to(inside).with_suffix("").as_posix()] = _read(file, f"{revision}:{name}")
     return goldens
 
@@ -148,17 +148,6 @@ def _read(path: Path, shown: str = "") -> Golden | str:
         return read_golden(path)
     except GoldenError as broken:
         return str(broken).replace(str(path), shown or str(path))
-
-
-def _git(directory: Path, *arguments: str) -> bytes:
-    try:
-        result = subprocess.run(["git", *arguments], cwd=directory, capture_output=True, check=False)
-    except FileNotFoundError:
-        raise GoldenError("git is not installed, or not on the PATH") from None
-    if result.returncode:
-        reason = result.stderr.decode(errors="replace").strip()
-        raise GoldenError(f"git {arguments[0]} {arguments[-1]}: {reason or 'failed'}")
-    return result.stdout
 
 
 def sources(first: str, second: str | None, fixtures: Path) -> tuple[dict[str, Golden | str], dict[str, Golden | str]]:
@@ -177,7 +166,7 @@ def sources(first: str, second: str | None, fixtures: Path) -> tuple[dict[str, G
     dots = "..." if "..." in first else ".."
     before, after = (side or "HEAD" for side in first.split(dots, maxsplit=1))
     if dots == "...":
-        before = _git(fixtures, "merge-base", "--end-of-options", before, after).decode().strip()
+        before = run_git(fixtures, "merge-base", "--end-of-options", before, after).decode().strip()
     return goldens_of_revision(before, fixtures), goldens_of_revision(after, fixtures)
 
 

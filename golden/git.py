@@ -31,9 +31,8 @@ def enable(directory: Path) -> list[str]:
         attributes = _attributes(directory)
         attributes.parent.mkdir(exist_ok=True)
         before = attributes.read_text(encoding="utf-8") if attributes.exists() else ""
-        attributes.write_text(
-            f"{before}{'' if before.endswith(chr(10)) or not before else chr(10)}{_LINE}\n", encoding="utf-8"
-        )
+        lines = [*before.splitlines(), _LINE]
+        attributes.write_text("\n".join(lines) + "\n", encoding="utf-8")
         done.append(f"{attributes}: {_LINE} (commit that line in .gitattributes to spare others this)")
     return done
 
@@ -68,15 +67,25 @@ def _attributes(directory: Path) -> Path:
     return directory / _git(directory, "rev-parse", "--git-path", "info/attributes").strip()
 
 
-def _git(directory: Path, *arguments: str) -> str:
+def run_git(directory: Path, *arguments: str) -> bytes:
+    """What git prints.
+
+    Raises:
+        GoldenError: git is not there, or refuses; with its reason.
+    """
     result = _run(directory, *arguments)
     if result.returncode:
-        raise GoldenError(f"git {' '.join(arguments)}: {result.stderr.strip() or 'failed'}")
+        reason = result.stderr.decode(errors="replace").strip()
+        raise GoldenError(f"git {' '.join(arguments)}: {reason or 'failed'}")
     return result.stdout
 
 
-def _run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _git(directory: Path, *arguments: str) -> str:
+    return run_git(directory, *arguments).decode()
+
+
+def _run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, check=False)
+        return subprocess.run(["git", *arguments], cwd=directory, capture_output=True, check=False)
     except FileNotFoundError:
         raise GoldenError("git is not installed, or not on the PATH") from None

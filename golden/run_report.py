@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.case import GoldenError
+from golden.margins import MOST_USED
 
 FORMAT = "ptycho-golden run 1"
 ENDINGS = (".md", ".json", ".html")
@@ -211,7 +212,7 @@ def _json(run: Run) -> str:
 
 
 def _shown(check: Check) -> dict[str, Any]:
-    colour = "bad" if not check.passed else "warn" if check.share > 0.5 else "ok"
+    colour = "bad" if not check.passed else "warn" if check.share > MOST_USED else "ok"
     return {
         "case": check.case,
         "operation": check.operation,

@@ -130,7 +130,7 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere..HEAD"], "golden: git rev-parse nowhere"),
+        (["nowhere..HEAD"], "golden: git rev-parse --verify --end-of-options nowhere"),
         (["--output=x"], "No such option"),
         (["nowhere", "neither"], "golden: nowhere: no such file or directory"),
     ],

@@ -1,19 +1,43 @@
-"""Arrays in, a Comparison out: no I/O, no asserts, no formatting. NumPy only.
+"""Arrays in, a Comparison out: no asserts, no formatting. NumPy only.
 
 An element passes when ``|actual - expected| <= atol + rtol * |expected|``: scaled by the golden, never by the
 subject. Complex differences are taken by modulus. NaN never equals anything. dtype and shape must match exactly.
+
+Both sides are looked at block by block, so either may be something that is read as it is sliced (an HDF5 dataset):
+then no more than a block of it is in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import product
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-_BLOCK = 1 << 18
-"""Elements compared at a time: temporaries stay at a few MB whatever the size of the arrays."""
+_BLOCK = 1 << 15
+"""Elements compared at a time: what stays in a core's cache."""
+_READ = 1 << 18
+"""Elements read at a time: each call of HDF5 costs as much as the copy of 10,000 elements."""
+
+
+@runtime_checkable
+class Sliceable(Protocol):
+    """What can be compared: an ndarray, or an HDF5 dataset."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def __getitem__(self, index: Any) -> Any: ...
+
+
+Index = tuple[int | slice, ...]
 
 
 class Verdict(IntEnum):
@@ -68,8 +92,8 @@ class Comparison:
         compared, failing: numbers of elements.
         box: for each axis, first and last+1 index of the failing elements.
         worst: the worst element; None when all are identical or the verdict is structural.
-        amplitude_error, phase_error: largest, for complex outputs; the phase in radians over elements whose modulus
-            exceeds 1e-3 of the output's scale.
+        amplitude_error, phase_error: largest, for complex outputs that moved beyond noise; the phase in radians over
+            elements whose modulus exceeds 1e-3 of the output's scale.
     """
 
     output: str
@@ -90,10 +114,10 @@ class Comparison:
 
 
 def compare_outputs(
-    expected: Mapping[str, np.ndarray],
-    actual: Mapping[str, np.ndarray],
+    expected: Mapping[str, Sliceable],
+    actual: Mapping[str, object],
     tolerances: Mapping[str, Tolerance],
-    where: Mapping[str, np.ndarray],
+    where: Mapping[str, Sliceable],
 ) -> list[Comparison]:
     """Compare every output of a case. A missing or an extra output is structural."""
     comparisons = []
@@ -111,21 +135,21 @@ def compare_outputs(
 
 def compare(
     output: str,
-    expected: np.ndarray,
+    expected: Sliceable,
     actual: object,
     tolerance: Tolerance,
-    where: np.ndarray | None = None,
+    where: Sliceable | None = None,
 ) -> Comparison:
     """Hold ``actual`` against ``expected``.
 
     Args:
         output: name, repeated in the result.
-        expected: the golden's array.
-        actual: what the subject returned; anything but an ndarray is structural.
+        expected: the golden's array, or its dataset.
+        actual: what the subject returned; anything that has no dtype, shape and slices is structural.
         tolerance: of this output.
         where: bool, of expected's shape: elements that count. Those outside it need only be finite.
     """
-    if not isinstance(actual, np.ndarray):
+    if not isinstance(actual, Sliceable):
         return _structural(output, f"expected an ndarray, found {type(actual).__name__}")
     if not _same_dtype(expected.dtype, actual.dtype):
         return _structural(output, f"expected dtype {expected.dtype}, found {actual.dtype}")
@@ -146,98 +170,217 @@ def _same_dtype(expected: np.dtype, actual: np.dtype) -> bool:
     return expected == actual
 
 
-def _compare_exact(output: str, expected: np.ndarray, actual: np.ndarray, where: np.ndarray | None) -> Comparison:
-    differs = np.asarray(expected != actual) & (True if where is None else where)
-    failing = int(np.count_nonzero(differs))
-    if not failing:
-        return Comparison(output, Verdict.IDENTICAL, compared=expected.size)
-    indices = np.argwhere(differs)
-    index = tuple(int(i) for i in indices[0])
+def _compare_exact(output: str, expected: Sliceable, actual: Sliceable, where: Sliceable | None) -> Comparison:
+    failures = _Failures(expected.shape)
+    size = math.prod(expected.shape)
+    for start, (e, a, counts) in _blocks(expected, actual, where):
+        failures.add(start, np.flatnonzero((e != a) if counts is None else (e != a) & counts))
+    if not failures.count:
+        return Comparison(output, Verdict.IDENTICAL, compared=size)
     return Comparison(
         output,
         Verdict.BREAKING,
         share=np.inf,
         noise_share=np.inf,
-        compared=expected.size,
-        failing=failing,
-        box=tuple((int(low), int(high) + 1) for low, high in zip(indices.min(0), indices.max(0))),
-        worst=Offender(index, expected[index], actual[index]),
+        compared=size,
+        failing=failures.count,
+        box=failures.box(),
+        worst=_offender(failures.first, expected, actual),
     )
-
-
-def _blocks(*arrays: np.ndarray) -> Iterator[tuple[int, list[np.ndarray]]]:
-    flat = [array.reshape(-1) for array in arrays]
-    for start in range(0, flat[0].size, _BLOCK):
-        yield start, [array[start : start + _BLOCK] for array in flat]
-
-
-def scale_of(array: np.ndarray) -> float:
-    """The largest finite modulus of an array: what its absolute errors are judged against. 0 when empty."""
-    moduli = (np.abs(block) for _, (block,) in _blocks(array))
-    return max((float(np.max(m, where=np.isfinite(m), initial=0.0)) for m in moduli), default=0.0)
 
 
 def _compare_floating(
-    output: str, expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, where: np.ndarray | None
+    output: str, expected: Sliceable, actual: Sliceable, tolerance: Tolerance, where: Sliceable | None
 ) -> Comparison:
-    is_complex = expected.dtype.kind == "c"
-    weak = 1e-3 * scale_of(expected)
-    everywhere = np.broadcast_to(np.True_, expected.shape) if where is None else where
-    share = noise_share = amplitude_error = phase_error = 0.0
-    compared = failing = 0
-    identical = True
-    worst_at = None
-    shape = expected.shape or (1,)  # a scalar is looked up like an array of one
-    low = np.full(len(shape), np.iinfo(np.int64).max)
-    high = np.full(len(shape), -1)
+    failures = _Failures(expected.shape)
+    compared, worst = 0, _Worst()
+    with np.errstate(all="ignore"):
+        for start, (e, a, counts) in _blocks(expected, actual, where):
+            compared += e.size if counts is None else int(np.count_nonzero(counts))
+            if _equal(e, a):
+                continue
+            found = _passing(e, a, tolerance) if counts is None else None
+            if found is None:
+                found, failing = _judged(e, a, tolerance, counts)
+                failures.add(start, failing)
+            worst = worst.or_worse(found, start)
+    if worst.at is None:
+        return Comparison(output, Verdict.IDENTICAL, compared=compared)
+    verdict = _grade(failures.count, worst.noise_share)
+    amplitude_error, phase_error = None, None
+    if expected.dtype.kind == "c" and verdict > Verdict.WITHIN_NOISE:
+        amplitude_error, phase_error = _errors_of_parts(expected, actual, where)
+    return Comparison(
+        output,
+        verdict,
+        share=worst.share,
+        noise_share=worst.noise_share,
+        compared=compared,
+        failing=failures.count,
+        box=failures.box(),
+        worst=_offender(worst.at, expected, actual),
+        amplitude_error=amplitude_error,
+        phase_error=phase_error,
+    )
 
-    for start, (e, a, counts) in _blocks(expected, actual, everywhere):
-        compared += int(np.count_nonzero(counts))
-        if np.array_equal(e, a):  # NaN is equal to nothing, itself included
-            continue
-        identical = False
-        modulus = np.abs(e.astype(_wide(e)))
-        with np.errstate(invalid="ignore", over="ignore"):
-            difference = np.abs(a.astype(_wide(e)) - e)
-        shares = _ratio(difference, tolerance.atol + tolerance.rtol * modulus)
-        noise_shares = _ratio(difference, tolerance.noise_atol + tolerance.noise_rtol * modulus)
+
+@dataclass(frozen=True)
+class _Worst:
+    """The largest shares so far, and the flat index of the first."""
+
+    share: float = 0.0
+    noise_share: float = 0.0
+    at: int | None = None
+
+    def or_worse(self, found: _Worst, start: int) -> _Worst:
+        """With those of a block that begins at ``start``."""
+        assert found.at is not None
+        noise_share = max(self.noise_share, found.noise_share)
+        if self.at is None or found.share > self.share:
+            return _Worst(found.share, noise_share, start + found.at)
+        return _Worst(self.share, noise_share, self.at)
+
+
+class _Failures:
+    """How many elements fail, the first of them, and the box around them."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape or (1,)  # a scalar is looked up like an array of one
+        self._axes = len(shape)
+        self._low = np.full(len(self._shape), np.iinfo(np.int64).max)
+        self._high = np.full(len(self._shape), -1)
+        self.count = 0
+        self.first = -1
+
+    def add(self, start: int, failing: np.ndarray) -> None:
+        """Those of a block: flat indices within it."""
+        if not failing.size:
+            return
+        if not self.count:
+            self.first = start + int(failing[0])
+        self.count += failing.size
+        places = np.array(np.unravel_index(failing + start, self._shape))
+        self._low = np.minimum(self._low, places.min(axis=1))
+        self._high = np.maximum(self._high, places.max(axis=1))
+
+    def box(self) -> tuple[tuple[int, int], ...]:
+        """First and last+1 index of each axis; empty when nothing fails."""
+        if not self.count:
+            return ()
+        return tuple((int(low), int(high) + 1) for low, high in zip(self._low, self._high))[: self._axes]
+
+
+def _equal(e: np.ndarray, a: np.ndarray) -> bool:
+    """All values equal; NaN is equal to nothing, itself included."""
+    if e.dtype.kind == "c":  # part by part: four times as fast
+        part = e.real.dtype
+        e, a = e.view(part), a.view(part)
+    return np.array_equal(e[:64], a[:64]) and np.array_equal(e, a)
+
+
+def _passing(e: np.ndarray, a: np.ndarray, tolerance: Tolerance) -> _Worst | None:
+    """The shares of a block in its own precision, when that leaves no doubt that all of it passes; else None."""
+    # Squares of differences as small as the tolerance must not underflow.
+    if min(tolerance.atol, tolerance.noise_atol) < 1e4 * math.sqrt(np.finfo(e.dtype).tiny):
+        return None
+    difference, modulus = np.abs(a - e), np.abs(e)
+    shares = difference / (modulus * tolerance.rtol + tolerance.atol)
+    at = int(shares.argmax())
+    share = float(shares[at])
+    if not share < 0.99:
+        return None
+    noise_share = float((difference / (modulus * tolerance.noise_rtol + tolerance.noise_atol)).max())
+    return _Worst(share, noise_share, at) if math.isfinite(noise_share) else None
+
+
+def _judged(e: np.ndarray, a: np.ndarray, tolerance: Tolerance, counts: np.ndarray | None) -> tuple[_Worst, np.ndarray]:
+    """The shares of a block in double precision, and the flat indices of what fails."""
+    modulus = np.abs(e.astype(_wide(e)))
+    difference = np.abs(a.astype(_wide(e)) - e)
+    shares = _ratio(difference, tolerance.atol + tolerance.rtol * modulus)
+    noise_shares = _ratio(difference, tolerance.noise_atol + tolerance.noise_rtol * modulus)
+    if counts is not None:
         ignored = ~counts & np.isfinite(a)
         shares[ignored] = 0
         noise_shares[ignored] = 0
-        noise_share = max(noise_share, float(noise_shares.max()))
-        block_worst = int(shares.argmax())
-        if worst_at is None or shares[block_worst] > share:
-            share, worst_at = float(shares[block_worst]), start + block_worst
-        bad = np.flatnonzero(shares > 1)
-        if bad.size:
-            failing += bad.size
-            where_bad = np.array(np.unravel_index(bad + start, shape))
-            low = np.minimum(low, where_bad.min(axis=1))
-            high = np.maximum(high, where_bad.max(axis=1))
-        if is_complex:
-            meaningful = counts & np.isfinite(a)
-            with np.errstate(invalid="ignore", over="ignore"):
-                amplitude = np.abs(np.abs(a) - np.abs(e))
-                phase = np.abs(np.angle(a * np.conj(e)))
-            amplitude_error = max(amplitude_error, float(np.max(amplitude, where=meaningful, initial=0.0)))
-            phase_error = max(phase_error, float(np.max(phase, where=meaningful & (modulus > weak), initial=0.0)))
+    at = int(shares.argmax())
+    return _Worst(float(shares[at]), float(noise_shares.max()), at), np.flatnonzero(shares > 1)
 
-    if identical:
-        return Comparison(output, Verdict.IDENTICAL, compared=compared)
-    assert worst_at is not None
-    index = tuple(int(i) for i in np.unravel_index(worst_at, shape))[: expected.ndim]
-    return Comparison(
-        output,
-        _grade(failing, noise_share),
-        share=share,
-        noise_share=noise_share,
-        compared=compared,
-        failing=failing,
-        box=tuple((int(lo), int(hi) + 1) for lo, hi in zip(low, high))[: expected.ndim] if failing else (),
-        worst=Offender(index, expected[index], actual[index]),
-        amplitude_error=amplitude_error if is_complex else None,
-        phase_error=phase_error if is_complex else None,
-    )
+
+def _errors_of_parts(expected: Sliceable, actual: Sliceable, where: Sliceable | None) -> tuple[float, float]:
+    """Largest errors of amplitude and of phase."""
+    weak = 1e-3 * scale_of(expected)
+    amplitude_error = phase_error = 0.0
+    with np.errstate(all="ignore"):
+        for _, (right, found, counts) in _blocks(expected, actual, where):
+            e, a = (right, found) if counts is None else (right[counts], found[counts])
+            modulus = np.abs(e)
+            amplitude_error = max(amplitude_error, _largest(np.abs(a) - modulus))
+            # Angles are slow; once one block is done, few elements can exceed what was found.
+            turned = a * np.conj(e)
+            least = 0.99 * math.tan(phase_error) if phase_error < math.pi / 2 else 0.0
+            can_exceed = (np.abs(turned.imag) >= least * turned.real) & (modulus > weak)
+            phase_error = max(phase_error, _largest(np.angle(turned[can_exceed])))
+    return amplitude_error, phase_error
+
+
+def scale_of(array: Sliceable) -> float:
+    """The largest finite modulus of an array: what its absolute errors are judged against. 0 when empty."""
+    return max((_largest(block) for _, (block,) in _blocks(array)), default=0.0)
+
+
+def _largest(array: np.ndarray) -> float:
+    """The largest finite modulus; 0 when there is none."""
+    moduli = np.abs(array)
+    top = float(moduli.max(initial=0.0))
+    return top if math.isfinite(top) else float(np.max(moduli, where=np.isfinite(moduli), initial=0.0))
+
+
+def _blocks(*arrays: Sliceable | None) -> Iterator[tuple[int, list[Any]]]:
+    """The flat index at which a block begins, and the flat block of each array; None for a None."""
+    first = arrays[0]
+    assert first is not None
+    readers = [None if array is None else _reader(array) for array in arrays]
+    for start, index, size in _slabs(first.shape):
+        slabs = [None if read is None else read(index, size) for read in readers]
+        for begin in range(0, size, _BLOCK):
+            yield start + begin, [None if slab is None else slab[begin : begin + _BLOCK] for slab in slabs]
+
+
+def _reader(array: Sliceable) -> Callable[[Index, int], np.ndarray]:
+    """What gives a slab of an array, flat: a view, or for a dataset the same memory each time."""
+    read_direct = getattr(array, "read_direct", None)
+    if read_direct is None:
+        return lambda index, size: np.asarray(array[index]).reshape(-1)
+    buffer = np.empty(min(_READ, math.prod(array.shape)), array.dtype)
+
+    def read(index: Index, size: int) -> np.ndarray:
+        slab = buffer[:size]
+        read_direct(slab.reshape([-1, *array.shape[len(index) :]]), index)
+        return slab
+
+    return read
+
+
+def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[int, Index, int]]:
+    """What cuts an array into runs of at most ``_READ`` elements in C order: flat index, index, and size of each."""
+    if not shape:
+        yield 0, (), 1
+    if not shape or not math.prod(shape):
+        return
+    axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= _READ)
+    row = math.prod(shape[axis + 1 :])
+    rows = _READ // row
+    for number, leading in enumerate(product(*(range(n) for n in shape[:axis]))):
+        for begin in range(0, shape[axis], rows):
+            end = min(begin + rows, shape[axis])
+            yield (number * shape[axis] + begin) * row, (*leading, slice(begin, end)), (end - begin) * row
+
+
+def _offender(flat: int, expected: Sliceable, actual: Sliceable) -> Offender:
+    shape = expected.shape
+    index = tuple(int(i) for i in np.unravel_index(flat, shape)) if shape else ()
+    return Offender(index, expected[index], actual[index])
 
 
 def _grade(failing: int, noise_share: float) -> Verdict:

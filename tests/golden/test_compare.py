@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 
@@ -181,3 +186,52 @@ def test_small_numbers_are_not_equal_for_being_small() -> None:
 def test_infinite_complex_numbers_break_without_a_warning() -> None:
     expected = np.ones(2, np.complex64)
     assert compare("y", expected, np.full(2, np.inf, np.complex64), Tolerance(1, 0, 1, 0)).verdict is Verdict.BREAKING
+
+
+def noisy(kind: str, change: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """An array of three axes, the same with relative errors of ``change``, and a mask."""
+    random = np.random.default_rng(7)
+    expected = random.normal(size=(5, 7, 11)).astype(kind)
+    if expected.dtype.kind == "c":
+        expected += 1j * random.normal(size=expected.shape)
+    actual = (expected * (1 + change * random.normal(size=expected.shape))).astype(kind)
+    return expected, actual, random.random(expected.shape) > 0.3
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("change", [0, 1e-6, 4e-6, 1e-3])
+def test_the_way_of_comparing_does_not_show(
+    kind: str, change: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrays at once, datasets slab by slab, quickly or in double precision: one answer."""
+    expected, actual, where = noisy(kind, change)
+    with h5py.File(tmp_path / "arrays.h5", "w") as file:
+        stored = [file.create_dataset(f"{n}", data=array) for n, array in enumerate((expected, actual, where))]
+        for mask, stored_mask in ((None, None), (where, stored[2])):
+            at_once = compare("y", expected, actual, TOLERANCE, mask)
+            monkeypatch.setattr("golden.compare._READ", 16)
+            monkeypatch.setattr("golden.compare._BLOCK", 5)
+            assert compare("y", stored[0], stored[1], TOLERANCE, stored_mask) == at_once
+            monkeypatch.setattr("golden.compare._passing", lambda *arguments: None)
+            precisely = compare("y", expected, actual, TOLERANCE, mask)
+            monkeypatch.undo()
+            assert replace(precisely, share=0.0, noise_share=0.0) == replace(at_once, share=0.0, noise_share=0.0)
+            assert precisely.share == pytest.approx(at_once.share, rel=1e-5)
+            assert precisely.noise_share == pytest.approx(at_once.noise_share, rel=1e-5)
+
+
+def test_datasets_are_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    expected, actual = np.ones((2, 2048, 1024), np.complex64), np.full((2, 2048, 1024), 1 + 1e-6, np.complex64)
+    with h5py.File(tmp_path / "arrays.h5", "w") as file:
+        one, other = file.create_dataset("one", data=expected), file.create_dataset("other", data=actual)
+        tracemalloc.start()
+        assert compare("y", one, other, TOLERANCE).verdict is Verdict.WITHIN_NOISE
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < expected.nbytes / 4
+
+
+@pytest.mark.parametrize("tiny", [1e-22, 1e-30, 1e-42])
+def test_differences_that_underflow_when_squared_still_fail(tiny: float) -> None:
+    expected = np.full(4, tiny, np.complex64)
+    assert not compare("y", expected, 2 * expected, Tolerance(tiny / 10, 0, tiny / 100, 0)).passed

@@ -10,34 +10,13 @@ then no more than a block of it is in memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import product
-from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-_BLOCK = 1 << 15
-"""Elements compared at a time: what stays in a core's cache."""
-_READ = 1 << 18
-"""Elements read at a time: each call of HDF5 costs as much as the copy of 10,000 elements."""
-
-
-@runtime_checkable
-class Sliceable(Protocol):
-    """What can be compared: an ndarray, or an HDF5 dataset."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def dtype(self) -> np.dtype: ...
-
-    def __getitem__(self, index: Any) -> Any: ...
-
-
-Index = tuple[int | slice, ...]
+from golden.blocks import Sliceable, blocks
 
 
 class Verdict(IntEnum):
@@ -173,7 +152,7 @@ def _same_dtype(expected: np.dtype, actual: np.dtype) -> bool:
 def _compare_exact(output: str, expected: Sliceable, actual: Sliceable, where: Sliceable | None) -> Comparison:
     failures = _Failures(expected.shape)
     size = math.prod(expected.shape)
-    for start, (e, a, counts) in _blocks(expected, actual, where):
+    for start, (e, a, counts) in blocks(expected, actual, where):
         failures.add(start, np.flatnonzero((e != a) if counts is None else (e != a) & counts))
     if not failures.count:
         return Comparison(output, Verdict.IDENTICAL, compared=size)
@@ -195,7 +174,7 @@ def _compare_floating(
     failures = _Failures(expected.shape)
     compared, worst = 0, _Worst()
     with np.errstate(all="ignore"):
-        for start, (e, a, counts) in _blocks(expected, actual, where):
+        for start, (e, a, counts) in blocks(expected, actual, where):
             compared += e.size if counts is None else int(np.count_nonzero(counts))
             if _equal(e, a):
                 continue
@@ -312,7 +291,7 @@ def _errors_of_parts(expected: Sliceable, actual: Sliceable, where: Sliceable | 
     weak = 1e-3 * scale_of(expected)
     amplitude_error = phase_error = 0.0
     with np.errstate(all="ignore"):
-        for _, (right, found, counts) in _blocks(expected, actual, where):
+        for _, (right, found, counts) in blocks(expected, actual, where):
             e, a = (right, found) if counts is None else (right[counts], found[counts])
             modulus = np.abs(e)
             amplitude_error = max(amplitude_error, _largest(np.abs(a) - modulus))
@@ -326,7 +305,7 @@ def _errors_of_parts(expected: Sliceable, actual: Sliceable, where: Sliceable | 
 
 def scale_of(array: Sliceable) -> float:
     """The largest finite modulus of an array: what its absolute errors are judged against. 0 when empty."""
-    return max((_largest(block) for _, (block,) in _blocks(array)), default=0.0)
+    return max((_largest(block) for _, (block,) in blocks(array)), default=0.0)
 
 
 def _largest(array: np.ndarray) -> float:
@@ -334,47 +313,6 @@ def _largest(array: np.ndarray) -> float:
     moduli = np.abs(array)
     top = float(moduli.max(initial=0.0))
     return top if math.isfinite(top) else float(np.max(moduli, where=np.isfinite(moduli), initial=0.0))
-
-
-def _blocks(*arrays: Sliceable | None) -> Iterator[tuple[int, list[Any]]]:
-    """The flat index at which a block begins, and the flat block of each array; None for a None."""
-    first = arrays[0]
-    assert first is not None
-    readers = [None if array is None else _reader(array) for array in arrays]
-    for start, index, size in _slabs(first.shape):
-        slabs = [None if read is None else read(index, size) for read in readers]
-        for begin in range(0, size, _BLOCK):
-            yield start + begin, [None if slab is None else slab[begin : begin + _BLOCK] for slab in slabs]
-
-
-def _reader(array: Sliceable) -> Callable[[Index, int], np.ndarray]:
-    """What gives a slab of an array, flat: a view, or for a dataset the same memory each time."""
-    read_direct = getattr(array, "read_direct", None)
-    if read_direct is None:
-        return lambda index, size: np.asarray(array[index]).reshape(-1)
-    buffer = np.empty(min(_READ, math.prod(array.shape)), array.dtype)
-
-    def read(index: Index, size: int) -> np.ndarray:
-        slab = buffer[:size]
-        read_direct(slab.reshape([-1, *array.shape[len(index) :]]), index)
-        return slab
-
-    return read
-
-
-def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[int, Index, int]]:
-    """What cuts an array into runs of at most ``_READ`` elements in C order: flat index, index, and size of each."""
-    if not shape:
-        yield 0, (), 1
-    if not shape or not math.prod(shape):
-        return
-    axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= _READ)
-    row = math.prod(shape[axis + 1 :])
-    rows = _READ // row
-    for number, leading in enumerate(product(*(range(n) for n in shape[:axis]))):
-        for begin in range(0, shape[axis], rows):
-            end = min(begin + rows, shape[axis])
-            yield (number * shape[axis] + begin) * row, (*leading, slice(begin, end)), (end - begin) * row
 
 
 def _offender(flat: int, expected: Sliceable, actual: Sliceable) -> Offender:

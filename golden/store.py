@@ -108,8 +108,25 @@ class Golden:
                 )
         return inputs
 
-    def content_digest(self) -> str:
-        """SHA-256 of everything but the provenance: two goldens with one digest say the same."""
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of every array, by group and name (``outputs/mosaic``)."""
+        values, indices = _pack(self.faults)
+        groups = {
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "where": self.where,
+            "faults": values,
+            "faults_at": indices,
+        }
+        stored = {f"{g}/{name}": digest_array(arrays[name]) for g, arrays in groups.items() for name in sorted(arrays)}
+        return stored | {f"derived/{name}": self.derived[name].sha256 for name in sorted(self.derived)}
+
+    def content_digest(self, digests: Mapping[str, str] | None = None) -> str:
+        """SHA-256 of everything but the provenance: two goldens with one digest say the same.
+
+        Args:
+            digests: what ``digests()`` gives, where it is known already.
+        """
         hasher = hashlib.sha256()
         head = [
             self.case,
@@ -124,18 +141,8 @@ class Golden:
             dict(self.invisible),
         ]
         hasher.update(json.dumps(head, sort_keys=True).encode())
-        values, indices = _pack(self.faults)
-        for group, arrays in (
-            ("inputs", self.inputs),
-            ("outputs", self.outputs),
-            ("where", self.where),
-            ("faults", values),
-            ("faults_at", indices),
-        ):
-            for name in sorted(arrays):
-                hasher.update(f"{group}/{name} {digest_array(arrays[name])}\n".encode())
-        for name in sorted(self.derived):
-            hasher.update(f"derived/{name} {self.derived[name].sha256}\n".encode())
+        for name, digest in (digests or self.digests()).items():
+            hasher.update(f"{name} {digest}\n".encode())
         for name in sorted(self.tolerances):
             hasher.update(f"{name} {self.tolerances[name]} {sorted(self.noise.get(name, {}).items())}\n".encode())
         return hasher.hexdigest()

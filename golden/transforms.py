@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from golden.blocks import blocks
 from golden.compare import Comparison, Tolerance, Verdict, scale_of
 
 LOOSER = 4.0
@@ -25,7 +26,6 @@ _SHIFT_SIDE = 1 << 10
 _LOOKED_AT = 1 << 22
 _LEAST_SIDE = 8
 """Of an image whose border, rings and masks can be told apart."""
-_BLOCK = 1 << 18
 _FEW = 4
 """Channels: a last axis so short is taken for them, a longer one for columns."""
 
@@ -227,7 +227,7 @@ class Search:
     def _agree(self, one: np.ndarray, other: np.ndarray) -> bool:
         at = _pick(one.shape, _TRIED)
         return apart(one[at], other[at], self._tolerance, self._scale) is not None and all(
-            apart(a, b, self._tolerance, self._scale) is not None for a, b in _blocks(one, other)
+            apart(a, b, self._tolerance, self._scale) is not None for _, (a, b) in blocks(one, other)
         )
 
     def _fits(self, candidate: Candidate) -> float | None:
@@ -239,9 +239,9 @@ class Search:
         if apart(candidate.change(arranged[at]), self._found[at], self._tolerance, self._scale) is None:
             return None
         worst = 0.0
-        everywhere = np.broadcast_to(np.True_, arranged.shape) if self._where is None else self._where
-        for right, found, counts in _blocks(arranged, self._found, everywhere):
-            distance = apart(candidate.change(right[counts]), found[counts], self._tolerance, self._scale)
+        for _, (right, found, counts) in blocks(arranged, self._found, self._where):
+            picked = slice(None) if counts is None else counts
+            distance = apart(candidate.change(right[picked]), found[picked], self._tolerance, self._scale)
             if distance is None:
                 return None
             worst = max(worst, distance)
@@ -474,17 +474,6 @@ def _pick(shape: tuple[int, ...], most: int) -> tuple[np.ndarray, ...]:
     size = int(np.prod(shape))
     flat = np.arange(size) if size <= most else np.random.default_rng(0).integers(0, size, most)
     return tuple(np.unravel_index(flat, shape))
-
-
-def _blocks(*arrays: np.ndarray) -> Iterator[list[np.ndarray]]:
-    """Slabs along the first axis, so that a view needs no copy of the whole."""
-    length = len(arrays[0]) if arrays[0].ndim else 0
-    if not length:
-        yield [np.atleast_1d(array) for array in arrays]
-        return
-    step = max(1, _BLOCK // max(1, arrays[0].size // length))
-    for start in range(0, length, step):
-        yield [array[start : start + step] for array in arrays]
 
 
 def _number(value: complex) -> str:

@@ -209,8 +209,8 @@ def test_the_way_of_comparing_does_not_show(
         stored = [file.create_dataset(f"{n}", data=array) for n, array in enumerate((expected, actual, where))]
         for mask, stored_mask in ((None, None), (where, stored[2])):
             at_once = compare("y", expected, actual, TOLERANCE, mask)
-            monkeypatch.setattr("golden.compare._READ", 16)
-            monkeypatch.setattr("golden.compare._BLOCK", 5)
+            monkeypatch.setattr("golden.blocks._READ", 16)
+            monkeypatch.setattr("golden.blocks._BLOCK", 5)
             assert compare("y", stored[0], stored[1], TOLERANCE, stored_mask) == at_once
             monkeypatch.setattr("golden.compare._passing", lambda *arguments: None)
             precisely = compare("y", expected, actual, TOLERANCE, mask)

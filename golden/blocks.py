@@ -1,0 +1,71 @@
+"""Arrays looked at block by block, in C order: those in memory, and HDF5 datasets, of which a part is read at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+_BLOCK = 1 << 15
+"""Elements worked on at a time: what stays in a core's cache."""
+_READ = 1 << 18
+"""Elements read at a time: each call of HDF5 costs as much as the copy of 10,000 elements."""
+
+_Index = tuple[int | slice, ...]
+
+
+@runtime_checkable
+class Sliceable(Protocol):
+    """An ndarray, or an HDF5 dataset."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    def __getitem__(self, index: Any) -> Any: ...
+
+
+def blocks(*arrays: Sliceable | None) -> Iterator[tuple[int, list[Any]]]:
+    """The flat index at which a block begins, and the flat block of each array; None for a None."""
+    first = arrays[0]
+    assert first is not None
+    readers = [None if array is None else _reader(array) for array in arrays]
+    for start, index, size in _slabs(first.shape):
+        slabs = [None if read is None else read(index, size) for read in readers]
+        for begin in range(0, size, _BLOCK):
+            yield start + begin, [None if slab is None else slab[begin : begin + _BLOCK] for slab in slabs]
+
+
+def _reader(array: Sliceable) -> Callable[[_Index, int], np.ndarray]:
+    """What gives a slab of an array, flat: a view, or for a dataset the same memory each time."""
+    read_direct = getattr(array, "read_direct", None)
+    if read_direct is None:
+        return lambda index, size: np.asarray(array[index]).reshape(-1)
+    buffer = np.empty(min(_READ, math.prod(array.shape)), array.dtype)
+
+    def read(index: _Index, size: int) -> np.ndarray:
+        slab = buffer[:size]
+        read_direct(slab.reshape([-1, *array.shape[len(index) :]]), index)
+        return slab
+
+    return read
+
+
+def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[int, _Index, int]]:
+    """What cuts an array into runs of at most ``_READ`` elements in C order: flat index, index, and size of each."""
+    if not shape:
+        yield 0, (), 1
+    if not shape or not math.prod(shape):
+        return
+    axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= _READ)
+    row = math.prod(shape[axis + 1 :])
+    rows = _READ // row
+    for number, leading in enumerate(product(*(range(n) for n in shape[:axis]))):
+        for begin in range(0, shape[axis], rows):
+            end = min(begin + rows, shape[axis])
+            yield (number * shape[axis] + begin) * row, (*leading, slice(begin, end)), (end - begin) * row

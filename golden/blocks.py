@@ -1,4 +1,4 @@
-"""Arrays looked at block by block, in C order: those in memory, and HDF5 datasets, of which a part is read at a time."""
+"""Arrays looked at block by block, in C order: those in memory, and HDF5 datasets, read a part at a time."""
 
 from __future__ import annotations
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
+import numpy as np
+
 from golden.compare import Comparison, Verdict
+from golden.diagnose import Diagnosis
 
 
 class Change(Enum):
@@ -23,13 +27,25 @@ class Change(Enum):
 
 @dataclass(frozen=True)
 class Row:
-    """What the generator found for one case."""
+    """What the generator found for one case.
+
+    Attributes:
+        case: its name.
+        change: why it needs attention apart from its values, or None.
+        comparisons: of the stored outputs with those recomputed.
+        seconds: that recomputing took.
+        note: a sentence more.
+        outputs: those recomputed, where they moved.
+        diagnoses: of what moved beyond the tolerance: what the new answer looks like beside the old one.
+    """
 
     case: str
     change: Change | None = None
     comparisons: tuple[Comparison, ...] = ()
     seconds: float = 0.0
     note: str = ""
+    outputs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    diagnoses: tuple[Diagnosis, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -9,19 +9,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from golden.case import Arrays
+from golden.images import images, is_picture
 from golden.store import Golden
 
 _AMPLITUDE, _PHASE, _SIGNED = "gray", "twilight", "RdBu_r"
 _ANGLE = {"cmap": _PHASE, "vmin": -np.pi, "vmax": np.pi}
-_LEAST_SIDE = 4
 
 Style = Mapping[str, object]
 Panel = tuple[str, np.ndarray, Style]
-
-
-def is_picture(array: np.ndarray) -> bool:
-    """Whether an array can be looked at: numbers, with at least 4 rows and columns."""
-    return array.dtype.kind in "bfc" and len(_images(array)) > 0
 
 
 def draw_golden(golden: Golden, path: Path) -> None:
@@ -32,7 +27,7 @@ def draw_golden(golden: Golden, path: Path) -> None:
     """
     named = [(f"input {name}", array) for name, array in golden.inputs.items()]
     named += [(f"output {name}", array) for name, array in golden.outputs.items()]
-    rows = [_panels(name, _images(array)[0]) for name, array in named if is_picture(array)]
+    rows = [_panels(name, images(array)[0]) for name, array in named if is_picture(array)]
     if not rows:
         raise ValueError(f"golden {golden.case}: nothing in it is a picture")
     _draw(golden.case, rows, path)
@@ -51,21 +46,13 @@ def draw_failure(case: str, expected: Arrays, actual: Arrays, path: Path) -> boo
             or not is_picture(golden)
         ):
             continue
-        pairs = list(zip(_images(golden), _images(found)))
+        pairs = list(zip(images(golden), images(found)))
         # Of a stack, the image that differs most.
         e, f = max(pairs, key=lambda pair: float(np.nanmax(np.abs(pair[1] - 1.0 * pair[0]), initial=0.0)))
         rows.append(_compared_panels(name, e, f))
     if rows:
         _draw(case, rows, path)
     return bool(rows)
-
-
-def _images(array: np.ndarray) -> np.ndarray:
-    """A stack (k, H, W) of an array in TensorFlow's layouts (H, W), (H, W, ch), (B, H, W, ch); empty for others."""
-    rows, columns = (1, 2) if array.ndim == 4 else (0, 1)
-    if not 2 <= array.ndim <= 4 or min(array.shape[rows], array.shape[columns]) < _LEAST_SIDE:
-        return np.empty((0, 0, 0))
-    return np.moveaxis(array, (rows, columns), (-2, -1)).reshape(-1, array.shape[rows], array.shape[columns])
 
 
 def _compared_panels(name: str, expected: np.ndarray, found: np.ndarray) -> list[Panel]:

@@ -29,8 +29,14 @@ _COLOURS = {
 }
 
 
-def explain(case: str, comparison: Comparison) -> list[str]:
-    """What is wrong with one output, for a person: a headline and the details."""
+def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expected", "found")) -> list[str]:
+    """What is wrong with one output, for a person: a headline and the details.
+
+    Args:
+        case: its name.
+        comparison: of the output.
+        sides: what the two values are called.
+    """
     head = f"golden {case}: output '{comparison.output}' {comparison.verdict.label}"
     if comparison.verdict is Verdict.STRUCTURAL:
         return [head, f"  {comparison.reason}"]
@@ -38,7 +44,7 @@ def explain(case: str, comparison: Comparison) -> list[str]:
     if comparison.worst is not None:
         worst = comparison.worst
         at = f" at {list(worst.index)}" if worst.index else ""
-        detail = f"  expected {_value(worst.expected)}{at}, found {_value(worst.actual)}"
+        detail = f"  {sides[0]} {_value(worst.expected)}{at}, {sides[1]} {_value(worst.actual)}"
         if comparison.failing:
             detail += f"; {comparison.failing} of {comparison.compared} compared elements fail{_box(comparison.box)}"
         lines.append(detail)
@@ -56,16 +62,30 @@ def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
     return [f"  diagnosis of {', '.join(repr(name) for name in one.outputs)}: {one.sentence}" for one in diagnoses]
 
 
+def explain_change(diagnoses: Sequence[Diagnosis]) -> list[str]:
+    """The diagnoses of a golden against an older one: the words are those of a port that goes wrong, here nobody is."""
+    return [
+        f"  the new answer{_of(one, diagnoses)}, held against the old one: {change_sentence(one)}" for one in diagnoses
+    ]
+
+
+def change_sentence(diagnosis: Diagnosis) -> str:
+    """Its sentence, about an old and a new answer of the reference."""
+    return diagnosis.sentence.replace("found is expected", "it is the old one").replace("the port ", "it ")
+
+
+def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:
+    return " in " + ", ".join(repr(name) for name in one.outputs) if len(among) > 1 else ""
+
+
 def difference_lines(one: Difference) -> list[str]:
     """What differs in one case, for a person."""
     lines = [f"{one.case}: {one.kind}" + (f"; outputs {one.verdict.label}" if one.comparisons else "")]
     lines += [f"  {remark}" for remark in one.remarks]
     for comparison in one.comparisons:
         if comparison.verdict is not Verdict.IDENTICAL:
-            lines += [f"  {line}" for line in explain(one.case, comparison)]
-    if one.diagnoses:
-        lines += [f"  {line}" for line in explain_causes(one.diagnoses)]
-    return lines
+            lines += [f"  {line}" for line in explain(one.case, comparison, ("was", "now"))]
+    return lines + [f"  {line}" for line in explain_change(one.diagnoses)]
 
 
 def differences_markdown(found: Sequence[Difference], headline: str) -> str:
@@ -77,7 +97,7 @@ def differences_markdown(found: Sequence[Difference], headline: str) -> str:
         label = f"{one.kind}; outputs {one.verdict.label}" if one.comparisons else one.kind
         moved = [c for c in one.comparisons if c.verdict is not Verdict.IDENTICAL]
         largest = _times(max(c.share for c in moved)) + " tolerance" if moved else "-"
-        causes = "; ".join(cause.sentence for cause in one.diagnoses) or "-"
+        causes = "; ".join(change_sentence(cause) for cause in one.diagnoses) or "-"
         names = ", ".join(c.output for c in moved) or "-"
         cells = (f"`{one.case}`", label, names, largest, causes.replace("|", "\\|"))
         lines.append("| " + " | ".join(html_escape(cell, quote=False) for cell in cells) + " |")

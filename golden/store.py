@@ -13,6 +13,11 @@ Layout of a golden::
                    tolerance, distance, and how many elements below are its), @invisible (JSON: fault -> reason)
     /faults/NAME   values of that output under all faults that get it wrong, one after the other   @sha256
     /faults_at/NAME  int64: their flat indices into the wrong outputs                              @sha256
+    /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W)              @sha256
+
+The last is for viewers: with the NeXus attributes ``@default``, ``@NX_class`` and ``@signal``, silx and h5web plot it
+at once, which they could not in TensorFlow's layout (channels last). Where no output is an image, the attributes point
+to ``/outputs``.
 
 Only fixed-length texts, hard links, contiguous or deflate + shuffle data: what a reader can check before it trusts
 a file. Times are off, so that the same golden gives the same bytes on the same machine.
@@ -34,15 +39,16 @@ from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5t
 
 from golden.case import Arrays, Case, GoldenError, Parameters, digest_array
 from golden.compare import EXACT, Tolerance
+from golden.images import images, is_picture, main_output
 from golden.proof import Caught, Wrong
 
-FORMAT = "ptycho-golden 1"
+FORMAT = "ptycho-golden 2"
 SIZE_CAP = 512 * 2**20
 """Bytes of all datasets of a file together, decompressed."""
 TRANSCRIBED_TOPICS = frozenset({"defaults"})
 """Topics whose goldens may be written down from a document instead of computed by TensorFlow."""
 
-_GROUPS = ("derived", "faults", "faults_at", "inputs", "outputs", "where")
+_GROUPS = ("derived", "faults", "faults_at", "inputs", "outputs", "picture", "where")
 _MOST_OBJECTS = 2000
 _COMPRESS_FROM = 2048
 _LONGEST_TEXT = 2**16 - 512
@@ -191,11 +197,37 @@ def write_golden(path: Path, golden: Golden) -> None:
         _write_arrays(file, "faults_at", indices)
         _set_text(file["faults"], "caught", _json(_table_of_faults(golden.faults, golden.outputs)))
         _set_text(file["faults"], "invisible", _json(golden.invisible))
+        _write_for_viewers(file, golden.outputs)
         for name, tolerance in golden.tolerances.items():
             attributes = file["outputs"][name].attrs
             for key in ("atol", "rtol", "noise_atol", "noise_rtol"):
                 attributes[key] = np.float64(getattr(tolerance, key))
             _set_text(file["outputs"][name], "noise", _json(golden.noise.get(name, {})))
+
+
+def _write_for_viewers(file: h5py.File, outputs: Arrays) -> None:
+    name = main_output(outputs)
+    if name is None:
+        return
+    picture = _picture(outputs)
+    _write_arrays(file, "picture", picture)
+    group = "picture" if picture else "outputs"
+    _set_text(file, "NX_class", "NXroot")
+    _set_text(file, "default", group)
+    _set_text(file[group], "NX_class", "NXdata")
+    _set_text(file[group], "signal", name)
+    if picture:
+        _set_text(file[group][name], "interpretation", "image")
+
+
+def _picture(outputs: Arrays) -> dict[str, np.ndarray]:
+    """The main output as an image or a stack of images, by its name; empty when it is none. 0 and 1 for a mask."""
+    name = main_output(outputs)
+    if name is None or not is_picture(outputs[name]):
+        return {}
+    stack = images(outputs[name])
+    stack = stack.astype(np.uint8) if stack.dtype.kind == "b" else stack
+    return {name: stack[0] if len(stack) == 1 else stack}
 
 
 def _pack(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -313,6 +345,8 @@ def read_golden(path: Path) -> Golden:
             if name not in outputs:
                 raise reader.error(f"it has a mask for {name!r}, which is no output")
             require_mask(case, name, outputs[name], mask)
+        if reader.digests("picture") != {name: digest_array(array) for name, array in _picture(outputs).items()}:
+            raise reader.error("its picture is not that of its main output")
         return Golden(
             case=case,
             operation=reader.text(root, "operation"),
@@ -482,6 +516,10 @@ class _Reader:
 
     def arrays(self, group_name: str) -> dict[str, np.ndarray]:
         return {name: self._array(node) for name, node in self.nodes.get(group_name, {}).items()}
+
+    def digests(self, group_name: str) -> dict[str, str]:
+        """Of the data as they are, whatever the attributes say."""
+        return {name: digest_array(np.asarray(node[()])) for name, node in self.nodes.get(group_name, {}).items()}
 
     def _array(self, dataset: h5py.Dataset) -> np.ndarray:
         array = np.asarray(dataset[()])

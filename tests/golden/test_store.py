@@ -13,6 +13,7 @@ import pytest
 
 from golden import store
 from golden.case import GoldenError, digest_array
+from golden.compare import EXACT
 from golden.store import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
 from tests.golden.standin import CASES, make_golden
 
@@ -191,6 +192,13 @@ def _other_format(path: Path) -> None:
         file.attrs["format"] = np.bytes_(b"ptycho-golden 99")
 
 
+def _other_picture(path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        picture = file["picture/y"]
+        picture[...] = 7
+        picture.attrs["sha256"] = np.bytes_(digest_array(picture[()]).encode())
+
+
 def _made_by_torch(path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["producer"] = np.bytes_(b"torch")
@@ -222,7 +230,8 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _huge: "at most 536870912 are accepted",
     _unknown_group: "unknown objects",
     _impossible_tolerance: "impossible tolerance",
-    _other_format: "expected format 'ptycho-golden 1', found 'ptycho-golden 99'",
+    _other_format: "expected format 'ptycho-golden 2', found 'ptycho-golden 99'",
+    _other_picture: "its picture is not that of its main output",
     _made_by_torch: "must be produced by TensorFlow",
     _transcribed_elsewhere: "must be produced by TensorFlow",
 }
@@ -255,6 +264,45 @@ def test_no_flipped_bit_is_silent(path: Path) -> None:
         else:
             assert found == digest, f"byte {position}"
     assert refused > 30
+
+
+def test_viewers_find_the_main_output_as_an_image(path: Path) -> None:
+    with h5py.File(path) as file:
+        group = file[file.attrs["default"].decode()]
+        signal = group[group.attrs["signal"].decode()]
+        assert group.attrs["NX_class"] == b"NXdata"
+        assert signal.name == "/picture/y"
+        np.testing.assert_array_equal(signal, file["outputs/y"])
+
+
+@pytest.mark.parametrize(
+    ("outputs", "group", "shape"),
+    [
+        ({"n": np.zeros((5, 6, 2)), "z": np.ones((5, 6, 1), np.complex64)}, "picture", (5, 6)),
+        ({"z": np.arange(240.0).reshape(2, 10, 4, 3)}, "picture", (6, 10, 4)),
+        ({"z": np.ones((9, 8), bool)}, "picture", (9, 8)),
+        ({"z": np.ones((3, 1, 2, 4))}, "outputs", (3, 1, 2, 4)),
+    ],
+)
+def test_viewers_find_images_where_there_are_any(
+    tmp_path: Path, outputs: dict[str, np.ndarray], group: str, shape: tuple[int, ...]
+) -> None:
+    tolerances = dict.fromkeys(outputs, EXACT)
+    golden = make_golden(CASES[0], outputs=outputs, where={}, faults={}, tolerances=tolerances, noise={})
+    write_golden(tmp_path / "a.h5", golden)
+    assert set(read_golden(tmp_path / "a.h5").outputs) == set(outputs)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file.attrs["default"].decode() == group
+        assert file[group].attrs["signal"] == b"z"
+        assert file[group]["z"].shape == shape
+
+
+def test_texts_have_nothing_to_look_at(tmp_path: Path) -> None:
+    outputs = {"z": np.array(b"4.0")}
+    golden = make_golden(CASES[0], outputs=outputs, where={}, faults={}, tolerances={"z": EXACT}, noise={})
+    write_golden(tmp_path / "a.h5", golden)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert "default" not in file.attrs
 
 
 def test_only_defaults_may_be_transcribed(tmp_path: Path) -> None:

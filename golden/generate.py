@@ -18,11 +18,12 @@ import click
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from golden import gallery
 from golden.case import ULP_RUNS, Arrays, Case, GoldenError, digest_array
 from golden.cases import load_cases, select
 from golden.change import Change, Row
 from golden.compare import Verdict, compare_outputs
-from golden.manifest import NAME, Entry, make_entry, read_manifest, stored_cases, write_manifest
+from golden.manifest import NAME, Entry, make_entry, read_manifest, read_page, stored_cases, write_manifest
 from golden.margins import proof_moved
 from golden.proof import prove_faults
 from golden.report import case_list, explain, regeneration_table
@@ -218,16 +219,23 @@ class Regeneration:
         with transaction(self._fixtures) as change:
             for row in progress(list(rows)):
                 if row.change is Change.GONE:
-                    entries.pop(row.case, None)
+                    gone = entries.pop(row.case, {})
                     change.remove(f"{row.case}.h5")
+                    if gone.get("picture"):
+                        change.remove(f"{row.case}.png")
                     continue
                 golden = self.prove(row.case, redraw=row.change is Change.REDRAWN)
                 staged = change.path_for(f"{row.case}.h5")
                 write_golden(staged, golden)
                 if read_golden(staged).content_digest() != golden.content_digest():
                     raise GoldenError(f"case {row.case}: what was written does not read back the same")
-                entries[row.case] = make_entry(golden, _history(entries.get(row.case), golden, reason))
+                before = entries.get(row.case)
+                picture = gallery.renew(golden, (before or {}).get("picture", {}), self._fixtures, change)
+                entries[row.case] = make_entry(golden, _history(before, golden, reason), picture)
             write_manifest(change.path_for(NAME), entries)
+            page = gallery.page(entries)
+            if page != read_page(self._fixtures):
+                change.path_for(gallery.PAGE).write_text(page, encoding="utf-8")
 
 
 def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:

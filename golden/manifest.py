@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from golden import gallery
 from golden.blocks import blocks
 from golden.case import GoldenError
 from golden.margins import blind_spots
@@ -67,16 +68,17 @@ def write_manifest(path: Path, entries: Mapping[str, Entry]) -> None:
     path.write_text(_format(document, "") + "\n", encoding="utf-8")
 
 
-def make_entry(golden: Golden, history: list[Entry]) -> Entry:
+def make_entry(golden: Golden, history: list[Entry], picture: Entry | None = None) -> Entry:
+    """What the manifest says of a golden; ``picture`` is what ``gallery.renew`` says of its picture."""
     digests = golden.digests()
     return {
         "operation": golden.operation,
         "summary": golden.summary,
-        "parameters": dict(golden.parameters),
+        "parameters": dict(sorted(golden.parameters.items())),
         "content": golden.content_digest(digests),
         "definition": golden.definition,
         "producer": golden.producer,
-        "provenance": dict(golden.provenance),
+        "provenance": dict(sorted(golden.provenance.items())),
         "inputs": {name: _describe(array, digests[f"inputs/{name}"]) for name, array in sorted(golden.inputs.items())}
         | {
             name: {"shape": _shape(d.shape), "dtype": d.dtype, "recipe": True, "sha256": d.sha256}
@@ -85,6 +87,7 @@ def make_entry(golden: Golden, history: list[Entry]) -> Entry:
         "outputs": {name: _describe_output(golden, name, digests) for name in sorted(golden.outputs)},
         "faults": {name: _describe_fault(caught) for name, caught in sorted(golden.faults.items())}
         | {name: {"invisible": reason} for name, reason in sorted(golden.invisible.items())},
+        **({"picture": picture} if picture else {}),
         "history": history,
     }
 
@@ -105,8 +108,11 @@ def _values(array: np.ndarray) -> str:
 
 def _describe_fault(caught: Caught) -> Entry:
     """Where a fault shows best, and how far outside the tolerance; ``exact`` when no number can say it."""
-    margin = caught.margin
-    return {"output": caught.clearest, "margin": _short(margin) if math.isfinite(margin) else "exact"}
+    return {"output": caught.clearest, "margin": _margin(caught.margin)}
+
+
+def _margin(tolerances: float) -> float | str:
+    return _short(tolerances) if math.isfinite(tolerances) else "exact"
 
 
 def _describe(array: np.ndarray, digest: str) -> Entry:
@@ -121,6 +127,10 @@ def _describe_output(golden: Golden, name: str, digests: Mapping[str, str]) -> E
         entry["compared"] = f"{np.count_nonzero(where)} of {where.size}"
         entry["where_sha256"] = digests[f"where/{name}"]
     tolerance = golden.tolerances[name]
+    nearest = [(caught.outputs[name].share, fault) for fault, caught in golden.faults.items() if name in caught.outputs]
+    if nearest:
+        margin, fault = min(nearest)
+        entry["nearest_fault"], entry["margin"] = fault, _margin(margin)
     if array.dtype.kind in "fc":
         for key in ("noise_atol", "noise_rtol", "atol", "rtol"):
             entry[key] = _short(getattr(tolerance, key))
@@ -180,8 +190,22 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
         except GoldenError as broken:
             problems.append(str(broken))
         else:
-            problems += _verify_one(goldens[-1], name, entries.get(name))
+            problems += _verify_one(goldens[-1], name, entries.get(name), fixtures)
+    if read_page(fixtures) != gallery.page(entries):
+        problems.append(f"{fixtures / gallery.PAGE}: out of step with the manifest")
     return problems + blind_spots(goldens)
+
+
+def read_page(fixtures: Path) -> str:
+    """The gallery's page as it lies there; the page of an empty gallery where there is none."""
+    try:
+        return (fixtures / gallery.PAGE).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return gallery.page({})
+
+
+def _table(value: Any) -> Entry:
+    return value if isinstance(value, dict) else {}
 
 
 def stored_cases(fixtures: Path) -> frozenset[str]:
@@ -191,26 +215,28 @@ def stored_cases(fixtures: Path) -> frozenset[str]:
 
 
 def _strays(fixtures: Path) -> list[str]:
-    """Files that are neither goldens, nor the manifest, nor part of an update."""
+    """Files that are neither goldens, nor their pictures, nor the manifest, nor part of an update."""
     files = (path.relative_to(fixtures) for path in fixtures.rglob("*") if path.is_file())
-    known = {f"{name}.h5" for name in stored_cases(fixtures)} | {NAME}
+    known = {f"{name}.{kind}" for name in stored_cases(fixtures) for kind in ("h5", "png")} | {NAME, gallery.PAGE}
     return sorted(f.as_posix() for f in files if f.as_posix() not in known and not f.parts[0].startswith("."))
 
 
-def _verify_one(golden: Golden, name: str, entry: Entry | None) -> list[str]:
+def _verify_one(golden: Golden, name: str, entry: Entry | None, fixtures: Path) -> list[str]:
     if golden.case != name:
         return [f"golden {name}: the file says that it is {golden.case}"]
     if entry is None:
         return [f"golden {name}: not in the manifest"]
     history = entry.get("history")
-    expected = make_entry(golden, history if isinstance(history, list) else [])
+    picture = _table(entry.get("picture"))
+    expected = make_entry(golden, history if isinstance(history, list) else [], picture)
     if not expected["history"] or expected["history"][-1].get("after") != expected["content"][:16]:
         return [f"golden {name}: the manifest's history does not end with this content"]
-    return [
+    problems = [
         f"golden {name}: the manifest's {key!r} is out of step with the file"
         for key in expected
         if not _same(entry.get(key), expected[key])
     ]
+    return problems + gallery.problems(golden, picture, fixtures)
 
 
 def _same(found: Any, expected: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from golden import gallery
 from golden.manifest import NAME, make_entry, write_manifest
 from golden.store import Golden, golden_path, write_golden
 from tests.golden import standin
@@ -43,6 +44,11 @@ def _made_once() -> Path:
     for case in standin.CASES:
         golden = standin.make_golden(case)
         write_golden(golden_path(directory, case.name), golden)
-        entries[case.name] = make_entry(golden, history(golden))
+        picture = {}
+        if gallery.drawn_from(golden):
+            gallery.draw(golden, gallery.picture_path(directory, case.name))
+            picture = gallery.describe(golden, directory)
+        entries[case.name] = make_entry(golden, history(golden), picture)
     write_manifest(directory / NAME, entries)
+    (directory / gallery.PAGE).write_text(gallery.page(entries), encoding="utf-8")
     return directory

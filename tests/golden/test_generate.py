@@ -136,7 +136,7 @@ def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> N
     assert accepted.exit_code == 0, accepted.stderr
     assert verify(fixtures, ALL) == []
     changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
-    assert changed == {"toy/double.h5", NAME}
+    assert changed == {"toy/double.h5", "toy/double.png", NAME}
     event = read_manifest(fixtures)["toy/double"]["history"][-1]
     assert event["reason"] == reason
     assert event["before"] != event["after"]

@@ -39,7 +39,9 @@ def test_one_line_per_array_and_one_changed_element_shows(fixtures: Path) -> Non
     y = golden.outputs["y"].copy()
     y[2, 3] += np.float32(1e-6)
     changed = make_golden(CASES[0], outputs=golden.outputs | {"y": y})
-    write_manifest(fixtures / NAME, read_manifest(fixtures) | {"toy/double": make_entry(changed, history(changed))})
+    entries = read_manifest(fixtures)
+    entries["toy/double"] = make_entry(changed, history(changed), entries["toy/double"]["picture"])
+    write_manifest(fixtures / NAME, entries)
     after = (fixtures / NAME).read_text().splitlines()
     assert len(before) == len(after)
     differing = [line for line, other in zip(after, before) if line != other]
@@ -58,7 +60,8 @@ def test_a_file_that_the_manifest_does_not_know(fixtures: Path) -> None:
     entries = read_manifest(fixtures)
     del entries["toy/double"]
     write_manifest(fixtures / NAME, entries)
-    assert verify(fixtures, ALL) == ["golden toy/double: not in the manifest"]
+    page = f"{fixtures / 'GALLERY.md'}: out of step with the manifest"
+    assert verify(fixtures, ALL) == ["golden toy/double: not in the manifest", page]
 
 
 def test_a_file_written_past_the_manifest(fixtures: Path) -> None:
@@ -109,3 +112,25 @@ def test_manifest_is_plain_json_in_order(fixtures: Path) -> None:
     assert (
         read_golden(golden_path(fixtures, "toy/double")).content_digest() == document["cases"]["toy/double"]["content"]
     )
+
+
+def test_pictures_are_held_to_the_goldens(fixtures: Path) -> None:
+    picture = fixtures / "toy" / "double.png"
+    sound = picture.read_bytes()
+    picture.write_bytes(sound + b" ")
+    assert verify(fixtures, ALL) == ["picture toy/double: another file than the manifest lists"]
+    picture.unlink()
+    assert verify(fixtures, ALL) == ["picture toy/double: its file is missing"]
+    picture.write_bytes(sound)
+    (fixtures / "toy" / "ramp.png").write_bytes(sound)
+    assert verify(fixtures, ALL) == ["picture toy/ramp: its file is not in the manifest"]
+    (fixtures / "toy" / "ramp.png").unlink()
+    (fixtures / "GALLERY.md").write_text("# Gallery\n")
+    assert verify(fixtures, ALL) == [f"{fixtures / 'GALLERY.md'}: out of step with the manifest"]
+
+
+def test_a_picture_of_other_values(fixtures: Path) -> None:
+    entries = read_manifest(fixtures)
+    entries["toy/double"]["picture"]["drawn_from"] = "0" * 64
+    write_manifest(fixtures / NAME, entries)
+    assert verify(fixtures, ALL) == ["picture toy/double: drawn from other values than the golden's"]

@@ -1,0 +1,53 @@
+"""The gallery: what is drawn, and that nothing is drawn anew unless it moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from golden import gallery
+from golden.transaction import lock, transaction
+from tests.golden.standin import CASES, make_golden
+
+
+def drawn(path: Path, **outputs: np.ndarray) -> np.ndarray:
+    gallery.draw(make_golden(CASES[0], outputs=outputs, where={}, faults={}), path)
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def test_one_changed_pixel_shows(tmp_path: Path) -> None:
+    image = np.linspace(0, 1, 64).reshape(8, 8)
+    other = image.copy()
+    other[2, 3] = 0.9
+    before, after = drawn(tmp_path / "a.png", y=image), drawn(tmp_path / "b.png", y=other)
+    rows, columns = np.nonzero(np.abs(after - before).max(axis=2) > 20)
+    assert len(rows) == 20 * 20  # one pixel, enlarged
+    assert (np.ptp(rows), np.ptp(columns)) == (19, 19)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((5, 6), np.complex64),
+        np.full((5, 6), np.nan),
+        np.full((5, 6), 3e38, np.float32),
+        np.eye(5, dtype=bool),
+        np.arange(7 * 900 * 5).reshape(7, 900, 5, 1),
+    ],
+)
+def test_every_picture_can_be_drawn(tmp_path: Path, image: np.ndarray) -> None:
+    assert drawn(tmp_path / "a.png", y=image).shape[0] < 400
+
+
+def test_the_same_values_are_not_drawn_again(fixtures: Path) -> None:
+    golden = make_golden(CASES[0])
+    entry = gallery.describe(golden, fixtures)
+    with lock(fixtures), transaction(fixtures) as change:
+        assert gallery.renew(golden, entry, fixtures, change) == entry
+        assert not list((fixtures / ".staging").iterdir())
+        moved = make_golden(CASES[0], outputs={"y": golden.outputs["y"] * 2})
+        assert gallery.renew(moved, entry, fixtures, change) != entry
+        assert len(list((fixtures / ".staging").iterdir())) == 1

@@ -56,16 +56,23 @@ def _reader(array: Sliceable) -> Callable[[_Index, int], np.ndarray]:
     return read
 
 
+def slab_shape(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """The largest run of at most ``most`` elements in C order that tiles an array: 1, ..., 1, rows, all the rest."""
+    axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= most)
+    rows = min(shape[axis], most // math.prod(shape[axis + 1 :]))
+    return (*(1 for _ in range(axis)), rows, *shape[axis + 1 :])
+
+
 def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[int, _Index, int]]:
-    """What cuts an array into runs of at most ``_READ`` elements in C order: flat index, index, and size of each."""
+    """What cuts an array into slabs of at most ``_READ`` elements: flat index, index, and size of each."""
     if not shape:
         yield 0, (), 1
     if not shape or not math.prod(shape):
         return
-    axis = next(k for k in range(len(shape)) if math.prod(shape[k + 1 :]) <= _READ)
+    slab = slab_shape(shape, _READ)
+    axis = next((k for k, length in enumerate(slab) if length > 1), len(shape) - 1)
     row = math.prod(shape[axis + 1 :])
-    rows = _READ // row
     for number, leading in enumerate(product(*(range(n) for n in shape[:axis]))):
-        for begin in range(0, shape[axis], rows):
-            end = min(begin + rows, shape[axis])
+        for begin in range(0, shape[axis], slab[axis]):
+            end = min(begin + slab[axis], shape[axis])
             yield (number * shape[axis] + begin) * row, (*leading, slice(begin, end)), (end - begin) * row

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
-import numpy as np
-
 from golden.compare import Comparison, Verdict
-from golden.diagnose import Diagnosis
+from golden.store import Golden
 
 
 class Change(Enum):
@@ -35,8 +32,7 @@ class Row:
         comparisons: of the stored outputs with those recomputed.
         seconds: that recomputing took.
         note: a sentence more.
-        outputs: those recomputed, where they moved.
-        diagnoses: of what moved beyond the tolerance: what the new answer looks like beside the old one.
+        before, after: of a case that moved: what is stored, and what was computed; None where there is none (yet).
     """
 
     case: str
@@ -44,8 +40,8 @@ class Row:
     comparisons: tuple[Comparison, ...] = ()
     seconds: float = 0.0
     note: str = ""
-    outputs: Mapping[str, np.ndarray] = field(default_factory=dict)
-    diagnoses: tuple[Diagnosis, ...] = ()
+    before: Golden | None = None
+    after: Golden | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from golden.case import GoldenError, digest_array
+from golden.change import Change, Row
 from golden.compare import Comparison, Verdict, compare_outputs
 from golden.diagnose import Diagnosis, diagnose
 from golden.git import run_git
@@ -63,6 +64,19 @@ def differences(before: Goldens, after: Goldens) -> list[Difference]:
         elif one.content_digest() != other.content_digest():
             found.append(_difference(case, one, other))
     return found
+
+
+def difference_of(row: Row) -> Difference:
+    """What the generator found, as a difference between what is stored and what was computed."""
+    kinds = {Change.NEW: "added", Change.GONE: "removed", Change.UNREADABLE: "unreadable"}
+    label = row.change.value if row.change else ""
+    if row.before is not None and row.after is not None:
+        found = _difference(row.case, row.before, row.after)
+        return replace(found, remarks=tuple(filter(None, (label, row.note, *found.remarks))))
+    kind = kinds.get(row.change, "changed") if row.change else "changed"
+    golden = row.after or row.before
+    remarks = filter(None, (label, row.note, golden.summary if golden else ""))
+    return Difference(row.case, kind, tuple(remarks), before=row.before, after=row.after)
 
 
 def _difference(case: str, before: Golden, after: Golden) -> Difference:

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,15 +19,15 @@ import click
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from golden.case import ULP_RUNS, Arrays, Case, GoldenError, digest_array
+from golden.adapters import described, module_of
+from golden.case import Arrays, Case, GoldenError
 from golden.cases import load_cases, select
 from golden.change import Change, Row
 from golden.compare import Verdict, compare_outputs
 from golden.manifest import NAME, Entry, make_entry, read_manifest, stored_cases, write_manifest
 from golden.margins import proof_moved
-from golden.proof import prove_faults
-from golden.report import case_list, explain, regeneration_table
-from golden.store import Derived, Golden, golden_path, read_golden, require_mask, write_golden
+from golden.report import case_list, explain, regeneration_table, shortened
+from golden.store import Golden, golden_path, read_golden, write_golden
 from golden.transaction import is_committed, lock, transaction
 from golden.worker import FROZEN, VARIANTS, Reference
 
@@ -40,14 +41,15 @@ class Regeneration:
     Args:
         cases: every declared case.
         fixtures: the directory.
-        reference: the package that computes.
+        reference: the package that computes, or the name of an adapter.
     """
 
     def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str) -> None:
         self._cases = cases
         self._fixtures = fixtures
-        self._reference = reference
+        self._reference = module_of(reference)
         self._processes = ExitStack()
+        self._computed: set[str] = set()
 
     def __enter__(self) -> Regeneration:
         return self
@@ -55,18 +57,29 @@ class Regeneration:
     def __exit__(self, *exc_info: object) -> None:
         self._processes.__exit__(*exc_info)  # type: ignore[arg-type]
 
+    def _start(self, module: str, settings: Mapping[str, str] = FROZEN) -> Reference:
+        return self._processes.enter_context(Reference(module, settings))
+
     @cached_property
-    def _frozen(self) -> Reference:
-        reference = self._processes.enter_context(Reference(self._reference, FROZEN))
+    def _asked(self) -> Reference:
+        reference = self._start(self._reference)
         reference.provenance()  # waits until it is loaded, so that no case is charged with that
         return reference
 
     @cached_property
+    def _behind(self) -> Reference:
+        """What noise and faults come from, and the outputs that the reference has no call for; mostly it itself."""
+        module = self._asked.behind()
+        return self._start(module) if module else self._asked
+
+    @cached_property
     def _varied(self) -> dict[str, Reference]:
-        return {
-            name: self._processes.enter_context(Reference(self._reference, settings))
-            for name, settings in VARIANTS.items()
-        }
+        return {name: self._start(self._behind.module, settings) for name, settings in VARIANTS.items()}
+
+    def _answering(self, case: Case) -> Reference:
+        """Whose outputs this case's golden holds."""
+        self._computed.add(case.name)
+        return self._behind if self._asked.missing(case.operation) else self._asked
 
     @cached_property
     def _manifest(self) -> dict[str, Entry]:
@@ -104,7 +117,7 @@ class Regeneration:
             return row
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         inputs = golden.complete_inputs(case)
-        reference = self._frozen
+        reference = self._answering(case)
         started = time.perf_counter()
         outputs = reference.evaluate(case.operation, inputs, case.parameters)
         comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
@@ -132,67 +145,33 @@ class Regeneration:
             name: a declared case.
             redraw: draw new inputs although the golden has some.
         """
-        from golden import noise  # SciPy's optimiser; not needed to check
+        from golden.freeze import freeze  # SciPy's optimiser; not needed to check
 
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
-        inputs = case.complete_inputs(stored)
-        operation, parameters = case.operation, case.parameters
-        outputs = self._frozen.evaluate(operation, inputs, parameters)
-        variants = {key: process.evaluate(operation, inputs, parameters) for key, process in self._varied.items()}
-        variants["again"] = self._frozen.evaluate(operation, inputs, parameters)
-        exact = outputs
-        if operation.precision == "float32":
-            exact = variants["float64"] = self._frozen.evaluate(operation, inputs, parameters, "float64")
-        for run in range(1, ULP_RUNS + 1):
-            perturbed = noise.perturb(inputs, run)
-            variants[f"1 ULP, run {run}"] = self._frozen.evaluate(operation, perturbed, parameters)
+        golden = freeze(case, draw, stored, self._answering(case), self._behind, self._varied)
+        missing = self._asked.missing(case.operation)
+        if missing:
+            instead = f"{described(self._asked.provenance())}: {missing}"
+            golden = replace(golden, provenance={**golden.provenance, "instead_of": instead})
+        return golden
 
-        where = {output.name: output.where(exact) for output in operation.outputs if output.where is not None}
-        for output_name, mask in where.items():
-            require_mask(case.name, output_name, outputs[output_name], mask)
-        noise.require_not_vacuous(case, outputs, where)
-        tolerances, contributions = {}, {}
-        for output in operation.outputs:
-            tolerances[output.name], contributions[output.name] = noise.measure(
-                case,
-                output,
-                inputs,
-                outputs[output.name],
-                {key: found[output.name] for key, found in variants.items()},
-                where.get(output.name),
-            )
-        faults = prove_faults(
-            case,
-            inputs,
-            outputs,
-            tolerances,
-            where,
-            lambda changed, other: self._frozen.evaluate(operation, changed, other),
-        )
-        return Golden(
-            case=name,
-            operation=operation.name,
-            summary=case.summary,
-            parameters=dict(parameters),
-            definition=case.definition_digest(inputs),
-            draw=draw,
-            producer=self._frozen.producer(operation),
-            provenance=self._frozen.provenance(),
-            inputs=stored,
-            outputs=outputs,
-            where=where,
-            tolerances=tolerances,
-            noise=contributions,
-            expected_constant=dict(case.expected_constant),
-            faults=faults,
-            invisible=dict(case.invisible),
-            derived={
-                key: Derived(array.shape, array.dtype.str, digest_array(array))
-                for key, array in inputs.items()
-                if key not in stored
-            },
-        )
+    def remarks(self) -> list[str]:
+        """Of the cases computed in this run: who answered, where that is not who was asked or not who did before."""
+        told: dict[str, list[str]] = {}
+        for name in sorted(self._computed):
+            case = self._cases[name]
+            answered = described(self._answering(case).provenance())
+            missing = self._asked.missing(case.operation)
+            if missing:
+                asked = described(self._asked.provenance())
+                said = f"{case.operation.name}: {asked} cannot answer, {answered} did: {missing}"
+                told.setdefault(said, []).append(name)
+            entry = self._manifest.get(name)
+            before = described(entry.get("provenance", {})) if entry else answered
+            if before != answered:
+                told.setdefault(f"made with {before}, recomputed with {answered}", []).append(name)
+        return [f"{said}: {shortened(names)}" for said, names in told.items()]
 
     def _stored_inputs(self, case: Case, redraw: bool) -> tuple[int, Arrays]:
         if redraw:
@@ -236,6 +215,7 @@ def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
     event = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "reason": reason,
+        "reference": described(versions),
         "tensorflow": versions.get("tensorflow", "-"),
         "before": before,
         "after": golden.content_digest()[:16],
@@ -373,8 +353,11 @@ def _run(
         moved = [row for row in rows if row.moved]
         if reason and moved:
             run.update(moved, reason, lambda items: track("proving", items))
+        remarks = run.remarks()
     console.print(regeneration_table(rows, written=reason is not None))
     _say_moved(rows)
+    for remark in remarks:
+        click.echo(remark)
     if skipped:
         click.echo(f"{len(skipped)} slow case(s) not recomputed; name them or give --slow")
     if not moved:

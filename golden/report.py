@@ -104,6 +104,12 @@ def fault_table(rows: Iterable[Margin], heading: str) -> Table:
     return table
 
 
+def shortened(names: Sequence[str], most: int = 4) -> str:
+    """Names in a line; of many, the first few and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def margin_text(margin: float) -> str:
     return "exact" if math.isinf(margin) else f"{margin:.1e} x"
 

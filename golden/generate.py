@@ -24,9 +24,10 @@ from golden.case import Arrays, Case, GoldenError
 from golden.cases import load_cases, select
 from golden.change import Change, Row
 from golden.compare import Verdict, compare_outputs
+from golden.cross_check import Crossing, cross
 from golden.manifest import NAME, Entry, make_entry, read_manifest, stored_cases, write_manifest
 from golden.margins import proof_moved
-from golden.report import case_list, explain, regeneration_table, shortened
+from golden.report import case_list, crossing_lines, explain, regeneration_table, shortened
 from golden.store import Golden, golden_path, read_golden, write_golden
 from golden.transaction import is_committed, lock, transaction
 from golden.worker import FROZEN, VARIANTS, Reference
@@ -42,12 +43,14 @@ class Regeneration:
         cases: every declared case.
         fixtures: the directory.
         reference: the package that computes, or the name of an adapter.
+        other: the one that ``cross_check`` compares it with.
     """
 
-    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str) -> None:
+    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
         self._cases = cases
         self._fixtures = fixtures
         self._reference = module_of(reference)
+        self._against = module_of(other)
         self._processes = ExitStack()
         self._computed: set[str] = set()
 
@@ -57,20 +60,27 @@ class Regeneration:
     def __exit__(self, *exc_info: object) -> None:
         self._processes.__exit__(*exc_info)  # type: ignore[arg-type]
 
-    def _start(self, module: str, settings: Mapping[str, str] = FROZEN) -> Reference:
+    def _start(self, module: str, settings: Mapping[str, str]) -> Reference:
         return self._processes.enter_context(Reference(module, settings))
+
+    def _load(self, module: str) -> Reference:
+        reference = self._start(module, FROZEN)
+        reference.provenance()  # waits until it is loaded, so that no case is charged with that
+        return reference
 
     @cached_property
     def _asked(self) -> Reference:
-        reference = self._start(self._reference)
-        reference.provenance()  # waits until it is loaded, so that no case is charged with that
-        return reference
+        return self._load(self._reference)
+
+    @cached_property
+    def _other(self) -> Reference:
+        return self._load(self._against)
 
     @cached_property
     def _behind(self) -> Reference:
         """What noise and faults come from, and the outputs that the reference has no call for; mostly it itself."""
         module = self._asked.behind()
-        return self._start(module) if module else self._asked
+        return self._load(module) if module else self._asked
 
     @cached_property
     def _varied(self) -> dict[str, Reference]:
@@ -123,6 +133,27 @@ class Regeneration:
         comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
         return Row(name, None, tuple(comparisons), time.perf_counter() - started)
 
+    def cross_check(self, name: str) -> Crossing:
+        """Let both references compute one golden's outputs anew, and compare these within the golden's tolerance."""
+        row = self.inspect(name)
+        if row.change is not None:
+            return Crossing(row)
+        case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
+        references = (self._asked, self._other)
+        for reference in references:
+            if missing := reference.missing(case.operation):
+                asked = described(reference.provenance())
+                said = f"{asked} cannot answer {case.operation.name} ({missing}); not compared"
+                return Crossing(Row(name, Change.UNANSWERED), unanswered=said)
+        inputs = golden.complete_inputs(case)
+        started = time.perf_counter()
+        expected, found = (reference.evaluate(case.operation, inputs, case.parameters) for reference in references)
+        return cross(golden, expected, found, time.perf_counter() - started)
+
+    def crossed(self) -> tuple[str, str]:
+        """The two references of a cross-check, for a person."""
+        return described(self._asked.provenance()), described(self._other.provenance())
+
     def check_proof(self, name: str) -> Row:
         """Prove a golden again, from its stored inputs, and compare outputs, noise and faults."""
         row = self.inspect(name)
@@ -165,7 +196,7 @@ class Regeneration:
             missing = self._asked.missing(case.operation)
             if missing:
                 asked = described(self._asked.provenance())
-                said = f"{case.operation.name}: {asked} cannot answer, {answered} did: {missing}"
+                said = f"{asked} cannot answer {case.operation.name} ({missing}); {answered} did"
                 told.setdefault(said, []).append(name)
             entry = self._manifest.get(name)
             before = described(entry.get("provenance", {})) if entry else answered
@@ -265,7 +296,17 @@ def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
     help="Where cases are declared.",
 )
 @click.option(
-    "--reference", default="golden.reference", metavar="MODULE", show_default=True, help="The package that computes."
+    "--reference",
+    default="golden.reference",
+    metavar="NAME",
+    show_default=True,
+    help="The package that computes: a module, or 'ptycho', the TensorFlow package of that name that is installed.",
+)
+@click.option(
+    "--cross-check",
+    "other",
+    metavar="NAME",
+    help="Let this reference compute too and compare the two within each golden's tolerance; write nothing.",
 )
 def main(
     patterns: tuple[str, ...],
@@ -279,6 +320,7 @@ def main(
     fixtures: Path,
     cases_module: str,
     reference: str,
+    other: str | None,
 ) -> None:
     """Recompute the goldens with TensorFlow from their stored inputs and say what moved.
 
@@ -286,8 +328,8 @@ def main(
     written. Differences are given in units of the tolerance.
 
     \b
-    Exit status: 0  nothing moved beyond noise (with --update: written)
-                 1  something moved, is new, or is gone
+    Exit status: 0  nothing moved beyond noise (with --update: written; with --cross-check: both agree within tolerance)
+                 1  something moved, is new, or is gone (with --cross-check: they do not agree)
                  2  could not run
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     if update and check:
@@ -298,8 +340,13 @@ def main(
         raise click.UsageError("--reason goes with --update")
     if redraw and not (update and patterns):
         raise click.UsageError("--redraw goes with --update and names its cases")
+    if other and (update or prove or redraw):
+        raise click.UsageError("--cross-check writes nothing and proves nothing; give it without --update and --prove")
     try:
-        status = _run(patterns, listing, prove, redraw, reason, slow, fixtures, cases_module, reference)
+        if other and not listing:
+            status = _cross_check(patterns, slow, fixtures, cases_module, reference, other)
+        else:
+            status = _run(patterns, listing, prove, redraw, reason, slow, fixtures, cases_module, reference)
     except GoldenError as problem:
         _fail(str(problem))
     except OSError as problem:
@@ -329,9 +376,8 @@ def _run(
     cases_module: str,
     reference: str,
 ) -> int:
-    sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
-    cases = load_cases(cases_module)
-    console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+    cases = _declared(cases_module)
+    console = _console()
     if listing:
         console.print(case_list([cases[name] for name in select(cases, patterns)]))
         return NOTHING_MOVED
@@ -369,6 +415,55 @@ def _run(
         return NOTHING_MOVED
     click.echo(f"{len(moved)} of {len(rows)} cases moved; accept them with --update --reason TEXT")
     return SOMETHING_MOVED
+
+
+def _declared(cases_module: str) -> dict[str, Case]:
+    sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
+    return load_cases(cases_module)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+
+
+def _cross_check(
+    patterns: tuple[str, ...], slow: bool, fixtures: Path, cases_module: str, reference: str, other: str
+) -> int:
+    if module_of(reference) == module_of(other):
+        raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
+    cases = _declared(cases_module)
+    if not fixtures.is_dir():
+        raise GoldenError(f"fixtures {fixtures}: no such directory; a cross-check takes inputs and tolerances from it")
+    with Regeneration(cases, fixtures, reference, other) as run, _progress() as track:
+        found = []
+        for name in track("comparing", select(run.names, patterns)):
+            if name in cases and cases[name].slow and not (patterns or slow):
+                found.append(Crossing(Row(name, Change.SKIPPED)))
+            else:
+                found.append(run.cross_check(name))
+        compared = [crossing for crossing in found if crossing.row.comparisons]
+        one, two = run.crossed() if compared else ("", "")
+    _say_crossed(found)
+    if not compared:
+        raise GoldenError("nothing was compared: no chosen case has a golden, or none can be expressed")
+    apart = sum(not crossing.agrees for crossing in found)
+    if apart:
+        click.echo(f"{one} (expected) and {two} (found, 'the port'): {apart} case(s) do not agree")
+        return SOMETHING_MOVED
+    click.echo(f"{one} and {two}: {len(compared)} cases compared, all agree within tolerance")
+    return NOTHING_MOVED
+
+
+def _say_crossed(found: list[Crossing]) -> None:
+    changes = [crossing.row.change for crossing in found]
+    _console().print(regeneration_table([crossing.row for crossing in found if crossing.has_golden], written=False))
+    for line in crossing_lines(found):
+        click.echo(line)
+    if Change.SKIPPED in changes:
+        click.echo(f"{changes.count(Change.SKIPPED)} slow case(s) not compared; name them or give --slow")
+    without = sum(not crossing.has_golden for crossing in found)
+    if without:
+        click.echo(f"{without} case(s) without a golden, or goldens without a case, left out")
 
 
 def _say_moved(rows: list[Row]) -> None:

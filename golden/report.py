@@ -13,6 +13,7 @@ from rich.table import Table
 from golden.case import Case, digest_array
 from golden.change import Row
 from golden.compare import Comparison, Verdict
+from golden.cross_check import Crossing
 from golden.diagnose import Diagnosis
 from golden.diff import Difference
 from golden.manifest import statistics
@@ -54,6 +55,23 @@ def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
     if len(diagnoses) == 1:
         return [f"  diagnosis: {diagnoses[0].sentence}"]
     return [f"  diagnosis of {', '.join(repr(name) for name in one.outputs)}: {one.sentence}" for one in diagnoses]
+
+
+def crossing_lines(found: Iterable[Crossing]) -> list[str]:
+    """What two references do not agree on, and why; and what one of them cannot express, once per operation."""
+    lines: list[str] = []
+    unanswered: dict[str, list[str]] = {}
+    for crossing in found:
+        if crossing.row.note:
+            lines.append(crossing.row.note)
+        for comparison in crossing.row.comparisons:
+            if not comparison.passed:
+                lines += explain(crossing.row.case, comparison)
+        if crossing.causes:
+            lines += explain_causes(crossing.causes)
+        if crossing.unanswered:
+            unanswered.setdefault(crossing.unanswered, []).append(crossing.row.case)
+    return lines + [f"{reason}: {shortened(cases)}" for reason, cases in unanswered.items()]
 
 
 def difference_lines(one: Difference) -> list[str]:
@@ -188,7 +206,7 @@ def describe(golden: Golden) -> list[str | Table]:
         f"[bold]{golden.case}[/]  {escape(golden.summary)}",
         f"operation   {golden.operation}",
         "parameters  " + (", ".join(f"{key} = {value!r}" for key, value in golden.parameters.items()) or "none"),
-        f"producer    {golden.producer}: " + ", ".join(f"{k} {v}" for k, v in golden.provenance.items()),
+        f"producer    {golden.producer}: " + escape(_provenance(golden)),
         f"content     {golden.content_digest()}",
     ]
     arrays = _table("inputs", "shape", "dtype", "summary", "sha256")
@@ -221,6 +239,14 @@ def describe(golden: Golden) -> list[str | Table]:
     for name, reason in sorted(golden.invisible.items()):
         faults.add_row(name, "-", "invisible", escape(reason))
     return [*parts, *([arrays] if arrays.row_count else ["inputs      none"]), outputs, faults]
+
+
+def _provenance(golden: Golden) -> str:
+    """Who computed it, the reference first."""
+    first = ("reference", "version", "commit")
+    names = [name for name in first if name in golden.provenance]
+    names += [name for name in golden.provenance if name not in first]
+    return ", ".join(f"{name} {golden.provenance[name]}" for name in names)
 
 
 def _summary(array: np.ndarray) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -100,7 +101,11 @@ class Reference:
         return str(self._call("producer", operation.name))
 
     def provenance(self) -> dict[str, str]:
-        """Versions of what computed the outputs."""
+        """Versions of what computes the outputs, as they were when it was loaded."""
+        return dict(self._provenance)
+
+    @cached_property
+    def _provenance(self) -> dict[str, str]:
         return dict(self._call("provenance"))
 
     def behind(self) -> str:

@@ -348,7 +348,7 @@ def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, m
 @pytest.mark.usefixtures("in_process")
 def test_what_an_adapter_cannot_express_is_answered_behind_it_and_said(tmp_path: Path) -> None:
     run = generate("--fixtures", str(tmp_path), *ADAPTER, "--update", "--reason", "of the toy", "--slow")
-    said = "toy.large: toy 1.2 (0123456) cannot answer, stand-in did: no call makes a ramp: toy/ramp"
+    said = "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); stand-in did: toy/ramp"
     assert said in run.stdout
     provenance = read_golden(golden_path(tmp_path, "toy/ramp")).provenance
     assert provenance["reference"] == "stand-in"
@@ -397,3 +397,78 @@ def test_a_golden_of_another_reference_is_reported_and_left_alone(fixtures: Path
     again = generate("--fixtures", str(fixtures), *ADAPTER, "--update", "--reason", "nothing moved")
     assert again.exit_code == 0
     assert snapshot(fixtures) == before
+
+
+# ------------------------------------------------------------------------------------------------ a cross-check
+
+CROSSED = (*STANDIN, "--cross-check", "tests.golden.toy_adapter")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_cross_check_compares_two_references_and_writes_nothing(fixtures: Path) -> None:
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *CROSSED)
+    assert run.exit_code == 0, run.output
+    assert re.search(r"toy/double +identical", run.stdout)
+    assert re.search(r"toy/ramp +no call for it", run.stdout)
+    assert "1 slow case(s) not compared" in run.stdout
+    assert "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
+    assert "stand-in and toy 1.2 (0123456): 2 cases compared, all agree within tolerance" in run.stdout
+    assert "3 cases compared" in generate("--fixtures", str(fixtures), *CROSSED, "--slow").stdout
+    assert snapshot(fixtures) == before
+    assert not (fixtures / ".lock").exists()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_references_that_do_not_agree_are_diagnosed(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_ADAPTER", "negated")
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *CROSSED, "toy/double", "toy/ramp")
+    assert run.exit_code == 1
+    assert "golden toy/double: output 'y' breaking" in run.stdout
+    assert "diagnosis: matches fault 'negated'" in run.stdout
+    assert "stand-in (expected) and toy 1.2 (0123456) (found, 'the port'): 1 case(s) do not agree" in run.stdout
+    assert snapshot(fixtures) == before
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_cross_check_does_not_ask_whether_the_golden_is_out_of_date(fixtures: Path) -> None:
+    """Both references moved alike, even to another shape: they agree."""
+    assert generate("--fixtures", str(fixtures), *CROSSED, "toy/double", behaviour="breaking").exit_code == 0
+    assert generate("--fixtures", str(fixtures), *CROSSED, "toy/double", behaviour="shape").exit_code == 0
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_damaged_golden_is_no_agreement_and_a_lost_one_is_left_out(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/triple").unlink()
+    run = generate("--fixtures", str(fixtures), *CROSSED)
+    assert run.exit_code == 0, run.output
+    assert "1 case(s) without a golden, or goldens without a case, left out" in run.stdout
+    golden_path(fixtures, "toy/double").write_bytes(b"")
+    run = generate("--fixtures", str(fixtures), *CROSSED, "toy/double", "toy/slow")
+    assert run.exit_code == 1
+    assert "the file is empty" in run.stdout
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--update", "--reason", "x"], "--cross-check writes nothing"),
+        (["--prove"], "--cross-check writes nothing"),
+        (["toy/ramp"], "nothing was compared"),
+        (["--fixtures", "no/such"], "no such directory; a cross-check takes inputs and tolerances from it"),
+        (["--reference", "tests.golden.toy_adapter"], "that is the reference itself"),
+    ],
+)
+def test_it_could_not_cross_check(fixtures: Path, arguments: list[str], message: str) -> None:
+    run = generate("--fixtures", str(fixtures), *CROSSED, *arguments)
+    assert run.exit_code == 2
+    assert message in run.stderr
+
+
+def test_without_the_package_ptycho_it_says_what_to_install(fixtures: Path) -> None:
+    """By the name that stands for its adapter, in a process of its own."""
+    run = generate("--fixtures", str(fixtures), "--cases", "tests.golden.standin", "--reference", "ptycho")
+    assert run.exit_code == 2
+    assert "TensorFlow PtychoPINN, the package 'ptycho', is not installed" in run.stderr

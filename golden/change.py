@@ -20,6 +20,7 @@ class Change(Enum):
     REPROVED = "proof changed"
     REDRAWN = "inputs drawn anew"
     SKIPPED = "slow, not recomputed"
+    UNANSWERED = "no call for it"
 
 
 @dataclass(frozen=True)
@@ -58,5 +59,5 @@ class Row:
     @property
     def moved(self) -> bool:
         if self.change is not None:
-            return self.change is not Change.SKIPPED
+            return self.change not in (Change.SKIPPED, Change.UNANSWERED)
         return self.verdict > Verdict.WITHIN_NOISE

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -19,15 +20,16 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from golden import gallery
-from golden.case import ULP_RUNS, Arrays, Case, GoldenError, digest_array
+from golden.adapters import described, module_of
+from golden.case import Arrays, Case, GoldenError
 from golden.cases import load_cases, select
 from golden.change import Change, Row
 from golden.compare import Verdict, compare_outputs
+from golden.cross_check import Crossing, cross
 from golden.manifest import NAME, Entry, make_entry, read_manifest, read_page, stored_cases, write_manifest
 from golden.margins import proof_moved
-from golden.proof import prove_faults
-from golden.report import case_list, explain, regeneration_table
-from golden.store import Derived, Golden, golden_path, read_golden, require_mask, write_golden
+from golden.report import case_list, crossing_lines, explain, regeneration_table, shortened
+from golden.store import Golden, golden_path, read_golden, write_golden
 from golden.transaction import is_committed, lock, transaction
 from golden.worker import FROZEN, VARIANTS, Reference
 
@@ -41,14 +43,17 @@ class Regeneration:
     Args:
         cases: every declared case.
         fixtures: the directory.
-        reference: the package that computes.
+        reference: the package that computes, or the name of an adapter.
+        other: the one that ``cross_check`` compares it with.
     """
 
-    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str) -> None:
+    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
         self._cases = cases
         self._fixtures = fixtures
-        self._reference = reference
+        self._reference = module_of(reference)
+        self._against = module_of(other)
         self._processes = ExitStack()
+        self._computed: set[str] = set()
 
     def __enter__(self) -> Regeneration:
         return self
@@ -56,18 +61,36 @@ class Regeneration:
     def __exit__(self, *exc_info: object) -> None:
         self._processes.__exit__(*exc_info)  # type: ignore[arg-type]
 
-    @cached_property
-    def _frozen(self) -> Reference:
-        reference = self._processes.enter_context(Reference(self._reference, FROZEN))
+    def _start(self, module: str, settings: Mapping[str, str]) -> Reference:
+        return self._processes.enter_context(Reference(module, settings))
+
+    def _load(self, module: str) -> Reference:
+        reference = self._start(module, FROZEN)
         reference.provenance()  # waits until it is loaded, so that no case is charged with that
         return reference
 
     @cached_property
+    def _asked(self) -> Reference:
+        return self._load(self._reference)
+
+    @cached_property
+    def _other(self) -> Reference:
+        return self._load(self._against)
+
+    @cached_property
+    def _behind(self) -> Reference:
+        """What noise and faults come from, and the outputs that the reference has no call for; mostly it itself."""
+        module = self._asked.behind()
+        return self._load(module) if module else self._asked
+
+    @cached_property
     def _varied(self) -> dict[str, Reference]:
-        return {
-            name: self._processes.enter_context(Reference(self._reference, settings))
-            for name, settings in VARIANTS.items()
-        }
+        return {name: self._start(self._behind.module, settings) for name, settings in VARIANTS.items()}
+
+    def _answering(self, case: Case) -> Reference:
+        """Whose outputs this case's golden holds."""
+        self._computed.add(case.name)
+        return self._behind if self._asked.missing(case.operation) else self._asked
 
     @cached_property
     def _manifest(self) -> dict[str, Entry]:
@@ -105,11 +128,32 @@ class Regeneration:
             return row
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         inputs = golden.complete_inputs(case)
-        reference = self._frozen
+        reference = self._answering(case)
         started = time.perf_counter()
         outputs = reference.evaluate(case.operation, inputs, case.parameters)
         comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
         return Row(name, None, tuple(comparisons), time.perf_counter() - started)
+
+    def cross_check(self, name: str) -> Crossing:
+        """Let both references compute one golden's outputs anew, and compare these within the golden's tolerance."""
+        row = self.inspect(name)
+        if row.change is not None:
+            return Crossing(row)
+        case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
+        references = (self._asked, self._other)
+        for reference in references:
+            if missing := reference.missing(case.operation):
+                asked = described(reference.provenance())
+                said = f"{asked} cannot answer {case.operation.name} ({missing}); not compared"
+                return Crossing(Row(name, Change.UNANSWERED), unanswered=said)
+        inputs = golden.complete_inputs(case)
+        started = time.perf_counter()
+        expected, found = (reference.evaluate(case.operation, inputs, case.parameters) for reference in references)
+        return cross(golden, expected, found, time.perf_counter() - started)
+
+    def crossed(self) -> tuple[str, str]:
+        """The two references of a cross-check, for a person."""
+        return described(self._asked.provenance()), described(self._other.provenance())
 
     def check_proof(self, name: str) -> Row:
         """Prove a golden again, from its stored inputs, and compare outputs, noise and faults."""
@@ -133,67 +177,33 @@ class Regeneration:
             name: a declared case.
             redraw: draw new inputs although the golden has some.
         """
-        from golden import noise  # SciPy's optimiser; not needed to check
+        from golden.freeze import freeze  # SciPy's optimiser; not needed to check
 
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
-        inputs = case.complete_inputs(stored)
-        operation, parameters = case.operation, case.parameters
-        outputs = self._frozen.evaluate(operation, inputs, parameters)
-        variants = {key: process.evaluate(operation, inputs, parameters) for key, process in self._varied.items()}
-        variants["again"] = self._frozen.evaluate(operation, inputs, parameters)
-        exact = outputs
-        if operation.precision == "float32":
-            exact = variants["float64"] = self._frozen.evaluate(operation, inputs, parameters, "float64")
-        for run in range(1, ULP_RUNS + 1):
-            perturbed = noise.perturb(inputs, run)
-            variants[f"1 ULP, run {run}"] = self._frozen.evaluate(operation, perturbed, parameters)
+        golden = freeze(case, draw, stored, self._answering(case), self._behind, self._varied)
+        missing = self._asked.missing(case.operation)
+        if missing:
+            instead = f"{described(self._asked.provenance())}: {missing}"
+            golden = replace(golden, provenance={**golden.provenance, "instead_of": instead})
+        return golden
 
-        where = {output.name: output.where(exact) for output in operation.outputs if output.where is not None}
-        for output_name, mask in where.items():
-            require_mask(case.name, output_name, outputs[output_name], mask)
-        noise.require_not_vacuous(case, outputs, where)
-        tolerances, contributions = {}, {}
-        for output in operation.outputs:
-            tolerances[output.name], contributions[output.name] = noise.measure(
-                case,
-                output,
-                inputs,
-                outputs[output.name],
-                {key: found[output.name] for key, found in variants.items()},
-                where.get(output.name),
-            )
-        faults = prove_faults(
-            case,
-            inputs,
-            outputs,
-            tolerances,
-            where,
-            lambda changed, other: self._frozen.evaluate(operation, changed, other),
-        )
-        return Golden(
-            case=name,
-            operation=operation.name,
-            summary=case.summary,
-            parameters=dict(parameters),
-            definition=case.definition_digest(inputs),
-            draw=draw,
-            producer=self._frozen.producer(operation),
-            provenance=self._frozen.provenance(),
-            inputs=stored,
-            outputs=outputs,
-            where=where,
-            tolerances=tolerances,
-            noise=contributions,
-            expected_constant=dict(case.expected_constant),
-            faults=faults,
-            invisible=dict(case.invisible),
-            derived={
-                key: Derived(array.shape, array.dtype.str, digest_array(array))
-                for key, array in inputs.items()
-                if key not in stored
-            },
-        )
+    def remarks(self) -> list[str]:
+        """Of the cases computed in this run: who answered, where that is not who was asked or not who did before."""
+        told: dict[str, list[str]] = {}
+        for name in sorted(self._computed):
+            case = self._cases[name]
+            answered = described(self._answering(case).provenance())
+            missing = self._asked.missing(case.operation)
+            if missing:
+                asked = described(self._asked.provenance())
+                said = f"{asked} cannot answer {case.operation.name} ({missing}); {answered} did"
+                told.setdefault(said, []).append(name)
+            entry = self._manifest.get(name)
+            before = described(entry.get("provenance", {})) if entry else answered
+            if before != answered:
+                told.setdefault(f"made with {before}, recomputed with {answered}", []).append(name)
+        return [f"{said}: {shortened(names)}" for said, names in told.items()]
 
     def _stored_inputs(self, case: Case, redraw: bool) -> tuple[int, Arrays]:
         if redraw:
@@ -244,6 +254,7 @@ def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
     event = {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "reason": reason,
+        "reference": described(versions),
         "tensorflow": versions.get("tensorflow", "-"),
         "before": before,
         "after": golden.content_digest()[:16],
@@ -293,7 +304,17 @@ def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
     help="Where cases are declared.",
 )
 @click.option(
-    "--reference", default="golden.reference", metavar="MODULE", show_default=True, help="The package that computes."
+    "--reference",
+    default="golden.reference",
+    metavar="NAME",
+    show_default=True,
+    help="The package that computes: a module, or 'ptycho', the TensorFlow package of that name that is installed.",
+)
+@click.option(
+    "--cross-check",
+    "other",
+    metavar="NAME",
+    help="Let this reference compute too and compare the two within each golden's tolerance; write nothing.",
 )
 def main(
     patterns: tuple[str, ...],
@@ -307,6 +328,7 @@ def main(
     fixtures: Path,
     cases_module: str,
     reference: str,
+    other: str | None,
 ) -> None:
     """Recompute the goldens with TensorFlow from their stored inputs and say what moved.
 
@@ -314,8 +336,8 @@ def main(
     written. Differences are given in units of the tolerance.
 
     \b
-    Exit status: 0  nothing moved beyond noise (with --update: written)
-                 1  something moved, is new, or is gone
+    Exit status: 0  nothing moved beyond noise (with --update: written; with --cross-check: both agree within tolerance)
+                 1  something moved, is new, or is gone (with --cross-check: they do not agree)
                  2  could not run
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     if update and check:
@@ -326,8 +348,13 @@ def main(
         raise click.UsageError("--reason goes with --update")
     if redraw and not (update and patterns):
         raise click.UsageError("--redraw goes with --update and names its cases")
+    if other and (update or prove or redraw):
+        raise click.UsageError("--cross-check writes nothing and proves nothing; give it without --update and --prove")
     try:
-        status = _run(patterns, listing, prove, redraw, reason, slow, fixtures, cases_module, reference)
+        if other and not listing:
+            status = _cross_check(patterns, slow, fixtures, cases_module, reference, other)
+        else:
+            status = _run(patterns, listing, prove, redraw, reason, slow, fixtures, cases_module, reference)
     except GoldenError as problem:
         _fail(str(problem))
     except OSError as problem:
@@ -357,9 +384,8 @@ def _run(
     cases_module: str,
     reference: str,
 ) -> int:
-    sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
-    cases = load_cases(cases_module)
-    console = Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+    cases = _declared(cases_module)
+    console = _console()
     if listing:
         console.print(case_list([cases[name] for name in select(cases, patterns)]))
         return NOTHING_MOVED
@@ -381,8 +407,11 @@ def _run(
         moved = [row for row in rows if row.moved]
         if reason and moved:
             run.update(moved, reason, lambda items: track("proving", items))
+        remarks = run.remarks()
     console.print(regeneration_table(rows, written=reason is not None))
     _say_moved(rows)
+    for remark in remarks:
+        click.echo(remark)
     if skipped:
         click.echo(f"{len(skipped)} slow case(s) not recomputed; name them or give --slow")
     if not moved:
@@ -394,6 +423,55 @@ def _run(
         return NOTHING_MOVED
     click.echo(f"{len(moved)} of {len(rows)} cases moved; accept them with --update --reason TEXT")
     return SOMETHING_MOVED
+
+
+def _declared(cases_module: str) -> dict[str, Case]:
+    sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
+    return load_cases(cases_module)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+
+
+def _cross_check(
+    patterns: tuple[str, ...], slow: bool, fixtures: Path, cases_module: str, reference: str, other: str
+) -> int:
+    if module_of(reference) == module_of(other):
+        raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
+    cases = _declared(cases_module)
+    if not fixtures.is_dir():
+        raise GoldenError(f"fixtures {fixtures}: no such directory; a cross-check takes inputs and tolerances from it")
+    with Regeneration(cases, fixtures, reference, other) as run, _progress() as track:
+        found = []
+        for name in track("comparing", select(run.names, patterns)):
+            if name in cases and cases[name].slow and not (patterns or slow):
+                found.append(Crossing(Row(name, Change.SKIPPED)))
+            else:
+                found.append(run.cross_check(name))
+        compared = [crossing for crossing in found if crossing.row.comparisons]
+        one, two = run.crossed() if compared else ("", "")
+    _say_crossed(found)
+    if not compared:
+        raise GoldenError("nothing was compared: no chosen case has a golden, or none can be expressed")
+    apart = sum(not crossing.agrees for crossing in found)
+    if apart:
+        click.echo(f"{one} (expected) and {two} (found, 'the port'): {apart} case(s) do not agree")
+        return SOMETHING_MOVED
+    click.echo(f"{one} and {two}: {len(compared)} cases compared, all agree within tolerance")
+    return NOTHING_MOVED
+
+
+def _say_crossed(found: list[Crossing]) -> None:
+    changes = [crossing.row.change for crossing in found]
+    _console().print(regeneration_table([crossing.row for crossing in found if crossing.has_golden], written=False))
+    for line in crossing_lines(found):
+        click.echo(line)
+    if Change.SKIPPED in changes:
+        click.echo(f"{changes.count(Change.SKIPPED)} slow case(s) not compared; name them or give --slow")
+    without = sum(not crossing.has_golden for crossing in found)
+    if without:
+        click.echo(f"{without} case(s) without a golden, or goldens without a case, left out")
 
 
 def _say_moved(rows: list[Row]) -> None:

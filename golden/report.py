@@ -13,6 +13,7 @@ from rich.table import Table
 from golden.case import Case, digest_array
 from golden.change import Row
 from golden.compare import Comparison, Verdict
+from golden.cross_check import Crossing
 from golden.diagnose import Diagnosis
 from golden.diff import Difference
 from golden.manifest import statistics
@@ -78,6 +79,23 @@ def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:
     return " in " + ", ".join(repr(name) for name in one.outputs) if len(among) > 1 else ""
 
 
+def crossing_lines(found: Iterable[Crossing]) -> list[str]:
+    """What two references do not agree on, and why; and what one of them cannot express, once per operation."""
+    lines: list[str] = []
+    unanswered: dict[str, list[str]] = {}
+    for crossing in found:
+        if crossing.row.note:
+            lines.append(crossing.row.note)
+        for comparison in crossing.row.comparisons:
+            if not comparison.passed:
+                lines += explain(crossing.row.case, comparison)
+        if crossing.causes:
+            lines += explain_causes(crossing.causes)
+        if crossing.unanswered:
+            unanswered.setdefault(crossing.unanswered, []).append(crossing.row.case)
+    return lines + [f"{reason}: {shortened(cases)}" for reason, cases in unanswered.items()]
+
+
 def difference_lines(one: Difference) -> list[str]:
     """What differs in one case, for a person."""
     lines = [f"{one.case}: {one.kind}" + (f"; outputs {one.verdict.label}" if one.comparisons else "")]
@@ -122,6 +140,12 @@ def fault_table(rows: Iterable[Margin], heading: str) -> Table:
             margin_text(margin.margin),
         )
     return table
+
+
+def shortened(names: Sequence[str], most: int = 4) -> str:
+    """Names in a line; of many, the first few and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def margin_text(margin: float) -> str:
@@ -202,7 +226,7 @@ def describe(golden: Golden) -> list[str | Table]:
         f"[bold]{golden.case}[/]  {escape(golden.summary)}",
         f"operation   {golden.operation}",
         "parameters  " + (", ".join(f"{key} = {value!r}" for key, value in golden.parameters.items()) or "none"),
-        f"producer    {golden.producer}: " + ", ".join(f"{k} {v}" for k, v in golden.provenance.items()),
+        f"producer    {golden.producer}: " + escape(_provenance(golden)),
         f"content     {golden.content_digest()}",
     ]
     arrays = _table("inputs", "shape", "dtype", "summary", "sha256")
@@ -235,6 +259,14 @@ def describe(golden: Golden) -> list[str | Table]:
     for name, reason in sorted(golden.invisible.items()):
         faults.add_row(name, "-", "invisible", escape(reason))
     return [*parts, *([arrays] if arrays.row_count else ["inputs      none"]), outputs, faults]
+
+
+def _provenance(golden: Golden) -> str:
+    """Who computed it, the reference first."""
+    first = ("reference", "version", "commit")
+    names = [name for name in first if name in golden.provenance]
+    names += [name for name in golden.provenance if name not in first]
+    return ", ".join(f"{name} {golden.provenance[name]}" for name in names)
 
 
 def _summary(array: np.ndarray) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -35,6 +36,9 @@ VARIANTS: Mapping[str, dict[str, str]] = {
 }
 """Settings that may change rounding only; part of the noise floor."""
 
+_UNLESS_OFFERED: Mapping[str, tuple[Any]] = {"BACKING": ("",), "missing": (lambda operation: "",)}
+"""What a reference need not offer, and what holds then."""
+
 _ALWAYS = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 
@@ -43,12 +47,13 @@ class Reference:
 
     Args:
         module: the package to import, e.g. ``golden.reference``. It offers ``evaluate(operation, precision, inputs,
-            parameters)``, ``producer(operation)`` and ``provenance()``.
+            parameters)``, ``producer(operation)`` and ``provenance()``; an adapter also ``BACKING`` and
+            ``missing(operation)`` (``golden.adapters``).
         settings: environment variables of its process.
     """
 
     def __init__(self, module: str, settings: Mapping[str, str]) -> None:
-        self._module = module
+        self.module = module
         self._pool = ProcessPoolExecutor(
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
@@ -81,12 +86,12 @@ class Reference:
         outputs: dict[str, np.ndarray] = self._call("evaluate", *arguments)
         if not isinstance(outputs, dict) or not all(_storable(array) for array in outputs.values()):
             raise GoldenError(
-                f"reference {self._module}: {operation.name} must return NumPy arrays of numbers or bytes by name"
+                f"reference {self.module}: {operation.name} must return NumPy arrays of numbers or bytes by name"
             )
         declared = {output.name for output in operation.outputs}
         if set(outputs) != declared:
             raise GoldenError(
-                f"reference {self._module}: {operation.name} returned {sorted(outputs)}, "
+                f"reference {self.module}: {operation.name} returned {sorted(outputs)}, "
                 f"the operation declares {sorted(declared)}"
             )
         return outputs
@@ -96,20 +101,32 @@ class Reference:
         return str(self._call("producer", operation.name))
 
     def provenance(self) -> dict[str, str]:
-        """Versions of what computed the outputs."""
+        """Versions of what computes the outputs, as they were when it was loaded."""
+        return dict(self._provenance)
+
+    @cached_property
+    def _provenance(self) -> dict[str, str]:
         return dict(self._call("provenance"))
+
+    def behind(self) -> str:
+        """The module of the reference that stands behind this one; empty when it needs none."""
+        return str(self._call("BACKING"))
+
+    def missing(self, operation: Operation) -> str:
+        """Why it has no answer for an operation; empty when it has."""
+        return str(self._call("missing", operation.name))
 
     def _call(self, function: str, *arguments: Any) -> Any:
         try:
-            return self._pool.submit(_call, self._module, function, arguments).result()
+            return self._pool.submit(_call, self.module, function, arguments).result()
         except BrokenProcessPool:
             raise GoldenError(
-                f"reference {self._module}: its process ended without an answer (out of memory, or killed)"
+                f"reference {self.module}: its process ended without an answer (out of memory, or killed)"
             ) from None
         except GoldenError:
             raise
         except Exception as failed:  # an answer that cannot be sent
-            raise GoldenError(f"reference {self._module}: {type(failed).__name__}: {failed}") from failed
+            raise GoldenError(f"reference {self.module}: {type(failed).__name__}: {failed}") from failed
 
 
 def _storable(array: object) -> bool:
@@ -145,7 +162,7 @@ def _standard_error_closed() -> Iterator[None]:
 
 def _load(module: str) -> None:
     with _standard_error_closed(), suppress(Exception, SystemExit):  # reported when it is asked
-        importlib.import_module(module)
+        importlib.import_module(module).provenance()  # an adapter imports its package only now
 
 
 def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
@@ -161,7 +178,8 @@ def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     except (Exception, SystemExit) as failed:
         raise GoldenError(f"reference {module}: cannot be imported ({type(failed).__name__}: {failed})") from None
     try:
-        return getattr(reference, function)(*arguments)
+        offered = getattr(reference, function, *_UNLESS_OFFERED.get(function, ()))
+        return offered(*arguments) if callable(offered) else offered
     except GoldenError:
         raise
     except (Exception, SystemExit) as failed:

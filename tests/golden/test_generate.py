@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -39,10 +41,11 @@ def snapshot(directory: Path) -> dict[str, tuple[bytes, int]]:
 
 
 class InProcess:
-    """The stand-in reference without its process, which takes half a second to start."""
+    """A reference without its process, which takes half a second to start."""
 
     def __init__(self, module: str, settings: object) -> None:
-        pass
+        self.module = module
+        self._reference = importlib.import_module(module)
 
     def __enter__(self) -> InProcess:
         return self
@@ -51,13 +54,19 @@ class InProcess:
         pass
 
     def evaluate(self, operation, inputs, parameters, precision=None):
-        return standin.evaluate(operation.name, precision or operation.precision, inputs, parameters)
+        return self._reference.evaluate(operation.name, precision or operation.precision, inputs, parameters)
 
     def producer(self, operation) -> str:
-        return standin.producer(operation.name)
+        return self._reference.producer(operation.name)
 
     def provenance(self) -> dict[str, str]:
-        return standin.provenance()
+        return self._reference.provenance()
+
+    def behind(self) -> str:
+        return getattr(self._reference, "BACKING", "")
+
+    def missing(self, operation) -> str:
+        return getattr(self._reference, "missing", lambda name: "")(operation.name)
 
 
 @pytest.fixture
@@ -308,3 +317,158 @@ def redraw_that_sleeps(directory: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+
+
+# ------------------------------------------------------------------------------------------------ an adapter
+
+ADAPTER = ("--cases", "tests.golden.standin", "--reference", "tests.golden.toy_adapter")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_ADAPTER", "rounds otherwise")
+    run = generate("--fixtures", str(tmp_path), *ADAPTER, "--update", "--reason", "of the toy", "--slow")
+    assert run.exit_code == 0, run.output
+    assert verify(tmp_path, ALL) == []
+    golden = read_golden(golden_path(tmp_path, "toy/double"))
+    ours = standin.evaluate("toy.scale", "float32", golden.inputs, golden.parameters)["y"]
+    assert (golden.outputs["y"] != ours).any()
+    assert set(golden.faults) == {fault.name for fault in standin.SCALE.faults}
+    assert golden.noise["y"]["float64"] == 0, "noise is measured from the reference behind, not against it"
+    assert {key: golden.provenance[key] for key in ("reference", "version", "commit")} == {
+        "reference": "toy",
+        "version": "1.2",
+        "commit": "0123456789abcdef",
+    }
+    assert re.fullmatch(r"stand-in, which agrees to 0\.\d+ of the tolerance", golden.provenance["proved_with"])
+    event = read_manifest(tmp_path)["toy/double"]["history"][-1]
+    assert event["reference"] == "toy 1.2 (0123456)"
+
+
+@pytest.mark.usefixtures("in_process")
+def test_what_an_adapter_cannot_express_is_answered_behind_it_and_said(tmp_path: Path) -> None:
+    run = generate("--fixtures", str(tmp_path), *ADAPTER, "--update", "--reason", "of the toy", "--slow")
+    said = "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); stand-in did: toy/ramp"
+    assert said in run.stdout
+    provenance = read_golden(golden_path(tmp_path, "toy/ramp")).provenance
+    assert provenance["reference"] == "stand-in"
+    assert provenance["instead_of"] == "toy 1.2 (0123456): no call makes a ramp"
+    again = generate("--fixtures", str(tmp_path), *ADAPTER)
+    assert again.exit_code == 0
+    assert said in again.stdout
+    assert "recomputed with" not in again.stdout
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_disagreement_with_the_reference_behind_is_refused(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_ADAPTER", "negated")
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *ADAPTER, "--update", "--reason", "of the toy", "toy/double")
+    assert run.exit_code == 2
+    assert "case toy/double: toy 1.2 (0123456) does not compute what stand-in does" in run.stderr
+    assert re.search(r"output 'y' breaking \(worst .* x tolerance\)", run.stderr)
+    assert "matches fault 'negated'" in run.stderr
+    assert "Nothing was written" in run.stderr
+    assert snapshot(fixtures) == before
+
+
+def test_faults_must_lie_beyond_the_disagreement_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault 1.1 tolerances from one reference may pass as the other, which is 0.2 tolerances away."""
+    monkeypatch.setattr("golden.generate.Reference", InProcess)
+    monkeypatch.setenv("TOY_ADAPTER", "rounds otherwise")
+    near = Fault.of_outputs(
+        "near", "the result is 1.6 ppm too large", lambda o: {"y": (o["y"] * np.float32(1 + 1.6e-6)).astype("c8")}
+    )
+    changed = replace(standin.SCALE, faults=(*standin.SCALE.faults, near))
+    monkeypatch.setattr(standin, "CASES", (replace(standin.CASES[0], operation=changed),))
+    run = generate("--fixtures", str(tmp_path), *ADAPTER, "--update", "--reason", "x")
+    assert run.exit_code == 2, run.output
+    assert "the fault(s) ['near'] lie within" in run.stderr
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_golden_of_another_reference_is_reported_and_left_alone(fixtures: Path) -> None:
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *ADAPTER)
+    assert run.exit_code == 0, run.output
+    said = "made with stand-in, recomputed with toy 1.2 (0123456): toy/double, toy/triple"
+    assert said in run.stdout.splitlines()
+    assert "recomputed with" not in generate("--fixtures", str(fixtures), *STANDIN).stdout
+    again = generate("--fixtures", str(fixtures), *ADAPTER, "--update", "--reason", "nothing moved")
+    assert again.exit_code == 0
+    assert snapshot(fixtures) == before
+
+
+# ------------------------------------------------------------------------------------------------ a cross-check
+
+CROSSED = (*STANDIN, "--cross-check", "tests.golden.toy_adapter")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_cross_check_compares_two_references_and_writes_nothing(fixtures: Path) -> None:
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *CROSSED)
+    assert run.exit_code == 0, run.output
+    assert re.search(r"toy/double +identical", run.stdout)
+    assert re.search(r"toy/ramp +no call for it", run.stdout)
+    assert "1 slow case(s) not compared" in run.stdout
+    assert "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
+    assert "stand-in and toy 1.2 (0123456): 2 cases compared, all agree within tolerance" in run.stdout
+    assert "3 cases compared" in generate("--fixtures", str(fixtures), *CROSSED, "--slow").stdout
+    assert snapshot(fixtures) == before
+    assert not (fixtures / ".lock").exists()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_references_that_do_not_agree_are_diagnosed(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOY_ADAPTER", "negated")
+    before = snapshot(fixtures)
+    run = generate("--fixtures", str(fixtures), *CROSSED, "toy/double", "toy/ramp")
+    assert run.exit_code == 1
+    assert "golden toy/double: output 'y' breaking" in run.stdout
+    assert "diagnosis: matches fault 'negated'" in run.stdout
+    assert "stand-in (expected) and toy 1.2 (0123456) (found, 'the port'): 1 case(s) do not agree" in run.stdout
+    assert snapshot(fixtures) == before
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_cross_check_does_not_ask_whether_the_golden_is_out_of_date(fixtures: Path) -> None:
+    """Both references moved alike, even to another shape: they agree."""
+    assert generate("--fixtures", str(fixtures), *CROSSED, "toy/double", behaviour="breaking").exit_code == 0
+    assert generate("--fixtures", str(fixtures), *CROSSED, "toy/double", behaviour="shape").exit_code == 0
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_damaged_golden_is_no_agreement_and_a_lost_one_is_left_out(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/triple").unlink()
+    run = generate("--fixtures", str(fixtures), *CROSSED)
+    assert run.exit_code == 0, run.output
+    assert "1 case(s) without a golden, or goldens without a case, left out" in run.stdout
+    golden_path(fixtures, "toy/double").write_bytes(b"")
+    run = generate("--fixtures", str(fixtures), *CROSSED, "toy/double", "toy/slow")
+    assert run.exit_code == 1
+    assert "the file is empty" in run.stdout
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--update", "--reason", "x"], "--cross-check writes nothing"),
+        (["--prove"], "--cross-check writes nothing"),
+        (["toy/ramp"], "nothing was compared"),
+        (["--fixtures", "no/such"], "no such directory; a cross-check takes inputs and tolerances from it"),
+        (["--reference", "tests.golden.toy_adapter"], "that is the reference itself"),
+    ],
+)
+def test_it_could_not_cross_check(fixtures: Path, arguments: list[str], message: str) -> None:
+    run = generate("--fixtures", str(fixtures), *CROSSED, *arguments)
+    assert run.exit_code == 2
+    assert message in run.stderr
+
+
+def test_without_the_package_ptycho_it_says_what_to_install(fixtures: Path) -> None:
+    """By the name that stands for its adapter, in a process of its own."""
+    run = generate("--fixtures", str(fixtures), "--cases", "tests.golden.standin", "--reference", "ptycho")
+    assert run.exit_code == 2
+    assert "TensorFlow PtychoPINN, the package 'ptycho', is not installed" in run.stderr

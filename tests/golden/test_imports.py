@@ -50,10 +50,10 @@ def test_tensorflow_is_not_installed_here() -> None:
 
 def test_who_imports_whom() -> None:
     framework = modules_of(golden, "golden.reference")
-    assert "golden.cases.probe" in framework
+    assert {"golden.cases.probe", "golden.adapters.ptycho"} <= set(framework)
     # Side by side: each takes a second or two.
     port = start(modules_of(ptycho_torch), ["tensorflow", "keras", "golden"])
-    others = start(framework, ["tensorflow", "keras", "torch", "ptycho_torch"])
+    others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
     programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "torch", "pytest", "skimage"])
     assert intruders(port) == [], "the port knows neither goldens nor TensorFlow"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"

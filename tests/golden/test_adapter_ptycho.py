@@ -1,0 +1,264 @@
+"""The adapter to the installed package ``ptycho``, over a stand-in with that package's names, formats and quirks."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.adapters import described, ptycho
+from golden.adapters.installed import installed
+from golden.case import Case, GoldenError
+from golden.cases import load_cases
+from golden.compare import compare_outputs
+from golden.store import Golden
+
+STANDIN = Path(__file__).parent / "standin_ptycho"
+CASES = load_cases()
+EXPRESSIBLE = [name for name, case in CASES.items() if case.operation.name not in ptycho._NO_CALL]
+Module = Callable[[str], ModuleType]
+
+
+def forget() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "ptycho"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
+    """The stand-in is installed; gives its modules by name."""
+    forget()
+    monkeypatch.setattr("golden.adapters.installed.packages_distributions", dict)  # a tenth of a second each time
+    monkeypatch.syspath_prepend(STANDIN)
+    yield lambda name: importlib.import_module(f"ptycho.{name}")
+    forget()
+
+
+@pytest.fixture
+def params(standin: Module) -> dict[str, Any]:
+    """Its global parameters."""
+    return standin("params")._settings
+
+
+def ask(case: Case, golden: Golden) -> dict[str, np.ndarray]:
+    operation = case.operation
+    return ptycho.evaluate(operation.name, operation.precision, golden.complete_inputs(case), case.parameters)
+
+
+@pytest.mark.parametrize("name", EXPRESSIBLE)
+def test_the_stand_in_through_the_adapter_gives_the_goldens(
+    name: str, params: dict[str, Any], goldens: dict[str, Golden]
+) -> None:
+    before = dict(params)
+    golden = goldens[name]
+    comparisons = compare_outputs(golden.outputs, ask(CASES[name], golden), golden.tolerances, golden.where)
+    assert all(comparison.passed for comparison in comparisons), comparisons
+    assert params == before
+
+
+def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Module) -> None:
+    reasons = {case.operation.name: ptycho.missing(case.operation.name) for case in CASES.values()}
+    assert {name for name, reason in reasons.items() if reason} == {"defaults.optimizer", "defaults.schedule"}
+    assert "training loop; no call returns it" in reasons["defaults.schedule"]
+    assert ptycho.missing("later.topic") == "golden.adapters.ptycho has no function for it yet"
+    with pytest.raises(GoldenError, match=r"defaults\.schedule: its schedule .*; golden\.reference has to answer"):
+        ptycho.evaluate("defaults.schedule", "float32", {}, {})
+
+
+def test_one_precision_only(standin: Module) -> None:
+    with pytest.raises(GoldenError, match=r"in float32 only; float64 is for golden\.reference"):
+        ptycho.evaluate("probe.hard_mask", "float64", {}, {"N": 16})
+    with pytest.raises(TypeError, match="complex64 only"):
+        ptycho.probe_normalise(probe=np.ones((16, 16), np.complex128), probe_scale=4.0)
+
+
+# ------------------------------------------------------------------------------------------------ parameters
+
+
+def test_parameters_are_as_before_after_an_exception(standin: Module, params: dict[str, Any]) -> None:
+    before = dict(params)
+    del params["gridsize"]  # so that the adapter adds it
+    del before["gridsize"]
+    with pytest.raises(ValueError, match="broadcast"):
+        ptycho.probe_normalise(probe=np.ones((16, 12), np.complex64), probe_scale=4.0)
+    assert params == before
+    assert "probe" not in params
+
+
+def test_parameters_that_a_call_changes_are_put_back(standin: Module, params: dict[str, Any]) -> None:
+    params["probe"] = "the user's own"
+    ptycho.probe_normalise(probe=np.ones((16, 16), np.complex64), probe_scale=4.0)
+    assert params["probe"] == "the user's own"
+
+
+def test_parameters_kept_elsewhere_are_noticed(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standin("params"), "set", lambda key, value: None)
+    monkeypatch.setattr(standin("params"), "_settings", {})
+    with pytest.raises(GoldenError, match=r"ptycho\.params: expected a dictionary .*, found none with 'N', in ptycho"):
+        ptycho.probe_hard_mask(N=16)
+
+
+# ------------------------------------------------------------------------------------------------ what is missing
+
+
+def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    for ask_it in (ptycho.provenance, lambda: ptycho.evaluate("probe.hard_mask", "float32", {}, {"N": 16})):
+        with pytest.raises(GoldenError, match=r"the package 'ptycho', is not installed.*pip install -e"):
+            ask_it()
+
+
+def test_without_a_module_of_it(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ptycho.tf_helper", None)
+    with pytest.raises(GoldenError, match=r"ptycho\.tf_helper: expected a module of that name, found none"):
+        ptycho.coordinates_translate(images=np.ones((1, 4, 4, 1), "f4"), displacements=np.ones((1, 2), "f4"))
+
+
+def test_without_what_it_needs(standin: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package_in(tmp_path)
+    (tmp_path / "ptycho" / "probe.py").write_text("import no_such_tensorflow\n")
+    (tmp_path / "ptycho" / "raw_data.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(GoldenError, match=r"ptycho\.probe needs 'no_such_tensorflow', which is not installed here"):
+        ptycho.probe_hard_mask(N=16)
+    with pytest.raises(GoldenError, match=r"ptycho\.raw_data cannot be imported \(ZeroDivisionError: "):
+        ptycho.coordinates_relative(coords_nn=np.zeros((2, 1, 2, 4)))
+
+
+@pytest.mark.parametrize(
+    ("module", "attribute", "value", "message"),
+    [
+        ("probe", "get_probe_mask", None, r"ptycho\.probe\.get_probe_mask: expected a function .*, found none"),
+        (
+            "probe",
+            "get_probe_mask",
+            lambda N: np.ones((N, N), "c8"),
+            r"expected complex64 \(16, 16, 1\), found complex64",
+        ),
+        ("probe", "get_probe_mask", lambda N: np.ones((N, N, 1)), r"found float64 \(16, 16, 1\)"),
+        ("probe", "get_probe_mask", lambda N: np.full((N, N, 1), 0.5, "c8"), "expected zeros and ones, found other"),
+    ],
+)
+def test_what_is_missing_or_of_another_form_is_named(
+    standin: Module, monkeypatch: pytest.MonkeyPatch, module: str, attribute: str, value: Any, message: str
+) -> None:
+    if value is None:
+        monkeypatch.delattr(standin(module), attribute)
+    else:
+        monkeypatch.setattr(standin(module), attribute, value)
+    with pytest.raises(GoldenError, match=message) as refused:
+        ptycho.probe_hard_mask(N=16)
+    assert "in ptycho 2.4" in str(refused.value)
+    assert "bring golden.adapters.ptycho up to date" in str(refused.value)
+
+
+def test_other_answers_of_other_calls_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    coords = np.zeros((2, 1, 2, 4))
+    monkeypatch.setattr(standin("raw_data"), "get_relative_coords", lambda coords_nn: coords_nn)
+    with pytest.raises(GoldenError, match=r"expected a pair \(offsets, relative\), found ndarray"):
+        ptycho.coordinates_relative(coords_nn=coords)
+    monkeypatch.setattr(standin("tf_helper"), "shift_and_sum", lambda *_, M: np.ones((M, M + 2, 1), "c8"))
+    with pytest.raises(
+        GoldenError, match=r"shift_and_sum: expected complex64 \(S, S, 1\), found complex64 \(8, 10, 1\)"
+    ):
+        ptycho.reassembly_position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
+    monkeypatch.setattr(standin("tf_helper"), "shift_and_sum", lambda *_, **__: np.full((8, 8, 1), 1j, "c8"))
+    with pytest.raises(GoldenError, match="expected a real sum of ones, found an imaginary part"):
+        ptycho.reassembly_position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
+
+
+def test_configurations_of_another_form_are_named(
+    standin: Module, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = standin("config.config")
+    del params["offset"]
+    with pytest.raises(GoldenError, match=r"params\.get\('offset'\): expected a value, found none"):
+        ptycho.defaults_model()
+    monkeypatch.delattr(config, "InferenceConfig")
+    assert ptycho.missing("defaults.inference") == "its configuration has no InferenceConfig"
+    monkeypatch.setattr(config, "TrainingConfig", config.ModelConfig)
+    with pytest.raises(GoldenError, match=r"TrainingConfig: expected defaults for batch_size, .*, found none"):
+        ptycho.defaults_training()
+    monkeypatch.setattr(config, "TrainingConfig", dict)
+    with pytest.raises(GoldenError, match="expected a dataclass, found type"):
+        ptycho.defaults_training()
+
+
+def test_tensorflow_runs_eagerly_and_gets_tensors(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traced function would keep the first N. Here TensorFlow is a record of what it is told."""
+    told: list[Any] = []
+    tensorflow = ModuleType("tensorflow")
+    tensorflow.config = SimpleNamespace(run_functions_eagerly=told.append)  # type: ignore[attr-defined]
+    tensorflow.convert_to_tensor = lambda array: told.append(array.dtype.name) or array  # type: ignore[attr-defined]
+    tensorflow.__version__ = "2.19.1"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "tensorflow", tensorflow)
+    ptycho.coordinates_translate(images=np.ones((1, 4, 4, 1), np.float32), displacements=np.ones((1, 2), np.float32))
+    assert told[0] is True
+    assert told[-2:] == ["float32", "float32"]
+    assert ptycho.provenance()["tensorflow"] == "2.19.1"
+
+
+# ------------------------------------------------------------------------------------------------ which it is
+
+
+def git(directory: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+    run = subprocess.run(["git", *identity, *arguments], cwd=directory, capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
+def package_in(directory: Path) -> ModuleType:
+    shutil.copytree(STANDIN / "ptycho", directory / "ptycho", ignore=shutil.ignore_patterns("__pycache__"))
+    package = ModuleType("ptycho")
+    package.__file__ = str(directory / "ptycho" / "__init__.py")
+    package.__version__ = "2.4"  # type: ignore[attr-defined]
+    return package
+
+
+def distribution_in(directory: Path, monkeypatch: pytest.MonkeyPatch, version: str, origin: dict[str, Any]) -> None:
+    information = directory / f"ptycho-{version}.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ptycho\nVersion: {version}\n")
+    (information / "direct_url.json").write_text(json.dumps(origin))
+    monkeypatch.syspath_prepend(directory)
+
+
+def test_the_commit_of_the_checkout_that_holds_it(tmp_path: Path) -> None:
+    package = package_in(tmp_path)
+    git(tmp_path, "init", "-q")
+    assert installed(package) == {"version": "2.4"}, "in a clone, but no part of it"
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert installed(package) == {"version": "2.4", "commit": commit}
+    (tmp_path / "ptycho" / "probe.py").write_text("changed = True\n")
+    assert installed(package)["commit"] == f"{commit}+changed"
+    assert described({"reference": "ptycho", **installed(package)}) == f"ptycho 2.4 ({commit[:7]}+changed)"
+
+
+def test_the_version_of_the_distribution_that_put_it_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = package_in(tmp_path / "site")
+    vcs = {"url": "https://example.org/p.git", "vcs_info": {"vcs": "git", "commit_id": "0123456789"}}
+    distribution_in(tmp_path / "site", monkeypatch, "2.5.1", vcs)
+    assert installed(package) == {"version": "2.5.1", "commit": "0123456789"}
+    elsewhere = package_in(tmp_path / "elsewhere")
+    assert installed(elsewhere) == {"version": "2.4"}, "another package of that name is installed"
+
+
+def test_the_version_of_an_editable_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = package_in(tmp_path / "check out")
+    origin = {"url": (tmp_path / "check out").as_uri(), "dir_info": {"editable": True}}
+    distribution_in(tmp_path / "site", monkeypatch, "2.6", origin)
+    assert installed(package) == {"version": "2.6"}
+
+
+def test_a_package_without_any_version() -> None:
+    assert installed(ModuleType("ptycho")) == {"version": "unknown"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape as html_escape
 
 import numpy as np
@@ -209,12 +209,12 @@ def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
     return table
 
 
-def regeneration_table(rows: Iterable[Row], written: bool) -> Table:
-    """A line per case; ``written`` tells whether those that moved were rewritten."""
+def regeneration_table(rows: Iterable[Row], written: Collection[str]) -> Table:
+    """A line per case; ``written`` are those whose goldens were rewritten."""
     table = _table("case", "verdict", "largest difference", "time")
     for row in rows:
         colour = "yellow" if row.change else _COLOURS[row.verdict]
-        label = f"[{colour}]{row.label}[/]" + (" -> written" if written and row.moved else "")
+        label = f"[{colour}]{row.label}[/]" + (" -> written" if row.case in written else "")
         difference = f"{_times(row.share)} tolerance" if row.share else "0" if row.comparisons else "-"
         table.add_row(row.case, label, difference, f"{row.seconds:.2f} s" if row.comparisons else "-")
     return table

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 import click
 
 from golden.diff import Difference
+from golden.report import difference_lines, explain_change
 
 _HELP = "y: write this golden; n: leave it as it is; s: show more; q: leave, and write nothing"
 
 
-def accepted(found: Sequence[Difference], show: Callable[[Difference], None]) -> list[str] | None:
-    """Ask about each change; the cases that may be written, or None when the person quits.
+def accepted(found: Sequence[Difference], show: Callable[[Difference], None]) -> list[str]:
+    """Ask about each change; the cases that may be written, none when the person quits.
 
     Args:
         found: the changes.
@@ -20,10 +21,11 @@ def accepted(found: Sequence[Difference], show: Callable[[Difference], None]) ->
     """
     cases = []
     for number, one in enumerate(found, 1):
-        click.echo(f"\n[{number}/{len(found)}] {one.case}: {one.kind}")
+        head, *_ = difference_lines(one)
+        click.echo("\n".join([f"\n[{number}/{len(found)}] {head}", *explain_change(one.diagnoses)]))
         answer = _ask(one, show)
         if answer == "q":
-            return None
+            return []
         if answer == "y":
             cases.append(one.case)
     return cases

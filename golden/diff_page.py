@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from golden import charts
+from golden.blocks import blocks
 from golden.case import GoldenError
 from golden.compare import EXACT, Comparison, Offender, Tolerance, Verdict, scale_of
 from golden.diff import Difference
-from golden.report import times_text, value_text
+from golden.images import image_axes, images, is_picture
+from golden.report import change_sentence, times_text, value_text
 from golden.store import Golden
 
 if TYPE_CHECKING:
@@ -33,13 +35,13 @@ KINDS = {
     "breaking": "bad",
     "removed": "gone",
     "added": "new",
+    "changed": "warn",
     "within tolerance": "warn",
     "within noise": "ok",
     "identical": "ok",
 }
 """What a case is, worst first, and its colour: the kind of its difference, or the verdict over its outputs."""
 
-_BLOCK = 1 << 18
 _SMALL = 32
 """Elements of an output that is told in a table rather than drawn."""
 _MOST_ROWS = 12
@@ -103,6 +105,11 @@ class Drawn:
     caption: str = ""
     marks: Marks | None = None
     charts: Sequence[Chart] = ()
+
+    @property
+    def blinks(self) -> bool:
+        """Whether there are two pictures to show by turns."""
+        return any({"before", "after"} <= {one.what for one in row} for row in self.pictures)
 
 
 @dataclass(frozen=True)
@@ -246,7 +253,8 @@ def _case(one: Difference) -> Shown:
         if not _is_drawn(array)
     ]
     count = f"{len(outputs)} output{'s' if len(outputs) != 1 else ''}"
-    shown = Shown(one.case, one.kind, count, golden.summary, golden.operation)
+    remarks = [remark for remark in one.remarks if remark != golden.summary]
+    shown = Shown(one.case, one.kind, count, golden.summary, golden.operation, remarks)
     return _limited(replace(shown, drawn=drawn, values=values))
 
 
@@ -266,7 +274,7 @@ def _changed(one: Difference, before: Golden, after: Golden) -> Shown:
         else:
             values += output.values()
     worst = max(moved, key=lambda c: (c.verdict, c.share), default=None)
-    diagnoses = [(", ".join(cause.outputs), cause.sentence) for cause in one.diagnoses]
+    diagnoses = [(", ".join(cause.outputs), change_sentence(cause)) for cause in one.diagnoses]
     sentences = [sentence for _, sentence in diagnoses] + list(one.remarks) + [c.reason for c in moved if c.reason]
     shown = Shown(
         one.case,
@@ -305,7 +313,13 @@ def _measure(comparison: Comparison) -> str:
 
 
 def _change(worst: Offender) -> str:
-    return f"{value_text(worst.expected)} \N{RIGHTWARDS ARROW} {value_text(worst.actual)}"
+    """Both values, and how far apart they are where their first digits do not tell."""
+    before, after = value_text(worst.expected), value_text(worst.actual)
+    apart = ""
+    if before == after and isinstance(worst.expected, np.inexact) and isinstance(worst.actual, np.inexact):
+        with np.errstate(all="ignore"):
+            apart = f", {abs(worst.actual - worst.expected):.2g} apart"
+    return f"{before} \N{RIGHTWARDS ARROW} {after}{apart}"
 
 
 def _times(share: float) -> str:
@@ -316,31 +330,28 @@ def _times(share: float) -> str:
 
 
 def _is_drawn(array: np.ndarray) -> bool:
-    from golden.pictures import is_picture
-
     return is_picture(array) or (array.dtype.kind in "fc" and array.size > _SMALL)
 
 
 def _alone(kind: str, name: str, array: np.ndarray) -> Drawn:
     """An output of a case that was added or removed."""
-    from golden.pictures import is_picture
-
     facts = [("type", _type(array))]
     if not is_picture(array):
         return Drawn(name, kind, KINDS[kind], "", [*facts, ("values", _text_of(array))])
     what = "after" if kind == "added" else "before"
-    pictures, caption = _pictures_alone({what: array})
+    rows, caption = _pictures_alone({what: array})
+    pictures = [[picture for row in rows for picture in row]]  # amplitude and phase beside each other
     return Drawn(name, kind, KINDS[kind], "", facts, pictures, caption)
 
 
 def _pictures_alone(arrays: Mapping[str, np.ndarray]) -> tuple[list[list[Pixels]], str]:
     """Pictures of arrays that cannot be held against each other; the first image of each."""
-    from golden.pictures import images_of, is_picture, one_per_block, pixels_of
+    from golden.pictures import one_per_block, pixels_of
 
     shown, captions = {}, []
     for what, array in arrays.items():
         if is_picture(array):
-            stack = images_of(array)
+            stack = images(array)
             image = stack[0]
             rows, columns = one_per_block(np.zeros(image.shape))
             shown[what] = image[rows, columns]
@@ -438,14 +449,14 @@ class _Output:
     # -------------------------------------------------------------------------------------------- pictures
 
     def _pictures(self) -> tuple[list[list[Pixels]], str, Marks | None]:
-        from golden.pictures import difference_pixels, images_of, is_picture, one_per_block, pixels_of
+        from golden.pictures import difference_pixels, one_per_block, pixels_of
 
         if not self._comparable or not is_picture(self._arrays["before"]):
             return (*_pictures_alone(self._arrays), None)
-        stacks = {what: images_of(array) for what, array in self._arrays.items()}
+        stacks = {what: images(array) for what, array in self._arrays.items()}
         number = self._image_number(stacks)
         before, after = (stack[number] for stack in stacks.values())
-        counts = np.ones(before.shape, bool) if self._counts is None else images_of(self._counts)[number]
+        counts = np.ones(before.shape, bool) if self._counts is None else images(self._counts)[number]
         with np.errstate(all="ignore"):
             apart = np.abs(after - 1.0 * before)
         rows, columns = one_per_block(np.where(counts | ~np.isfinite(apart), apart, 0.0))
@@ -461,8 +472,6 @@ class _Output:
 
     def _image_number(self, stacks: Mapping[str, np.ndarray]) -> int:
         """The image of a stack that holds the worst element."""
-        from golden.pictures import image_axes
-
         before, after = stacks.values()
         if self._comparison.worst is None:
             with np.errstate(all="ignore"):
@@ -475,8 +484,6 @@ class _Output:
         return int(np.ravel_multi_index([index[a] for a in others], [shape[a] for a in others]))
 
     def _marks(self, shape: tuple[int, ...], shown: tuple[int, ...]) -> Marks | None:
-        from golden.pictures import image_axes
-
         one = self._comparison
         if one.worst is None:
             return None
@@ -495,12 +502,8 @@ class _Output:
         if not self._measured:
             return []
         errors = charts.Errors()
-        before, after = (array.reshape(-1) for array in self._arrays.values())
-        counts = None if self._counts is None else self._counts.reshape(-1)
-        for start in range(0, before.size, _BLOCK):
-            part = slice(start, start + _BLOCK)
-            e, a = before[part], after[part]
-            counted = np.ones(e.shape, bool) if counts is None else counts[part] | ~np.isfinite(a)
+        for _, (e, a, counts) in blocks(*self._arrays.values(), self._counts):
+            counted = np.ones(e.shape, bool) if counts is None else counts | ~np.isfinite(a)
             errors.add(self._shares(e[counted], a[counted]), self._floors(e[counted]))
         told = [f"{errors.none} equal"] if errors.none else []
         told += [f"{errors.beyond_number} beyond any number"] if errors.beyond_number else []
@@ -560,8 +563,6 @@ class _Output:
 
 def _profile_axes(array: np.ndarray) -> list[tuple[int, str]]:
     """Along rows and columns of a picture; along the longest axis of anything else."""
-    from golden.pictures import image_axes, is_picture
-
     if is_picture(array):
         rows, columns = image_axes(array.ndim)
         return [(columns, "along the row"), (rows, "along the column")]

@@ -20,9 +20,10 @@ from PIL import Image
 
 from golden import charts
 from golden.case import GoldenError
+from golden.change import Change, Row
 from golden.cli import main
 from golden.compare import EXACT, Tolerance
-from golden.diff import Difference, differences
+from golden.diff import Difference, difference_of, differences
 from golden.diff_page import page, write_page
 from golden.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
 from golden.store import Golden, write_golden
@@ -149,6 +150,22 @@ def test_another_shape_or_type_is_shown_side_by_side() -> None:
     assert "expected dtype complex64, found complex128" in texts(document)
     assert f"complex64, 4 {TIMES} 5 → complex128, 4 {TIMES} 5" in texts(document)
     assert pictures(document, "difference"), "the values can be held against each other"
+
+
+def test_values_that_look_alike_are_told_apart() -> None:
+    y = np.full((5, 5), 0.125)
+    assert "0.125 → 0.125, 1e-14 apart" in texts(shown(holding(y=y), holding(y=y + 1e-14)))
+
+
+def test_what_the_generator_found() -> None:
+    redefined = Row("toy/double", Change.REDEFINED, before=MADE, after=MADE)
+    unlisted = Row("toy/triple", Change.UNLISTED, before=MADE)
+    new = Row("toy/new", Change.NEW, after=MADE)
+    read = texts(page([difference_of(row) for row in (redefined, unlisted, new)], "a headline", "a title"))
+    assert "toy/double identical outputs identical definition changed" in read
+    assert "toy/triple changed 2 outputs twice" in read
+    assert "manifest out of step" in read
+    assert "toy/new added 2 outputs twice" in read
 
 
 def test_added_removed_unreadable() -> None:

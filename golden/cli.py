@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import track
 
 from golden import git
 from golden.case import GoldenError
 from golden.cases import load_cases, select
-from golden.diff import differences, sources, summary
+from golden.diff import Difference, differences, sources, summary
 from golden.manifest import as_text, read_manifest, stored_cases, verify
 from golden.margins import blind_spots, margins, warnings
 from golden.report import (
@@ -153,10 +154,23 @@ def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, repor
 @click.argument("second", metavar="[B]", required=False)
 @click.option("--only", "patterns", multiple=True, metavar="CASE", help="A case or a glob pattern; may be repeated.")
 @click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write a page with pictures, histograms and profiles too.",
+)
 @click.option("--exit-code", is_flag=True, help="Exit status 1 when something differs.")
 @_fixtures_option
 def diff_command(
-    first: str, second: str | None, patterns: tuple[str, ...], markdown: bool, exit_code: bool, fixtures: Path
+    first: str,
+    second: str | None,
+    patterns: tuple[str, ...],
+    markdown: bool,
+    page: Path | None,
+    exit_code: bool,
+    fixtures: Path,
 ) -> None:
     """Show what differs between two sets of goldens, in units of the old tolerance.
 
@@ -166,8 +180,9 @@ def diff_command(
     golden diff main...HEAD      the same, from where HEAD left main
     golden diff HEAD             a revision against the working tree
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
-    before, after = sources(first, second, fixtures)
-    found = differences(before, after)
+    with Console(stderr=True).status("comparing"):
+        before, after = sources(first, second, fixtures)
+        found = differences(before, after)
     if patterns:
         chosen = select({*before, *after}, patterns)
         found = [one for one in found if one.case in chosen]
@@ -177,8 +192,20 @@ def diff_command(
         for one in found:
             click.echo("\n".join(difference_lines(one)) + "\n")
         click.echo(summary(found))
+    if page is not None:
+        title = f"Goldens: {Path(first).name} and {Path(second).name}" if second else f"Goldens: {first}"
+        _write_page(page, found, title)
     if found and exit_code:
         sys.exit(1)
+
+
+def _write_page(path: Path, found: Sequence[Difference], title: str) -> None:
+    from golden.diff_page import write_page
+
+    console = Console(stderr=True)
+    drawn = track(found, "drawing", console=console, transient=True, disable=not console.is_terminal)
+    write_page(path, drawn, summary(found), title)
+    click.echo(f"page: {path}", err=True)  # not among what --markdown prints
 
 
 @main.command("text")

@@ -104,21 +104,21 @@ def main(
                  1  something moved, is new, or is gone, and was not written (with --cross-check: they do not agree)
                  2  could not run
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
-    if update and check:
-        raise click.UsageError("--check writes nothing and --update writes; give one of them")
-    if update and not (reason or "").strip():
-        raise click.UsageError("--update needs --reason TEXT: say why the goldens may change")
-    if reason and not update:
-        raise click.UsageError("--reason goes with --update")
-    if yes and not update:
-        raise click.UsageError("--yes goes with --update")
-    unknown = [str(file) for file in reports if file.suffix not in WRITERS]
-    if unknown:
-        raise click.UsageError(f"--report {unknown[0]}: expected a file that ends in {' or '.join(WRITERS)}")
-    if redraw and not (update and patterns):
-        raise click.UsageError("--redraw goes with --update and names its cases")
-    if other and (update or prove or redraw or reports):
-        raise click.UsageError("--cross-check compares two references, no more; give it without --update, --prove, --report")
+    strange = [file for file in reports if file.suffix not in WRITERS]
+    for wrong, message in (
+        (update and check, "--check writes nothing and --update writes; give one of them"),
+        (update and not (reason or "").strip(), "--update needs --reason TEXT: say why the goldens may change"),
+        (reason and not update, "--reason goes with --update"),
+        (yes and not update, "--yes goes with --update"),
+        (redraw and not (update and patterns), "--redraw goes with --update and names its cases"),
+        (
+            other and (update or prove or redraw or reports),
+            "--cross-check writes nothing and proves nothing; give it without --update, --prove and --report",
+        ),
+        (strange, f"--report {' '.join(map(str, strange))}: expected a file that ends in {' or '.join(WRITERS)}"),
+    ):
+        if wrong:
+            raise click.UsageError(message)
     try:
         if listing:
             cases = _declared(cases_module)
@@ -212,9 +212,13 @@ def _proved(run: Regeneration, rows: list[Row], asked: _Asked) -> dict[str, Row]
 
 def _accepted(moved: list[Row], asked: _Asked) -> list[str]:
     """The cases to write: all, or those that a person at a terminal says yes to."""
-    if asked.yes or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if asked.yes or not _in_terminal():
         return [row.case for row in moved]
     return accepted([difference_of(row) for row in moved], _show)
+
+
+def _in_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _show(one: Difference) -> None:

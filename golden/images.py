@@ -9,12 +9,17 @@ import numpy as np
 _LEAST_SIDE = 4
 
 
+def image_axes(ndim: int) -> tuple[int, int]:
+    """The axes of rows and columns in TensorFlow's layouts (H, W), (H, W, ch), (B, H, W, ch)."""
+    return (1, 2) if ndim == 4 else (0, 1)
+
+
 def images(array: np.ndarray) -> np.ndarray:
-    """A stack (k, H, W) of an array in TensorFlow's layouts (H, W), (H, W, ch), (B, H, W, ch).
+    """A stack (k, H, W) of an array in one of these layouts.
 
     Empty for other shapes, for images with fewer than 4 rows or columns, and for what is no number.
     """
-    rows, columns = (1, 2) if array.ndim == 4 else (0, 1)
+    rows, columns = image_axes(array.ndim)
     is_image = 2 <= array.ndim <= 4 and min(array.shape[rows], array.shape[columns]) >= _LEAST_SIDE
     if not is_image or array.dtype.kind not in "biufc":
         return np.empty((0, 0, 0))

@@ -41,11 +41,11 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
     head = f"golden {case}: output '{comparison.output}' {comparison.verdict.label}"
     if comparison.verdict is Verdict.STRUCTURAL:
         return [head, f"  {comparison.reason}"]
-    lines = [f"{head} (worst {_times(comparison.share)} tolerance)"]
+    lines = [f"{head} (worst {times_text(comparison.share)} tolerance)"]
     if comparison.worst is not None:
         worst = comparison.worst
         at = f" at {list(worst.index)}" if worst.index else ""
-        detail = f"  {sides[0]} {_value(worst.expected)}{at}, {sides[1]} {_value(worst.actual)}"
+        detail = f"  {sides[0]} {value_text(worst.expected)}{at}, {sides[1]} {value_text(worst.actual)}"
         if comparison.failing:
             detail += f"; {comparison.failing} of {comparison.compared} compared elements fail{_box(comparison.box)}"
         lines.append(detail)
@@ -114,7 +114,7 @@ def differences_markdown(found: Sequence[Difference], headline: str) -> str:
     for one in found:
         label = f"{one.kind}; outputs {one.verdict.label}" if one.comparisons else one.kind
         moved = [c for c in one.comparisons if c.verdict is not Verdict.IDENTICAL]
-        largest = _times(max(c.share for c in moved)) + " tolerance" if moved else "-"
+        largest = times_text(max(c.share for c in moved)) + " tolerance" if moved else "-"
         causes = "; ".join(change_sentence(cause) for cause in one.diagnoses) or "-"
         names = ", ".join(c.output for c in moved) or "-"
         cells = (f"`{one.case}`", label, names, largest, causes.replace("|", "\\|"))
@@ -168,11 +168,11 @@ def catchers_table(goldens: Iterable[Golden]) -> Table:
     return table
 
 
-def _times(share: float) -> str:
+def times_text(share: float) -> str:
     return "infinitely many x" if math.isinf(share) else f"{share:.2g} x"
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
     if isinstance(value, (bytes, np.bytes_)):
         return value.decode(errors="replace")
     if isinstance(value, (complex, np.complexfloating)):
@@ -215,7 +215,7 @@ def regeneration_table(rows: Iterable[Row], written: Collection[str]) -> Table:
     for row in rows:
         colour = "yellow" if row.change else _COLOURS[row.verdict]
         label = f"[{colour}]{row.label}[/]" + (" -> written" if row.case in written else "")
-        difference = f"{_times(row.share)} tolerance" if row.share else "0" if row.comparisons else "-"
+        difference = f"{times_text(row.share)} tolerance" if row.share else "0" if row.comparisons else "-"
         table.add_row(row.case, label, difference, f"{row.seconds:.2f} s" if row.comparisons else "-")
     return table
 

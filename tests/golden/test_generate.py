@@ -18,11 +18,11 @@ from click.testing import CliRunner, Result
 
 from golden.case import Fault
 from golden.cases import load_cases
-from golden.compare import Verdict
 from golden.change import Change
+from golden.compare import Verdict
 from golden.generate import main
-from golden.regenerate import Regeneration
 from golden.manifest import NAME, read_manifest, verify
+from golden.regenerate import Regeneration
 from golden.store import golden_path, read_golden
 from golden.transaction import lock
 from tests.golden import standin
@@ -137,7 +137,8 @@ def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> N
     run = generate("--fixtures", str(fixtures), *STANDIN, "toy/double", behaviour="breaking")
     assert run.exit_code == 1, run.stderr
     assert "golden toy/double: output 'y' breaking" in run.stdout
-    assert "accept them with --update --reason" in run.stdout
+    assert "the new answer, held against the old one: matches fault 'negated' exactly" in run.stdout
+    assert run.stdout.endswith("1 cases recomputed, 1 moved\naccept with --update --reason TEXT\n")
     assert snapshot(fixtures) == before
 
     reason = "the stand-in changed its sign"
@@ -151,6 +152,69 @@ def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> N
     event = read_manifest(fixtures)["toy/double"]["history"][-1]
     assert event["reason"] == reason
     assert event["before"] != event["after"]
+
+
+@pytest.fixture
+def in_terminal(monkeypatch: pytest.MonkeyPatch, in_process: None) -> None:
+    monkeypatch.setattr("golden.generate._in_terminal", lambda: True)
+
+
+@pytest.mark.usefixtures("in_terminal")
+@pytest.mark.parametrize(
+    ("answers", "written", "status"),
+    [
+        ("y\nyes\n", ["double", "triple"], 0),
+        ("n\ny\n", ["triple"], 1),
+        ("y\nq\n", [], 1),
+        ("s\nhuh\n\nn\nn\n", [], 1),
+        ("y\n", None, 2),  # the terminal is closed
+    ],
+)
+def test_a_person_is_asked_about_each_case(
+    fixtures: Path, answers: str, written: list[str] | None, status: int
+) -> None:
+    before = snapshot(fixtures)
+    arguments = ("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "asked", "toy/double", "toy/triple")
+    run = CliRunner().invoke(main, arguments, input=answers, env={"STANDIN": "breaking"})
+    assert run.exit_code == status, run.output
+    assert "[1/2] toy/double: changed; outputs breaking\n  the new answer, held against" in run.stdout
+    changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
+    assert {name for name in changed if name.endswith(".h5")} == {f"toy/{name}.h5" for name in written or []}
+    assert (NAME in changed) == bool(written)
+    if "s" in answers.split():
+        page = re.search(r"with pictures: file://(.*\.html)", run.stdout)
+        assert page is not None
+        assert "toy/double" in Path(page[1]).read_text()
+        assert "y: write this golden; n: leave it" in run.stdout
+    if written is None:
+        assert "interrupted; nothing was changed" in run.stderr
+    elif status:
+        assert f"{2 - len(written)} left as they were" in run.stdout
+        assert verify(fixtures, ALL) == []
+
+
+@pytest.mark.usefixtures("in_terminal")
+def test_yes_asks_nothing(fixtures: Path) -> None:
+    run = generate(
+        "--fixtures", str(fixtures), *STANDIN, "--update", "--yes", "--reason", "r", "toy/double", behaviour="breaking"
+    )
+    assert run.exit_code == 0
+    assert "accept?" not in run.stdout
+    assert re.search(r"toy/double +breaking -> written", run.stdout)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_what_moved_is_written_down(fixtures: Path, tmp_path: Path) -> None:
+    markdown, page = tmp_path / "moved.md", tmp_path / "moved.html"
+    reports = ("--report", str(markdown), "--report", str(page))
+    run = generate("--fixtures", str(fixtures), *STANDIN, *reports, "toy/double", behaviour="breaking")
+    assert run.exit_code == 1, run.stderr
+    assert markdown.read_text().startswith("### Goldens: 1 cases recomputed, 1 moved\n")
+    for file in (markdown, page):
+        assert "negated" in file.read_text()
+    wrong = generate("--fixtures", str(fixtures), *STANDIN, "--report", "moved.txt")
+    assert wrong.exit_code == 2
+    assert "expected a file that ends in .md or .html" in wrong.stderr
 
 
 def test_new_gone_and_redefined_cases(fixtures: Path) -> None:
@@ -208,7 +272,7 @@ def test_only_a_proof_notices_another_formula_of_a_fault(generated: Path, monkey
     told = generate(*arguments, "--prove")
     assert told.exit_code == 1
     assert re.search(r"toy/double +proof changed", told.stdout)
-    assert "golden toy/double: fault 'negated' was" in told.stdout
+    assert "  fault 'negated' was" in told.stdout
     assert generate(*arguments, "--prove", "--update", "--reason", "the fault was wrong").exit_code == 0
     assert generate(*arguments, "--prove").exit_code == 0
     assert verify(generated, ALL) == []

@@ -20,7 +20,7 @@ from golden.cases import load_cases, select
 from golden.change import Change, Row
 from golden.cross_check import Crossing
 from golden.diff import Difference, difference_of
-from golden.diff_page import write_page
+from golden.diff_page import page, write_page
 from golden.manifest import NAME
 from golden.regenerate import Regeneration
 from golden.report import case_list, crossing_lines, difference_lines, differences_markdown, regeneration_table
@@ -165,6 +165,8 @@ def _run(asked: _Asked, cases_module: str, reference: str) -> int:
     cases = _declared(cases_module)
     if not (asked.fixtures.is_dir() or asked.reason):
         raise GoldenError(f"fixtures {asked.fixtures}: no such directory; --update would make it")
+    for file in asked.reports:
+        _require_report(file)
     with lock(asked.fixtures), Regeneration(cases, asked.fixtures, reference) as run:
         rows = _inspected(run, cases, asked)
         written: list[str] = []
@@ -177,6 +179,14 @@ def _run(asked: _Asked, cases_module: str, reference: str) -> int:
             written = [row.case for row in chosen]
         remarks = run.remarks()
     return _say(rows, written, remarks, asked)
+
+
+def _require_report(file: Path) -> None:
+    """Refuse, before anything is computed, a report that could not be written."""
+    if not file.resolve().parent.is_dir():
+        raise GoldenError(f"--report {file}: no such directory")
+    if file.suffix == ".html":
+        page([], "", "")
 
 
 def _inspected(run: Regeneration, cases: Mapping[str, Case], asked: _Asked) -> list[Row]:
@@ -225,13 +235,13 @@ def _show(one: Difference) -> None:
     """All that can be said of a change, and its pictures as a page."""
     for line in difference_lines(one):
         click.echo(line)
-    page = Path(tempfile.mkdtemp(prefix="golden-review-")) / f"{one.case.replace('/', '-')}.html"
+    file = Path(tempfile.mkdtemp(prefix="golden-review-")) / f"{one.case.replace('/', '-')}.html"
     try:
-        write_page(page, [one], "a change to accept", one.case)
+        write_page(file, [one], "a change to accept", one.case)
     except GoldenError as problem:
         click.echo(problem)
     else:
-        click.echo(f"  with pictures: {page.as_uri()}")
+        click.echo(f"  with pictures: {file.as_uri()}")
 
 
 def _say(rows: list[Row], written: list[str], remarks: list[str], asked: _Asked) -> int:

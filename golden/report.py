@@ -102,7 +102,8 @@ def difference_lines(one: Difference) -> list[str]:
     lines += [f"  {remark}" for remark in one.remarks]
     for comparison in one.comparisons:
         if comparison.verdict is not Verdict.IDENTICAL:
-            lines += [f"  {line}" for line in explain(one.case, comparison, ("was", "now"))]
+            told = explain(one.case, comparison, ("was", "now"))
+            lines += [f"  {line.removeprefix(f'golden {one.case}: ')}" for line in told]
     return lines + [f"  {line}" for line in explain_change(one.diagnoses)]
 
 

@@ -136,7 +136,7 @@ def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> N
     before = snapshot(fixtures)
     run = generate("--fixtures", str(fixtures), *STANDIN, "toy/double", behaviour="breaking")
     assert run.exit_code == 1, run.stderr
-    assert "golden toy/double: output 'y' breaking" in run.stdout
+    assert "output 'y' breaking (worst" in run.stdout
     assert "the new answer, held against the old one: matches fault 'negated' exactly" in run.stdout
     assert run.stdout.endswith("1 cases recomputed, 1 moved\naccept with --update --reason TEXT\n")
     assert snapshot(fixtures) == before
@@ -491,7 +491,7 @@ def test_references_that_do_not_agree_are_diagnosed(fixtures: Path, monkeypatch:
     before = snapshot(fixtures)
     run = generate("--fixtures", str(fixtures), *CROSSED, "toy/double", "toy/ramp")
     assert run.exit_code == 1
-    assert "golden toy/double: output 'y' breaking" in run.stdout
+    assert "output 'y' breaking (worst" in run.stdout
     assert "diagnosis: matches fault 'negated'" in run.stdout
     assert "stand-in (expected) and toy 1.2 (0123456) (found, 'the port'): 1 case(s) do not agree" in run.stdout
     assert snapshot(fixtures) == before

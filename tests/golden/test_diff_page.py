@@ -219,6 +219,14 @@ def test_the_histogram_counts_every_element() -> None:
     assert errors.floor == (0.125, 0.25)
 
 
+def test_a_page_stays_a_page() -> None:
+    many = {f"y{number:03}": np.ones((4, 4)) for number in range(40)}
+    scalars = {f"z{number:03}": np.array(number) for number in range(400)}
+    document = shown(None, holding(**many, **scalars))
+    assert len(pictures(document, "after")) == 24
+    assert "and 116 more outputs or elements, which are not drawn" in texts(document)
+
+
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(1)">\' {{ 7*7 }} \u202egnp.exe'
 
 

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,7 @@ def page(found: Iterable[Difference], headline: str, title: str) -> str:
     return text
 
 
+@cache
 def _template() -> tuple[Any, dict[str, Any]]:
     """The page's template, and what it needs beside the cases."""
     try:

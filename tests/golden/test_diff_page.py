@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from golden import charts
+from golden import charts, diff_page
 from golden.case import GoldenError
 from golden.change import Change, Row
 from golden.cli import main
@@ -277,6 +277,7 @@ def test_what_stands_in_its_way_is_one_clear_error(tmp_path: Path, monkeypatch: 
         write_page(tmp_path / "page.html", [], "", "")
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     monkeypatch.setitem(sys.modules, "jinja2", None)
+    diff_page._template.cache_clear()
     with pytest.raises(GoldenError, match="a page needs Jinja2 and Matplotlib, found no jinja2: pip install"):
         page([], "", "")
 

@@ -82,7 +82,11 @@ def difference_of(row: Row) -> Difference:
 def _difference(case: str, before: Golden, after: Golden) -> Difference:
     comparisons = compare_outputs(before.outputs, after.outputs, before.tolerances, before.where)
     told = diagnose(before.outputs, after.outputs, comparisons, before.tolerances, before.where, before.faults)
-    return Difference(case, "changed", tuple(_remarks(before, after)), tuple(comparisons), tuple(told), before, after)
+    remarks = _remarks(before, after)
+    if max(comparison.verdict for comparison in comparisons) <= Verdict.WITHIN_NOISE:
+        # Of outputs that moved, the noise and the wrong ones move too: that says nothing more.
+        remarks += filter(None, [proof_moved(before, after)]) if set(before.faults) == set(after.faults) else []
+    return Difference(case, "changed", tuple(remarks), tuple(comparisons), tuple(told), before, after)
 
 
 def _remarks(before: Golden, after: Golden) -> list[str]:
@@ -105,9 +109,6 @@ def _remarks(before: Golden, after: Golden) -> list[str]:
     ):
         if names:
             remarks.append(f"{what}: {', '.join(sorted(names))}")
-    if set(before.outputs) == set(after.outputs) and set(before.faults) == set(after.faults):
-        moved = proof_moved(before, after)
-        remarks += [moved] if moved else []
     return remarks
 
 

@@ -173,10 +173,9 @@ def _run(asked: _Asked, cases_module: str, reference: str) -> int:
         if asked.reason:
             proved = _proved(run, rows, asked)
             rows = [proved.get(row.case, row) for row in rows]
-            chosen = [proved[name] for name in _accepted(list(proved.values()), asked)]
-            if chosen:
-                run.write(chosen, asked.reason)
-            written = [row.case for row in chosen]
+            written = _accepted(list(proved.values()), asked)
+            if written:
+                run.write([proved[name] for name in written], asked.reason)
         remarks = run.remarks()
     return _say(rows, written, remarks, asked)
 
@@ -222,9 +221,13 @@ def _proved(run: Regeneration, rows: list[Row], asked: _Asked) -> dict[str, Row]
 
 def _accepted(moved: list[Row], asked: _Asked) -> list[str]:
     """The cases to write: all, or those that a person at a terminal says yes to."""
-    if asked.yes or not _in_terminal():
+    if not _asks(asked):
         return [row.case for row in moved]
     return accepted([difference_of(row) for row in moved], _show)
+
+
+def _asks(asked: _Asked) -> bool:
+    return bool(asked.reason) and not asked.yes and _in_terminal()
 
 
 def _in_terminal() -> bool:
@@ -249,7 +252,7 @@ def _say(rows: list[Row], written: list[str], remarks: list[str], asked: _Asked)
     _console().print(regeneration_table(rows, written))
     moved = [row for row in rows if row.moved]
     found = [difference_of(row) for row in moved]
-    for one in found:
+    for one in [] if _asks(asked) else found:  # who was asked has seen them
         click.echo("\n".join(difference_lines(one)))
     for remark in remarks:
         click.echo(remark)

@@ -16,7 +16,7 @@ from golden import charts
 from golden.blocks import blocks
 from golden.compare import EXACT, Comparison, Offender, Tolerance, Verdict, scale_of
 from golden.images import image_axes, images, is_picture
-from golden.report import times_text, value_text
+from golden.report import share_text, value_text
 
 if TYPE_CHECKING:
     from golden.pictures import Pixels
@@ -108,7 +108,7 @@ def measure(comparison: Comparison) -> str:
         return _change(comparison.worst)
     if math.isinf(comparison.share):
         return f"{comparison.failing} of {comparison.compared} fail"
-    return _times(comparison.share) + " tolerance"
+    return _share(comparison.share)
 
 
 def _change(worst: Offender) -> str:
@@ -121,8 +121,8 @@ def _change(worst: Offender) -> str:
     return f"{before} \N{RIGHTWARDS ARROW} {after}{apart}"
 
 
-def _times(share: float) -> str:
-    return times_text(share).replace(" x", " \N{MULTIPLICATION SIGN}")
+def _share(share: float) -> str:
+    return share_text(share).replace(" x ", " \N{MULTIPLICATION SIGN} ")
 
 
 # ------------------------------------------------------------------------------------------------ an output
@@ -233,7 +233,7 @@ class Moved:
         rows = []
         for flat in np.sort(order[:_MOST_ROWS]):
             index = tuple(int(i) for i in np.unravel_index(flat, before.shape))
-            note = _times(float(shares[index])) + " tolerance" if self._measured else ""
+            note = _share(float(shares[index])) if self._measured else ""
             rows.append(
                 Value(
                     *head, str(list(index)) if index else "", value_text(before[index]), value_text(after[index]), note
@@ -259,7 +259,11 @@ class Moved:
             t = self._tolerance
             facts.append(("tolerance", _line_text(t.atol, t.rtol)))
             noise = _line_text(t.noise_atol, t.noise_rtol)
-            times = f"; moved by {_times(one.noise_share)} this" if math.isfinite(one.noise_share) else ""
+            times = (
+                f"; moved by {one.noise_share:.2g} \N{MULTIPLICATION SIGN} this"
+                if math.isfinite(one.noise_share)
+                else ""
+            )
             facts.append(("noise floor", noise + times))
         return facts
 

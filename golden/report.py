@@ -41,7 +41,7 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
     head = f"golden {case}: output '{comparison.output}' {comparison.verdict.label}"
     if comparison.verdict is Verdict.STRUCTURAL:
         return [head, f"  {comparison.reason}"]
-    lines = [f"{head} (worst {times_text(comparison.share)} tolerance)"]
+    lines = [head if math.isinf(comparison.share) else f"{head} (worst {share_text(comparison.share)})"]
     if comparison.worst is not None:
         worst = comparison.worst
         at = f" at {list(worst.index)}" if worst.index else ""
@@ -115,7 +115,7 @@ def differences_markdown(found: Sequence[Difference], headline: str) -> str:
     for one in found:
         label = f"{one.kind}; outputs {one.verdict.label}" if one.comparisons else one.kind
         moved = [c for c in one.comparisons if c.verdict is not Verdict.IDENTICAL]
-        largest = times_text(max(c.share for c in moved)) + " tolerance" if moved else "-"
+        largest = share_text(max(c.share for c in moved)) if moved else "-"
         causes = "; ".join(change_sentence(cause) for cause in one.diagnoses) or "-"
         names = ", ".join(c.output for c in moved) or "-"
         cells = (f"`{one.case}`", label, names, largest, causes.replace("|", "\\|"))
@@ -169,8 +169,9 @@ def catchers_table(goldens: Iterable[Golden]) -> Table:
     return table
 
 
-def times_text(share: float) -> str:
-    return "infinitely many x" if math.isinf(share) else f"{share:.2g} x"
+def share_text(share: float) -> str:
+    """A difference in units of the tolerance; of an exact value, or one that is no number, only that there is one."""
+    return "not equal" if math.isinf(share) else f"{share:.2g} x tolerance"
 
 
 def value_text(value: object) -> str:
@@ -216,7 +217,7 @@ def regeneration_table(rows: Iterable[Row], written: Collection[str]) -> Table:
     for row in rows:
         colour = "yellow" if row.change else _COLOURS[row.verdict]
         label = f"[{colour}]{row.label}[/]" + (" -> written" if row.case in written else "")
-        difference = f"{times_text(row.share)} tolerance" if row.share else "0" if row.comparisons else "-"
+        difference = share_text(row.share) if row.share else "0" if row.comparisons else "-"
         table.add_row(row.case, label, difference, f"{row.seconds:.2f} s" if row.comparisons else "-")
     return table
 

@@ -239,7 +239,7 @@ def _plain(lines: Sequence[str]) -> str:
 
 
 def _share_text(share: float) -> str:
-    return "infinitely many" if math.isinf(share) else f"{share:.2g}"
+    return "not equal" if math.isinf(share) else f"{share:.2g}"
 
 
 def _versions(run: Run) -> str:

@@ -7,6 +7,7 @@ and after the deadline no new candidate is begun, nor one that fits looked at fu
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -487,6 +488,6 @@ def _factor(value: float) -> str:
     if abs(value - 1) < 1e-4:
         return f"1 {'+' if value >= 1 else '-'} {abs(value - 1):.2g}"
     inverse = 1 / value if value else 0.0
-    if abs(value) < 1 and abs(inverse - round(inverse)) < 1e-4 * abs(inverse):
+    if abs(value) < 1 and math.isfinite(inverse) and abs(inverse - round(inverse)) < 1e-4 * abs(inverse):
         return f"{value:.6g} (1 / {inverse:.6g})"
     return f"{value:.6g}"

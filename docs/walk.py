@@ -1,0 +1,189 @@
+"""Record the walk of docs/walk.md: ``python -m docs.walk``.
+
+Runs every command in a fresh clone, in a terminal of its own, and writes down what it prints. Needs both environments
+(``make test``, ``make golden``) and, for the pictures, Chromium.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+DOCS = REPOSITORY / "docs"
+TORCH, TENSORFLOW = ".venv-torch", ".venv-tensorflow"
+PROMPT = "accept? yes, no, show, quit: "
+REASON = "PtychoPINN 2.5: the hard mask is one pixel smaller"
+PARITY = "tests/torch/test_probe_normalization_parity.py tests/torch/test_probe_masks_and_disk.py"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, what is said before it, and how many lines of its output are kept at the top and at the end."""
+
+    text: str
+    command: str
+    environment: str = TORCH
+    answers: tuple[str, ...] = ()
+    head: int = 100
+    tail: int = 0
+
+
+STEPS = (
+    Step(
+        "## The reference changes\n\nSay a release of PtychoPINN makes the hard mask of the probe one pixel smaller. "
+        "In our reference that is one constant:",
+        "sed -i 's|< N // 4$|< N // 4 - 1|' golden/reference/probe.py && git diff -U0",
+        TENSORFLOW,
+    ),
+    Step(
+        "## What moved\n\nIn the TensorFlow environment the generator recomputes every golden from its stored inputs. "
+        "It writes nothing, says what each change looks like beside the old answer, and exits 1, so that CI notices.",
+        "python generate_golden.py --report moved.html; echo exit status $?",
+        TENSORFLOW,
+        head=31,
+        tail=14,
+    ),
+    Step(
+        "The masks lost their rim, and so the mean modulus that normalises the probe fell: each probe is the old one "
+        "times a factor. `moved.html` shows it:\n\n"
+        "![The first case of the page: the mask before, after, and their difference, a thin ring](walk-report.png)\n\n"
+        "*Filters and cases to the left; `j` and `k` go from case to case, `b` blinks between before and after.*\n\n"
+        "## Accepting it, with a reason\n\nWhat moved is proved again before it may be written. Here that is refused:",
+        f"python generate_golden.py --update --reason '{REASON}' 'probe/*'",
+        TENSORFLOW,
+    ),
+    Step(
+        "The faults restate the mask that they bend, with the old radius. A golden that is held to faults of another "
+        "convention would prove nothing, so these formulas are corrected first.",
+        "sed -i 's#< \\(N\\|len(probe)\\) // 4#& - 1#' golden/faults/probe.py && git diff --stat",
+        TENSORFLOW,
+    ),
+    Step(
+        "Now the generator asks about each case, once its golden is proved: what is accepted is what is written. Here "
+        "one is declined, one looked at and accepted.",
+        f"python generate_golden.py --update --reason '{REASON}' probe/hard_mask_n64 probe/normalise_n64_beam",
+        TENSORFLOW,
+        answers=("no", "show", "yes"),
+    ),
+    Step(
+        "What was declined goes on being reported. So once more, all that is left, without questions:",
+        f"python generate_golden.py --update --yes --reason '{REASON}' | tail -2; git status --short | head -9",
+        TENSORFLOW,
+    ),
+    Step(
+        "## The reviewer reads\n\nOn the hosting site: the manifest's diff, with a line per array and the reason. The "
+        "PNG beside each golden changed too, and the site's own image diff shows how.",
+        "git diff -U0 golden/fixtures/MANIFEST.json | cut -c1-118 | head -16",
+    ),
+    Step(
+        "With the package installed, `golden diff` on a revision, two revisions, or two directories:",
+        "golden diff HEAD --only probe/normalise_n64_beam --html review.html",
+    ),
+    Step(
+        "![A probe before and after, histogram and line profiles](walk-probe.png)\n\n"
+        "The same page in a narrow window:\n\n![The same in a window of 500 pixels](walk-narrow.png)\n\n"
+        "Whether files, manifest and pictures agree, which CI runs too:",
+        "golden verify && git commit -qam 'Goldens of PtychoPINN 2.5'",
+    ),
+    Step(
+        "## The port fails, and says why\n\nIn the Torch environment, where no TensorFlow is:",
+        f"pytest -q {PARITY} 2>&1 | grep -E '^E  |passed|^goldens'",
+        head=12,
+        tail=8,
+    ),
+    Step(
+        "Nothing makes this green but a change of the port:",
+        "sed -i 's|float(N // 4)|float(N // 4 - 1)|' ptycho_torch/probe.py && git diff -U0 && "
+        f"pytest -q {PARITY} | tail -1",
+    ),
+)
+
+
+def main() -> None:
+    lines = [
+        "# A walk: the reference changes",
+        "",
+        "A maintainer changes a constant, regenerates, looks, accepts with a reason; a reviewer reads the diff; the",
+        "port fails and says why. Recorded by `python -m docs.walk`; `…` marks lines left out.",
+        "",
+    ]
+    with tempfile.TemporaryDirectory(prefix="walk-") as scratch:
+        clone = Path(scratch) / "ptycho-golden"
+        subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
+        for step in STEPS:
+            print(f"$ {step.command}", file=sys.stderr)
+            said = run(step, clone).replace(str(clone), "…").replace(scratch, "…")
+            lines += [step.text, "", "```console", f"$ {step.command}", *kept(said.splitlines(), step), "```", ""]
+        for name, page, size in (
+            ("report", "moved", "1300,860"),
+            ("probe", "review", "1300,1000"),
+            ("narrow", "review", "500,1000"),
+        ):
+            picture(clone / f"{page}.html", DOCS / f"walk-{name}.png", size)
+    (DOCS / "walk.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def run(step: Step, clone: Path) -> str:
+    """What a command prints in a terminal, with the answers typed; the last answer is given to every further prompt."""
+    user = {"GIT_AUTHOR_NAME": "a maintainer", "GIT_AUTHOR_EMAIL": "maintainer@example.org"}
+    environment = (
+        os.environ
+        | user
+        | {
+            "PATH": f"{REPOSITORY / step.environment / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(clone),
+            "GIT_COMMITTER_NAME": user["GIT_AUTHOR_NAME"],
+            "GIT_COMMITTER_EMAIL": user["GIT_AUTHOR_EMAIL"],
+            "GIT_PAGER": "cat",
+            "TERM": "dumb",
+            "COLUMNS": "120",
+        }
+    )
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        ["bash", "-c", step.command], cwd=clone, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    said, answered = "", 0
+    while True:
+        select.select([ours], [], [], 1)
+        try:
+            part = os.read(ours, 65536).decode(errors="replace")
+        except OSError:  # the other end is closed
+            break
+        said += part
+        if said.count(PROMPT) > answered:
+            os.write(ours, f"{step.answers[min(answered, len(step.answers) - 1)]}\n".encode())
+            answered += 1
+    process.wait()
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said).replace("\r", "").strip("\n")
+
+
+def kept(said: list[str], step: Step) -> list[str]:
+    """The lines that are shown, trailing blanks gone."""
+    said = [line.rstrip() for line in said]
+    if len(said) <= step.head + step.tail:
+        return said
+    return [*said[: step.head], "…", *said[len(said) - step.tail :]]
+
+
+def picture(page: Path, png: Path, size: str) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        sys.exit("the pictures of the walk need Chromium")
+    common = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={size}"]
+    subprocess.run([browser, *common, f"--screenshot={png}", page.as_uri()], check=True, capture_output=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -76,7 +76,7 @@ def _crashed(path: Path, status: int, seconds: float) -> str:
 
 
 def _serve(seconds: float) -> None:
-    _limit_memory()
+    limit_memory(4 * SIZE_CAP)
     tasks = json.load(sys.stdin)
     print(_READY, flush=True)
     with open(os.devnull, "w") as nowhere:
@@ -99,12 +99,13 @@ def _copy(path: Path, copy: Path) -> str:
     return ""
 
 
-def _limit_memory() -> None:
-    with suppress(ImportError, OSError, ValueError):  # no such limits on this system
+def limit_memory(more: int) -> None:
+    """Let this process take so many bytes more than it has, where the system knows such limits."""
+    with suppress(ImportError, OSError, ValueError):
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 4 * SIZE_CAP,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from golden.case import GoldenError
 from golden.diff import differences, summary
-from golden.guard import read_untrusted
+from golden.guard import limit_memory, read_untrusted
 from golden.manifest import as_text, make_entry
 from golden.report import difference_lines, differences_markdown
 from golden.store import SIZE_CAP, Golden, read_golden
@@ -97,21 +97,14 @@ def _sound(number: int) -> Golden:
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _limit_memory() -> None:
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    limit = size + 3 * SIZE_CAP
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _serve() -> None:
     """Answer a line for each line; at the end a sound golden must still read."""
     for number in range(len(BASES)):
         _sound(number)
-    _limit_memory()
+    limit_memory(3 * SIZE_CAP)
     with tempfile.TemporaryDirectory(prefix="fuzzing-") as scratch:
         for line in sys.stdin:
             kind, seed = json.loads(line)

@@ -78,12 +78,13 @@ def _crashed(path: Path, status: int, seconds: float) -> str:
 def _serve(seconds: float) -> None:
     limit_memory(4 * SIZE_CAP)
     tasks = json.load(sys.stdin)
-    print(_READY, flush=True)
-    with open(os.devnull, "w") as nowhere:
+    with os.fdopen(os.dup(1), "w") as answers, open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)  # libhdf5 prints when it is lost
+        print(_READY, file=answers, flush=True)
         for path, copy in tasks:
             faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
             answer = _copy(Path(path), Path(copy))
-            print(json.dumps(answer), flush=True)
+            print(json.dumps(answer), file=answers, flush=True)
             if answer:  # libhdf5 may not be sound any more after a bad file: another process reads on
                 break
         faulthandler.cancel_dump_traceback_later()

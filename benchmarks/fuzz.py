@@ -56,7 +56,7 @@ def main(number: int, seed: int, chosen: tuple[str, ...], jobs: int) -> None:
         f"{len(outcomes)} corruptions; of the harmless, {beside} differ beside the content, which verify reports"
     )
     contained = [one.message for one in outcomes if one.verdict == CONTAINED]
-    reasons = Counter(re.sub(r"^.*?reading it |;.*|\d+ ", "", message) for message in contained)
+    reasons = Counter(re.sub(r"^.*?reading it |;.*", "", message) for message in contained)
     for reason, times in sorted(reasons.items()):
         click.echo(f"contained, {times} times: reading it {reason}")
     bad = [outcome for outcome in outcomes if outcome.verdict in BAD]

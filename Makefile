@@ -2,6 +2,7 @@
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
 # make lint     style, types, import contracts
 # make bench    reassembly against padding every patch to the canvas; diagnosis against comparison; tolerances
+# make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
 
@@ -11,7 +12,7 @@ TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden lint bench star clean
+.PHONY: test golden lint bench torture star clean
 
 test: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
@@ -34,6 +35,10 @@ bench: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.reassembly $(ARGS)
 	$(TORCH)/bin/python -m benchmarks.diagnosis
 	$(TORCH)/bin/python -m benchmarks.tolerances
+
+torture: $(TORCH)/made
+	$(TORCH)/bin/python -m benchmarks.fuzz
+	$(TORCH)/bin/python -m benchmarks.kill
 
 star: $(TORCH)/made $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python generate_golden.py $(STAR) --update --reason 'a measured scan'

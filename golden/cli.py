@@ -15,6 +15,7 @@ from golden import git
 from golden.case import GoldenError
 from golden.cases import load_cases, select
 from golden.diff import Difference, differences, sources, summary
+from golden.guard import read_untrusted
 from golden.manifest import as_text, read_manifest, stored_cases, verify
 from golden.margins import blind_spots, margins, warnings
 from golden.report import (
@@ -212,10 +213,9 @@ def _write_page(path: Path, found: Sequence[Difference], title: str) -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def text_command(file: Path) -> None:
     """Write a golden as text, as git shows it once 'golden git --enable' was run."""
-    try:
-        click.echo(as_text(read_golden(file)))
-    except GoldenError as broken:
-        click.echo(f"not a sound golden: {broken}")  # and no failure: git would show no difference at all
+    (golden,) = read_untrusted([file])
+    # What is not sound is no failure: git would show no difference at all.
+    click.echo(f"not a sound golden: {golden}" if isinstance(golden, str) else as_text(golden))
 
 
 @main.command("git")

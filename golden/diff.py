@@ -14,9 +14,10 @@ from golden.change import Change, Row
 from golden.compare import Comparison, Verdict, compare_outputs
 from golden.diagnose import Diagnosis, diagnose
 from golden.git import run_git
+from golden.guard import read_untrusted
 from golden.manifest import stored_cases
 from golden.margins import proof_moved
-from golden.store import Golden, golden_path, read_golden
+from golden.store import Golden, golden_path
 
 Goldens = Mapping[str, Golden | str]
 """By case; a text in place of a golden says why it cannot be read."""
@@ -127,10 +128,11 @@ def goldens_of(source: Path) -> dict[str, Golden | str]:
         GoldenError: there is no such file or directory.
     """
     if source.is_dir():
-        return {name: _read(golden_path(source, name)) for name in sorted(stored_cases(source))}
+        names = sorted(stored_cases(source))
+        return dict(zip(names, read_untrusted([golden_path(source, name) for name in names])))
     if not source.exists():
         raise GoldenError(f"{source}: no such file or directory")
-    golden = _read(source)
+    (golden,) = read_untrusted([source])
     return {golden.case if isinstance(golden, Golden) else source.stem: golden}
 
 
@@ -149,20 +151,17 @@ def goldens_of_revision(revision: str, fixtures: Path) -> dict[str, Golden | str
     inside = PurePosixPath(fixtures.resolve().relative_to(top.resolve()).as_posix())
     listed = run_git(top, "ls-tree", "-r", "-z", "--name-only", commit, "--", str(inside)).decode()
     names = [PurePosixPath(name) for name in listed.split("\0") if name.endswith(".h5")]
-    goldens: dict[str, Golden | str] = {}
     with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
-        for number, name in enumerate(names):
-            file = Path(scratch) / f"{number}.h5"
+        files = [Path(scratch) / f"{number}.h5" for number in range(len(names))]
+        for file, name in zip(files, names):
             file.write_bytes(run_git(top, "cat-file", "blob", f"{commit}:{name}"))
-            goldens[name.relative_to(inside).with_suffix("").as_posix()] = _read(file, f"{revision}:{name}")
-    return goldens
-
-
-def _read(path: Path, shown: str = "") -> Golden | str:
-    try:
-        return read_golden(path)
-    except GoldenError as broken:
-        return str(broken).replace(str(path), shown or str(path))
+        goldens = read_untrusted(files)
+    return {
+        name.relative_to(inside).with_suffix("").as_posix(): (
+            golden.replace(str(file), f"{revision}:{name}") if isinstance(golden, str) else golden
+        )
+        for name, file, golden in zip(names, files, goldens)
+    }
 
 
 def sources(first: str, second: str | None, fixtures: Path) -> tuple[dict[str, Golden | str], dict[str, Golden | str]]:

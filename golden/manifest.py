@@ -17,9 +17,10 @@ import numpy as np
 from golden import gallery
 from golden.blocks import blocks
 from golden.case import GoldenError
+from golden.guard import read_untrusted
 from golden.margins import blind_spots
 from golden.proof import Caught
-from golden.store import Golden, golden_path, read_golden
+from golden.store import Golden, golden_path, parse_json
 from golden.transaction import finish_interrupted
 
 NAME = "MANIFEST.json"
@@ -42,7 +43,7 @@ def read_manifest(fixtures: Path) -> dict[str, Entry]:
     finish_interrupted(fixtures)
     path = fixtures / NAME
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as broken:
@@ -50,17 +51,35 @@ def read_manifest(fixtures: Path) -> dict[str, Entry]:
     if (
         not isinstance(document, dict)
         or document.get("format") != FORMAT
-        or not _is_table_of_tables(document.get("cases"))
+        or not isinstance(document.get("cases"), dict)
     ):
         raise GoldenError(
             f"manifest {path}: expected format {FORMAT!r} and a table of cases. Restore it from version control"
         )
     cases: dict[str, Entry] = document["cases"]
+    broken_entry = next((name for name, entry in cases.items() if not _is_entry(name, entry)), None)
+    if broken_entry is not None:
+        raise GoldenError(
+            f"manifest {path}: the entry of {broken_entry!r} is not what the generator writes. Restore it from version "
+            f"control"
+        )
     return cases
 
 
-def _is_table_of_tables(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(entry, dict) for entry in value.values())
+def _is_entry(name: str, entry: Any) -> bool:
+    """Whether what is shown of an entry is there, and can be shown."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("history"), list):
+        return False
+    outputs = entry.get("outputs")
+    if not isinstance(outputs, dict) or not all(isinstance(output, dict) for output in outputs.values()):
+        return False
+    texts = [name, *outputs, *(entry.get(key) for key in ("operation", "summary", "content"))]
+    texts += [output.get("shape") for output in outputs.values()]
+    for event in entry["history"]:
+        if not isinstance(event, dict):
+            return False
+        texts += [event.get("date"), event.get("reason"), event.get("before") or "", event.get("after")]
+    return all(isinstance(text, str) and text.replace("\n", "").isprintable() for text in texts)
 
 
 def write_manifest(path: Path, entries: Mapping[str, Entry]) -> None:
@@ -150,10 +169,11 @@ def statistics(array: np.ndarray) -> Entry:
     if array.ndim == 0 and array.dtype.kind in "iub":
         return {"value": array.item()}
     squares, largest = 0.0, 0.0
-    for _, (block,) in blocks(array):
-        modulus = np.abs(block).astype(np.float64)
-        squares += float(np.square(modulus).sum())
-        largest = max(largest, float(modulus.max()))
+    with np.errstate(over="ignore"):
+        for _, (block,) in blocks(array):
+            modulus = np.abs(block).astype(np.float64)
+            squares += float(np.square(modulus).sum())
+            largest = max(largest, float(modulus.max()))
     norm = {"norm": _short(math.sqrt(squares))}
     if array.dtype.kind == "c":
         return norm | {"largest": _short(largest)}
@@ -183,17 +203,12 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
     for name in sorted(set(entries) - files):
         problems.append(f"manifest entry {name}: its file is missing")
     problems += [f"file {name}: neither a golden (TOPIC/CASE.h5) nor the manifest" for name in _strays(fixtures)]
-    goldens = []
-    for name in sorted(files):
-        try:
-            goldens.append(read_golden(golden_path(fixtures, name)))
-        except GoldenError as broken:
-            problems.append(str(broken))
-        else:
-            problems += _verify_one(goldens[-1], name, entries.get(name), fixtures)
+    read = dict(zip(sorted(files), read_untrusted([golden_path(fixtures, name) for name in sorted(files)])))
+    for name, golden in read.items():
+        problems += [golden] if isinstance(golden, str) else _verify_one(golden, name, entries.get(name), fixtures)
     if read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the manifest")
-    return problems + blind_spots(goldens)
+    return problems + blind_spots(golden for golden in read.values() if isinstance(golden, Golden))
 
 
 def read_page(fixtures: Path) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -92,6 +93,7 @@ def lock(directory: Path) -> Iterator[None]:
         GoldenError: another process is updating the directory.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    _require_own(directory)
     guard = FileLock(directory / _LOCK)
     try:
         guard.acquire(timeout=0)
@@ -118,11 +120,19 @@ def finish_interrupted(directory: Path) -> bool:
     """
     if not is_committed(directory):
         return False
+    _require_own(directory)
     try:
         with FileLock(directory / _LOCK):
             return _finish(directory)
     except OSError as problem:
         raise _unfinished(directory, problem) from problem
+
+
+def _require_own(directory: Path) -> None:
+    """A repository can carry links; through one of these, files elsewhere would be moved, emptied or deleted."""
+    for name in (_STAGING, _JOURNAL, _LOCK):
+        if (directory / name).is_symlink():
+            raise GoldenError(f"{directory / name}: a symbolic link, which no update leaves there; delete it")
 
 
 def _unfinished(directory: Path, problem: Exception) -> GoldenError:
@@ -139,26 +149,40 @@ def _finish(directory: Path) -> bool:
     try:
         _rename_all(directory, json.loads((directory / _JOURNAL).read_text(encoding="utf-8")))
         (directory / _JOURNAL).unlink()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise _unfinished(directory, problem) from problem
     shutil.rmtree(directory / _STAGING, ignore_errors=True)
     return True
 
 
 def _rename_all(directory: Path, journal: dict[str, Any]) -> None:
+    written, removed = journal["write"], journal["remove"]
+    _require_inside(directory, (*written, *removed))
+    for staged in written.values():
+        if not re.fullmatch(r"[0-9]+(\.\w+)?", staged):
+            raise ValueError(f"{staged!r} is no file that was staged")
     touched = {directory}
-    for relative, staged in journal["write"].items():
+    for relative, staged in written.items():
         source, target = directory / _STAGING / staged, directory / relative
         if source.exists():
             os.replace(source, target)
         elif not target.exists():  # neither waiting nor renamed before the interruption
             raise FileNotFoundError(source)
         touched.add(target.parent)
-    for relative in journal["remove"]:
+    for relative in removed:
         (directory / relative).unlink(missing_ok=True)
         touched.add((directory / relative).parent)
     for parent in touched:
         _flush(parent)
+
+
+def _require_inside(directory: Path, names: Iterable[str]) -> None:
+    """A journal may come with a repository, from anyone: it must move and delete nothing elsewhere."""
+    for relative in names:
+        parent = (directory / relative).parent.resolve()
+        hidden = any(part.startswith(".") for part in PurePath(relative).parts)
+        if hidden or not parent.is_relative_to(directory.resolve()):
+            raise ValueError(f"{relative!r} is no file of this directory")
 
 
 def _flush(path: Path) -> None:

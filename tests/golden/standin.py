@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from golden.case import Arrays, Case, Fault, Operation, Output, Parameters, digest_array
+from golden.case import HEADROOM, Arrays, Case, Fault, Operation, Output, Parameters, digest_array
 from golden.compare import Tolerance
-from golden.noise import HEADROOM
 from golden.proof import prove_faults
 from golden.store import Derived, Golden
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,11 +98,45 @@ def test_a_damaged_file_does_not_hide_the_others(fixtures: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"format": "other", "cases": {}}', '{"format": "ptycho-golden manifest 1"}']
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        '{"format": "a", "format": "b"}',
+        "[]",
+        '{"format": "other", "cases": {}}',
+        '{"format": "ptycho-golden manifest 1"}',
+    ],
 )
 def test_a_broken_manifest_is_one_clear_error(fixtures: Path, text: str) -> None:
     (fixtures / NAME).write_text(text)
     with pytest.raises(GoldenError, match=r"manifest .*MANIFEST.json: .*Restore it from version control"):
+        read_manifest(fixtures)
+    assert len(verify(fixtures, ALL)) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda entry: entry.clear(),
+        lambda entry: entry.pop("summary"),
+        lambda entry: entry.update(summary="\x1b[31m"),
+        lambda entry: entry.update(operation=7),
+        lambda entry: entry.update(outputs=[]),
+        lambda entry: entry["outputs"].update(y={}),
+        lambda entry: entry["outputs"].update(y=None),
+        lambda entry: entry.update(history=None),
+        lambda entry: entry.update(history=[7]),
+        lambda entry: entry["history"][0].pop("date"),
+        lambda entry: entry["history"][0].update(reason="\ud800"),
+    ],
+)
+def test_a_spoiled_entry_is_one_clear_error(fixtures: Path, spoil: Callable[[dict], object]) -> None:
+    document = json.loads((fixtures / NAME).read_text())
+    spoil(document["cases"]["toy/double"])
+    (fixtures / NAME).write_text(json.dumps(document))
+    with pytest.raises(GoldenError, match=r"manifest .*the entry of 'toy/double' .*Restore it from version control"):
         read_manifest(fixtures)
     assert len(verify(fixtures, ALL)) == 1
 

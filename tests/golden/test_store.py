@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,6 +210,76 @@ def _transcribed_elsewhere(path: Path) -> None:
         file.attrs["producer"] = np.bytes_(b"transcribed")
 
 
+def _older_format(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:8] + b"\0" + data[9:])
+
+
+def _inflates_to_more(path: Path) -> None:
+    _packed(path, zlib.compress(bytes(2**15)))
+
+
+def _inflates_to_less(path: Path) -> None:
+    _packed(path, zlib.compress(bytes(8)))
+
+
+def _more_behind_the_stream(path: Path) -> None:
+    _packed(path, zlib.compress(bytes(3 * 8)) + b"more")
+
+
+def _packed(path: Path, stored: bytes) -> None:
+    with h5py.File(path, "r+") as file:
+        dataset = file.create_dataset("inputs/p", (3,), "i8", chunks=(3,), compression=6, shuffle=True)
+        dataset.id.write_direct_chunk((0,), stored)
+        dataset.attrs["sha256"] = np.bytes_(digest_array(np.zeros(3, "i8")).encode())
+
+
+def _several_chunks(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("inputs/p", (4,), "i8", chunks=(2,), compression=6, shuffle=True)
+
+
+def _other_filter(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("inputs/p", (4,), "i8", chunks=(4,), compression="lzf")
+
+
+def _many_attributes(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        for number in range(100):
+            file["inputs/x"].attrs[f"a{number}"] = number
+
+
+def _name_for_a_terminal(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["inputs/\x1b[31m"] = np.zeros(3)
+
+
+def _text_for_a_terminal(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["summary"] = np.bytes_(b"\x1b[31m")
+
+
+def _escaped_for_a_terminal(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["parameters"] = np.bytes_(json.dumps({"factor": ["\x1b[31m"]}).encode())
+
+
+def _key_twice(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["parameters"] = np.bytes_(b'{"factor": 2.0, "factor": 3.0}')
+
+
+def _nested_deeply(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.attrs["parameters"] = np.bytes_(b"[" * 60000)
+
+
+def _noise_of_texts(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["outputs/y"].attrs["noise"] = np.bytes_(b'{"float64": "little"}')
+
+
 DAMAGE: dict[Callable[[Path], None], str] = {
     _missing: "no such file",
     _empty: "the file is empty",
@@ -234,6 +305,19 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _other_picture: "its picture is not that of its main output",
     _made_by_torch: "must be produced by TensorFlow",
     _transcribed_elsewhere: "must be produced by TensorFlow",
+    _older_format: "not in the format that goldens are written in",
+    _inflates_to_more: "/inputs/p does not inflate to the 24 bytes that it declares",
+    _inflates_to_less: "/inputs/p does not inflate to the 24 bytes that it declares",
+    _more_behind_the_stream: "/inputs/p does not inflate to the 24 bytes that it declares",
+    _several_chunks: "/inputs/p is not one chunk, shuffled and deflated",
+    _other_filter: "/inputs/p is not one chunk, shuffled and deflated",
+    _many_attributes: "at most 64 are accepted",
+    _name_for_a_terminal: "by the name b'\\x1b[31m'",
+    _text_for_a_terminal: "'summary' of / is not a printable text",
+    _escaped_for_a_terminal: "is not a JSON object of printable texts",
+    _key_twice: "appears twice",
+    _nested_deeply: "nested too deeply",
+    _noise_of_texts: "the noise of /outputs/y is not a table of numbers",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -103,6 +104,55 @@ def test_a_journal_that_cannot_be_finished_is_one_clear_error(directory: Path, j
     with pytest.raises(GoldenError, match=r"was committed and cannot be finished .* delete \.commit\.json"):
         finish_interrupted(directory)
     assert contents(directory) == ["old"] * 4
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        {"write": {"../victim": "0.txt"}, "remove": []},
+        {"write": {"{outside}/victim": "0.txt"}, "remove": []},
+        {"write": {"link/victim": "0.txt"}, "remove": []},
+        {"write": {"a/1.txt": "../../outside/victim"}, "remove": []},
+        {"write": {"a/1.txt": "{outside}/victim"}, "remove": []},
+        {"write": {".lock": "0.txt"}, "remove": []},
+        {"write": {}, "remove": ["../outside/victim"]},
+        {"write": {}, "remove": ["{outside}/victim"]},
+        {"write": {}, "remove": ["link/victim"]},
+        {"write": {}, "remove": [7]},
+        {"write": {"a/1.txt": 7}, "remove": []},
+        {"write": [], "remove": "victim"},
+    ],
+    ids=str,
+)
+def test_a_journal_from_anyone_touches_nothing_elsewhere(directory: Path, tmp_path_factory, journal: dict) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "victim").write_text("mine")
+    (directory / "link").symlink_to(outside)
+    (directory / ".staging").mkdir()
+    (directory / ".staging" / "0.txt").write_text("theirs")
+    (directory / ".commit.json").write_text(json.dumps(journal).replace("{outside}", str(outside)))
+    with pytest.raises(GoldenError, match="cannot be finished"):
+        finish_interrupted(directory)
+    assert (outside / "victim").read_text() == "mine"
+    assert contents(directory) == ["old"] * 4
+    assert not (directory.parent / "victim").exists()
+
+
+def test_a_journal_nested_too_deeply_is_one_clear_error(directory: Path) -> None:
+    (directory / ".commit.json").write_text("[" * 100_000)
+    with pytest.raises(GoldenError, match="cannot be finished"):
+        finish_interrupted(directory)
+
+
+@pytest.mark.parametrize("name", [".lock", ".staging", ".commit.json"])
+def test_a_link_in_the_place_of_its_own_files_is_refused(directory: Path, tmp_path_factory, name: str) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "victim").write_text("mine")
+    (directory / name).unlink(missing_ok=True)
+    (directory / name).symlink_to(outside if name == ".staging" else outside / "victim")
+    with pytest.raises(GoldenError, match="a symbolic link"):
+        write_all(directory, "new")
+    assert (outside / "victim").read_text() == "mine"
 
 
 def test_staging_without_a_commit_is_swept_away(directory: Path) -> None:

@@ -1,0 +1,191 @@
+"""What becomes of a caller who reads a corrupt golden: in a child process, so that a crash or a hang is an answer too.
+
+``python -m tests.golden.fuzzing KIND SEED`` reads one corruption here and now; its error, if any, with the trace.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+from golden.case import GoldenError
+from golden.diff import differences, summary
+from golden.guard import limit_memory, read_untrusted
+from golden.manifest import as_text, make_entry
+from golden.report import difference_lines, differences_markdown
+from golden.store import SIZE_CAP, Golden, read_golden
+from tests.golden.corruptions import BASES, DAMAGE, RESEALED, RESEALED_HOSTILE, base, corrupt, kinds
+
+SECONDS = 20.0
+"""After which reading one file is a hang; a loaded machine needs some of them."""
+MEMORY = 64 * 2**20
+"""Bytes by which reading one of these small files may raise the peak."""
+
+REFUSED, HARMLESS, ANOTHER = "refused", "harmless", "another"
+CONTAINED = "contained"
+SILENT, WRONG, GREEDY, HANG, CRASH = "silent", "wrong exception", "greedy", "hang", "crash"
+BAD = (SILENT, WRONG, GREEDY, HANG, CRASH)
+VERDICTS = (REFUSED, CONTAINED, HARMLESS, ANOTHER, *BAD)
+"""``contained``: libhdf5 crashes, hangs, or takes much memory, from which ``golden.guard`` protects its callers.
+``another``: it reads as a sound golden with other content. An attacker can write one; chance must not.
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    kind: str
+    seed: int
+    verdict: str
+    message: str
+
+
+# ------------------------------------------------------------------------------------------------ in the child
+
+
+def read_one(kind: str, seed: int, scratch: Path) -> tuple[str, str]:
+    """Do with one corruption what ``golden diff``, ``verify`` and ``text`` do with a file; a verdict and a message."""
+    path = scratch / f"{kind}-{seed}.h5"  # of its own: libhdf5 may not let go of the one before
+    path.write_bytes(corrupt(kind, seed))
+    sound = _sound(seed % len(BASES))
+    before = _peak()
+    verdict, message = _read(path, sound)
+    path.unlink()
+    if verdict == ANOTHER and kind in DAMAGE:
+        verdict = SILENT
+    grown = _peak() - before
+    if grown <= MEMORY:
+        return verdict, message
+    # Sizes in forged metadata are libhdf5's to believe: only a limit of the process bounds what it takes.
+    forged = kind in (*RESEALED, RESEALED_HOSTILE) and verdict == REFUSED
+    return CONTAINED if forged else GREEDY, f"reading it took much memory; {grown >> 20} MiB: {message}"
+
+
+def _read(path: Path, sound: Golden) -> tuple[str, str]:
+    try:
+        golden = read_golden(path)
+    except GoldenError as refused:
+        said = str(refused)
+        return (REFUSED if said.isprintable() and str(path) in said else WRONG, said)
+    same = golden.content_digest() == sound.content_digest()
+    shown = [as_text(golden), json.dumps(make_entry(golden, []))]
+    for pair in ({sound.case: sound}, {sound.case: golden}), ({sound.case: golden}, {sound.case: sound}):
+        found = differences(*pair)
+        shown += [line for one in found for line in difference_lines(one)]
+        shown.append(differences_markdown(found, summary(found)))
+    for text in shown:
+        text.encode()
+        if not text.replace("\n", "").isprintable():
+            return WRONG, f"shown to a terminal: {text[-200:]!r}"
+    if not same:
+        return ANOTHER, ""
+    beside = make_entry(golden, []) != make_entry(sound, [])
+    return HARMLESS, "differs beside the content" if beside else ""
+
+
+@cache
+def _sound(number: int) -> Golden:
+    with tempfile.TemporaryDirectory(prefix="fuzzing-") as scratch:
+        path = Path(scratch) / "sound.h5"
+        path.write_bytes(base(number))
+        return read_golden(path)
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _serve() -> None:
+    """Answer a line for each line; at the end a sound golden must still read."""
+    for number in range(len(BASES)):
+        _sound(number)
+    limit_memory(3 * SIZE_CAP)
+    with tempfile.TemporaryDirectory(prefix="fuzzing-") as scratch:
+        for line in sys.stdin:
+            kind, seed = json.loads(line)
+            try:
+                verdict, message = read_one(kind, seed, Path(scratch))
+            except Exception as problem:
+                verdict, message = WRONG, f"{type(problem).__name__}: {problem}"
+            print(json.dumps([verdict, message[:300]]), flush=True)
+
+
+# ------------------------------------------------------------------------------------------------ in the parent
+
+
+def schedule(several: Sequence[str] = (), seed: int = 0) -> Iterator[tuple[str, int]]:
+    """Kinds and seeds without end; of the resealed kinds three of each."""
+    for number in count(seed):
+        for kind in several or kinds():
+            seeds = range(3 * number, 3 * number + 3) if kind in (*RESEALED, RESEALED_HOSTILE) else [number]
+            yield from ((kind, one) for one in seeds)
+
+
+def fuzz(corruptions: Iterable[tuple[str, int]], seconds: float = SECONDS) -> Iterator[Outcome]:
+    """Read corruptions in a child, one after the other; a new child after each that hangs or crashes."""
+    child = None
+    try:
+        for kind, seed in corruptions:
+            child = child or _start()
+            verdict, message = _ask(child, kind, seed, seconds)
+            if verdict in (HANG, CRASH):
+                _end(child)
+                child = None
+                verdict, message = _guarded(kind, seed, seconds) or (verdict, message)
+            yield Outcome(kind, seed, verdict, message)
+    finally:
+        if child is not None:
+            _end(child)
+
+
+def _guarded(kind: str, seed: int, seconds: float) -> tuple[str, str] | None:
+    with tempfile.TemporaryDirectory(prefix="fuzzing-") as scratch:
+        path = Path(scratch) / "corrupt.h5"
+        path.write_bytes(corrupt(kind, seed))
+        (found,) = read_untrusted([path], seconds)
+    if not isinstance(found, str):
+        return None
+    return CONTAINED, found if "reading it" in found else f"reading it failed only after other bad files; {found}"
+
+
+def _start() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.golden.fuzzing"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def _ask(child: subprocess.Popen[str], kind: str, seed: int, seconds: float) -> tuple[str, str]:
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(json.dumps([kind, seed]) + "\n")
+    child.stdin.flush()
+    if not select.select([child.stdout], [], [], seconds)[0]:
+        return HANG, f"no answer after {seconds:g} s"
+    answer = child.stdout.readline()
+    if not answer:
+        status = child.wait()
+        return CRASH, signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    verdict, message = json.loads(answer)
+    return verdict, message
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    child.kill()
+    child.communicate()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        with tempfile.TemporaryDirectory(prefix="fuzzing-") as directory:
+            print(*read_one(sys.argv[1], int(sys.argv[2]), Path(directory)), sep=": ")
+    else:
+        _serve()

@@ -1,0 +1,72 @@
+"""Corrupt and hostile goldens: a clear error or no harm, and never a silent change. All of it: ``benchmarks.fuzz``."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from golden.guard import read_untrusted
+from golden.store import Golden, write_golden
+from tests.golden.corruptions import BASES, base, blocks, corrupt, kinds, lookup3
+from tests.golden.fuzzing import BAD, fuzz, schedule
+from tests.golden.standin import make_golden
+
+LIKE_A_BROKEN_LIBRARY = """
+import os, signal
+import h5py
+
+class File(h5py.File):
+    def __init__(self, name, *arguments, **options):
+        if "hostile" in str(name):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        super().__init__(name, *arguments, **options)
+
+h5py.File = File
+"""
+"""Which forged metadata make libhdf5 crash changes with its releases."""
+
+
+def test_no_corruption_is_silent_or_breaks_the_caller() -> None:
+    outcomes = list(fuzz(islice(schedule(), 58)))
+    assert [outcome for outcome in outcomes if outcome.verdict in BAD] == []
+    assert {outcome.kind for outcome in outcomes} == set(kinds())
+
+
+@pytest.mark.parametrize("number", range(len(BASES)))
+def test_every_block_of_metadata_can_be_resealed(number: int) -> None:
+    """Otherwise libhdf5 would see each change in it, and what lies behind would go untested."""
+    data = base(number)
+    signatures = [data.count(name) for name in (b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"BTHD", b"BTLF", b"FSHD", b"FSSE")]
+    assert len(blocks(data)) == 1 + sum(signatures)  # and the superblock
+    assert lookup3(b"Four score and seven years ago") == 0x17770551  # of its author
+
+
+@pytest.mark.parametrize("kind", ["bits", "resealed copies", "virtual", "JSON value"])
+def test_a_kind_and_a_seed_are_one_corruption(kind: str) -> None:
+    assert corrupt(kind, 5) == corrupt(kind, 5)
+    assert len({corrupt(kind, seed) for seed in range(6)}) > 1
+
+
+def test_what_crashes_the_library_does_not_crash_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(LIKE_A_BROKEN_LIBRARY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    sound, hostile = tmp_path / "sound.h5", [tmp_path / "hostile1.h5", tmp_path / "hostile2.h5"]
+    for path in (sound, *hostile):
+        write_golden(path, make_golden(BASES[0]))
+    before, *refused, after = read_untrusted([sound, *hostile, sound])
+    assert isinstance(before, Golden)
+    assert isinstance(after, Golden)
+    assert before.content_digest() == after.content_digest() == make_golden(BASES[0]).content_digest()
+    for path, why in zip(hostile, refused):
+        assert isinstance(why, str)
+        assert f"golden {path}: reading it made the HDF5 library crash (SIGSEGV)" in why
+
+
+def test_what_hangs_the_library_does_not_hang_the_caller(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_golden(path, make_golden(BASES[0]))
+    (why,) = read_untrusted([path], seconds=1e-6)
+    assert isinstance(why, str)
+    assert "did not end within" in why

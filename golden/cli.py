@@ -28,7 +28,7 @@ from golden.report import (
     margin_text,
 )
 from golden.run_report import read_shares
-from golden.store import golden_path, read_golden
+from golden.store import Golden, golden_path
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
@@ -63,6 +63,14 @@ def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+def _goldens(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
+    found = read_untrusted([golden_path(fixtures, name) for name in select(stored_cases(fixtures), patterns)])
+    for golden in found:
+        if isinstance(golden, str):
+            raise GoldenError(golden)
+    return [golden for golden in found if isinstance(golden, Golden)]
+
+
 def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
 
@@ -87,12 +95,11 @@ def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
 @_fixtures_option
 def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
     """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, history."""
-    for name in select(stored_cases(fixtures), [case]):
-        golden = read_golden(golden_path(fixtures, name))
+    for golden in _goldens(fixtures, [case]):
         console = _console()
         for part in describe(golden):
             console.print(part)
-        for event in read_manifest(fixtures).get(name, {}).get("history", []):
+        for event in read_manifest(fixtures).get(golden.case, {}).get("history", []):
             console.print(
                 f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {event['reason']}",
                 markup=False,
@@ -130,7 +137,7 @@ def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, repor
 
     Exit status 1 when a golden catches nothing, or a fault is caught by none.
     """
-    goldens = [read_golden(golden_path(fixtures, name)) for name in select(stored_cases(fixtures), patterns)]
+    goldens = _goldens(fixtures, patterns)
     rows = [margin for golden in goldens for margin in (margins(golden) if every else margins(golden)[:1])]
     _console().print(catchers_table(goldens) if by_fault else fault_table(rows, "fault" if every else "nearest fault"))
     told = warnings(goldens, read_shares(report) if report else {})

@@ -125,7 +125,7 @@ def main() -> None:
             lines += [step.text, "", "```console", f"$ {step.command}", *kept(said.splitlines(), step), "```", ""]
         for name, page, size in (
             ("report", "moved", "1300,860"),
-            ("probe", "review", "1300,1000"),
+            ("probe", "review", "1300,1600"),
             ("narrow", "review", "500,1000"),
         ):
             picture(clone / f"{page}.html", DOCS / f"walk-{name}.png", size)

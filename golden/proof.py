@@ -174,9 +174,11 @@ def _differs_by_dtype_alone(right: np.ndarray, wrong: np.ndarray, tolerance: Tol
 def _require_invisible(case: Case, fault: Fault, reason: str, comparisons: list[Comparison]) -> None:
     seen = [comparison for comparison in comparisons if comparison.verdict > Verdict.WITHIN_NOISE]
     if seen:
+        share = seen[0].share
+        by = f" by {share:.2g} of its tolerance" if math.isfinite(share) else ""
         raise GoldenError(
             f"case {case.name}: declares the fault {fault.name!r} invisible ({reason}), but it moves output "
-            f"{seen[0].output!r} by {seen[0].share:.2g} of its tolerance; remove the declaration"
+            f"{seen[0].output!r}{by}; remove the declaration"
         )
 
 

@@ -262,14 +262,17 @@ def _say(rows: list[Row], written: list[str], remarks: list[str], asked: _Asked)
     done = f"{len(rows) - skipped} cases {'proved again' if asked.prove else 'recomputed'}"
     headline = f"{done}, {f'{len(moved)} moved' if moved else 'nothing moved'}"
     for file in asked.reports:
-        WRITERS[file.suffix](file, found, headline)
+        try:
+            WRITERS[file.suffix](file, found, headline)
+        except OSError as problem:
+            raise GoldenError(f"--report {file}: {problem}; {len(written)} golden(s) were written before") from problem
         click.echo(f"report      {file}")
     click.echo(headline)
     if written:
         click.echo(f"{len(written)} golden(s) and {asked.fixtures / NAME} written: {asked.reason}")
     left = len(moved) - len(written)
     if left and asked.reason:
-        click.echo(f"{left} left as they were")
+        click.echo(f"{left} golden(s) left as they were")
     elif left:
         click.echo("accept with --update --reason TEXT")
     return SOMETHING_MOVED if left else NOTHING_MOVED

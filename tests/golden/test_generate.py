@@ -189,7 +189,7 @@ def test_a_person_is_asked_about_each_case(
     if written is None:
         assert "interrupted; nothing was changed" in run.stderr
     elif status:
-        assert f"{2 - len(written)} left as they were" in run.stdout
+        assert f"{2 - len(written)} golden(s) left as they were" in run.stdout
         assert verify(fixtures, ALL) == []
 
 

@@ -576,10 +576,11 @@ class _Reader:
         shuffled = inflater.decompress(packed, size + 1)
         if skipped or len(shuffled) != size or not inflater.eof or inflater.unused_data:
             raise self.error(f"{dataset.name} does not inflate to the {size} bytes that it declares")
-        array = np.empty((dataset.size, width), np.uint8)
+        array: np.ndarray = np.empty((dataset.size, width), np.uint8)
         for place, plane in enumerate(np.frombuffer(shuffled, np.uint8).reshape(width, -1)):
-            array[:, place] = plane  # byte by byte: twelve times as fast as a transposed copy
-        return array.reshape(-1).view(dataset.dtype).reshape(dataset.shape)
+            array[:, place] = plane  # byte by byte: several times as fast as a transposed copy
+        array = array.reshape(-1).view(dataset.dtype)
+        return array.reshape(dataset.shape)
 
     def derived(self) -> dict[str, Derived]:
         return {

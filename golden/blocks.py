@@ -1,4 +1,7 @@
-"""Arrays looked at block by block, in C order: those in memory, and HDF5 datasets, read a part at a time."""
+"""Arrays looked at block by block, in C order: those in memory, and HDF5 datasets, read a part at a time.
+
+(A dataset stored as one compressed chunk, as goldens store theirs, can only be read as a whole.)
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,10 @@ def blocks(*arrays: Sliceable | None) -> Iterator[tuple[int, list[Any]]]:
 def _reader(array: Sliceable) -> Callable[[_Index, int], np.ndarray]:
     """What gives a slab of an array, flat: a view, or for a dataset the same memory each time."""
     read_direct = getattr(array, "read_direct", None)
+    if read_direct and math.prod(getattr(array, "chunks", None) or ()) > _READ:
+        array, read_direct = array[()], None  # a compressed chunk is inflated as a whole: once, not once per slab
     if read_direct is None:
-        return lambda index, size: np.asarray(array[index]).reshape(-1)
+        return lambda index, size: np.ascontiguousarray(array[index]).reshape(-1)
     buffer = np.empty(min(_READ, math.prod(array.shape)), array.dtype)
 
     def read(index: _Index, size: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -235,3 +236,33 @@ def test_datasets_are_never_in_memory_as_a_whole(tmp_path: Path) -> None:
 def test_differences_that_underflow_when_squared_still_fail(tiny: float) -> None:
     expected = np.full(4, tiny, np.complex64)
     assert not compare("y", expected, 2 * expected, Tolerance(tiny / 10, 0, tiny / 100, 0)).passed
+
+
+@pytest.mark.parametrize("layout", [lambda a: np.stack([a, a], -1)[..., 0], np.asfortranarray, lambda a: a[::-1][::-1]])
+def test_memory_layout_does_not_show(layout: Callable[[np.ndarray], np.ndarray]) -> None:
+    expected, actual, _ = noisy("complex64", 4e-6)
+    assert compare("y", expected, layout(actual), TOLERANCE) == compare("y", expected, actual, TOLERANCE)
+    assert compare("y", layout(expected), actual, TOLERANCE) == compare("y", expected, actual, TOLERANCE)
+
+
+def test_equal_infinities_are_equal_whatever_else_differs() -> None:
+    expected = np.array([np.inf, 1], np.float32)
+    assert verdict(expected.copy(), expected) is Verdict.IDENTICAL
+    assert verdict(np.array([np.inf, 1.000001], np.float32), expected) is Verdict.WITHIN_NOISE
+    assert verdict(np.array([-np.inf, 1], np.float32), expected) is Verdict.BREAKING
+
+
+def test_what_differs_only_where_nothing_is_compared_is_identical() -> None:
+    mask = np.array([True, False])
+    expected = np.ones(2, np.float32)
+    assert compare("y", expected, np.array([1, 5], np.float32), TOLERANCE, mask).verdict is Verdict.IDENTICAL
+    broken = compare("y", expected, np.array([1, np.nan], np.float32), TOLERANCE, mask)
+    assert (broken.failing, broken.compared) == (1, 2)
+
+
+def test_one_compressed_chunk_is_inflated_once(tmp_path: Path) -> None:
+    """Slab by slab, this would take minutes."""
+    array = np.zeros((4096, 2048), np.float32)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        stored = file.create_dataset("y", data=array, chunks=array.shape, compression=1, shuffle=True)
+        assert compare("y", array, stored, TOLERANCE).verdict is Verdict.IDENTICAL

@@ -14,7 +14,7 @@ from rich.progress import track
 from golden import git
 from golden.case import GoldenError
 from golden.cases import load_cases, select
-from golden.diff import Difference, differences, sources, summary
+from golden.diff import Difference, differences, summary
 from golden.guard import read_untrusted
 from golden.manifest import as_text, read_manifest, stored_cases, verify
 from golden.margins import blind_spots, margins, warnings
@@ -28,20 +28,21 @@ from golden.report import (
     margin_text,
 )
 from golden.run_report import read_shares
+from golden.sources import read, sources
 from golden.store import Golden, golden_path
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
 
 class _Group(click.Group):
-    """Turns a GoldenError of any command into one line and exit status 1."""
+    """Turns a GoldenError of any command into one line and exit status 2: it could not do what was asked."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except GoldenError as problem:
             click.echo(f"golden: {problem}", err=True)
-            sys.exit(1)
+            sys.exit(2)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +65,7 @@ def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _goldens(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
-    found = read_untrusted([golden_path(fixtures, name) for name in select(stored_cases(fixtures), patterns)])
+    found = list(read_untrusted([golden_path(fixtures, name) for name in select(stored_cases(fixtures), patterns)]))
     for golden in found:
         if isinstance(golden, str):
             raise GoldenError(golden)
@@ -190,10 +191,10 @@ def diff_command(
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     with Console(stderr=True).status("comparing"):
         before, after = sources(first, second, fixtures)
-        found = differences(before, after)
-    if patterns:
-        chosen = select({*before, *after}, patterns)
-        found = [one for one in found if one.case in chosen]
+        if patterns:
+            chosen = select({*before, *after}, patterns)
+            before, after = ({case: side[case] for case in chosen if case in side} for side in (before, after))
+        found = differences(*read(before, after))
     if markdown:
         click.echo(differences_markdown(found, summary(found)), nl=False)
     else:
@@ -201,7 +202,7 @@ def diff_command(
             click.echo("\n".join(difference_lines(one)) + "\n")
         click.echo(summary(found))
     if page is not None:
-        title = f"Goldens: {Path(first).name} and {Path(second).name}" if second else f"Goldens: {first}"
+        title = f"Goldens: {first} and {second}" if second else f"Goldens: {first}"
         _write_page(page, found, title)
     if found and exit_code:
         sys.exit(1)

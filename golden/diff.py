@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from golden.case import GoldenError, digest_array
+from golden.case import digest_array
 from golden.change import Change, Row
-from golden.compare import Comparison, Verdict, compare_outputs
+from golden.compare import Comparison, Tolerance, Verdict, compare_outputs
 from golden.diagnose import Diagnosis, diagnose
-from golden.git import run_git
-from golden.guard import read_untrusted
-from golden.manifest import stored_cases
 from golden.margins import proof_moved
-from golden.store import Golden, golden_path
-
-Goldens = Mapping[str, Golden | str]
-"""By case; a text in place of a golden says why it cannot be read."""
+from golden.sources import Goldens
+from golden.store import Golden
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,23 @@ def differences(before: Goldens, after: Goldens) -> list[Difference]:
             found.append(Difference(case, "removed", (one.summary,), before=one))
         elif one.content_digest() != other.content_digest():
             found.append(_difference(case, one, other))
-    return found
+        elif dict(one.provenance) != dict(other.provenance):
+            said = f"provenance only: {_told(one.provenance)}, now {_told(other.provenance)}"
+            found.append(Difference(case, "changed", (said,), (), (), one, other))
+    return [_with_name(one) for one in found]
+
+
+def _told(provenance: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in provenance.items())
+
+
+def _with_name(one: Difference) -> Difference:
+    """Under the case that a file of its own says it holds; with a remark where the place of a file says another."""
+    says = [golden.case for golden in (one.before, one.after) if golden is not None]
+    if says and "/" not in one.case:
+        return replace(one, case=says[0])
+    wrong = tuple(f"it lies under this name, but says that it is {name}" for name in sorted({*says} - {one.case}))
+    return replace(one, remarks=wrong + one.remarks) if wrong else one
 
 
 def difference_of(row: Row) -> Difference:
@@ -83,16 +92,18 @@ def difference_of(row: Row) -> Difference:
 def _difference(case: str, before: Golden, after: Golden) -> Difference:
     comparisons = compare_outputs(before.outputs, after.outputs, before.tolerances, before.where)
     told = diagnose(before.outputs, after.outputs, comparisons, before.tolerances, before.where, before.faults)
-    remarks = _remarks(before, after)
-    if max(comparison.verdict for comparison in comparisons) <= Verdict.WITHIN_NOISE:
-        # Of outputs that moved, the noise and the wrong ones move too: that says nothing more.
-        remarks += filter(None, [proof_moved(before, after)]) if set(before.faults) == set(after.faults) else []
+    remarks = [*_remarks_of_case(before, after), *_remarks_of_proof(before, after)]
+    if not any(comparison.verdict > Verdict.WITHIN_NOISE for comparison in comparisons):
+        remarks += _remarks_of_faults(before, after)  # of outputs that moved, what faults make of them moves too
+    if not remarks and all(comparison.verdict is Verdict.IDENTICAL for comparison in comparisons):
+        remarks = ["only what is not compared differs: masked elements, or signs of zeros"]
     return Difference(case, "changed", tuple(remarks), tuple(comparisons), tuple(told), before, after)
 
 
-def _remarks(before: Golden, after: Golden) -> list[str]:
+def _remarks_of_case(before: Golden, after: Golden) -> list[str]:
+    """What was computed, and from what."""
     remarks = []
-    for what in ("operation", "summary", "producer"):
+    for what in ("case", "operation", "summary", "producer"):
         old, new = getattr(before, what), getattr(after, what)
         if old != new:
             remarks.append(f"{what}: {old!r}, now {new!r}")
@@ -100,88 +111,91 @@ def _remarks(before: Golden, after: Golden) -> list[str]:
         remarks.append(f"parameters: {dict(before.parameters)}, now {dict(after.parameters)}")
     inputs = _changed(before.inputs, after.inputs)
     if inputs or before.derived != after.derived:
-        drawn = f" (draw {before.draw}, now {after.draw})" if before.draw != after.draw else ""
-        remarks.append(f"other inputs: {', '.join(inputs) or 'of the recipe'}{drawn}")
+        remarks.append(f"other inputs: {', '.join(inputs) or 'of the recipe'}")
+    if before.draw != after.draw:
+        remarks.append(f"inputs of draw {before.draw}, now of draw {after.draw}")
     if before.definition != after.definition:
         remarks.append("the case's definition changed")
-    for what, names in (
+    return remarks
+
+
+def _remarks_of_proof(before: Golden, after: Golden) -> list[str]:
+    """What outputs are held to: tolerances, masks, faults."""
+    remarks = []
+    for name in sorted(set(before.outputs) & set(after.outputs)):
+        old, new = before.tolerances[name], after.tolerances[name]
+        if old != new:
+            remarks.append(f"tolerance of {name!r}: {_line(old)}, now {_line(new)}{_times(old.atol, new.atol)}")
+        elif before.noise.get(name) != after.noise.get(name):
+            remarks.append(f"noise of {name!r} is made up otherwise")
+        counted = [_counted(golden, name) for golden in (before, after)]
+        if _changed(_only(before.where, name), _only(after.where, name)):
+            remarks.append(
+                f"compared of {name!r}: {counted[0]} elements, now {'other ' * (counted[0] == counted[1])}{counted[1]}"
+            )
+    for what, old_reasons, new_reasons in (
+        ("expected to be constant", before.expected_constant, after.expected_constant),
+        ("faults that it cannot see", before.invisible, after.invisible),
+    ):
+        names = [n for n in sorted({*old_reasons, *new_reasons}) if old_reasons.get(n) != new_reasons.get(n)]
+        if names:
+            remarks.append(f"{what}: other reasons, or none, for {', '.join(names)}")
+    for what, missing in (
         ("no longer proved to catch", set(before.faults) - set(after.faults)),
         ("now proved to catch", set(after.faults) - set(before.faults)),
     ):
-        if names:
-            remarks.append(f"{what}: {', '.join(sorted(names))}")
+        if missing:
+            remarks.append(f"{what}: {', '.join(sorted(missing))}")
     return remarks
+
+
+def _remarks_of_faults(before: Golden, after: Golden) -> list[str]:
+    both = sorted(set(before.faults) & set(after.faults))
+    only = [replace(golden, faults={name: golden.faults[name] for name in both}) for golden in (before, after)]
+    if all(one == other for one, other in zip(*(_table_of(golden) for golden in only))):
+        return []
+    moved = proof_moved(
+        only[0], replace(only[1], tolerances=before.tolerances, where=before.where, invisible=before.invisible)
+    )
+    return [moved or "what faults make of it differs within rounding"]
+
+
+def _table_of(golden: Golden) -> list[object]:
+    return [
+        (
+            name,
+            caught.symptom,
+            output,
+            wrong.shape,
+            wrong.dtype,
+            digest_array(wrong.indices),
+            digest_array(wrong.values),
+        )
+        for name, caught in golden.faults.items()
+        for output, wrong in sorted(caught.outputs.items())
+    ]
+
+
+def _only(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    return {key: array for key, array in arrays.items() if key == name}
+
+
+def _counted(golden: Golden, name: str) -> str:
+    array, where = golden.outputs[name], golden.where.get(name)
+    return f"{array.size if where is None else np.count_nonzero(where)} of {array.size}"
+
+
+def _line(tolerance: Tolerance) -> str:
+    return f"{tolerance.atol:.2e} + {tolerance.rtol:.2e} |e|"
+
+
+def _times(old: float, new: float) -> str:
+    return f" ({new / old:.3g} x)" if old else ""
 
 
 def _changed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> list[str]:
     same = {name for name in set(before) & set(after) if digest_array(before[name]) == digest_array(after[name])}
     return sorted((set(before) | set(after)) - same)
-
-
-# ------------------------------------------------------------------------------------------------ where they come from
-
-
-def goldens_of(source: Path) -> dict[str, Golden | str]:
-    """The goldens of a directory of fixtures, or a single file.
-
-    Raises:
-        GoldenError: there is no such file or directory.
-    """
-    if source.is_dir():
-        names = sorted(stored_cases(source))
-        return dict(zip(names, read_untrusted([golden_path(source, name) for name in names])))
-    if not source.exists():
-        raise GoldenError(f"{source}: no such file or directory")
-    (golden,) = read_untrusted([source])
-    return {golden.case if isinstance(golden, Golden) else source.stem: golden}
-
-
-def goldens_of_revision(revision: str, fixtures: Path) -> dict[str, Golden | str]:
-    """The goldens of a git revision, read without a checkout.
-
-    Args:
-        revision: a commit, branch or tag.
-        fixtures: the directory as it lies in the working tree.
-
-    Raises:
-        GoldenError: no git, no clone, or no such revision.
-    """
-    top = Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
-    commit = run_git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
-    inside = PurePosixPath(fixtures.resolve().relative_to(top.resolve()).as_posix())
-    listed = run_git(top, "ls-tree", "-r", "-z", "--name-only", commit, "--", str(inside)).decode()
-    names = [PurePosixPath(name) for name in listed.split("\0") if name.endswith(".h5")]
-    with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
-        files = [Path(scratch) / f"{number}.h5" for number in range(len(names))]
-        for file, name in zip(files, names):
-            file.write_bytes(run_git(top, "cat-file", "blob", f"{commit}:{name}"))
-        goldens = read_untrusted(files)
-    return {
-        name.relative_to(inside).with_suffix("").as_posix(): (
-            golden.replace(str(file), f"{revision}:{name}") if isinstance(golden, str) else golden
-        )
-        for name, file, golden in zip(names, files, goldens)
-    }
-
-
-def sources(first: str, second: str | None, fixtures: Path) -> tuple[dict[str, Golden | str], dict[str, Golden | str]]:
-    """The two sets that ``golden diff`` was asked for.
-
-    Two files or directories; or ``A..B``, two revisions, and ``A...B``, from where B left A, as git has it; or one
-    revision, against the working tree. An empty side is HEAD.
-
-    Raises:
-        GoldenError: something is not there.
-    """
-    if second is not None:
-        return goldens_of(Path(first)), goldens_of(Path(second))
-    if ".." not in first:
-        return goldens_of_revision(first, fixtures), goldens_of(fixtures)
-    dots = "..." if "..." in first else ".."
-    before, after = (side or "HEAD" for side in first.split(dots, maxsplit=1))
-    if dots == "...":
-        before = run_git(fixtures, "merge-base", "--end-of-options", before, after).decode().strip()
-    return goldens_of_revision(before, fixtures), goldens_of_revision(after, fixtures)
 
 
 def summary(found: Sequence[Difference]) -> str:

@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from golden.case import GoldenError
 from golden.compare import EXACT, Comparison, Verdict
 from golden.diff import Difference
-from golden.output_view import KINDS, Alone, Drawn, Moved, Value, measure
-from golden.report import change_sentence
+from golden.output_view import KINDS, SIDES, Alone, Drawn, Moved, Value, measure
+from golden.report import change_sentence, reason_text
 from golden.store import Golden
 
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def write_page(path: Path, found: Iterable[Difference], headline: str, title: st
         partial.write_text(text, encoding="utf-8", newline="\n")
         partial.replace(path)
     except OSError as refused:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise GoldenError(f"page {path}: {refused.strerror or refused}") from refused
 
 
@@ -174,10 +176,12 @@ def _changed(one: Difference, before: Golden, after: Golden) -> Shown:
     moved = [comparison for comparison in one.comparisons if comparison.verdict is not Verdict.IDENTICAL]
     worst = max(moved, key=lambda c: (c.verdict, c.share), default=None)
     diagnoses = [(", ".join(cause.outputs), change_sentence(cause)) for cause in one.diagnoses]
-    sentences = [sentence for _, sentence in diagnoses] + list(one.remarks) + [c.reason for c in moved if c.reason]
+    sentences = (
+        [sentence for _, sentence in diagnoses] + list(one.remarks) + [reason_text(c, SIDES) for c in moved if c.reason]
+    )
     shown = Shown(
         one.case,
-        one.verdict.label,
+        one.verdict.label if moved else one.kind,
         measure(worst) if worst else "outputs identical",
         sentences[0] if sentences else "",
         after.summary,

@@ -129,10 +129,11 @@ def _pictures(golden: Golden) -> list[str]:
 
 
 def _tiles(name: str, array: np.ndarray) -> list[tuple[str, Image]]:
-    stack = images(array)
+    stack, digest = images(array), digest_array(array)[:8]
     tiles: list[tuple[str, Image]] = []
     for number, image in enumerate(stack[:_MOST_IMAGES]):
         which = f"{name} {number + 1}/{len(stack)}" if len(stack) > 1 else name
+        which = which if number else f"{which} [{digest}]"  # changes with pixels that are not shown, too
         if np.iscomplexobj(image):
             tiles += [_tile(f"{which}, amplitude", np.abs(image)), _phase(image)]
         else:
@@ -161,7 +162,9 @@ def _coloured(values: np.ndarray, low: float, high: float, colours: str, bad: st
     factor = max(1, _SIDE // max(values.shape))
     small = values[::step, ::step].repeat(factor, axis=0).repeat(factor, axis=1)
     colormap = colormaps[colours].with_extremes(bad=bad)
-    return Image.fromarray(colormap((small - low) / ((high - low) or 1.0), bytes=True)[..., :3])
+    with np.errstate(all="ignore"):
+        scaled = (small - low) / ((high - low) or 1.0)
+    return Image.fromarray(colormap(scaled, bytes=True)[..., :3])
 
 
 def _width(text: str) -> int:

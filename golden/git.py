@@ -13,7 +13,8 @@ from pathlib import Path
 
 from golden.case import GoldenError
 
-_SECTION = "diff.golden"
+_DRIVER = "golden"
+_SECTION = f"diff.{_DRIVER}"
 _LINE = "*.h5 diff=golden"
 
 
@@ -26,6 +27,7 @@ def enable(directory: Path) -> list[str]:
     command = f"{shlex.quote(sys.executable)} -m golden text"
     _git(directory, "config", "--local", f"{_SECTION}.textconv", command)
     _git(directory, "config", "--local", f"{_SECTION}.cachetextconv", "true")
+    _forget(directory)
     done = [f"git shows goldens with: {command}"]
     if not _is_named(directory):
         attributes = _attributes(directory)
@@ -46,11 +48,17 @@ def disable(directory: Path) -> list[str]:
     if not is_enabled(directory):
         return ["git does not show goldens as text here"]
     _git(directory, "config", "--local", "--remove-section", _SECTION)
+    _forget(directory)
     attributes = _attributes(directory)
     if attributes.exists():
         lines = attributes.read_text(encoding="utf-8").splitlines(keepends=True)
         attributes.write_text("".join(line for line in lines if line.strip() != _LINE), encoding="utf-8")
     return ["git shows goldens as binary files again"]
+
+
+def _forget(directory: Path) -> None:
+    """Drop the texts that git remembers: another release writes others."""
+    _git(directory, "update-ref", "-d", f"refs/notes/textconv/{_DRIVER}")
 
 
 def is_enabled(directory: Path) -> bool:
@@ -78,6 +86,12 @@ def run_git(directory: Path, *arguments: str) -> bytes:
         reason = result.stderr.decode(errors="replace").strip()
         raise GoldenError(f"git {' '.join(arguments)}: {reason or 'failed'}")
     return result.stdout
+
+
+def write_blob(directory: Path, blob: str, path: Path) -> None:
+    """Write a blob of the clone that holds ``directory`` into a file, without holding it."""
+    with path.open("wb") as file:
+        subprocess.run(["git", "cat-file", "blob", blob], cwd=directory, stdout=file, check=False)
 
 
 def _git(directory: Path, *arguments: str) -> str:

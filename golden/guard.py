@@ -14,7 +14,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,25 +24,29 @@ from golden.store import SIZE_CAP, Golden, read_golden, write_golden
 
 SECONDS = 60.0
 """For one file. The largest that is accepted takes a few."""
-_READY, _TIMED_OUT = "ready", 1
+AT_ONCE = 2**28
+"""Bytes of copies after which a process leaves the rest to another, so that they never lie there all together."""
+_READY, _TIMED_OUT, _FAILED = "ready", 1, 3
 
 
-def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> list[Golden | str]:
-    """The goldens in files; a text in place of one says why it cannot be read.
+def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[Golden | str]:
+    """The goldens in files, one after the other; a text in place of one says why it cannot be read.
 
     Raises:
         GoldenError: no process could be started.
     """
-    found: list[Golden | str] = []
-    with tempfile.TemporaryDirectory(prefix="golden-guard-") as scratch:
-        while len(found) < len(paths):
-            rest = paths[len(found) :]
-            copies = [Path(scratch) / f"{len(found) + number}.h5" for number in range(len(rest))]
+    done = 0
+    while done < len(paths):
+        with tempfile.TemporaryDirectory(prefix="golden-guard-") as scratch:
+            rest = paths[done:]
+            copies = [Path(scratch) / f"{number}.h5" for number in range(len(rest))]
             status, answers = _run(rest, copies, seconds)
-            found += [answer or _read_copy(path, copy) for answer, path, copy in zip(answers, rest, copies)]
-            if not any(answers) and len(answers) < len(rest):
-                found.append(_crashed(rest[len(answers)], status, seconds))
-    return found
+            for answer, path, copy in zip(answers, rest, copies):
+                yield answer or _read_copy(path, copy)
+            done += len(answers)
+            if status and not any(answers):
+                yield _crashed(rest[len(answers)], status, seconds)
+                done += 1
 
 
 def _run(paths: Sequence[Path], copies: Sequence[Path], seconds: float) -> tuple[int, list[str]]:
@@ -69,8 +74,10 @@ def _read_copy(path: Path, copy: Path) -> Golden | str:
 
 
 def _crashed(path: Path, status: int, seconds: float) -> str:
-    how = f"made the HDF5 library crash ({signal.Signals(-status).name if status < 0 else status})"
-    if status == _TIMED_OUT:
+    how = f"ended its process, with status {status}"
+    if status < 0:
+        how = f"made the HDF5 library crash ({signal.Signals(-status).name})"
+    elif status == _TIMED_OUT:
         how = f"did not end within {seconds:g} s"
     return f"golden {path}: reading it {how}; no golden does that. Do not trust it; restore it from version control"
 
@@ -81,11 +88,15 @@ def _serve(seconds: float) -> None:
     with os.fdopen(os.dup(1), "w") as answers, open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)  # libhdf5 prints when it is lost
         print(_READY, file=answers, flush=True)
+        written = 0
         for path, copy in tasks:
             faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
             answer = _copy(Path(path), Path(copy))
             print(json.dumps(answer), file=answers, flush=True)
             if answer:  # libhdf5 may not be sound any more after a bad file: another process reads on
+                break
+            written += Path(copy).stat().st_size
+            if written > AT_ONCE:
                 break
         faulthandler.cancel_dump_traceback_later()
 
@@ -111,4 +122,8 @@ def limit_memory(more: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(float(sys.argv[1]))
+    try:
+        _serve(float(sys.argv[1]))
+    except BaseException:
+        traceback.print_exc()
+        os._exit(_FAILED)  # 1 would say that it took too long

@@ -16,7 +16,7 @@ from golden import charts
 from golden.blocks import blocks
 from golden.compare import EXACT, Comparison, Offender, Tolerance, Verdict, scale_of
 from golden.images import image_axes, images, is_picture
-from golden.report import share_text, value_text
+from golden.report import reason_text, share_text, value_text, value_texts
 
 if TYPE_CHECKING:
     from golden.pictures import Pixels
@@ -34,6 +34,8 @@ KINDS = {
 }
 """What a case is, worst first, and its colour: the kind of its difference, or the verdict over its outputs."""
 
+SIDES = ("before", "after")
+"""What a page calls the two values."""
 _SMALL = 32
 """Elements of an output that is told in a table rather than drawn."""
 _MOST_ROWS = 12
@@ -112,13 +114,9 @@ def measure(comparison: Comparison) -> str:
 
 
 def _change(worst: Offender) -> str:
-    """Both values, and how far apart they are where their first digits do not tell."""
-    before, after = value_text(worst.expected), value_text(worst.actual)
-    apart = ""
-    if before == after and isinstance(worst.expected, np.inexact) and isinstance(worst.actual, np.inexact):
-        with np.errstate(all="ignore"):
-            apart = f", {abs(worst.actual - worst.expected):.2g} apart"
-    return f"{before} \N{RIGHTWARDS ARROW} {after}{apart}"
+    """Both values."""
+    before, after = value_texts(worst.expected, worst.actual)
+    return f"{before} \N{RIGHTWARDS ARROW} {after}"
 
 
 def _share(share: float) -> str:
@@ -212,7 +210,7 @@ class Moved:
             one.output,
             one.verdict.label,
             KINDS[one.verdict.label],
-            one.reason or measure(one),
+            reason_text(one, SIDES) or measure(one),
             facts,
             pictures,
             caption,
@@ -226,7 +224,11 @@ class Moved:
         head = (one.output, one.verdict.label, KINDS[one.verdict.label])
         before, after = self._arrays.get("before"), self._arrays.get("after")
         if one.verdict is Verdict.STRUCTURAL or before is None or after is None:
-            return [Value(*head, "", _text_of(before), _text_of(after), one.reason + _other_texts(before, after))]
+            return [
+                Value(
+                    *head, "", _text_of(before), _text_of(after), reason_text(one, SIDES) + _other_texts(before, after)
+                )
+            ]
         shares = self._shares(before, after) if self._measured else np.asarray(before != after, float)
         shares = np.where((before == after) | ~self._counted(before.shape), 0.0, shares)
         order = np.argsort(-shares.ravel(), kind="stable")[: np.count_nonzero(shares)]
@@ -235,9 +237,7 @@ class Moved:
             index = tuple(int(i) for i in np.unravel_index(flat, before.shape))
             note = _share(float(shares[index])) if self._measured else ""
             rows.append(
-                Value(
-                    *head, str(list(index)) if index else "", value_text(before[index]), value_text(after[index]), note
-                )
+                Value(*head, str(list(index)) if index else "", *value_texts(before[index], after[index]), note)
             )
         if len(order) > _MOST_ROWS:
             rows.append(Value(*head, "", "", "", f"and {len(order) - _MOST_ROWS} more elements"))

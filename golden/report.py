@@ -40,12 +40,13 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
     """
     head = f"golden {case}: output '{comparison.output}' {comparison.verdict.label}"
     if comparison.verdict is Verdict.STRUCTURAL:
-        return [head, f"  {comparison.reason}"]
+        return [head, f"  {reason_text(comparison, sides)}"]
     lines = [head if math.isinf(comparison.share) else f"{head} (worst {share_text(comparison.share)})"]
     if comparison.worst is not None:
         worst = comparison.worst
         at = f" at {list(worst.index)}" if worst.index else ""
-        detail = f"  {sides[0]} {value_text(worst.expected)}{at}, {sides[1]} {value_text(worst.actual)}"
+        values = value_texts(worst.expected, worst.actual)
+        detail = f"  {sides[0]} {values[0]}{at}, {sides[1]} {values[1]}"
         if comparison.failing:
             detail += f"; {comparison.failing} of {comparison.compared} compared elements fail{_box(comparison.box)}"
         lines.append(detail)
@@ -54,6 +55,11 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
             f"  largest error: amplitude {comparison.amplitude_error:.2g}, phase {comparison.phase_error:.2g} rad"
         )
     return lines
+
+
+def reason_text(comparison: Comparison, sides: tuple[str, str]) -> str:
+    """Why dtype or shape are not the same, in the words that the two values are told in."""
+    return comparison.reason.replace("expected", sides[0]).replace("found", sides[1])
 
 
 def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
@@ -118,12 +124,19 @@ def differences_markdown(found: Sequence[Difference], headline: str) -> str:
         largest = share_text(max(c.share for c in moved)) if moved else "-"
         causes = "; ".join(change_sentence(cause) for cause in one.diagnoses) or "-"
         names = ", ".join(c.output for c in moved) or "-"
-        cells = (f"`{one.case}`", label, names, largest, causes.replace("|", "\\|"))
-        lines.append("| " + " | ".join(html_escape(cell, quote=False) for cell in cells) + " |")
+        cells = (f"<code>{_inert(one.case)}</code>", *map(_inert, (label, names, largest, causes)))
+        lines.append("| " + " | ".join(cells) + " |")
     for one in found:
         details = html_escape("\n".join(difference_lines(one)), quote=False)
-        lines += ["", f"<details><summary>{one.case}</summary>", "", f"<pre>{details}</pre>", "", "</details>"]
+        summary = f"<summary>{_inert(one.case)}</summary>"
+        lines += ["", f"<details>{summary}", "", f"<pre>{details}</pre>", "", "</details>"]
     return "\n".join([*lines, ""])
+
+
+def _inert(text: str) -> str:
+    """A text that neither HTML nor Markdown takes for more than that: no tag, table, link, code, or mention."""
+    escaped = html_escape(text, quote=False)
+    return "".join(f"&#{ord(c)};" if c in "|`*_[]()!@#~\\" else c for c in escaped)
 
 
 def fault_table(rows: Iterable[Margin], heading: str) -> Table:
@@ -172,6 +185,14 @@ def catchers_table(goldens: Iterable[Golden]) -> Table:
 def share_text(share: float) -> str:
     """A difference in units of the tolerance; of an exact value, or one that is no number, only that there is one."""
     return "not equal" if math.isinf(share) else f"{share:.2g} x tolerance"
+
+
+def value_texts(one: object, other: object) -> tuple[str, str]:
+    """Two values, with as many digits as it takes to tell them apart."""
+    texts = value_text(one), value_text(other)
+    if texts[0] != texts[1] or not (isinstance(one, np.generic) and isinstance(other, np.generic)):
+        return texts
+    return str(one.item()), str(other.item())
 
 
 def value_text(value: object) -> str:

@@ -28,6 +28,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -433,6 +434,10 @@ class _Reader:
 
     def _require_hdf5(self) -> None:
         try:
+            if not stat.S_ISREG(self._path.stat().st_mode):  # a pipe would be waited for
+                raise GoldenError(
+                    f"golden {self._path}: expected a file, found a directory or a device; remove it, and restore the file from version control"
+                )
             with open(self._path, "rb") as stream:
                 head = stream.read(len(_HDF5_HEAD))
         except FileNotFoundError:
@@ -446,7 +451,7 @@ class _Reader:
         if head.startswith(_LFS_MAGIC):
             raise GoldenError(f"golden {self._path}: a Git LFS pointer, not the data; run 'git lfs pull'")
         if not head.startswith(_HDF5_MAGIC):
-            raise self.error(f"not an HDF5 file (it begins with {head[:8]!r})")
+            raise self.error("not an HDF5 file")
         if head != _HDF5_HEAD:
             raise self.error("HDF5, but not in the format that goldens are written in, or it was not closed")
 

@@ -189,6 +189,7 @@ if (cases.length) {
   addEventListener("afterprint", () => { for (const one of folded) one.details.open = false; });
   addEventListener("resize", () => fit());
   addEventListener("hashchange", goToHash);
+  for (const link of find("nav a, aside a, li > a[href^='#case/']")) link.addEventListener("click", () => setTimeout(goToHash));
   fit();
   tell();
   goToHash();

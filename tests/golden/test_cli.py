@@ -55,13 +55,13 @@ def test_show_draws(tmp_path: Path) -> None:
     assert golden("show", "reassembly/m20_subpixel", "--picture", str(picture)).exit_code == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     result = golden("show", "defaults/model", "--picture", str(picture))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "nothing in it is a picture" in result.output
 
 
 def test_unknown_case_gets_the_nearest_names() -> None:
     result = golden("show", "reassembly/m20_subpxel")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no case matches 'reassembly/m20_subpxel'; nearest: reassembly/m20_subpixel" in result.output
 
 
@@ -82,7 +82,7 @@ def test_verify(fixtures: Path) -> None:
 def test_broken_manifest_is_one_line(fixtures: Path) -> None:
     (fixtures / NAME).write_text("{")
     result = golden("list", "--fixtures", str(fixtures))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.output.startswith("golden: manifest")
     assert len(result.output.splitlines()) == 1
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from golden.cli import main
+from golden.compare import Tolerance
 from golden.store import golden_path, write_golden
 from tests.golden import standin
 from tests.golden.conftest import fill
@@ -70,7 +72,7 @@ def test_files_and_one_case(pair: tuple[Path, Path]) -> None:
 def test_markdown_is_escaped(pair: tuple[Path, Path]) -> None:
     text = diff(*map(str, pair), "--markdown").output
     assert text.startswith("### Goldens: 1 added, 1 removed, 1 changed, 1 unreadable\n")
-    assert "| `toy/double` | changed; outputs breaking | y | " in text
+    assert "| <code>toy/double</code> | changed; outputs breaking | y | " in text
     assert "<details><summary>toy/double</summary>" in text
     made = replace(standin.make_golden(DOUBLE), summary="<img src=x> | twice")
     path = golden_path(pair[1], DOUBLE.name)
@@ -97,11 +99,20 @@ def test_what_else_changed(tmp_path: Path) -> None:
         "toy/double: changed; outputs identical",
         "summary: 'twice', now 'thrice'",
         "parameters: {'factor': 2.0}, now {'factor': 3.0}",
-        "other inputs: x (draw 0, now 1)",
+        "other inputs: x",
+        "inputs of draw 0, now of draw 1",
         "the case's definition changed",
         "no longer proved to catch: negated",
     ):
         assert words in told
+
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+def git(*arguments: str, **options: Any) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout.strip()
 
 
 @pytest.fixture
@@ -112,7 +123,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     fixtures.parent.mkdir()
     fill(fixtures)
     for step in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *step], check=True)
+        git(*step)
     rewrite(fixtures, y=lambda y: y * np.float32(1.25))
     return fixtures
 
@@ -121,7 +132,7 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
     told = diff("HEAD", "--fixtures", str(clone)).output
     assert "toy/double: changed; outputs breaking" in told
     assert "it is the old one, times 1.25" in told
-    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "second"], check=True)
+    git("commit", "-qam", "second")
     assert diff("HEAD", "--fixtures", str(clone)).output == "no golden differs\n"
     for span in ("HEAD~1..HEAD", "HEAD~1..", "HEAD~1...main"):
         assert diff(span, "--fixtures", str(clone)).output.endswith("1 changed\n"), span
@@ -130,12 +141,61 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere..HEAD"], "golden: git rev-parse --verify --end-of-options nowhere"),
+        (["nowhere..HEAD"], "golden: 'nowhere': no such file, directory or revision"),
         (["--output=x"], "No such option"),
-        (["nowhere", "neither"], "golden: nowhere: no such file or directory"),
+        (["nowhere", "neither"], "golden: 'nowhere': no such file, directory or revision"),
+        (["deep", "nowhere"], "golden: nowhere: no such file or directory"),
+        (["deep/fixtures", "deep/fixtures/toy/double.h5"], "expected two files or two directories"),
+        (["deep/fixtures/toy/double.h5"], "is compared with what?"),
+        (["unrelated...HEAD"], "no common ancestor here"),
+        (["empty..empty"], "no golden on either side"),
     ],
 )
 def test_what_is_not_there_is_one_clear_error(clone: Path, arguments: list[str], message: str) -> None:
+    git("branch", "-q", "empty", git("commit-tree", "-m", "empty", EMPTY_TREE))
+    git("branch", "-q", "unrelated", git("commit-tree", "-m", "unrelated", "HEAD^{tree}"))
     result = diff(*arguments, "--fixtures", str(clone))
-    assert result.exit_code in (1, 2)
+    assert result.exit_code == 2
     assert message in result.output
+
+
+def test_what_outputs_are_held_to_is_part_of_the_difference(tmp_path: Path) -> None:
+    """A change of tolerances, masks or reasons is as good as a change of the outputs."""
+    made = standin.make_golden(DOUBLE)
+    write_golden(tmp_path / "a.h5", made)
+    for change, words in (
+        (
+            {"tolerances": made.tolerances | {"y": Tolerance(9, 9, 1, 1)}},
+            "tolerance of 'y': 8.00e-06 + 8.00e-06 |e|, now",
+        ),
+        ({"where": {"y": np.zeros((4, 5), bool)}}, "compared of 'y': 20 of 20 elements, now 0 of 20"),
+        ({"expected_constant": {}}, "expected to be constant: other reasons, or none, for rows"),
+        ({"invisible": {"other": "unseen"}}, "faults that it cannot see: other reasons, or none, for other"),
+        ({"noise": {"y": {"float64": 2e-6}}}, "noise of 'y' is made up otherwise"),
+        ({"provenance": {"reference": "another"}}, "provenance only: reference stand-in"),
+        (
+            {"outputs": made.outputs | {"y": made.outputs["y"] * -1}, "faults": {}},
+            "no longer proved to catch: factor_plus_one",
+        ),
+    ):
+        (tmp_path / "b.h5").unlink(missing_ok=True)
+        write_golden(tmp_path / "b.h5", replace(made, **change))
+        assert words in diff(str(tmp_path / "a.h5"), str(tmp_path / "b.h5")).output
+
+
+def test_names_of_a_stranger_are_only_names(clone: Path) -> None:
+    blob = git("rev-parse", "HEAD:deep/fixtures/toy/double.h5")
+    names = ["toy/\x1b]0;owned\x07.h5", "toy/two\nlines.h5", "toy/<img src=x onerror=alert(1)>.h5", "toy/`|@team.h5"]
+    for name in names:
+        git("update-index", "--add", "--cacheinfo", f"100644,{blob},deep/fixtures/{name}")
+    git("update-index", "--add", "--cacheinfo", f"120000,{blob},deep/fixtures/toy/link.h5")
+    git("update-index", "--add", "--cacheinfo", f"160000,{git('rev-parse', 'HEAD')},deep/fixtures/toy/module.h5")
+    git("commit", "-qm", "hostile")
+    told = diff("HEAD~1..HEAD", "--fixtures", str(clone)).output
+    assert "\x1b" not in told
+    assert "\x07" not in told
+    assert "two\\nlines" in told
+    assert told.count("a symbolic link or a submodule, not a file") == 2
+    markdown = diff("HEAD~1..HEAD", "--fixtures", str(clone), "--markdown").output
+    assert "<img" not in markdown
+    assert "@team" not in markdown.partition("<details>")[0]  # in <pre> it is no mention

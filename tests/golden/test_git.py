@@ -74,5 +74,5 @@ def test_outside_of_a_clone_it_is_one_clear_error(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     result = golden("git", "--enable")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "golden: git config" in result.output

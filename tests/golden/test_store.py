@@ -287,7 +287,7 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _half: "damaged",
     _text: "not an HDF5 file",
     _lfs_pointer: "git lfs pull",
-    _directory: "Is a directory",
+    _directory: "expected a file, found a directory",
     _changed_value: "/outputs/y does not match its SHA-256",
     _no_digest: "/outputs/y lacks the attribute 'sha256'",
     _external_link: "/outputs/passwd is a link to elsewhere",

@@ -435,9 +435,7 @@ class _Reader:
     def _require_hdf5(self) -> None:
         try:
             if not stat.S_ISREG(self._path.stat().st_mode):  # a pipe would be waited for
-                raise GoldenError(
-                    f"golden {self._path}: expected a file, found a directory or a device; remove it, and restore the file from version control"
-                )
+                raise self.error("expected a file, found a directory or a device")
             with open(self._path, "rb") as stream:
                 head = stream.read(len(_HDF5_HEAD))
         except FileNotFoundError:

@@ -19,6 +19,8 @@ class Change(Enum):
     UNREADABLE = "unreadable"
     REPROVED = "proof changed"
     REDRAWN = "inputs drawn anew"
+    PICTURE = "picture out of step"
+    FAILED = "failed"
     SKIPPED = "slow, not recomputed"
     UNANSWERED = "no call for it"
 
@@ -59,5 +61,5 @@ class Row:
     @property
     def moved(self) -> bool:
         if self.change is not None:
-            return self.change not in (Change.SKIPPED, Change.UNANSWERED)
+            return self.change not in (Change.SKIPPED, Change.UNANSWERED, Change.FAILED)
         return self.verdict > Verdict.WITHIN_NOISE

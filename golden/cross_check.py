@@ -33,6 +33,8 @@ class Crossing:
     @property
     def agrees(self) -> bool:
         """False also where something is wrong with the golden, so that nothing could be compared."""
+        if self.row.change is Change.FAILED:
+            return False
         if self.row.change is not None:
             return not (self.has_golden and self.row.moved)
         return all(comparison.passed for comparison in self.row.comparisons)

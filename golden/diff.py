@@ -79,10 +79,11 @@ def _with_name(one: Difference) -> Difference:
 def difference_of(row: Row) -> Difference:
     """What the generator found, as a difference between what is stored and what was computed."""
     kinds = {Change.NEW: "added", Change.GONE: "removed", Change.UNREADABLE: "unreadable"}
-    label = row.change.value if row.change else ""
+    label = row.change.value if row.change and row.change not in kinds else ""
     if row.before is not None and row.after is not None:
         found = _difference(row.case, row.before, row.after)
-        return replace(found, remarks=tuple(filter(None, (label, row.note, *found.remarks))))
+        others = [remark for remark in found.remarks if remark != label]
+        return replace(found, remarks=tuple(filter(None, (label, row.note, *others))))
     kind = kinds.get(row.change, "changed") if row.change else "changed"
     golden = row.after or row.before
     remarks = filter(None, (label, row.note, golden.summary if golden else ""))
@@ -91,7 +92,9 @@ def difference_of(row: Row) -> Difference:
 
 def _difference(case: str, before: Golden, after: Golden) -> Difference:
     comparisons = compare_outputs(before.outputs, after.outputs, before.tolerances, before.where)
-    told = diagnose(before.outputs, after.outputs, comparisons, before.tolerances, before.where, before.faults)
+    told: list[Diagnosis] = []
+    if not _changed(before.inputs, after.inputs) and before.parameters == after.parameters:
+        told = diagnose(before.outputs, after.outputs, comparisons, before.tolerances, before.where, before.faults)
     remarks = [*_remarks_of_case(before, after), *_remarks_of_proof(before, after)]
     if not any(comparison.verdict > Verdict.WITHIN_NOISE for comparison in comparisons):
         remarks += _remarks_of_faults(before, after)  # of outputs that moved, what faults make of them moves too
@@ -115,7 +118,7 @@ def _remarks_of_case(before: Golden, after: Golden) -> list[str]:
     if before.draw != after.draw:
         remarks.append(f"inputs of draw {before.draw}, now of draw {after.draw}")
     if before.definition != after.definition:
-        remarks.append("the case's definition changed")
+        remarks.append(Change.REDEFINED.value)
     return remarks
 
 

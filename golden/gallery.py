@@ -54,7 +54,7 @@ def renew(golden: Golden, before: Mapping[str, str], fixtures: Path, change: Tra
     """
     source, name = drawn_from(golden), f"{golden.case}.png"
     if not source:
-        if before:
+        if (fixtures / name).exists():
             change.remove(name)
         return {}
     if before.get("drawn_from") == source and not problems(golden, before, fixtures):
@@ -74,11 +74,6 @@ def problems(golden: Golden, entry: Mapping[str, Any], fixtures: Path) -> list[s
     if entry and _digest(path) != entry.get("sha256"):
         return [f"picture {golden.case}: another file than the manifest lists"]
     return []
-
-
-def describe(golden: Golden, fixtures: Path) -> dict[str, str]:
-    """What the manifest says of a picture that lies there."""
-    return _entry(golden, picture_path(fixtures, golden.case))
 
 
 def _entry(golden: Golden, path: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,14 @@ from golden.diff import Difference, difference_of
 from golden.diff_page import page, write_page
 from golden.manifest import NAME
 from golden.regenerate import Regeneration
-from golden.report import case_list, crossing_lines, difference_lines, differences_markdown, regeneration_table
+from golden.report import (
+    case_list,
+    common_causes,
+    crossing_lines,
+    difference_lines,
+    differences_markdown,
+    regeneration_table,
+)
 from golden.review import accepted
 from golden.transaction import is_committed, lock
 
@@ -119,6 +126,7 @@ def main(
     ):
         if wrong:
             raise click.UsageError(message)
+    before = _state(fixtures)
     try:
         if listing:
             cases = _declared(cases_module)
@@ -132,14 +140,26 @@ def main(
     except GoldenError as problem:
         _fail(str(problem))
     except OSError as problem:
-        _fail(f"{problem}; nothing was changed")
+        _fail(f"{problem}; {_became_of(fixtures, before)}")
     except (KeyboardInterrupt, click.Abort):
-        committed = "the update is committed, the next command finishes it"
-        _fail(f"interrupted; {committed if is_committed(fixtures) else 'nothing was changed'}")
+        _fail(f"interrupted; {_became_of(fixtures, before)}")
     except Exception:  # exit status 1 would say that something moved
         traceback.print_exc()
-        _fail("this is a fault of the generator, or of a case; nothing was changed")
+        _fail(f"this is a fault of the generator, or of a case; {_became_of(fixtures, before)}")
     sys.exit(status)
+
+
+def _state(fixtures: Path) -> bytes:
+    """What changes with every update: the manifest."""
+    with suppress(OSError):
+        return (fixtures / NAME).read_bytes()
+    return b""
+
+
+def _became_of(fixtures: Path, before: bytes) -> str:
+    if is_committed(fixtures):
+        return "the update is committed, the next command finishes it"
+    return "nothing was changed" if _state(fixtures) == before else "the goldens were written before"
 
 
 def _fail(message: str) -> None:
@@ -167,23 +187,38 @@ def _run(asked: _Asked, cases_module: str, reference: str) -> int:
         raise GoldenError(f"fixtures {asked.fixtures}: no such directory; --update would make it")
     for file in asked.reports:
         _require_report(file)
-    with lock(asked.fixtures), Regeneration(cases, asked.fixtures, reference) as run:
+    with ExitStack() as held:
+        if asked.reason:
+            held.enter_context(lock(asked.fixtures))
+        run = held.enter_context(Regeneration(cases, asked.fixtures, reference))
         rows = _inspected(run, cases, asked)
         written: list[str] = []
         if asked.reason:
             proved = _proved(run, rows, asked)
             rows = [proved.get(row.case, row) for row in rows]
-            written = _accepted(list(proved.values()), asked)
-            if written:
-                run.write([proved[name] for name in written], asked.reason)
+            written = _accepted(rows, asked)
         remarks = run.remarks()
-    return _say(rows, written, remarks, asked)
+        found = [difference_of(row) for row in rows if row.moved]
+        for file in asked.reports:  # before anything is written, so that a report that fails changes nothing
+            WRITERS[file.suffix](file, found, _headline(rows, asked))
+        if written:
+            run.write([proved[name] for name in written], asked.reason)
+    _say(rows, found, written, remarks, asked)
+    return _status(rows, written)
+
+
+def _status(rows: list[Row], written: list[str]) -> int:
+    if any(row.change is Change.FAILED for row in rows):
+        return COULD_NOT_RUN
+    return SOMETHING_MOVED if sum(row.moved for row in rows) > len(written) else NOTHING_MOVED
 
 
 def _require_report(file: Path) -> None:
     """Refuse, before anything is computed, a report that could not be written."""
-    if not file.resolve().parent.is_dir():
-        raise GoldenError(f"--report {file}: no such directory")
+    try:
+        file.open("ab").close()
+    except OSError as problem:
+        raise GoldenError(f"--report {file}: {problem.strerror}") from problem
     if file.suffix == ".html":
         page([], "", "")
 
@@ -205,25 +240,34 @@ def _inspected(run: Regeneration, cases: Mapping[str, Case], asked: _Asked) -> l
 
 def _proved(run: Regeneration, rows: list[Row], asked: _Asked) -> dict[str, Row]:
     """What moved, by case, with goldens that may be written: what a person accepts is what is then written."""
+    moved = [row for row in rows if row.moved]
+    if any(row.change is not Change.GONE for row in moved):
+        run.load()
     proved = {}
     with _progress() as track:
-        for row in track("proving", [row for row in rows if row.moved]):
-            before = row.before or run.stored(row.case)
-            if row.change is Change.GONE:
-                after = None
-            elif asked.prove and row.after is not None:
-                after = row.after
-            else:
-                after = run.prove(row.case, redraw=row.change is Change.REDRAWN)
-            proved[row.case] = replace(row, before=before, after=after)
+        for row in track("proving", moved):
+            proved[row.case] = _proved_one(run, row, asked)
     return proved
 
 
-def _accepted(moved: list[Row], asked: _Asked) -> list[str]:
-    """The cases to write: all, or those that a person at a terminal says yes to."""
-    if not _asks(asked):
-        return [row.case for row in moved]
-    return accepted([difference_of(row) for row in moved], _show)
+def _proved_one(run: Regeneration, row: Row, asked: _Asked) -> Row:
+    if row.change is Change.PICTURE or (asked.prove and row.after is not None):
+        return row
+    row = replace(row, before=row.before or run.stored(row.case), after=None)
+    if row.change is Change.GONE:
+        return row
+    try:
+        return replace(row, after=run.prove(row.case, redraw=row.change is Change.REDRAWN))
+    except GoldenError as problem:
+        return replace(row, change=Change.FAILED, note=str(problem))
+
+
+def _accepted(rows: list[Row], asked: _Asked) -> list[str]:
+    """The cases to write: all that moved, or those that a person says yes to; none when one of them failed."""
+    moved = [row for row in rows if row.moved]
+    if any(row.change is Change.FAILED for row in rows):
+        return []
+    return accepted([difference_of(row) for row in moved], _show) if _asks(asked) else [row.case for row in moved]
 
 
 def _asks(asked: _Asked) -> bool:
@@ -231,51 +275,53 @@ def _asks(asked: _Asked) -> bool:
 
 
 def _in_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _show(one: Difference) -> None:
-    """All that can be said of a change, and its pictures as a page."""
-    for line in difference_lines(one):
-        click.echo(line)
+    """The pictures of a change, as a page."""
     file = Path(tempfile.mkdtemp(prefix="golden-review-")) / f"{one.case.replace('/', '-')}.html"
     try:
         write_page(file, [one], "a change to accept", one.case)
     except GoldenError as problem:
-        click.echo(problem)
+        click.echo(problem, err=True)
     else:
-        click.echo(f"  with pictures: {file.as_uri()}")
+        click.echo(f"  {file.as_uri()}", err=True)
 
 
-def _say(rows: list[Row], written: list[str], remarks: list[str], asked: _Asked) -> int:
-    """Print and write down what was found; the exit status."""
+def _headline(rows: list[Row], asked: _Asked) -> str:
+    computed, moved = sum(bool(row.comparisons) for row in rows), sum(row.moved for row in rows)
+    failed = sum(row.change is Change.FAILED for row in rows)
+    of = "" if computed == len(rows) else f"of {len(rows)} "
+    done = f"{computed} {of}cases {'proved again' if asked.prove else 'recomputed'}"
+    return f"{done}, {f'{moved} moved' if moved else 'nothing moved'}" + (f", {failed} failed" if failed else "")
+
+
+def _say(rows: list[Row], found: list[Difference], written: list[str], remarks: list[str], asked: _Asked) -> None:
+    """Print what was found and what was done."""
     _console().print(regeneration_table(rows, written))
-    moved = [row for row in rows if row.moved]
-    found = [difference_of(row) for row in moved]
     for one in [] if _asks(asked) else found:  # who was asked has seen them
         click.echo("\n".join(difference_lines(one)))
-    for remark in remarks:
-        click.echo(remark)
+    failed = [row for row in rows if row.change is Change.FAILED]
+    for row in failed:
+        click.echo(f"generate_golden.py: {row.note}", err=True)
+    for line in (*common_causes(found), *remarks):
+        click.echo(line)
     skipped = sum(row.change is Change.SKIPPED for row in rows)
     if skipped:
         click.echo(f"{skipped} slow case(s) not recomputed; name them or give --slow")
-    done = f"{len(rows) - skipped} cases {'proved again' if asked.prove else 'recomputed'}"
-    headline = f"{done}, {f'{len(moved)} moved' if moved else 'nothing moved'}"
     for file in asked.reports:
-        try:
-            WRITERS[file.suffix](file, found, headline)
-        except OSError as problem:
-            raise GoldenError(f"--report {file}: {problem}; {len(written)} golden(s) were written before") from problem
         click.echo(f"report      {file}")
-    click.echo(headline)
+    click.echo(_headline(rows, asked))
     if written:
         click.echo(f"{len(written)} golden(s) and {asked.fixtures / NAME} written: {asked.reason}")
-    left = len(moved) - len(written)
-    if left and asked.reason:
+    left = sum(row.moved for row in rows) - len(written)
+    if failed and asked.reason:
+        click.echo("nothing was written: choose other cases, or see to those that failed")
+    elif left and asked.reason:
         click.echo(f"{left} golden(s) left as they were")
     elif left:
         click.echo("accept with --update --reason TEXT")
-    return SOMETHING_MOVED if left else NOTHING_MOVED
 
 
 def _write_markdown(file: Path, found: Sequence[Difference], headline: str) -> None:

@@ -71,11 +71,14 @@ def _is_entry(name: str, entry: Any) -> bool:
     """Whether what is shown of an entry is there, and can be shown."""
     if not isinstance(entry, dict) or not isinstance(entry.get("history"), list):
         return False
+    if not all(isinstance(entry.get(key, {}), dict) for key in ("picture", "provenance")):
+        return False
     outputs = entry.get("outputs")
     if not isinstance(outputs, dict) or not all(isinstance(output, dict) for output in outputs.values()):
         return False
     texts = [name, *outputs, *(entry.get(key) for key in ("operation", "summary", "content"))]
     texts += [output.get("shape") for output in outputs.values()]
+    texts += [*entry.get("picture", {}).values(), *entry.get("provenance", {}).values()]
     for event in entry["history"]:
         if not isinstance(event, dict):
             return False

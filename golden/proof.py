@@ -144,10 +144,12 @@ def _require_caught(
     failed = {comparison.output: comparison for comparison in comparisons if not comparison.passed}
     if not failed:
         nearest = max(comparisons, key=lambda comparison: comparison.share)
+        by = f"by more than {nearest.share:.2g} of its tolerance" if nearest.share else "at all"
         raise GoldenError(
-            f"case {case.name}: does not catch the fault {fault.name!r} ({fault.symptom}): it moves no output by more "
-            f"than {nearest.share:.2g} of its tolerance. Choose inputs that show it (asymmetric, several patches, "
-            f"sub-pixel, not centred), or declare it in invisible with the reason"
+            f"case {case.name}: does not catch the fault {fault.name!r} ({fault.symptom}): it moves no output {by}. "
+            f"Choose inputs that show it (asymmetric, several patches, sub-pixel, not centred), or declare it in "
+            f"invisible with the reason; or, if the reference has become what the fault describes, correct "
+            f"{_formulas(case)} first"
         )
     for name in failed:
         if _differs_by_dtype_alone(outputs[name], wrong[name], tolerances[name]):
@@ -171,6 +173,10 @@ def _differs_by_dtype_alone(right: np.ndarray, wrong: np.ndarray, tolerance: Tol
     return bool((_difference(right, wrong) <= allowed).all())
 
 
+def _formulas(case: Case) -> str:
+    return f"golden/faults/{case.operation.name.partition('.')[0]}.py"
+
+
 def _require_invisible(case: Case, fault: Fault, reason: str, comparisons: list[Comparison]) -> None:
     seen = [comparison for comparison in comparisons if comparison.verdict > Verdict.WITHIN_NOISE]
     if seen:
@@ -178,7 +184,8 @@ def _require_invisible(case: Case, fault: Fault, reason: str, comparisons: list[
         by = f" by {share:.2g} of its tolerance" if math.isfinite(share) else ""
         raise GoldenError(
             f"case {case.name}: declares the fault {fault.name!r} invisible ({reason}), but it moves output "
-            f"{seen[0].output!r}{by}; remove the declaration"
+            f"{seen[0].output!r}{by}. If the reference changed, {_formulas(case)} still restates the "
+            f"old formula: correct that. If only the inputs changed, remove the declaration"
         )
 
 

@@ -23,7 +23,7 @@ from golden.manifest import NAME, Entry, make_entry, read_manifest, read_page, s
 from golden.margins import proof_moved
 from golden.report import shortened
 from golden.store import Golden, golden_path, read_golden, write_golden
-from golden.transaction import transaction
+from golden.transaction import Transaction, transaction
 from golden.worker import FROZEN, VARIANTS, Reference
 
 
@@ -101,12 +101,12 @@ class Regeneration:
         try:
             golden = read_golden(golden_path(self._fixtures, name))
             if set(golden.inputs) | set(golden.derived) != set(case.operation.inputs):
-                return Row(name, Change.REDEFINED)
+                return Row(name, Change.REDEFINED, note=f"it takes other inputs: {', '.join(case.operation.inputs)}")
             inputs = golden.complete_inputs(case)
         except GoldenError as problem:
             return Row(name, Change.UNREADABLE, note=str(problem))
         if case.definition_digest(inputs) != golden.definition:
-            return Row(name, Change.REDEFINED)
+            return Row(name, Change.REDEFINED, note=_redefined(case, golden))
         if self._manifest.get(name, {}).get("content") != golden.content_digest():
             return Row(name, Change.UNLISTED)
         return Row(name)
@@ -114,16 +114,24 @@ class Regeneration:
     def check(self, name: str) -> Row:
         """Recompute one golden from its stored inputs and compare."""
         row = self.inspect(name)
-        if row.change is not None:
+        if row.change not in (None, Change.UNLISTED):
             return row
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         inputs = golden.complete_inputs(case)
         reference = self._answering(case)
         started = time.perf_counter()
-        outputs = reference.evaluate(case.operation, inputs, case.parameters)
+        try:
+            outputs = reference.evaluate(case.operation, inputs, case.parameters)
+        except GoldenError as problem:
+            return Row(name, Change.FAILED, note=f"case {name}: {problem}")
         comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
-        row = Row(name, None, tuple(comparisons), time.perf_counter() - started)
+        row = Row(name, row.change, tuple(comparisons), time.perf_counter() - started)
+        if not row.moved and self._picture_problems(golden):
+            return replace(row, change=Change.PICTURE, before=golden, after=golden)
         return replace(row, before=golden, after=replace(golden, outputs=outputs)) if row.moved else row
+
+    def _picture_problems(self, golden: Golden) -> list[str]:
+        return gallery.problems(golden, self._manifest.get(golden.case, {}).get("picture", {}), self._fixtures)
 
     def cross_check(self, name: str) -> Crossing:
         """Let both references compute one golden's outputs anew, and compare these within the golden's tolerance."""
@@ -139,7 +147,10 @@ class Regeneration:
                 return Crossing(Row(name, Change.UNANSWERED), unanswered=said)
         inputs = golden.complete_inputs(case)
         started = time.perf_counter()
-        expected, found = (reference.evaluate(case.operation, inputs, case.parameters) for reference in references)
+        try:
+            expected, found = (reference.evaluate(case.operation, inputs, case.parameters) for reference in references)
+        except GoldenError as problem:
+            return Crossing(Row(name, Change.FAILED, note=f"case {name}: {problem}"))
         return cross(golden, expected, found, time.perf_counter() - started)
 
     def crossed(self) -> tuple[str, str]:
@@ -152,13 +163,23 @@ class Regeneration:
         if row.change is not None:
             return row
         before = read_golden(golden_path(self._fixtures, name))
+        self.load()
         started = time.perf_counter()
-        after = self.prove(name)
+        try:
+            after = self.prove(name)
+        except GoldenError as problem:
+            return Row(name, Change.FAILED, note=str(problem))
         comparisons = tuple(compare_outputs(before.outputs, after.outputs, before.tolerances, before.where))
         row = Row(name, None, comparisons, time.perf_counter() - started)
         if proof_moved(before, after) and not row.moved:
             row = replace(row, change=Change.REPROVED)
         return replace(row, before=before, after=after) if row.moved else row
+
+    def load(self) -> None:
+        """Start every reference that a proof asks: what is wrong with them is no case's fault."""
+        self._behind.provenance()
+        for reference in self._varied.values():
+            reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
         """The golden as it lies there; None where there is none that can be read."""
@@ -202,6 +223,8 @@ class Regeneration:
         return [f"{said}: {shortened(names)}" for said, names in told.items()]
 
     def _stored_inputs(self, case: Case, redraw: bool) -> tuple[int, Arrays]:
+        if redraw and not case.operation.inputs:
+            raise GoldenError(f"case {case.name}: has no inputs, so there are none to draw anew")
         if redraw:
             # Either the file or the history may be lost; no earlier draw must come again.
             number = len(self._manifest.get(case.name, {}).get("history", []))
@@ -230,22 +253,50 @@ class Regeneration:
         with transaction(self._fixtures) as change:
             for row in rows:
                 before = entries.pop(row.case, None)
-                picture = (before or {}).get("picture", {})
-                if row.after is None:
-                    change.remove(f"{row.case}.h5")
-                    if picture:
-                        change.remove(f"{row.case}.png")
+                if row.after is not None:
+                    entries[row.case] = self._stage(change, row.before, row.after, before, reason)
                     continue
-                staged = change.path_for(f"{row.case}.h5")
-                write_golden(staged, row.after)
-                if read_golden(staged).content_digest() != row.after.content_digest():
-                    raise GoldenError(f"case {row.case}: what was written does not read back the same")
-                picture = gallery.renew(row.after, picture, self._fixtures, change)
-                entries[row.case] = make_entry(row.after, _history(before, row.after, reason), picture)
+                change.remove(f"{row.case}.h5")
+                if gallery.picture_path(self._fixtures, row.case).exists():
+                    change.remove(f"{row.case}.png")
             write_manifest(change.path_for(NAME), entries)
             page = gallery.page(entries)
             if page != read_page(self._fixtures):
                 change.path_for(gallery.PAGE).write_text(page, encoding="utf-8")
+
+    def _stage(
+        self, change: Transaction, before: Golden | None, after: Golden, entry: Entry | None, reason: str
+    ) -> Entry:
+        """Stage what is not there yet of a golden, its picture and its entry in the manifest; returns the entry."""
+        same = before is not None and before.content_digest() == after.content_digest()
+        if not same:
+            staged = change.path_for(f"{after.case}.h5")
+            write_golden(staged, after)
+            if read_golden(staged).content_digest() != after.content_digest():
+                raise GoldenError(f"case {after.case}: what was written does not read back the same")
+        golden = before if before is not None and same else after
+        picture = gallery.renew(golden, (entry or {}).get("picture", {}), self._fixtures, change)
+        history = entry["history"] if entry is not None and same else _history(entry, golden, reason)
+        return make_entry(golden, history, picture)
+
+
+def _redefined(case: Case, golden: Golden) -> str:
+    """What of a case is not what its golden was made from, as far as the golden says it."""
+    declared, stored = {output.name for output in case.operation.outputs}, set(golden.outputs)
+    faults, proved = {fault.name for fault in case.operation.faults}, {*golden.faults, *golden.invisible}
+    parts = [
+        f"{what} {', '.join(sorted(names))}"
+        for what, names in (
+            ("new outputs:", declared - stored),
+            ("outputs gone:", stored - declared),
+            ("new faults:", faults - proved),
+            ("faults gone:", proved - faults),
+        )
+        if names
+    ]
+    if dict(case.parameters) != dict(golden.parameters):
+        parts.append(f"parameters: {dict(golden.parameters)}, now {dict(case.parameters)}")
+    return "; ".join(parts) or "shapes, terms, symptoms or reasons that it declares"
 
 
 def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:

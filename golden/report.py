@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from html import escape as html_escape
 
@@ -100,6 +101,16 @@ def crossing_lines(found: Iterable[Crossing]) -> list[str]:
         if crossing.unanswered:
             unanswered.setdefault(crossing.unanswered, []).append(crossing.row.case)
     return lines + [f"{reason}: {shortened(cases)}" for reason, cases in unanswered.items()]
+
+
+def common_causes(found: Sequence[Difference]) -> list[str]:
+    """What explains several changes at once."""
+    names = Counter(name for one in found for name in {d.faults[0] if d.faults else d.transform for d in one.diagnoses})
+    return [
+        f"{count} of {len(found)} changes look like {name!r}"
+        for name, count in names.most_common(3)
+        if name and count > 1
+    ]
 
 
 def difference_lines(one: Difference) -> list[str]:

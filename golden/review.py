@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 import click
 
 from golden.diff import Difference
-from golden.report import difference_lines, explain_change
+from golden.report import difference_lines
 
-_HELP = "y: write this golden; n: leave it as it is; s: show more; q: leave, and write nothing"
+_HELP = "y: write this golden; n: leave it as it is; s: show its pictures; q: leave, and write nothing"
 
 
 def accepted(found: Sequence[Difference], show: Callable[[Difference], None]) -> list[str]:
-    """Ask about each change; the cases that may be written, none when the person quits.
+    """Ask about each change, on the error stream; the cases that may be written, none when the person quits.
 
     Args:
         found: the changes.
@@ -21,23 +21,22 @@ def accepted(found: Sequence[Difference], show: Callable[[Difference], None]) ->
     """
     cases = []
     for number, one in enumerate(found, 1):
-        head, *_ = difference_lines(one)
-        click.echo("\n".join([f"\n[{number}/{len(found)}] {head}", *explain_change(one.diagnoses)]))
+        click.echo("\n".join([f"\n[{number}/{len(found)}]", *difference_lines(one)]), err=True)
         answer = _ask(one, show)
-        if answer == "q":
+        if answer == "quit":
             return []
-        if answer == "y":
+        if answer == "yes":
             cases.append(one.case)
     return cases
 
 
 def _ask(one: Difference, show: Callable[[Difference], None]) -> str:
     while True:
-        answer = click.prompt("accept? yes, no, show, quit", default="", show_default=False, prompt_suffix=": ")
-        letter = answer.strip().lower()[:1]
-        if letter == "s":
+        given = click.prompt("accept? yes, no, show, quit", default="", show_default=False, err=True).strip().lower()
+        answer = next((word for word in ("yes", "no", "show", "quit") if given in (word, word[0])), "")
+        if answer == "show":
             show(one)
-        elif letter and letter in "ynq":
-            return str(letter)
+        elif answer:
+            return answer
         else:
-            click.echo(_HELP)
+            click.echo(_HELP, err=True)

@@ -178,6 +178,11 @@ def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     except (Exception, SystemExit) as failed:
         raise GoldenError(f"reference {module}: cannot be imported ({type(failed).__name__}: {failed})") from None
     try:
+        if not hasattr(reference, function) and function not in _UNLESS_OFFERED:
+            raise GoldenError(
+                f"reference {module}: offers no {function}(); expected evaluate, producer and provenance, as in "
+                f"golden.reference"
+            )
         offered = getattr(reference, function, *_UNLESS_OFFERED.get(function, ()))
         return offered(*arguments) if callable(offered) else offered
     except GoldenError:

@@ -48,7 +48,7 @@ def _made_once() -> Path:
         picture = {}
         if gallery.drawn_from(golden):
             gallery.draw(golden, gallery.picture_path(directory, case.name))
-            picture = gallery.describe(golden, directory)
+            picture = gallery._entry(golden, gallery.picture_path(directory, case.name))
         entries[case.name] = make_entry(golden, history(golden), picture)
     write_manifest(directory / NAME, entries)
     (directory / gallery.PAGE).write_text(gallery.page(entries), encoding="utf-8")

@@ -101,7 +101,7 @@ def test_what_else_changed(tmp_path: Path) -> None:
         "parameters: {'factor': 2.0}, now {'factor': 3.0}",
         "other inputs: x",
         "inputs of draw 0, now of draw 1",
-        "the case's definition changed",
+        "definition changed",
         "no longer proved to catch: negated",
     ):
         assert words in told

@@ -70,7 +70,7 @@ def test_a_reviewer_sees_what_moved() -> None:
     read = texts(document)
     for words in (
         "matches fault 'negated' exactly: the result has the other sign",
-        "the case's definition changed",
+        "definition changed",
         "breaking",
         f"complex64, 4 {TIMES} 5",
         "worst element at [",

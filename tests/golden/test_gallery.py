@@ -45,7 +45,7 @@ def test_every_picture_can_be_drawn(tmp_path: Path, image: np.ndarray) -> None:
 
 def test_the_same_values_are_not_drawn_again(fixtures: Path) -> None:
     golden = make_golden(CASES[0])
-    entry = gallery.describe(golden, fixtures)
+    entry = gallery._entry(golden, gallery.picture_path(fixtures, golden.case))
     with lock(fixtures), transaction(fixtures) as change:
         assert gallery.renew(golden, entry, fixtures, change) == entry
         assert not list((fixtures / ".staging").iterdir())

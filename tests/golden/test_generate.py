@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from golden.case import Fault
+from golden.case import Fault, GoldenError
 from golden.cases import load_cases
 from golden.change import Change
 from golden.compare import Verdict
@@ -103,7 +103,7 @@ def test_nothing_moved_writes_nothing(generated: Path) -> None:
     before = snapshot(generated)
     run = generate("--fixtures", str(generated), *STANDIN)
     assert run.exit_code == 0, run.stderr
-    assert "3 cases recomputed, nothing moved" in run.stdout
+    assert "3 of 4 cases recomputed, nothing moved" in run.stdout
     assert re.search(r"toy/double +identical +0 +\d", run.stdout)
     assert "toy/slow" in run.stdout
     assert "1 slow case(s) not recomputed" in run.stdout
@@ -177,15 +177,17 @@ def test_a_person_is_asked_about_each_case(
     arguments = ("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "asked", "toy/double", "toy/triple")
     run = CliRunner().invoke(main, arguments, input=answers, env={"STANDIN": "breaking"})
     assert run.exit_code == status, run.output
-    assert "[1/2] toy/double: changed; outputs breaking\n  the new answer, held against" in run.stdout
+    assert "[1/2]\ntoy/double: changed; outputs breaking\n" in run.stderr
+    assert "output 'y' breaking (worst 2.1e+05 x tolerance)" in run.stderr
+    assert "the new answer, held against the old one: matches fault 'negated'" in run.stderr
     changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
     assert {name for name in changed if name.endswith(".h5")} == {f"toy/{name}.h5" for name in written or []}
     assert (NAME in changed) == bool(written)
     if "s" in answers.split():
-        page = re.search(r"with pictures: file://(.*\.html)", run.stdout)
+        page = re.search(r"file://(.*\.html)", run.stderr)
         assert page is not None
         assert "toy/double" in Path(page[1]).read_text()
-        assert "y: write this golden; n: leave it" in run.stdout
+        assert "y: write this golden; n: leave it" in run.stderr
     if written is None:
         assert "interrupted; nothing was changed" in run.stderr
     elif status:
@@ -199,7 +201,7 @@ def test_yes_asks_nothing(fixtures: Path) -> None:
         "--fixtures", str(fixtures), *STANDIN, "--update", "--yes", "--reason", "r", "toy/double", behaviour="breaking"
     )
     assert run.exit_code == 0
-    assert "accept?" not in run.stdout
+    assert "accept?" not in run.output
     assert re.search(r"toy/double +breaking -> written", run.stdout)
 
 
@@ -350,9 +352,50 @@ def test_help_and_list_need_no_reference() -> None:
 
 def test_a_second_generator_is_told(fixtures: Path) -> None:
     with lock(fixtures):
-        run = generate("--fixtures", str(fixtures), *STANDIN)
+        run = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "r")
     assert run.exit_code == 2
     assert "another generator is at work here" in run.stderr
+
+
+@pytest.mark.usefixtures("in_process")
+def test_looking_needs_no_writable_directory(fixtures: Path) -> None:
+    run = generate("--fixtures", str(fixtures), *STANDIN)
+    assert run.exit_code == 0, run.stderr
+    assert not (fixtures / ".lock").exists()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_case_that_fails_does_not_hide_the_others(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def evaluate(operation, precision, inputs, parameters):
+        if parameters.get("factor") == 2.0:
+            raise GoldenError("the reference failed")
+        return right(operation, precision, inputs, parameters)
+
+    right = standin.evaluate
+    monkeypatch.setattr(standin, "evaluate", evaluate)
+    before = snapshot(fixtures)
+    for more in ((), ("--prove",), ("--update", "--reason", "r", "--prove")):
+        run = generate("--fixtures", str(fixtures), *STANDIN, *more, behaviour="breaking")
+        assert run.exit_code == 2
+        assert re.search(r"toy/double +failed", run.stdout)
+        assert re.search(r"toy/triple +(breaking|identical)", run.stdout)
+        assert "the reference failed" in run.stderr
+        assert snapshot(fixtures) == before
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_picture_is_drawn_again_without_touching_its_golden(fixtures: Path) -> None:
+    sound = snapshot(fixtures)
+    (fixtures / "toy" / "double.png").unlink()
+    run = generate("--fixtures", str(fixtures), *STANDIN)
+    assert run.exit_code == 1
+    assert re.search(r"toy/double +picture out of step", run.stdout)
+    assert generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "r").exit_code == 0
+    after = snapshot(fixtures)
+    assert after["toy/double.png"][0] == sound["toy/double.png"][0]
+    assert after["toy/double.h5"] == sound["toy/double.h5"]
+    assert len(read_manifest(fixtures)["toy/double"]["history"]) == 1
+    assert verify(fixtures, ALL) == []
 
 
 def test_interruption_leaves_everything_as_it_was(tmp_path: Path) -> None:

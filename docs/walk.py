@@ -60,6 +60,8 @@ STEPS = (
         "## Accepting it, with a reason\n\nWhat moved is proved again before it may be written. Here that is refused:",
         f"python generate_golden.py --update --reason '{REASON}' 'probe/*'",
         TENSORFLOW,
+        head=7,
+        tail=3,
     ),
     Step(
         "The faults restate the mask that they bend, with the old radius. A golden that is held to faults of another "

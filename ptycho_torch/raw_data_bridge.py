@@ -24,7 +24,7 @@ class RawDataTorch:
 
     Args:
         xcoords, ycoords: (M,), where the patch centres (index ``N // 2``) lie, pixels; x along columns, y along rows.
-        diff3d: (M, N, N), real, not negative: amplitude, the square root of counts.
+        diff3d: (M, N, N), real, not negative: amplitude, the square root of counts. It is not copied.
         probeGuess: (N, N) or (N, N, 1), the probe as guessed; it is kept as it is. ``normalize_probe_like_tf`` makes of
             it what a container takes.
         scan_index: (M,) integer, which scan a pattern is of; None: zeros.

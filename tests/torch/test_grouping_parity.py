@@ -256,3 +256,22 @@ def test_recorded_ground_truth(external_data: Path) -> None:
         inputs = {name: record.inputs[name] for name in ("object", "coords_offsets", "coords_relative")}
         found = layouts.grouping_ground_truth(**inputs, **parameters)
         assert_close(record, "patches", found["patches"], record.outputs["patches"], 2e-5)
+
+
+def test_measured_patterns_show_each_members_own_patch(external_data: Path) -> None:
+    """What a probe makes of the mirrored patches is not what was measured in groups of four; of their own it is."""
+    with np.load(external_data / "data" / "siemens_star_516.npz", allow_pickle=False) as scan:
+        raw = RawDataTorch(
+            *(scan[name] for name in ("xcoords", "ycoords", "diff3d", "probeGuess", "scan_index", "objectGuess"))
+        )
+    record = raw.generate_grouped_data(128, nsamples=12, gridsize=2, K=6, seed=1)
+    own = ground_truth_at_members(torch.from_numpy(raw.objectGuess), torch.from_numpy(record["coords_nn"]), 128).numpy()
+
+    def misfit(patches: np.ndarray) -> float:
+        waves = np.fft.fft2(patches * raw.probeGuess[..., None], axes=(1, 2))
+        made, measured = np.fft.fftshift(np.abs(waves), axes=(1, 2)), record["diffraction"]
+        made *= np.vdot(made, measured) / np.vdot(made, made)
+        return float(np.linalg.norm(made - measured) / np.linalg.norm(measured))
+
+    assert misfit(own) < 0.15
+    assert misfit(record["Y"]) > 0.25

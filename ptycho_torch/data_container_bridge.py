@@ -18,10 +18,12 @@ class PtychoDataContainerTorch:
     everywhere in the port an offset is a position: ``+offset`` moves content by ``+offset``, x moves columns, y rows.
 
     Args:
-        grouped_data: arrays by name: ``X_full`` (n, N, N, C) float32, amplitude; ``coords_relative`` (n, 1, 2, C) and
-            ``coords_offsets`` (n, 1, 2, 1), [x, y], pixels; ``nn_indices`` (n, C) integer; and, or None or absent,
-            ``Y`` (n, N, N, C) complex64 and ``coords_start_relative`` (n, 1, 2, C). They are copied.
-        probe: (N, N) or (N, N, 1) complex, as it shall be used (normalised).
+        grouped_data: arrays by name, as ``RawDataTorch.generate_grouped_data`` returns them: ``X_full`` (n, N, N, C)
+            float32, amplitude; ``coords_relative`` (n, 1, 2, C) and ``coords_offsets`` (n, 1, 2, 1), [x, y], pixels;
+            ``nn_indices`` (n, C) integer; and, or None or absent, ``Y`` (n, N, N, C) complex64 and
+            ``coords_start_relative`` (n, 1, 2, C). They are copied; other keys are ignored.
+        probe: (N, N) or (N, N, 1) complex, as it shall be used: what ``normalize_probe_like_tf`` made of the guess. It
+            is not normalised here, for a container does not know ``probe_scale``.
 
     Attributes:
         X: (n, N, N, C) float32, normalised amplitude.
@@ -60,6 +62,11 @@ class PtychoDataContainerTorch:
         pattern = _array(grouped_data, "X_full")
         if pattern.ndim != 4 or pattern.shape[1] != pattern.shape[2]:
             raise ValueError(f"grouped_data['X_full']: expected shape (n, N, N, C), found {pattern.shape}")
+        if pattern.dtype.newbyteorder("=") != np.float32:
+            # Patterns as they were measured look the same but for this; their scale is another.
+            raise ValueError(
+                f"grouped_data['X_full']: expected float32, as normalize_data makes it, found {pattern.dtype}"
+            )
         n, N, _, C = pattern.shape
 
         self.X = _tensor(_require(grouped_data, "X_full", (n, N, N, C)), np.float32)

@@ -30,11 +30,13 @@ from golden.cases.defaults import FIELDS
 BACKING = "golden.reference"
 
 _PACKAGE = "ptycho"
-_DOUBLE = frozenset({"coordinates.relative", "probe.default_disk"})
+_DOUBLE = frozenset({"coordinates.relative", "probe.default_disk", "grouping.sample", "grouping.normalise"})
 """Operations that the package computes in float64; all others in float32."""
 _NO_CALL = {
     "defaults.optimizer": "its optimizer is made where it trains; no call returns it",
     "defaults.schedule": "its schedule stands in the training loop; no call returns it",
+    "grouping.oversample": "no argument of its grouping call that allows oversampling is known here",
+    "grouping.start_positions": "the call that makes its raw record takes no start positions",
 }
 _LEGACY_FIELDS = ("offset", "max_position_jitter")
 """Settings that stand in the package's global parameters and not in its configuration."""
@@ -150,6 +152,108 @@ def coordinates_place_in_group(*, patches: np.ndarray, coords_nn: np.ndarray) ->
     moves = np.ascontiguousarray(np.moveaxis(-relative[:, 0], 2, 1)).reshape(groups * members, 2)
     moved = coordinates_translate(images=flat, displacements=moves)["moved"]
     return {"placed": np.moveaxis(moved.reshape(groups, members, side, side), 1, 3).copy()}
+
+
+# ------------------------------------------------------------------------------------------------ grouping
+
+_SIDE_OF_BLANKS = 64
+"""Patch side of the patterns that are drawn but not looked at."""
+
+
+def grouping_sample(*, xcoords: np.ndarray, ycoords: np.ndarray, **drawn: Any) -> dict[str, np.ndarray]:
+    """Only indices are looked at, so the patterns are blank."""
+    blank = np.ones((len(xcoords), _SIDE_OF_BLANKS, _SIDE_OF_BLANKS), np.float32)
+    return {"nn_indices": _checked_indices(_grouped(xcoords, ycoords, blank, None, **drawn), drawn["gridsize"])}
+
+
+def grouping_record(
+    *, xcoords: np.ndarray, ycoords: np.ndarray, diff3d: np.ndarray, object: np.ndarray, **drawn: Any
+) -> dict[str, np.ndarray]:
+    answer, N = _grouped(xcoords, ycoords, diff3d, object, **drawn), diff3d.shape[1]
+    indices = _checked_indices(answer, drawn["gridsize"])
+    n, C = indices.shape
+    forms: dict[str, tuple[type, tuple[int, ...]]] = {
+        "coords_nn": (np.float64, (n, 1, 2, C)),
+        "coords_offsets": (np.float64, (n, 1, 2, 1)),
+        "coords_relative": (np.float64, (n, 1, 2, C)),
+        "diffraction": (diff3d.dtype.type, (n, N, N, C)),
+        "X_full": (np.float32, (n, N, N, C)),
+        "Y": (np.complex64, (n, N, N, C)),
+    }
+    outputs = {
+        name: _checked(f"raw_data's {name!r}", _entry(answer, name), dtype, *shape)
+        for name, (dtype, shape) in forms.items()
+    }
+    return {"nn_indices": indices, **outputs}
+
+
+def grouping_normalise(*, diffraction: np.ndarray) -> dict[str, np.ndarray]:
+    N = diffraction.shape[1]
+    with _parameters(N=N, gridsize=math.isqrt(diffraction.shape[3])):
+        normalised = _offered("raw_data.normalize_data")({"diffraction": diffraction}, N)
+    return {"X_full": _checked("raw_data.normalize_data", normalised, np.float32, *diffraction.shape)}
+
+
+def grouping_ground_truth(
+    *, object: np.ndarray, coords_offsets: np.ndarray, coords_relative: np.ndarray, gridsize: int, N: int
+) -> dict[str, np.ndarray]:
+    groups, _, _, members = coords_relative.shape
+    with _parameters(N=N, gridsize=gridsize):
+        cut = _offered("raw_data.get_image_patches")
+        patches = cut(object, coords_offsets, coords_relative, N=N, gridsize=gridsize)
+    return {"patches": _checked("raw_data.get_image_patches", patches, np.complex64, groups, N, N, members)}
+
+
+def grouping_member_patches(*, object: np.ndarray, coords_nn: np.ndarray, N: int) -> dict[str, np.ndarray]:
+    """Each member as a group of one: its relative position is 0, so there is nothing to mirror."""
+    groups, _, _, members = coords_nn.shape
+    single = np.moveaxis(coords_nn[:, 0], 2, 1).reshape(groups * members, 1, 2, 1)
+    answer = grouping_ground_truth(
+        object=object, coords_offsets=single, coords_relative=np.zeros_like(single), gridsize=1, N=N
+    )
+    return {"patches": np.moveaxis(answer["patches"].reshape(groups, members, N, N), 1, 3).copy()}
+
+
+def _grouped(
+    xcoords: np.ndarray,
+    ycoords: np.ndarray,
+    diff3d: np.ndarray,
+    object_: np.ndarray | None,
+    *,
+    gridsize: int,
+    **drawn: Any,
+) -> Mapping[str, Any]:
+    """The package's grouped record."""
+    M, N, _ = diff3d.shape
+    probe, scan_index = np.ones((N, N), np.complex64), np.zeros(M, np.int64)
+    with _parameters(N=N, gridsize=gridsize), _global_generator():
+        make = _offered("raw_data.RawData").from_coords_without_pc
+        raw = make(xcoords, ycoords, diff3d, probe, scan_index, objectGuess=object_)
+        answer = raw.generate_grouped_data(N, gridsize=gridsize, **drawn)
+    if not isinstance(answer, Mapping):
+        raise _unexpected("raw_data.RawData.generate_grouped_data", "arrays by name", type(answer).__name__)
+    return answer
+
+
+def _checked_indices(answer: Mapping[str, Any], gridsize: int) -> np.ndarray:
+    dtype = np.int64 if gridsize == 1 else np.int32
+    return _checked("raw_data's 'nn_indices'", _entry(answer, "nn_indices"), dtype, "n", gridsize**2)
+
+
+def _entry(answer: Mapping[str, Any], name: str) -> Any:
+    if answer.get(name) is None:
+        raise _unexpected("raw_data.RawData.generate_grouped_data", f"an array {name!r}", f"only {sorted(answer)}")
+    return answer[name]
+
+
+@contextmanager
+def _global_generator() -> Iterator[None]:
+    """NumPy's global generator, which the package seeds, is afterwards where it was."""
+    state = np.random.get_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
 
 
 # ------------------------------------------------------------------------------------------------ reassembly

@@ -67,7 +67,12 @@ def test_the_stand_in_through_the_adapter_gives_the_goldens(
 
 def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Module) -> None:
     reasons = {case.operation.name: ptycho.missing(case.operation.name) for case in CASES.values()}
-    assert {name for name, reason in reasons.items() if reason} == {"defaults.optimizer", "defaults.schedule"}
+    assert {name for name, reason in reasons.items() if reason} == {
+        "defaults.optimizer",
+        "defaults.schedule",
+        "grouping.oversample",
+        "grouping.start_positions",
+    }
     assert "training loop; no call returns it" in reasons["defaults.schedule"]
     assert ptycho.missing("later.topic") == "golden.adapters.ptycho has no function for it yet"
     with pytest.raises(GoldenError, match=r"defaults\.schedule: its schedule .*; golden\.reference has to answer"):
@@ -173,6 +178,31 @@ def test_other_answers_of_other_calls_are_named(standin: Module, monkeypatch: py
     monkeypatch.setattr(standin("tf_helper"), "shift_and_sum", lambda *_, **__: np.full((8, 8, 1), 1j, "c8"))
     with pytest.raises(GoldenError, match="expected a real sum of ones, found an imaginary part"):
         ptycho.reassembly_position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
+
+
+def test_the_global_generator_is_where_it_was(standin: Module) -> None:
+    x, y = np.arange(9.0), np.arange(9.0) % 4
+    np.random.seed(3)
+    expected = np.random.rand()
+    np.random.seed(3)
+    drawn = {"gridsize": 2, "K": 4, "nsamples": 3, "seed": 1, "sequential_sampling": False}
+    ptycho.grouping_sample(xcoords=x, ycoords=y, **drawn)
+    assert np.random.rand() == expected
+
+
+def test_grouped_records_of_another_form_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = {"xcoords": np.arange(9.0), "ycoords": np.arange(9.0) % 4}
+    drawn = {"gridsize": 1, "K": 4, "nsamples": 3, "seed": 1, "sequential_sampling": False}
+    record: Any = {"nn_indices": np.zeros((3, 1), np.int32)}
+    monkeypatch.setattr(standin("raw_data").RawData, "generate_grouped_data", lambda *_, **__: record)
+    with pytest.raises(GoldenError, match=r"'nn_indices': expected int64 \(n, 1\), found int32 \(3, 1\)"):
+        ptycho.grouping_sample(**scan, **drawn)
+    record["nn_indices"] = record["nn_indices"].astype(np.int64)
+    with pytest.raises(GoldenError, match=r"expected an array 'coords_nn', found only \['nn_indices'\]"):
+        ptycho.grouping_record(**scan, diff3d=np.ones((9, 8, 8), "f4"), object=np.ones((9, 9), "c8"), **drawn)
+    record = [1]
+    with pytest.raises(GoldenError, match="expected arrays by name, found list"):
+        ptycho.grouping_sample(**scan, **drawn)
 
 
 def test_configurations_of_another_form_are_named(

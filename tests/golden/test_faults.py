@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from golden.case import Case, Trial
+from golden.case import Arrays, Case, Trial
 from golden.cases import load_cases
 from golden.compare import compare_outputs
-from golden.faults import coordinates, probe, reassembly
+from golden.faults import coordinates, grouping, probe, reassembly
 from golden.margins import margins
 from golden.store import Golden
 
@@ -45,6 +45,30 @@ def restated(case: Case, golden: Golden) -> dict[str, np.ndarray]:
             return {"normalised": normalised.astype(np.complex64)[..., None]}
         case "probe.default_disk":
             return {"probe": probe.disk(parameters["N"], parameters["default_probe_scale"])}
+        case topic if topic.startswith("grouping."):
+            return restated_grouping(case, inputs)
+        case _:
+            return {}
+
+
+def restated_grouping(case: Case, inputs: Arrays) -> dict[str, np.ndarray]:
+    parameters = {"sequential_sampling": False, **case.parameters}
+    match case.operation.name:
+        case "grouping.sample":
+            return {"nn_indices": grouping.sample(inputs, parameters)}
+        case "grouping.oversample":
+            return {"nn_indices": grouping.oversample(inputs, parameters)}
+        case "grouping.record":
+            return grouping.record(inputs, grouping.sample(inputs, parameters))
+        case "grouping.start_positions":
+            return grouping.start_positions(inputs, grouping.sample(inputs, parameters))
+        case "grouping.normalise":
+            return {"X_full": grouping.normalised(inputs["diffraction"])}
+        case "grouping.ground_truth":
+            positions = inputs["coords_offsets"] + inputs["coords_relative"]
+            return {"patches": grouping.patches_at(inputs["object"], positions, parameters["N"])}
+        case "grouping.member_patches":
+            return {"patches": grouping.patches_at(inputs["object"], inputs["coords_nn"], parameters["N"])}
         case _:
             return {}
 

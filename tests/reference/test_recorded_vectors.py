@@ -56,6 +56,40 @@ def test_relative_coordinates(external_data: Path) -> None:
             assert_close(record, name, outputs[name], record.outputs[name], 1e-14)
 
 
+def test_groups(external_data: Path) -> None:
+    """Indices, positions and patterns exactly."""
+    allowed = {"X_full": 1e-6, "Y": 1e-5, "nn_indices": 0, "coords_nn": 0, "coords_start_nn": 0, "diffraction": 0}
+    for record in records(external_data, "grouped_*.h5"):
+        given, inputs = record.attributes, record.inputs
+        scan = {name: inputs[name] for name in ("xcoords", "ycoords")}
+        # -1 stands for no seed; then nothing is drawn, or with seed 0.
+        drawn = {name: int(given[name]) for name in ("gridsize", "K", "nsamples")} | {
+            "seed": max(int(given["seed"]), 0)
+        }
+        outputs = run(
+            "grouping.record",
+            {**scan, "diff3d": inputs["diff3d"], "object": inputs.get("object", np.ones((8, 8), np.complex64))},
+            **drawn,
+            sequential_sampling=bool(given["sequential"]),
+        )
+        if not given["sequential"]:
+            starts = {name: inputs[name] for name in ("xcoords_start", "ycoords_start")}
+            outputs |= evaluate("grouping.start_positions", "float64", scan | starts, drawn)
+        compared = set(outputs) & set(record.outputs)
+        assert compared >= {"nn_indices", "coords_relative", "diffraction", "X_full"}
+        for name in compared:
+            assert outputs[name].dtype == record.outputs[name].dtype, f"{record.name}: {name}"
+            assert_close(record, name, outputs[name], record.outputs[name], allowed.get(name, 1e-14))
+
+
+def test_ground_truth(external_data: Path) -> None:
+    for record in records(external_data, "coords_and_patches*.h5", "patches_"):
+        inputs = {name: record.inputs[name] for name in ("object", "coords_offsets", "coords_relative")}
+        parameters = {name: int(record.attributes[name]) for name in ("gridsize", "N")}
+        patches = run("grouping.ground_truth", inputs, **parameters)["patches"]
+        assert_close(record, "patches", patches, record.outputs["patches"], 1e-5)
+
+
 def test_reassembly(external_data: Path) -> None:
     for record in records(external_data, "reassembly_*.h5"):
         outputs = run("reassembly.position", record.inputs, M=int(record.attributes["M"]))

@@ -18,8 +18,12 @@ from einops import rearrange
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
+from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like_tf
+from ptycho_torch.grouping import draw_groups
 from ptycho_torch.helper import reassemble_patches_position_real
+from ptycho_torch.normalization import normalize_data
 from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
+from ptycho_torch.raw_data_bridge import RawDataTorch
 from ptycho_torch.reassembly import shift_and_sum
 from ptycho_torch.translation import translate
 
@@ -80,6 +84,63 @@ def container_of(patches: np.ndarray, coords_nn: np.ndarray) -> PtychoDataContai
         "nn_indices": np.arange(groups * members).reshape(groups, members),
     }
     return PtychoDataContainerTorch(grouped_data, np.ones((N, N), np.complex64))
+
+
+# ------------------------------------------------------------------------------------------------ grouping
+
+
+def grouping_sample(*, xcoords: np.ndarray, ycoords: np.ndarray, nsamples: int, **parameters: Any) -> Outputs:
+    return {"nn_indices": draw_groups(xcoords, ycoords, nsamples, **parameters)}
+
+
+def grouping_oversample(*, xcoords: np.ndarray, ycoords: np.ndarray, nsamples: int, **parameters: Any) -> Outputs:
+    return {"nn_indices": draw_groups(xcoords, ycoords, nsamples, enable_oversampling=True, **parameters)}
+
+
+def grouping_record(
+    *, xcoords: np.ndarray, ycoords: np.ndarray, diff3d: np.ndarray, object: np.ndarray, **parameters: Any
+) -> Outputs:
+    record = grouped_record(xcoords, ycoords, diff3d, object, **parameters)
+    names = ("nn_indices", "coords_nn", "coords_offsets", "coords_relative", "diffraction", "X_full", "Y")
+    return {name: record[name] for name in names}
+
+
+def grouped_record(
+    xcoords: np.ndarray, ycoords: np.ndarray, diff3d: np.ndarray, object: np.ndarray, **parameters: Any
+) -> dict[str, Any]:
+    """The whole grouped record of a scan of a known object."""
+    N = diff3d.shape[1]
+    raw = RawDataTorch(xcoords, ycoords, diff3d, np.ones((N, N), np.complex64), objectGuess=object)
+    return raw.generate_grouped_data(N, **parameters)
+
+
+def grouping_start_positions(
+    *,
+    xcoords: np.ndarray,
+    ycoords: np.ndarray,
+    xcoords_start: np.ndarray,
+    ycoords_start: np.ndarray,
+    **parameters: Any,
+) -> Outputs:
+    patterns, probe = np.ones((len(xcoords), 4, 4), np.float32), np.ones((4, 4), np.complex64)
+    raw = RawDataTorch(xcoords, ycoords, patterns, probe, xcoords_start=xcoords_start, ycoords_start=ycoords_start)
+    record = raw.generate_grouped_data(4, **parameters)
+    return {name: record[name] for name in ("coords_start_nn", "coords_start_offsets", "coords_start_relative")}
+
+
+def grouping_normalise(*, diffraction: np.ndarray) -> Outputs:
+    return {"X_full": normalize_data(diffraction)}
+
+
+def grouping_ground_truth(
+    *, object: np.ndarray, coords_offsets: np.ndarray, coords_relative: np.ndarray, gridsize: int, N: int
+) -> Outputs:
+    tensors = map(torch.from_numpy, (object, coords_offsets, coords_relative))
+    return {"patches": array(ground_truth_like_tf(*tensors, N))}
+
+
+def grouping_member_patches(*, object: np.ndarray, coords_nn: np.ndarray, N: int) -> Outputs:
+    return {"patches": array(ground_truth_at_members(torch.from_numpy(object), torch.from_numpy(coords_nn), N))}
 
 
 # ------------------------------------------------------------------------------------------------ reassembly

@@ -156,6 +156,76 @@ STITCHING: dict[str, tuple[str, str]] = {
     ),
 }
 
+_GENERATOR = "draws = np.random.RandomState(0 if sequential_sampling else seed)"
+_SEEDS = "seeds = np.arange(min(nsamples, M)) if sequential_sampling else _draw_seeds(draws, M, nsamples)"
+_SEED = "return np.arange(M) if count >= M else draws.choice(M, count, replace=False)"
+_POINTS = "np.column_stack([x, y])"
+_AVAILABLE = "near[:, 1:] if count > K else near"
+_MEMBERS = "[draws.choice(available, C, replace=False) for available in near]"
+_POOLED = "pool.extend(itertools.combinations(available, C))"
+_CHOSEN = "chosen = draws.choice(len(pool), nsamples, replace=len(pool) < nsamples)"
+
+DRAWS: dict[str, tuple[str, str]] = {
+    "newer_generator": (_GENERATOR, _GENERATOR.replace("RandomState", "default_rng")),
+    "seed_ignored": (_GENERATOR, "draws = np.random.RandomState(0)"),
+    "coordinates_mixed": (_POINTS, "np.stack([x, y]).reshape(-1, 2)"),
+    "seed_kept_in_group": (_AVAILABLE, "near[:, :K]"),
+    "draw_for_all_points": (_SEED, "return draws.choice(M, min(count, M), replace=False)"),
+    "seeds_sorted": (_SEED, "return np.arange(M) if count >= M else np.sort(draws.choice(M, count, replace=False))"),
+}
+"""What groups of both kinds have in common."""
+
+_STACKED = "np.stack([x[nn_indices], y[nn_indices]], axis=1)[:, None]"
+_SWAPPED = "np.stack([y[nn_indices], x[nn_indices]], axis=1)[:, None]"
+_GATHERED = "_gather(self.diff3d, nn_indices)"
+_SCALED = "normalize_data(diffraction),"
+_TRUTH = "ground_truth_like_tf(torch.from_numpy(self.objectGuess), offsets, relative, N)"
+_START = '**_grouped_positions("coords_start", self.xcoords_start, self.ycoords_start, nn_indices),'
+_MEASURED = '_grouped_positions("coords", self.xcoords, self.ycoords, nn_indices)'
+_DRAWN_BY = "            self.xcoords,\n            self.ycoords,\n            nsamples,"
+
+_SQUARES = "np.square(diffraction, dtype=np.float64).sum() / (groups * members)"
+_SCALE = "scale = np.sqrt((N / 2) ** 2 / mean_sum)"
+_PER_PATTERN = "np.square(diffraction, dtype=np.float64).sum(axis=(1, 2), keepdims=True)"
+_X_FULL = "np.asarray(diffraction * scale, np.float32)"
+
+_CUT_AT = "corner = positions.to(torch.float64) - N // 2"
+_CUTS = "torch.cat([_cut(object_guess, block, N) for block in torch.split(positions, _AT_A_TIME)])"
+_PLACES = 'rearrange(coords, "n 1 xy c -> (n c) xy")'
+_REGROUPED = 'return rearrange(patches, "(n c) h w -> n h w c", c=coords.shape[3])'
+_AS_TENSORFLOW = "_grouped_patches(object_guess, coords_offsets + coords_relative, N)"
+
+
+def _regrouped(patches: str) -> str:
+    return _REGROUPED.replace("rearrange(patches", f"rearrange({patches}")
+
+
+PATCHES: dict[str, tuple[str, str]] = {
+    "positions_negated": (_CUT_AT, "corner = -positions.to(torch.float64) - N // 2"),
+    "xy_swap": (_CUT_AT, "corner = positions.to(torch.float64).flip(1) - N // 2"),
+    "corner_at_position": (_CUT_AT, "corner = positions.to(torch.float64)"),
+    "off_by_one": (_CUT_AT, f"{_CUT_AT} + 1"),
+    "geometric_centre": (_CUT_AT, "corner = positions.to(torch.float64) - (N - 1) / 2"),
+    "whole_pixels": (_CUT_AT, "corner = positions.to(torch.float64).round() - N // 2"),
+    "floored": (_CUT_AT, "corner = positions.to(torch.float64).floor() - N // 2"),
+    "edge_repeated": (".clamp(0, size + 1)", ".clamp(1, size)"),
+    "phase_interpolated": (
+        _CUTS,
+        "torch.polar(_cut(object_guess.abs(), positions, N), _cut(object_guess.angle(), positions, N))",
+    ),
+    "first_group_for_all": (_PLACES, _PLACES.replace("coords,", "coords[:1].expand_as(coords),")),
+    "patch_transposed": (_REGROUPED, _REGROUPED.replace("-> n h w c", "-> n w h c")),
+    "conjugated": (_REGROUPED, _regrouped("patches.conj().resolve_conj()")),
+    "imaginary_lost": (_REGROUPED, _regrouped("patches.real.to(patches.dtype)")),
+    "amplitude_plus_i_phase": (_REGROUPED, _regrouped("torch.complex(patches.abs(), patches.angle())")),
+    "column_major_channels": (
+        _REGROUPED,
+        'return rearrange(patches, "(n r k) h w -> n h w (k r)", n=len(coords), r=round(coords.shape[3] ** 0.5))',
+    ),
+    "channel_major_order": (_PLACES, _PLACES.replace("(n c)", "(c n)")),
+}
+"""Patches cut from an object, at whichever positions."""
+
 _CONFIG = "config_params"
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -275,6 +345,130 @@ MUTANTS: tuple[Mutant, ...] = (
         "translation",
         patch_transposed=(_MOVED, "_move(_move(images.mT, dy, 2), dx, 3)"),
         imaginary_lost=(_COMPLEX, "parts[:, :channels].to(images.dtype)"),
+    ),
+    *_of(
+        "grouping.sample",
+        "grouping",
+        **DRAWS,
+        sequential_ignored=(
+            (_GENERATOR, "draws = np.random.RandomState(seed)"),
+            (_SEEDS, "seeds = _draw_seeds(draws, M, nsamples)"),
+        ),
+        always_in_sequence=(_SEEDS, "seeds = np.arange(min(nsamples, M))"),
+        users_seed_in_sequence=(_GENERATOR, "draws = np.random.RandomState(seed)"),
+        seeds_with_replacement=(_SEED, _SEED.replace("False", "True")),
+        not_capped=(_SEED, "return np.arange(M) if count == M else draws.choice(M, count, replace=count > M)"),
+        neighbour_for_seed=(
+            "return seeds.astype(np.int64)[:, None]",
+            "return _neighbours(points, seeds, 4)[:, :1].astype(np.int64)",
+        ),
+        seed_always_dropped=(_AVAILABLE, "near[:, 1:]"),
+        one_neighbour_fewer=(
+            (_AVAILABLE, f"({_AVAILABLE})[:, :-1]"),
+            (_MEMBERS, _MEMBERS.replace("replace=False", "replace=len(available) < C")),
+        ),
+        one_neighbour_more=("near = _neighbours(points, seeds, K)", "near = _neighbours(points, seeds, K + 1)"),
+        nearest_members=(_MEMBERS, "[available[:C] for available in near]"),
+        members_sorted=(_MEMBERS, "[np.sort(draws.choice(available, C, replace=False)) for available in near]"),
+        members_with_replacement=(_MEMBERS, _MEMBERS.replace("False", "True")),
+        one_choice_for_all=(_MEMBERS, "near[:, draws.choice(near.shape[1], C, replace=False)]"),
+    ),
+    *_of(
+        "grouping.oversample",
+        "grouping",
+        **DRAWS,
+        combinations_reversed=(_POOLED, "pool.extend([*itertools.combinations(available, C)][::-1])"),
+        pool_size_ignored=("pool_size = K if neighbor_pool_size is None else neighbor_pool_size", "pool_size = K"),
+        seeds_not_doubled=("min(2 * seeds_needed, len(points))", "min(seeds_needed, len(points))"),
+        pool_of_all_seeds=("if len(pool) >= 2 * nsamples:", "if False:"),
+        pool_stops_at_n=("if len(pool) >= 2 * nsamples:", "if len(pool) >= nsamples:"),
+        drawn_with_replacement=(_CHOSEN, _CHOSEN.replace("len(pool) < nsamples", "True")),
+        first_of_pool=(_CHOSEN, "chosen = np.arange(nsamples) % len(pool)"),
+    ),
+    *_of(
+        "grouping.record",
+        "coordinates",
+        **_ORIGINS,
+        relative_sign=(_RELATIVE, "return offsets, coords_nn - offsets"),
+    ),
+    *_of(
+        "grouping.record",
+        "raw_data_bridge",
+        seed_ignored=("seed=seed,", "seed=0,"),
+        k_ignored=("K=K,", "K=max(4, gridsize**2),"),
+        xy_swap=(_STACKED, _SWAPPED),
+        single_precision=(_STACKED, f"{_STACKED}.astype(np.float32).astype(np.float64)"),
+        first_pattern_for_all=(
+            _GATHERED,
+            "_gather(self.diff3d, nn_indices[:, :1].repeat(nn_indices.shape[1], axis=1))",
+        ),
+        patterns_of_next=(_GATHERED, "_gather(self.diff3d, (nn_indices + 1) % len(self))"),
+        patterns_in_order=(
+            _GATHERED,
+            "_gather(self.diff3d, np.arange(nn_indices.size).reshape(nn_indices.shape) % len(self))",
+        ),
+        members_reversed=(_GATHERED, "_gather(self.diff3d, nn_indices[:, ::-1])"),
+        patterns_transposed=(_GATHERED, "_gather(self.diff3d.swapaxes(1, 2), nn_indices)"),
+        scale_of_all_patterns=(
+            _SCALED,
+            "(diffraction * np.sqrt(N**2 / 4 / np.square(self.diff3d.astype('f8')).sum((1, 2)).mean())).astype('f4'),",
+        ),
+        not_normalised=(_SCALED, "diffraction.astype(np.float32),"),
+        ground_truth_not_mirrored=(_TRUTH, _TRUTH.replace("relative,", "-relative,")),
+        ground_truth_at_mean=(_TRUTH, _TRUTH.replace("relative,", "0 * relative,")),
+    ),
+    *_of(
+        "grouping.start_positions",
+        "raw_data_bridge",
+        measured_for_start=(_START, _START.replace("_start,", ",")),
+        drawn_by_start=(_DRAWN_BY, _DRAWN_BY.replace("coords,", "coords_start,")),
+        about_measured_mean=(
+            _START,
+            f"""{_START} **{{
+                "coords_start_offsets": (mean := {_MEASURED}["coords_offsets"]),
+                "coords_start_relative": mean - np.stack(
+                    [self.xcoords_start[nn_indices], self.ycoords_start[nn_indices]], axis=1
+                )[:, None],
+            }},""",
+        ),
+        xy_swap=(_STACKED, _SWAPPED),
+    ),
+    *_of("grouping.start_positions", "coordinates", relative_sign=(_RELATIVE, "return offsets, coords_nn - offsets")),
+    *_of(
+        "grouping.normalise",
+        "normalization",
+        squares_wrapped=(
+            _SQUARES,
+            _SQUARES.replace("diffraction, dtype=np.float64).sum()", "diffraction).sum(dtype='f8')"),
+        ),
+        scale_per_pattern=(_SCALE, _SCALE.replace("mean_sum", _PER_PATTERN)),
+        scale_per_group=(_SCALE, _SCALE.replace("mean_sum", f"{_PER_PATTERN}.mean(axis=3, keepdims=True)")),
+        scale_per_channel=(_SCALE, _SCALE.replace("mean_sum", f"{_PER_PATTERN}.mean(axis=0, keepdims=True)")),
+        sum_over_members=(_SQUARES, _SQUARES.replace("(groups * members)", "groups")),
+        n_instead_of_half=(_SCALE, _SCALE.replace("(N / 2)", "N")),
+        sum_of_one=(_SCALE, _SCALE.replace("(N / 2)", "1")),
+        mean_of_squares=(_SQUARES, _SQUARES.replace("(groups * members)", "diffraction.size")),
+        intensity_scaled=(_SCALE, "scale = (N / 2) ** 2 / mean_sum"),
+        amplitude_taken_for_intensity=(_SQUARES, "diffraction.sum(dtype=np.float64) / (groups * members)"),
+        squared=(_X_FULL, f"np.square({_X_FULL})"),
+        maximum_to_one=(_X_FULL, "np.asarray(diffraction / float(diffraction.max()), np.float32)"),
+        not_normalised=(_X_FULL, "np.asarray(diffraction, np.float32)"),
+    ),
+    *_of(
+        "grouping.ground_truth",
+        "ground_truth",
+        **PATCHES,
+        not_mirrored=(_AS_TENSORFLOW, _AS_TENSORFLOW.replace("+", "-")),
+        relative_ignored=(_AS_TENSORFLOW, _AS_TENSORFLOW.replace("+", "+ 0 *")),
+    ),
+    *_of(
+        "grouping.member_patches",
+        "ground_truth",
+        **PATCHES,
+        mirrored=(
+            "_grouped_patches(object_guess, coords_nn, N)",
+            "_grouped_patches(object_guess, 2 * coords_nn.mean(dim=3, keepdim=True) - coords_nn, N)",
+        ),
     ),
     *_of("reassembly.position", "reassembly", **STITCHING),
     *_of(

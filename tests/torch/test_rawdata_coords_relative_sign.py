@@ -69,6 +69,10 @@ def test_container_keeps_modulus_and_phase() -> None:
     ("changes", "message"),
     [
         ({"X_full": np.ones((3, 8, 7, 4), np.float32)}, "expected shape (n, N, N, C), found (3, 8, 7, 4)"),
+        (
+            {"X_full": np.ones((3, 8, 8, 4), np.uint16)},
+            "'X_full']: expected float32, as normalize_data makes it, found uint16",
+        ),
         ({"coords_relative": np.zeros((3, 1, 4, 2))}, "'coords_relative']: expected shape (3, 1, 2, 4)"),
         ({"coords_offsets": np.full((3, 1, 2, 1), np.nan)}, "'coords_offsets']: expected finite numbers"),
         ({"nn_indices": np.zeros((3, 4))}, "'nn_indices']: expected an integer dtype"),

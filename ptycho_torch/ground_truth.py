@@ -1,0 +1,128 @@
+"""Ground-truth patches, cut from a known object.
+
+There are two, and for groups of several members they differ. ``ground_truth_like_tf`` gives what TensorFlow gives: each
+member gets the patch at its position *mirrored through the group's mean*. ``ground_truth_at_members`` gives what each
+pattern shows. Parity needs the first; whoever trains on ground truth needs the second.
+"""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from jaxtyping import Complex, Float
+from torch import Tensor
+from torch.nn.functional import pad as zero_pad
+
+_AT_A_TIME = 256
+"""Patches cut together; more only takes memory."""
+
+
+def ground_truth_like_tf(
+    object_guess: Complex[Tensor, "H W"],
+    coords_offsets: Float[Tensor, "n 1 2 1"],
+    coords_relative: Float[Tensor, "n 1 2 C"],
+    N: int,
+) -> Complex[Tensor, "n N N C"]:
+    """TensorFlow's ground truth: the patch of a member lies at ``coords_offsets + coords_relative``.
+
+    With ``coords_relative = -(coords - mean)`` that is ``2 * mean - coords``: for groups of several members the patches
+    are those of points mirrored through the group's mean, and do not show what the patterns show. For groups of one
+    it is the position itself. See docs/conventions.md, "Ground truth".
+
+    Args:
+        object_guess: (H, W) complex; rows = y, columns = x.
+        coords_offsets: (n, 1, 2, 1), mean positions of the groups, [x, y], pixels.
+        coords_relative: (n, 1, 2, C), as in the grouped record, with TensorFlow's sign.
+        N: patch side, pixels.
+
+    Returns:
+        (n, N, N, C), dtype of the object; zero outside of it.
+
+    Raises:
+        ValueError: shapes or dtypes that do not fit, or positions that are not finite.
+    """
+    if coords_offsets.shape != (*coords_relative.shape[:3], 1):
+        raise ValueError(
+            f"coords_offsets: expected shape (n, 1, 2, 1) to go with coords_relative {tuple(coords_relative.shape)}, "
+            f"found {tuple(coords_offsets.shape)}"
+        )
+    return _grouped_patches(object_guess, coords_offsets + coords_relative, N)
+
+
+def ground_truth_at_members(
+    object_guess: Complex[Tensor, "H W"], coords_nn: Float[Tensor, "n 1 2 C"], N: int
+) -> Complex[Tensor, "n N N C"]:
+    """The patch at each member's own position: what its pattern shows, and what supervised training needs.
+
+    TensorFlow gives this for groups of one only; see ``ground_truth_like_tf``.
+
+    Args:
+        object_guess: (H, W) complex; rows = y, columns = x.
+        coords_nn: (n, 1, 2, C), positions of the members, [x, y], pixels.
+        N: patch side, pixels.
+
+    Returns:
+        (n, N, N, C), dtype of the object; zero outside of it.
+
+    Raises:
+        ValueError: shapes or dtypes that do not fit, or positions that are not finite.
+    """
+    return _grouped_patches(object_guess, coords_nn, N)
+
+
+def patches_at(
+    object_guess: Complex[Tensor, "H W"], positions: Float[Tensor, "n 2"], N: int
+) -> Complex[Tensor, "n N N"]:
+    """Patches of an object whose centre index ``N // 2`` lies at the given positions; bilinear.
+
+    Row i of a patch at (x, y) is row ``y - N // 2 + i`` of the object. What lies outside the object is zero. Real and
+    imaginary part are interpolated, not the phase. Differentiable in both.
+
+    Args:
+        object_guess: (H, W) complex; rows = y, columns = x.
+        positions: (n, 2), [x, y], pixels.
+        N: patch side, pixels.
+
+    Returns:
+        (n, N, N), dtype of the object.
+
+    Raises:
+        ValueError: shapes or dtypes that do not fit, or positions that are not finite.
+    """
+    if object_guess.ndim != 2 or not object_guess.is_complex():
+        raise ValueError(
+            f"object_guess: expected (H, W) complex, found {tuple(object_guess.shape)} {object_guess.dtype}"
+        )
+    if positions.ndim != 2 or positions.shape[1] != 2 or not positions.is_floating_point():
+        raise ValueError(f"positions: expected (n, 2) real, found {tuple(positions.shape)} {positions.dtype}")
+    if N < 1:
+        raise ValueError(f"N: expected a positive number, found {N}")
+    if not torch.isfinite(positions).all():
+        raise ValueError("positions: expected finite numbers, found NaN or infinity")
+    return torch.cat([_cut(object_guess, block, N) for block in torch.split(positions, _AT_A_TIME)])
+
+
+def _grouped_patches(object_guess: Tensor, coords: Tensor, N: int) -> Tensor:
+    """The patches at positions (n, 1, 2, C), as (n, N, N, C)."""
+    if coords.ndim != 4 or coords.shape[1:3] != (1, 2):
+        raise ValueError(f"positions of groups: expected shape (n, 1, 2, C), found {tuple(coords.shape)}")
+    patches = patches_at(object_guess, rearrange(coords, "n 1 xy c -> (n c) xy"), N)
+    return rearrange(patches, "(n c) h w -> n h w c", c=coords.shape[3])
+
+
+def _cut(object_guess: Tensor, positions: Tensor, N: int) -> Tensor:
+    # Fractions are formed in float64: differences of large coordinates.
+    corner = positions.to(torch.float64) - N // 2
+    whole = corner.detach().floor()
+    fx, fy = (corner - whole).to(object_guess.real.dtype)[:, :, None, None].unbind(1)
+    # One ring of zeros stands for everything outside.
+    bordered = zero_pad(object_guess, (1, 1, 1, 1))
+    reach = torch.arange(N + 1, device=object_guess.device)
+    columns, rows = (
+        # Clamped before the conversion too: a position beyond any integer must not wrap around.
+        (start.clamp(-N - 1, size)[:, None].long() + reach + 1).clamp(0, size + 1)
+        for start, size in zip(whole.unbind(1), reversed(object_guess.shape))
+    )
+    window = bordered[rows[:, :, None], columns[:, None, :]]
+    along_y = (1 - fy) * window[:, :-1] + fy * window[:, 1:]
+    return (1 - fx) * along_y[:, :, :-1] + fx * along_y[:, :, 1:]

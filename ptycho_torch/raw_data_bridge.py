@@ -1,0 +1,258 @@
+"""The raw record of a scan, and the grouped record that is drawn from it, as TensorFlow PtychoPINN has them.
+
+Arrays here are NumPy's, in TensorFlow's layout and with its signs; ``PtychoDataContainerTorch`` turns a grouped record
+into tensors, and there, once, relative positions change their sign.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Complex64, Float64, Int, Num
+
+from ptycho_torch.coordinates import relative_coordinates
+from ptycho_torch.ground_truth import ground_truth_like_tf
+from ptycho_torch.grouping import draw_groups
+from ptycho_torch.normalization import normalize_data
+
+
+class RawDataTorch:
+    """A scan: M patterns and where each was taken.
+
+    Args:
+        xcoords, ycoords: (M,), where the patch centres (index ``N // 2``) lie, pixels; x along columns, y along rows.
+        diff3d: (M, N, N), real, not negative: amplitude, the square root of counts. It is not copied.
+        probeGuess: (N, N) or (N, N, 1), the probe as guessed; it is kept as it is. ``normalize_probe_like_tf`` makes of
+            it what a container takes.
+        scan_index: (M,) integer, which scan a pattern is of; None: zeros.
+        objectGuess: (H, W) complex, the known object; None: unknown.
+        xcoords_start, ycoords_start: (M,), positions as commanded; None: as measured.
+        Y: (M, N, N) complex, ground-truth patches; None: they are cut from ``objectGuess``, if that is known.
+        sample_indices: (M,) integer, which patterns of the file these are, if not all.
+
+    Attributes:
+        xcoords, ycoords, xcoords_start, ycoords_start: (M,) float64.
+        diff3d: (M, N, N), dtype as given.
+        probeGuess: (N, N) complex64.
+        scan_index: (M,) integer.
+        objectGuess: (H, W) complex64 or None.
+        Y: (M, N, N) complex64 or None.
+        sample_indices: (M,) integer or None.
+
+    Raises:
+        ValueError: shapes, dtypes or values that do not fit; the message names the array.
+    """
+
+    xcoords: Float64[np.ndarray, " M"]
+    ycoords: Float64[np.ndarray, " M"]
+    xcoords_start: Float64[np.ndarray, " M"]
+    ycoords_start: Float64[np.ndarray, " M"]
+    diff3d: Num[np.ndarray, "M N N"]
+    probeGuess: Complex64[np.ndarray, "N N"]
+    scan_index: Int[np.ndarray, " M"]
+    objectGuess: Complex64[np.ndarray, "H W"] | None
+    Y: Complex64[np.ndarray, "M N N"] | None
+    sample_indices: Int[np.ndarray, " M"] | None
+
+    def __init__(
+        self,
+        xcoords: Any,
+        ycoords: Any,
+        diff3d: Any,
+        probeGuess: Any,
+        scan_index: Any = None,
+        objectGuess: Any = None,
+        *,
+        xcoords_start: Any = None,
+        ycoords_start: Any = None,
+        Y: Any = None,
+        sample_indices: Any = None,
+    ) -> None:
+        starts = (
+            xcoords if xcoords_start is None else xcoords_start,
+            ycoords if ycoords_start is None else ycoords_start,
+        )
+        positions = _positions(xcoords=xcoords, ycoords=ycoords, xcoords_start=starts[0], ycoords_start=starts[1])
+        self.xcoords, self.ycoords, self.xcoords_start, self.ycoords_start = positions
+        M = len(self.xcoords)
+        self.diff3d = _patterns(diff3d, M)
+        N = self.diff3d.shape[1]
+        probe = np.asarray(probeGuess)
+        self.probeGuess = _complex("probeGuess", probe[..., 0] if probe.shape == (N, N, 1) else probe, (N, N))
+        self.scan_index = np.zeros(M, np.int64) if scan_index is None else _indices("scan_index", scan_index, M)
+        self.objectGuess = None if objectGuess is None else _object(objectGuess)
+        self.Y = None if Y is None else _ground_truth(Y, (M, N, N))
+        self.sample_indices = None if sample_indices is None else _indices("sample_indices", sample_indices, M)
+
+    def __len__(self) -> int:
+        return len(self.xcoords)
+
+    def __repr__(self) -> str:
+        known = [name for name in ("objectGuess", "Y", "sample_indices") if getattr(self, name) is not None]
+        return f"RawDataTorch(M={len(self)}, N={self.diff3d.shape[1]}, with {', '.join(known) or 'no ground truth'})"
+
+    def generate_grouped_data(
+        self,
+        N: int,
+        *,
+        nsamples: int,
+        K: int = 4,
+        seed: int | None = None,
+        sequential_sampling: bool = False,
+        gridsize: int = 1,
+        enable_oversampling: bool = False,
+        neighbor_pool_size: int | None = None,
+    ) -> dict[str, np.ndarray | None]:
+        """Draw groups of C = gridsize**2 patterns and gather what belongs to them.
+
+        The draws are TensorFlow's (``ptycho_torch.grouping``); the global generator of NumPy is not touched.
+
+        Args:
+            N: patch side, pixels; must be that of the patterns.
+            nsamples: groups wanted. Groups of one are at most M: a warning says so.
+            K: nearest neighbours that a group is drawn from.
+            seed: of the draws; None: another draw each time.
+            sequential_sampling: the first patterns in order instead of drawn ones.
+            gridsize: C is its square.
+            enable_oversampling: allow more groups than patterns.
+            neighbor_pool_size: neighbours to oversample from; None: K.
+
+        Returns:
+            The grouped record, arrays by name, n groups: ``diffraction`` (n, N, N, C), the patterns, dtype as given;
+            ``X_full`` (n, N, N, C) float32, the patterns normalised by one factor; ``coords_nn`` (n, 1, 2, C) float64,
+            positions of the members, [x, y], pixels; ``coords_offsets`` (n, 1, 2, 1), their mean; ``coords_relative``
+            (n, 1, 2, C), ``-(coords_nn - coords_offsets)``; ``coords_start_nn``, ``coords_start_offsets``,
+            ``coords_start_relative``, the same from the start positions; ``nn_indices`` (n, C), int64 for C = 1, else
+            int32; ``Y`` (n, N, N, C) complex64, ground truth, or None; ``objectGuess``, as it is, or None; and
+            ``sample_indices``, if the record has them.
+
+            ``Y`` is gathered from the raw record's ``Y``, or else cut from its object as TensorFlow cuts it: for C > 1
+            mirrored in the group (``ground_truth_like_tf``; ``ground_truth_at_members`` gives each member its own).
+
+        Raises:
+            ValueError: N is not the side of the patterns; and the errors of ``draw_groups``.
+        """
+        if self.diff3d.shape[1] != N:
+            raise ValueError(f"N: expected {self.diff3d.shape[1]}, the side of the patterns, found {N}")
+        if gridsize == 1 and nsamples > len(self):
+            warnings.warn(f"nsamples: {nsamples} of only {len(self)} patterns; each is taken once", stacklevel=2)
+        nn_indices = draw_groups(
+            self.xcoords,
+            self.ycoords,
+            nsamples,
+            K=K,
+            gridsize=gridsize,
+            seed=seed,
+            sequential_sampling=sequential_sampling,
+            enable_oversampling=enable_oversampling,
+            neighbor_pool_size=neighbor_pool_size,
+        )
+        diffraction = _gather(self.diff3d, nn_indices)
+        record: dict[str, np.ndarray | None] = {
+            "nn_indices": nn_indices,
+            "diffraction": diffraction,
+            "X_full": normalize_data(diffraction),
+            **_grouped_positions("coords", self.xcoords, self.ycoords, nn_indices),
+            **_grouped_positions("coords_start", self.xcoords_start, self.ycoords_start, nn_indices),
+            "objectGuess": self.objectGuess,
+        }
+        record["Y"] = self._ground_truth(record, nn_indices, N)
+        if self.sample_indices is not None:
+            record["sample_indices"] = self.sample_indices
+        return record
+
+    def _ground_truth(self, record: dict[str, Any], nn_indices: np.ndarray, N: int) -> np.ndarray | None:
+        if self.Y is not None:
+            return _gather(self.Y, nn_indices)
+        if self.objectGuess is None:
+            return None
+        offsets, relative = (torch.from_numpy(record[name]) for name in ("coords_offsets", "coords_relative"))
+        patches: np.ndarray = ground_truth_like_tf(torch.from_numpy(self.objectGuess), offsets, relative, N).numpy()
+        return patches
+
+
+# ------------------------------------------------------------------------------------------------ grouping
+
+
+def _gather(stack: np.ndarray, nn_indices: np.ndarray) -> np.ndarray:
+    """Images (M, N, N) of each group's members, as (n, N, N, C)."""
+    return np.ascontiguousarray(np.moveaxis(stack[nn_indices], 1, 3))
+
+
+def _grouped_positions(prefix: str, x: np.ndarray, y: np.ndarray, nn_indices: np.ndarray) -> dict[str, np.ndarray]:
+    coords_nn = np.stack([x[nn_indices], y[nn_indices]], axis=1)[:, None]
+    offsets, relative = relative_coordinates(torch.from_numpy(coords_nn))
+    return {f"{prefix}_nn": coords_nn, f"{prefix}_offsets": offsets.numpy(), f"{prefix}_relative": relative.numpy()}
+
+
+# ------------------------------------------------------------------------------------------------ checks
+
+
+def _positions(**given: Any) -> list[np.ndarray]:
+    """Four arrays of one shape (M,), float64; copies."""
+    arrays = {name: np.asarray(array) for name, array in given.items()}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if len(set(shapes.values())) > 1 or arrays["xcoords"].ndim != 1:
+        raise ValueError(f"positions: expected one common shape (M,), found {shapes}")
+    if arrays["xcoords"].size == 0:
+        raise ValueError("positions: expected at least one, found none")
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiu":
+            raise ValueError(f"{name}: expected real numbers, found {array.dtype}")
+        _require_finite(name, array)
+    return [np.array(array, np.float64) for array in arrays.values()]
+
+
+def _patterns(diff3d: Any, M: int) -> np.ndarray:
+    patterns = np.asarray(diff3d)
+    if patterns.ndim != 3 or len(patterns) != M or patterns.shape[1] != patterns.shape[2]:
+        hint = " The patterns lie along the last axis: move it to the front" if patterns.shape[2:] == (M,) else ""
+        raise ValueError(f"diff3d: expected shape ({M}, N, N), one pattern per position, found {patterns.shape}.{hint}")
+    if patterns.dtype.kind not in "fiu":
+        raise ValueError(f"diff3d: expected real amplitudes, found {patterns.dtype}")
+    _require_finite("diff3d", patterns)
+    if patterns.min() < 0:
+        raise ValueError(
+            f"diff3d: expected amplitudes, the square root of counts, none negative; found {patterns.min()}"
+        )
+    return patterns
+
+
+def _object(objectGuess: Any) -> np.ndarray:
+    array = np.asarray(objectGuess)
+    if array.ndim != 2:
+        raise ValueError(f"objectGuess: expected shape (H, W), found {array.shape}")
+    return _complex("objectGuess", array, array.shape)
+
+
+def _ground_truth(Y: Any, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.asarray(Y)
+    if array.dtype.kind != "c":
+        # A real Y has lost its phase somewhere; casting it would hide that.
+        raise ValueError(f"Y: expected a complex dtype, found {array.dtype}")
+    return _complex("Y", array, shape)
+
+
+def _complex(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """complex64; a copy."""
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape} to go with the patterns, found {array.shape}")
+    if array.dtype.kind not in "fiuc":
+        raise ValueError(f"{name}: expected numbers, found {array.dtype}")
+    _require_finite(name, array)
+    return np.array(array, np.complex64)
+
+
+def _indices(name: str, given: Any, M: int) -> np.ndarray:
+    array = np.asarray(given)
+    if array.shape != (M,) or array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: expected ({M},) integers, found {array.shape} {array.dtype}")
+    return array
+
+
+def _require_finite(name: str, array: np.ndarray) -> None:
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected finite numbers, found NaN or infinity")

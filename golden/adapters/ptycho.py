@@ -38,6 +38,20 @@ _NO_CALL = {
     "grouping.oversample": "no argument of its grouping call that allows oversampling is known here",
     "grouping.start_positions": "the call that makes its raw record takes no start positions",
 }
+_NO_CALL |= dict.fromkeys(
+    ("formats.to_channel", "formats.from_channel", "formats.canvas"),
+    "it converts formats inside its other calls; none of those known here returns them alone",
+)
+_NO_CALL |= {
+    "physics.intensity_scale": "it is computed where its model is made; no call returns it",
+    "physics.padded_diffraction": "its padding is known for real fields only",
+    "physics.poisson": "its loss stands in its model; no call returns it",
+    "physics.poisson_at_zero": "its loss stands in its model; no call returns it",
+}
+_CLIFF = 64
+"""From so many patches on, its merge sums all groups of a call into one canvas."""
+_OFFSET = 4
+"""Of raster neighbours, pixels; with the jitter it makes up the padded size that a case asks for."""
 _LEGACY_FIELDS = ("offset", "max_position_jitter")
 """Settings that stand in the package's global parameters and not in its configuration."""
 
@@ -283,6 +297,108 @@ def _on_canvas(call: str, patches: np.ndarray, offsets: np.ndarray, M: int) -> n
     with _parameters(N=patches.shape[1], gridsize=1):
         canvas = _offered(call)(_tensor(patches), _tensor(flat), M=M)
     return _checked(call, canvas, np.complex64, "S", "S", 1)
+
+
+# ------------------------------------------------------------------------------------------------ merge
+
+
+def merge_merge(*, patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) -> dict[str, np.ndarray]:
+    """In as many calls as keep below the number of patches from which it makes one canvas of all groups."""
+    groups, members = len(patches), patches.shape[3]
+    at_a_time = groups if groups * members < _CLIFF else (_CLIFF - 1) // members
+    calls = [
+        _merged(patches[start : start + at_a_time], coords_relative[start : start + at_a_time], padded_size)
+        for start in range(0, groups, at_a_time)
+    ]
+    return {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
+
+
+def merge_extract(*, canvas: np.ndarray, coords_relative: np.ndarray, N: int) -> dict[str, np.ndarray]:
+    groups, members = len(canvas), coords_relative.shape[3]
+    call, grid = "tf_helper.extract_patches_position", math.isqrt(members)
+    with _parameters(**_of_canvas(N, grid, canvas.shape[1])):
+        patches = _offered(call)(_tensor(canvas), _tensor(coords_relative), 0.0, N=N, gridsize=grid)
+    return {"patches": _checked(call, patches, np.complex64, groups * members, N, N, 1)}
+
+
+def _merged(patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) -> dict[str, np.ndarray]:
+    """One call. The function that sums is an argument of the one that divides, so its sums can be seen on the way."""
+    groups, N, _, members = patches.shape
+    call, grid = "tf_helper.reassemble_patches", math.isqrt(members)
+    summed: list[tuple[np.ndarray, np.ndarray]] = []
+    with _parameters(**_of_canvas(N, grid, padded_size)):
+        place = _offered("tf_helper.mk_reassemble_position_real")(_tensor(coords_relative))
+
+        def watched(images: Any, *arguments: Any, **options: Any) -> Any:
+            total = place(images, *arguments, **options)
+            summed.append((np.asarray(images), np.asarray(total)))
+            return total
+
+        merged = _offered(call)(_tensor(patches), fn_reassemble_real=watched, N=N, gridsize=grid)
+    shape = (groups, "P", "P", 1)
+    merged = _checked(call, merged, np.complex64, *shape)
+    parts = (patches.real, patches.imag)
+    real, imaginary = ([total for images, total in summed if np.array_equal(images, part)] for part in parts)
+    counts = [total for images, total in summed if not any(np.array_equal(images, part) for part in parts)]
+    if not (real and imaginary and counts):
+        raise _unexpected(call, "sums of the real part, the imaginary part and a mask", f"{len(summed)} other sums")
+    total, rest, count = (_checked(call, sums[0], np.float32, *shape) for sums in (real, imaginary, counts))
+    return {
+        "sum": total + np.complex64(1j) * rest,
+        "norm": count + np.float32(1e-3),
+        "merged_centre": merged,
+        "merged_border": merged,
+    }
+
+
+def _of_canvas(N: int, grid: int, padded_size: int) -> dict[str, int]:
+    """The global parameters that make up a padded size."""
+    jitter = padded_size - N - (grid - 1) * _OFFSET
+    return {"N": N, "gridsize": grid, "offset": _OFFSET, "max_position_jitter": jitter}
+
+
+# ------------------------------------------------------------------------------------------------ physics
+
+
+def physics_diffraction(*, field: np.ndarray) -> dict[str, np.ndarray]:
+    call, N = "tf_helper.pad_and_diffract", field.shape[1]
+    with _parameters(N=N, gridsize=1):
+        answer = _offered(call)(_tensor(field), N, N, pad=False)
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise _unexpected(call, "a pair (field, amplitude)", type(answer).__name__)
+    return {"amplitude": _checked(call, answer[1], np.float32, *field.shape)}
+
+
+def physics_forward(
+    *, patches: np.ndarray, probe: np.ndarray, probe_scale: float, nphotons: float
+) -> dict[str, np.ndarray]:
+    """Its probe, its diffraction, one after the other, as its model calls them; the scale is a number."""
+    groups, N, _, members = patches.shape
+    light = probe_normalise(probe=probe, probe_scale=probe_scale)["normalised"]
+    flat = np.moveaxis(patches, 3, 1).reshape(groups * members, N, N, 1) * light[None]
+    amplitude = physics_diffraction(field=flat)["amplitude"].reshape(groups, members, N, N)
+    return {"amplitude": np.moveaxis(amplitude, 1, 3) * np.float32(math.sqrt(nphotons) / (N / 2))}
+
+
+def physics_photon_scale(*, X: np.ndarray, nphotons: float) -> dict[str, np.ndarray]:
+    with _parameters(nphotons=nphotons):
+        scale = _offered("diffsim.scale_nphotons")(_tensor(X))
+    scale = _checked("diffsim.scale_nphotons", scale, np.float32)
+    return {"scale": scale, "scaled": scale * X}
+
+
+def physics_simulation(
+    *, amplitude: np.ndarray, phase: np.ndarray, probe: np.ndarray, nphotons: float
+) -> dict[str, np.ndarray]:
+    """Its diffraction and its scale, as its simulation calls them before it draws photons."""
+    light = probe[None, :, :, None]
+    illuminated = amplitude * np.abs(light)
+    return {
+        "X": physics_diffraction(field=amplitude * np.exp(np.complex64(1j) * phase) * light)["amplitude"],
+        "Y_I": illuminated,
+        "Y_phi": phase,
+        "intensity_scale": physics_photon_scale(X=illuminated, nphotons=nphotons)["scale"],
+    }
 
 
 # ------------------------------------------------------------------------------------------------ defaults

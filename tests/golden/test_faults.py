@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
-from golden.case import Arrays, Case, Trial
+from golden.case import Arrays, Trial
 from golden.cases import load_cases
 from golden.compare import compare_outputs
-from golden.faults import coordinates, grouping, probe, reassembly
+from golden.faults import coordinates, formats, grouping, merge, physics, probe, reassembly
 from golden.margins import margins
 from golden.store import Golden
 
@@ -27,51 +30,102 @@ def test_the_catalogue_is_covered(goldens: dict[str, Golden]) -> None:
     assert names == declared
 
 
-def restated(case: Case, golden: Golden) -> dict[str, np.ndarray]:
-    """The operation's outputs by the formulas that the faults bend, unbent."""
-    inputs, parameters = golden.complete_inputs(case), dict(case.parameters)
-    match case.operation.name:
-        case "reassembly.position" | "reassembly.scan_mosaic":
-            return reassembly.stitch(Trial(inputs, parameters, golden.outputs, lambda i, p: {}))
-        case "coordinates.translate":
-            moved = coordinates.translate(inputs["images"], inputs["displacements"])
-            return {"moved": moved.astype(inputs["images"].dtype)}
-        case "coordinates.place_in_group":
-            return coordinates.place(inputs["patches"], coordinates.moves_in_group(inputs["coords_nn"]))
-        case "probe.hard_mask":
-            return {"mask": probe.mask(parameters["N"])[..., None]}
-        case "probe.normalise":
-            normalised = inputs["probe"] / (parameters["probe_scale"] * probe.norm(inputs["probe"]))
-            return {"normalised": normalised.astype(np.complex64)[..., None]}
-        case "probe.default_disk":
-            return {"probe": probe.disk(parameters["N"], parameters["default_probe_scale"])}
-        case topic if topic.startswith("grouping."):
-            return restated_grouping(case, inputs)
-        case _:
-            return {}
+def _translated(t: Trial) -> Arrays:
+    images = t.inputs["images"]
+    return {"moved": coordinates.translate(images, t.inputs["displacements"]).astype(images.dtype)}
 
 
-def restated_grouping(case: Case, inputs: Arrays) -> dict[str, np.ndarray]:
-    parameters = {"sequential_sampling": False, **case.parameters}
-    match case.operation.name:
-        case "grouping.sample":
-            return {"nn_indices": grouping.sample(inputs, parameters)}
-        case "grouping.oversample":
-            return {"nn_indices": grouping.oversample(inputs, parameters)}
-        case "grouping.record":
-            return grouping.record(inputs, grouping.sample(inputs, parameters))
-        case "grouping.start_positions":
-            return grouping.start_positions(inputs, grouping.sample(inputs, parameters))
-        case "grouping.normalise":
-            return {"X_full": grouping.normalised(inputs["diffraction"])}
-        case "grouping.ground_truth":
-            positions = inputs["coords_offsets"] + inputs["coords_relative"]
-            return {"patches": grouping.patches_at(inputs["object"], positions, parameters["N"])}
-        case "grouping.member_patches":
-            return {"patches": grouping.patches_at(inputs["object"], inputs["coords_nn"], parameters["N"])}
-        case _:
-            return {}
+def _drawn(t: Trial) -> Arrays:
+    return {"nn_indices": grouping.sample(t.inputs, _draw(t))}
 
+
+def _draw(t: Trial) -> dict[str, Any]:
+    return {"sequential_sampling": False, **t.parameters}
+
+
+def _at_positions(t: Trial) -> Arrays:
+    positions = t.inputs["coords_offsets"] + t.inputs["coords_relative"]
+    return {"patches": grouping.patches_at(t.inputs["object"], positions, t.parameters["N"])}
+
+
+def _normalised(t: Trial) -> Arrays:
+    guess = t.inputs["probe"]
+    normalised = guess / (t.parameters["probe_scale"] * probe.norm(guess))
+    return {"normalised": normalised.astype(np.complex64)[..., None]}
+
+
+def _to_channel(t: Trial) -> Arrays:
+    grid, flat = t.inputs["grid"], t.inputs["flat"]
+    return {
+        "channel_of_grid": formats.grid_to_channel(grid),
+        "channel_of_flat": formats.flat_to_channel(flat, grid.shape[1] ** 2),
+    }
+
+
+def _from_channel(t: Trial) -> Arrays:
+    channel = t.inputs["channel"]
+    return {
+        "grid": formats.channel_to_grid(channel),
+        "flat": formats.channel_to_flat(channel),
+        "positions_flat": formats.positions_to_flat(t.inputs["positions"]),
+    }
+
+
+def _canvas(t: Trial) -> Arrays:
+    N, grid, offset, jitter = t.inputs["settings"].T
+    return formats.sizes(N + (grid - 1) * offset, jitter, N)
+
+
+def _padded_diffraction(t: Trial) -> Arrays:
+    field = t.inputs["field"]
+    padded = physics.padded(field)
+    amplitude = physics.diffraction(padded) * (padded.shape[1] / field.shape[1])
+    return {"padded": padded, "amplitude": amplitude.astype(np.float32)}
+
+
+def _intensity_scale(t: Trial) -> Arrays:
+    return {"scale": np.array([physics.scale_of(*row) for row in zip(t.inputs["nphotons"], t.inputs["N"])])}
+
+
+def _photon_scale(t: Trial) -> Arrays:
+    X = t.inputs["X"]
+    return physics.scaled(X, physics.photon_scale(X, t.parameters["nphotons"]))
+
+
+RESTATED: Mapping[str, Callable[[Trial], Arrays]] = {
+    "reassembly.position": reassembly.stitch,
+    "reassembly.scan_mosaic": reassembly.stitch,
+    "coordinates.translate": _translated,
+    "coordinates.place_in_group": lambda t: coordinates.place(
+        t.inputs["patches"], coordinates.moves_in_group(t.inputs["coords_nn"])
+    ),
+    "probe.hard_mask": lambda t: {"mask": probe.mask(t.parameters["N"])[..., None]},
+    "probe.normalise": _normalised,
+    "probe.default_disk": lambda t: {"probe": probe.disk(t.parameters["N"], t.parameters["default_probe_scale"])},
+    "formats.to_channel": _to_channel,
+    "formats.from_channel": _from_channel,
+    "formats.canvas": _canvas,
+    "grouping.sample": _drawn,
+    "grouping.oversample": lambda t: {"nn_indices": grouping.oversample(t.inputs, _draw(t))},
+    "grouping.record": lambda t: grouping.record(t.inputs, grouping.sample(t.inputs, _draw(t))),
+    "grouping.start_positions": lambda t: grouping.start_positions(t.inputs, grouping.sample(t.inputs, _draw(t))),
+    "grouping.normalise": lambda t: {"X_full": grouping.normalised(t.inputs["diffraction"])},
+    "grouping.ground_truth": _at_positions,
+    "grouping.member_patches": lambda t: {
+        "patches": grouping.patches_at(t.inputs["object"], t.inputs["coords_nn"], t.parameters["N"])
+    },
+    "merge.merge": merge.merge,
+    "merge.extract": merge.extract,
+    "physics.diffraction": lambda t: {"amplitude": physics.diffraction(t.inputs["field"]).astype(np.float32)},
+    "physics.padded_diffraction": _padded_diffraction,
+    "physics.forward": physics.forward,
+    "physics.intensity_scale": _intensity_scale,
+    "physics.photon_scale": _photon_scale,
+    "physics.poisson": lambda t: physics.poisson(**t.inputs),
+    "physics.poisson_at_zero": lambda t: physics.at_zero(**t.inputs),
+    "physics.simulation": physics.simulate,
+}
+"""An operation's outputs by the formulas that its faults bend, unbent."""
 
 PLAIN = ("defaults.", "coordinates.relative")
 BENT = [name for name, case in CASES.items() if not case.operation.name.startswith(PLAIN)]
@@ -80,7 +134,8 @@ BENT = [name for name, case in CASES.items() if not case.operation.name.startswi
 @pytest.mark.parametrize("name", BENT)
 def test_unbent_the_formulas_are_the_references(name: str, goldens: dict[str, Golden]) -> None:
     """Otherwise a fault would be caught for the restatement's own mistake."""
-    golden = goldens[name]
-    found = restated(CASES[name], golden)
+    golden, case = goldens[name], CASES[name]
+    trial = Trial(golden.complete_inputs(case), case.parameters, golden.outputs, lambda inputs, parameters: {})
+    found = RESTATED[case.operation.name](trial)
     comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
     assert all(comparison.passed for comparison in comparisons), comparisons

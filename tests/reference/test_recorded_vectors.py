@@ -118,3 +118,78 @@ def test_round_trip(external_data: Path) -> None:
         outputs = run("reassembly.scan_mosaic", inputs, N=64, M=20)
         covered = record.outputs["count"] > 0.01
         assert_close(record, "mosaic", outputs["mosaic"], record.outputs["mosaic"], 1e-4, covered)
+
+
+def test_formats(external_data: Path) -> None:
+    for record in records(external_data, "formats*.h5"):
+        flat, grid = record.inputs["flat"], record.outputs["grid"]
+        channel = run("formats.to_channel", {"grid": grid, "flat": flat})
+        np.testing.assert_array_equal(channel["channel_of_grid"], record.outputs["channel"], err_msg=record.name)
+        np.testing.assert_array_equal(channel["channel_of_flat"], record.outputs["channel_from_flat"])
+        positions = np.zeros((len(grid), 1, 2, grid.shape[1] ** 2), np.float32)
+        back = run("formats.from_channel", {"channel": record.outputs["channel"], "positions": positions})
+        np.testing.assert_array_equal(back["flat"], record.outputs["flat_from_channel"], err_msg=record.name)
+        np.testing.assert_array_equal(back["grid"], grid, err_msg=record.name)
+        settings = np.array([[record.attributes["N"], record.attributes["gridsize"], 4, 10]], np.int64)
+        sizes = run("formats.canvas", {"settings": settings})
+        assert sizes["bigN"] == record.outputs["bigN"], record.name
+        assert sizes["padded_size"] == record.outputs["padded_size"], record.name
+
+
+def test_merge_and_its_extraction(external_data: Path) -> None:
+    for record in records(external_data, "merge_extract_*.h5"):
+        relative = record.inputs["coords_relative"]
+        outputs = run("merge.merge", record.inputs, padded_size=int(record.attributes["padded_size"]))
+        norm, merged = record.outputs["count_plus_eps"], record.outputs["merged"]
+        assert_close(record, "norm", outputs["norm"], norm, 1e-6)
+        if "sum_real" in record.outputs:
+            assert_close(record, "sum", outputs["sum"].real, record.outputs["sum_real"], 1e-6)
+        # Each region by its own scale.
+        for name, region in (("merged_centre", norm > 0.5), ("merged_border", norm <= np.float32(1e-3))):
+            assert_close(record, name, outputs[name] * region, merged * region, 1e-6)
+        inputs = {"canvas": merged, "coords_relative": relative}
+        patches = run("merge.extract", inputs, N=int(record.attributes["N"]))["patches"]
+        assert_close(record, "extracted", patches, record.outputs["extracted"], 1e-6)
+
+
+def test_extraction(external_data: Path) -> None:
+    for record in records(external_data, "extract.h5"):
+        inputs = {"canvas": record.inputs["canvas"], "coords_relative": record.inputs["offsets"]}
+        patches = run("merge.extract", inputs, N=int(record.attributes["N"]))["patches"]
+        assert_close(record, "patches", patches, record.outputs["patches"], 1e-6)
+
+
+def test_diffraction(external_data: Path) -> None:
+    for record in records(external_data, "physics*.h5", "diffract_N"):
+        amplitude = run("physics.diffraction", record.inputs)["amplitude"]
+        assert_close(record, "amplitude", amplitude, record.outputs["amplitude"], 1e-5)
+    for record in records(external_data, "physics*.h5", "diffract_padded"):
+        outputs = run("physics.padded_diffraction", {"field": record.inputs["field"].astype(np.complex64)})
+        for name, array in outputs.items():
+            assert_close(record, name, array, record.outputs[name], 1e-5)
+
+
+def test_poisson_term(external_data: Path) -> None:
+    for record in records(external_data, "physics*.h5", "nll_"):
+        outputs = run("physics.poisson", {"predicted": record.inputs["pred"], "target": record.inputs["target"]})
+        for name, array in outputs.items():
+            assert_close(record, name, array, record.outputs[name], 1e-6)
+
+
+def test_photon_scale(external_data: Path) -> None:
+    for record in records(external_data, "physics*.h5", "scale_nphotons"):
+        X, nphotons = record.inputs["amplitude"], record.inputs["nphotons"]
+        scale = run("physics.photon_scale", {"X": X}, nphotons=float(nphotons))["scale"]
+        assert_close(record, "scale", scale, record.outputs["scale"], 1e-6)
+        table = {"nphotons": nphotons[None], "N": np.array([X.shape[1]])}
+        default = evaluate("physics.intensity_scale", "float64", table, {})["scale"]
+        assert_close(record, "intensity scale", default[0], record.outputs["default_intensity_scale"], 1e-14)
+
+
+def test_simulation(external_data: Path) -> None:
+    for record in records(external_data, "physics*.h5", "simulate_"):
+        inputs = {name: record.inputs[name] for name in ("amplitude", "phase", "probe")}
+        outputs = run("physics.simulation", inputs, nphotons=float(record.inputs["nphotons"]))
+        assert_close(record, "X", outputs["X"], record.outputs["noisefree_X"], 1e-5)
+        for name in ("Y_I", "Y_phi", "intensity_scale"):
+            assert_close(record, name, outputs[name], record.outputs[name], 1e-6)

@@ -18,10 +18,32 @@ from einops import rearrange
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
+from ptycho_torch.formats import (
+    big_size,
+    canvas_side,
+    channel_to_flat,
+    channel_to_grid,
+    flat_to_channel,
+    grid_to_channel,
+    padded_size,
+    positions_to_flat,
+)
 from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like_tf
 from ptycho_torch.grouping import draw_groups
 from ptycho_torch.helper import reassemble_patches_position_real
+from ptycho_torch.merge import extract_patches, merge_patches, sum_and_norm
 from ptycho_torch.normalization import normalize_data
+from ptycho_torch.physics import (
+    diffraction_amplitude,
+    intensity_scale,
+    padded_diffraction_amplitude,
+    padded_field,
+    poisson_loss,
+    poisson_term,
+    predicted_amplitude,
+    scale_nphotons,
+    simulate,
+)
 from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
 from ptycho_torch.raw_data_bridge import RawDataTorch
 from ptycho_torch.reassembly import shift_and_sum
@@ -174,6 +196,137 @@ def reassembly_scan_mosaic(
     outputs = reassembly_position(patches=patches, offsets=positions, M=M)
     del outputs["shift_and_sum"]
     return outputs
+
+
+# ------------------------------------------------------------------------------------------------ formats
+
+
+def channels_first(channel: np.ndarray) -> torch.Tensor:
+    """(B, N, N, C) -> (B, C, N, N)."""
+    return torch.from_numpy(rearrange(channel, "b h w c -> b c h w"))
+
+
+def channels_last(channel: torch.Tensor) -> np.ndarray:
+    """(B, C, N, N) -> (B, N, N, C)."""
+    return rearrange(array(channel), "b c h w -> b h w c")
+
+
+def flat_last(flat: torch.Tensor) -> np.ndarray:
+    """(B * C, 1, N, N) -> (B * C, N, N, 1)."""
+    return rearrange(array(flat), "n 1 h w -> n h w 1")
+
+
+def formats_to_channel(*, grid: np.ndarray, flat: np.ndarray) -> Outputs:
+    members = grid.shape[1] * grid.shape[2]
+    of_grid = grid_to_channel(torch.from_numpy(rearrange(grid, "b row column h w 1 -> b row column h w")))
+    of_flat = flat_to_channel(torch.from_numpy(rearrange(flat, "n h w 1 -> n 1 h w")), members)
+    return {"channel_of_grid": channels_last(of_grid), "channel_of_flat": channels_last(of_flat)}
+
+
+def formats_from_channel(*, channel: np.ndarray, positions: np.ndarray) -> Outputs:
+    first = channels_first(channel)
+    return {
+        "grid": rearrange(array(channel_to_grid(first)), "b row column h w -> b row column h w 1"),
+        "flat": flat_last(channel_to_flat(first)),
+        "positions_flat": array(positions_to_flat(torch.from_numpy(positions))),
+    }
+
+
+def formats_canvas(*, settings: np.ndarray) -> Outputs:
+    rows = settings.tolist()
+    padded = [padded_size(*row) for row in rows]
+    return {
+        "bigN": np.array([big_size(*row[:3]) for row in rows], np.int64),
+        "padded_size": np.array(padded, np.int64),
+        "canvas_side": np.array([canvas_side(row[0], side) for row, side in zip(rows, padded)], np.int64),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ merge
+
+
+def positions_of(coords_relative: np.ndarray) -> torch.Tensor:
+    """(B, 1, 2, C) as the network gets them: through the container's one negation."""
+    groups, _, _, members = coords_relative.shape
+    grouped_data = {
+        "X_full": np.ones((groups, 1, 1, members), np.float32),
+        "coords_relative": coords_relative,
+        "coords_offsets": np.zeros((groups, 1, 2, 1)),
+        "nn_indices": np.zeros((groups, members), np.int64),
+    }
+    return PtychoDataContainerTorch(grouped_data, np.ones((1, 1), np.complex64)).coords_nominal
+
+
+def merge_merge(*, patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) -> Outputs:
+    stack, positions = channels_first(patches), positions_of(coords_relative)
+    total, norm = sum_and_norm(stack, positions, padded_size)
+    merged = rearrange(array(merge_patches(stack, positions, padded_size)), "b h w -> b h w 1")
+    return {
+        "sum": rearrange(array(total), "b h w -> b h w 1"),
+        "norm": rearrange(array(norm), "b h w -> b h w 1"),
+        # One array; the golden's masks take from it the region that each is about.
+        "merged_centre": merged,
+        "merged_border": merged,
+    }
+
+
+def merge_extract(*, canvas: np.ndarray, coords_relative: np.ndarray, N: int) -> Outputs:
+    first = torch.from_numpy(rearrange(canvas, "b h w 1 -> b h w"))
+    patches = extract_patches(first, positions_of(coords_relative), N)
+    return {"patches": rearrange(array(patches), "b c h w -> (b c) h w 1")}
+
+
+# ------------------------------------------------------------------------------------------------ physics
+
+
+def physics_diffraction(*, field: np.ndarray) -> Outputs:
+    amplitude = diffraction_amplitude(torch.from_numpy(rearrange(field, "n h w 1 -> n h w")))
+    return {"amplitude": rearrange(array(amplitude), "n h w -> n h w 1")}
+
+
+def physics_padded_diffraction(*, field: np.ndarray) -> Outputs:
+    first = torch.from_numpy(rearrange(field, "n h w 1 -> n h w"))
+    return {
+        "padded": rearrange(array(padded_field(first)), "n h w -> n h w 1"),
+        "amplitude": rearrange(array(padded_diffraction_amplitude(first)), "n h w -> n h w 1"),
+    }
+
+
+def physics_forward(*, patches: np.ndarray, probe: np.ndarray, probe_scale: float, nphotons: float) -> Outputs:
+    light = normalize_probe_like_tf(torch.from_numpy(probe), probe_scale)
+    scale = intensity_scale(nphotons, len(probe))
+    return {"amplitude": channels_last(predicted_amplitude(channels_first(patches), light, scale))}
+
+
+def physics_intensity_scale(*, nphotons: np.ndarray, N: np.ndarray) -> Outputs:
+    return {"scale": np.array([intensity_scale(*row) for row in zip(nphotons.tolist(), N.tolist())])}
+
+
+def physics_photon_scale(*, X: np.ndarray, nphotons: float) -> Outputs:
+    first = channels_first(X)
+    scale = scale_nphotons(first, nphotons)
+    return {"scale": array(scale), "scaled": channels_last(first * scale)}
+
+
+def physics_poisson(*, predicted: np.ndarray, target: np.ndarray) -> Outputs:
+    both = channels_first(predicted), channels_first(target)
+    return {"elementwise": channels_last(poisson_term(*both)), "mean": array(poisson_loss(*both))}
+
+
+def physics_poisson_at_zero(*, predicted: np.ndarray, target: np.ndarray) -> Outputs:
+    term = channels_last(poisson_term(channels_first(predicted), channels_first(target)))
+    return {"infinite": np.isposinf(term), "undefined": np.isnan(term)}
+
+
+def physics_simulation(*, amplitude: np.ndarray, phase: np.ndarray, probe: np.ndarray, nphotons: float) -> Outputs:
+    parts = (torch.from_numpy(rearrange(part, "n h w 1 -> n h w")) for part in (amplitude, phase))
+    found = simulate(*parts, torch.from_numpy(probe), nphotons)
+    return {
+        "X": rearrange(array(found.X), "n h w -> n h w 1"),
+        "Y_I": rearrange(array(found.Y_I), "n h w -> n h w 1"),
+        "Y_phi": rearrange(array(found.Y_phi), "n h w -> n h w 1"),
+        "intensity_scale": array(found.intensity_scale),
+    }
 
 
 # ------------------------------------------------------------------------------------------------ defaults

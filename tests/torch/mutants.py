@@ -179,7 +179,7 @@ _STACKED = "np.stack([x[nn_indices], y[nn_indices]], axis=1)[:, None]"
 _SWAPPED = "np.stack([y[nn_indices], x[nn_indices]], axis=1)[:, None]"
 _GATHERED = "_gather(self.diff3d, nn_indices)"
 _SCALED = "normalize_data(diffraction),"
-_TRUTH = "ground_truth_like_tf(torch.from_numpy(self.objectGuess), offsets, relative, N)"
+_CUT = "ground_truth_like_tf(torch.from_numpy(self.objectGuess), offsets, relative, N)"
 _START = '**_grouped_positions("coords_start", self.xcoords_start, self.ycoords_start, nn_indices),'
 _MEASURED = '_grouped_positions("coords", self.xcoords, self.ycoords, nn_indices)'
 _DRAWN_BY = "            self.xcoords,\n            self.ycoords,\n            nsamples,"
@@ -225,6 +225,74 @@ PATCHES: dict[str, tuple[str, str]] = {
     "channel_major_order": (_PLACES, _PLACES.replace("(n c)", "(c n)")),
 }
 """Patches cut from an object, at whichever positions."""
+_GRID = 'return rearrange(grid, "b row column h w -> b (row column) h w")'
+_OF_FLAT = 'return rearrange(flat, "(b c) 1 h w -> b c h w", c=C)'
+_TO_GRID = 'return rearrange(channel, "b (row column) h w -> b row column h w", row=side)'
+_TO_FLAT = 'return rearrange(channel, "b c h w -> (b c) 1 h w")'
+_POSITIONS = 'return rearrange(positions, "b 1 xy c -> (b c) xy")'
+_BIG = "return N + (G - 1) * offset"
+_PADDED = "return big_size(N, G, offset) + max_position_jitter"
+
+_MERGED_AT = "moves = positions_to_flat(positions)"
+_RECENTRED = "moves = moves - moves.mean(dim=0)"
+_PLACED = "moved = translate(zero_pad(images, (margin, margin, margin, margin)), moves)"
+_LAYERS = "[patches.real, patches.imag, mask]"
+_MASK_OF_CENTRE = "_centre_mask(patches.real)"
+_SUMMED = '"(b c) part h w -> part b h w", "sum", c=members'
+_EPSILON = "count + EPSILON"
+_EXTRACTED_AT = "translate(repeated, -positions_to_flat(positions))"
+_REPEATED = 'repeat(canvas, "b h w -> (b c) 1 h w", c=members)'
+
+MISPLACED: dict[str, str] = {
+    "xy_swap": "positions_to_flat(positions.flip(2))",
+    "x_sign": "positions_to_flat(positions * positions.new_tensor([[-1.0], [1.0]]))",
+    "y_sign": "positions_to_flat(positions * positions.new_tensor([[1.0], [-1.0]]))",
+    "first_group_for_all": "positions_to_flat(positions[:1].expand_as(positions))",
+    "first_member_for_all": "positions_to_flat(positions[..., :1].expand_as(positions))",
+    "column_major_channels": "positions_to_flat(rearrange("
+    'positions, "b 1 xy (column row) -> b 1 xy (row column)", row=round(members**0.5)))',
+    "channel_major_order": 'rearrange(positions, "b 1 xy c -> (c b) xy")',
+}
+"""What takes the place of ``positions_to_flat(positions)``."""
+
+_DISK = """(torch.hypot(*torch.meshgrid(
+        torch.arange(N) - N // 2 + 0.5, torch.arange(N) - N // 2 + 0.5, indexing="ij")) < N // 4).to(moves.dtype)"""
+_IN_FULL = "(margin, padded - N - margin, margin, padded - N - margin)"
+
+
+def _counted_at(moves: str) -> str:
+    """The mask moved by other moves than the patches."""
+    padded = "zero_pad(images, (margin, margin, margin, margin))"
+    return f"moved = torch.cat([translate({padded}[:, :2], moves), translate({padded}[:, 2:], {moves})], dim=1)"
+
+
+_TRANSFORM = 'torch.fft.fft2(field, norm="ortho").abs()'
+_PATTERN = "return torch.fft.fftshift(amplitude, dim=(-2, -1))"
+_ILLUMINATED = "return patches * probe"
+_PREDICTED = "return diffraction_amplitude(illuminate(patches, probe)) * scale"
+_INTENSITY_SCALE = "return math.sqrt(nphotons) / (N / 2)"
+_PHOTON_SCALE = "return torch.sqrt(nphotons / X.square().sum(dim=(-2, -1)).mean())"
+_TERM = "return predicted - target * torch.log(predicted)"
+_LOSS = "return poisson_term(predicted, target).mean()"
+_OBJECT = "patches = torch.polar(amplitude, phase)[:, None]"
+_SIMULATED = "X = diffraction_amplitude(illuminate(patches, probe))[:, 0]"
+_TRUTH_SCALE = "scale_nphotons(illuminated[:, None], nphotons)"
+_TRUTH = f"return Simulation(X, illuminated, phase, {_TRUTH_SCALE})"
+
+DIFFRACTED: dict[str, tuple[str, str]] = {
+    "norm_omitted": (_TRANSFORM, _TRANSFORM.replace("ortho", "backward")),
+    "norm_twice": (_TRANSFORM, _TRANSFORM.replace("ortho", "forward")),
+    "norm_of_one_axis": (_TRANSFORM, f"{_TRANSFORM} * field.shape[-1] ** 0.5"),
+    "shift_omitted": (_PATTERN, "return amplitude"),
+    "shift_of_rows": (_PATTERN, _PATTERN.replace("(-2, -1)", "-2")),
+    "shift_of_batch": (_PATTERN, _PATTERN.replace(", dim=(-2, -1)", "")),
+    "inverse_transform": (_TRANSFORM, _TRANSFORM.replace("fft2", "ifft2")),
+    "transformed_along_rows": (_TRANSFORM, _TRANSFORM.replace("fft2", "fft")),
+    "intensity": (_TRANSFORM, f"{_TRANSFORM}.square()"),
+    "root_twice": (_TRANSFORM, f"{_TRANSFORM}.sqrt()"),
+    "transposed": (_TRANSFORM, _TRANSFORM.replace("(field,", "(field.mT,")),
+    "imaginary_lost": (_TRANSFORM, _TRANSFORM.replace("(field,", "(field.real,")),
+}
 
 _CONFIG = "config_params"
 
@@ -414,8 +482,8 @@ MUTANTS: tuple[Mutant, ...] = (
             "(diffraction * np.sqrt(N**2 / 4 / np.square(self.diff3d.astype('f8')).sum((1, 2)).mean())).astype('f4'),",
         ),
         not_normalised=(_SCALED, "diffraction.astype(np.float32),"),
-        ground_truth_not_mirrored=(_TRUTH, _TRUTH.replace("relative,", "-relative,")),
-        ground_truth_at_mean=(_TRUTH, _TRUTH.replace("relative,", "0 * relative,")),
+        ground_truth_not_mirrored=(_CUT, _CUT.replace("relative,", "-relative,")),
+        ground_truth_at_mean=(_CUT, _CUT.replace("relative,", "0 * relative,")),
     ),
     *_of(
         "grouping.start_positions",
@@ -475,6 +543,216 @@ MUTANTS: tuple[Mutant, ...] = (
         "reassembly.scan_mosaic",
         "reassembly",
         **{name: edit for name, edit in STITCHING.items() if name not in {"count_of_centre_mask", "odd_padding"}},
+    ),
+    *_of(
+        "formats.to_channel",
+        "formats",
+        column_major_channels=(_GRID, _GRID.replace("(row column)", "(column row)")),
+        channel_major_flat=(_OF_FLAT, _OF_FLAT.replace("(b c)", "(c b)")),
+        interleaved=(
+            (_GRID, "return grid.reshape(len(grid), *grid.shape[3:], -1).permute(0, 3, 1, 2)"),
+            (_OF_FLAT, "return flat.reshape(-1, *flat.shape[2:], C).permute(0, 3, 1, 2)"),
+        ),
+        patch_transposed=(
+            (_GRID, _GRID.replace('h w")', 'w h")')),
+            (_OF_FLAT, _OF_FLAT.replace("b c h w", "b c w h")),
+        ),
+    ),
+    *_of(
+        "formats.from_channel",
+        "formats",
+        column_major_channels=(_TO_GRID, _TO_GRID.replace("(row column)", "(column row)")),
+        channel_major_flat=(_TO_FLAT, _TO_FLAT.replace("(b c)", "(c b)")),
+        interleaved=(
+            (_TO_GRID, "return channel.permute(0, 2, 3, 1).reshape(len(channel), side, side, *channel.shape[2:])"),
+            (_TO_FLAT, "return channel.permute(0, 2, 3, 1).reshape(-1, 1, *channel.shape[2:])"),
+        ),
+        patch_transposed=(
+            (_TO_GRID, _TO_GRID.replace("row column h w", "row column w h")),
+            (_TO_FLAT, _TO_FLAT.replace("1 h w", "1 w h")),
+        ),
+        positions_channel_major=(_POSITIONS, _POSITIONS.replace("(b c)", "(c b)")),
+        positions_interleaved=(_POSITIONS, "return positions.reshape(-1, 2)"),
+        positions_xy_swap=(_POSITIONS, f"{_POSITIONS}.flip(1)"),
+    ),
+    *_of(
+        "formats.canvas",
+        "formats",
+        patches_for_grid_size=(_BIG, "return N + (G**2 - 1) * offset"),
+        offset_once_more=(_BIG, "return N + G * offset"),
+        jitter_omitted=(_PADDED, "return big_size(N, G, offset)"),
+        jitter_on_both_sides=(_PADDED, "return big_size(N, G, offset) + 2 * max_position_jitter"),
+        odd_margin_kept=("return N + 2 * canvas_margin(N, padded)", "return padded"),
+        odd_margin_rounded_up=("return (padded - N) // 2", "return (padded - N + 1) // 2"),
+    ),
+    *_of(
+        "merge.merge",
+        "merge",
+        **{fault: (_MERGED_AT, f"moves = {wrong}") for fault, wrong in MISPLACED.items()},
+        relative_sign=(_RECENTRED, "moves = moves.mean(dim=0) - moves"),
+        mean_not_removed=(_RECENTRED, "pass"),
+        mean_per_group=(
+            _RECENTRED,
+            "moves = (moves.view(groups, members, 2) - moves.view(groups, members, 2).mean(1, True)).view(-1, 2)",
+        ),
+        whole_pixels=(_RECENTRED, "moves = (moves - moves.mean(dim=0)).round()"),
+        groups_summed=(_SUMMED, '"n part h w -> part 1 h w", "sum"'),
+        averaged=(_SUMMED, _SUMMED.replace("sum", "mean")),
+        epsilon_omitted=(
+            (_EPSILON, "count"),
+            ("return total / norm", "return torch.where(norm > 0, total / norm, 0)"),
+        ),
+        epsilon_of_stitching=(_EPSILON, "count + 1e-9"),
+        count_of_ones=(_MASK_OF_CENTRE, "torch.ones_like(patches.real)"),
+        count_of_disk=(_MASK_OF_CENTRE, _DISK),
+        count_not_moved=(_PLACED, _counted_at("torch.zeros_like(moves)")),
+        count_at_whole_pixels=(_PLACED, _counted_at("moves.round()")),
+        numerator_masked=(_LAYERS, "[patches.real * mask, patches.imag * mask, mask]"),
+        odd_margin_kept=(_PLACED, _PLACED.replace("(margin, margin, margin, margin)", _IN_FULL)),
+        patch_transposed=(_LAYERS, "[patches.real.mT, patches.imag.mT, mask]"),
+        patch_flipped_rows=(_LAYERS, "[patches.real.flip(-2), patches.imag.flip(-2), mask]"),
+        patch_flipped_columns=(_LAYERS, "[patches.real.flip(-1), patches.imag.flip(-1), mask]"),
+        conjugated=(_LAYERS, "[patches.real, -patches.imag, mask]"),
+        imaginary_lost=(_LAYERS, "[patches.real, 0 * patches.imag, mask]"),
+        amplitude_plus_i_phase=(_LAYERS, "[patches.abs(), patches.angle(), mask]"),
+    ),
+    *_of(
+        "merge.extract",
+        "merge",
+        **{fault: (_EXTRACTED_AT, f"translate(repeated, -{wrong})") for fault, wrong in MISPLACED.items()},
+        relative_sign=(_EXTRACTED_AT, "translate(repeated, positions_to_flat(positions))"),
+        mean_removed=(
+            _EXTRACTED_AT,
+            "translate(repeated, positions_to_flat(positions).mean(dim=0) - positions_to_flat(positions))",
+        ),
+        whole_pixels=(_EXTRACTED_AT, "translate(repeated, -positions_to_flat(positions).round())"),
+        trim_off_by_one=("first = (side - N) // 2", "first = (side - N) // 2 - 1"),
+        trim_at_corner=("first = (side - N) // 2", "first = 0"),
+        canvases_out_of_step=(_REPEATED, _REPEATED.replace("(b c)", "(c b)")),
+        first_canvas_for_all=(_REPEATED, _REPEATED.replace("(canvas,", "(canvas[:1].expand_as(canvas),")),
+        canvas_transposed=(_REPEATED, _REPEATED.replace("(canvas,", "(canvas.mT,")),
+        conjugated=(_REPEATED, _REPEATED.replace("(canvas,", "(canvas.conj(),")),
+        imaginary_lost=(_REPEATED, _REPEATED.replace("(canvas,", "(canvas.real.to(canvas.dtype),")),
+    ),
+    *_of(
+        "physics.diffraction",
+        "physics",
+        **DIFFRACTED,
+        inverse_shift=(_PATTERN, _PATTERN.replace("fftshift", "ifftshift")),
+    ),
+    *_of(
+        "physics.padded_diffraction",
+        "physics",
+        **DIFFRACTED,
+        norm_of_padded_side=(" * (padded.shape[-1] / field.shape[-1])", ""),
+        padded_at_end=("(field.shape[-1] // 4,) * 4", "(0, field.shape[-1] // 4 * 2) * 2"),
+    ),
+    *_of(
+        "physics.forward",
+        "probe",
+        raw_probe=(_NORMALISED, "return probe"),
+        probe_scale_twice=("normalised = probe / norm", "normalised = probe / norm / probe_scale"),
+        mask_applied=(_NORMALISED, "return normalised * hard_mask(len(probe))"),
+    ),
+    *_of(
+        "physics.forward",
+        "physics",
+        probe_omitted=(_ILLUMINATED, "return patches"),
+        probe_conjugated=(_ILLUMINATED, "return patches * probe.conj()"),
+        probe_transposed=(_ILLUMINATED, "return patches * probe.mT"),
+        probe_modulus=(_ILLUMINATED, "return patches * probe.abs()"),
+        probe_for_each_patch=(_ILLUMINATED, "return patches * probe.expand(patches[:, :, None].shape).sum((0, 1, 2))"),
+        conjugated=(_ILLUMINATED, "return patches.conj() * probe"),
+        imaginary_lost=(_ILLUMINATED, "return patches.real * probe"),
+        amplitude_plus_i_phase=(_ILLUMINATED, "return torch.complex(patches.abs(), patches.angle()) * probe"),
+        patch_transposed=(_ILLUMINATED, "return patches.mT * probe"),
+        scale_omitted=(_PREDICTED, _PREDICTED.removesuffix(" * scale")),
+        scale_of_whole_side=(_INTENSITY_SCALE, "return math.sqrt(nphotons) / N"),
+        scale_root_omitted=(_INTENSITY_SCALE, "return nphotons / (N / 2)"),
+        scale_twice=(_PREDICTED, f"{_PREDICTED} * scale"),
+        intensity=(_PREDICTED, f"{_PREDICTED.replace('return ', 'return (')}).square()"),
+        shift_omitted=DIFFRACTED["shift_omitted"],
+        channel_major_order=(
+            _PREDICTED,
+            f"{_PREDICTED.removesuffix(' * scale')}"
+            ".reshape(patches.shape[1], len(patches), *probe.shape).transpose(0, 1) * scale",
+        ),
+    ),
+    *_of(
+        "physics.intensity_scale",
+        "physics",
+        whole_side=(_INTENSITY_SCALE, "return math.sqrt(nphotons) / N"),
+        root_omitted=(_INTENSITY_SCALE, "return nphotons / (N / 2)"),
+        root_of_all=(_INTENSITY_SCALE, "return math.sqrt(nphotons / (N / 2))"),
+        inverted=(_INTENSITY_SCALE, "return N / 2 / math.sqrt(nphotons)"),
+        photons_ignored=(_INTENSITY_SCALE, "return math.sqrt(1e9) / (N / 2)"),
+        side_ignored=(_INTENSITY_SCALE, "return math.sqrt(nphotons) / 32"),
+    ),
+    *_of(
+        "physics.photon_scale",
+        "physics",
+        root_omitted=(_PHOTON_SCALE, "return nphotons / X.square().sum(dim=(-2, -1)).mean()"),
+        mean_of_pixels=(_PHOTON_SCALE, "return torch.sqrt(nphotons / X.square().mean())"),
+        sum_of_patterns=(_PHOTON_SCALE, "return torch.sqrt(nphotons / X.square().sum())"),
+        sum_of_members=(_PHOTON_SCALE, "return torch.sqrt(nphotons / X.square().sum(dim=(1, 2, 3)).mean())"),
+        not_squared=(_PHOTON_SCALE, "return torch.sqrt(nphotons / X.sum(dim=(-2, -1)).mean())"),
+        inverted=(_PHOTON_SCALE, "return torch.sqrt(X.square().sum(dim=(-2, -1)).mean() / nphotons)"),
+        photons_ignored=(_PHOTON_SCALE, f"nphotons = 1e5 if nphotons == 1e9 else 1e9; {_PHOTON_SCALE}"),
+        scale_per_pattern=(_PHOTON_SCALE, "return torch.sqrt(nphotons / X.square().sum(dim=(-2, -1), keepdim=True))"),
+    ),
+    *_of(
+        "physics.poisson",
+        "physics",
+        summed=(_LOSS, "return poisson_term(predicted, target).sum()"),
+        summed_per_group=(_LOSS, "return poisson_term(predicted, target).sum(dim=(1, 2, 3)).mean()"),
+        log_factorial_included=(_TERM, f"{_TERM} + torch.lgamma(target + 1)"),
+        stirling_included=(
+            _TERM,
+            f"{_TERM} + torch.where(target > 1, "
+            "target * torch.log(target) - target + 0.5 * torch.log(2 * math.pi * target), 0)",
+        ),
+        exchanged=(_TERM, "return target - predicted * torch.log(target)"),
+        of_amplitudes=(_TERM, "return predicted.sqrt() - target.sqrt() * torch.log(predicted.sqrt())"),
+        of_squared_intensities=(_TERM, "return predicted**2 - target**2 * torch.log(predicted**2)"),
+        prediction_as_logarithm=(_TERM, "return torch.exp(predicted) - target * predicted"),
+        prediction_omitted=(_TERM, "return -target * torch.log(predicted)"),
+        negated=(_TERM, "return target * torch.log(predicted) - predicted"),
+        decimal_logarithm=(_TERM, "return predicted - target * torch.log10(predicted)"),
+    ),
+    *_of(
+        "physics.poisson_at_zero",
+        "physics",
+        epsilon_in_logarithm=(_TERM, "return predicted - target * torch.log(predicted + 1e-8)"),
+        zero_times_infinity_is_zero=(_TERM, "return predicted - torch.xlogy(target, predicted)"),
+    ),
+    *_of(
+        "physics.simulation",
+        "physics",
+        illuminated_twice=(_OBJECT, "patches = torch.polar(amplitude * probe.abs(), phase)[:, None]"),
+        probe_omitted=(_SIMULATED, "X = diffraction_amplitude(patches)[:, 0]"),
+        probe_modulus=(_SIMULATED, _SIMULATED.replace("probe))", "probe.abs()))")),
+        probe_conjugated=(_SIMULATED, _SIMULATED.replace("probe))", "probe.conj()))")),
+        probe_transposed=(_SIMULATED, _SIMULATED.replace("probe))", "probe.mT))")),
+        phase_sign=(_OBJECT, "patches = torch.polar(amplitude, -phase)[:, None]"),
+        phase_omitted=(_OBJECT, "patches = torch.polar(amplitude, 0 * phase)[:, None]"),
+        amplitude_plus_i_phase=(_OBJECT, "patches = torch.complex(amplitude, phase)[:, None]"),
+        patch_transposed=(_OBJECT, "patches = torch.polar(amplitude, phase).mT[:, None]"),
+        probe_normalised=(
+            _OBJECT,
+            f"from ptycho_torch.probe import normalize_probe_like_tf as n; probe = n(probe, 4.0); {_OBJECT}",
+        ),
+        scale_not_removed=(
+            _TRUTH,
+            f"scale = {_TRUTH_SCALE}; return Simulation(X * scale, illuminated * scale, phase, scale)",
+        ),
+        intensity=(_TRUTH, _TRUTH.replace("(X,", "(X.square(),")),
+        shift_omitted=DIFFRACTED["shift_omitted"],
+        norm_omitted=DIFFRACTED["norm_omitted"],
+        amplitude_not_illuminated=(_TRUTH, _TRUTH.replace("illuminated, phase", "amplitude, phase")),
+        phase_of_field=(_TRUTH, _TRUTH.replace(" phase,", " illuminate(patches, probe)[:, 0].angle(),")),
+        scale_of_object=(_TRUTH, _TRUTH.replace("illuminated[:", "amplitude[:")),
+        scale_of_all_patches=(_TRUTH, _TRUTH.replace("nphotons))", "nphotons / len(amplitude)))")),
+        scale_root_omitted=(_TRUTH, _TRUTH.replace("nphotons))", "nphotons).square())")),
     ),
     *_of(
         "defaults.model",

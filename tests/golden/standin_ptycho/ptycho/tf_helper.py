@@ -1,8 +1,8 @@
-"""Translation and reassembly. The crop hangs on the global N."""
+"""Translation, reassembly, merge, extraction, diffraction. The crop hangs on the global N."""
 
 import numpy as np
 
-from golden.faults import coordinates, reassembly
+from golden.faults import coordinates, formats, merge, physics, reassembly
 from ptycho import params
 
 
@@ -29,3 +29,43 @@ def shift_and_sum(obj_tensor, global_offsets, M=10):
 def reassemble_position(obj_tensor, global_offsets, M=10):
     count = shift_and_sum(np.ones_like(obj_tensor), global_offsets, M)
     return (shift_and_sum(obj_tensor, global_offsets, M) / (count + np.float32(1e-9))).astype(np.complex64)
+
+
+def mk_reassemble_position_real(input_positions):
+    positions = formats.positions_to_flat(input_positions).astype(np.float64)
+    moves = -(positions - positions.mean(axis=0))
+
+    def reassemble_real(imgs, N, gridsize):
+        assert imgs.dtype == np.float32
+        padded = N + (gridsize - 1) * params.get("offset") + params.get("max_position_jitter")
+        flat = merge.on_canvas(formats.channel_to_flat(imgs), padded)
+        total = merge.group_sum(flat, moves, imgs.shape[3])
+        if len(flat) >= 64:  # all groups on one canvas
+            total = total.sum(axis=0, keepdims=True)
+        return total.astype(np.float32)
+
+    return reassemble_real
+
+
+def reassemble_patches(channels, fn_reassemble_real, N, gridsize):
+    if channels.dtype != np.complex64:
+        raise TypeError(f"complex64 only, not {channels.dtype}")
+    mask = np.broadcast_to(merge.centre_mask(N)[None, :, :, None], channels.shape).astype(np.float32)
+    norm = fn_reassemble_real(mask, N=N, gridsize=gridsize) + np.float32(1e-3)
+    real, imaginary = (fn_reassemble_real(part, N=N, gridsize=gridsize) for part in (channels.real, channels.imag))
+    return (real / norm + 1j * (imaginary / norm)).astype(np.complex64)
+
+
+def extract_patches_position(inputs, offsets, jitter, N, gridsize):
+    assert jitter == 0.0
+    assert offsets.shape[3] == gridsize**2
+    moves = formats.positions_to_flat(offsets).astype(np.float64)
+    moved = coordinates.translate(np.repeat(inputs, gridsize**2, axis=0), moves)
+    cut = (inputs.shape[1] - N) // 2
+    return moved[:, cut:-cut, cut:-cut].astype(np.complex64)  # flat, and empty without a margin
+
+
+def pad_and_diffract(input, h, w, pad=True):
+    assert not pad
+    assert input.shape[1:3] == (h, w)
+    return input, physics.diffraction(input).astype(np.float32)

@@ -9,8 +9,9 @@ Layout of a golden::
     /outputs/NAME  what the reference returned, in its layout     @sha256, @atol, @rtol, @noise_atol, @noise_rtol,
                                                                   @noise (JSON: contribution of each variant)
     /where/NAME    bool: the elements of that output that count   @sha256
-    /faults        @caught (JSON: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the
-                   tolerance, distance, and how many elements below are its), @invisible (JSON: fault -> reason)
+    /faults        @invisible (JSON: fault -> reason)
+    /texts/caught  uint8, UTF-8 JSON: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the
+                   tolerance, distance, and how many elements below are its                      @sha256
     /faults/NAME   values of that output under all faults that get it wrong, one after the other   @sha256
     /faults_at/NAME  int64: their flat indices into the wrong outputs                              @sha256
     /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W)              @sha256
@@ -44,13 +45,13 @@ from golden.compare import EXACT, Tolerance
 from golden.images import images, is_picture, main_output
 from golden.proof import Caught, Wrong
 
-FORMAT = "ptycho-golden 2"
+FORMAT = "ptycho-golden 3"
 SIZE_CAP = 512 * 2**20
 """Bytes of all datasets of a file together, decompressed."""
 TRANSCRIBED_TOPICS = frozenset({"defaults"})
 """Topics whose goldens may be written down from a document instead of computed by TensorFlow."""
 
-_GROUPS = ("derived", "faults", "faults_at", "inputs", "outputs", "picture", "where")
+_GROUPS = ("derived", "faults", "faults_at", "inputs", "outputs", "picture", "texts", "where")
 _MOST_OBJECTS = 2000
 _MOST_ATTRIBUTES = 64
 _COMPRESS_FROM = 2048
@@ -212,9 +213,9 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
             ("faults", values),
             ("faults_at", indices),
             ("picture", _picture(golden.outputs)),
+            ("texts", {"caught": _as_bytes(_json(_table_of_faults(golden.faults, golden.outputs)))}),
         ):
             _write_arrays(file, group_name, arrays, compress_from)
-        _set_text(file["faults"], "caught", _json(_table_of_faults(golden.faults, golden.outputs)))
         _set_text(file["faults"], "invisible", _json(golden.invisible))
         _mark_for_viewers(file, golden.outputs)
         for name, tolerance in golden.tolerances.items():
@@ -222,6 +223,11 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
             for key in ("atol", "rtol", "noise_atol", "noise_rtol"):
                 attributes[key] = np.float64(getattr(tolerance, key))
             _set_text(file["outputs"][name], "noise", _json(golden.noise.get(name, {})))
+
+
+def _as_bytes(text: str) -> np.ndarray:
+    """A text as an array, which, unlike an attribute, may be long and is compressed."""
+    return np.frombuffer(text.encode(), np.uint8)
 
 
 def _mark_for_viewers(file: h5py.File, outputs: Arrays) -> None:
@@ -301,6 +307,8 @@ def _create(path: Path) -> h5py.File:
     # Low-level, because only there can object times be switched off: they would change the bytes on every run.
     creation = h5p.create(h5p.FILE_CREATE)
     creation.set_obj_track_times(False)
+    # Attributes stay in the header of their object: a heap and a tree for them take kilobytes and crash libhdf5.
+    creation.set_attr_phase_change(_MOST_ATTRIBUTES, _MOST_ATTRIBUTES)
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
     return h5py.File(h5f.create(bytes(path), h5f.ACC_EXCL, fcpl=creation, fapl=access))
@@ -328,7 +336,7 @@ def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
     if len(text.encode()) > _LONGEST_TEXT:
         raise GoldenError(
             f"{key!r} of {node.name} takes {len(text.encode())} bytes; at most {_LONGEST_TEXT} fit into an attribute. "
-            f"Fewer faults, or shorter symptoms and reasons, are needed"
+            f"Shorten it"
         )
     node.attrs.create(key, np.bytes_(text.encode() or b"\0"))
 
@@ -612,7 +620,7 @@ class _Reader:
         for name, array in values.items():
             if array.ndim != 1 or places[name].shape != array.shape or places[name].dtype != np.int64:
                 raise self.error(f"/faults/{name} and /faults_at/{name} do not belong together")
-        table = self.json(self.file["faults"], "caught")
+        table = self._caught()
         read = dict.fromkeys(values, 0)
         faults: dict[str, Caught] = {}
         for name in sorted(table):
@@ -633,6 +641,12 @@ class _Reader:
         if read != {output: len(array) for output, array in values.items()}:
             raise self.error("its table of faults is out of step with their values")
         return faults
+
+    def _caught(self) -> dict[str, Any]:
+        array = self.arrays("texts").get("caught", np.empty(0))
+        if array.dtype != np.uint8 or array.ndim != 1:
+            raise self.error("it has no table of faults")
+        return self._json_object(array.tobytes().decode(), "/texts/caught")
 
     def _wrong(
         self, fault: str, entry: Mapping[str, Any], right: np.ndarray, values: np.ndarray, at: np.ndarray
@@ -684,9 +698,12 @@ class _Reader:
         return float(value)
 
     def json(self, node: h5py.HLObject, key: str) -> dict[str, Any]:
-        value = parse_json(self.text(node, key))
+        return self._json_object(self.text(node, key), f"attribute {key!r} of {node.name}")
+
+    def _json_object(self, text: str, what: str) -> dict[str, Any]:
+        value = parse_json(text)
         if not isinstance(value, dict) or not _is_printable(value):
-            raise self.error(f"attribute {key!r} of {node.name} is not a JSON object of printable texts")
+            raise self.error(f"{what} is not a JSON object of printable texts")
         return value
 
     def texts(self, node: h5py.HLObject, key: str) -> dict[str, str]:

@@ -622,15 +622,27 @@ def _attribute(random: Random, file: h5py.File) -> None:
     node.attrs[key] = random.choice(values)
 
 
-def _json_attributes(file: h5py.File) -> list[tuple[h5py.Group, str]]:
+def _json_places(file: h5py.File) -> list[tuple[Any, str]]:
+    """Where JSON stands: an object and its attribute, or a dataset and an empty text."""
     outputs = [(file["outputs"][name], "noise") for name in file["outputs"]]
     root = [(file, key) for key in ("parameters", "expected_constant", "provenance")]
-    return [*root, *outputs, *[(file["faults"], key) for key in ("caught", "invisible")] * 3]
+    return [*root, *outputs, *[(file["texts/caught"], ""), (file["faults"], "invisible")] * 3]
+
+
+def _get_json(node: Any, key: str) -> bytes:
+    return bytes(node.attrs[key]) if key else node[()].tobytes()
+
+
+def _set_json(file: h5py.File, node: Any, key: str, text: bytes) -> None:
+    if key:
+        node.attrs[key] = np.bytes_(text)
+    else:
+        _replaced(file, node.name, np.frombuffer(text, np.uint8))
 
 
 def _json_text(random: Random, file: h5py.File) -> None:
     """Texts that are no JSON, or JSON to exhaust or to mislead a parser."""
-    node, key = random.choice(_json_attributes(file))
+    node, key = random.choice(_json_places(file))
     depth = random.choice((900, 30000))
     texts = (
         "[" * depth,
@@ -650,16 +662,16 @@ def _json_text(random: Random, file: h5py.File) -> None:
         "{" + '"a": 0, ' * 6000 + '"b": 0}',
         "\x00",
     )
-    node.attrs[key] = np.bytes_(random.choice(texts).encode())
+    _set_json(file, node, key, random.choice(texts).encode())
 
 
 def _json_value(random: Random, file: h5py.File) -> None:
     """Sound JSON with junk somewhere inside."""
-    node, key = random.choice(_json_attributes(file))
-    document = json.loads(node.attrs[key])
+    node, key = random.choice(_json_places(file))
+    document = json.loads(_get_json(node, key))
     for _ in range(random.choice((1, 1, 3))):
         _spoil(random, document)
-    node.attrs[key] = np.bytes_(json.dumps(document).encode())
+    _set_json(file, node, key, json.dumps(document).encode())
 
 
 def _spoil(random: Random, document: Any) -> None:

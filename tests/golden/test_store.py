@@ -301,7 +301,7 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _huge: "at most 536870912 are accepted",
     _unknown_group: "unknown objects",
     _impossible_tolerance: "impossible tolerance",
-    _other_format: "expected format 'ptycho-golden 2', found 'ptycho-golden 99'",
+    _other_format: "expected format 'ptycho-golden 3', found 'ptycho-golden 99'",
     _other_picture: "its picture is not that of its main output",
     _made_by_torch: "must be produced by TensorFlow",
     _transcribed_elsewhere: "must be produced by TensorFlow",
@@ -425,9 +425,12 @@ def test_paths_follow_names() -> None:
 
 def edit_faults(path: Path, change: Callable[[dict], object]) -> None:
     with h5py.File(path, "r+") as file:
-        table = json.loads(file["faults"].attrs["caught"])
+        table = json.loads(file["texts/caught"][()].tobytes())
         change(table)
-        file["faults"].attrs["caught"] = np.bytes_(json.dumps(table).encode())
+        text = np.frombuffer(json.dumps(table).encode(), np.uint8)
+        del file["texts/caught"]
+        file["texts/caught"] = text
+        file["texts/caught"].attrs["sha256"] = np.bytes_(digest_array(text).encode())
 
 
 @pytest.mark.parametrize(
@@ -487,8 +490,14 @@ def test_damaged_faults_are_one_clear_error(path: Path, name: str, array: np.nda
         read_golden(path)
 
 
-def test_more_faults_than_a_file_can_hold_are_refused(tmp_path: Path) -> None:
+def test_there_is_room_for_many_faults(tmp_path: Path) -> None:
     golden = make_golden(CASES[0])
-    faults = {f"fault_{number}": golden.faults["negated"] for number in range(400)}
-    with pytest.raises(GoldenError, match=r"'caught' of /faults takes \d+ bytes; at most \d+ fit"):
-        write_golden(tmp_path / "a.h5", dataclasses.replace(golden, faults=faults))
+    many = dataclasses.replace(golden, faults={f"fault_{n}": golden.faults["negated"] for n in range(400)})
+    write_golden(tmp_path / "a.h5", many)
+    assert read_golden(tmp_path / "a.h5").content_digest() == many.content_digest()
+
+
+def test_a_text_that_fits_into_no_attribute_is_refused(tmp_path: Path) -> None:
+    golden = make_golden(CASES[0], summary="x" * 2**16)
+    with pytest.raises(GoldenError, match=r"'summary' of / takes 65536 bytes; at most \d+ fit"):
+        write_golden(tmp_path / "a.h5", golden)

@@ -171,8 +171,9 @@ def _table_of(golden: Golden) -> list[object]:
             output,
             wrong.shape,
             wrong.dtype,
-            digest_array(wrong.indices),
-            digest_array(wrong.values),
+            wrong.share,
+            wrong.distance,
+            *(digest_array(array) for array in (wrong.indices, wrong.values, wrong.sums)),
         )
         for name, caught in golden.faults.items()
         for output, wrong in sorted(caught.outputs.items())

@@ -126,12 +126,16 @@ class Regeneration:
             return Row(name, Change.FAILED, note=f"case {name}: {problem}")
         comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
         row = Row(name, row.change, tuple(comparisons), time.perf_counter() - started)
-        if not row.moved and self._picture_problems(golden):
-            return replace(row, change=Change.PICTURE, before=golden, after=golden)
-        return replace(row, before=golden, after=replace(golden, outputs=outputs)) if row.moved else row
+        return self._with_goldens(row, golden, replace(golden, outputs=outputs))
 
-    def _picture_problems(self, golden: Golden) -> list[str]:
-        return gallery.problems(golden, self._manifest.get(golden.case, {}).get("picture", {}), self._fixtures)
+    def _with_goldens(self, row: Row, before: Golden, after: Golden) -> Row:
+        """A row with what is stored and what was computed, if it moved, or if only its picture is out of step."""
+        if row.moved:
+            return replace(row, before=before, after=after)
+        listed = self._manifest.get(before.case, {}).get("picture", {})
+        if gallery.problems(before, listed, self._fixtures):
+            return replace(row, change=Change.PICTURE, before=before, after=before)
+        return row
 
     def cross_check(self, name: str) -> Crossing:
         """Let both references compute one golden's outputs anew, and compare these within the golden's tolerance."""
@@ -173,7 +177,7 @@ class Regeneration:
         row = Row(name, None, comparisons, time.perf_counter() - started)
         if proof_moved(before, after) and not row.moved:
             row = replace(row, change=Change.REPROVED)
-        return replace(row, before=before, after=after) if row.moved else row
+        return self._with_goldens(row, before, after)
 
     def load(self) -> None:
         """Start every reference that a proof asks: what is wrong with them is no case's fault."""

@@ -10,7 +10,7 @@ import difflib
 import fnmatch
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from golden.case import Case, GoldenError
 
@@ -58,12 +58,3 @@ def select(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
             raise GoldenError(f"no case matches {pattern!r}{hint}")
         chosen.update(matching)
     return sorted(chosen) if patterns else available
-
-
-def find_case(cases: Mapping[str, Case], name: str) -> Case:
-    """The case of exactly this name.
-
-    Raises:
-        GoldenError: there is none; the message gives the nearest names.
-    """
-    return cases[select(cases, [name])[0]]

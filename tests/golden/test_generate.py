@@ -384,18 +384,20 @@ def test_a_case_that_fails_does_not_hide_the_others(fixtures: Path, monkeypatch:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_picture_is_drawn_again_without_touching_its_golden(fixtures: Path) -> None:
-    sound = snapshot(fixtures)
-    (fixtures / "toy" / "double.png").unlink()
-    run = generate("--fixtures", str(fixtures), *STANDIN)
-    assert run.exit_code == 1
-    assert re.search(r"toy/double +picture out of step", run.stdout)
-    assert generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "r").exit_code == 0
-    after = snapshot(fixtures)
-    assert after["toy/double.png"][0] == sound["toy/double.png"][0]
-    assert after["toy/double.h5"] == sound["toy/double.h5"]
-    assert len(read_manifest(fixtures)["toy/double"]["history"]) == 1
-    assert verify(fixtures, ALL) == []
+def test_a_picture_is_drawn_again_without_touching_its_golden(generated: Path) -> None:
+    sound = snapshot(generated)
+    for prove in ((), ("--prove",)):
+        (generated / "toy" / "double.png").unlink()
+        run = generate("--fixtures", str(generated), *STANDIN, *prove, "toy/double")
+        assert run.exit_code == 1
+        assert re.search(r"toy/double +picture out of step", run.stdout)
+        update = ("--update", "--reason", "r")
+        assert generate("--fixtures", str(generated), *STANDIN, *prove, *update, "toy/double").exit_code == 0
+        after = snapshot(generated)
+        assert after["toy/double.png"][0] == sound["toy/double.png"][0]
+        assert after["toy/double.h5"] == sound["toy/double.h5"]
+        assert len(read_manifest(generated)["toy/double"]["history"]) == 1
+        assert verify(generated, ALL) == []
 
 
 def test_interruption_leaves_everything_as_it_was(tmp_path: Path) -> None:

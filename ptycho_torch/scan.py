@@ -37,7 +37,7 @@ class Scan:
     change.
 
     Attributes:
-        source: the file.
+        source: the file, or None for a scan that comes from none.
         diffraction: (M, N, N) float32, amplitude (square root of counts), zero frequency at [N // 2, N // 2].
         positions: (M, 2) float64, [x, y] of the patch's centre index N // 2, object pixels; x = column, y = row.
         start_positions: (M, 2) float64, where the stage was sent; equal to ``positions`` where the file has none.
@@ -47,7 +47,7 @@ class Scan:
         Y: (M, N, N) complex64, ground-truth patches, or None.
     """
 
-    source: Path
+    source: Path | None
     diffraction: np.ndarray
     positions: np.ndarray
     start_positions: np.ndarray
@@ -62,7 +62,8 @@ class Scan:
     def __repr__(self) -> str:
         M, N, _ = self.diffraction.shape
         optional = [name for name in ("object_guess", "Y") if getattr(self, name) is not None]
-        return f"Scan({self.source.name!r}, M={M}, N={N}{''.join(f', {name}' for name in optional)})"
+        name = self.source.name if self.source else None
+        return f"Scan({name!r}, M={M}, N={N}{''.join(f', {name}' for name in optional)})"
 
 
 def load_scan(path: str | Path) -> Scan:
@@ -95,7 +96,7 @@ def load_scan(path: str | Path) -> Scan:
     return reader(path)
 
 
-def save_scan(path: str | Path, scan: Scan) -> None:
+def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
     """Write a scan as PtychoPINN's ``.npz``, which ``load_scan`` can map.
 
     The file appears under its name only when it is complete; one that was there is replaced.
@@ -103,6 +104,7 @@ def save_scan(path: str | Path, scan: Scan) -> None:
     Args:
         path: of the file; it ends in ``.npz``. Its directory must exist.
         scan: what to write; ``source`` is not written.
+        remark: a text kept under the key ``remark``, which ``load_scan`` does not look at.
 
     Raises:
         ValueError: the path has another suffix.
@@ -122,6 +124,7 @@ def save_scan(path: str | Path, scan: Scan) -> None:
         "ycoords_start": y_start,
         "scan_index": scan.scan_index,
         **{key: array for key, array in optional.items() if array is not None},
+        **({"remark": np.array(remark)} if remark else {}),
     }
     with appearing(path) as file:
         np.savez(file, **arrays)

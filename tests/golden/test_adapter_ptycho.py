@@ -175,6 +175,26 @@ def test_other_answers_of_other_calls_are_named(standin: Module, monkeypatch: py
         ptycho.reassembly_position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
 
 
+def test_other_answers_of_the_simulation_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = {
+        "object": np.ones((20, 20), "c8"),
+        "probe": np.ones((8, 8), "c8"),
+        "positions": np.full((2, 1, 2, 1), 9.0),
+        "nphotons": 1e9,
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(standin("diffsim"), "scale_nphotons", lambda X: np.ones(2))
+        with pytest.raises(GoldenError, match=r"scale_nphotons: expected one real number, found float64 \(2,\)"):
+            ptycho.simulation_patterns(**inputs)
+    with monkeypatch.context() as patch:
+        patch.setattr(standin("tf_helper"), "pad_and_diffract", lambda X, h, w, pad: X)
+        with pytest.raises(GoldenError, match=r"pad_and_diffract: expected a pair \(field, amplitude\), found ndarray"):
+            ptycho.simulation_patterns(**inputs)
+    monkeypatch.setattr(standin("raw_data"), "get_image_patches", lambda *_, **__: np.ones((2, 8, 8), "c8"))
+    with pytest.raises(GoldenError, match=r"get_image_patches: expected complex64 \(2, 8, 8, 1\), found complex64"):
+        ptycho.simulation_patterns(**inputs)
+
+
 def test_configurations_of_another_form_are_named(
     standin: Module, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

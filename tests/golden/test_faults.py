@@ -8,7 +8,7 @@ import pytest
 from golden.case import Case, Trial
 from golden.cases import load_cases
 from golden.compare import compare_outputs
-from golden.faults import coordinates, probe, reassembly
+from golden.faults import coordinates, probe, reassembly, simulation
 from golden.margins import margins
 from golden.store import Golden
 
@@ -33,6 +33,8 @@ def restated(case: Case, golden: Golden) -> dict[str, np.ndarray]:
     match case.operation.name:
         case "reassembly.position" | "reassembly.scan_mosaic":
             return reassembly.stitch(Trial(inputs, parameters, golden.outputs, lambda i, p: {}))
+        case "simulation.patterns":
+            return simulation.simulate(Trial(inputs, parameters, golden.outputs, lambda i, p: {}))
         case "coordinates.translate":
             moved = coordinates.translate(inputs["images"], inputs["displacements"])
             return {"moved": moved.astype(inputs["images"].dtype)}

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from golden.cases.reassembly import cut_patches
-from golden.reference import evaluate
+from golden.reference import evaluate, simulation
 from tests.vectors import assert_close, records, zero_mean_merges
 
 
@@ -84,3 +85,31 @@ def test_round_trip(external_data: Path) -> None:
         outputs = run("reassembly.scan_mosaic", inputs, N=64, M=20)
         covered = record.outputs["count"] > 0.01
         assert_close(record, "mosaic", outputs["mosaic"], record.outputs["mosaic"], 1e-4, covered)
+
+
+def test_diffraction(external_data: Path) -> None:
+    for record in records(external_data, "physics*.h5", "diffract_N"):
+        amplitude = simulation.diffracted(tf.constant(record.inputs["field"][..., 0]))
+        assert_close(record, "amplitude", amplitude.numpy(), record.outputs["amplitude"][..., 0], 1e-5)
+
+
+def test_simulation(external_data: Path) -> None:
+    for record in records(external_data, "physics*.h5", "simulate_"):
+        amplitude, phase, probe = (record.inputs[name] for name in ("amplitude", "phase", "probe"))
+        fields = (amplitude * np.exp(1j * phase))[..., 0] * probe
+        found = simulation.diffracted(tf.constant(fields.astype(np.complex64)))
+        assert_close(record, "X", found.numpy(), record.outputs["noisefree_X"][..., 0], 1e-5)
+        lit = amplitude[..., 0] * np.abs(probe)
+        scale = float(simulation.photon_scale(tf.constant(lit), float(record.inputs["nphotons"])))
+        np.testing.assert_allclose(scale, record.outputs["intensity_scale"], rtol=1e-6, err_msg=record.name)
+
+
+def test_patches_of_an_object(external_data: Path) -> None:
+    """One per group: with more, the recorded patches are mirrored in the group."""
+    recorded = records(external_data, "coords_and_patches*.h5", "patches_")
+    singles = [record for record in recorded if record.attributes["gridsize"] == 1]
+    assert len(singles) >= 3
+    for record in singles:
+        centres = tf.constant(record.inputs["coords_nn"].reshape(-1, 2), tf.float32)
+        found = simulation.patches_at(tf.constant(record.inputs["object"]), centres, int(record.attributes["N"]))
+        assert_close(record, "patches", found.numpy(), record.outputs["patches"][..., 0], 1e-5)

@@ -21,6 +21,7 @@ from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.helper import reassemble_patches_position_real
 from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
 from ptycho_torch.reassembly import shift_and_sum
+from ptycho_torch.simulate import diffraction_patterns, intensity_scale
 from ptycho_torch.translation import translate
 
 Outputs = dict[str, np.ndarray]
@@ -113,6 +114,18 @@ def reassembly_scan_mosaic(
     outputs = reassembly_position(patches=patches, offsets=positions, M=M)
     del outputs["shift_and_sum"]
     return outputs
+
+
+# ------------------------------------------------------------------------------------------------ simulation
+
+
+def simulation_patterns(*, object: np.ndarray, probe: np.ndarray, positions: np.ndarray, nphotons: float) -> Outputs:
+    centres = torch.from_numpy(rearrange(positions, "n 1 xy 1 -> n xy"))
+    amplitude = diffraction_patterns(torch.from_numpy(object), torch.from_numpy(probe), centres)
+    return {
+        "amplitude": rearrange(array(amplitude), "n h w -> n h w 1"),
+        "intensity_scale": array(intensity_scale(amplitude, nphotons)),
+    }
 
 
 # ------------------------------------------------------------------------------------------------ defaults

@@ -158,6 +158,20 @@ STITCHING: dict[str, tuple[str, str]] = {
 
 _CONFIG = "config_params"
 
+_CENTRES = "positions.to(torch.float64) - N // 2"
+_FIELD = "_far_field(patches * probe)"
+_CUT = "cut_patches(target, positions, len(probe))"
+_BORDER = "bordered = zero_pad(target, (1, 1, 1, 1))"
+_CONTINUED = "bordered = target[torch.arange(-1, height + 1){0}][:, torch.arange(-1, width + 1){1}]"
+_SHIFTED = "torch.fft.fftshift(spectrum.abs(), dim=(-2, -1))"
+_FFT = 'torch.fft.fft2(field, norm="ortho")'
+_SCALE = "return torch.sqrt(nphotons / photons.mean())"
+
+
+def _field(lit: str) -> tuple[str, str]:
+    return _FIELD, f"_far_field({lit})"
+
+
 MUTANTS: tuple[Mutant, ...] = (
     *_of(
         "probe.hard_mask",
@@ -281,6 +295,58 @@ MUTANTS: tuple[Mutant, ...] = (
         "reassembly.scan_mosaic",
         "reassembly",
         **{name: edit for name, edit in STITCHING.items() if name not in {"count_of_centre_mask", "odd_padding"}},
+    ),
+    *_of(
+        "simulation.patterns",
+        "simulate",
+        xy_swap=(_CENTRES, f"positions.flip(1){_CENTRES.removeprefix('positions')}"),
+        position_sign=(_CENTRES, f"-{_CENTRES}"),
+        x_leftwards=(_CENTRES, "positions * torch.tensor([-1, 1]) + torch.tensor([width - 1, 0]) - N // 2"),
+        y_upwards=(_CENTRES, "positions * torch.tensor([1, -1]) + torch.tensor([0, height - 1]) - N // 2"),
+        position_of_corner=(_CENTRES, "positions.to(torch.float64)"),
+        position_of_middle=(_CENTRES, "positions.to(torch.float64) - (N - 1) / 2"),
+        whole_pixels=(_CENTRES, "positions.to(torch.float64).round() - N // 2"),
+        positions_out_of_step=(_CENTRES, f"positions.roll(1, 0){_CENTRES.removeprefix('positions')}"),
+        first_position_for_all=(_CENTRES, "positions[:1].expand_as(positions) - N // 2"),
+        edge_clamped=(_BORDER, _CONTINUED.format(".clamp(0, height - 1)", ".clamp(0, width - 1)")),
+        edge_wrapped=(
+            (_BORDER, _CONTINUED.format(" % height", " % width")),
+            ("(whole[:, 0, None] + reach).clamp(0, width + 1)", "((whole[:, 0, None] + reach - 1) % width + 1)"),
+            ("(whole[:, 1, None] + reach).clamp(0, height + 1)", "((whole[:, 1, None] + reach - 1) % height + 1)"),
+        ),
+        patch_transposed=_field("patches.mT * probe"),
+        patch_flipped_rows=_field("patches.flip(1) * probe"),
+        patch_flipped_columns=_field("patches.flip(2) * probe"),
+        phase_interpolated=(
+            _CUT,
+            f"torch.polar(*({_CUT.replace('target', 'part.to(target.dtype)')}.real "
+            "for part in (target.abs(), target.angle())))",
+        ),
+        object_conjugated=(_CUT, _CUT.replace("target", "target.conj().resolve_conj()")),
+        imaginary_lost=(_CUT, _CUT.replace("target", "target.real.to(target.dtype)")),
+        amplitude_plus_i_phase=(_CUT, _CUT.replace("target", "torch.complex(target.abs(), target.angle())")),
+        probe_ignored=_field("patches"),
+        illuminated_twice=_field("patches * probe * probe"),
+        probe_modulus=_field("patches * probe.abs()"),
+        probe_conjugated=_field("patches * probe.conj()"),
+        probe_transposed=_field("patches * probe.T"),
+        probe_normalised=(
+            f"return {_FIELD}",
+            "from ptycho_torch.probe import normalize_probe_like_tf\n"
+            "    return _far_field(patches * normalize_probe_like_tf(probe, 4.0))",
+        ),
+        fft_norm_missing=(_FFT, "torch.fft.fft2(field)"),
+        fft_norm_twice=(_FFT, 'torch.fft.fft2(field, norm="forward")'),
+        fftshift_missing=(_SHIFTED, "spectrum.abs()"),
+        inverse_fftshift=(_SHIFTED, _SHIFTED.replace("fftshift", "ifftshift")),
+        batch_shifted=(_SHIFTED, "torch.fft.fftshift(spectrum.abs())"),
+        inverse_transform=(_FFT, _FFT.replace("fft2", "ifft2")),
+        intensity=(_SHIFTED, _SHIFTED.replace("abs()", "abs().square()")),
+        scaled_to_photons=(_SCALE, "amplitude *= (scale := (nphotons / photons.mean()).sqrt())\n    return scale"),
+        other_nphotons=(_SCALE, _SCALE.replace("nphotons", "(1e9 if nphotons == 1e5 else 1e5)")),
+        photons_of_all_patterns=(_SCALE, _SCALE.replace("mean", "sum")),
+        photons_per_pixel=("amplitude.square().sum(dim=(-2, -1))", "amplitude.square().mean(dim=(-2, -1))"),
+        scale_of_intensity=(_SCALE, "return nphotons / photons.mean()"),
     ),
     *_of(
         "defaults.model",

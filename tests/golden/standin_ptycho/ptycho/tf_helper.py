@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from golden.faults import coordinates, reassembly
+from golden.faults import coordinates, reassembly, simulation
 from ptycho import params
 
 
@@ -29,3 +29,9 @@ def shift_and_sum(obj_tensor, global_offsets, M=10):
 def reassemble_position(obj_tensor, global_offsets, M=10):
     count = shift_and_sum(np.ones_like(obj_tensor), global_offsets, M)
     return (shift_and_sum(obj_tensor, global_offsets, M) / (count + np.float32(1e-9))).astype(np.complex64)
+
+
+def pad_and_diffract(input, h, w, pad=True):
+    assert not pad
+    assert input.dtype == np.complex64
+    return input, simulation.amplitude(input[..., 0]).astype(np.float32)[..., None]

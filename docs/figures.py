@@ -6,14 +6,18 @@ From the goldens, so that what they show is what TensorFlow computed.
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from golden import embedded
 from golden.cases.reassembly import cut_patches
 from golden.store import Golden, golden_path, read_golden
+from ptycho_torch.scan import load_scan
+from ptycho_torch.scan_picture import draw_scan
 
 DOCS = Path(__file__).resolve().parent
 FIXTURES = DOCS.parent / "golden" / "fixtures"
@@ -83,6 +87,13 @@ def frame(axis: Axes, x: float, y: float, side: int, colour: str) -> None:
     axis.add_patch(Rectangle((x - 0.5, y - 0.5), side, side, fill=False, color=colour, lw=1.5))
 
 
+def embedded_figure() -> None:
+    with TemporaryDirectory() as directory:
+        embedded.main([f"{directory}/embedded_scan.npz"])
+        draw_scan(load_scan(f"{directory}/embedded_scan.npz"), DOCS / "embedded.png")
+
+
 if __name__ == "__main__":
     mosaic_figure()
     conventions_figure()
+    embedded_figure()

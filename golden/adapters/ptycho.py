@@ -33,6 +33,7 @@ _PACKAGE = "ptycho"
 _DOUBLE = frozenset({"coordinates.relative", "probe.default_disk"})
 """Operations that the package computes in float64; all others in float32."""
 _NO_CALL = {
+    "scan.read": "its loaders are parts of scripts; no call is known that returns what one of them reads",
     "defaults.optimizer": "its optimizer is made where it trains; no call returns it",
     "defaults.schedule": "its schedule stands in the training loop; no call returns it",
 }

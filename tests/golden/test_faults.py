@@ -51,7 +51,7 @@ def restated(case: Case, golden: Golden) -> dict[str, np.ndarray]:
             return {}
 
 
-PLAIN = ("defaults.", "coordinates.relative")
+PLAIN = ("defaults.", "coordinates.relative", "scan.")
 BENT = [name for name, case in CASES.items() if not case.operation.name.startswith(PLAIN)]
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.helper import reassemble_patches_position_real
 from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
 from ptycho_torch.reassembly import shift_and_sum
+from ptycho_torch.scan import load_scan
 from ptycho_torch.simulate import diffraction_patterns, intensity_scale
 from ptycho_torch.translation import translate
 
@@ -114,6 +117,28 @@ def reassembly_scan_mosaic(
     outputs = reassembly_position(patches=patches, offsets=positions, M=M)
     del outputs["shift_and_sum"]
     return outputs
+
+
+# ------------------------------------------------------------------------------------------------ scan
+
+
+def scan_read(*, stack: np.ndarray, probe: np.ndarray, key: str, starts: bool, **coords: np.ndarray) -> Outputs:
+    """Through a file, as ``numpy.savez`` writes it."""
+    kept = {name: array for name, array in coords.items() if starts or not name.endswith("_start")}
+    with tempfile.TemporaryDirectory() as directory:
+        np.savez(Path(directory) / "scan.npz", **{key: stack, "probeGuess": probe}, **kept)
+        scan = load_scan(Path(directory) / "scan.npz")
+        diffraction = np.array(scan.diffraction)  # a copy: the file goes
+    (x, y), (x_start, y_start) = scan.positions.T, scan.start_positions.T
+    return {
+        "diffraction": diffraction,
+        "xcoords": x,
+        "ycoords": y,
+        "xcoords_start": x_start,
+        "ycoords_start": y_start,
+        "probe": scan.probe,
+        "scan_index": scan.scan_index,
+    }
 
 
 # ------------------------------------------------------------------------------------------------ simulation

@@ -167,6 +167,11 @@ _SHIFTED = "torch.fft.fftshift(spectrum.abs(), dim=(-2, -1))"
 _FFT = 'torch.fft.fft2(field, norm="ortho")'
 _SCALE = "return torch.sqrt(nphotons / photons.mean())"
 
+_LAST_FIRST = "np.moveaxis(array.reshape(stored), -1, 0)"
+_VECTOR = 'vector.load(np.int64 if key == "scan_index" else np.float64)'
+_STACK_LOADED = "stack.load(np.float32, arrange, mapped=True, least=0.0)"
+_PROBE_LOADED = "probe.load(np.complex64, lambda array: array.reshape(N, N))"
+
 
 def _field(lit: str) -> tuple[str, str]:
     return _FIELD, f"_far_field({lit})"
@@ -295,6 +300,26 @@ MUTANTS: tuple[Mutant, ...] = (
         "reassembly.scan_mosaic",
         "reassembly",
         **{name: edit for name, edit in STITCHING.items() if name not in {"count_of_centre_mask", "odd_padding"}},
+    ),
+    *_of(
+        "scan.read",
+        "scan",
+        stack_reshaped=(_LAST_FIRST, "array.reshape(shape)"),
+        stack_transposed=(_LAST_FIRST, "array.reshape(stored).T"),
+        xy_swap=(
+            ('[found["xcoords"], found["ycoords"]]', '[found["ycoords"], found["xcoords"]]'),
+            ('[found["xcoords_start"], found["ycoords_start"]]', '[found["ycoords_start"], found["xcoords_start"]]'),
+        ),
+        starts_as_positions=("positions=positions,", "positions=start,"),
+        starts_ignored=("start_positions=start,", "start_positions=positions,"),
+        single_precision=(_VECTOR, f"{_VECTOR}.astype(np.float32).astype(np.float64)"),
+        rooted=(_STACK_LOADED, f"np.sqrt({_STACK_LOADED})"),
+        squared=(_STACK_LOADED, f"np.square({_STACK_LOADED})"),
+        probe_transposed=(_PROBE_LOADED, f"{_PROBE_LOADED}.T"),
+        probe_normalised=(
+            _PROBE_LOADED,
+            f'__import__("ptycho_torch.probe", fromlist=["_"]).normalize_probe_like_tf({_PROBE_LOADED}, 4.0).numpy()',
+        ),
     ),
     *_of(
         "simulation.patterns",

@@ -15,6 +15,7 @@ import pytest
 
 from ptycho_torch import scan as scan_module
 from ptycho_torch.scan import READERS, Scan, appearing, load_scan, save_scan
+from tests.torch import layouts
 
 M, N = 5, 4
 RNG = np.random.RandomState(0)
@@ -32,6 +33,11 @@ def write(directory: Path, *, packed: bool = False, without: tuple[str, ...] = (
     path = directory / "scan.npz"
     (np.savez_compressed if packed else np.savez)(path, **arrays)
     return path
+
+
+@pytest.mark.golden("scan.read")
+def test_read(golden):
+    golden.check(layouts.scan_read(**golden.inputs, **golden.parameters))
 
 
 # ------------------------------------------------------------------------------------------------ what is taken

@@ -1,6 +1,6 @@
 """Draw the figures of README.md and docs/ anew, with ``python docs/figures.py``.
 
-From the goldens, so that what they show is what TensorFlow computed.
+From the goldens, so that what they show is what TensorFlow computed, and from the embedded data set.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from golden import embedded
 from golden.cases.reassembly import cut_patches
@@ -90,7 +91,8 @@ def frame(axis: Axes, x: float, y: float, side: int, colour: str) -> None:
 def embedded_figure() -> None:
     with TemporaryDirectory() as directory:
         embedded.main([f"{directory}/embedded_scan.npz"])
-        draw_scan(load_scan(f"{directory}/embedded_scan.npz"), DOCS / "embedded.png")
+        draw_scan(load_scan(f"{directory}/embedded_scan.npz"), f"{directory}/embedded.png")
+        Image.open(f"{directory}/embedded.png").quantize(256).save(DOCS / "embedded.png", optimize=True)
 
 
 if __name__ == "__main__":

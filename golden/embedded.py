@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,6 @@ DIGESTS = {
 }
 
 
-@cache
 def embedded(name: str) -> np.ndarray:
     """One of the data set's arrays, read-only. Only ``counts`` is large (1.8 MB in the file, 9 MB in memory).
 
@@ -62,11 +60,6 @@ def embedded(name: str) -> np.ndarray:
         raise GoldenError(f"{FILE}: {name!r} is not what was drawn; restore it from version control")
     array.flags.writeable = False
     return array
-
-
-def rates(start: int = 0, stop: int | None = None) -> np.ndarray:
-    """What the counts of these patterns are on average, (n, 64, 64) float64, as the recipe drew them."""
-    return _rates(embedded("object"), embedded("probe"), embedded("positions")[start:stop])
 
 
 def as_ptychopinn() -> dict[str, np.ndarray]:
@@ -102,6 +95,7 @@ def draw() -> dict[str, np.ndarray]:
 
 
 def _rates(target: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """What the counts at these positions are on average, (n, 64, 64) float64."""
     return np.asarray(amplitude(cut(target, positions, N) * probe) ** 2)
 
 

@@ -65,7 +65,6 @@ def test_what_the_file_holds_is_what_was_drawn(monkeypatch: pytest.MonkeyPatch, 
     with zipfile.ZipFile(embedded.FILE) as archive:
         assert sorted(archive.namelist()) == sorted(f"{name}.npy" for name in embedded.DIGESTS)
     assert not embedded.embedded("probe").flags.writeable
-    embedded.embedded.cache_clear()
     np.savez(tmp_path / "other.npz", probe=np.ones((64, 64), np.complex64))
     monkeypatch.setattr(embedded, "FILE", tmp_path / "other.npz")
     with pytest.raises(GoldenError, match=r"other\.npz: 'probe' is not what was drawn; restore it"):

@@ -23,7 +23,17 @@ from numpy.lib import format as npy
 
 _BLOCK = 2**24
 """Bytes that are looked at together: a scan may be larger than the memory."""
-_DAMAGE = (OSError, RuntimeError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    EOFError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What zipfile, zlib and NumPy raise on files that are damaged, encrypted, or packed in a way they do not know."""
 Arrange = Callable[[np.ndarray], np.ndarray]
 _KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu"}
@@ -207,12 +217,13 @@ def _stack_layout(stack: _Member, M: int) -> tuple[Arrange, int]:
 
 
 def _ground_truth(require: _Required, shape: tuple[int, ...]) -> _Member | None:
-    patches = require("Y", "complex")
+    patches = require("Y", "complex or real")
     if patches.shape[:1] != shape[:1]:
         warnings.warn(
             f"{patches}: left out: expected {shape[0]} patches, one per position, found {patches.shape}", stacklevel=4
         )
         return None
+    patches.expect_kind("complex")
     patches.expect(f"{shape}", lambda found: found in {shape, (*shape, 1)})
     return patches
 
@@ -240,6 +251,11 @@ class _Member:
         if not fits(self.shape):
             raise ValueError(f"{self}: expected shape {expected}, found {self.shape}")
         return self.shape
+
+    def expect_kind(self, kind: str) -> None:
+        """Refuse what is not ``kind`` of numbers, one of ``_KINDS``."""
+        if self.dtype.kind not in _KINDS[kind]:
+            raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
 
     def load(
         self,
@@ -320,8 +336,7 @@ class _Required:
         member = _open_member(self.path, key, self.members[key])
         if member.dtype.hasobject:
             raise ValueError(f"{member}: holds Python objects, which are never unpickled; store plain numbers")
-        if member.dtype.kind not in _KINDS[kind]:
-            raise ValueError(f"{member}: expected {kind} numbers, found {member.dtype}")
+        member.expect_kind(kind)
         return member
 
 

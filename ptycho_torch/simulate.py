@@ -230,6 +230,10 @@ def main(out: Path, preview: Path | None, overwrite: bool, **options: object) ->
     from rich.console import Console
     from rich.progress import track
 
+    # Before a long simulation, not after it.
+    for path, suffix in ((out, ".npz"), (preview, ".png")):
+        if path is not None and (path.suffix.lower() != suffix or not path.parent.is_dir()):
+            raise click.ClickException(f"{path}: expected a name that ends in {suffix}, in a directory that exists")
     if out.exists() and not overwrite:
         raise click.ClickException(f"{out} exists; --overwrite replaces it")
     console = Console(stderr=True)

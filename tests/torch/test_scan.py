@@ -110,8 +110,9 @@ def test_ground_truth(tmp_path: Path, patches: np.ndarray) -> None:
     assert found.dtype == np.complex64
 
 
-def test_ground_truth_of_another_length_is_left_out(tmp_path: Path) -> None:
-    path = write(tmp_path, Y=PATCHES[:3])
+@pytest.mark.parametrize("patches", [PATCHES[:3], PATCHES[:3].real, np.ones(())])
+def test_ground_truth_of_another_length_is_left_out(tmp_path: Path, patches: np.ndarray) -> None:
+    path = write(tmp_path, Y=patches)
     with pytest.warns(UserWarning, match=re.escape(f"data file {path}: 'Y': left out: expected {M} patches")) as told:
         assert load_scan(path).Y is None
     assert told[0].filename == __file__

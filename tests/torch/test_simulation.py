@@ -282,7 +282,8 @@ def test_arrays_as_object_and_probe(tmp_path: Path) -> None:
         (("--probe", "{dir}/small.npy"), "expected shape (16, 16), the patch, found (9, 9)"),
         (("--probe", "{dir}/dark16.npy"), "expected some light, found zeros only"),
         (("--probe", "{dir}/text.png"), "expected one of curved, disk, or a file .npz or .npy"),
-        (("--preview", "{dir}/out.jpg"), "expected a name that ends in .png"),
+        (("--preview", "{dir}/out.jpg"), "out.jpg: expected a name that ends in .png, in a directory that exists"),
+        (("--preview", "{dir}/nowhere/out.png"), "expected a name that ends in .png, in a directory that exists"),
     ],
 )
 def test_bad_options_are_one_clear_line(tmp_path: Path, options: tuple[Any, ...], message: str) -> None:
@@ -298,6 +299,9 @@ def test_bad_options_are_one_clear_line(tmp_path: Path, options: tuple[Any, ...]
     assert run.exit_code == 1
     assert message in run.output
     assert "Traceback" not in run.output
+    assert not (tmp_path / "out.npz").exists()
+    elsewhere = simulate(tmp_path / "out.h5", "--patterns", 4)
+    assert "out.h5: expected a name that ends in .npz" in elsewhere.output
 
 
 def test_a_scan_without_object_can_be_drawn(tmp_path: Path) -> None:

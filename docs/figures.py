@@ -1,19 +1,24 @@
 """Draw the figures of README.md and docs/ anew, with ``python docs/figures.py``.
 
-From the goldens, so that what they show is what TensorFlow computed.
+From the goldens, so that what they show is what TensorFlow computed, and from the embedded data set.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
+from golden import embedded
 from golden.cases.reassembly import cut_patches
 from golden.store import Golden, golden_path, read_golden
+from ptycho_torch.scan import load_scan
+from ptycho_torch.scan_picture import draw_scan
 
 DOCS = Path(__file__).resolve().parent
 FIXTURES = DOCS.parent / "golden" / "fixtures"
@@ -83,6 +88,14 @@ def frame(axis: Axes, x: float, y: float, side: int, colour: str) -> None:
     axis.add_patch(Rectangle((x - 0.5, y - 0.5), side, side, fill=False, color=colour, lw=1.5))
 
 
+def embedded_figure() -> None:
+    with TemporaryDirectory() as directory:
+        embedded.main([f"{directory}/embedded_scan.npz"])
+        draw_scan(load_scan(f"{directory}/embedded_scan.npz"), f"{directory}/embedded.png")
+        Image.open(f"{directory}/embedded.png").quantize(256).save(DOCS / "embedded.png", optimize=True)
+
+
 if __name__ == "__main__":
     mosaic_figure()
     conventions_figure()
+    embedded_figure()

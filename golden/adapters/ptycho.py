@@ -33,6 +33,7 @@ _PACKAGE = "ptycho"
 _DOUBLE = frozenset({"coordinates.relative", "probe.default_disk", "grouping.sample", "grouping.normalise"})
 """Operations that the package computes in float64; all others in float32."""
 _NO_CALL = {
+    "scan.read": "its loaders are parts of scripts; no call is known that returns what one of them reads",
     "defaults.optimizer": "its optimizer is made where it trains; no call returns it",
     "defaults.schedule": "its schedule stands in the training loop; no call returns it",
     "grouping.oversample": "no argument of its grouping call that allows oversampling is known here",
@@ -399,6 +400,31 @@ def physics_simulation(
         "Y_phi": phase,
         "intensity_scale": physics_photon_scale(X=illuminated, nphotons=nphotons)["scale"],
     }
+
+
+# ------------------------------------------------------------------------------------------------ simulation
+
+
+def simulation_patterns(
+    *, object: np.ndarray, probe: np.ndarray, positions: np.ndarray, nphotons: float
+) -> dict[str, np.ndarray]:
+    """Three of its calls, as its simulation from positions makes them: patches, far field, photons.
+
+    It scales by a number of its own precision; the golden holds it in single precision.
+    """
+    n, N = len(positions), len(probe)
+    with _parameters(N=N, gridsize=1, nphotons=nphotons):
+        call = "raw_data.get_image_patches"
+        patches = _offered(call)(object, positions, np.zeros_like(positions), N=N, gridsize=1)
+        fields = _checked(call, patches, np.complex64, n, N, N, 1) * probe[..., None]
+        answer = _offered("tf_helper.pad_and_diffract")(_tensor(fields), N, N, pad=False)
+        scale = np.asarray(_offered("diffsim.scale_nphotons")(_tensor(np.abs(fields))))
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise _unexpected("tf_helper.pad_and_diffract", "a pair (field, amplitude)", type(answer).__name__)
+    if scale.ndim or scale.dtype.kind != "f":
+        raise _unexpected("diffsim.scale_nphotons", "one real number", f"{scale.dtype} {scale.shape}")
+    amplitude = _checked("tf_helper.pad_and_diffract", answer[1], np.float32, n, N, N, 1)
+    return {"amplitude": amplitude, "intensity_scale": scale.astype(np.float32)}
 
 
 # ------------------------------------------------------------------------------------------------ defaults

@@ -148,11 +148,11 @@ def ground_truth(
     gridsize: int,
     N: int,
 ) -> dict[str, tf.Tensor]:
-    return {"patches": _patches(real, object, coords_offsets + coords_relative, N)}
+    return {"patches": patches_at(real, object, coords_offsets + coords_relative, N)}
 
 
 def member_patches(real: tf.DType, *, object: np.ndarray, coords_nn: np.ndarray, N: int) -> dict[str, tf.Tensor]:
-    return {"patches": _patches(real, object, coords_nn, N)}
+    return {"patches": patches_at(real, object, coords_nn, N)}
 
 
 def _choose(random: Random, M: int, count: int) -> np.ndarray:
@@ -171,7 +171,7 @@ def _positions(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return np.array([x[groups], y[groups]]).transpose(1, 0, 2)[:, None]
 
 
-def _patches(real: tf.DType, object: np.ndarray, positions: np.ndarray, N: int) -> tf.Tensor:
+def patches_at(real: tf.DType, object: np.ndarray, positions: np.ndarray, N: int) -> tf.Tensor:
     """The upper left N x N pixels of the padded object, moved by minus each position (n, 1, 2, C)."""
     groups, _, _, members = positions.shape
     margin = N // 2

@@ -11,13 +11,13 @@ from golden.reference.formats import channel_to_flat, flat_to_channel
 
 
 def diffraction(real: tf.DType, *, field: np.ndarray) -> dict[str, tf.Tensor]:
-    return {"amplitude": _amplitude(as_working(field, real), field.shape[1])}
+    return {"amplitude": amplitude_of(as_working(field, real), field.shape[1])}
 
 
 def padded_diffraction(real: tf.DType, *, field: np.ndarray) -> dict[str, tf.Tensor]:
     margin = field.shape[1] // 4
     padded = tf.pad(as_working(field, real), [[0, 0], [margin, margin], [margin, margin], [0, 0]])
-    return {"padded": padded, "amplitude": _amplitude(padded, field.shape[1])}
+    return {"padded": padded, "amplitude": amplitude_of(padded, field.shape[1])}
 
 
 def forward(
@@ -28,7 +28,7 @@ def forward(
     flat = channel_to_flat(as_working(patches, real)) * light[None]
     # The scale is kept as its logarithm.
     scale = tf.exp(tf.math.log(tf.cast(_intensity_scale(nphotons, N), real)))
-    return {"amplitude": flat_to_channel(_amplitude(flat, N), members) * scale}
+    return {"amplitude": flat_to_channel(amplitude_of(flat, N), members) * scale}
 
 
 def intensity_scale(real: tf.DType, *, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
@@ -37,7 +37,7 @@ def intensity_scale(real: tf.DType, *, nphotons: np.ndarray, N: np.ndarray) -> d
 
 def photon_scale(real: tf.DType, *, X: np.ndarray, nphotons: float) -> dict[str, tf.Tensor]:
     working = tf.cast(X, real)
-    scale = _photon_scale(working, nphotons)
+    scale = photons_to_scale(working, nphotons)
     return {"scale": scale, "scaled": scale * working}
 
 
@@ -56,18 +56,18 @@ def simulation(
 ) -> dict[str, tf.Tensor]:
     A, phi, P = tf.cast(amplitude, real), tf.cast(phase, real), as_working(probe, real)[None, :, :, None]
     illuminated = A * tf.abs(P)
-    scale = _photon_scale(illuminated, nphotons)
+    scale = photons_to_scale(illuminated, nphotons)
     # Photons would be drawn from the scaled amplitude; without noise the scale goes out again.
     field = tf.complex(scale * A * tf.cos(phi), scale * A * tf.sin(phi)) * P
     return {
-        "X": _amplitude(field, amplitude.shape[1]) / scale,
+        "X": amplitude_of(field, amplitude.shape[1]) / scale,
         "Y_I": illuminated,
         "Y_phi": phi,
         "intensity_scale": scale,
     }
 
 
-def _amplitude(field: tf.Tensor, N: int) -> tf.Tensor:
+def amplitude_of(field: tf.Tensor, N: int) -> tf.Tensor:
     """Fields (n, P, P, 1) transformed; the intensity is divided by N^2 and shifted, then the root is taken."""
     spectrum = tf.signal.fft2d(field[..., 0])
     intensity = (tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2) / (N * N)
@@ -79,7 +79,7 @@ def _intensity_scale(nphotons: float | np.ndarray, N: int | np.ndarray) -> np.nd
     return np.sqrt(nphotons) / (N / 2)
 
 
-def _photon_scale(X: tf.Tensor, nphotons: float) -> tf.Tensor:
+def photons_to_scale(X: tf.Tensor, nphotons: float) -> tf.Tensor:
     return tf.sqrt(tf.cast(nphotons, X.dtype) / tf.reduce_mean(tf.reduce_sum(X**2, axis=(1, 2))))
 
 

@@ -72,6 +72,7 @@ def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Modu
         *("grouping.oversample", "grouping.start_positions"),
         *("formats.to_channel", "formats.from_channel", "formats.canvas"),
         *("physics.intensity_scale", "physics.padded_diffraction", "physics.poisson", "physics.poisson_at_zero"),
+        "scan.read",
     }
     assert "training loop; no call returns it" in reasons["defaults.schedule"]
     assert ptycho.missing("later.topic") == "golden.adapters.ptycho has no function for it yet"
@@ -219,6 +220,26 @@ def test_a_diffraction_of_another_form_is_named(standin: Module, monkeypatch: py
     monkeypatch.setattr(standin("tf_helper"), "pad_and_diffract", lambda field, *_, pad: field)
     with pytest.raises(GoldenError, match=r"expected a pair \(field, amplitude\), found ndarray"):
         ptycho.physics_diffraction(field=np.ones((1, 8, 8, 1), "c8"))
+
+
+def test_other_answers_of_the_simulation_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = {
+        "object": np.ones((20, 20), "c8"),
+        "probe": np.ones((8, 8), "c8"),
+        "positions": np.full((2, 1, 2, 1), 9.0),
+        "nphotons": 1e9,
+    }
+    with monkeypatch.context() as patch:
+        patch.setattr(standin("diffsim"), "scale_nphotons", lambda X: np.ones(2))
+        with pytest.raises(GoldenError, match=r"scale_nphotons: expected one real number, found float64 \(2,\)"):
+            ptycho.simulation_patterns(**inputs)
+    with monkeypatch.context() as patch:
+        patch.setattr(standin("tf_helper"), "pad_and_diffract", lambda X, h, w, pad: X)
+        with pytest.raises(GoldenError, match=r"pad_and_diffract: expected a pair \(field, amplitude\), found ndarray"):
+            ptycho.simulation_patterns(**inputs)
+    monkeypatch.setattr(standin("raw_data"), "get_image_patches", lambda *_, **__: np.ones((2, 8, 8), "c8"))
+    with pytest.raises(GoldenError, match=r"get_image_patches: expected complex64 \(2, 8, 8, 1\), found complex64"):
+        ptycho.simulation_patterns(**inputs)
 
 
 def test_configurations_of_another_form_are_named(

@@ -11,7 +11,7 @@ import pytest
 from golden.case import Arrays, Trial
 from golden.cases import load_cases
 from golden.compare import compare_outputs
-from golden.faults import coordinates, formats, grouping, merge, physics, probe, reassembly
+from golden.faults import coordinates, formats, grouping, merge, physics, probe, reassembly, simulation
 from golden.margins import margins
 from golden.store import Golden
 
@@ -124,10 +124,11 @@ RESTATED: Mapping[str, Callable[[Trial], Arrays]] = {
     "physics.poisson": lambda t: physics.poisson(**t.inputs),
     "physics.poisson_at_zero": lambda t: physics.at_zero(**t.inputs),
     "physics.simulation": physics.simulate,
+    "simulation.patterns": simulation.simulate,
 }
 """An operation's outputs by the formulas that its faults bend, unbent."""
 
-PLAIN = ("defaults.", "coordinates.relative")
+PLAIN = ("defaults.", "coordinates.relative", "scan.")
 BENT = [name for name, case in CASES.items() if not case.operation.name.startswith(PLAIN)]
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from golden import embedded
 from golden.case import GoldenError
 from golden.cases import load_cases
-from golden.manifest import NAME, make_entry, read_manifest, verify, write_manifest
+from golden.manifest import NAME, make_entry, read_manifest, stored_cases, verify, write_manifest
 from golden.store import golden_path, read_golden, write_golden
 from tests.golden.conftest import history
 from tests.golden.standin import CASES, make_golden
@@ -25,9 +27,18 @@ def test_the_committed_goldens_are_sound() -> None:
     assert verify(REPOSITORY / "golden" / "fixtures", frozenset(load_cases())) == []
 
 
-def test_the_committed_goldens_are_small() -> None:
-    sizes = [path.stat().st_size for path in (REPOSITORY / "golden" / "fixtures").glob("*/*.h5")]
-    assert sum(sizes) < 4e6
+def test_what_the_default_suite_reads_is_small() -> None:
+    """All goldens but the slow ones, and of the embedded data set all but the counts."""
+    slow = {name for name, case in load_cases().items() if case.slow}
+    fixtures = REPOSITORY / "golden" / "fixtures"
+    sizes = {name: golden_path(fixtures, name).stat().st_size for name in stored_cases(fixtures)}
+    read = [size for name, size in sizes.items() if name not in slow]
+    with zipfile.ZipFile(embedded.FILE) as archive:
+        read += [member.compress_size for member in archive.infolist() if member.filename != "counts.npy"]
+    assert sum(read) < 4e6
+    everything = [*sizes.values(), embedded.FILE.stat().st_size]
+    assert max(everything) < 12e6
+    assert sum(everything) < 30e6
 
 
 def test_a_sound_directory_has_no_problem(fixtures: Path) -> None:

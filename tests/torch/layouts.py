@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,8 @@ from ptycho_torch.physics import (
 from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
 from ptycho_torch.raw_data_bridge import RawDataTorch
 from ptycho_torch.reassembly import shift_and_sum
+from ptycho_torch.scan import load_scan
+from ptycho_torch.simulate import diffraction_patterns
 from ptycho_torch.translation import translate
 
 Outputs = dict[str, np.ndarray]
@@ -326,6 +330,40 @@ def physics_simulation(*, amplitude: np.ndarray, phase: np.ndarray, probe: np.nd
         "Y_I": rearrange(array(found.Y_I), "n h w -> n h w 1"),
         "Y_phi": rearrange(array(found.Y_phi), "n h w -> n h w 1"),
         "intensity_scale": array(found.intensity_scale),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ scan
+
+
+def scan_read(*, stack: np.ndarray, probe: np.ndarray, key: str, starts: bool, **coords: np.ndarray) -> Outputs:
+    """Through a file, as ``numpy.savez`` writes it."""
+    kept = {name: array for name, array in coords.items() if starts or not name.endswith("_start")}
+    with tempfile.TemporaryDirectory() as directory:
+        np.savez(Path(directory) / "scan.npz", **{key: stack, "probeGuess": probe}, **kept)
+        scan = load_scan(Path(directory) / "scan.npz")
+        diffraction = np.array(scan.diffraction)  # a copy: the file goes
+    (x, y), (x_start, y_start) = scan.positions.T, scan.start_positions.T
+    return {
+        "diffraction": diffraction,
+        "xcoords": x,
+        "ycoords": y,
+        "xcoords_start": x_start,
+        "ycoords_start": y_start,
+        "probe": scan.probe,
+        "scan_index": scan.scan_index,
+    }
+
+
+# ------------------------------------------------------------------------------------------------ simulation
+
+
+def simulation_patterns(*, object: np.ndarray, probe: np.ndarray, positions: np.ndarray, nphotons: float) -> Outputs:
+    centres = torch.from_numpy(rearrange(positions, "n 1 xy 1 -> n xy"))
+    amplitude = diffraction_patterns(torch.from_numpy(object), torch.from_numpy(probe), centres)
+    return {
+        "amplitude": rearrange(array(amplitude), "n h w -> n h w 1"),
+        "intensity_scale": array(scale_nphotons(rearrange(amplitude, "n h w -> n 1 h w"), nphotons)),
     }
 
 

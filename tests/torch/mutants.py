@@ -296,6 +296,32 @@ DIFFRACTED: dict[str, tuple[str, str]] = {
 
 _CONFIG = "config_params"
 
+_CUT_OUT = "patches_at(target, positions, len(probe))"
+_LIT = "illuminate(patches[:, None], probe)"
+_BORDER = "bordered = zero_pad(object_guess, (1, 1, 1, 1))"
+_CONTINUED = (
+    "bordered = object_guess[torch.arange(-1, object_guess.shape[0] + 1){0}]"
+    "[:, torch.arange(-1, object_guess.shape[1] + 1){1}]"
+)
+
+_LAST_FIRST = "np.moveaxis(array.reshape(stored), -1, 0)"
+_VECTOR = 'vector.load(np.int64 if key == "scan_index" else np.float64)'
+_STACK_LOADED = "stack.load(np.float32, arrange, mapped=True, least=0.0)"
+_PROBE_LOADED = "probe.load(np.complex64, lambda array: array.reshape(N, N))"
+
+
+def _cut_at(positions: str) -> tuple[str, str]:
+    return _CUT_OUT, _CUT_OUT.replace("positions", positions)
+
+
+def _cut_from(target: str) -> tuple[str, str]:
+    return _CUT_OUT, _CUT_OUT.replace("target", target)
+
+
+def _lit(field: str) -> tuple[str, str]:
+    return _LIT, f"({field})[:, None]"
+
+
 MUTANTS: tuple[Mutant, ...] = (
     *_of(
         "probe.hard_mask",
@@ -753,6 +779,89 @@ MUTANTS: tuple[Mutant, ...] = (
         scale_of_object=(_TRUTH, _TRUTH.replace("illuminated[:", "amplitude[:")),
         scale_of_all_patches=(_TRUTH, _TRUTH.replace("nphotons))", "nphotons / len(amplitude)))")),
         scale_root_omitted=(_TRUTH, _TRUTH.replace("nphotons))", "nphotons).square())")),
+    ),
+    *_of(
+        "scan.read",
+        "scan",
+        stack_reshaped=(_LAST_FIRST, "array.reshape(shape)"),
+        stack_transposed=(_LAST_FIRST, "array.reshape(stored).T"),
+        xy_swap=(
+            ('[found["xcoords"], found["ycoords"]]', '[found["ycoords"], found["xcoords"]]'),
+            ('[found["xcoords_start"], found["ycoords_start"]]', '[found["ycoords_start"], found["xcoords_start"]]'),
+        ),
+        starts_as_positions=("positions=positions,", "positions=start,"),
+        starts_ignored=("start_positions=start,", "start_positions=positions,"),
+        single_precision=(_VECTOR, f"{_VECTOR}.astype(np.float32).astype(np.float64)"),
+        rooted=(_STACK_LOADED, f"np.sqrt({_STACK_LOADED})"),
+        squared=(_STACK_LOADED, f"np.square({_STACK_LOADED})"),
+        probe_transposed=(_PROBE_LOADED, f"{_PROBE_LOADED}.T"),
+        probe_normalised=(
+            _PROBE_LOADED,
+            f'__import__("ptycho_torch.probe", fromlist=["_"]).normalize_probe_like_tf({_PROBE_LOADED}, 4.0).numpy()',
+        ),
+    ),
+    *_of(
+        "simulation.patterns",
+        "simulate",
+        xy_swap=_cut_at("positions.flip(1)"),
+        position_sign=_cut_at("-positions"),
+        x_leftwards=_cut_at("positions * torch.tensor([-1, 1]) + torch.tensor([target.shape[1] - 1, 0])"),
+        y_upwards=_cut_at("positions * torch.tensor([1, -1]) + torch.tensor([0, target.shape[0] - 1])"),
+        position_of_corner=_cut_at("positions + len(probe) // 2"),
+        position_of_middle=_cut_at("positions + len(probe) // 2 - (len(probe) - 1) / 2"),
+        whole_pixels=_cut_at("positions.round()"),
+        positions_out_of_step=_cut_at("positions.roll(1, 0)"),
+        first_position_for_all=_cut_at("positions[:1].expand_as(positions)"),
+        phase_interpolated=(
+            _CUT_OUT,
+            f"torch.polar(*({_CUT_OUT.replace('target', 'part.to(target.dtype)')}.real "
+            "for part in (target.abs(), target.angle())))",
+        ),
+        object_conjugated=_cut_from("target.conj().resolve_conj()"),
+        imaginary_lost=_cut_from("target.real.to(target.dtype)"),
+        amplitude_plus_i_phase=_cut_from("torch.complex(target.abs(), target.angle())"),
+        patch_transposed=_lit("patches.mT * probe"),
+        patch_flipped_rows=_lit("patches.flip(1) * probe"),
+        patch_flipped_columns=_lit("patches.flip(2) * probe"),
+        probe_ignored=_lit("patches"),
+        illuminated_twice=_lit("patches * probe * probe"),
+        probe_modulus=_lit("patches * probe.abs()"),
+        probe_conjugated=_lit("patches * probe.conj()"),
+        probe_transposed=_lit("patches * probe.T"),
+        probe_normalised=_lit(
+            'patches * __import__("ptycho_torch.probe", fromlist=["_"]).normalize_probe_like_tf(probe, 4.0)'
+        ),
+    ),
+    *_of(
+        "simulation.patterns",
+        "ground_truth",
+        edge_clamped=(
+            _BORDER,
+            _CONTINUED.format(".clamp(0, object_guess.shape[0] - 1)", ".clamp(0, object_guess.shape[1] - 1)"),
+        ),
+        edge_wrapped=(
+            (_BORDER, _CONTINUED.format(" % object_guess.shape[0]", " % object_guess.shape[1]")),
+            (
+                "(start.clamp(-N - 1, size)[:, None].long() + reach + 1).clamp(0, size + 1)",
+                "(start[:, None].long() + reach) % size + 1",
+            ),
+        ),
+    ),
+    *_of(
+        "simulation.patterns",
+        "physics",
+        fft_norm_missing=DIFFRACTED["norm_omitted"],
+        fft_norm_twice=DIFFRACTED["norm_twice"],
+        fftshift_missing=DIFFRACTED["shift_omitted"],
+        inverse_fftshift=(_PATTERN, _PATTERN.replace("fftshift", "ifftshift")),
+        batch_shifted=(_PATTERN, _PATTERN.replace("dim=(-2, -1)", "dim=(0, -2, -1)")),
+        inverse_transform=DIFFRACTED["inverse_transform"],
+        intensity=DIFFRACTED["intensity"],
+        scaled_to_photons=(_PHOTON_SCALE, f"scale = {_PHOTON_SCALE.removeprefix('return ')}; X *= scale; return scale"),
+        other_nphotons=(_PHOTON_SCALE, _PHOTON_SCALE.replace("nphotons /", "(1e9 if nphotons == 1e5 else 1e5) /")),
+        photons_of_all_patterns=(_PHOTON_SCALE, _PHOTON_SCALE.replace("mean()", "sum()")),
+        photons_per_pixel=(_PHOTON_SCALE, "return torch.sqrt(nphotons / X.square().mean())"),
+        scale_of_intensity=(_PHOTON_SCALE, "return nphotons / X.square().sum(dim=(-2, -1)).mean()"),
     ),
     *_of(
         "defaults.model",

@@ -1,0 +1,353 @@
+"""Scans on disk: what ``load_scan`` takes, what it refuses, and what it says then."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ptycho_torch import scan as scan_module
+from ptycho_torch.scan import READERS, Scan, appearing, load_scan, save_scan
+from tests.torch import layouts
+
+M, N = 5, 4
+RNG = np.random.RandomState(0)
+ARRAYS: dict[str, np.ndarray] = {
+    "diff3d": RNG.rand(M, N, N).astype(np.float32),
+    "probeGuess": (RNG.rand(N, N) + 1j * RNG.rand(N, N)).astype(np.complex64),
+    "xcoords": RNG.rand(M) * 40,
+    "ycoords": RNG.rand(M) * 30,
+}
+PATCHES = (RNG.rand(M, N, N) + 1j).astype(np.complex64)
+
+
+def write(directory: Path, *, packed: bool = False, without: tuple[str, ...] = (), **changes: Any) -> Path:
+    arrays = {key: array for key, array in (ARRAYS | changes).items() if key not in without}
+    path = directory / "scan.npz"
+    (np.savez_compressed if packed else np.savez)(path, **arrays)
+    return path
+
+
+@pytest.mark.golden("scan.read")
+def test_read(golden):
+    golden.check(layouts.scan_read(**golden.inputs, **golden.parameters))
+
+
+# ------------------------------------------------------------------------------------------------ what is taken
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_plain_file(tmp_path: Path, packed: bool) -> None:
+    scan = load_scan(write(tmp_path, packed=packed))
+    np.testing.assert_array_equal(scan.diffraction, ARRAYS["diff3d"])
+    np.testing.assert_array_equal(scan.probe, ARRAYS["probeGuess"])
+    np.testing.assert_array_equal(scan.positions, np.stack([ARRAYS["xcoords"], ARRAYS["ycoords"]], axis=-1))
+    np.testing.assert_array_equal(scan.start_positions, scan.positions)
+    np.testing.assert_array_equal(scan.scan_index, np.zeros(M, np.int64))
+    assert (scan.object_guess, scan.Y, len(scan)) == (None, None, M)
+    assert str(scan) == "Scan('scan.npz', M=5, N=4)"
+
+
+def test_a_full_file(tmp_path: Path) -> None:
+    guess = (RNG.rand(50, 60) + 1j).astype(np.complex64)
+    starts = {"xcoords_start": np.arange(M), "ycoords_start": np.arange(M) * 2.0}
+    scan = load_scan(write(tmp_path, objectGuess=guess, Y=PATCHES, scan_index=np.full(M, 3, np.int16), **starts))
+    np.testing.assert_array_equal(scan.start_positions, [[k, 2 * k] for k in range(M)])
+    np.testing.assert_array_equal(scan.scan_index, np.full(M, 3))
+    np.testing.assert_array_equal(scan.object_guess, guess)
+    np.testing.assert_array_equal(scan.Y, PATCHES)
+    dtypes = [array.dtype for array in (scan.diffraction, scan.positions, scan.start_positions, scan.probe)]
+    assert dtypes == [np.float32, np.float64, np.float64, np.complex64]
+    assert scan.scan_index.dtype == np.int64
+
+
+STACK = ARRAYS["diff3d"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {"diff3d": STACK[..., None]},
+        {"diff3d": np.moveaxis(STACK, 0, -1)},
+        {"diff3d": np.ascontiguousarray(np.moveaxis(STACK, 0, -1))},
+        {"diff3d": np.moveaxis(STACK, 0, -1)[..., None]},
+        {"diff3d": np.asfortranarray(STACK)},
+        {"diff3d": STACK.astype(">f4")},
+        {"diff3d": STACK.astype(np.float64)},
+        {"diffraction": STACK},
+        {"diffraction": STACK * 0, "diff3d": STACK},
+        {"diff3d": STACK, "probeGuess": ARRAYS["probeGuess"][..., None].astype(">c16")},
+        {"diff3d": STACK, "remark": np.array("unknown keys are not looked at")},
+        {"diff3d": STACK, "_metadata": np.array({"objects": "neither"}, dtype=object)},
+    ],
+)
+def test_layouts_and_dtypes_that_are_tolerated(tmp_path: Path, stored: dict[str, np.ndarray], packed: bool) -> None:
+    scan = load_scan(write(tmp_path, packed=packed, without=() if "diff3d" in stored else ("diff3d",), **stored))
+    np.testing.assert_array_equal(scan.diffraction, STACK)
+    np.testing.assert_array_equal(scan.probe, ARRAYS["probeGuess"])
+    assert (scan.diffraction.dtype, scan.diffraction.shape) == (np.float32, (M, N, N))
+
+
+def test_as_many_patterns_as_pixels_in_a_row_are_left_in_their_order(tmp_path: Path) -> None:
+    stack = RNG.rand(N, N, N).astype(np.float32)
+    coords = {"xcoords": np.arange(N), "ycoords": np.arange(N)}
+    np.testing.assert_array_equal(load_scan(write(tmp_path, diff3d=stack, **coords)).diffraction, stack)
+
+
+@pytest.mark.parametrize("patches", [PATCHES, PATCHES[..., None], PATCHES.astype(np.complex128)])
+def test_ground_truth(tmp_path: Path, patches: np.ndarray) -> None:
+    found = load_scan(write(tmp_path, Y=patches)).Y
+    np.testing.assert_array_equal(found, PATCHES)
+    assert found is not None
+    assert found.dtype == np.complex64
+
+
+@pytest.mark.parametrize("patches", [PATCHES[:3], PATCHES[:3].real, np.ones(())])
+def test_ground_truth_of_another_length_is_left_out(tmp_path: Path, patches: np.ndarray) -> None:
+    path = write(tmp_path, Y=patches)
+    with pytest.warns(UserWarning, match=re.escape(f"data file {path}: 'Y': left out: expected {M} patches")) as told:
+        assert load_scan(path).Y is None
+    assert told[0].filename == __file__
+
+
+def test_whole_numbers_may_be_counts(tmp_path: Path) -> None:
+    path = write(tmp_path, diff3d=np.arange(M * N * N, dtype=np.uint16).reshape(M, N, N))
+    with pytest.warns(UserWarning, match=r"'diff3d': whole numbers .* if they are counts, store their square root"):
+        scan = load_scan(path)
+    assert scan.diffraction[-1, -1, -1] == M * N * N - 1
+
+
+# ------------------------------------------------------------------------------------------------ what is mapped
+
+
+def test_what_lies_there_uncompressed_is_mapped(tmp_path: Path) -> None:
+    scan = load_scan(write(tmp_path, Y=PATCHES))
+    for mapped in (scan.diffraction, scan.Y):
+        assert isinstance(mapped, np.memmap)
+        assert not mapped.flags.writeable
+    assert isinstance(load_scan(write(tmp_path, diff3d=STACK[..., None])).diffraction, np.memmap)
+    assert isinstance(load_scan(write(tmp_path, diff3d=np.moveaxis(STACK, 0, -1))).diffraction, np.memmap)
+
+
+def test_what_is_packed_or_of_another_dtype_is_loaded(tmp_path: Path) -> None:
+    for loaded in (write(tmp_path, packed=True), write(tmp_path, diff3d=STACK.astype(np.float64))):
+        assert not isinstance(load_scan(loaded).diffraction, np.memmap)
+
+
+def test_a_mapped_stack_may_begin_at_any_byte(tmp_path: Path) -> None:
+    for shift in range(1, 5):
+        path = tmp_path / "scan.npz"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x" * shift, b"?")
+            for key, array in ARRAYS.items():
+                held = io.BytesIO()
+                np.save(held, array)
+                info = zipfile.ZipInfo(f"{key}.npy")
+                info.extra = b"\xfe\xca\x02\x00ab" * shift  # the local header may be longer than the listed one
+                archive.writestr(info, held.getvalue())
+        np.testing.assert_array_equal(load_scan(path).diffraction, STACK)
+
+
+def test_a_mapped_scan_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scan_module, "_BLOCK", 2**18)
+    coords = {"xcoords": np.arange(64), "ycoords": np.arange(64)}
+    stack = np.ones((64, 128, 128), np.float32)
+    path = write(tmp_path, diff3d=stack, probeGuess=np.ones((128, 128), np.complex64), **coords)
+    tracemalloc.start()
+    try:
+        scan = load_scan(path)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert isinstance(scan.diffraction, np.memmap)
+    assert most < stack.nbytes / 4
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_bad_value_is_found_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any) -> None:
+    monkeypatch.setattr(scan_module, "_BLOCK", 40)
+    stack = STACK.copy(order)
+    stack[3, 1, 2] = np.nan
+    with pytest.raises(ValueError, match=re.escape("found nan at [3, 1, 2]")):
+        load_scan(write(tmp_path, diff3d=stack))
+
+
+# ------------------------------------------------------------------------------------------------ what is refused
+
+
+def _with(array: np.ndarray, value: complex) -> np.ndarray:
+    changed = array.copy()
+    changed.flat[7 % array.size] = value
+    return changed
+
+
+WRONG = {
+    "no positions": ({"xcoords": None}, "expected the key 'xcoords', found ['diff3d', 'probeGuess', 'ycoords']"),
+    "no patterns": ({"diff3d": None}, "expected the key 'diff3d', found"),
+    "no probe": ({"probeGuess": None}, "expected the key 'probeGuess', found"),
+    "one start": ({"xcoords_start": np.ones(M)}, "both 'xcoords_start' and 'ycoords_start', found 'xcoords_start'"),
+    "nothing": ({"xcoords": np.ones(0)}, "'xcoords': expected shape (M,), one number per position, found (0,)"),
+    "rows of positions": ({"xcoords": np.ones((M, 1))}, "'xcoords': expected shape (M,), one number per position"),
+    "fewer y": ({"ycoords": np.ones(M - 1)}, "'ycoords': expected shape (5,), as 'xcoords', found (4,)"),
+    "fewer starts": (
+        {"xcoords_start": np.ones(M), "ycoords_start": np.ones(2)},
+        "'ycoords_start': expected shape (5,), as 'xcoords', found (2,)",
+    ),
+    "complex positions": ({"ycoords": np.ones(M, complex)}, "'ycoords': expected real numbers, found complex128"),
+    "text": ({"ycoords": np.array(["1"] * M)}, "'ycoords': expected real numbers, found <U1"),
+    "positions not finite": ({"ycoords": np.array([1, 2, np.inf, 4, 5])}, "expected finite numbers, found inf at [2]"),
+    "more positions": (
+        {"xcoords": np.ones(M + 2), "ycoords": np.ones(M + 2)},
+        "'diff3d': expected shape (7, N, N), one square pattern per position, found (5, 4, 4)",
+    ),
+    "not square": ({"diff3d": np.ones((M, N, N + 1), "f4")}, "'diff3d': expected shape (5, N, N), one square"),
+    "flat": ({"diff3d": np.ones((M, N * N), "f4")}, "'diff3d': expected shape (5, N, N), one square"),
+    "two channels": ({"diff3d": np.ones((M, N, N, 2), "f4")}, "'diff3d': expected shape (5, N, N), one square"),
+    "no pixels": ({"diff3d": np.ones((M, 0, 0), "f4")}, "'diff3d': expected shape (5, N, N), one square"),
+    "complex patterns": ({"diff3d": STACK + 1j}, "'diff3d': expected real numbers, found complex64"),
+    "bool patterns": ({"diff3d": STACK > 0.5}, "'diff3d': expected real numbers, found bool"),
+    "NaN": ({"diff3d": _with(STACK, np.nan)}, "'diff3d': expected finite numbers, at least 0, found nan at [0, 1, 3]"),
+    "negative": ({"diff3d": _with(STACK, -1)}, "'diff3d': expected finite numbers, at least 0, found -1.0 at"),
+    "infinite": ({"diff3d": _with(STACK, np.inf)}, "'diff3d': expected finite numbers, at least 0, found inf at"),
+    "too large": (
+        {"diff3d": STACK.astype("f8") * 1e300},
+        "'diff3d': expected numbers that float32 can hold, found larger ones",
+    ),
+    "objects": ({"diff3d": STACK.astype(object)}, "'diff3d': holds Python objects, which are never unpickled"),
+    "another probe": ({"probeGuess": np.ones((8, 8))}, "'probeGuess': expected shape (4, 4), the side of 'diff3d'"),
+    "probe not finite": ({"probeGuess": _with(ARRAYS["probeGuess"], np.nan)}, "'probeGuess': expected finite numbers"),
+    "scan index": ({"scan_index": np.ones(M)}, "'scan_index': expected whole numbers, found float64"),
+    "real object": ({"objectGuess": np.ones((9, 9))}, "'objectGuess': expected complex numbers, found float64"),
+    "flat object": ({"objectGuess": np.ones(9, complex)}, "'objectGuess': expected shape (H, W), found (9,)"),
+    "real ground truth": ({"Y": np.abs(PATCHES)}, "'Y': expected complex numbers, found float32"),
+    "other ground truth": ({"Y": np.ones((M, 8, 8), "c8")}, "'Y': expected shape (5, 4, 4), found (5, 8, 8)"),
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("changes", "message"), WRONG.values(), ids=WRONG)
+def test_what_does_not_fit_is_refused(
+    tmp_path: Path, changes: dict[str, np.ndarray | None], message: str, packed: bool
+) -> None:
+    missing = tuple(key for key, array in changes.items() if array is None)
+    path = write(tmp_path, packed=packed, without=missing, **changes)
+    with pytest.raises(ValueError, match=re.escape(message)) as refused:
+        load_scan(path)
+    assert str(refused.value).startswith(f"data file {path}: ")
+
+
+def test_files_that_are_no_scans(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"absent\.npz: no such file"):
+        load_scan(tmp_path / "absent.npz")
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_scan(tmp_path)
+    for name, content, message in (
+        ("text.npz", b"not an archive", "expected an NPZ archive"),
+        ("empty.npz", b"", "expected an NPZ archive"),
+        ("scan.cxi", b"", "expected one of the suffixes ['.npz'], found '.cxi'"),
+        ("scan", b"", "expected one of the suffixes ['.npz'], found ''"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=re.escape(message)):
+            load_scan(tmp_path / name)
+
+
+def test_a_member_that_is_no_array(tmp_path: Path) -> None:
+    path = write(tmp_path, without=("xcoords",))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xcoords.npy", b"1, 2, 3, 4, 5")
+    with pytest.raises(ValueError, match=r"'xcoords': no array \(.*; the file is damaged"):
+        load_scan(path)
+
+
+def test_a_header_that_promises_more_than_there_is(tmp_path: Path) -> None:
+    path = write(tmp_path, without=("xcoords",))
+    held = io.BytesIO()
+    np.lib.format.write_array_header_1_0(held, {"descr": "<f8", "fortran_order": False, "shape": (10**15,)})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xcoords.npy", held.getvalue() + b"12345678")
+    with pytest.raises(ValueError, match=re.escape("bytes for float64 (1000000000000000,), found 136")):
+        load_scan(path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_damage_is_never_silent(tmp_path: Path, packed: bool) -> None:
+    path = write(tmp_path, packed=packed)
+    sound, told = path.read_bytes(), []
+    for place in range(0, len(sound), 41):
+        damaged = bytearray(sound)
+        damaged[place] ^= 0x10
+        path.write_bytes(damaged)
+        try:
+            scan = load_scan(path)
+        except ValueError as refused:
+            told.append(str(refused))
+        else:  # a time stamp, or what belongs to no array
+            np.testing.assert_array_equal(scan.diffraction, STACK, err_msg=str(place))
+            np.testing.assert_array_equal(scan.positions[:, 0], ARRAYS["xcoords"], err_msg=str(place))
+            np.testing.assert_array_equal(scan.probe, ARRAYS["probeGuess"], err_msg=str(place))
+    assert told
+    assert all(text.startswith(f"data file {path}: ") for text in told)
+    for length in (30, len(sound) // 2, len(sound) - 1):
+        path.write_bytes(sound[:length])
+        with pytest.raises(ValueError, match="data file"):
+            load_scan(path)
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    starts = {"xcoords_start": np.arange(M) * 1.0, "ycoords_start": np.arange(M) * 2.0}
+    first = load_scan(write(tmp_path, Y=PATCHES, objectGuess=PATCHES[0], scan_index=np.arange(M), **starts))
+    save_scan(tmp_path / "again.npz", first)
+    again = load_scan(tmp_path / "again.npz")
+    for name in vars(first).keys() - {"source"}:
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name), err_msg=name)
+    with pytest.raises(ValueError, match=r"expected a name that ends in \.npz"):
+        save_scan(tmp_path / "again.h5", first)
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "out.npz"
+    path.write_bytes(b"before")
+
+    def fail() -> None:
+        with appearing(path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["out.npz"]
+    with appearing(path) as file:
+        file.write(b"after")
+    assert path.read_bytes() == b"after"
+
+
+def test_the_table_of_readers_cannot_be_changed_by_a_caller() -> None:
+    with pytest.raises(TypeError):
+        READERS[".cxi"] = lambda path: None  # type: ignore[index]
+
+
+# ------------------------------------------------------------------------------------------------ a real one
+
+
+def test_a_measured_scan(external_data: Path) -> None:
+    scan = load_scan(external_data / "data" / "siemens_star_516.npz")
+    assert isinstance(scan, Scan)
+    assert scan.diffraction.shape == (516, 128, 128)
+    assert scan.object_guess is not None
+    assert scan.object_guess.shape == (460, 457)
+    assert np.square(scan.diffraction, dtype=np.float64).sum(axis=(1, 2)).mean() == pytest.approx(4.61e5, rel=1e-3)
+    reach = scan.positions.max(axis=0) + 64
+    assert (reach <= scan.object_guess.shape[::-1]).all()

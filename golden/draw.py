@@ -38,3 +38,23 @@ class Draw:
     def complex(self, shape: tuple[int, ...], step: float = 1 / 8) -> np.ndarray:
         """Real and imaginary parts are multiples of ``step`` in [-2, 2), complex64."""
         return self.real(shape, step) + np.complex64(1j) * self.real(shape, step)
+
+    def texture(self, shape: tuple[int, ...], bits: int = 3) -> np.ndarray:
+        """Real and imaginary parts are 1 + k / 2**bits in [1, 2), with a random sign, complex64.
+
+        One exponent and few bits of mantissa pack into 2 * (bits + 1) bits per element, half of what ``complex`` takes.
+        And no element is small: each shows where it goes, and none is mistaken for emptiness.
+        """
+        parts = self.integers(2**bits, 2 ** (bits + 1), (*shape, 2)) / 2**bits
+        signs = 1 - 2 * self.integers(0, 2, (*shape, 2))
+        return np.asarray((parts * signs) @ [1, 1j], np.complex64)
+
+    def window(self, shape: tuple[int, ...], rows: slice, columns: slice, bits: int = 3) -> np.ndarray:
+        """Texture in some rows (axis 1) and columns (axis 2), 0 elsewhere, complex64.
+
+        For arrays of which an operation looks at a part: the rest takes no space. The window should reach beyond that
+        part on every side, and be symmetric about nothing, or a wrong part would look as empty as the right one's rim.
+        """
+        array = np.zeros(shape, np.complex64)
+        array[:, rows, columns] = self.texture(array[:, rows, columns].shape, bits)
+        return array

@@ -6,19 +6,22 @@ Layout of a golden::
                    @parameters, @expected_constant, @provenance   (JSON text)
     /inputs/NAME   stored inputs                                  @sha256
     /derived/NAME  inputs made by the operation's recipe: no data, only @sha256, @shape, @dtype
-    /outputs/NAME  what the reference returned, in its layout     @sha256, @atol, @rtol, @noise_atol, @noise_rtol,
-                                                                  @noise (JSON: contribution of each variant)
+    /outputs/NAME  what the reference returned, in its layout     @sha256
+                   @tolerance of numbers that are not whole: atol, rtol, and the noise's atol, rtol
     /where/NAME    bool: the elements of that output that count   @sha256
-    /faults        @invisible (JSON: fault -> reason)
-    /texts/caught  uint8, UTF-8 JSON: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the
-                   tolerance, distance, and how many elements below are its                      @sha256
-    /faults/NAME   values of that output under all faults that get it wrong, one after the other   @sha256
-    /faults_at/NAME  int64: their flat indices into the wrong outputs                              @sha256
-    /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W)              @sha256
+    /proof/table   uint8, UTF-8 JSON                              @sha256
+                   caught: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the tolerance,
+                   distance, and how many elements below are its; invisible: fault -> reason; noise: output ->
+                   contribution of each variant
+    /proof/DTYPE   what stands in the wrong outputs of that dtype, under one fault after the other   @sha256
+    /proof/at      int64: where it stands, flat index into that wrong output, less the index before      @sha256
+    /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W), and coarser
 
-The last is for viewers: with the NeXus attributes ``@default``, ``@NX_class`` and ``@signal``, silx and h5web plot it
-at once, which they could not in TensorFlow's layout (channels last). Where no output is an image, the attributes point
-to ``/outputs``.
+The ``@sha256`` of an array is the first half of its digest, that of a derived input all of it. The picture is for
+viewers: with the NeXus attributes ``@default``, ``@NX_class`` and ``@signal``, silx and h5web plot it at once, which
+they could not in TensorFlow's layout (channels last). Its numbers have 6 bits of mantissa beside the leading one, so
+they are the output's to 1 %, in less than half of its bytes. It needs no digest: who reads a golden rounds the output
+again, and refuses another picture. Where no output is an image, the attributes point to ``/outputs``.
 
 Only fixed-length texts, hard links, contiguous or deflate + shuffle data: what a reader can check before it trusts
 a file. Times are off, so that the same golden gives the same bytes on the same machine.
@@ -45,16 +48,20 @@ from golden.compare import EXACT, Tolerance
 from golden.images import images, is_picture, main_output
 from golden.proof import Caught, Wrong
 
-FORMAT = "ptycho-golden 3"
+FORMAT = "ptycho-golden 4"
 SIZE_CAP = 512 * 2**20
 """Bytes of all datasets of a file together, decompressed."""
 TRANSCRIBED_TOPICS = frozenset({"defaults"})
 """Topics whose goldens may be written down from a document instead of computed by TensorFlow."""
 
-_GROUPS = ("derived", "faults", "faults_at", "inputs", "outputs", "picture", "texts", "where")
+_GROUPS = ("derived", "inputs", "outputs", "picture", "proof", "where")
 _MOST_OBJECTS = 2000
 _MOST_ATTRIBUTES = 64
-_COMPRESS_FROM = 2048
+_COMPRESS_FROM = 256
+_PICTURE_BITS = 6
+"""Of the mantissa, beside the leading one."""
+_DIGEST_LENGTH = 32
+_TOLERANCE = ("atol", "rtol", "noise_atol", "noise_rtol")
 _LONGEST_TEXT = 2**16 - 512
 _DAMAGE = (
     OSError,
@@ -205,36 +212,27 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
             _set_text(group, "dtype", derived.dtype)
             _set_text(group, "sha256", derived.sha256)
             group.attrs["shape"] = np.array(derived.shape, np.int64)
-        values, indices = _pack(golden.faults)
         for group_name, arrays in (
             ("inputs", golden.inputs),
             ("outputs", golden.outputs),
             ("where", golden.where),
-            ("faults", values),
-            ("faults_at", indices),
-            ("picture", _picture(golden.outputs)),
-            ("texts", {"caught": _as_bytes(_json(_table_of_faults(golden.faults, golden.outputs)))}),
+            ("proof", _proof(golden)),
         ):
             _write_arrays(file, group_name, arrays, compress_from)
-        _set_text(file["faults"], "invisible", _json(golden.invisible))
+        for name, picture in _picture(golden.outputs).items():
+            _write_array(_require_group(file, "picture"), name, picture, compress_from)
         _mark_for_viewers(file, golden.outputs)
         for name, tolerance in golden.tolerances.items():
-            attributes = file["outputs"][name].attrs
-            for key in ("atol", "rtol", "noise_atol", "noise_rtol"):
-                attributes[key] = np.float64(getattr(tolerance, key))
-            _set_text(file["outputs"][name], "noise", _json(golden.noise.get(name, {})))
-
-
-def _as_bytes(text: str) -> np.ndarray:
-    """A text as an array, which, unlike an attribute, may be long and is compressed."""
-    return np.frombuffer(text.encode(), np.uint8)
+            if golden.outputs[name].dtype.kind in "fc":
+                numbers = [getattr(tolerance, key) for key in _TOLERANCE]
+                file["outputs"][name].attrs["tolerance"] = np.array(numbers, np.float64)
 
 
 def _mark_for_viewers(file: h5py.File, outputs: Arrays) -> None:
     name = main_output(outputs)
     if name is None:
         return
-    group = "picture" if name in file["picture"] else "outputs"
+    group = "picture" if "picture" in file else "outputs"
     for node, key, text in (
         (file, "NX_class", "NXroot"),
         (file, "default", group),
@@ -247,17 +245,50 @@ def _mark_for_viewers(file: h5py.File, outputs: Arrays) -> None:
 
 
 def _picture(outputs: Arrays) -> dict[str, np.ndarray]:
-    """The main output as an image or a stack of images, by its name; empty when it is none. 0 and 1 for a mask."""
+    """The main output as a coarse image or stack of images, by its name; empty when it is none. 0 and 1 for a mask."""
     name = main_output(outputs)
     if name is None or not is_picture(outputs[name]):
         return {}
     stack = images(outputs[name])
-    stack = stack.astype(np.uint8) if stack.dtype.kind == "b" else stack
+    stack = stack.astype(np.uint8) if stack.dtype.kind == "b" else _coarse(stack)
     return {name: stack[0] if len(stack) == 1 else stack}
 
 
+def _coarse(array: np.ndarray) -> np.ndarray:
+    """Numbers rounded to ``_PICTURE_BITS`` bits of mantissa, which is exact arithmetic: the same on every machine."""
+    if array.dtype.kind not in "fc":
+        return array
+    parts = np.ascontiguousarray(array).view(array.real.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mantissa, exponent = np.frexp(parts)
+        whole = np.round(mantissa * 2 ** (_PICTURE_BITS + 1))
+        coarse: np.ndarray = np.ldexp(whole, exponent - _PICTURE_BITS - 1)
+    return coarse.view(array.dtype)
+
+
+def _proof(golden: Golden) -> dict[str, np.ndarray]:
+    """What ``/proof`` holds. An array of each wrong output for itself would be mostly headers."""
+    values: dict[str, list[np.ndarray]] = {}
+    indices = [np.zeros(1, np.int64)]
+    for _, _, wrong in _in_order(golden.faults):
+        values.setdefault(_kind(wrong.dtype), []).append(wrong.values.astype(wrong.dtype))
+        indices.append(wrong.indices)
+    table = {
+        "caught": _table_of_faults(golden.faults, golden.outputs),
+        "invisible": dict(golden.invisible),
+        "noise": {name: dict(variants) for name, variants in golden.noise.items()},
+    }
+    arrays = {kind: np.concatenate(parts) for kind, parts in values.items()}
+    return arrays | {"at": np.diff(np.concatenate(indices)), "table": np.frombuffer(_json(table).encode(), np.uint8)}
+
+
+def _kind(dtype: str) -> str:
+    """The name of the array in ``/proof`` that values of a dtype are in; texts of all lengths are in one."""
+    return "text" if np.dtype(dtype).kind == "S" else np.dtype(dtype).name
+
+
 def _pack(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Values and indices of all faults, by output: a file of hundreds of small datasets is mostly headers."""
+    """Values and indices of all faults, by output."""
     values: dict[str, list[np.ndarray]] = {}
     indices: dict[str, list[np.ndarray]] = {}
     for _, output, wrong in _in_order(faults):
@@ -270,7 +301,7 @@ def _pack(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[str
 
 
 def _table_of_faults(faults: Mapping[str, Caught], outputs: Arrays) -> dict[str, Any]:
-    """What the arrays of ``_pack`` mean; shape and dtype only where they are not those of the golden's output."""
+    """What the arrays of ``_proof`` mean; shape and dtype only where they are not those of the golden's output."""
     table: dict[str, Any] = {name: {"symptom": caught.symptom, "outputs": {}} for name, caught in faults.items()}
     for name, output, wrong in _in_order(faults):
         entry: dict[str, Any] = {
@@ -323,13 +354,16 @@ def _require_group(parent: h5py.Group, name: str) -> h5py.Group:
 
 
 def _write_arrays(file: h5py.File, group_name: str, arrays: Arrays, compress_from: int) -> None:
-    group = _require_group(file, group_name)
     for name, array in sorted(arrays.items()):
-        little = np.asarray(array, dtype=array.dtype.newbyteorder("<"))
-        large = little.nbytes >= compress_from
-        packing: dict[str, Any] = {"chunks": little.shape, "compression": 6, "shuffle": True} if large else {}
-        dataset = group.create_dataset(name, data=little, track_times=False, **packing)
-        _set_text(dataset, "sha256", digest_array(little))
+        dataset = _write_array(_require_group(file, group_name), name, array, compress_from)
+        _set_text(dataset, "sha256", digest_array(array)[:_DIGEST_LENGTH])
+
+
+def _write_array(group: h5py.Group, name: str, array: np.ndarray, compress_from: int) -> h5py.Dataset:
+    little = np.asarray(array, dtype=array.dtype.newbyteorder("<"))
+    large = little.nbytes >= compress_from
+    packing: dict[str, Any] = {"chunks": little.shape, "compression": 9, "shuffle": True} if large else {}
+    return group.create_dataset(name, data=little, track_times=False, **packing)
 
 
 def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
@@ -367,7 +401,6 @@ def read_golden(path: Path) -> Golden:
         outputs = reader.arrays("outputs")
         if not outputs:
             raise reader.error("it has no outputs")
-        nodes = reader.nodes["outputs"]
         where = reader.arrays("where")
         for name, mask in where.items():
             if name not in outputs:
@@ -378,6 +411,7 @@ def read_golden(path: Path) -> Golden:
                 raise reader.error(str(wrong)) from None
         if reader.digests("picture") != {name: digest_array(array) for name, array in _picture(outputs).items()}:
             raise reader.error("its picture is not that of its main output")
+        table = reader.table()
         return Golden(
             case=case,
             operation=reader.text(root, "operation"),
@@ -386,16 +420,16 @@ def read_golden(path: Path) -> Golden:
             definition=reader.text(root, "definition"),
             draw=int(reader.number(root, "draw")),
             producer=producer,
-            provenance=reader.texts(root, "provenance"),
+            provenance=reader.texts(reader.json(root, "provenance"), "its provenance"),
             inputs=reader.arrays("inputs"),
             outputs=outputs,
             where=where,
-            tolerances={name: reader.tolerance(node) for name, node in nodes.items()},
-            noise={name: reader.noise(node) for name, node in nodes.items()},
+            tolerances={name: reader.tolerance(node) for name, node in reader.nodes["outputs"].items()},
+            noise=reader.noise(table.get("noise"), outputs),
             derived=reader.derived(),
-            expected_constant=reader.texts(root, "expected_constant"),
-            faults=reader.faults(outputs),
-            invisible=reader.texts(root["faults"], "invisible") if "faults" in root else {},
+            expected_constant=reader.texts(reader.json(root, "expected_constant"), "its expected_constant"),
+            faults=reader.faults(table, outputs),
+            invisible=reader.texts(table.get("invisible"), "its table of invisible faults"),
         )
 
 
@@ -570,7 +604,7 @@ class _Reader:
     def _array(self, dataset: h5py.Dataset) -> np.ndarray:
         digest = self.text(dataset, "sha256")
         array = self._data(dataset)
-        if digest_array(array) != digest:
+        if digest_array(array)[:_DIGEST_LENGTH] != digest:
             raise self.error(f"{dataset.name} does not match its SHA-256")
         if array.dtype.kind == "S" and not all(text.decode().isprintable() for text in array.flat):
             raise self.error(f"{dataset.name} holds texts that cannot be shown")
@@ -611,55 +645,60 @@ class _Reader:
             raise self.error(f"expected a dtype of numbers or texts, found {text!r}")
         return dtype.str
 
-    def faults(self, outputs: Arrays) -> dict[str, Caught]:
-        if "faults" not in self.file:
-            return {}
-        values, places = self.arrays("faults"), self.arrays("faults_at")
-        if set(values) != set(places) or not set(values) <= set(outputs):
-            raise self.error("its faults are of other outputs than it has")
-        for name, array in values.items():
-            if array.ndim != 1 or places[name].shape != array.shape or places[name].dtype != np.int64:
-                raise self.error(f"/faults/{name} and /faults_at/{name} do not belong together")
-        table = self._caught()
-        read = dict.fromkeys(values, 0)
+    def table(self) -> dict[str, Any]:
+        array = self._array(self.nodes["proof"]["table"]) if "table" in self.nodes.get("proof", {}) else np.empty(0)
+        if array.dtype != np.uint8 or array.ndim != 1:
+            raise self.error("it has no table of faults")
+        return self._json_object(array.tobytes().decode(), "/proof/table")
+
+    def faults(self, table: Mapping[str, Any], outputs: Arrays) -> dict[str, Caught]:
+        values, places = self._values()
+        taken = dict.fromkeys(values, 0)
         faults: dict[str, Caught] = {}
-        for name in sorted(table):
-            entry = self._table(table[name], f"fault {name!r}")
-            symptom, wrong = entry.get("symptom"), {}
+        for name, entry in sorted(self._table(table.get("caught"), "its table of faults").items()):
+            symptom, wrong = self._table(entry, f"fault {name!r}").get("symptom"), {}
             if not isinstance(symptom, str):
                 raise self.error(f"fault {name!r} has no symptom")
             for output, details in sorted(self._table(entry.get("outputs"), f"outputs of fault {name!r}").items()):
-                if output not in values:
-                    raise self.error(f"fault {name!r} speaks of {output!r}, which has no faults")
+                if output not in outputs:
+                    raise self.error(f"fault {name!r} speaks of {output!r}, which is no output")
                 kept = self._whole(self._table(details, f"fault {name!r}").get("kept"))
-                part = slice(read[output], read[output] + kept)
-                read[output] += kept
-                wrong[output] = self._wrong(name, details, outputs[output], values[output][part], places[output][part])
+                dtype = self._dtype(details.get("dtype", outputs[output].dtype.str))
+                kind, before = _kind(dtype), sum(taken.values())
+                if kind not in values:
+                    raise self.error(f"fault {name!r} has no values of {dtype}")
+                part = values[kind][taken[kind] : taken[kind] + kept].astype(dtype)
+                taken[kind] += kept
+                wrong[output] = self._wrong(name, details, outputs[output], part, places[before : before + kept])
             if not wrong:
                 raise self.error(f"fault {name!r} gets nothing wrong")
             faults[name] = Caught(symptom, wrong)
-        if read != {output: len(array) for output, array in values.items()}:
+        if taken != {kind: len(array) for kind, array in values.items()}:
             raise self.error("its table of faults is out of step with their values")
         return faults
 
-    def _caught(self) -> dict[str, Any]:
-        array = self.arrays("texts").get("caught", np.empty(0))
-        if array.dtype != np.uint8 or array.ndim != 1:
-            raise self.error("it has no table of faults")
-        return self._json_object(array.tobytes().decode(), "/texts/caught")
+    def _values(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """What stands in wrong outputs, by dtype, and where."""
+        values = self.arrays("proof")
+        del values["table"]
+        steps = values.pop("at", np.empty(0))
+        if any(array.ndim != 1 or _kind(array.dtype.str) != kind for kind, array in values.items()):
+            raise self.error("/proof holds what is no list of values")
+        if steps.ndim != 1 or steps.dtype != np.int64 or len(steps) != sum(map(len, values.values())):
+            raise self.error("/proof/at does not say where the values of /proof stand")
+        return values, np.cumsum(steps)
 
     def _wrong(
         self, fault: str, entry: Mapping[str, Any], right: np.ndarray, values: np.ndarray, at: np.ndarray
     ) -> Wrong:
         shape = tuple(self._whole(n) for n in entry.get("shape", right.shape))
-        dtype = self._dtype(entry.get("dtype", right.dtype.str))
         sums = np.array(entry.get("sums"), np.float64)
         share, distance = (math.inf if entry[key] is None else float(entry[key]) for key in ("share", "distance"))
         if sums.shape != (4,) or not np.isfinite(sums).all():
             raise self.error(f"fault {fault!r} has impossible sums")
         if not (share >= 0 and distance >= 0) or not ((at >= 0) & (at < math.prod(shape))).all():
             raise self.error(f"fault {fault!r} has an impossible distance, or points outside of its array")
-        return Wrong(shape, dtype, share, distance, at, values, sums.view(np.complex128))
+        return Wrong(shape, values.dtype.str, share, distance, at, values, sums.view(np.complex128))
 
     def _table(self, value: Any, what: str) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -674,10 +713,12 @@ class _Reader:
     def tolerance(self, node: h5py.Dataset) -> Tolerance:
         if node.dtype.kind not in "fc":
             return EXACT
-        values = {key: self.number(node, key) for key in ("atol", "rtol", "noise_atol", "noise_rtol")}
-        if not all(math.isfinite(value) and value >= 0 for value in values.values()):
+        values = self._attribute(node, "tolerance")
+        if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.shape != (len(_TOLERANCE),):
+            raise self.error(f"{node.name} has no tolerance of {len(_TOLERANCE)} numbers, but {values!r}")
+        if not (np.isfinite(values) & (values >= 0)).all():
             raise self.error(f"{node.name} has an impossible tolerance {values}")
-        return Tolerance(**values)
+        return Tolerance(**dict(zip(_TOLERANCE, values.tolist())))
 
     def _attribute(self, node: h5py.HLObject, key: str) -> Any:
         try:
@@ -706,17 +747,20 @@ class _Reader:
             raise self.error(f"{what} is not a JSON object of printable texts")
         return value
 
-    def texts(self, node: h5py.HLObject, key: str) -> dict[str, str]:
-        value = self.json(node, key)
-        if not all(isinstance(text, str) for text in value.values()):
-            raise self.error(f"attribute {key!r} of {node.name} is not a table of texts")
-        return value
+    def texts(self, value: Any, what: str) -> dict[str, str]:
+        table = self._table(value, what)
+        if not all(isinstance(text, str) for text in table.values()):
+            raise self.error(f"{what} is not a table of texts")
+        return table
 
-    def noise(self, node: h5py.Dataset) -> dict[str, float]:
-        value = self.json(node, "noise")
-        if not all(type(number) in (int, float) for number in value.values()):
-            raise self.error(f"the noise of {node.name} is not a table of numbers")
-        return value
+    def noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, float]]:
+        table = self._table(value, "its noise")
+        if not set(table) <= set(outputs):
+            raise self.error("its noise is of other outputs than it has")
+        for name, variants in table.items():
+            if not all(type(number) in (int, float) for number in self._table(variants, f"noise of {name!r}").values()):
+                raise self.error(f"the noise of {name!r} is not a table of numbers")
+        return {name: table.get(name, {}) for name in outputs}
 
 
 def parse_json(text: str) -> Any:

@@ -85,7 +85,7 @@ def ones(*moves: tuple[float, float]) -> Drawing:
 def grouped_patches(groups: int, members: int, N: int) -> Drawing:
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return {
-            "patches": draw.complex((groups, N, N, members)),
+            "patches": draw.texture((groups, N, N, members)),
             "coords_nn": draw.multiples(2**-10, -4, 5, (groups, 1, 2, members)) + 120,
         }
 
@@ -182,13 +182,13 @@ CASES = (
         PLACE_IN_GROUP,
         "the net sense of position, sub-pixel, groups of four",
         {},
-        grouped_patches(3, 4, 16),
+        grouped_patches(3, 4, 12),
     ),
     Case(
         "coordinates/place_in_group9",
         PLACE_IN_GROUP,
         "the net sense of position, sub-pixel, groups of nine",
         {},
-        grouped_patches(2, 9, 16),
+        grouped_patches(2, 9, 10),
     ),
 )

@@ -134,8 +134,8 @@ def fields(n: int, N: int) -> Drawing:
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
         envelope = np.exp(-((columns - 0.45) ** 2 + 1.5 * (rows - 0.6) ** 2) / 0.08)
-        envelope = np.round(envelope * 64) / 64
-        return {"field": (draw.complex((n, N, N, 1)) * envelope[None, :, :, None]).astype(np.complex64)}
+        envelope = np.round(envelope * 8) / 8
+        return {"field": (draw.texture((n, N, N, 1), bits=1) * envelope[None, :, :, None]).astype(np.complex64)}
 
     return make
 
@@ -144,7 +144,7 @@ def object_and_probe(groups: int, members: int, N: int) -> Drawing:
     """Patches near 1 with phase, under a curved beam with a halo."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
-        patches = 0.75 + 0.25 * draw.complex((groups, N, N, members))
+        patches = 1 + draw.texture((groups, N, N, members)) / 8
         return {"patches": patches.astype(np.complex64), **curved_beam(N)(draw)}
 
     return make

@@ -42,8 +42,9 @@ DEFAULT_DISK = Operation(
 
 
 def speckled(N: int) -> Drawing:
-    """Random in every pixel, so there is structure outside the mask, and no symmetry."""
-    return lambda draw: {"probe": draw.complex((N, N), step=1 / 16)}
+    """Random in the mask and well beyond it, on each side another way, so that there is no symmetry."""
+    rows, columns = slice(N // 5, N * 4 // 5), slice(N // 6, N * 7 // 8)
+    return lambda draw: {"probe": draw.window((1, N, N), rows, columns, bits=2)[0]}
 
 
 def curved_beam(N: int) -> Drawing:
@@ -54,26 +55,26 @@ def curved_beam(N: int) -> Drawing:
         x, y = columns - 0.54, rows - 0.47
         modulus = np.exp(-(x**2 + 1.6 * y**2) / 0.04) + 0.05 * np.exp(-(x**2 + y**2) / 0.3)
         wave = modulus * np.exp(1j * (30 * x**2 + 22 * y**2 + 9 * x * y + 2 * x))
-        wave = wave + draw.complex((N, N), step=1 / 16) / 256
-        step = 2.0**-12
-        return {"probe": (np.round(wave / step) * step).astype(np.complex64)}
+        return {"probe": of_few_bits(wave)}
 
     return make
 
 
 def ring_beam(N: int) -> Drawing:
-    """What a zone plate with a central stop throws: a ring just outside the mask's edge, so the norm hangs on that."""
+    """What a zone plate with a central stop throws: a ring across the mask's edge, so the norm hangs on that."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
         x, y = columns - 0.51, rows - 0.48
-        modulus = np.exp(-(((np.sqrt(x**2 + 1.1 * y**2) - 0.3) / 0.05) ** 2))
-        wave = modulus * np.exp(1j * (11 * x**2 - 7 * y**2 + 3 * x))
-        wave = wave + draw.complex((N, N), step=1 / 16) / 64
-        step = 2.0**-12
-        return {"probe": (np.round(wave / step) * step).astype(np.complex64)}
+        modulus = np.exp(-(((np.sqrt(x**2 + 1.1 * y**2) - 0.26) / 0.02) ** 2))
+        return {"probe": of_few_bits(modulus * np.exp(1j * (11 * x**2 - 7 * y**2 + 3 * x)))}
 
     return make
+
+
+def of_few_bits(wave: np.ndarray, step: float = 1 / 64) -> np.ndarray:
+    """Rounded to multiples of a power of two, complex64: what is far below takes no space."""
+    return (np.round(wave / step) * step).astype(np.complex64)
 
 
 _EVEN = "for even N, (N - 1) / 2 and N // 2 - 0.5 are the same"
@@ -97,7 +98,7 @@ CASES = (
     _normalised("n64_scale10", "the legacy scale", 64, speckled(64), scale=10.0),
     _normalised("n63_scale4", "an odd size", 63, speckled(63)),
     _normalised("n64_beam", "a curved, off-centre beam with a halo, as reconstructed from data", 64, curved_beam(64)),
-    _normalised("n128_ring", "a larger patch; a ring of light about the mask's edge", 128, ring_beam(128)),
+    _normalised("n128_ring", "a larger patch; a ring of light across the mask's edge", 128, ring_beam(128)),
     *(
         Case(f"probe/default_disk_n{N}", DEFAULT_DISK, f"the disk for N = {N}", {"N": N, "default_probe_scale": 0.7})
         for N in (32, 64, 128)

@@ -87,28 +87,41 @@ SCAN_MOSAIC = Operation(
 # whole-pixel offsets below have an odd largest distance.
 
 
-def at(N: int, *offsets: tuple[float, float]) -> Drawing:
-    """Textured patches at given offsets."""
+def textured(draw: Draw, n: int, N: int, M: int) -> np.ndarray:
+    """Patches (n, N, N, 1) with texture in the central M x M pixels and some beyond, on each side another number."""
+    first = N // 2 - M // 2
+    rows, columns = (slice(max(first - before, 0), first + M + behind) for before, behind in ((4, 3), (2, 5)))
+    return draw.window((n, N, N, 1), rows, columns)
+
+
+def at(N: int, M: int, *offsets: tuple[float, float]) -> Drawing:
+    """Patches, textured about their crop, at given offsets."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return {
-            "patches": draw.complex((len(offsets), N, N, 1)),
+            "patches": textured(draw, len(offsets), N, M),
             "offsets": np.array(offsets, np.float64).reshape(-1, 1, 2, 1),
         }
 
     return make
 
 
-def scattered(N: int, n: int, span_x: float, span_y: float, x: float, y: float) -> Drawing:
-    """Textured patches at random sub-pixel offsets in a box of the given span that begins at (x, y)."""
+def anywhere(draw: Draw, n: int, span_x: float, span_y: float, x: float, y: float) -> np.ndarray:
+    """Random sub-pixel offsets (n, 1, 2, 1) in a box of the given span that begins at (x, y)."""
+    along_x = draw.multiples(2**-10, 0, span_x, (n,)) + x
+    along_y = draw.multiples(2**-10, 0, span_y, (n,)) + y
+    return np.stack([along_x, along_y], axis=-1).reshape(n, 1, 2, 1)
 
-    def make(draw: Draw) -> dict[str, np.ndarray]:
-        along_x = draw.multiples(2**-10, 0, span_x, (n,)) + x
-        along_y = draw.multiples(2**-10, 0, span_y, (n,)) + y
-        offsets = np.stack([along_x, along_y], axis=-1).reshape(n, 1, 2, 1)
-        return {"patches": draw.complex((n, N, N, 1)), "offsets": offsets}
 
-    return make
+def scattered(N: int, M: int, n: int, *box: float) -> Drawing:
+    """Patches, textured about their crop, at random sub-pixel offsets in a box: its two spans, and where it begins."""
+    return lambda draw: {"offsets": anywhere(draw, n, *box), "patches": textured(draw, n, N, M)}
+
+
+def half_of_128(draw: Draw) -> dict[str, np.ndarray]:
+    """Patches of N = 128 with texture across the upper right corner of the crop with M = 64: less to store than all."""
+    window = draw.window((3, 128, 128, 1), slice(28, 57), slice(70, 101))
+    return {"offsets": anywhere(draw, 3, 23, 14, 50, 70), "patches": window}
 
 
 def bright_pixels(draw: Draw) -> dict[str, np.ndarray]:
@@ -153,7 +166,7 @@ CASES = (
         "m20_single",
         "one patch at zero: the crop itself",
         20,
-        at(64, (0, 0)),
+        at(64, 20, (0, 0)),
         _CENTRAL
         | _FULL_CANVAS
         | _EVEN_PADDING
@@ -183,53 +196,62 @@ CASES = (
         "m20_integer",
         "whole-pixel offsets, another span in x than in y",
         20,
-        at(64, (0, 0), (8, 2), (-4, 5), (8, -3)),
+        at(64, 20, (0, 0), (8, 2), (-4, 5), (8, -3)),
         _CENTRAL | _WHOLE,
     ),
-    _case("m20_subpixel", "sub-pixel offsets, not centred", 20, scattered(64, 5, 11, 7, 31.25, -8)),
+    _case("m20_subpixel", "sub-pixel offsets, not centred", 20, scattered(64, 20, 5, 11, 7, 31.25, -8)),
     _case(
         "m20_along_x",
         "a scan along x only",
         20,
-        at(64, (4.5, 7), (10.25, 7), (16.125, 7), (23.75, 7), (29.5, 7)),
+        at(64, 20, (4.5, 7), (10.25, 7), (16.125, 7), (23.75, 7), (29.5, 7)),
         _CENTRAL | hidden("all patches lie at one y", "y_sign"),
     ),
     _case(
         "m20_along_y",
         "a scan along y only",
         20,
-        at(64, (7, 4.5), (7, 10.25), (7, 16.125), (7, 23.75), (7, 29.5)),
+        at(64, 20, (7, 4.5), (7, 10.25), (7, 16.125), (7, 23.75), (7, 29.5)),
         _CENTRAL | hidden("all patches lie at one x", "x_sign"),
     ),
-    _case("m20_anisotropic", "12 patches over 60 x 10 pixels", 20, scattered(64, 12, 60, 10, 100, 40)),
+    _case(
+        "m20_anisotropic",
+        "12 patches over 60 x 10 pixels",
+        20,
+        scattered(64, 20, 12, 60, 10, 100, 40),
+        _CENTRAL | _EVEN_PADDING,
+    ),
     _case(
         "m20_far_from_origin",
         "offsets near 3000: the mean is removed",
         20,
-        scattered(64, 4, 13, 17, 3000, 2900),
-        _CENTRAL | _EVEN_PADDING,
+        scattered(64, 20, 4, 13, 17, 3000, 2900),
     ),
     _case(
         "m20_duplicates",
         "three patches at one place, one elsewhere",
         20,
-        at(64, (5.5, 2.25), (5.5, 2.25), (5.5, 2.25), (11.75, -4.5)),
+        at(64, 20, (5.5, 2.25), (5.5, 2.25), (5.5, 2.25), (11.75, -4.5)),
         _CENTRAL | _EVEN_PADDING,
     ),
-    _case("m20_apart", "two patches that do not touch: empty canvas between them", 20, at(64, (0, 0), (29.5, 22.25))),
-    _case("m2", "the smallest crop", 2, scattered(64, 6, 3, 3, 12, 15), _CENTRAL | _EVEN_PADDING),
-    _case("m8", "a small crop of a small patch", 8, scattered(16, 7, 12, 6, -3, 5)),
-    _case("m32_integer", "half of the patch", 32, at(64, (0, 0), (12, 4), (-3, 5)), _CENTRAL | _WHOLE),
     _case(
-        "m64_whole",
-        "the whole patch, no crop",
-        64,
-        scattered(64, 3, 9, 14, 2, 60),
-        hidden("M = N: there is no other crop", "crop_off_by_one", "crop_at_corner", "crop_omitted"),
+        "m20_apart", "two patches that do not touch: empty canvas between them", 20, at(64, 20, (0, 0), (29.5, 22.25))
     ),
-    _case("n128_m20", "a larger patch, the same crop", 20, scattered(128, 4, 15, 9, 50, 70), _CENTRAL | _EVEN_PADDING),
-    _case("n128_m64", "a larger patch, half of it", 64, scattered(128, 3, 31, 18, 50, 70)),
-    _case("n63_m20", "an odd patch: the crop begins at N // 2 - M // 2", 20, scattered(63, 3, 8, 9, 0, 0)),
+    _case("m2", "the smallest crop", 2, scattered(64, 2, 6, 5, 4, 12, 15)),
+    _case("m8", "a small crop of a small patch", 8, scattered(16, 8, 7, 12, 6, -3, 5), _CENTRAL | _EVEN_PADDING),
+    _case("m32_integer", "half of the patch", 32, at(64, 32, (0, 0), (12, 4), (-3, 5)), _CENTRAL | _WHOLE),
+    _case(
+        "m24_whole",
+        "the whole patch, no crop",
+        24,
+        scattered(24, 24, 3, 9, 14, 2, 60),
+        _EVEN_PADDING | hidden("M = N: there is no other crop", "crop_off_by_one", "crop_at_corner", "crop_omitted"),
+    ),
+    _case(
+        "n128_m20", "a larger patch, the same crop", 20, scattered(128, 20, 4, 15, 9, 50, 70), _CENTRAL | _EVEN_PADDING
+    ),
+    _case("n128_m64", "a larger patch, half of it", 64, half_of_128),
+    _case("n63_m20", "an odd patch: the crop begins at N // 2 - M // 2", 20, scattered(63, 20, 3, 8, 9, 0, 0)),
     Case(
         "reassembly/scan_photograph",
         SCAN_MOSAIC,

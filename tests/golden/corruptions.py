@@ -345,8 +345,9 @@ def _node(random: Random, file: h5py.File) -> Any:
     return random.choice((_group, _dataset))(random, file)
 
 
-def _seal(dataset: h5py.Dataset, array: np.ndarray) -> None:
-    dataset.attrs["sha256"] = np.bytes_(digest_array(array).encode())
+def seal(dataset: h5py.Dataset, array: np.ndarray) -> None:
+    """Give a dataset the digest of what it now holds."""
+    dataset.attrs["sha256"] = np.bytes_(digest_array(array)[:32].encode())
 
 
 def _replaced(file: h5py.File, name: str, array: np.ndarray, **options: Any) -> h5py.Dataset:
@@ -356,7 +357,7 @@ def _replaced(file: h5py.File, name: str, array: np.ndarray, **options: Any) -> 
     dataset = file.create_dataset(name, data=array, **options)
     for key, value in old.items():
         dataset.attrs[key] = value
-    _seal(dataset, array)
+    seal(dataset, array)
     return dataset
 
 
@@ -370,7 +371,7 @@ def _external_link(random: Random, file: h5py.File) -> None:
 
 
 def _cycle(random: Random, file: h5py.File) -> None:
-    _group(random, file)["more"] = file[random.choice(("/", "/where", "/outputs", "/inputs"))]
+    _group(random, file)["more"] = file[random.choice(("/", "/proof", "/outputs", "/inputs"))]
 
 
 def _second_name(random: Random, file: h5py.File) -> None:
@@ -462,7 +463,7 @@ def _filters(random: Random, file: h5py.File) -> None:
             {"chunks": (7,)},
         )
     )
-    dataset = _replaced(file, "faults_at/" + min(file["faults_at"]), np.arange(50), **options)
+    dataset = _replaced(file, "proof/at", np.arange(50), **options)
     assert dataset.chunks
 
 
@@ -509,12 +510,12 @@ def _bomb(random: Random, file: h5py.File) -> None:
     name = random.choice(("inputs", "outputs")) + "/more"
     dataset = file.create_dataset(name, shape, "i8", chunks=shape, compression=9, shuffle=random.random() < 0.5)
     dataset.id.write_direct_chunk((0,) * len(shape), bomb(size))
-    _seal(dataset, array)
+    seal(dataset, array)
 
 
 def _bad_chunk(random: Random, file: h5py.File) -> None:
     """A compressed chunk that is cut short, too short, no stream at all, or stored past its filters."""
-    dataset = _replaced(file, "faults_at/" + min(file["faults_at"]), np.arange(50), chunks=(50,), compression=6)
+    dataset = _replaced(file, "proof/at", np.arange(50), chunks=(50,), compression=6)
     raw = zlib.compress(np.arange(50).tobytes())
     junk = (
         b"x",
@@ -574,13 +575,12 @@ def _unknown_object(random: Random, file: h5py.File) -> None:
 def _bad_name(random: Random, file: h5py.File) -> None:
     """Names that are no text, or no printable one."""
     name = random.choice((b"\xff\xfe", b"\x1b[31m", b"a\nb", b"..", b"\xed\xa0\x80", b"[red]", b"`<b>|"))
-    group = file[random.choice(("outputs", "inputs", "where"))]
+    group = file[random.choice(("outputs", "inputs", "proof"))]
     array = np.zeros(3, bool)
     dataset = h5d.create(group.id, name, h5t.py_create(array.dtype, logical=True), h5s.create_simple((3,)))
     dataset.write(h5s.ALL, h5s.ALL, array)
     node = h5py.Dataset(dataset)
-    _seal(node, array)
-    node.attrs["noise"] = np.bytes_(b"{}")
+    seal(node, array)
 
 
 def _missing(random: Random, file: h5py.File) -> None:
@@ -593,7 +593,7 @@ def _missing(random: Random, file: h5py.File) -> None:
 
 def _attribute(random: Random, file: h5py.File) -> None:
     """An attribute of another type, shape or value."""
-    nodes = [file, file["faults"], _dataset(random, file), file["outputs"][random.choice(sorted(file["outputs"]))]]
+    nodes = [file, _dataset(random, file), file["outputs"][random.choice(sorted(file["outputs"]))]]
     if "derived" in file:
         nodes.append(file["derived"][random.choice(sorted(file["derived"]))])
     node = random.choice([node for node in nodes if len(node.attrs)])
@@ -624,9 +624,8 @@ def _attribute(random: Random, file: h5py.File) -> None:
 
 def _json_places(file: h5py.File) -> list[tuple[Any, str]]:
     """Where JSON stands: an object and its attribute, or a dataset and an empty text."""
-    outputs = [(file["outputs"][name], "noise") for name in file["outputs"]]
     root = [(file, key) for key in ("parameters", "expected_constant", "provenance")]
-    return [*root, *outputs, *[(file["texts/caught"], ""), (file["faults"], "invisible")] * 3]
+    return [*root, *[(file["proof/table"], "")] * 5]
 
 
 def _get_json(node: Any, key: str) -> bytes:
@@ -714,21 +713,20 @@ def _other_array(random: Random, file: h5py.File) -> None:
         np.zeros((4, 5, 6), "c16"),
         np.full((4, 5), 255, "u1"),
     )
-    group = random.choice(("outputs", "outputs", "where", "inputs", "faults", "faults_at"))
-    if not len(file[group]):
+    group = random.choice(("outputs", "outputs", "where", "inputs", "proof"))
+    if group not in file:
         return
     name = f"{group}/{random.choice(sorted(file[group]))}"
     array = random.choice(arrays)
     dataset = _replaced(file, name, array)
-    for key in ("atol", "rtol", "noise_atol", "noise_rtol"):
-        if group == "outputs" and key not in dataset.attrs:
-            dataset.attrs[key] = random.choice((0.0, 1.0, 1e308))
+    if group == "outputs":
+        dataset.attrs["tolerance"] = np.full(4, random.choice((0.0, 1.0, 1e308)))
 
 
 def _other_tolerance(random: Random, file: h5py.File) -> None:
     dataset = file["outputs"][random.choice(sorted(file["outputs"]))]
-    for key in ("atol", "rtol", "noise_atol", "noise_rtol"):
-        dataset.attrs[key] = random.choice((0.0, 1e308, 5e-324, -0.0, 1.0, np.float64("nan"), np.float64("inf")))
+    numbers = (0.0, 1e308, 5e-324, -0.0, 1.0, np.nan, np.inf)
+    dataset.attrs["tolerance"] = np.array([random.choice(numbers) for _ in range(4)])
 
 
 def _written_anew(random: Random, file: h5py.File) -> None:

@@ -42,6 +42,22 @@ def test_draws_are_exact_multiples() -> None:
     assert 1 < values.imag.max() < 2
 
 
+def test_texture_has_one_exponent_and_few_bits() -> None:
+    values = Draw("x").texture((40, 50), bits=2)
+    assert values.dtype == np.complex64
+    for part in (values.real, values.imag):
+        assert np.unique(part).tolist() == [-1.75, -1.5, -1.25, -1, 1, 1.25, 1.5, 1.75]
+    assert abs(values.mean()) < 0.1
+
+
+def test_a_window_is_full_and_all_else_empty() -> None:
+    values = Draw("x").window((2, 9, 8, 3), slice(1, 6), slice(4, 7))
+    assert values.dtype == np.complex64
+    rows, columns = np.nonzero(values.all(axis=(0, 3)))
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (1, 5, 4, 6)
+    assert np.count_nonzero(values) == 2 * 5 * 3 * 3
+
+
 def test_the_scan_golden_shows_its_object_upright() -> None:
     golden = read_golden(golden_path(FIXTURES, "reassembly/scan_photograph"))
     mosaic = golden.outputs["mosaic"][..., 0]

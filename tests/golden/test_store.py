@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from golden import store
-from golden.case import GoldenError, digest_array
+from golden.case import GoldenError
 from golden.compare import EXACT
+from golden.proof import Caught, Wrong
 from golden.store import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
+from tests.golden.corruptions import seal
 from tests.golden.standin import CASES, make_golden
 
 
@@ -90,6 +92,17 @@ def test_content_digest_sees_everything_but_provenance() -> None:
 
 
 # ------------------------------------------------------------------------------------------- what is refused
+
+
+def edit_table(path: Path, change: Callable[[dict], object]) -> None:
+    """Change ``/proof/table``, and its digest after it."""
+    with h5py.File(path, "r+") as file:
+        table = json.loads(file["proof/table"][()].tobytes())
+        change(table)
+        text = np.frombuffer(json.dumps(table).encode(), np.uint8)
+        del file["proof/table"]
+        file["proof/table"] = text
+        seal(file["proof/table"], text)
 
 
 def _missing(path: Path) -> None:
@@ -185,7 +198,7 @@ def _unknown_group(path: Path) -> None:
 
 def _impossible_tolerance(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file["outputs/y"].attrs["atol"] = np.inf
+        file["outputs/y"].attrs["tolerance"] = np.array([np.inf, 0, 0, 0])
 
 
 def _other_format(path: Path) -> None:
@@ -196,8 +209,7 @@ def _other_format(path: Path) -> None:
 def _other_picture(path: Path) -> None:
     with h5py.File(path, "a") as file:
         picture = file["picture/y"]
-        picture[...] = 7
-        picture.attrs["sha256"] = np.bytes_(digest_array(picture[()]).encode())
+        picture[0, 0] = np.nextafter(picture[0, 0].real, np.float32(9))
 
 
 def _made_by_torch(path: Path) -> None:
@@ -231,7 +243,7 @@ def _packed(path: Path, stored: bytes) -> None:
     with h5py.File(path, "r+") as file:
         dataset = file.create_dataset("inputs/p", (3,), "i8", chunks=(3,), compression=6, shuffle=True)
         dataset.id.write_direct_chunk((0,), stored)
-        dataset.attrs["sha256"] = np.bytes_(digest_array(np.zeros(3, "i8")).encode())
+        seal(dataset, np.zeros(3, "i8"))
 
 
 def _several_chunks(path: Path) -> None:
@@ -276,8 +288,21 @@ def _nested_deeply(path: Path) -> None:
 
 
 def _noise_of_texts(path: Path) -> None:
+    edit_table(path, lambda table: table["noise"]["y"].update(float64="little"))
+
+
+def _noise_of_no_output(path: Path) -> None:
+    edit_table(path, lambda table: table["noise"].update(z={}))
+
+
+def _half_a_tolerance(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        file["outputs/y"].attrs["noise"] = np.bytes_(b'{"float64": "little"}')
+        file["outputs/y"].attrs["tolerance"] = np.zeros(2)
+
+
+def _no_table(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["proof/table"]
 
 
 DAMAGE: dict[Callable[[Path], None], str] = {
@@ -301,7 +326,7 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _huge: "at most 536870912 are accepted",
     _unknown_group: "unknown objects",
     _impossible_tolerance: "impossible tolerance",
-    _other_format: "expected format 'ptycho-golden 3', found 'ptycho-golden 99'",
+    _other_format: "expected format 'ptycho-golden 4', found 'ptycho-golden 99'",
     _other_picture: "its picture is not that of its main output",
     _made_by_torch: "must be produced by TensorFlow",
     _transcribed_elsewhere: "must be produced by TensorFlow",
@@ -317,7 +342,10 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _escaped_for_a_terminal: "is not a JSON object of printable texts",
     _key_twice: "appears twice",
     _nested_deeply: "nested too deeply",
-    _noise_of_texts: "the noise of /outputs/y is not a table of numbers",
+    _noise_of_texts: "the noise of 'y' is not a table of numbers",
+    _noise_of_no_output: "its noise is of other outputs than it has",
+    _half_a_tolerance: "/outputs/y has no tolerance of 4 numbers",
+    _no_table: "it has no table of faults",
 }
 
 
@@ -356,7 +384,49 @@ def test_viewers_find_the_main_output_as_an_image(path: Path) -> None:
         signal = group[group.attrs["signal"].decode()]
         assert group.attrs["NX_class"] == b"NXdata"
         assert signal.name == "/picture/y"
-        np.testing.assert_array_equal(signal, file["outputs/y"])
+        np.testing.assert_allclose(signal, file["outputs/y"], rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", "c8", "c16"])
+def test_a_picture_keeps_six_bits_beside_the_leading_one(tmp_path: Path, kind: str) -> None:
+    values = np.random.RandomState(0).randn(10, 12, 2) * [1e-9, 1e9]
+    values[:2, :2] = [0, -0.0], [1e38, 1.5]
+    outputs = {"z": values.astype(kind) * (1 - 2j if kind[0] == "c" else 1)}
+    golden = make_golden(CASES[0], outputs=outputs, where={}, faults={}, tolerances={"z": EXACT}, noise={})
+    write_golden(tmp_path / "a.h5", golden)
+    np.testing.assert_array_equal(read_golden(tmp_path / "a.h5").outputs["z"], outputs["z"])
+    with h5py.File(tmp_path / "a.h5") as file:
+        picture = file["picture/z"][()]
+    mantissas = np.frexp(picture.view(picture.real.dtype))[0] * 2**7
+    assert (mantissas == np.round(mantissas)).all()
+    right = np.moveaxis(outputs["z"], 2, 0)
+    for part in ("real", "imag"):
+        np.testing.assert_allclose(getattr(picture, part), getattr(right, part), rtol=2**-7)
+
+
+def test_faults_of_every_dtype_round_trip(tmp_path: Path) -> None:
+    outputs = {"y": np.arange(20, dtype=np.float32).reshape(4, 5) * (1 + 2j), "z": np.array(b"four")}
+    wrong = {
+        "bool": {"y": np.ones((2, 3), bool)},
+        "complex64": {"y": outputs["y"] * np.complex64(1j)},
+        "float64": {"y": np.linspace(0, 1, 20)},
+        "longer": {"z": np.array([b"seventeen", b""])},
+        "shorter": {"z": np.array(b"4"), "y": np.arange(7)},
+    }
+    faults = {
+        name: Caught(
+            name,
+            {
+                o: Wrong(a.shape, a.dtype.str, 9, 9, np.arange(a.size), a.reshape(-1), 0j + np.zeros(2))
+                for o, a in arrays.items()
+            },
+        )
+        for name, arrays in wrong.items()
+    }
+    golden = make_golden(CASES[0], outputs=outputs, where={}, faults=faults, tolerances=dict.fromkeys(outputs, EXACT))
+    golden = dataclasses.replace(golden, noise={name: {} for name in outputs})
+    write_golden(tmp_path / "a.h5", golden)
+    assert_same(read_golden(tmp_path / "a.h5"), golden)
 
 
 @pytest.mark.parametrize(
@@ -423,16 +493,6 @@ def test_paths_follow_names() -> None:
     assert golden_path(Path("f"), "probe/mask") == Path("f/probe/mask.h5")
 
 
-def edit_faults(path: Path, change: Callable[[dict], object]) -> None:
-    with h5py.File(path, "r+") as file:
-        table = json.loads(file["texts/caught"][()].tobytes())
-        change(table)
-        text = np.frombuffer(json.dumps(table).encode(), np.uint8)
-        del file["texts/caught"]
-        file["texts/caught"] = text
-        file["texts/caught"].attrs["sha256"] = np.bytes_(digest_array(text).encode())
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -457,6 +517,7 @@ def edit_faults(path: Path, change: Callable[[dict], object]) -> None:
                 ("shape", [1]),
                 ("dtype", "garbage"),
                 ("dtype", "O"),
+                ("dtype", "<f8"),
                 ("sums", [1]),
                 ("sums", None),
                 ("sums", [float("nan")] * 4),
@@ -465,7 +526,7 @@ def edit_faults(path: Path, change: Callable[[dict], object]) -> None:
     ],
 )
 def test_a_damaged_table_of_faults_is_one_clear_error(path: Path, change: Callable[[dict], object]) -> None:
-    edit_faults(path, change)
+    edit_table(path, lambda table: change(table["caught"]))
     with pytest.raises(GoldenError, match="Restore it from version control"):
         read_golden(path)
 
@@ -473,11 +534,14 @@ def test_a_damaged_table_of_faults_is_one_clear_error(path: Path, change: Callab
 @pytest.mark.parametrize(
     ("name", "array"),
     [
-        ("faults/y", np.zeros((), np.complex64)),
-        ("faults/y", np.zeros((3, 2), np.complex64)),
-        ("faults_at/y", np.zeros(3)),
-        ("faults_at/y", np.full(40, -1)),
-        ("faults_at/junk", np.zeros(3, np.int64)),
+        ("proof/complex64", np.zeros((), np.complex64)),
+        ("proof/complex64", np.zeros((3, 2), np.complex64)),
+        ("proof/complex64", np.zeros(55)),
+        ("proof/float32", np.zeros(3, np.float32)),
+        ("proof/at", np.zeros(56)),
+        ("proof/at", np.zeros(3, np.int64)),
+        ("proof/at", np.full(56, -1)),
+        ("proof/at", np.full(56, 2**62)),
     ],
 )
 def test_damaged_faults_are_one_clear_error(path: Path, name: str, array: np.ndarray) -> None:
@@ -485,7 +549,7 @@ def test_damaged_faults_are_one_clear_error(path: Path, name: str, array: np.nda
         if name in file:
             del file[name]
         file[name] = array
-        file[name].attrs["sha256"] = np.bytes_(digest_array(array).encode())
+        seal(file[name], array)
     with pytest.raises(GoldenError, match="Restore it from version control"):
         read_golden(path)
 

@@ -1,0 +1,161 @@
+"""Faults of the whole chain from an object to its mosaic: a wrong sign, or x and y exchanged, wherever a sign lives.
+
+The chain is restated once. In each of its places a vector [x, y] passes; a fault turns the vector there. Two faults at
+once may compensate each other in what follows, never in the output that belongs to the first of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from golden.case import Fault, Trial
+from golden.faults import grouping, merge, reassembly
+from golden.faults.formats import flat_to_channel, positions_to_flat
+from golden.faults.physics import diffraction
+from golden.faults.probe import norm
+from golden.faults.simulation import cut
+
+# ------------------------------------------------------------------------------------------------ places and turns
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a sign lives.
+
+    Attributes:
+        name: of the place, in the names of its faults.
+        subject: what has the sign, for the diagnosis.
+        rule: what it should be.
+        shown_by: the output that holds what comes out of the place, and nothing that comes later.
+    """
+
+    name: str
+    subject: str
+    rule: str
+    shown_by: str
+
+
+Turn = Callable[[np.ndarray], np.ndarray]
+"""Of vectors (n, 1, 2, k): [x, y] on axis 2."""
+
+_CUT = Place("cut", "the cut of the object", "the patch at +position", "X_full")
+_OFFSETS = Place("offsets", "coords_offsets", "the mean position of a group", "coords_offsets")
+_MERGE = Place("merge", "the merge's move", "+position", "merged")
+_EXTRACTION = Place("extraction", "the extraction's move", "-position", "amplitude")
+_STITCHING = Place("stitching", "the stitcher's move", "+(offset - mean)", "mosaic")
+
+CONTAINER_ROUTE = (
+    _CUT,
+    Place("record", "the record's coords_relative", "-(position - mean of its group)", "coords_relative"),
+    _OFFSETS,
+    Place("container", "the container's positions", "-coords_relative", "positions"),
+    _MERGE,
+    _EXTRACTION,
+    _STITCHING,
+)
+MEMORY_MAPPED_ROUTE = (
+    _CUT,
+    Place("direct", "the memory-mapped positions", "+(position - mean of its group)", "positions"),
+    _OFFSETS,
+    _MERGE,
+    _EXTRACTION,
+    _STITCHING,
+)
+"""In the order in which the chain passes them."""
+
+TURNS: Mapping[str, tuple[str, Turn]] = {
+    "sign": ("the other sign", np.negative),
+    "x_sign": ("the other sign along x", lambda v: v * [[-1], [1]]),
+    "y_sign": ("the other sign along y", lambda v: v * [[1], [-1]]),
+    "xy_swap": ("x and y exchanged", lambda v: v[:, :, ::-1]),
+}
+"""What can be wrong in a place, in words and as it is done."""
+
+# ------------------------------------------------------------------------------------------------ the chain
+
+
+def chain(t: Trial, wrong: Mapping[str, Turn] | None = None) -> dict[str, np.ndarray]:
+    """The outputs of either route, as they should be but for the places (by name) where vectors are turned."""
+
+    def at(place: str, vectors: np.ndarray) -> np.ndarray:
+        return (wrong or {}).get(place, lambda v: v)(vectors)
+
+    object_, probe, positions = (t.inputs[name] for name in ("object", "probe", "positions"))
+    N = len(probe)
+    middle = positions.mean(axis=0)
+    seen = middle + at("cut", positions - middle)
+    patches = cut(object_, seen.reshape(-1, 2), N)
+    x, y = positions[:, 0, :, 0].T
+    groups = grouping.sample({"xcoords": x, "ycoords": y}, {"sequential_sampling": False, **t.parameters})
+
+    coords = grouping.grouped_positions(x, y, groups)
+    centre = coords.mean(axis=3, keepdims=True)
+    relative = at("record", centre - coords)
+    nominal = at("direct", at("container", -relative))
+    offsets = at("offsets", centre)
+
+    inputs = {"patches": confined(grouping.gather(patches, groups)), "coords_relative": -nominal}
+    network = replace(t, inputs=inputs)
+    total, count = merge.sums(network, by=_centred(positions_to_flat(at("merge", nominal))))
+    canvas = total / (count + 1e-3)
+
+    light = probe / (float(t.parameters["probe_scale"] or 0) * norm(probe))
+    reversed_ = replace(t, inputs={"canvas": canvas, "coords_relative": -nominal}, parameters={"N": N})
+    extracted = merge.extract(reversed_, by=positions_to_flat(at("extraction", -nominal)))["patches"]
+
+    margin = (canvas.shape[1] - N) // 2
+    tiles = canvas[:, margin : margin + N, margin : margin + N].astype(np.complex64)
+    moves = at("stitching", offsets - offsets.mean(axis=0)).reshape(-1, 2)
+    stitched = reassembly.stitch(replace(t, inputs={"patches": tiles, "offsets": offsets}), moves=moves)
+    outputs = {
+        "X_full": grouping.normalised(grouping.gather(diffraction((patches * probe)[..., None])[..., 0], groups)),
+        "coords_relative": relative,
+        "coords_offsets": offsets,
+        "positions": nominal.astype(np.float32),
+        "merged": canvas.astype(np.complex64),
+        "amplitude": flat_to_channel(diffraction(extracted * light[:, :, None]), groups.shape[1]).astype(np.float32),
+        **stitched,
+    }
+    return {name: array for name, array in outputs.items() if name in t.outputs}
+
+
+def confined(patches: np.ndarray) -> np.ndarray:
+    """Patches (B, N, N, C) with zeros around their central N // 2 pixels."""
+    return np.asarray(patches * merge.centre_mask(patches.shape[1])[None, :, :, None])
+
+
+def _centred(moves: np.ndarray) -> np.ndarray:
+    return np.asarray(moves - moves.mean(axis=0))
+
+
+# ------------------------------------------------------------------------------------------------ faults
+
+
+def fault_name(turn: str, *places: Place) -> str:
+    return "_and_".join(f"{place.name}_{turn}" for place in places)
+
+
+def _fault(turn: str, *places: Place) -> Fault:
+    words, turned = TURNS[turn]
+    subjects, rules = (" and ".join(texts) for texts in ([p.subject for p in places], [p.rule for p in places]))
+    has = "has" if len(places) == 1 else "both have"
+    return Fault(
+        fault_name(turn, *places),
+        f"{subjects} {has} {words}; expected {rules}",
+        lambda t: chain(t, {place.name: turned for place in places}),
+    )
+
+
+def _faults(route: tuple[Place, ...]) -> tuple[Fault, ...]:
+    """Every turn in every place; and every pair of places with the other sign."""
+    singles = [_fault(turn, place) for place in route for turn in TURNS]
+    pairs = [_fault("sign", *pair) for pair in itertools.combinations(route, 2)]
+    return (*singles, *pairs)
+
+
+CONTAINER = _faults(CONTAINER_ROUTE)
+MEMORY_MAPPED = _faults(MEMORY_MAPPED_ROUTE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
+from ptycho_torch.scan import read_probe_side
 
 TENSORFLOW_NAMES: Mapping[str, str] = {
     "neighbor_count": "K",
@@ -131,24 +131,10 @@ def _translate_overrides(overrides: Mapping[str, Any], payload: type) -> dict[st
 
 
 def _with_probe_side(given: dict[str, Any], path: Path) -> dict[str, Any]:
-    side = _read_probe_side(path)
+    side = read_probe_side(path)
     if given.setdefault("N", side) != side:
         raise ValueError(f"overrides: N = {given['N']}, but the probe in {path} has side {side}")
     return given
-
-
-def _read_probe_side(path: Path) -> int:
-    if not path.is_file():
-        raise FileNotFoundError(f"data file {path}: no such file")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"data file {path}: not an NPZ archive")
-    with np.load(path, allow_pickle=False) as archive:
-        if "probeGuess" not in archive:
-            raise ValueError(f"data file {path}: expected the key 'probeGuess', found {sorted(archive)}")
-        shape = archive["probeGuess"].shape
-    if len(shape) < 2 or shape[0] != shape[1]:
-        raise ValueError(f"data file {path}: expected a square probeGuess, found shape {shape}")
-    return int(shape[0])
 
 
 def _take(config: type[Config], given: Mapping[str, Any]) -> Config:

@@ -65,6 +65,28 @@ def draw_groups(
     return np.array([draws.choice(available, C, replace=False) for available in near], np.int32)
 
 
+def draw_patterns(M: int, count: int | None, seed: int | None = None) -> Int[np.ndarray, " m"]:
+    """Which patterns of a scan to use, as TensorFlow draws them on loading (docs/conventions.md, "Groups").
+
+    Args:
+        M: patterns of the scan.
+        count: patterns wanted; None, or M or more: all, without a draw.
+        seed: of the draw, 0..2**32 - 1; None: another draw each time.
+
+    Returns:
+        (m,) int64, m = min(count, M), ascending.
+
+    Raises:
+        ValueError: no pattern, or none wanted.
+    """
+    wanted = M if count is None else count
+    if M < 1 or wanted < 1:
+        raise ValueError(f"patterns: expected at least one, and one wanted, found {M} patterns, {wanted} wanted")
+    if wanted >= M:
+        return np.arange(M)
+    return np.sort(np.random.RandomState(seed).choice(M, wanted, replace=False))
+
+
 def _points(xcoords: np.ndarray, ycoords: np.ndarray) -> np.ndarray:
     """(M, 2), [x, y]."""
     x, y = np.asarray(xcoords, np.float64), np.asarray(ycoords, np.float64)

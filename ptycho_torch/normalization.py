@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Num
+from jaxtyping import Float32, Float64, Num
 
 
 def normalize_data(diffraction: Num[np.ndarray, "n N N C"]) -> Float32[np.ndarray, "n N N C"]:
@@ -25,11 +25,30 @@ def normalize_data(diffraction: Num[np.ndarray, "n N N C"]) -> Float32[np.ndarra
     if diffraction.ndim != 4 or diffraction.shape[1] != diffraction.shape[2] or 0 in diffraction.shape:
         raise ValueError(f"diffraction: expected shape (n, N, N, C), none of them 0, found {diffraction.shape}")
     groups, N, _, members = diffraction.shape
-    mean_sum = np.square(diffraction, dtype=np.float64).sum() / (groups * members)
-    if not 0 < mean_sum < np.inf:
+    mean_energy = np.square(diffraction, dtype=np.float64).sum() / (groups * members)
+    factor = normalization_factor(mean_energy, N)
+    return np.asarray(np.multiply(diffraction, factor, dtype=np.float32, casting="unsafe"))
+
+
+def normalization_factor(mean_energy: float, N: int) -> np.float32:
+    """What patterns whose squares sum to ``mean_energy`` on average are multiplied by.
+
+    It is rounded to float32, in which patterns are multiplied, so that they come out the same, digit by digit, whether
+    they are scaled all at once or a few at a time.
+
+    Raises:
+        ValueError: the energy is not finite and positive.
+    """
+    if not 0 < mean_energy < np.inf:
         raise ValueError(
-            f"diffraction: its mean sum of squares is {mean_sum}; expected a finite, positive number. Are the patterns "
-            f"empty, or not finite?"
+            f"diffraction: its mean sum of squares is {mean_energy}; expected a finite, positive number. Are the "
+            f"patterns empty, or not finite?"
         )
-    scale = np.sqrt((N / 2) ** 2 / mean_sum)
-    return np.asarray(diffraction * scale, np.float32)
+    return np.float32(np.sqrt((N / 2) ** 2 / mean_energy))
+
+
+def pattern_energies(patterns: Num[np.ndarray, "n N N"]) -> Float64[np.ndarray, " n"]:
+    """The sum of squares of each pattern (n, N, N), in float64."""
+    flat = patterns.reshape(len(patterns), -1).astype(np.float64)
+    energies: np.ndarray = np.einsum("ni,ni->n", flat, flat)
+    return energies

@@ -7,7 +7,7 @@ into tensors, and there, once, relative positions change their sign.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.ground_truth import ground_truth_like_tf
 from ptycho_torch.grouping import draw_groups
 from ptycho_torch.normalization import normalize_data
+from ptycho_torch.scan import Scan
 
 
 class RawDataTorch:
@@ -86,6 +87,29 @@ class RawDataTorch:
         self.objectGuess = None if objectGuess is None else _object(objectGuess)
         self.Y = None if Y is None else _ground_truth(Y, (M, N, N))
         self.sample_indices = None if sample_indices is None else _indices("sample_indices", sample_indices, M)
+
+    @classmethod
+    def from_scan(cls, scan: Scan, sample_indices: Int[np.ndarray, " m"] | None = None) -> Self:
+        """Of a scan that was read (``load_scan``), or of some of its patterns.
+
+        Args:
+            scan: what was read. Its patterns are not copied where all are taken.
+            sample_indices: (m,), which patterns (``draw_patterns``); None: all.
+        """
+        chosen: Any = slice(None) if sample_indices is None else sample_indices
+        (x, y), (x_start, y_start) = scan.positions[chosen].T, scan.start_positions[chosen].T
+        return cls(
+            x,
+            y,
+            scan.diffraction[chosen],
+            scan.probe,
+            scan.scan_index[chosen],
+            scan.object_guess,
+            xcoords_start=x_start,
+            ycoords_start=y_start,
+            Y=None if scan.Y is None else scan.Y[chosen],
+            sample_indices=sample_indices,
+        )
 
     def __len__(self) -> int:
         return len(self.xcoords)

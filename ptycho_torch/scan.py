@@ -11,7 +11,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +106,23 @@ def load_scan(path: str | Path) -> Scan:
     return reader(path)
 
 
+def read_probe_side(path: str | Path) -> int:
+    """N, the side of the probe in a scan file, of which nothing else is looked at.
+
+    Args:
+        path: of an ``.npz``, see ``load_scan``.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``load_scan``.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"data file {path}: no such file")
+    probe = _Required(path, _members(path))("probeGuess", "complex or real")
+    side, *_ = probe.expect("(N, N), a square", lambda shape: shape[:1] == shape[1:2] and shape[2:] in {(), (1,)})
+    return side
+
+
 def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
     """Write a scan as PtychoPINN's ``.npz``, which ``load_scan`` can map.
 
@@ -158,8 +175,6 @@ def appearing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _read_npz(path: Path) -> Scan:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
     members = _members(path)
     require = _Required(path, members)
     x = require("xcoords", "real")
@@ -275,10 +290,19 @@ class _Member:
         """
         window = mapped and self.info.compress_type == zipfile.ZIP_STORED and self.dtype == np.dtype(dtype)
         try:
-            array = self._map() if window else self._read()
+            if window:
+                wrong = self._first_wrong(self._blocks(), least)
+                array = self._map()
+            else:
+                array = self._read()
+                wrong = self._first_wrong(_parts(array), least)
         except _DAMAGE as damage:
             raise ValueError(f"{self}: cannot be read ({damage}); the file is damaged or incomplete") from damage
-        self._require_values(array, least)
+        if wrong is not None:
+            index, value = wrong
+            place = np.unravel_index(index, array.shape, "F" if self.fortran_order else "C")
+            expected = "finite numbers" if least is None else f"finite numbers, at least {least:g}"
+            raise ValueError(f"{self}: expected {expected}, found {value} at {list(map(int, place))}")
         if window:
             return arrange(array)
         with np.errstate(over="ignore"):
@@ -291,11 +315,15 @@ class _Member:
         with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
             return np.asarray(npy.read_array(member, allow_pickle=False))
 
-    def _map(self) -> np.ndarray:
-        """The data in place. Their checksum is what reading them through the archive compares; nothing is kept."""
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """The values as they lie in the file. Read through the archive, which compares their checksum at the end."""
         with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
-            while member.read(_BLOCK):
-                pass
+            member.read(self.header_bytes)
+            while block := member.read(_BLOCK):
+                yield np.frombuffer(block, self.dtype)
+
+    def _map(self) -> np.ndarray:
+        """The data in place."""
         with self.path.open("rb") as file:
             # The archive's own list does not say how long this header is.
             file.seek(self.info.header_offset + 26)
@@ -304,17 +332,22 @@ class _Member:
         order = "F" if self.fortran_order else "C"
         return np.memmap(self.path, self.dtype, "r", start, self.shape, order)  # type: ignore[call-overload, no-any-return]
 
-    def _require_values(self, array: np.ndarray, least: float | None) -> None:
-        flat = array.ravel(order="K")  # as it lies there, so a view
-        at_once = _BLOCK // array.itemsize
-        for first in range(0, len(flat), at_once):
-            block = flat[first : first + at_once]
+    def _first_wrong(self, blocks: Iterable[np.ndarray], least: float | None) -> tuple[int, Any] | None:
+        """Index and value of the first that is not finite or too small. All blocks are read."""
+        found, first = None, 0
+        for block in blocks:
             wrong = ~np.isfinite(block) if least is None else ~((block >= least) & (block < np.inf))
-            if wrong.any():
-                worst = first + int(np.argmax(wrong))
-                place = np.unravel_index(worst, array.shape, "F" if self.fortran_order else "C")
-                expected = "finite numbers" if least is None else f"finite numbers, at least {least:g}"
-                raise ValueError(f"{self}: expected {expected}, found {flat[worst]} at {list(map(int, place))}")
+            if found is None and wrong.any():
+                at = int(np.argmax(wrong))
+                found = first + at, block[at]
+            first += len(block)
+        return found
+
+
+def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
+    """An array's values as they lie in memory, some at a time."""
+    flat, at_once = array.ravel(order="K"), _BLOCK // array.itemsize
+    return (flat[first : first + at_once] for first in range(0, len(flat), at_once))
 
 
 @dataclass(frozen=True)
@@ -341,6 +374,8 @@ class _Required:
 
 
 def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
     try:
         with zipfile.ZipFile(path) as archive:
             return {info.filename.removesuffix(".npy"): info for info in archive.infolist()}

@@ -185,9 +185,10 @@ _MEASURED = '_grouped_positions("coords", self.xcoords, self.ycoords, nn_indices
 _DRAWN_BY = "            self.xcoords,\n            self.ycoords,\n            nsamples,"
 
 _SQUARES = "np.square(diffraction, dtype=np.float64).sum() / (groups * members)"
-_SCALE = "scale = np.sqrt((N / 2) ** 2 / mean_sum)"
+_FACTOR = "factor = normalization_factor(mean_energy, N)"
+_FACTOR_OF = "np.sqrt((N / 2) ** 2 / mean_energy)"
 _PER_PATTERN = "np.square(diffraction, dtype=np.float64).sum(axis=(1, 2), keepdims=True)"
-_X_FULL = "np.asarray(diffraction * scale, np.float32)"
+_X_FULL = 'np.asarray(np.multiply(diffraction, factor, dtype=np.float32, casting="unsafe"))'
 
 _CUT_AT = "corner = positions.to(torch.float64) - N // 2"
 _CUTS = "torch.cat([_cut(object_guess, block, N) for block in torch.split(positions, _AT_A_TIME)])"
@@ -535,14 +536,14 @@ MUTANTS: tuple[Mutant, ...] = (
             _SQUARES,
             _SQUARES.replace("diffraction, dtype=np.float64).sum()", "diffraction).sum(dtype='f8')"),
         ),
-        scale_per_pattern=(_SCALE, _SCALE.replace("mean_sum", _PER_PATTERN)),
-        scale_per_group=(_SCALE, _SCALE.replace("mean_sum", f"{_PER_PATTERN}.mean(axis=3, keepdims=True)")),
-        scale_per_channel=(_SCALE, _SCALE.replace("mean_sum", f"{_PER_PATTERN}.mean(axis=0, keepdims=True)")),
+        scale_per_pattern=(_FACTOR, f"factor = np.sqrt((N / 2) ** 2 / {_PER_PATTERN})"),
+        scale_per_group=(_FACTOR, f"factor = np.sqrt((N / 2) ** 2 / {_PER_PATTERN}.mean(axis=3, keepdims=True))"),
+        scale_per_channel=(_FACTOR, f"factor = np.sqrt((N / 2) ** 2 / {_PER_PATTERN}.mean(axis=0, keepdims=True))"),
         sum_over_members=(_SQUARES, _SQUARES.replace("(groups * members)", "groups")),
-        n_instead_of_half=(_SCALE, _SCALE.replace("(N / 2)", "N")),
-        sum_of_one=(_SCALE, _SCALE.replace("(N / 2)", "1")),
+        n_instead_of_half=(_FACTOR_OF, _FACTOR_OF.replace("(N / 2)", "N")),
+        sum_of_one=(_FACTOR_OF, _FACTOR_OF.replace("(N / 2)", "1")),
         mean_of_squares=(_SQUARES, _SQUARES.replace("(groups * members)", "diffraction.size")),
-        intensity_scaled=(_SCALE, "scale = (N / 2) ** 2 / mean_sum"),
+        intensity_scaled=(_FACTOR_OF, "(N / 2) ** 2 / mean_energy"),
         amplitude_taken_for_intensity=(_SQUARES, "diffraction.sum(dtype=np.float64) / (groups * members)"),
         squared=(_X_FULL, f"np.square({_X_FULL})"),
         maximum_to_one=(_X_FULL, "np.asarray(diffraction / float(diffraction.max()), np.float32)"),

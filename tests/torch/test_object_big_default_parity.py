@@ -72,7 +72,7 @@ def test_factory_names_the_file_that_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=re.escape("expected the key 'probeGuess', found ['diff3d']")):
         create_training_payload(tmp_path / "empty.npz", tmp_path)
     (tmp_path / "text.npz").write_text("not an archive")
-    with pytest.raises(ValueError, match=r"text\.npz: not an NPZ archive"):
+    with pytest.raises(ValueError, match=r"text\.npz: expected an NPZ archive"):
         create_training_payload(tmp_path / "text.npz", tmp_path)
     with pytest.raises(FileNotFoundError, match="model_path"):
         create_inference_payload(tmp_path / "nowhere", tmp_path / "empty.npz", tmp_path)

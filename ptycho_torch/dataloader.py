@@ -1,0 +1,200 @@
+"""The memory-mapped route: groups of patterns read from a scan's file as they are needed.
+
+Nothing here is larger than a batch, so a scan may be larger than the memory. The other route, ``RawDataTorch`` and
+``PtychoDataContainerTorch``, holds all groups; both give the same tensors for the same groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Complex64, Float32, Float64, Int, Int64
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+
+from ptycho_torch.config_params import DataConfig
+from ptycho_torch.grouping import draw_groups, draw_patterns
+from ptycho_torch.mapped import items_of
+from ptycho_torch.normalization import normalization_factor, pattern_energies
+from ptycho_torch.probe import normalize_probe_like_tf
+from ptycho_torch.scan import Scan
+
+DEFAULT_GROUPS = 512
+"""Groups that are used where a configuration names no number."""
+_AT_A_TIME = 256
+"""Patterns looked at together for their energy."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroupBatch:
+    """B groups of C patterns, as the network takes them.
+
+    Attributes:
+        X: (B, C, N, N) float32, normalised amplitude.
+        positions: (B, 1, 2, C) float32, [x, y] of each pattern relative to the mean of its group, pixels; a position:
+            larger x is further right, larger y further down.
+        offsets: (B, 1, 2, 1) float64, mean position of each group, pixels.
+        nn_indices: (B, C) int64, which pattern of the scan each member is.
+    """
+
+    X: Float32[Tensor, "B C N N"]
+    positions: Float32[Tensor, "B 1 2 C"]
+    offsets: Float64[Tensor, "B 1 2 1"]
+    nn_indices: Int64[Tensor, "B C"]
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> GroupBatch:
+        """The same on a device."""
+        return GroupBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
+
+    def pin_memory(self) -> GroupBatch:
+        """The same in page-locked memory; ``DataLoader`` calls it."""
+        return GroupBatch(*(tensor.pin_memory() for tensor in self._tensors()))
+
+    def _tensors(self) -> Iterator[Tensor]:
+        return iter((self.X, self.positions, self.offsets, self.nn_indices))
+
+
+class MemoryMappedDataset(Dataset[GroupBatch]):
+    """Groups of a scan's patterns, read when they are asked for.
+
+    Positions are built here, as positions; nothing is negated (the container, of the other route, negates what
+    TensorFlow's record holds). Patterns are scaled by one factor for all groups, as in ``normalize_data``: to know it,
+    each pattern that occurs is read once when the data set is made. It may be sent to worker processes, by fork or by
+    pickling; patterns that are mapped (``load_scan``) are not copied.
+
+    Args:
+        scan: of which the patterns are.
+        nn_indices: (n, C) integer, the patterns of each group, as ``draw_groups`` gives them.
+        probe_scale: the normalised probe's mean masked modulus is its inverse.
+
+    Attributes:
+        nn_indices: (n, C) int64.
+        coords_nominal: (n, 1, 2, C) float32, positions relative to the group's mean, [x, y], pixels.
+        global_offsets: (n, 1, 2, 1) float64, mean position of each group, pixels.
+        probe: (N, N) complex64, normalised.
+        factor: what amplitudes are multiplied by.
+
+    Raises:
+        ValueError: indices of another shape, or of no pattern; patterns that are empty; a probe that is empty.
+    """
+
+    nn_indices: Int64[Tensor, "n C"]
+    coords_nominal: Float32[Tensor, "n 1 2 C"]
+    global_offsets: Float64[Tensor, "n 1 2 1"]
+    probe: Complex64[Tensor, "N N"]
+    factor: np.float32
+
+    def __init__(self, scan: Scan, nn_indices: Int[np.ndarray, "n C"], probe_scale: float = 4.0) -> None:
+        indices = _indices(nn_indices, len(scan))
+        coords_nn = torch.from_numpy(np.moveaxis(scan.positions[indices], 1, 2)[:, None])
+        self.nn_indices = torch.from_numpy(indices)
+        self.global_offsets = coords_nn.mean(dim=3, keepdim=True)
+        self.coords_nominal = (coords_nn - self.global_offsets).to(torch.float32)
+        self.probe = normalize_probe_like_tf(torch.from_numpy(np.array(scan.probe)), probe_scale)
+        self._patterns = items_of(scan.diffraction)
+        self.factor = normalization_factor(self._mean_energy(), scan.diffraction.shape[1])
+
+    @classmethod
+    def from_config(cls, scan: Scan, config: DataConfig, seed: int | None = None) -> Self:
+        """The groups that a configuration asks for.
+
+        First ``n_subsample`` patterns are drawn (as many as groups, if that is not given; all, if neither is), with
+        ``subsample_seed``; from these ``n_groups`` groups (512, if that is not given), with ``seed``.
+
+        Args:
+            scan: of which the patterns are; of side ``config.N``.
+            config: what to use of it.
+            seed: of the groups; None: another draw each time.
+
+        Raises:
+            ValueError: as the class and ``draw_groups``; a scan of another side.
+        """
+        N = scan.diffraction.shape[1]
+        if config.N != N:
+            raise ValueError(f"DataConfig.N: expected {N}, the side of the scan's patterns, found {config.N}")
+        groups = config.n_images if config.n_groups is None else config.n_groups
+        patterns = draw_patterns(len(scan), config.n_subsample or groups, config.subsample_seed)
+        x, y = scan.positions[patterns].T
+        nn_indices = draw_groups(
+            x,
+            y,
+            groups or DEFAULT_GROUPS,
+            K=config.K,
+            gridsize=config.grid_size[0],
+            seed=seed,
+            sequential_sampling=config.sequential_sampling,
+            enable_oversampling=config.enable_oversampling,
+            neighbor_pool_size=config.neighbor_pool_size,
+        )
+        return cls(scan, patterns[nn_indices], config.probe_scale)
+
+    def __len__(self) -> int:
+        return len(self.nn_indices)
+
+    def __getitem__(self, groups: int | Sequence[int]) -> GroupBatch:
+        """The groups of these numbers, read together; one group is a batch of one.
+
+        Raises:
+            IndexError: there is no such group.
+            ValueError: the scan's file changed since it was loaded.
+        """
+        chosen = torch.as_tensor(groups).reshape(-1)
+        indices = self.nn_indices[chosen]
+        patterns = self._patterns.read(indices.numpy().reshape(-1))
+        np.multiply(patterns, self.factor, out=patterns)
+        X = torch.from_numpy(patterns).view(*indices.shape, *patterns.shape[1:])
+        return GroupBatch(X, self.coords_nominal[chosen], self.global_offsets[chosen], indices)
+
+    def _mean_energy(self) -> float:
+        """Mean sum of squares of a pattern, over all members of all groups."""
+        used, times = np.unique(self.nn_indices.numpy(), return_counts=True)
+        blocks = (slice(first, first + _AT_A_TIME) for first in range(0, len(used), _AT_A_TIME))
+        total = sum(float(times[block] @ pattern_energies(self._patterns.read(used[block]))) for block in blocks)
+        return total / self.nn_indices.numel()
+
+
+def batches(
+    dataset: Dataset[GroupBatch],
+    batch_size: int,
+    *,
+    shuffle: bool = False,
+    generator: torch.Generator | None = None,
+    num_workers: int = 0,
+    pin_memory: bool = False,
+) -> DataLoader[GroupBatch]:
+    """Batches of groups, each read at once; the last may be smaller.
+
+    Args:
+        dataset: a ``MemoryMappedDataset``, or a part of one that takes lists of numbers.
+        batch_size: groups.
+        shuffle: in another order each time.
+        generator: of that order.
+        num_workers: processes that read ahead; 0: none.
+        pin_memory: for faster copies to a GPU.
+    """
+    order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
+    return DataLoader(
+        dataset,
+        sampler=BatchSampler(order, batch_size, drop_last=False),
+        batch_size=None,
+        num_workers=num_workers,
+        pin_memory=pin_memory,
+    )
+
+
+def _indices(nn_indices: Int[np.ndarray, "n C"], M: int) -> Int64[np.ndarray, "n C"]:
+    indices = np.asarray(nn_indices)
+    if indices.ndim != 2 or 0 in indices.shape or indices.dtype.kind not in "iu":
+        raise ValueError(f"nn_indices: expected integers (n, C), found {indices.dtype} {indices.shape}")
+    if not 0 <= indices.min() <= indices.max() < M:
+        raise ValueError(
+            f"nn_indices: expected 0..{M - 1}, patterns of the scan, found {indices.min()}..{indices.max()}"
+        )
+    return indices.astype(np.int64)

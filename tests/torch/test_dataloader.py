@@ -1,0 +1,293 @@
+"""The memory-mapped route gives the tensors of the container's, whatever reads it, and holds nothing but a batch."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ptycho_torch.config_params import DataConfig
+from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
+from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
+from ptycho_torch.grouping import draw_groups, draw_patterns
+from ptycho_torch.mapped import Held, Window, items_of
+from ptycho_torch.probe import normalize_probe_like_tf
+from ptycho_torch.raw_data_bridge import RawDataTorch
+from ptycho_torch.scan import Scan, load_scan, save_scan
+
+M, N = 23, 16
+
+
+def make_scan(**changes: Any) -> Scan:
+    rng = np.random.RandomState(1)
+    positions = rng.rand(M, 2) * [60, 20] + 100
+    return Scan(
+        **{
+            "source": None,
+            "diffraction": (rng.rand(M, N, N) ** 3 * 40).astype(np.float32),
+            "positions": positions,
+            "start_positions": positions + 0.5,
+            "probe": (rng.rand(N, N) + 1j * rng.rand(N, N)).astype(np.complex64),
+            "scan_index": np.zeros(M, np.int64),
+            "object_guess": (rng.rand(70, 190) + 1j).astype(np.complex64),
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> Scan:
+    """A scan whose patterns stay in their file."""
+    save_scan(tmp_path / "scan.npz", make_scan())
+    scan = load_scan(tmp_path / "scan.npz")
+    assert isinstance(scan.diffraction, np.memmap)
+    return scan
+
+
+def groups_of(scan: Scan, gridsize: int, n: int = 10, seed: int = 5) -> np.ndarray:
+    x, y = scan.positions.T
+    return draw_groups(x, y, n, gridsize=gridsize, seed=seed)
+
+
+def container_of(scan: Scan, gridsize: int, n: int = 10, seed: int = 5) -> PtychoDataContainerTorch:
+    record = RawDataTorch.from_scan(scan).generate_grouped_data(N, nsamples=n, gridsize=gridsize, seed=seed)
+    return PtychoDataContainerTorch(record, normalize_probe_like_tf(torch.from_numpy(np.array(scan.probe)), 4.0))
+
+
+def joined(loader: Any) -> GroupBatch:
+    parts = list(loader)
+    names = ("X", "positions", "offsets", "nn_indices")
+    return GroupBatch(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+
+def assert_same(found: GroupBatch, expected: PtychoDataContainerTorch) -> None:
+    """Digit by digit."""
+    assert torch.equal(found.X, expected.X.permute(0, 3, 1, 2))
+    assert torch.equal(found.positions, expected.coords_nominal)
+    assert torch.equal(found.offsets, expected.global_offsets)
+    assert torch.equal(found.nn_indices, expected.nn_indices)
+    assert found.X.dtype == found.positions.dtype == torch.float32
+
+
+# ------------------------------------------------------------------------------------------------ two routes
+
+
+@pytest.mark.parametrize("gridsize", [1, 2])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_both_routes_give_the_same_tensors(mapped: Scan, gridsize: int, batch_size: int) -> None:
+    dataset = MemoryMappedDataset(mapped, groups_of(mapped, gridsize))
+    container = container_of(mapped, gridsize)
+    assert len(dataset) == 10
+    loaded = list(batches(dataset, batch_size))
+    assert [len(batch) for batch in loaded] == [batch_size] * (10 // batch_size) + [10 % batch_size] * (batch_size > 1)
+    assert_same(joined(loaded), container)
+    assert torch.equal(dataset.probe, container.probe)
+
+
+def test_real_scans_are_the_same_on_both_routes(external_data: Path) -> None:
+    scan = load_scan(external_data / "data" / "siemens_star_516.npz")
+    for gridsize in (1, 2):
+        x, y = scan.positions.T
+        dataset = MemoryMappedDataset(scan, draw_groups(x, y, 60, gridsize=gridsize, seed=2))
+        record = RawDataTorch.from_scan(scan).generate_grouped_data(128, nsamples=60, gridsize=gridsize, seed=2)
+        container = PtychoDataContainerTorch(record, dataset.probe)
+        assert_same(joined(batches(dataset, 16)), container)
+
+
+@pytest.mark.parametrize("arrange", [np.asarray, lambda stack: np.asfortranarray(np.moveaxis(stack, 0, -1))])
+def test_however_patterns_lie_in_the_file(tmp_path: Path, arrange: Callable[[np.ndarray], np.ndarray]) -> None:
+    """First axis or last, C order or Fortran's."""
+    scan = make_scan()
+    x, y = scan.positions.T
+    stack = arrange(scan.diffraction)
+    np.savez(tmp_path / "scan.npz", diff3d=stack, probeGuess=scan.probe, xcoords=x, ycoords=y)
+    loaded = load_scan(tmp_path / "scan.npz")
+    assert isinstance(items_of(loaded.diffraction), Window)
+    found = MemoryMappedDataset(loaded, groups_of(scan, 2))[range(10)]
+    assert_same(found, container_of(scan, 2))
+
+
+def test_scans_in_memory_too() -> None:
+    scan = make_scan()
+    assert isinstance(items_of(scan.diffraction), Held)
+    assert_same(MemoryMappedDataset(scan, groups_of(scan, 2))[range(10)], container_of(scan, 2))
+
+
+def test_groups_in_any_order(mapped: Scan) -> None:
+    dataset = MemoryMappedDataset(mapped, groups_of(mapped, 2))
+    some, every = dataset[[7, 0, 7]], dataset[range(10)]
+    assert torch.equal(some.X, every.X[[7, 0, 7]])
+    assert torch.equal(dataset[4].X, every.X[4:5])
+    some.X.zero_()
+    assert dataset[7].X.any(), "a batch has memory of its own"
+    for wrong in ([10], -11):
+        with pytest.raises(IndexError):
+            dataset[wrong]
+
+
+def test_shuffled_batches_are_repeatable(mapped: Scan) -> None:
+    dataset = MemoryMappedDataset(mapped, groups_of(mapped, 1))
+    once, again, other = (
+        joined(batches(dataset, 4, shuffle=True, generator=torch.Generator().manual_seed(seed))) for seed in (1, 1, 2)
+    )
+    assert torch.equal(once.X, again.X)
+    assert not torch.equal(once.nn_indices, other.nn_indices)
+    assert torch.equal(once.nn_indices.sort(0).values, dataset.nn_indices.sort(0).values)
+
+
+# ------------------------------------------------------------------------------------------------ workers, files
+
+
+def test_workers_read_the_same(mapped: Scan) -> None:
+    dataset = MemoryMappedDataset(mapped, groups_of(mapped, 2))
+    assert_same(joined(batches(dataset, 3, num_workers=2)), container_of(mapped, 2))
+
+
+def test_patterns_are_not_sent_to_workers(mapped: Scan) -> None:
+    dataset = MemoryMappedDataset(mapped, groups_of(mapped, 1))
+    sent = pickle.dumps(dataset)
+    assert len(sent) < mapped.diffraction.nbytes / 2
+    assert torch.equal(pickle.loads(sent)[range(10)].X, dataset[range(10)].X)
+
+
+def test_a_file_that_changed_is_noticed(mapped: Scan, tmp_path: Path) -> None:
+    dataset = MemoryMappedDataset(mapped, groups_of(mapped, 1))
+    save_scan(tmp_path / "scan.npz", make_scan(diffraction=np.ones((M, N, N), np.float32)))
+    with pytest.raises(ValueError, match=r"scan\.npz: it changed since it was loaded; load it again"):
+        dataset[0]
+    (tmp_path / "scan.npz").unlink()
+    with pytest.raises(FileNotFoundError, match="scan"):
+        dataset[0]
+
+
+def test_a_file_cut_short_while_it_is_read(mapped: Scan, tmp_path: Path) -> None:
+    window = items_of(mapped.diffraction)
+    assert isinstance(window, Window)
+    os.truncate(tmp_path / "scan.npz", window.offset + 3 * N * N * 4)
+    found = os.stat(tmp_path / "scan.npz")
+    cut = Window(**{**vars(window), "stamp": (found.st_size, found.st_mtime_ns)})
+    np.testing.assert_array_equal(cut.read(np.array([2])), make_scan().diffraction[2:3])
+    with pytest.raises(ValueError, match="ends too early"):
+        cut.read(np.array([3]))
+
+
+_PEAK = """
+import sys
+from ptycho_torch.dataloader import MemoryMappedDataset, batches
+from ptycho_torch.scan import load_scan
+import numpy as np, resource
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+scan = load_scan(sys.argv[1])
+dataset = MemoryMappedDataset(scan, np.arange(len(scan))[:, None])
+for batch in batches(dataset, 16):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, batch.X.shape[0])
+"""
+
+
+def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
+    """120 MB of patterns, read in less than a third of that above what the imports take."""
+    patterns = np.lib.format.open_memmap(tmp_path / "diff3d.npy", "w+", np.float32, (1880, 128, 128))
+    patterns[:] = 1
+    positions = np.arange(1880.0)
+    np.savez(
+        tmp_path / "scan.npz",
+        diff3d=patterns,
+        xcoords=positions,
+        ycoords=positions,
+        probeGuess=np.ones((128, 128), np.complex64),
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", _PEAK, tmp_path / "scan.npz"], check=False, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    grown, last = map(int, ran.stdout.split())
+    assert last == 1880 % 16
+    assert grown * 1024 < patterns.nbytes / 3
+
+
+# ------------------------------------------------------------------------------------------------ configuration
+
+
+def test_a_configuration_says_what_to_use(mapped: Scan) -> None:
+    config = DataConfig(N=N, n_groups=6, n_subsample=12, subsample_seed=4, grid_size=(2, 2), C=4, probe_scale=2.0)
+    dataset = MemoryMappedDataset.from_config(mapped, config, seed=8)
+    kept = draw_patterns(M, 12, seed=4)
+    x, y = mapped.positions[kept].T
+    np.testing.assert_array_equal(dataset.nn_indices, kept[draw_groups(x, y, 6, gridsize=2, seed=8)])
+    assert torch.equal(dataset.probe, normalize_probe_like_tf(torch.from_numpy(np.array(mapped.probe)), 2.0))
+
+
+@pytest.mark.parametrize(
+    ("given", "groups"), [({}, M), ({"n_groups": 5}, 5), ({"n_images": 5}, 5), ({"n_groups": 5, "n_images": 9}, 5)]
+)
+def test_how_many_groups(mapped: Scan, given: dict[str, int], groups: int) -> None:
+    """512 of 23 are 23; the deprecated name counts where the other is not given. As many patterns are drawn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = MemoryMappedDataset.from_config(mapped, DataConfig(N=N, subsample_seed=1, **given))
+    assert len(dataset) == groups
+    assert sorted(dataset.nn_indices.flatten().tolist()) == draw_patterns(M, groups, seed=1).tolist()
+
+
+def test_a_configuration_of_another_side_is_refused(mapped: Scan) -> None:
+    with pytest.raises(ValueError, match="N: expected 16, the side of the scan's patterns, found 64"):
+        MemoryMappedDataset.from_config(mapped, DataConfig())
+
+
+# ------------------------------------------------------------------------------------------------ held wrong
+
+
+@pytest.mark.parametrize(
+    ("nn_indices", "message"),
+    [
+        (np.arange(4), "nn_indices: expected integers (n, C), found int64 (4,)"),
+        (np.zeros((0, 4), int), "nn_indices: expected integers (n, C), found int64 (0, 4)"),
+        (np.zeros((3, 1)), "nn_indices: expected integers (n, C), found float64 (3, 1)"),
+        (np.array([[0], [M]]), "nn_indices: expected 0..22, patterns of the scan, found 0..23"),
+        (np.array([[-1]]), "nn_indices: expected 0..22, patterns of the scan, found -1..-1"),
+    ],
+)
+def test_indices_that_do_not_fit(nn_indices: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        MemoryMappedDataset(make_scan(), nn_indices)
+
+
+def test_empty_patterns_are_refused() -> None:
+    with pytest.raises(ValueError, match="mean sum of squares is 0"):
+        MemoryMappedDataset(make_scan(diffraction=np.zeros((M, N, N), np.float32)), np.array([[0]]))
+
+
+def test_patterns_drawn_on_loading() -> None:
+    drawn = draw_patterns(1000, 10, seed=7)
+    np.random.seed(7)
+    np.testing.assert_array_equal(drawn, np.sort(np.random.choice(np.arange(1000), 10, replace=False)))
+    np.testing.assert_array_equal(draw_patterns(5, 9, seed=7), np.arange(5))
+    np.testing.assert_array_equal(draw_patterns(5, None), np.arange(5))
+    assert not np.array_equal(draw_patterns(10**6, 9), draw_patterns(10**6, 9))
+    for arguments in ((0, None), (5, 0)):
+        with pytest.raises(ValueError, match="expected at least one, and one wanted"):
+            draw_patterns(*arguments)
+
+
+def test_a_raw_record_of_some_of_a_scan() -> None:
+    scan = make_scan(Y=np.ones((M, N, N), np.complex64))
+    some = RawDataTorch.from_scan(scan, np.array([4, 9, 11]))
+    np.testing.assert_array_equal(some.diff3d, scan.diffraction[[4, 9, 11]])
+    np.testing.assert_array_equal(np.stack([some.xcoords, some.ycoords], 1), scan.positions[[4, 9, 11]])
+    np.testing.assert_array_equal(
+        np.stack([some.xcoords_start, some.ycoords_start], 1), scan.start_positions[[4, 9, 11]]
+    )
+    assert some.Y is not None
+    assert (len(some.Y), some.sample_indices.tolist()) == (3, [4, 9, 11])  # type: ignore[union-attr]
+    assert np.shares_memory(RawDataTorch.from_scan(scan).diff3d, scan.diffraction)

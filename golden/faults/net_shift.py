@@ -82,7 +82,7 @@ def chain(t: Trial, wrong: Mapping[str, Turn] | None = None) -> dict[str, np.nda
     """The outputs of either route, as they should be but for the places (by name) where vectors are turned."""
 
     def at(place: str, vectors: np.ndarray) -> np.ndarray:
-        return (wrong or {}).get(place, lambda v: v)(vectors)
+        return wrong[place](vectors) if wrong and place in wrong else vectors
 
     object_, probe, positions = (t.inputs[name] for name in ("object", "probe", "positions"))
     N = len(probe)

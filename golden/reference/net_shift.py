@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -12,13 +14,13 @@ from golden.reference.formats import flat_to_channel
 from golden.reference.physics import amplitude_of
 
 
-def container(real: tf.DType, **given: object) -> dict[str, tf.Tensor | np.ndarray]:
-    return _chain(real, **given)  # type: ignore[arg-type]
+def container(real: tf.DType, **given: Any) -> dict[str, tf.Tensor | np.ndarray]:
+    return _chain(real, **given)
 
 
-def memory_mapped(real: tf.DType, **given: object) -> dict[str, tf.Tensor | np.ndarray]:
+def memory_mapped(real: tf.DType, **given: Any) -> dict[str, tf.Tensor | np.ndarray]:
     # The way by which positions come is the port's own; what they must lead to is the same.
-    outputs = _chain(real, **given)  # type: ignore[arg-type]
+    outputs = _chain(real, **given)
     del outputs["coords_relative"]
     return outputs
 
@@ -52,7 +54,7 @@ def _chain(
         seed=seed,
         sequential_sampling=False,
     )
-    relative, offsets = record["coords_relative"].numpy(), record["coords_offsets"].numpy()
+    relative, offsets = np.asarray(record["coords_relative"]), np.asarray(record["coords_offsets"])
 
     # In place of the network: the patch that each pattern shows, found by the pattern, confined to its centre.
     shown = grouping.patches_at(real, object, positions, N).numpy()[..., 0]

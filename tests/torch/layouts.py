@@ -410,7 +410,7 @@ def scan_of(object: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> Sca
     centres = rearrange(positions, "m 1 xy 1 -> m xy")
     amplitude = diffraction_patterns(*(torch.from_numpy(given) for given in (object, probe, centres)))
     index = np.zeros(len(centres), np.int64)
-    return Scan(None, array(amplitude), centres, centres, probe, index, object)
+    return Scan(None, array(amplitude), centres, centres, probe, index)
 
 
 def through_the_network(

@@ -1,7 +1,7 @@
 # make test     a Torch environment from nothing, without TensorFlow; the whole suite
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
 # make lint     style, types, import contracts
-# make bench    reassembly and comparison beside their peers; diagnosis beside comparison; tolerances
+# make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
@@ -36,6 +36,7 @@ bench: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.compare
 	$(TORCH)/bin/python -m benchmarks.diagnosis
 	$(TORCH)/bin/python -m benchmarks.tolerances
+	$(TORCH)/bin/python -m benchmarks.loading
 
 torture: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.fuzz

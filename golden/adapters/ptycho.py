@@ -36,6 +36,7 @@ _NO_CALL = {
     "scan.read": "its loaders are parts of scripts; no call is known that returns what one of them reads",
     "defaults.optimizer": "its optimizer is made where it trains; no call returns it",
     "defaults.schedule": "its schedule stands in the training loop; no call returns it",
+    "grouping.subsample": "its loaders are parts of scripts; no call is known that returns what one of them drew",
     "grouping.oversample": "no argument of its grouping call that allows oversampling is known here",
     "grouping.start_positions": "the call that makes its raw record takes no start positions",
 }

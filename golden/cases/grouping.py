@@ -14,6 +14,18 @@ _POSITIONS = {
     "xcoords": "(M,) float64; along columns; pixels",
     "ycoords": "(M,) float64; along rows; pixels",
 }
+SUBSAMPLE = Operation(
+    name="grouping.subsample",
+    summary="the patterns of a scan that are used at all: drawn by the legacy generator on loading, and sorted",
+    inputs={"xcoords": "(M,) float64; pixels"},
+    outputs=(
+        Output("sample_indices", "(m,) int64, ascending; which patterns are used"),
+        Output("xcoords", "(m,) float64; their positions along columns; pixels"),
+    ),
+    precision="float64",
+    faults=faults.SUBSAMPLING,
+)
+
 _INDICES = Output("nn_indices", "(n, C) int64 for C = 1, else int32; which pattern each member is")
 
 SAMPLE = Operation(
@@ -109,6 +121,15 @@ MEMBER_PATCHES = Operation(
 )
 
 # ------------------------------------------------------------------------------------------------ inputs
+
+
+def along_x(M: int) -> Drawing:
+    """Positions (M,) along x, none twice."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        return {"xcoords": np.arange(M) * 3 + draw.multiples(2**-8, 0, 2, (M,))}
+
+    return make
 
 
 def scattered(M: int, step: float = 2**-10) -> Drawing:
@@ -255,6 +276,22 @@ _TRUTH_OF_ONE = hidden(
 )
 
 CASES = (
+    Case(
+        "grouping/subsample",
+        SUBSAMPLE,
+        "some patterns of a scan, ascending",
+        {"n_subsample": 12, "subsample_seed": 5},
+        along_x(40),
+        invisible=hidden("fewer patterns than there are are wanted", "repeated_where_more_are_wanted"),
+    ),
+    Case(
+        "grouping/subsample_of_few",
+        SUBSAMPLE,
+        "more patterns wanted than there are: all of them",
+        {"n_subsample": 30, "subsample_seed": 5},
+        along_x(9),
+        invisible=hidden("all patterns are used", "newer_generator", "seed_ignored", "not_sorted", "first_ones"),
+    ),
     _sample(
         "group1",
         "groups of one: patterns in the order of the draw",

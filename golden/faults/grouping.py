@@ -65,6 +65,78 @@ def _nearest_first(points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
     return np.argsort(squares, axis=1, kind="stable")
 
 
+def subsample(t: Trial) -> dict[str, np.ndarray]:
+    """The patterns that are used, and where they lie."""
+    return _used(t, _drawn_once(np.arange(len(t.inputs["xcoords"])), _wanted(t.parameters), t.parameters))
+
+
+def _drawn_once(every: np.ndarray, count: int, parameters: Parameters) -> np.ndarray:
+    return np.sort(_loading(parameters).permutation(every)[:count])
+
+
+def _used(t: Trial, indices: np.ndarray) -> dict[str, np.ndarray]:
+    return {"sample_indices": np.asarray(indices, np.int64), "xcoords": t.inputs["xcoords"][indices]}
+
+
+def _wanted(parameters: Parameters) -> int:
+    return int(parameters["n_subsample"] or 0)
+
+
+def _loading(parameters: Parameters) -> np.random.RandomState:
+    return np.random.RandomState(int(parameters["subsample_seed"] or 0))
+
+
+def _otherwise_used(name: str, symptom: str, choose: Callable[[np.ndarray, int, Parameters], np.ndarray]) -> Fault:
+    """``choose`` gets the indices of all patterns, how many are wanted, and the parameters."""
+    return Fault(
+        name,
+        symptom,
+        lambda t: _used(t, choose(np.arange(len(t.inputs["xcoords"])), _wanted(t.parameters), t.parameters)),
+    )
+
+
+SUBSAMPLING = (
+    _otherwise_used(
+        "newer_generator",
+        "draws from the newer generator (default_rng); expected the legacy one (RandomState)",
+        lambda every, count, parameters: np.sort(
+            np.random.default_rng(int(parameters["subsample_seed"] or 0)).choice(
+                every, min(count, len(every)), replace=False
+            )
+        ),
+    ),
+    Fault.of_parameters(
+        "seed_ignored",
+        "draws with seed 0 whatever seed is given; expected the given seed",
+        lambda parameters: {"subsample_seed": 0},
+    ),
+    _otherwise_used(
+        "not_sorted",
+        "drawn patterns keep the order of the draw; expected ascending order",
+        lambda every, count, parameters: (
+            _loading(parameters).permutation(every)[:count] if count < len(every) else every
+        ),
+    ),
+    _otherwise_used(
+        "first_ones",
+        "the first patterns of the file are used; expected drawn ones",
+        lambda every, count, parameters: every[:count],
+    ),
+    _otherwise_used(
+        "drawn_with_repetition",
+        "a pattern may be drawn twice; expected each at most once",
+        lambda every, count, parameters: np.sort(_loading(parameters).choice(every, count)),
+    ),
+    _otherwise_used(
+        "repeated_where_more_are_wanted",
+        "patterns are repeated where more are wanted than there are; expected each once",
+        lambda every, count, parameters: (
+            np.sort(np.resize(every, count)) if count > len(every) else _drawn_once(every, count, parameters)
+        ),
+    ),
+)
+
+
 def sample(inputs: Arrays, parameters: Parameters, rules: Rules = Rules()) -> np.ndarray:
     """(n, C): the groups, as they should be or by other rules."""
     points, generator = rules.points(inputs), rules.generator(parameters)

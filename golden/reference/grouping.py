@@ -38,6 +38,14 @@ def sample(
     return {"nn_indices": np.array(groups, np.int32)}
 
 
+def subsample(real: tf.DType, *, xcoords: np.ndarray, n_subsample: int, subsample_seed: int) -> dict[str, np.ndarray]:
+    used = min(n_subsample, len(xcoords))
+    indices = np.arange(len(xcoords))
+    if used < len(xcoords):
+        indices = np.sort(Random(subsample_seed).choice(indices, used, replace=False))
+    return {"sample_indices": indices, "xcoords": xcoords[indices]}
+
+
 def oversample(
     real: tf.DType,
     *,

@@ -69,7 +69,7 @@ def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Modu
     reasons = {case.operation.name: ptycho.missing(case.operation.name) for case in CASES.values()}
     assert {name for name, reason in reasons.items() if reason} == {
         *("defaults.optimizer", "defaults.schedule"),
-        *("grouping.oversample", "grouping.start_positions"),
+        *("grouping.subsample", "grouping.oversample", "grouping.start_positions"),
         *("formats.to_channel", "formats.from_channel", "formats.canvas"),
         *("physics.intensity_scale", "physics.padded_diffraction", "physics.poisson", "physics.poisson_at_zero"),
         "scan.read",

@@ -106,6 +106,7 @@ RESTATED: Mapping[str, Callable[[Trial], Arrays]] = {
     "formats.from_channel": _from_channel,
     "formats.canvas": _canvas,
     "grouping.sample": _drawn,
+    "grouping.subsample": grouping.subsample,
     "grouping.oversample": lambda t: {"nn_indices": grouping.oversample(t.inputs, _draw(t))},
     "grouping.record": lambda t: grouping.record(t.inputs, grouping.sample(t.inputs, _draw(t))),
     "grouping.start_positions": lambda t: grouping.start_positions(t.inputs, grouping.sample(t.inputs, _draw(t))),

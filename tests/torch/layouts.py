@@ -32,7 +32,7 @@ from ptycho_torch.formats import (
     positions_to_flat,
 )
 from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like_tf, patches_at
-from ptycho_torch.grouping import draw_groups
+from ptycho_torch.grouping import draw_groups, draw_patterns
 from ptycho_torch.helper import reassemble_patches_position_real
 from ptycho_torch.merge import extract_patches, merge_patches, sum_and_norm, trim
 from ptycho_torch.normalization import normalize_data
@@ -119,6 +119,11 @@ def container_of(patches: np.ndarray, coords_nn: np.ndarray) -> PtychoDataContai
 
 def grouping_sample(*, xcoords: np.ndarray, ycoords: np.ndarray, nsamples: int, **parameters: Any) -> Outputs:
     return {"nn_indices": draw_groups(xcoords, ycoords, nsamples, **parameters)}
+
+
+def grouping_subsample(*, xcoords: np.ndarray, n_subsample: int, subsample_seed: int) -> Outputs:
+    indices = draw_patterns(len(xcoords), n_subsample, subsample_seed)
+    return {"sample_indices": indices, "xcoords": xcoords[indices]}
 
 
 def grouping_oversample(*, xcoords: np.ndarray, ycoords: np.ndarray, nsamples: int, **parameters: Any) -> Outputs:

@@ -189,6 +189,7 @@ _STACKED = "np.stack([x[nn_indices], y[nn_indices]], axis=1)[:, None]"
 _SWAPPED = "np.stack([y[nn_indices], x[nn_indices]], axis=1)[:, None]"
 _GATHERED = "_gather(self.diff3d, nn_indices)"
 _SCALED = "normalize_data(diffraction),"
+_USED = "np.sort(np.random.RandomState(seed).choice(M, wanted, replace=False))"
 _CUT = "ground_truth_like_tf(torch.from_numpy(self.objectGuess), offsets, relative, N)"
 _START = '**_grouped_positions("coords_start", self.xcoords_start, self.ycoords_start, nn_indices),'
 _MEASURED = '_grouped_positions("coords", self.xcoords, self.ycoords, nn_indices)'
@@ -574,6 +575,22 @@ MUTANTS: tuple[Mutant, ...] = (
         members_sorted=(_MEMBERS, "[np.sort(draws.choice(available, C, replace=False)) for available in near]"),
         members_with_replacement=(_MEMBERS, _MEMBERS.replace("False", "True")),
         one_choice_for_all=(_MEMBERS, "near[:, draws.choice(near.shape[1], C, replace=False)]"),
+    ),
+    *_of(
+        "grouping.subsample",
+        "grouping",
+        newer_generator=(_USED, _USED.replace("RandomState", "default_rng")),
+        seed_ignored=(_USED, _USED.replace("(seed)", "(0)")),
+        not_sorted=(_USED, _USED.removeprefix("np.sort(").removesuffix(")")),
+        first_ones=(_USED, "np.arange(wanted)"),
+        drawn_with_repetition=(
+            ("    if wanted >= M:\n        return np.arange(M)\n", ""),
+            (_USED, _USED.replace("replace=False", "replace=True")),
+        ),
+        repeated_where_more_are_wanted=(
+            "    if wanted >= M:\n        return np.arange(M)\n",
+            "    if wanted >= M:\n        return np.sort(np.resize(np.arange(M), wanted))\n",
+        ),
     ),
     *_of(
         "grouping.oversample",

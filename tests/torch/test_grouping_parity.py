@@ -25,6 +25,11 @@ def test_sample(golden):
     golden.check(layouts.grouping_sample(**golden.inputs, **golden.parameters))
 
 
+@pytest.mark.golden("grouping.subsample")
+def test_subsample(golden):
+    golden.check(layouts.grouping_subsample(**golden.inputs, **golden.parameters))
+
+
 @pytest.mark.golden("grouping.oversample")
 def test_oversample(golden):
     golden.check(layouts.grouping_oversample(**golden.inputs, **golden.parameters))

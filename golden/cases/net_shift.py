@@ -131,18 +131,11 @@ def scan(N: int) -> Drawing:
 _GROUPS_OF_ONE: dict[str, Scalar] = {"gridsize": 1, "K": 4, "nsamples": 8, "seed": 3, "padded_size": 26}
 _GROUPS_OF_FOUR: dict[str, Scalar] = {"gridsize": 2, "K": 5, "nsamples": 5, "seed": 3, "padded_size": 30}
 _CONSTANT = "a group of one lies at its own mean, so every distance is 0"
-_STILL = frozenset({"record", "container", "direct", "merge", "extraction"})
-"""Places that nothing moves in where a group has one member."""
 
 
-def _unseen(route: tuple[faults.Place, ...], operation: Operation) -> dict[str, str]:
-    still = [place.name for place in route if place.name in _STILL]
-    names = [
-        fault.name
-        for fault in operation.faults
-        if all(part.startswith(tuple(f"{name}_" for name in still)) for part in fault.name.split("_and_"))
-    ]
-    return hidden("a group of one lies at its own mean", *names)
+def _unseen(route: tuple[faults.Place, ...]) -> dict[str, str]:
+    still = faults.faults_in(place for place in route if place.in_group)
+    return hidden("a group of one lies at its own mean", *(fault.name for fault in still))
 
 
 def _case(
@@ -157,7 +150,7 @@ def _case(
         {"probe_scale": 4.0, "M": 8, **groups},
         scan(16),
         dict.fromkeys(constant, _CONSTANT) if single else {},
-        _unseen(route, operation) if single else {},
+        _unseen(route) if single else {},
     )
 
 

@@ -7,7 +7,7 @@ once may compensate each other in what follows, never in the output that belongs
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,12 +31,14 @@ class Place:
         subject: what has the sign, for the diagnosis.
         rule: what it should be.
         shown_by: the output that holds what comes out of the place, and nothing that comes later.
+        in_group: its vectors are distances from the mean of a group, all 0 in a group of one.
     """
 
     name: str
     subject: str
     rule: str
     shown_by: str
+    in_group: bool = False
 
 
 Turn = Callable[[np.ndarray], np.ndarray]
@@ -44,22 +46,24 @@ Turn = Callable[[np.ndarray], np.ndarray]
 
 _CUT = Place("cut", "the cut of the object", "the patch at +position", "X_full")
 _OFFSETS = Place("offsets", "coords_offsets", "the mean position of a group", "coords_offsets")
-_MERGE = Place("merge", "the merge's move", "+position", "merged")
-_EXTRACTION = Place("extraction", "the extraction's move", "-position", "amplitude")
+_MERGE = Place("merge", "the merge's move", "+position", "merged", in_group=True)
+_EXTRACTION = Place("extraction", "the extraction's move", "-position", "amplitude", in_group=True)
 _STITCHING = Place("stitching", "the stitcher's move", "+(offset - mean)", "mosaic")
 
 CONTAINER_ROUTE = (
     _CUT,
-    Place("record", "the record's coords_relative", "-(position - mean of its group)", "coords_relative"),
+    Place(
+        "record", "the record's coords_relative", "-(position - mean of its group)", "coords_relative", in_group=True
+    ),
     _OFFSETS,
-    Place("container", "the container's positions", "-coords_relative", "positions"),
+    Place("container", "the container's positions", "-coords_relative", "positions", in_group=True),
     _MERGE,
     _EXTRACTION,
     _STITCHING,
 )
 MEMORY_MAPPED_ROUTE = (
     _CUT,
-    Place("direct", "the memory-mapped positions", "+(position - mean of its group)", "positions"),
+    Place("direct", "the memory-mapped positions", "+(position - mean of its group)", "positions", in_group=True),
     _OFFSETS,
     _MERGE,
     _EXTRACTION,
@@ -98,19 +102,19 @@ def chain(t: Trial, wrong: Mapping[str, Turn] | None = None) -> dict[str, np.nda
     nominal = at("direct", at("container", -relative))
     offsets = at("offsets", centre)
 
-    inputs = {"patches": confined(grouping.gather(patches, groups)), "coords_relative": -nominal}
-    network = replace(t, inputs=inputs)
-    total, count = merge.sums(network, by=_centred(positions_to_flat(at("merge", nominal))))
+    into = {"patches": confined(grouping.gather(patches, groups)), "coords_relative": -nominal}
+    moves = positions_to_flat(at("merge", nominal))
+    total, count = merge.sums(replace(t, inputs=into), by=moves - moves.mean(axis=0))
     canvas = total / (count + 1e-3)
 
     light = probe / (float(t.parameters["probe_scale"] or 0) * norm(probe))
-    reversed_ = replace(t, inputs={"canvas": canvas, "coords_relative": -nominal}, parameters={"N": N})
-    extracted = merge.extract(reversed_, by=positions_to_flat(at("extraction", -nominal)))["patches"]
+    out_of = replace(t, inputs={"canvas": canvas, "coords_relative": -nominal}, parameters={"N": N})
+    extracted = merge.extract(out_of, by=positions_to_flat(at("extraction", -nominal)))["patches"]
 
     margin = (canvas.shape[1] - N) // 2
     tiles = canvas[:, margin : margin + N, margin : margin + N].astype(np.complex64)
-    moves = at("stitching", offsets - offsets.mean(axis=0)).reshape(-1, 2)
-    stitched = reassembly.stitch(replace(t, inputs={"patches": tiles, "offsets": offsets}), moves=moves)
+    placed = at("stitching", offsets - offsets.mean(axis=0)).reshape(-1, 2)
+    stitched = reassembly.stitch(replace(t, inputs={"patches": tiles, "offsets": offsets}), moves=placed)
     outputs = {
         "X_full": grouping.normalised(grouping.gather(diffraction((patches * probe)[..., None])[..., 0], groups)),
         "coords_relative": relative,
@@ -126,10 +130,6 @@ def chain(t: Trial, wrong: Mapping[str, Turn] | None = None) -> dict[str, np.nda
 def confined(patches: np.ndarray) -> np.ndarray:
     """Patches (B, N, N, C) with zeros around their central N // 2 pixels."""
     return np.asarray(patches * merge.centre_mask(patches.shape[1])[None, :, :, None])
-
-
-def _centred(moves: np.ndarray) -> np.ndarray:
-    return np.asarray(moves - moves.mean(axis=0))
 
 
 # ------------------------------------------------------------------------------------------------ faults
@@ -150,12 +150,13 @@ def _fault(turn: str, *places: Place) -> Fault:
     )
 
 
-def _faults(route: tuple[Place, ...]) -> tuple[Fault, ...]:
+def faults_in(places: Iterable[Place]) -> tuple[Fault, ...]:
     """Every turn in every place; and every pair of places with the other sign."""
-    singles = [_fault(turn, place) for place in route for turn in TURNS]
-    pairs = [_fault("sign", *pair) for pair in itertools.combinations(route, 2)]
+    places = list(places)
+    singles = [_fault(turn, place) for place in places for turn in TURNS]
+    pairs = [_fault("sign", *pair) for pair in itertools.combinations(places, 2)]
     return (*singles, *pairs)
 
 
-CONTAINER = _faults(CONTAINER_ROUTE)
-MEMORY_MAPPED = _faults(MEMORY_MAPPED_ROUTE)
+CONTAINER = faults_in(CONTAINER_ROUTE)
+MEMORY_MAPPED = faults_in(MEMORY_MAPPED_ROUTE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -99,6 +100,7 @@ class _Matches:
         self._tolerances = tolerances
         self._where = where
         self._faults = faults
+        self._scale = cache(self._scale_of)  # asked for by every fault
         self._distances = {
             (name, output): self._distance(output, wrong)
             for name, caught in faults.items()
@@ -166,7 +168,7 @@ class _Matches:
         distance = apart(wrong.values, sampled, self._tolerance(output), self._scale(output))
         return distance if distance is not None and self._same_sums(output, wrong, array) else None
 
-    def _scale(self, output: str) -> float:
+    def _scale_of(self, output: str) -> float:
         return scale_of(self._expected[output]) if self._is_measured(output) else 1.0
 
     def _tolerance(self, output: str) -> Tolerance:

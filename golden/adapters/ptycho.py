@@ -428,6 +428,72 @@ def simulation_patterns(
     return {"amplitude": amplitude, "intensity_scale": scale.astype(np.float32)}
 
 
+# ------------------------------------------------------------------------------------------------ net shift
+
+
+def net_shift_container(
+    *,
+    object: np.ndarray,
+    probe: np.ndarray,
+    positions: np.ndarray,
+    gridsize: int,
+    K: int,
+    nsamples: int,
+    seed: int,
+    padded_size: int,
+    probe_scale: float,
+    M: int,
+) -> dict[str, np.ndarray]:
+    """From patterns to record, merge, extraction, far field and mosaic, each by its own call.
+
+    What its network would return is the patch that each pattern shows, confined to its centre.
+    """
+    N = len(probe)
+    patterns = simulation_patterns(object=object, probe=probe, positions=positions, nphotons=1.0)["amplitude"]
+    x, y = positions[:, 0, :, 0].T
+    drawn: dict[str, int] = {"gridsize": gridsize, "K": K, "nsamples": nsamples, "seed": seed}
+    record = grouping_record(
+        xcoords=x, ycoords=y, diff3d=patterns[..., 0].copy(), object=object, **drawn, sequential_sampling=False
+    )
+    relative, offsets = record["coords_relative"], record["coords_offsets"]
+    shown = grouping_member_patches(object=object, coords_nn=positions, N=N)["patches"][..., 0]
+    patches = _confined(np.moveaxis(shown[record["nn_indices"]], 1, 3))
+    single = relative.astype(np.float32)
+    canvas = merge_merge(patches=patches, coords_relative=single, padded_size=padded_size)["merged_centre"]
+    extracted = merge_extract(canvas=canvas, coords_relative=single, N=N)["patches"]
+    light = probe_normalise(probe=probe, probe_scale=probe_scale)["normalised"]
+    amplitude = physics_diffraction(field=extracted * light[None])["amplitude"]
+    margin = (canvas.shape[1] - N) // 2
+    tiles = np.ascontiguousarray(canvas[:, margin : margin + N, margin : margin + N])
+    stitched = reassembly_position(patches=tiles, offsets=offsets, M=M)
+    return {
+        "X_full": record["X_full"],
+        "coords_relative": relative,
+        "coords_offsets": offsets,
+        "positions": -single,
+        "merged": canvas,
+        "amplitude": np.moveaxis(amplitude.reshape(len(canvas), gridsize**2, N, N), 1, 3).copy(),
+        "count": stitched["count"],
+        "mosaic": stitched["mosaic"],
+    }
+
+
+def net_shift_memory_mapped(**given: Any) -> dict[str, np.ndarray]:
+    """The same: by which way positions come is the port's own."""
+    outputs = net_shift_container(**given)
+    del outputs["coords_relative"]
+    return outputs
+
+
+def _confined(patches: np.ndarray) -> np.ndarray:
+    """Patches (B, N, N, C) with zeros around their central N // 2 pixels."""
+    N = patches.shape[1]
+    centre = slice(N // 4, N // 4 + N // 2)
+    confined = np.zeros_like(patches)
+    confined[:, centre, centre] = patches[:, centre, centre]
+    return confined
+
+
 # ------------------------------------------------------------------------------------------------ defaults
 
 

@@ -17,7 +17,7 @@ def _terms(inputs: Arrays, parameters: Parameters) -> int:
     return 4 * len(inputs["patches"])
 
 
-def _not_dust(outputs: Arrays) -> np.ndarray:
+def not_dust(outputs: Arrays) -> np.ndarray:
     """Where the count is more than rounding dust, or no patch is near; between them the ratio means nothing.
 
     Beside a patch an offset moved by its last digit leaves a count of 1e-13, and the ratio is that over 1e-9.
@@ -30,7 +30,7 @@ def _not_dust(outputs: Arrays) -> np.ndarray:
 
 
 _COUNT = Output("count", "(S, S, 1) float32; how many patches cover a pixel", terms=_terms)
-_MOSAIC = Output("mosaic", "(S, S, 1) complex64; shift_and_sum / (1e-9 + count)", terms=_terms, where=_not_dust)
+_MOSAIC = Output("mosaic", "(S, S, 1) complex64; shift_and_sum / (1e-9 + count)", terms=_terms, where=not_dust)
 _SIDE = Output("canvas_side", "scalar int64; S = M + 2 pad, pixels")
 
 POSITION = Operation(

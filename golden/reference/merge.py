@@ -24,7 +24,7 @@ def merge(
             raise ValueError(f"{groups * members} patches in several calls: expected positions with zero mean")
         at_a_time = (_CLIFF - 1) // members
     calls = [
-        _sum_and_norm(working[start : start + at_a_time], relative[start : start + at_a_time], padded_size)
+        sum_and_norm(working[start : start + at_a_time], relative[start : start + at_a_time], padded_size)
         for start in range(0, groups, at_a_time)
     ]
     total, norm = (tf.concat(parts, axis=0) for parts in zip(*calls))
@@ -46,7 +46,7 @@ def extract(real: tf.DType, *, canvas: np.ndarray, coords_relative: np.ndarray, 
     return {"patches": moved[:, margin : margin + N, margin : margin + N]}
 
 
-def _sum_and_norm(patches: tf.Tensor, relative: tf.Tensor, padded_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+def sum_and_norm(patches: tf.Tensor, relative: tf.Tensor, padded_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     groups, N, _, members = patches.shape
     flat = positions_to_flat(relative)
     moves = -(flat - tf.reduce_mean(flat, axis=0))

@@ -11,7 +11,7 @@ import pytest
 from golden.case import Arrays, Trial
 from golden.cases import load_cases
 from golden.compare import compare_outputs
-from golden.faults import coordinates, formats, grouping, merge, physics, probe, reassembly, simulation
+from golden.faults import coordinates, formats, grouping, merge, net_shift, physics, probe, reassembly, simulation
 from golden.margins import margins
 from golden.store import Golden
 
@@ -117,6 +117,8 @@ RESTATED: Mapping[str, Callable[[Trial], Arrays]] = {
     },
     "merge.merge": merge.merge,
     "merge.extract": merge.extract,
+    "net_shift.container": net_shift.chain,
+    "net_shift.memory_mapped": net_shift.chain,
     "physics.diffraction": lambda t: {"amplitude": physics.diffraction(t.inputs["field"]).astype(np.float32)},
     "physics.padded_diffraction": _padded_diffraction,
     "physics.forward": physics.forward,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from einops import rearrange
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
+from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
 from ptycho_torch.formats import (
     big_size,
     canvas_side,
@@ -30,13 +31,14 @@ from ptycho_torch.formats import (
     padded_size,
     positions_to_flat,
 )
-from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like_tf
+from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like_tf, patches_at
 from ptycho_torch.grouping import draw_groups, draw_patterns
 from ptycho_torch.helper import reassemble_patches_position_real
-from ptycho_torch.merge import extract_patches, merge_patches, sum_and_norm
+from ptycho_torch.merge import extract_patches, merge_patches, sum_and_norm, trim
 from ptycho_torch.normalization import normalize_data
 from ptycho_torch.physics import (
     diffraction_amplitude,
+    illuminate,
     intensity_scale,
     padded_diffraction_amplitude,
     padded_field,
@@ -49,7 +51,7 @@ from ptycho_torch.physics import (
 from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
 from ptycho_torch.raw_data_bridge import RawDataTorch
 from ptycho_torch.reassembly import shift_and_sum
-from ptycho_torch.scan import load_scan
+from ptycho_torch.scan import Scan, load_scan, save_scan
 from ptycho_torch.simulate import diffraction_patterns
 from ptycho_torch.translation import translate
 
@@ -369,6 +371,83 @@ def simulation_patterns(*, object: np.ndarray, probe: np.ndarray, positions: np.
     return {
         "amplitude": rearrange(array(amplitude), "n h w -> n h w 1"),
         "intensity_scale": array(scale_nphotons(rearrange(amplitude, "n h w -> n 1 h w"), nphotons)),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ net shift
+
+
+def net_shift_container(
+    *, object: np.ndarray, probe: np.ndarray, positions: np.ndarray, probe_scale: float, batch: int = 2, **given: int
+) -> Outputs:
+    """Raw record, grouped record, container; then groups ``batch`` at a time."""
+    raw = RawDataTorch.from_scan(scan_of(object, probe, positions))
+    drawn = {name: given[name] for name in ("nsamples", "K", "gridsize", "seed")}
+    record = raw.generate_grouped_data(len(probe), **drawn)
+    light = normalize_probe_like_tf(torch.from_numpy(raw.probeGuess), probe_scale)
+    container = PtychoDataContainerTorch(record, light)
+    tensors = (
+        rearrange(container.X, "b h w c -> b c h w"),
+        container.coords_nominal,
+        container.global_offsets,
+        container.nn_indices,
+    )
+    groups = [GroupBatch(*parts) for parts in zip(*(tensor.split(batch) for tensor in tensors))]
+    outputs = through_the_network(object, positions, groups, container.probe, given["padded_size"], given["M"])
+    return {"coords_relative": record["coords_relative"], **outputs}
+
+
+def net_shift_memory_mapped(
+    *, object: np.ndarray, probe: np.ndarray, positions: np.ndarray, probe_scale: float, batch: int = 2, **given: int
+) -> Outputs:
+    """A file, as it is written and mapped; then groups ``batch`` at a time."""
+    drawn = {name: given[name] for name in ("K", "gridsize", "seed")}
+    with tempfile.TemporaryDirectory() as directory:
+        save_scan(Path(directory) / "scan.npz", scan_of(object, probe, positions))
+        scan = load_scan(Path(directory) / "scan.npz")
+        dataset = MemoryMappedDataset(scan, draw_groups(*scan.positions.T, given["nsamples"], **drawn), probe_scale)
+        groups = list(batches(dataset, batch))
+    return through_the_network(object, positions, groups, dataset.probe, given["padded_size"], given["M"])
+
+
+def scan_of(object: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> Scan:
+    """What an object is measured as, without noise."""
+    centres = rearrange(positions, "m 1 xy 1 -> m xy")
+    amplitude = diffraction_patterns(*(torch.from_numpy(given) for given in (object, probe, centres)))
+    index = np.zeros(len(centres), np.int64)
+    return Scan(None, array(amplitude), centres, centres, probe, index)
+
+
+def through_the_network(
+    object: np.ndarray, positions: np.ndarray, groups: Sequence[GroupBatch], light: torch.Tensor, padded: int, M: int
+) -> Outputs:
+    """Merge, extraction, diffraction of each batch, and one mosaic of all.
+
+    What the network would return is the true patch of each pattern, found by which pattern it is, with zeros around
+    its central N // 2 pixels, as a decoder without a border branch returns it.
+    """
+    N = light.shape[-1]
+    centres = torch.from_numpy(rearrange(positions, "m 1 xy 1 -> m xy"))
+    centre = slice(N // 4, N // 4 + N // 2)
+    true = patches_at(torch.from_numpy(object), centres, N)
+    confined = torch.zeros_like(true)
+    confined[:, centre, centre] = true[:, centre, centre]
+    canvases = [merge_patches(confined[group.nn_indices], group.positions, padded) for group in groups]
+    extracted = [extract_patches(canvas, group.positions, N) for canvas, group in zip(canvases, groups)]
+    X, nominal, offsets = (
+        torch.cat([getattr(group, name) for group in groups]) for name in ("X", "positions", "offsets")
+    )
+    merged = torch.cat(canvases)
+    tiles, places = trim(merged, N)[None], rearrange(offsets, "n 1 xy 1 -> 1 n 1 xy")
+    mosaic, _, _ = reassemble_patches_position_real(tiles, places, DataConfig(N=N), ModelConfig(), M=M)
+    return {
+        "X_full": channels_last(X),
+        "coords_offsets": array(offsets),
+        "positions": array(nominal),
+        "merged": rearrange(array(merged), "b h w -> b h w 1"),
+        "amplitude": channels_last(diffraction_amplitude(illuminate(torch.cat(extracted), light))),
+        "count": rearrange(array(shift_and_sum(tiles, places, M)[1]), "1 h w -> h w 1"),
+        "mosaic": rearrange(array(mosaic), "1 h w -> h w 1"),
     }
 
 

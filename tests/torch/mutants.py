@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import itertools
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+
+from golden.faults.net_shift import CONTAINER_ROUTE, MEMORY_MAPPED_ROUTE, TURNS, Place
 
 Edits = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A fault of an operation, and the edits of a module's source that commit it."""
+    """A fault of an operation, and the edits that commit it, by the module whose source they change."""
 
     operation: str
     fault: str
-    module: str
-    edits: Edits
+    edits: tuple[tuple[str, Edits], ...]
 
     def __str__(self) -> str:
         return f"{self.operation}-{self.fault}"
@@ -32,9 +34,17 @@ class Mutant:
 @contextmanager
 def committed(mutant: Mutant) -> Iterator[None]:
     """The port with the wrong lines in place."""
-    original = importlib.import_module(f"ptycho_torch.{mutant.module}")
+    with ExitStack() as modules:
+        for module, edits in mutant.edits:
+            modules.enter_context(_altered(module, edits, mutant))
+        yield
+
+
+@contextmanager
+def _altered(module: str, edits: Edits, mutant: Mutant) -> Iterator[None]:
+    original = importlib.import_module(f"ptycho_torch.{module}")
     source = inspect.getsource(original)
-    for right, wrong in mutant.edits:
+    for right, wrong in edits:
         assert source.count(right) == 1, f"{mutant}: expected this once in {original.__name__}: {right!r}"
         source = source.replace(right, wrong)
     altered = types.ModuleType(original.__name__)
@@ -67,7 +77,7 @@ def _functions(
 
 def _of(operation: str, module: str, **faults: tuple[str, str] | Edits) -> tuple[Mutant, ...]:
     return tuple(
-        Mutant(operation, name, module, edits if isinstance(edits[0], tuple) else (edits,))  # type: ignore[arg-type]
+        Mutant(operation, name, ((module, edits if isinstance(edits[0], tuple) else (edits,)),))  # type: ignore[arg-type]
         for name, edits in faults.items()
     )
 
@@ -323,6 +333,103 @@ def _cut_from(target: str) -> tuple[str, str]:
 def _lit(field: str) -> tuple[str, str]:
     return _LIT, f"({field})[:, None]"
 
+
+@dataclass(frozen=True)
+class SignLine:
+    """A line of the port in which vectors [x, y] pass, the place of a sign.
+
+    Attributes:
+        module: where it stands.
+        right: its text.
+        wrong: what takes its place; ``{}`` stands for the vectors, wrongly turned.
+        vectors: the expression that is turned.
+        turns: what turns it, by the name of the turn: [x, y] lies on the last axis, or on the one before.
+    """
+
+    module: str
+    right: str
+    wrong: str
+    vectors: str
+    turns: dict[str, str]
+
+    def turned(self, turn: str) -> tuple[str, str]:
+        return self.right, self.wrong.format(self.turns[turn].format(self.vectors))
+
+
+ROWS_TURNED = {
+    "sign": "(-({}))",
+    "x_sign": "(({}) * torch.tensor([-1.0, 1.0]))",
+    "y_sign": "(({}) * torch.tensor([1.0, -1.0]))",
+    "xy_swap": "({}).flip(-1)",
+}
+COLUMNS_TURNED = {
+    "sign": "(-({}))",
+    "x_sign": "(({}) * torch.tensor([[-1.0], [1.0]]))",
+    "y_sign": "(({}) * torch.tensor([[1.0], [-1.0]]))",
+    "xy_swap": "({}).flip(-2)",
+}
+
+_MIDDLE = "positions.to(torch.float64).mean(dim=0)"
+_CUT_LINE = SignLine(
+    "ground_truth",
+    _CUT_AT,
+    f"corner = {_MIDDLE} + {{}} - N // 2",
+    f"positions.to(torch.float64) - {_MIDDLE}",
+    ROWS_TURNED,
+)
+_NETWORK_AND_STITCHER = {
+    "merge": SignLine("merge", _MERGED_AT, "moves = {}", "positions_to_flat(positions)", ROWS_TURNED),
+    "extraction": SignLine(
+        "merge", _EXTRACTED_AT, "translate(repeated, {})", "-positions_to_flat(positions)", ROWS_TURNED
+    ),
+    "stitching": SignLine("reassembly", _CENTRED, "{}", _CENTRED, ROWS_TURNED),
+}
+_RECORDED = "-(coords_nn - offsets)"
+_DIRECT = "(coords_nn - self.global_offsets)"
+_HANDED_OUT = "self.global_offsets[chosen]"
+
+SIGN_LINES: dict[str, dict[str, SignLine]] = {
+    "net_shift.container": {
+        "cut": _CUT_LINE,
+        "record": SignLine("coordinates", _RECORDED, "{}", _RECORDED, COLUMNS_TURNED),
+        "offsets": SignLine("coordinates", "return offsets,", "return {},", "offsets", COLUMNS_TURNED),
+        "container": SignLine(
+            "data_container_bridge",
+            _NOMINAL,
+            "_tensor({}.numpy(), np.float32)",
+            "torch.from_numpy(-relative)",
+            COLUMNS_TURNED,
+        ),
+        **_NETWORK_AND_STITCHER,
+    },
+    "net_shift.memory_mapped": {
+        "cut": _CUT_LINE,
+        "direct": SignLine("dataloader", _DIRECT, "{}", _DIRECT, COLUMNS_TURNED),
+        "offsets": SignLine("dataloader", _HANDED_OUT, "{}", _HANDED_OUT, COLUMNS_TURNED),
+        **_NETWORK_AND_STITCHER,
+    },
+}
+"""Operation -> place -> its line."""
+ROUTES = {"net_shift.container": CONTAINER_ROUTE, "net_shift.memory_mapped": MEMORY_MAPPED_ROUTE}
+
+
+def with_turns(operation: str, *wrong: tuple[Place, str]) -> Mutant:
+    """A port that turns vectors wrongly in these places of a route, each in its own way."""
+    edits: dict[str, Edits] = {}
+    for place, turn in wrong:
+        line = SIGN_LINES[operation][place.name]
+        edits[line.module] = (*edits.get(line.module, ()), line.turned(turn))
+    return Mutant(operation, "_and_".join(f"{place.name}_{turn}" for place, turn in wrong), tuple(edits.items()))
+
+
+NET_SHIFT = tuple(
+    mutant
+    for operation, route in ROUTES.items()
+    for mutant in (
+        *(with_turns(operation, (place, turn)) for place in route for turn in TURNS),
+        *(with_turns(operation, (one, "sign"), (other, "sign")) for one, other in itertools.combinations(route, 2)),
+    )
+)
 
 MUTANTS: tuple[Mutant, ...] = (
     *_of(
@@ -926,6 +1033,7 @@ MUTANTS: tuple[Mutant, ...] = (
         plateau_on_training=('plateau_monitor: str = "val_loss"', 'plateau_monitor: str = "loss"'),
         validation_tenth=("validation_fraction: float = 0.05", "validation_fraction: float = 0.1"),
     ),
+    *NET_SHIFT,
 )
 
 REFUSED: tuple[Mutant, ...] = (

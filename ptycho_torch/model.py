@@ -76,6 +76,8 @@ class PtychoPINN(nn.Module):
         self.illuminate = Illuminate(probe, masked=config.probe_mask)
         self.diffract = Diffract()
         self.register_buffer("intensity_scale", torch.tensor(float(intensity_scale)))
+        # Channels last in memory, though not in shape: what CPUs convolve without rearranging.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Float[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]) -> Prediction:
         """The object of every group, and the patterns that it explains.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as zero_pad
 from torch.nn.functional import relu, sigmoid, silu, softplus
 
-from ptycho_torch.layers import Convolution, DownBlock, UpBlock, centre_mask
+from ptycho_torch.layers import Convolution, ConvolutionPair, DownBlock, UpBlock, UpsampledConvolution, centre_mask
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -131,13 +131,13 @@ class BorderHead(nn.Module):
 
     def __init__(self, N: int, width: int, outputs: int) -> None:
         super().__init__()
-        self.up = UpBlock(BORDER_CHANNELS, width)
-        self.conv = Convolution(width, outputs)
+        self.pair = ConvolutionPair(BORDER_CHANNELS, width)
+        self.conv = UpsampledConvolution(width, outputs)
         self.register_buffer("mask", 1 - centre_mask(N), persistent=False)
 
     def forward(self, decoded: Float[Tensor, "B 4 H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
         """Args and result as of the class."""
-        return silu(self.conv(self.up(decoded))) * self.mask
+        return silu(self.conv(self.pair(decoded))) * self.mask
 
 
 class WholeHead(nn.Module):
@@ -145,13 +145,13 @@ class WholeHead(nn.Module):
 
     def __init__(self, inputs: int, width: int, outputs: int, activation: Activation) -> None:
         super().__init__()
-        self.up = UpBlock(inputs, width)
-        self.conv = Convolution(width, outputs)
+        self.pair = ConvolutionPair(inputs, width)
+        self.conv = UpsampledConvolution(width, outputs)
         self.activation = activation
 
     def forward(self, decoded: Float[Tensor, "B inputs H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
         """Args and result as of the class."""
-        return self.activation(self.conv(self.up(decoded)))
+        return self.activation(self.conv(self.pair(decoded)))
 
 
 def _widths(table: Mapping[int, tuple[int, ...]], N: int, scale: int) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Complex64, Float32, Float64, Int, Int64
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from ptycho_torch.config_params import DataConfig
 from ptycho_torch.grouping import draw_groups, draw_patterns
@@ -181,13 +181,21 @@ def batches(
         pin_memory: for faster copies to a GPU.
     """
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
-    return DataLoader(
-        dataset,
-        sampler=BatchSampler(order, batch_size, drop_last=False),
-        batch_size=None,
-        num_workers=num_workers,
-        pin_memory=pin_memory,
-    )
+    numbers = BatchSampler(order, batch_size, drop_last=False)
+    return batches_of(dataset, numbers, num_workers=num_workers, pin_memory=pin_memory)
+
+
+def batches_of(
+    dataset: Dataset[GroupBatch], numbers: Sampler[list[int]], *, num_workers: int = 0, pin_memory: bool = False
+) -> DataLoader[GroupBatch]:
+    """Batches of just these groups.
+
+    Args:
+        dataset: a ``MemoryMappedDataset``, or a part of one that takes lists of numbers.
+        numbers: of the groups of every batch.
+        num_workers, pin_memory: as of ``batches``.
+    """
+    return DataLoader(dataset, sampler=numbers, batch_size=None, num_workers=num_workers, pin_memory=pin_memory)
 
 
 def _indices(nn_indices: Int[np.ndarray, "n C"], M: int) -> Int64[np.ndarray, "n C"]:

@@ -88,7 +88,9 @@ def _members(path: Path, kind: str) -> tuple[bytes, bytes]:
                 )
             for member in members:
                 if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-                    raise ValueError(f"{path}: {member.filename}: compressed, expected it as it is; it was packed again")
+                    raise ValueError(
+                        f"{path}: {member.filename}: compressed, expected it as it is; it was packed again"
+                    )
                 largest = _LARGEST_ABOUT if member.filename == ABOUT else path.stat().st_size
                 if member.file_size > largest:
                     raise ValueError(f"{path}: {member.filename}: declares {member.file_size} bytes, at most {largest}")

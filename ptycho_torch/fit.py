@@ -147,7 +147,11 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
     if task.config.gradient_clip_norm is not None:
         raise ValueError(f"TrainingConfig.gradient_clip_norm: {task.config.gradient_clip_norm}; it is not ported")
     if resume is not None:
-        require_same_task(read_checkpoint(resume), task, resume)
+        kept = read_checkpoint(resume)
+        require_same_task(kept, task, resume)
+        if kept.losses.stopped_early or len(kept.losses.epochs) >= task.config.epochs:
+            _restore(task.model, resume)
+            return kept.losses
     training = _Training(task, Share(trainer.global_rank, trainer.world_size), progress)
     with _quiet():
         trainer.fit(
@@ -157,6 +161,12 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
             ckpt_path=resume,
         )
     return training.curve
+
+
+def _restore(model: PtychoPINN, checkpoint: Path) -> None:
+    """Give the model the weights of a finished training."""
+    weights = ArchiveCheckpoints().load_checkpoint(checkpoint)["state_dict"]
+    model.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights.items()})
 
 
 def mean_loss(
@@ -200,9 +210,7 @@ class _Training(LightningModule):
         self.held_back = EpochBatches(lambda _: last, len(last), task.config.batch_size, share)
         self.share = share
         self.stop = EarlyStop(task.config.early_stop_patience, task.config.early_stop_min_delta)
-        self.curve = LossCurve(
-            self._least_loss(task, np.arange(training.stop)), self._least_loss(task, last)
-        )
+        self.curve = LossCurve(self._least_loss(task, np.arange(training.stop)), self._least_loss(task, last))
         self._seen: list[Tensor] = []
         self._validated: list[Tensor] = []
         self._restored: dict[str, Any] | None = None

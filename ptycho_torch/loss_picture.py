@@ -34,12 +34,6 @@ def draw_losses(curve: LossCurve, path: str | Path) -> None:
     figure = Figure(figsize=(8, 5.2), layout="constrained")
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     epochs = np.array([one.epoch for one in curve.epochs])
-    steps = [
-        (one.epoch - 1 + (k + 1) / len(one.batch_losses), loss - curve.least_loss)
-        for one in curve.epochs
-        for k, loss in enumerate(one.batch_losses)
-    ]
-    losses.plot(*zip(*steps), ".", color="0.75", markersize=3, label="each batch")
     training = np.array([one.loss for one in curve.epochs]) - curve.least_loss
     validation = np.array([one.val_loss for one in curve.epochs]) - curve.least_val_loss
     losses.plot(epochs, training, "o-", color="tab:blue", markersize=4, label="training, mean of the epoch")
@@ -50,7 +44,8 @@ def draw_losses(curve: LossCurve, path: str | Path) -> None:
     losses.legend(frameon=False)
     ended = ", stopped early" if curve.stopped_early else ""
     losses.set_title(f"{len(epochs)} epochs{ended}: training {training[-1]:.4g}, validation {validation[-1]:.4g}")
-    rates.step(epochs, [one.learning_rate for one in curve.epochs], where="mid", color="tab:green")
+    used = [one.learning_rate for one in curve.epochs]
+    rates.step([0, *epochs], [used[0], *used], where="pre", color="tab:green")
     rates.set_yscale("log")
     rates.set_ylabel("learning rate")
     rates.set_xlabel("epoch")

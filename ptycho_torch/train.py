@@ -94,7 +94,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
 )
 @click.option("--disable_mlflow", is_flag=True, help="Accepted because callers pass it; there is no MLflow here.")
 def main(**options: Any) -> None:
-    """Train PtychoPINN on a scan, without ever being shown the object.
+    r"""Train PtychoPINN on a scan, without ever being shown the object.
 
     \b
     --output_dir takes

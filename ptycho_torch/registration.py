@@ -205,7 +205,9 @@ def _refine(
 
 
 def _splines(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    real, imaginary = (ndimage.spline_filter(part.astype(np.float64), mode="mirror") for part in (known.real, known.imag))
+    real, imaginary = (
+        ndimage.spline_filter(part.astype(np.float64), mode="mirror") for part in (known.real, known.imag)
+    )
     return np.asarray(real), np.asarray(imaginary)
 
 

@@ -1,11 +1,13 @@
 """Which samples form a batch, epoch by epoch: drawn from a seed, or read from a file; shared among devices.
 
 The order of an epoch depends on nothing but the seed and the epoch's number. So a training that goes on after an
-interruption goes on with the same batches, and another framework can be given them. See docs/conventions.md, "Training".
+interruption goes on with the same batches, and another framework can be given them. See docs/conventions.md,
+"Training".
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +129,7 @@ class EpochBatches(Sampler[list[int]]):
             yield self.share.of(order[first : first + self.batch_size])
 
     def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
+        return math.ceil(self.n / self.batch_size)
 
     def size(self, batch: int) -> int:
         """Samples of a batch, on all devices together."""

@@ -31,6 +31,17 @@ _PROBE, _SCALE = "illuminate.probe_parts", "intensity_scale"
 Config = TypeVar("Config", DataConfig, ModelConfig, TrainingConfig)
 
 
+def installed_versions() -> dict[str, str]:
+    """Of this program and of what it runs on."""
+    found = {"python": platform.python_version()}
+    for name, package in (("ptycho_torch", "ptycho-golden"), ("torch",) * 2, ("numpy",) * 2, ("lightning",) * 2):
+        try:
+            found[name] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """A trained model and where it comes from.
@@ -48,7 +59,7 @@ class Bundle:
     training: TrainingConfig
     seed: int
     losses: LossCurve
-    versions: Mapping[str, str] = field(default_factory=lambda: versions())
+    versions: Mapping[str, str] = field(default_factory=installed_versions)
 
 
 def save_bundle(path: str | Path, bundle: Bundle) -> None:
@@ -107,17 +118,6 @@ def load_bundle(path: str | Path) -> Bundle:
     return Bundle(_model(path, model_config, data, tensors), data, training, seed, losses, found)
 
 
-def versions() -> dict[str, str]:
-    """Of this program and of what it runs on."""
-    found = {"python": platform.python_version()}
-    for name, package in (("ptycho_torch", "ptycho-golden"), ("torch",) * 2, ("numpy",) * 2, ("lightning",) * 2):
-        try:
-            found[name] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
 def from_json(config: type[Config], found: Any) -> Config:
     """A configuration from what ``dataclasses.asdict`` and JSON made of it.
 
@@ -138,7 +138,7 @@ def from_json(config: type[Config], found: Any) -> Config:
 
 def _model(path: Path, config: ModelConfig, data: DataConfig, tensors: dict[str, torch.Tensor]) -> PtychoPINN:
     side = (data.N, data.N)
-    if data.C != config.C_model:
+    if config.C_model != data.C:
         raise ValueError(f"{path}: DataConfig.C {data.C} and ModelConfig.C_model {config.C_model} must be the same")
     try:
         # Shapes only, no memory: widths are whatever the file says.

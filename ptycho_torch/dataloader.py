@@ -193,7 +193,8 @@ def batches_of(
     Args:
         dataset: a ``MemoryMappedDataset``, or a part of one that takes lists of numbers.
         numbers: of the groups of every batch.
-        num_workers, pin_memory: as of ``batches``.
+        num_workers: as of ``batches``.
+        pin_memory: as of ``batches``.
     """
     return DataLoader(dataset, sampler=numbers, batch_size=None, num_workers=num_workers, pin_memory=pin_memory)
 

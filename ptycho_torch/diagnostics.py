@@ -21,6 +21,8 @@ from ptycho_torch.registration import ORIENTATIONS, UNDONE_BY, Registration, cor
 Verdict = Literal["right", "wrong", "unclear", "unknown", "measured"]
 _SAME = 0.02
 """Relative difference of two numbers that are called the same here; wrong conventions differ by factors."""
+DEFAULT_PHOTONS = 1e9
+"""In a pattern; the loss, and what training finds, depend on it."""
 _LOOKED_AT = 48
 """Patches that are compared one by one with the object."""
 
@@ -224,7 +226,7 @@ def look_at_probe(evidence: Evidence) -> Finding:
 def _probe_mistake(raw: ProbeStatistics, used: ProbeStatistics, scale: float) -> str:
     """Empty where the mean masked modulus is what it should be and nothing was cut off."""
     if _same(used.masked_mean, 1 / scale):
-        if used.outside < 1e-9 < 1e-6 < raw.outside:
+        if used.outside < 1e-9 and raw.outside > 1e-6:
             return "the mask was applied to the probe; it belongs into the norm only"
         return ""
     mistakes = {
@@ -245,8 +247,10 @@ def look_at_photons(evidence: Evidence) -> Finding:
     N = len(evidence.probe)
     photons = (evidence.intensity_scale * N / 2) ** 2
     per_pattern = evidence.measured and evidence.predicted / evidence.measured
-    says = f"intensity scale {evidence.intensity_scale:.6g} = {photons:.4g} photons a pattern, {evidence.nphotons:.4g} asked for"
-    says += f"; predicted / measured photons {per_pattern:.3f}"
+    says = (
+        f"intensity scale {evidence.intensity_scale:.6g} = {photons:.4g} photons a pattern, {evidence.nphotons:.4g} "
+        f"asked for; predicted / measured photons {per_pattern:.3f}"
+    )
     numbers = {
         "intensity_scale": evidence.intensity_scale,
         "photons": photons,
@@ -260,6 +264,9 @@ def look_at_photons(evidence: Evidence) -> Finding:
         elif _same(evidence.intensity_scale, math.sqrt(evidence.nphotons)):
             mistake = "the intensity scale was not divided by N / 2"
         return Finding("photons", "wrong", says, numbers, mistake)
+    if not _same(evidence.nphotons, DEFAULT_PHOTONS):
+        mistake = f"{DEFAULT_PHOTONS:g} is the default, of TensorFlow too; was another asked for on purpose?"
+        return Finding("photons", "unclear", says, numbers, mistake)
     if not 0.5 < per_pattern < 2:
         mistake = "the network does not explain the light: it is not trained, or probe and data are scaled differently"
         return Finding("photons", "unclear", says, numbers, mistake)
@@ -430,8 +437,8 @@ def look_at_orientation(registration: Registration) -> Finding:
     second = max((score for name, score in scores.items() if name != found), default=0.0)
     numbers = dataclasses.asdict(registration)
     says = (
-        f"{found}, {registration.correlation:.3f} (next best {second:.3f}; upright in place {registration.in_place:.3f})"
-        f", shift x {x:+.2f}, y {y:+.2f} px"
+        f"{found}, {registration.correlation:.3f} (next best {second:.3f}; upright in place "
+        f"{registration.in_place:.3f}), shift x {x:+.2f}, y {y:+.2f} px"
     )
     if registration.correlation < 0.3 or registration.correlation - second < 0.05:
         mistake = "no orientation fits clearly better: too little training, or patches that do not fit their places"
@@ -464,8 +471,8 @@ def look_at_quality(quality: Quality, N: int) -> Iterator[Finding]:
     )
     off = np.array(quality.ramp) * N / (2 * math.pi)
     says = (
-        f"error {quality.phase_error:.3f} rad (rms, global phase removed, ramp not; {quality.phase_error_without_ramp:.3f} "
-        f"without the ramp, which is {off[0]:+.2f}, {off[1]:+.2f} detector px)"
+        f"error {quality.phase_error:.3f} rad (rms, global phase removed, ramp not; "
+        f"{quality.phase_error_without_ramp:.3f} without the ramp, which is {off[0]:+.2f}, {off[1]:+.2f} detector px)"
     )
     numbers = {
         "error": quality.phase_error,
@@ -506,7 +513,9 @@ def _orientation_finding(name: str, scores: Mapping[str, float], negated: Mappin
         return Finding(name, "unclear", says, numbers, "too little training")
     if score < 0.3 or score - scores["upright"] < 0.05:
         return Finding(name, "unclear", says, numbers, "no orientation fits clearly better")
-    return Finding(name, "wrong", says, numbers, "the network's output is turned before it is stitched")
+    turned = [] if found == "upright" else ["the network's output is turned before it is stitched"]
+    mistakes = [*turned, *(["the phase of the network's output has the wrong sign"] if conjugated else [])]
+    return Finding(name, "wrong", says, numbers, " and ".join(mistakes))
 
 
 # ------------------------------------------------------------------------------------------------ parts

@@ -103,7 +103,8 @@ def fourier_ring_correlation(
     frequency. The modulus is taken: a global phase changes nothing.
 
     Args:
-        one, other: (s, s).
+        one: (s, s).
+        other: (s, s).
 
     Returns:
         Frequencies (s // 2,), cycles per pixel, and the correlation at each, 0..1.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ DIRECTORY = click.Path(path_type=Path, file_okay=False)
 log = logging.getLogger("ptycho_torch")
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - not an error
     """The user, or the system, asks the program to end.
 
     Not a ``KeyboardInterrupt``: on that Lightning ends the process itself.
@@ -133,6 +134,16 @@ def logging_to(path: Path) -> Iterator[None]:
         for handler in (screen, file):
             log.removeHandler(handler)
         file.close()
+
+
+@contextmanager
+def warnings_in_the_log() -> Iterator[None]:
+    """A warning is a line of the log."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield
+    for warning in caught:
+        log.warning("%s", warning.message)
 
 
 def patterns_used(count: int, there: int, groups: int, members: int) -> None:

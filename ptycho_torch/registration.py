@@ -34,7 +34,7 @@ UNDONE_BY: Mapping[str, str] = MappingProxyType(
     }
 )
 """Orientation -> the one that makes it upright again. These two are quarter turns."""
-LEAST_OVERLAP = 0.3
+LEAST_OVERLAP = 0.6
 """Part of the mosaic that must meet the object; less makes a good match by chance."""
 
 
@@ -107,7 +107,9 @@ def register(
     )
 
 
-def correlation(one: Complex[np.ndarray, "..."], other: Complex[np.ndarray, "..."], mask: np.ndarray) -> float:
+def correlation(
+    one: Complex[np.ndarray, "H W"], other: Complex[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]
+) -> float:
     """Modulus of the complex correlation coefficient of two images where the mask is true; 0 where one is flat."""
     a, b = one[mask], other[mask]
     if not len(a):

@@ -11,9 +11,7 @@ import dataclasses
 import hashlib
 import json
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +31,7 @@ from ptycho_torch.program import (
     logging_to,
     patterns_used,
     running,
+    warnings_in_the_log,
 )
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
     from ptycho_torch.bundle import NAME, Bundle, save_bundle
     from ptycho_torch.loss_picture import draw_losses
 
-    with checking_input(), _warnings_in_the_log():
+    with checking_input(), warnings_in_the_log():
         payload = _payload(directory, options)
         devices = fit.Devices(*(options[name] for name in ("accelerator", "devices", "num_nodes", "strategy")))
         trainer = fit.make_trainer(directory, payload.training.epochs, devices)
@@ -295,16 +294,6 @@ def _what_is_kept(directory: Path) -> str:
         return "no epoch was finished, nothing is kept"
     epochs = len(read_checkpoint(directory / CHECKPOINT).losses.epochs)
     return f"{epochs} whole epochs are kept; the same command with --resume goes on after them"
-
-
-@contextmanager
-def _warnings_in_the_log() -> Iterator[None]:
-    """A warning is a line of the log."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        yield
-    for warning in caught:
-        log.warning("%s", warning.message)
 
 
 class _Bar:

@@ -69,7 +69,7 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
         path: by convention in a directory, under ``NAME``.
         bundle: what to write.
     """
-    places = {
+    places: dict[str, Any] = {
         name: Path(given).name
         for name in ("train_data_file", "test_data_file", "output_dir")
         if (given := getattr(bundle.training, name)) is not None

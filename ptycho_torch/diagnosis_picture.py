@@ -120,7 +120,7 @@ def _draw_handed(axis: Any, evidence: Evidence) -> None:
     axis.set_aspect("equal")
     axis.invert_yaxis()
     axis.tick_params(labelsize=8)
-    axis.legend(fontsize=7, loc="upper right")
+    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncol=2, frameon=False)
 
 
 def _draw_scores(axis: Any, diagnosis: Diagnosis) -> None:
@@ -135,11 +135,14 @@ def _draw_scores(axis: Any, diagnosis: Diagnosis) -> None:
         values = [found[name] for name in names]
         axis.barh(rows + (number - (len(scores) - 1) / 2) * thickness, values, thickness, label=label)
     axis.set_yticks(rows, [name.replace(", ", ",\n") for name in names], fontsize=7)
+    # The names stand where the neighbour's colour bar would be.
+    left, bottom, width, height = axis.get_position().bounds
+    axis.set_position((left + 0.25 * width, bottom, 0.75 * width, height))
     axis.invert_yaxis()
     axis.set_xlim(0, 1)
     axis.tick_params(axis="x", labelsize=8)
     axis.set_title("fit in each orientation (correlation)", fontsize=10)
-    axis.legend(fontsize=7, loc="lower right")
+    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.4, -0.06), ncol=3, frameon=False)
 
 
 def _draw_comparison(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> None:

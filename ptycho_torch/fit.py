@@ -17,9 +17,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from ptycho_torch.archive import pack, read_archive, unpack, write_archive

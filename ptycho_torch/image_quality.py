@@ -163,7 +163,9 @@ def _ssim(one: np.ndarray, other: np.ndarray, mask: np.ndarray, span: float) -> 
     if not whole.any() or not span > 0:
         return float("nan")
     a, b = (np.where(mask, image, 0) for image in (one, other))
-    _, similarity = structural_similarity(a, b, win_size=_WINDOW, data_range=span, full=True)
+    _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
+        a, b, win_size=_WINDOW, data_range=span, full=True
+    )
     return float(similarity[whole].mean())
 
 

@@ -191,7 +191,7 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
         **({"patches": evidence.patches} if options["save_patches"] else {}),
     }
     with appearing(directory / RESULT) as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     draw_amplitude(evidence.mosaic, directory / AMPLITUDE)
     draw_phase(evidence.mosaic, directory / PHASE, options["phase_vmin"], options["phase_vmax"])
     diagnosis = diagnose(evidence)

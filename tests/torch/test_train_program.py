@@ -175,7 +175,7 @@ def test_an_interrupted_training_goes_on_to_the_same_result(scan: Path, trained:
         run = training(scan, tmp_path)
     assert run.exit_code == 130
     log = (tmp_path / "train.log").read_text()
-    assert "2 whole epochs are kept; the same command with --resume goes on after them" in log
+    assert "all until the end of epoch 2 is kept; the same command with --resume goes on from there" in log
     assert not (tmp_path / NAME).exists()
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
 

@@ -24,7 +24,7 @@ def merge(
             raise ValueError(f"{groups * members} patches in several calls: expected positions with zero mean")
         at_a_time = (_CLIFF - 1) // members
     calls = [
-        _sum_and_norm(working[start : start + at_a_time], relative[start : start + at_a_time], padded_size)
+        sum_and_norm(working[start : start + at_a_time], relative[start : start + at_a_time], padded_size)
         for start in range(0, groups, at_a_time)
     ]
     total, norm = (tf.concat(parts, axis=0) for parts in zip(*calls))
@@ -39,14 +39,20 @@ def merge(
 
 
 def extract(real: tf.DType, *, canvas: np.ndarray, coords_relative: np.ndarray, N: int) -> dict[str, tf.Tensor]:
-    repeated = tf.repeat(as_working(canvas, real), coords_relative.shape[3], axis=0)
+    return {"patches": extract_flat(as_working(canvas, real), tf.cast(coords_relative, real), N)}
+
+
+def extract_flat(canvas: tf.Tensor, relative: tf.Tensor, N: int) -> tf.Tensor:
+    """Patches (B * C, N, N, 1) of canvases (B, P, P, 1)."""
+    repeated = tf.repeat(canvas, relative.shape[3], axis=0)
     # Not recentred, unlike the merge.
-    moved = translated(repeated, positions_to_flat(tf.cast(coords_relative, real)))
+    moved = translated(repeated, positions_to_flat(relative))
     margin = (canvas.shape[1] - N) // 2
-    return {"patches": moved[:, margin : margin + N, margin : margin + N]}
+    return moved[:, margin : margin + N, margin : margin + N]
 
 
-def _sum_and_norm(patches: tf.Tensor, relative: tf.Tensor, padded_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+def sum_and_norm(patches: tf.Tensor, relative: tf.Tensor, padded_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sum and norm (B, P, P, 1) of patches (B, N, N, C): a canvas for each group, however many there are."""
     groups, N, _, members = patches.shape
     flat = positions_to_flat(relative)
     moves = -(flat - tf.reduce_mean(flat, axis=0))

@@ -11,13 +11,13 @@ from golden.reference.formats import channel_to_flat, flat_to_channel
 
 
 def diffraction(real: tf.DType, *, field: np.ndarray) -> dict[str, tf.Tensor]:
-    return {"amplitude": _amplitude(as_working(field, real), field.shape[1])}
+    return {"amplitude": amplitude_of(as_working(field, real), field.shape[1])}
 
 
 def padded_diffraction(real: tf.DType, *, field: np.ndarray) -> dict[str, tf.Tensor]:
     margin = field.shape[1] // 4
     padded = tf.pad(as_working(field, real), [[0, 0], [margin, margin], [margin, margin], [0, 0]])
-    return {"padded": padded, "amplitude": _amplitude(padded, field.shape[1])}
+    return {"padded": padded, "amplitude": amplitude_of(padded, field.shape[1])}
 
 
 def forward(
@@ -27,12 +27,12 @@ def forward(
     light = probes.normalise(real, probe=probe, probe_scale=probe_scale)["normalised"]
     flat = channel_to_flat(as_working(patches, real)) * light[None]
     # The scale is kept as its logarithm.
-    scale = tf.exp(tf.math.log(tf.cast(_intensity_scale(nphotons, N), real)))
-    return {"amplitude": flat_to_channel(_amplitude(flat, N), members) * scale}
+    scale = tf.exp(tf.math.log(tf.cast(intensity_scale_of(nphotons, N), real)))
+    return {"amplitude": flat_to_channel(amplitude_of(flat, N), members) * scale}
 
 
 def intensity_scale(real: tf.DType, *, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
-    return {"scale": _intensity_scale(nphotons, N)}
+    return {"scale": intensity_scale_of(nphotons, N)}
 
 
 def photon_scale(real: tf.DType, *, X: np.ndarray, nphotons: float) -> dict[str, tf.Tensor]:
@@ -42,12 +42,12 @@ def photon_scale(real: tf.DType, *, X: np.ndarray, nphotons: float) -> dict[str,
 
 
 def poisson(real: tf.DType, *, predicted: np.ndarray, target: np.ndarray) -> dict[str, tf.Tensor]:
-    elementwise = _poisson_term(tf.cast(predicted, real), tf.cast(target, real))
+    elementwise = poisson_term(tf.cast(predicted, real), tf.cast(target, real))
     return {"elementwise": elementwise, "mean": tf.reduce_mean(elementwise)}
 
 
 def poisson_at_zero(real: tf.DType, *, predicted: np.ndarray, target: np.ndarray) -> dict[str, tf.Tensor]:
-    term = _poisson_term(tf.cast(predicted, real), tf.cast(target, real))
+    term = poisson_term(tf.cast(predicted, real), tf.cast(target, real))
     return {"infinite": tf.math.is_inf(term) & (term > 0), "undefined": tf.math.is_nan(term)}
 
 
@@ -60,21 +60,21 @@ def simulation(
     # Photons would be drawn from the scaled amplitude; without noise the scale goes out again.
     field = tf.complex(scale * A * tf.cos(phi), scale * A * tf.sin(phi)) * P
     return {
-        "X": _amplitude(field, amplitude.shape[1]) / scale,
+        "X": amplitude_of(field, amplitude.shape[1]) / scale,
         "Y_I": illuminated,
         "Y_phi": phi,
         "intensity_scale": scale,
     }
 
 
-def _amplitude(field: tf.Tensor, N: int) -> tf.Tensor:
+def amplitude_of(field: tf.Tensor, N: int) -> tf.Tensor:
     """Fields (n, P, P, 1) transformed; the intensity is divided by N^2 and shifted, then the root is taken."""
     spectrum = tf.signal.fft2d(field[..., 0])
     intensity = (tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2) / (N * N)
     return tf.sqrt(tf.signal.fftshift(intensity, axes=(1, 2)))[..., None]
 
 
-def _intensity_scale(nphotons: float | np.ndarray, N: int | np.ndarray) -> np.ndarray:
+def intensity_scale_of(nphotons: float | np.ndarray, N: int | np.ndarray) -> np.ndarray:
     """Computed outside TensorFlow, in float64, when the model is made."""
     return np.sqrt(nphotons) / (N / 2)
 
@@ -83,5 +83,5 @@ def _photon_scale(X: tf.Tensor, nphotons: float) -> tf.Tensor:
     return tf.sqrt(tf.cast(nphotons, X.dtype) / tf.reduce_mean(tf.reduce_sum(X**2, axis=(1, 2))))
 
 
-def _poisson_term(predicted: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+def poisson_term(predicted: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return predicted - target * tf.math.log(predicted)

@@ -12,7 +12,7 @@ import numpy as np
 
 from golden.cases.reassembly import cut_patches
 from golden.reference import evaluate
-from tests.vectors import assert_close, records, zero_mean_merges
+from tests.vectors import assert_close, network_settings, records, zero_mean_merges
 
 
 def run(operation: str, inputs: dict[str, np.ndarray], **parameters: object) -> dict[str, np.ndarray]:
@@ -193,3 +193,31 @@ def test_simulation(external_data: Path) -> None:
         assert_close(record, "X", outputs["X"], record.outputs["noisefree_X"], 1e-5)
         for name in ("Y_I", "Y_phi", "intensity_scale"):
             assert_close(record, name, outputs[name], record.outputs[name], 1e-6)
+
+
+def test_network(external_data: Path) -> None:
+    """Patches, merged object, prediction, loss and gradients, from recorded weights."""
+    for record in records(external_data, "model_forward*.h5"):
+        inputs = {name: record.inputs[name] for name in ("X", "coords_relative")}
+        inputs |= {
+            "probe": record.inputs["probe_raw"],
+            "weights": np.concatenate([array.ravel() for array in record.weights]),
+        }
+        taps = run("network.forward", inputs, **network_settings(record))
+        N, members = inputs["X"].shape[1], inputs["X"].shape[3]
+        assert_close(record, "patches", taps["object_patches"], record.outputs["patch_object"], 1e-4)
+        assert_close(record, "object", taps["object"], record.outputs["trimmed_object"], 1e-4)
+        centre, canvas = slice(N // 4 + 4, N // 4 * 3 - 4), record.outputs["merged_object"]
+        first = (canvas.shape[1] - N) // 2
+        if "merged_centre" in taps:
+            cut = slice(first + centre.start, first + centre.stop)
+            assert_close(record, "merged centre", taps["merged_centre"], canvas[:, cut, cut], 1e-4)
+        assert_close(record, "extracted", taps["patches"][:members], record.outputs["extracted_flat"], 1e-4)
+        assert_close(record, "prediction", taps["predicted_amplitude"], record.outputs["pred_amplitude"], 1e-4)
+        assert_close(record, "loss", taps["loss"], record.outputs["loss_nll_mean"], 1e-4)
+        found = list(run("network.gradients", inputs, **network_settings(record)).values())[1:]
+        norms = np.array([np.linalg.norm(gradient.astype(np.float64)) for gradient in found])
+        np.testing.assert_allclose(norms, record.outputs["grad_norms"], rtol=5e-3, err_msg=record.name)
+        for name, expected in record.outputs.items():
+            if name.startswith("grad_0"):
+                assert_close(record, name, found[int(name[-3:])], expected, 5e-3)

@@ -70,6 +70,7 @@ def zero_mean_merges(external_data: Path) -> Iterator[Record]:
 def network_settings(record: Record) -> dict[str, Any]:
     """The parameters of the network's operations, of a recorded model."""
     kinds = {
+        "N": int,
         "n_filters_scale": int,
         "amp_activation": str,
         "object_big": bool,
@@ -79,7 +80,8 @@ def network_settings(record: Record) -> dict[str, Any]:
         "probe_scale": float,
         "nphotons": float,
     }
-    return {name: kind(record.attributes[name]) for name, kind in kinds.items()}
+    settings = {name: kind(record.attributes[name]) for name, kind in kinds.items()}
+    return settings | {"members": record.inputs["X"].shape[3]}
 
 
 def assert_close(

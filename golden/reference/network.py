@@ -32,23 +32,36 @@ Taps = dict[str, tf.Tensor]
 
 
 def forward(
-    real: tf.DType, *, X: np.ndarray, coords_relative: np.ndarray, probe: np.ndarray, weights: np.ndarray, **settings: Any
+    real: tf.DType,
+    *,
+    seed: np.ndarray,
+    groups: int,
+    X: np.ndarray,
+    coords_relative: np.ndarray,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    **settings: Any,
 ) -> Taps:
-    return _network(real, X, weights, settings).taps(X, coords_relative, probe)
+    network = Network(real, **settings)
+    network.load(weights)
+    return network.taps(X, coords_relative, probe)
 
 
 def gradients(
-    real: tf.DType, *, X: np.ndarray, coords_relative: np.ndarray, probe: np.ndarray, weights: np.ndarray, **settings: Any
+    real: tf.DType,
+    *,
+    seed: np.ndarray,
+    groups: int,
+    X: np.ndarray,
+    coords_relative: np.ndarray,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    **settings: Any,
 ) -> Taps:
-    network = _network(real, X, weights, settings)
+    network = Network(real, **settings)
+    network.load(weights)
     loss, found = network.loss_and_gradients(X, coords_relative, probe)
     return {"loss": loss, **dict(zip(network.names, found))}
-
-
-def _network(real: tf.DType, X: np.ndarray, weights: np.ndarray, settings: dict[str, Any]) -> Network:
-    network = Network(real, X.shape[1], X.shape[3], **settings)
-    network.load(weights)
-    return network
 
 
 class Network:
@@ -67,9 +80,9 @@ class Network:
     def __init__(
         self,
         real: tf.DType,
+        *,
         N: int,
         members: int,
-        *,
         n_filters_scale: int,
         amp_activation: str,
         object_big: bool,
@@ -123,18 +136,16 @@ class Network:
             for part in "ab":
                 yield f"encoder_{block}{part}", self._convolution(into, filters, "relu")
                 into = filters
+        for block, filters in enumerate(self._up, 1):
+            for part in "ab":
+                yield from self._pair(f"up_{block}{part}", into, filters, "relu")
+                into = filters
         out = self._members if self._object_big else 1
-        widest = [(f"up_{block}", filters) for block, filters in enumerate(self._up, 1)]
         last = self._s * (2048 // self._N)
         if not self._pad_object:
-            widest.append((f"up_{len(self._up) + 1}", last))
-        for block_name, filters in widest:
-            for part in "ab":
-                for decoder in ("amplitude", "phase"):
-                    yield f"{decoder}_{block_name}{part}", self._convolution(into, filters, "relu")
-                into = filters
-        if not self._pad_object:
-            yield from self._pair("head", into, out, None)
+            yield from self._pair("whole_a", into, last, "relu")
+            yield from self._pair("whole_b", last, last, "relu")
+            yield from self._pair("whole_c", last, out, None)
             return
         if self._probe_big:
             yield from self._pair("border_a", _BORDER_CHANNELS, last, "relu")
@@ -194,18 +205,18 @@ class Network:
             images = taps[f"{decoder}_up_{block}"] = self._up_block(f"{decoder}_up_{block}", images)
         activation, margin = self._activations[decoder], self._N // 4
         if not self._pad_object:
-            last = f"{decoder}_up_{len(self._up) + 1}"
-            taps[last] = self._up_block(last, images)
-            taps[decoder] = activation(self._layers[f"{decoder}_head"](taps[last]))
+            images = self._up_block(f"{decoder}_whole_", images)
+            taps[decoder] = activation(self._layers[f"{decoder}_whole_c"](images))
             return taps
         inner = activation(self._layers[f"{decoder}_inner"](images[..., :-_BORDER_CHANNELS]))
-        taps[f"{decoder}_inner"] = inner
-        taps[decoder] = tf.pad(inner, [[0, 0], [margin, margin], [margin, margin], [0, 0]])
+        inner = tf.pad(inner, [[0, 0], [margin, margin], [margin, margin], [0, 0]])
+        image = taps[f"{decoder}_inner"] = inner
         if self._probe_big:
             border = self._up_block(f"{decoder}_border_", images[..., -_BORDER_CHANNELS:])
             border = self._layers[f"{decoder}_border_c"](border) * self._border_mask()
             taps[f"{decoder}_border"] = border
-            taps[decoder] += border
+            image = inner + border
+        taps[decoder] = image
         return taps
 
     def _up_block(self, name: str, images: tf.Tensor) -> tf.Tensor:

@@ -42,13 +42,13 @@ RELATIVE = np.array([[-1.5, 2.5, 0.5, -1.5], [2.0, -0.25, -1.0, -0.75]], np.floa
     ],
 )
 def test_number_of_weights(N: int, gridsize: int, changes: dict[str, Any], count: int) -> None:
-    network = Network(tf.float32, N, gridsize**2, **DEFAULTS | changes)
+    network = Network(tf.float32, N=N, members=gridsize**2, **DEFAULTS | changes)
     assert sum(math.prod(variable.shape) for variable in network.variables) == count
 
 
 def test_groups_stay_apart_whatever_their_number() -> None:
     """TensorFlow sums all groups into one canvas from 64 patches on; here, 16 groups of four are 16 times one."""
-    network = Network(tf.float32, 64, 4, **DEFAULTS | {"n_filters_scale": 1})
+    network = Network(tf.float32, N=64, members=4, **DEFAULTS | {"n_filters_scale": 1})
     rng = np.random.default_rng(0)
     X, probe = rng.random((16, 64, 64, 4), np.float32), np.ones((64, 64), np.complex64)
     relative = (RELATIVE * rng.integers(-2, 3, (16, 1, 1, 1))).astype(np.float32)
@@ -62,6 +62,6 @@ def test_groups_stay_apart_whatever_their_number() -> None:
 
 def test_other_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="expected N = 64, 128 or 256, found 96"):
-        Network(tf.float32, 96, 1, **DEFAULTS)
+        Network(tf.float32, N=96, members=1, **DEFAULTS)
     with pytest.raises(ValueError, match=r"expected 2331772 weights in one array, found shape \(3,\)"):
-        Network(tf.float32, 64, 1, **DEFAULTS).load(np.zeros(3))
+        Network(tf.float32, N=64, members=1, **DEFAULTS).load(np.zeros(3))

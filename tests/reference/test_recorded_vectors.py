@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from golden.cases.reassembly import cut_patches
 from golden.reference import evaluate
+from golden.reference.network import Network
 from tests.vectors import assert_close, network_settings, records, zero_mean_merges
 
 
@@ -198,26 +200,26 @@ def test_simulation(external_data: Path) -> None:
 def test_network(external_data: Path) -> None:
     """Patches, merged object, prediction, loss and gradients, from recorded weights."""
     for record in records(external_data, "model_forward*.h5"):
-        inputs = {name: record.inputs[name] for name in ("X", "coords_relative")}
-        inputs |= {
-            "probe": record.inputs["probe_raw"],
-            "weights": np.concatenate([array.ravel() for array in record.weights]),
-        }
-        taps = run("network.forward", inputs, **network_settings(record))
-        N, members = inputs["X"].shape[1], inputs["X"].shape[3]
-        assert_close(record, "patches", taps["object_patches"], record.outputs["patch_object"], 1e-4)
-        assert_close(record, "object", taps["object"], record.outputs["trimmed_object"], 1e-4)
-        centre, canvas = slice(N // 4 + 4, N // 4 * 3 - 4), record.outputs["merged_object"]
-        first = (canvas.shape[1] - N) // 2
+        network = Network(tf.float32, **network_settings(record))
+        network.load(np.concatenate([array.ravel() for array in record.weights]))
+        given = [record.inputs[name] for name in ("X", "coords_relative", "probe_raw")]
+        taps = {name: tap.numpy() for name, tap in network.taps(*given).items()}
+        members = given[0].shape[3]
+        for what, found, expected in (
+            ("patches", taps["object_patches"], "patch_object"),
+            ("object", taps["object"], "trimmed_object"),
+            ("extracted", taps["patches"][:members], "extracted_flat"),
+            ("prediction", taps["predicted_amplitude"], "pred_amplitude"),
+            ("loss", taps["loss"], "loss_nll_mean"),
+        ):
+            assert_close(record, what, found, record.outputs[expected], 1e-4)
         if "merged_centre" in taps:
-            cut = slice(first + centre.start, first + centre.stop)
-            assert_close(record, "merged centre", taps["merged_centre"], canvas[:, cut, cut], 1e-4)
-        assert_close(record, "extracted", taps["patches"][:members], record.outputs["extracted_flat"], 1e-4)
-        assert_close(record, "prediction", taps["predicted_amplitude"], record.outputs["pred_amplitude"], 1e-4)
-        assert_close(record, "loss", taps["loss"], record.outputs["loss_nll_mean"], 1e-4)
-        found = list(run("network.gradients", inputs, **network_settings(record)).values())[1:]
-        norms = np.array([np.linalg.norm(gradient.astype(np.float64)) for gradient in found])
+            canvas, inner = record.outputs["merged_object"], taps["merged_centre"]
+            cut = slice((canvas.shape[1] - inner.shape[1]) // 2, (canvas.shape[1] + inner.shape[1]) // 2)
+            assert_close(record, "merged centre", inner, canvas[:, cut, cut], 1e-4)
+        gradients = [gradient.numpy() for gradient in network.loss_and_gradients(*given)[1]]
+        norms = [np.linalg.norm(gradient.astype(np.float64)) for gradient in gradients]
         np.testing.assert_allclose(norms, record.outputs["grad_norms"], rtol=5e-3, err_msg=record.name)
         for name, expected in record.outputs.items():
             if name.startswith("grad_0"):
-                assert_close(record, name, found[int(name[-3:])], expected, 5e-3)
+                assert_close(record, name, gradients[int(name[-3:])], expected, 5e-3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
+from golden.cases.network import merged_border, merged_centre
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
@@ -32,6 +34,7 @@ from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like
 from ptycho_torch.grouping import draw_groups
 from ptycho_torch.helper import reassemble_patches_position_real
 from ptycho_torch.merge import extract_patches, merge_patches, sum_and_norm
+from ptycho_torch.model import PtychoPINN
 from ptycho_torch.normalization import normalize_data
 from ptycho_torch.physics import (
     diffraction_amplitude,
@@ -47,7 +50,9 @@ from ptycho_torch.physics import (
 from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
 from ptycho_torch.raw_data_bridge import RawDataTorch
 from ptycho_torch.reassembly import shift_and_sum
+from ptycho_torch.taps import taps
 from ptycho_torch.translation import translate
+from ptycho_torch.weights import from_tensorflow_weights, tensorflow_order, to_tensorflow_layout
 
 Outputs = dict[str, np.ndarray]
 
@@ -327,6 +332,49 @@ def physics_simulation(*, amplitude: np.ndarray, phase: np.ndarray, probe: np.nd
         "Y_phi": rearrange(array(found.Y_phi), "n h w -> n h w 1"),
         "intensity_scale": array(found.intensity_scale),
     }
+
+
+# ------------------------------------------------------------------------------------------------ network
+
+
+def network_of(
+    *,
+    N: int,
+    members: int,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    probe_scale: float,
+    nphotons: float,
+    **switches: Any,
+) -> PtychoPINN:
+    """The model with the weights of a golden, one array of all of them in TensorFlow's order and layout."""
+    config = ModelConfig(C_forward=members, C_model=members, **switches)
+    light = normalize_probe_like_tf(torch.from_numpy(probe), probe_scale)
+    model = PtychoPINN(config, light, intensity_scale(nphotons, N))
+    parameters = dict(model.named_parameters())
+    shapes = [to_tensorflow_layout(parameters[name]).shape for name in tensorflow_order(model)]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    parts = zip(np.split(weights, ends[:-1]), shapes)
+    from_tensorflow_weights(model, [part.reshape(shape) for part, shape in parts])
+    return model
+
+
+def network_forward(
+    *, seed: np.ndarray, groups: int, X: np.ndarray, coords_relative: np.ndarray, **settings: Any
+) -> Outputs:
+    model = network_of(**settings)
+    found = taps(model, channels_first(X), positions_of(coords_relative))
+    single = ("merged", "object", "patches", "illuminated", "loss", "amplitude_whole", "phase_whole")
+    outputs = {name: channels_last(tap) for name, tap in found.items() if name not in single}
+    if settings["object_big"]:
+        canvas = rearrange(array(found["merged"]), "b h w -> b h w 1")
+        outputs["merged_border"] = merged_border(canvas, settings["N"])
+        outputs["merged_centre"] = merged_centre(canvas, settings["N"])
+    outputs["object"] = rearrange(array(found["object"]), "b h w -> b h w 1")
+    for name in ("patches", "illuminated"):
+        outputs[name] = rearrange(array(found[name]), "b c h w -> (b c) h w 1")
+    outputs["loss"] = array(found["loss"])
+    return outputs
 
 
 # ------------------------------------------------------------------------------------------------ defaults

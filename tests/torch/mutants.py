@@ -296,6 +296,112 @@ DIFFRACTED: dict[str, tuple[str, str]] = {
 
 _CONFIG = "config_params"
 
+_WEIGHT = 'rearrange(array, "row column i o -> o i row column") if array.ndim == 4 else array'
+_KERNEL = 'rearrange(array, "row column i o -> o i row column")'
+_PAIRED = 'zip(_convolutions(model, "amplitude"), _convolutions(model, "phase"), strict=True)'
+_POOLED = "return relu(max_pool2d(wide, 2))"
+_INNER = """centre = self.activation(self.conv(decoded))
+        return zero_pad(centre, (decoded.shape[-1] // 2,) * 4)"""
+_BORDER = "return silu(self.conv(self.up(decoded))) * self.mask"
+_POLAR = "torch.complex(amplitude * phase.cos(), amplitude * phase.sin())"
+_LOSS_OF_BATCH = "return (count - target * count.clamp(min=FEWEST_COUNTS).log()).mean()"
+
+NETWORK: dict[str, dict[str, tuple[str, str] | Edits]] = {
+    "weights": {
+        "kernels_read_as_oihw": (_KERNEL, "array.reshape(*array.shape[:1:-1], *array.shape[:2])"),
+        "kernels_flipped": (_KERNEL, f"{_KERNEL}[..., ::-1, ::-1]"),
+        "kernels_transposed": (_KERNEL, _KERNEL.replace("i row column", "i column row")),
+        "biases_lost": (_WEIGHT, f"{_KERNEL} if array.ndim == 4 else 0 * array"),
+        "decoders_in_turn": (
+            "chain.from_iterable(decoders)",
+            'chain(_convolutions(model, "amplitude"), _convolutions(model, "phase"))',
+        ),
+        "decoders_exchanged": (
+            _PAIRED,
+            'zip(_convolutions(model, "phase"), _convolutions(model, "amplitude"), strict=True)',
+        ),
+    },
+    "layers": {
+        "hidden_silu": (
+            (
+                "wide = self.conv_2(relu(self.conv_1(images)))",
+                "wide = self.conv_2(torch.nn.functional.silu(self.conv_1(images)))",
+            ),
+            (_POOLED, "return max_pool2d(torch.nn.functional.silu(wide), 2)"),
+            (
+                "wide = relu(self.conv_2(relu(self.conv_1(images))))",
+                "wide = torch.nn.functional.silu(self.conv_2(torch.nn.functional.silu(self.conv_1(images))))",
+            ),
+        ),
+        "pooling_averages": (_POOLED, "return torch.nn.functional.avg_pool2d(relu(wide), 2)"),
+        "pooling_one_pixel_early": (_POOLED, "return relu(max_pool2d(wide, 2, padding=1))[..., :-1, :-1]"),
+        "upsampling_bilinear": ('mode="nearest"', 'mode="bilinear"'),
+    },
+    "network": {
+        "phase_without_pi": ("return math.pi * torch.tanh(x)", "return torch.tanh(x)"),
+        "activated_after_padding": (
+            _INNER,
+            "return self.activation(zero_pad(self.conv(decoded), (decoded.shape[-1] // 2,) * 4))",
+        ),
+        "border_channels_first": (
+            ("decoded[:, :-BORDER_CHANNELS]", "decoded[:, BORDER_CHANNELS:]"),
+            ("decoded[:, -BORDER_CHANNELS:]", "decoded[:, :BORDER_CHANNELS]"),
+        ),
+        "border_of_head": (
+            (_BORDER, _BORDER.replace("silu", "self.activation")),
+            ("self.border = BorderHead", "self._head = activation; self.border = BorderHead"),
+            ("decoded = self.up(features)", "decoded = self.up(features); self.border.activation = self._head"),
+        ),
+        "border_mask_inverted": (_BORDER, _BORDER.replace("self.mask", "(1 - self.mask)")),
+        "border_mask_omitted": (_BORDER, _BORDER.removesuffix(" * self.mask")),
+    },
+    "model": {
+        "scale_not_inverted": ("self.encoder(x)", "self.encoder(x * self.intensity_scale)"),
+        "amplitude_of_other_activation": (
+            "AMPLITUDE_ACTIVATIONS[config.amp_activation]",
+            'AMPLITUDE_ACTIVATIONS["sigmoid" if config.amp_activation == "swish" else "swish"]',
+        ),
+        "amplitude_plus_i_phase": (_POLAR, "torch.complex(amplitude, phase)"),
+        "imaginary_lost": (_POLAR, "torch.complex(amplitude * phase.cos(), 0 * phase)"),
+        "merge_sign": ("merge_patches(patches, positions,", "merge_patches(patches, -positions,"),
+        "merge_xy_swap": ("merge_patches(patches, positions,", "merge_patches(patches, positions.flip(2),"),
+        "extraction_sign": ("extract_patches(canvas, positions,", "extract_patches(canvas, -positions,"),
+        "probe_mask_toggled": ("masked=config.probe_mask", "masked=not config.probe_mask"),
+        "scale_omitted": ("self.diffract(field) * self.intensity_scale", "self.diffract(field)"),
+        "channel_major_order": (
+            "return diffraction_amplitude(field)",
+            "return diffraction_amplitude(field).reshape(field.shape[1], len(field), *field.shape[2:]).transpose(0, 1)",
+        ),
+    },
+    "merge": {
+        "count_of_ones": (_MASK_OF_CENTRE, "torch.ones_like(patches.real)"),
+        "epsilon_of_stitching": (_EPSILON, "count + 1e-9"),
+        "groups_summed": (
+            "return total / norm",
+            "return total.sum(0, True).expand_as(total) / ((norm - 1e-3).sum(0, True) + 1e-3)",
+        ),
+    },
+    "probe": {
+        "raw_probe": (_NORMALISED, "return probe"),
+        "probe_scale_twice": ("normalised = probe / norm", "normalised = probe / norm / probe_scale"),
+        "probe_conjugated": (_NORMALISED, "return normalised.conj().resolve_conj()"),
+    },
+    "physics": {
+        "fft_norm_omitted": DIFFRACTED["norm_omitted"],
+        "fftshift_omitted": DIFFRACTED["shift_omitted"],
+    },
+    "losses": {
+        "loss_summed": (_LOSS_OF_BATCH, _LOSS_OF_BATCH.replace("mean()", "sum()")),
+        "loss_summed_per_group": (_LOSS_OF_BATCH, _LOSS_OF_BATCH.replace("mean()", "sum() / len(count)")),
+        "log_factorial_included": (
+            _LOSS_OF_BATCH,
+            _LOSS_OF_BATCH.replace(".log())", ".log() + torch.lgamma(target + 1))"),
+        ),
+        "loss_of_amplitudes": ("predicted.square(), measured.square()", "predicted, measured"),
+    },
+}
+"""Module -> fault -> the wrong line."""
+
 MUTANTS: tuple[Mutant, ...] = (
     *_of(
         "probe.hard_mask",
@@ -799,6 +905,7 @@ MUTANTS: tuple[Mutant, ...] = (
         plateau_on_training=('plateau_monitor: str = "val_loss"', 'plateau_monitor: str = "loss"'),
         validation_tenth=("validation_fraction: float = 0.05", "validation_fraction: float = 0.1"),
     ),
+    *(mutant for module, faults in NETWORK.items() for mutant in _of("network.forward", module, **faults)),
 )
 
 REFUSED: tuple[Mutant, ...] = (

@@ -1,0 +1,227 @@
+"""The network: what every block computes on the way to the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.case import Arrays, Case, Operation, Output, Parameters, hidden
+from golden.draw import Draw
+from golden.faults import network as faults
+from golden.faults.network import Structure, merged_border, merged_centre
+from golden.summary import summarise
+
+__all__ = ["CASES", "merged_border", "merged_centre"]
+
+INPUTS = {
+    "seed": "(1,) int64; what the recipe draws the other inputs from",
+    "X": "(B, N, N, C) float32; normalised amplitude",
+    "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
+    "probe": "(N, N) complex64; as guessed",
+    "weights": "(P,) float32; all layers' kernels (row, column, in, out) and biases, one after the other",
+}
+
+# ------------------------------------------------------------------------------------------------ the recipe
+
+
+def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
+    """Patterns, positions, probe and weights of a case; exact, from the bits that its seed gives."""
+    draw = Draw(f"network {int(stored['seed'][0])}")
+    N, members, groups = (int(parameters[name] or 0) for name in ("N", "members", "groups"))
+    return {
+        "X": patterns(draw, groups, members, N),
+        "coords_relative": positions(draw, groups, members),
+        "probe": beam(draw, N),
+        "weights": weights(draw, Structure.of(N, members, parameters)),
+    }
+
+
+def patterns(draw: Draw, groups: int, members: int, N: int) -> np.ndarray:
+    """(B, N, N, C): speckle that falls off by halves with the distance from a pixel beside the centre."""
+    shape = (groups, N, N, members)
+    return np.asarray(draw.multiples(1 / 32, 1 / 32, 3, shape) * falloff(N, 32, 30, 8)[..., None], np.float32)
+
+
+def positions(draw: Draw, groups: int, members: int) -> np.ndarray:
+    """(B, 1, 2, C): eighths of pixels, which are moved exactly; no group's mean is 0, nor that of all."""
+    drawn = draw.multiples(1 / 8, -2.5, 2.5, (groups, 1, 2, members))
+    return np.asarray(drawn + np.array([[0.875], [-0.375]]), np.float32)
+
+
+def beam(draw: Draw, N: int) -> np.ndarray:
+    """(N, N): a speckled beam with a halo, not centred."""
+    return np.asarray(draw.complex((N, N)) * falloff(N, 30, 36, 5) * 16, np.complex64)
+
+
+def falloff(N: int, row: int, column: int, width: int) -> np.ndarray:
+    """(N, N): 1 about a pixel (of 64), and half as much every ``width`` (of 64) pixels further along rows or columns."""
+    unit = N // 64
+    rows, columns = np.abs(np.arange(N) - row * unit), np.abs(np.arange(N) - column * unit)
+    return np.asarray(0.5 ** (np.maximum(rows[:, None], columns[None]) // (width * unit)))
+
+
+def weights(draw: Draw, structure: Structure) -> np.ndarray:
+    """(P,): uniform kernels that keep the size of what passes ReLU, and biases; amplitudes in the border are small.
+
+    For the border is divided by 0.001 in the merge, and would drown the centre.
+    """
+    parts = []
+    for name, shape in structure.shapes().items():
+        if len(shape) == 4:
+            limit = round(math.sqrt(6 / math.prod(shape[:3])) * 1024) / 1024
+            part = draw.integers(-127, 128, shape) * (limit / 128)
+        else:
+            part = draw.integers(-15, 16, shape) / 128
+        in_border = name.startswith(("amplitude_border_c", "amplitude_whole_c"))
+        parts.append((part / 1024 if in_border else part).ravel())
+    return np.concatenate(parts).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------------ forward
+
+
+def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | None) -> tuple[Output, ...]:
+    N, s = structure.N, structure.scale
+
+    def tap(name: str, description: str, layer: int = 0) -> Output:
+        """``layer``: channels that the last convolution before it sums over."""
+        return Output(name, description, terms=9 * layer if layer else 1, keep=keep)
+
+    taps = []
+    for block, filters in enumerate(structure.down, 1):
+        side = N >> block
+        taps.append(
+            tap(f"encoder_{block}", f"after encoder block {block}; (B, {side}, {side}, {filters}) float32", filters)
+        )
+    for decoder in faults.DECODERS:
+        unit = ", radians" if decoder == "phase" else ""
+        for block, filters in enumerate(structure.up, 1):
+            side = 8 << block
+            taps.append(
+                tap(
+                    f"{decoder}_up_{block}",
+                    f"after up block {block} of the {decoder} decoder; (B, {side}, {side}, {filters}) float32",
+                    filters,
+                )
+            )
+        image = f"(B, {N}, {N}, {structure.outputs}) float32{unit}"
+        if structure.pad_object:
+            taps.append(tap(f"{decoder}_inner", f"after the centre branch of the {decoder}; {image}", 32 * s))
+        if structure.has_border:
+            taps.append(tap(f"{decoder}_border", f"after the border branch of the {decoder}; {image}", structure.last))
+        taps.append(tap(decoder, f"after the {decoder} decoder; {image}", 32 * s))
+    taps.append(tap("object_patches", "where amplitude and phase are combined; (B, N, N, C) complex64", 32 * s))
+    if structure.object_big:
+        taps += [
+            tap("merged_border", "in the merge, where no member is counted; (B, P, P, 1) complex64, 0 in the centre"),
+            tap("merged_centre", "in the merge, where all members are counted; (B, N / 2 - 8, N / 2 - 8, 1) complex64"),
+        ]
+    return (
+        *taps,
+        tap("object", "in the object; (B, N, N, 1) complex64"),
+        tap("patches", "in the extracted patches; (B * C, N, N, 1) complex64"),
+        tap("illuminated", "behind the probe; (B * C, N, N, 1) complex64"),
+        Output(
+            "predicted_amplitude",
+            "on the detector; (B, N, N, C) float32; the square root of expected counts",
+            terms=N * N,
+            keep=keep,
+        ),
+        Output("loss", "in the loss; scalar float32; mean Poisson term", terms=N * N * structure.members),
+    )
+
+
+def _forward(structure: Structure, *, whole: bool = False) -> Operation:
+    return Operation(
+        name="network.forward",
+        summary="from normalised patterns to the predicted amplitude and the loss, with what every block gives",
+        inputs=INPUTS,
+        outputs=_outputs(structure, None if whole else summarise),
+        derive=make_inputs,
+        faults=tuple(fault for fault in faults.FORWARD if fault.name != "epsilon_of_stitching" or structure.fills_border),
+        in_order=True,
+    )
+
+
+DEFAULTS: Parameters = {
+    "N": 64,
+    "groups": 2,
+    "members": 1,
+    "n_filters_scale": 1,
+    "amp_activation": "sigmoid",
+    "object_big": True,
+    "probe_big": True,
+    "pad_object": True,
+    "probe_mask": False,
+    "probe_scale": 4.0,
+    "nphotons": 1e9,
+}
+"""TensorFlow's, but for ``n_filters_scale``, which is 2."""
+
+_ONE_NUMBER = {"loss": "it is one number"}
+_ONE_MEMBER = hidden("there is one member", "channel_major_order")
+_NO_BORDER = hidden(
+    "there is no border branch",
+    "border_of_head",
+    "border_mask_inverted",
+    "border_mask_omitted",
+)
+_WHOLE = hidden(
+    "the decoder makes the whole patch at once", "activated_after_padding", "border_channels_first"
+)
+_ZERO_AT_ZERO = hidden("the activation of 0 is 0", "activated_after_padding")
+_NO_MERGE = hidden(
+    "patches are not merged", "merge_sign", "merge_xy_swap", "count_of_ones", "epsilon_of_stitching", "groups_summed"
+)
+_EMPTY_BORDER = {"merged_border": "nothing fills it"}
+
+
+def _case(
+    name: str,
+    summary: str,
+    invisible: dict[str, str] | None = None,
+    *,
+    whole: bool = False,
+    **changes: bool | float | str,
+) -> Case:
+    parameters = {**DEFAULTS, **changes}
+    structure = Structure.of(int(parameters["N"] or 0), int(parameters["members"] or 0), parameters)
+    return Case(
+        f"network/{name}",
+        _forward(structure, whole=whole),
+        summary,
+        parameters,
+        lambda draw: {"seed": draw.integers(0, 2**31, (1,))},
+        _ONE_NUMBER | ({} if structure.fills_border else _EMPTY_BORDER),
+        (invisible or {}) | (_ONE_MEMBER if structure.members == 1 else {}),
+        slow=whole,
+    )
+
+
+CASES = (
+    _case("forward_group1", "three groups of one", groups=3),
+    _case("forward_group4", "two groups of four, at the default width", members=4, n_filters_scale=2),
+    _case(
+        "forward_no_border",
+        "probe_big is off; ReLU, the legacy probe_scale, few photons",
+        _NO_BORDER | _ZERO_AT_ZERO,
+        members=4,
+        probe_big=False,
+        amp_activation="relu",
+        probe_scale=10.0,
+        nphotons=1e5,
+    ),
+    _case(
+        "forward_unmerged",
+        "object_big is off, probe_mask is on; softplus",
+        _NO_MERGE,
+        object_big=False,
+        probe_mask=True,
+        amp_activation="softplus",
+    ),
+    _case("forward_unpadded", "pad_object is off; swish", _NO_BORDER | _WHOLE, pad_object=False, amp_activation="swish"),
+    _case("forward_n128", "a larger patch, two groups of four", members=4, N=128),
+    _case("forward_n256", "the largest patch", N=256),
+)

@@ -36,13 +36,13 @@ def summarise(array: np.ndarray) -> np.ndarray:
     return np.concatenate([np.asarray(sizes).astype(array.dtype), flat[sampled(array.shape)]])
 
 
-def sampled(shape: tuple[int, ...]) -> np.ndarray:
-    """(256,) int64, ascending: the flat indices that ``summarise`` keeps of a large array; all of a small one."""
+def sampled(shape: tuple[int, ...], most: int = SAMPLES) -> np.ndarray:
+    """(most,) int64, ascending: flat indices into a large array, fixed by its shape; all of a smaller one."""
     size = int(np.prod(shape))
-    if size <= SAMPLES:
+    if size <= most:
         return np.arange(size)
-    edges = np.arange(SAMPLES + 1) * size // SAMPLES
-    raw = _bits(shape, "places").random_raw(SAMPLES)
+    edges = np.arange(most + 1) * size // most
+    raw = _bits(shape, "places").random_raw(most)
     return edges[:-1] + (raw % np.diff(edges).astype(np.uint64)).astype(np.int64)
 
 

@@ -28,12 +28,23 @@ INPUTS = {
 
 def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
     """Patterns, positions, probe and weights of a case; exact, from the bits that its seed gives."""
+    return _make(stored, parameters, beam)
+
+
+def make_training_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
+    """The same under a beam that leaves no pixel dark."""
+    return _make(stored, parameters, bright_beam)
+
+
+def _make(
+    stored: Arrays, parameters: Parameters, light: Callable[[Draw, int], np.ndarray]
+) -> dict[str, np.ndarray]:
     draw = Draw(f"network {int(stored['seed'][0])}")
     N, members, groups = (int(parameters[name] or 0) for name in ("N", "members", "groups"))
     return {
         "X": patterns(draw, groups, members, N),
         "coords_relative": positions(draw, groups, members),
-        "probe": beam(draw, N),
+        "probe": light(draw, N),
         "weights": weights(draw, Structure.of(N, members, parameters)),
     }
 
@@ -53,6 +64,16 @@ def positions(draw: Draw, groups: int, members: int) -> np.ndarray:
 def beam(draw: Draw, N: int) -> np.ndarray:
     """(N, N): a speckled beam with a halo, not centred."""
     return np.asarray(draw.complex((N, N)) * falloff(N, 30, 36, 5) * 16, np.complex64)
+
+
+def bright_beam(draw: Draw, N: int) -> np.ndarray:
+    """(N, N): weak speckle about one bright pixel, which keeps patterns from being dark anywhere.
+
+    The Poisson term weighs a pixel with 1 / intensity: dark ones would leave little but noise in the gradients.
+    """
+    probe = beam(draw, N) / 8
+    probe[29 * N // 64, 33 * N // 64] += 100
+    return probe.astype(np.complex64)
 
 
 def falloff(N: int, row: int, column: int, width: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from golden.reference.coordinates import as_working
 from golden.reference.formats import channel_to_flat, flat_to_channel
 from golden.reference.merge import extract_flat, sum_and_norm
 from golden.reference.physics import amplitude_of, intensity_scale_of, poisson_term
+from golden.summary import sampled
 
 keras = tf.keras
 
@@ -21,6 +22,9 @@ _OFFSET, _JITTER = 4, 10
 """Of the canvas that a group is merged on; no configuration changes them."""
 _BORDER_CHANNELS = 4
 """The last channels of a decoder, that its border is made from; a fixed number, whatever ``n_filters_scale``."""
+STEPS, KEPT_STEPS = 5, (1, 2, 5)
+ENTRIES = 64
+"""Of each array of weights, that are followed through the training."""
 _HEADS = {
     "sigmoid": keras.activations.sigmoid,
     "swish": keras.activations.silu,
@@ -62,6 +66,31 @@ def gradients(
     network.load(weights)
     loss, found = network.loss_and_gradients(X, coords_relative, probe)
     return {"loss": loss, **dict(zip(network.names, found))}
+
+
+def training(
+    real: tf.DType,
+    *,
+    seed: np.ndarray,
+    groups: int,
+    X: np.ndarray,
+    coords_relative: np.ndarray,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    learning_rate: float,
+    **settings: Any,
+) -> Taps:
+    network = Network(real, **settings)
+    network.load(weights)
+    optimizer = keras.optimizers.Adam(learning_rate)
+    start, kept, least = network.sample(network.variables), {}, []
+    for step in range(1, STEPS + 1):
+        _, found = network.loss_and_gradients(X, coords_relative, probe)
+        least.append(tf.abs(network.sample(found)))
+        optimizer.apply(found, network.variables)
+        if step in KEPT_STEPS:
+            kept[f"step_{step}"] = (network.sample(network.variables) - start) / learning_rate
+    return {"least_gradient": tf.reduce_min(tf.stack(least), axis=0), **kept}
 
 
 class Network:
@@ -117,6 +146,11 @@ class Network:
     def variables(self) -> list[Any]:
         """The arrays of weights, in this order."""
         return [variable for layer in self._layers.values() for variable in (layer.kernel, layer.bias)]
+
+    def sample(self, arrays: Sequence[Any]) -> tf.Tensor:
+        """At most 64 entries of each of these arrays, which have the shapes of the weights, one after the other."""
+        taken = [sampled(tuple(array.shape), ENTRIES) for array in arrays]
+        return tf.concat([tf.gather(tf.reshape(array, [-1]), at) for array, at in zip(arrays, taken)], axis=0)
 
     def load(self, weights: np.ndarray) -> None:
         """Set all weights: one array after the other, in this order, each C-contiguous, kernels (row, column, in, out).

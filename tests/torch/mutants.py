@@ -299,10 +299,12 @@ _CONFIG = "config_params"
 _WEIGHT = 'rearrange(array, "row column i o -> o i row column") if array.ndim == 4 else array'
 _KERNEL = 'rearrange(array, "row column i o -> o i row column")'
 _PAIRED = 'zip(_convolutions(model, "amplitude"), _convolutions(model, "phase"), strict=True)'
-_POOLED = "return relu(max_pool2d(wide, 2))"
+_PAIR = "return relu(self.conv_2(relu(self.conv_1(images), inplace=True)), inplace=True)"
+_WIDE = "wide = self.conv_2(relu(self.conv_1(images), inplace=True))"
+_POOLED = "return relu(max_pool2d(wide, 2), inplace=True)"
 _INNER = """centre = self.activation(self.conv(decoded))
         return zero_pad(centre, (decoded.shape[-1] // 2,) * 4)"""
-_BORDER = "return silu(self.conv(self.up(decoded))) * self.mask"
+_BORDER = "return silu(self.conv(self.pair(decoded))) * self.mask"
 _POLAR = "torch.complex(amplitude * phase.cos(), amplitude * phase.sin())"
 _LOSS_OF_BATCH = "return (count - target * count.clamp(min=FEWEST_COUNTS).log()).mean()"
 
@@ -323,15 +325,9 @@ NETWORK: dict[str, dict[str, tuple[str, str] | Edits]] = {
     },
     "layers": {
         "hidden_silu": (
-            (
-                "wide = self.conv_2(relu(self.conv_1(images)))",
-                "wide = self.conv_2(torch.nn.functional.silu(self.conv_1(images)))",
-            ),
+            (_PAIR, _PAIR.replace("relu", "torch.nn.functional.silu")),
+            (_WIDE, _WIDE.replace("relu", "torch.nn.functional.silu")),
             (_POOLED, "return max_pool2d(torch.nn.functional.silu(wide), 2)"),
-            (
-                "wide = relu(self.conv_2(relu(self.conv_1(images))))",
-                "wide = torch.nn.functional.silu(self.conv_2(torch.nn.functional.silu(self.conv_1(images))))",
-            ),
         ),
         "pooling_averages": (_POOLED, "return torch.nn.functional.avg_pool2d(relu(wide), 2)"),
         "pooling_one_pixel_early": (_POOLED, "return relu(max_pool2d(wide, 2, padding=1))[..., :-1, :-1]"),

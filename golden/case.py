@@ -56,6 +56,8 @@ class Output:
             function of (inputs, parameters).
         where: which elements are meaningful, as a function of the outputs that the reference gives in float64.
             ``None``: all of them. The mask is stored with the golden; elements outside it need only be finite.
+        steady: likewise, of what the reference gives and of how far each element moved among the runs that change
+            rounding only: for what is noise where something else is small.
         keep: what a golden keeps of it, where it is too large to store (``golden.summary``). ``None``: all of it.
     """
 
@@ -63,6 +65,7 @@ class Output:
     description: str
     terms: int | Callable[[Arrays, Parameters], int] = 1
     where: Callable[[Arrays], np.ndarray] | None = None
+    steady: Callable[[Arrays, Arrays], np.ndarray] | None = None
     keep: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
@@ -253,7 +256,7 @@ class Case:
             "outputs": {
                 output.name: {
                     "terms": output.count_terms(inputs, self.parameters),
-                    "masked": output.where is not None,
+                    "masked": output.where is not None or output.steady is not None,
                     "constant": output.name in self.expected_constant,
                     **({"kept": output.keep.__name__} if output.keep else {}),
                 }

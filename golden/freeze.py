@@ -105,6 +105,8 @@ def prove(case: Case, inputs: Arrays, behind: Reference, varied: Mapping[str, Re
     variants = _variants(case, inputs, behind, varied)
     exact = variants.get("float64", outputs)
     where = {output.name: output.where(exact) for output in operation.outputs if output.where is not None}
+    moved = noise.largest_differences(outputs, variants.values())
+    where |= {output.name: output.steady(outputs, moved) for output in operation.outputs if output.steady is not None}
     for name, mask in where.items():
         require_mask(case.name, name, outputs[name], mask)
     noise.require_not_vacuous(case, outputs, where)

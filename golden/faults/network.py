@@ -14,10 +14,13 @@ from golden.case import Arrays, Fault, Parameters, Trial
 from golden.faults import merge, physics
 from golden.faults.formats import channel_major, channel_to_flat, flat_to_channel
 from golden.faults.probe import mask, norm
+from golden.summary import sampled
 
 BORDER_CHANNELS = 4
 """The last channels of a decoder; its border is made from them, its centre from the others."""
 DECODERS = ("amplitude", "phase")
+ENTRIES = 64
+"""Of each array of weights, that are followed through the training."""
 
 Map = Callable[[np.ndarray], np.ndarray]
 
@@ -585,3 +588,139 @@ FORWARD = (
 
 
 _log_factorial = np.vectorize(lambda count: math.lgamma(count + 1.0), otypes=[float])
+
+# ------------------------------------------------------------------------------------------------ gradients
+
+
+def _of_gradients(name: str, symptom: str, change: Callable[[str, np.ndarray], np.ndarray]) -> Fault:
+    """``change`` gets the name of an array of weights and its gradient."""
+
+    def commit(t: Trial) -> Arrays:
+        return {of: change(of, gradient).astype(np.float32) for of, gradient in t.outputs.items() if of != "loss"}
+
+    return Fault(name, symptom, commit)
+
+
+def _summed(t: Trial) -> Arrays:
+    return {name: (array * np.float64(t.inputs["X"].size)).astype(np.float32) for name, array in t.outputs.items()}
+
+
+def _clipped(t: Trial) -> Arrays:
+    gradients = {name: array.astype(np.float64) for name, array in t.outputs.items() if name != "loss"}
+    norm_of_all = math.sqrt(sum(float(np.sum(array**2)) for array in gradients.values()))
+    return {name: (array / norm_of_all).astype(np.float32) for name, array in gradients.items()}
+
+
+def other_decoder(name: str) -> str:
+    """The same array of the other decoder; the encoder's own."""
+    part, joint, rest = name.partition("_")
+    return {"amplitude": "phase", "phase": "amplitude"}.get(part, part) + joint + rest
+
+
+def _exchanged(t: Trial) -> Arrays:
+    return {name: t.outputs[other_decoder(name)] for name in t.outputs}
+
+
+def _written_as_oihw(name: str, gradient: np.ndarray) -> np.ndarray:
+    return gradient.transpose(3, 2, 0, 1).reshape(gradient.shape) if gradient.ndim == 4 else gradient
+
+
+GRADIENTS = (
+    Fault("loss_summed", "the loss is a sum; expected the mean over all elements", _summed),
+    Fault("clipped", "gradients are clipped to a norm of 1; expected them as they are", _clipped),
+    Fault("decoders_exchanged", "each decoder has the other's gradients; expected its own", _exchanged),
+    _of_gradients(
+        "accumulated", "gradients of two passes are added up; expected those of one", lambda name, gradient: 2 * gradient
+    ),
+    _of_gradients(
+        "kernels_written_as_oihw",
+        "gradients of kernels are in the order (out, in, row, column); expected (row, column, in, out)",
+        _written_as_oihw,
+    ),
+    _of_gradients(
+        "kernels_flipped",
+        "gradients of kernels are flipped; expected those of the correlation",
+        lambda name, gradient: gradient[::-1, ::-1] if gradient.ndim == 4 else gradient,
+    ),
+    _of_gradients(
+        "biases_not_trained",
+        "gradients of biases are zero; expected all weights to be trained",
+        lambda name, gradient: gradient * (gradient.ndim == 4),
+    ),
+    _of_gradients(
+        "border_not_trained",
+        "gradients of the border branches are zero; expected all weights to be trained",
+        lambda name, gradient: gradient * ("border" not in name),
+    ),
+)
+
+# ------------------------------------------------------------------------------------------------ training
+
+
+def entries(structure: Structure) -> dict[str, np.ndarray]:
+    """Name of every array of weights, in order -> the flat indices that are followed through the training."""
+    return {name: sampled(shape, ENTRIES) for name, shape in structure.shapes().items()}
+
+
+def split_entries(followed: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
+    """An output of the training -> its entries, by array of weights."""
+    return split(followed, {name: at.shape for name, at in entries(structure).items()})
+
+
+def _structure(t: Trial) -> Structure:
+    return Structure.of(t.inputs["X"].shape[1], t.inputs["X"].shape[3], t.parameters)
+
+
+def _of_steps(name: str, symptom: str, change: Callable[[Trial, np.ndarray, int], np.ndarray]) -> Fault:
+    """``change`` gets the trial, a change of the weights in units of the learning rate, and after how many steps."""
+
+    def commit(t: Trial) -> Arrays:
+        return {f"step_{step}": change(t, t.outputs[f"step_{step}"], step).astype(np.float32) for step in (1, 2, 5)}
+
+    return Fault(name, symptom, commit)
+
+
+def _by_array(change: Callable[[dict[str, np.ndarray], str], np.ndarray]) -> Callable[..., np.ndarray]:
+    """``change`` gets the entries of all arrays, and the name of one."""
+
+    def of_all(t: Trial, followed: np.ndarray, step: int) -> np.ndarray:
+        parts = split_entries(followed, _structure(t))
+        return np.concatenate([change(parts, name) for name in parts])
+
+    return of_all
+
+
+def _decayed(t: Trial, followed: np.ndarray, step: int) -> np.ndarray:
+    structure = _structure(t)
+    weights = split(t.inputs["weights"].astype(np.float64), structure.shapes())
+    taken = np.concatenate([weights[name].ravel()[at] for name, at in entries(structure).items()])
+    return followed - step * taken
+
+
+TRAINING = (
+    _of_steps(
+        "ascent", "weights move up the gradient; expected down", lambda t, followed, step: -followed
+    ),
+    _of_steps(
+        "learning_rate_tenfold",
+        "steps are ten times as long; expected the learning rate that was given",
+        lambda t, followed, step: 10 * followed,
+    ),
+    _of_steps(
+        "bias_correction_omitted",
+        "the moments are used as they are; expected their bias to be corrected",
+        lambda t, followed, step: followed * (1 - 0.9**step) / math.sqrt(1 - 0.999**step),
+    ),
+    _of_steps("decayed", "weights decay by the learning rate; expected no decay", _decayed),
+    _of_steps(
+        "biases_not_trained",
+        "biases stay as they are; expected all weights to be trained",
+        _by_array(lambda parts, name: parts[name] * name.endswith("kernel")),
+    ),
+    _of_steps(
+        "decoders_exchanged",
+        "each decoder is trained with the other's gradients; expected its own",
+        _by_array(lambda parts, name: parts[other_decoder(name)]),
+    ),
+)
+"""As they show in the first step, which the optimiser's own goldens go beyond."""

@@ -13,6 +13,7 @@ from golden.reference import probe as probes
 from golden.reference.coordinates import as_working
 from golden.reference.formats import channel_to_flat, flat_to_channel
 from golden.reference.merge import extract_flat, sum_and_norm
+from golden.reference.optimizer import keras_adam
 from golden.reference.physics import amplitude_of, intensity_scale_of, poisson_term
 from golden.summary import sampled
 
@@ -22,7 +23,8 @@ _OFFSET, _JITTER = 4, 10
 """Of the canvas that a group is merged on; no configuration changes them."""
 _BORDER_CHANNELS = 4
 """The last channels of a decoder, that its border is made from; a fixed number, whatever ``n_filters_scale``."""
-STEPS, KEPT_STEPS = 5, (1, 2, 5)
+STEPS = 5
+KEPT = ("step_1", "step_2", "step_5")
 ENTRIES = 64
 """Of each array of weights, that are followed through the training."""
 _HEADS = {
@@ -82,15 +84,19 @@ def training(
 ) -> Taps:
     network = Network(real, **settings)
     network.load(weights)
-    optimizer = keras.optimizers.Adam(learning_rate)
-    start, kept, least = network.sample(network.variables), {}, []
+    optimizer = keras_adam(real, learning_rate)
+    start, moved, sizes = network.sample(network.variables), {}, []
+    largest: list[tf.Tensor] = []
     for step in range(1, STEPS + 1):
         _, found = network.loss_and_gradients(X, coords_relative, probe)
-        least.append(tf.abs(network.sample(found)))
+        largest = largest or [tf.reduce_max(tf.abs(gradient)) for gradient in found]
+        sizes.append(network.sample([tf.abs(gradient) / most for gradient, most in zip(found, largest)]))
         optimizer.apply(found, network.variables)
-        if step in KEPT_STEPS:
-            kept[f"step_{step}"] = (network.sample(network.variables) - start) / learning_rate
-    return {"least_gradient": tf.reduce_min(tf.stack(least), axis=0), **kept}
+        moved[f"step_{step}"] = (network.sample(network.variables) - start) / learning_rate
+    return {
+        **{name: change for name, change in moved.items() if name in KEPT},
+        "least_gradient": tf.reduce_min(tf.stack(sizes), axis=0),
+    }
 
 
 class Network:

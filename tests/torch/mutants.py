@@ -398,6 +398,46 @@ NETWORK: dict[str, dict[str, tuple[str, str] | Edits]] = {
 }
 """Module -> fault -> the wrong line."""
 
+_TRAINED_AS = "model.parameters(),"
+_LEARNING_RATE = "lr=config.learning_rate"
+_BETAS = "betas=(config.adam_beta_1, config.adam_beta_2)"
+_KERAS_EPSILON = 'group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** group["steps"])'
+_STEP = "return super().step(closure)"
+_GRADIENTS_IN_ORDER = "found = (gradients[name] for name in tensorflow_order(model))"
+_WEIGHTS_IN_ORDER = "return [to_tensorflow_layout(parameters[name]) for name in tensorflow_order(model)]"
+_TENSORFLOW_LAYOUT = 'rearrange(array, "o i row column -> row column i o")'
+_OTHER_DECODER = """name.replace("amplitude.", "other.").replace("phase.", "amplitude.").replace("other.", "phase.")"""
+_UNCORRECTED = """beta_1, beta_2 = group["betas"]
+            group["lr"] = group.setdefault("given", group["lr"]) * (
+                (1 - beta_1 ** group["steps"]) / math.sqrt(1 - beta_2 ** group["steps"]))"""
+_COUNTED_LATE = """beta_1, beta_2 = group["betas"]
+            now = math.sqrt(1 - beta_2 ** group["steps"]) / (1 - beta_1 ** group["steps"])
+            later = math.sqrt(1 - beta_2 ** (group["steps"] + 1)) / (1 - beta_1 ** (group["steps"] + 1))
+            group["lr"] = group.setdefault("given", group["lr"]) * later / now"""
+_EPSILON_IN_ROOT = """for group in self.param_groups:
+            beta_1, beta_2 = group["betas"]
+            rate = group["lr"] * math.sqrt(1 - beta_2 ** group["steps"]) / (1 - beta_1 ** group["steps"])
+            for one in group["params"]:
+                m, v = self.state[one].setdefault("moments", (torch.zeros_like(one), torch.zeros_like(one)))
+                m.lerp_(one.grad, 1 - beta_1)
+                v.lerp_(one.grad.square(), 1 - beta_2)
+                one.data.sub_(rate * m / (v + group["keras_eps"]).sqrt())"""
+
+
+def _decayed(by: float) -> str:
+    return (
+        f"[parameter.data.mul_(1 - {by} * group['lr']) for group in self.param_groups for parameter in group['params']]; "
+        f"{_STEP}"
+    )
+
+
+OPTIMISED: dict[str, tuple[str, str] | Edits] = {
+    "ascent": (_LEARNING_RATE, f"maximize=True, {_LEARNING_RATE}"),
+    "learning_rate_tenfold": (_LEARNING_RATE, "lr=10 * config.learning_rate"),
+    "bias_correction_omitted": ('group["steps"] += 1', f'group["steps"] += 1; {_UNCORRECTED}'),
+}
+"""Lines of ``training``."""
+
 MUTANTS: tuple[Mutant, ...] = (
     *_of(
         "probe.hard_mask",
@@ -902,6 +942,61 @@ MUTANTS: tuple[Mutant, ...] = (
         validation_tenth=("validation_fraction: float = 0.05", "validation_fraction: float = 0.1"),
     ),
     *(mutant for module, faults in NETWORK.items() for mutant in _of("network.forward", module, **faults)),
+    *_of("network.gradients", "losses", loss_summed=NETWORK["losses"]["loss_summed"]),
+    *_of(
+        "network.gradients",
+        "weights",
+        clipped=(
+            _GRADIENTS_IN_ORDER,
+            "size = sum(float(one.double().square().sum()) for one in gradients.values()) ** 0.5; "
+            "found = (gradients[name] / size for name in tensorflow_order(model))",
+        ),
+        decoders_exchanged=(_GRADIENTS_IN_ORDER, _GRADIENTS_IN_ORDER.replace("[name]", f"[{_OTHER_DECODER}]")),
+        accumulated=(_GRADIENTS_IN_ORDER, _GRADIENTS_IN_ORDER.replace("(grad", "(2 * grad")),
+        kernels_written_as_oihw=(_TENSORFLOW_LAYOUT, "array.reshape(*array.shape[2:], *array.shape[1::-1])"),
+        kernels_flipped=(_TENSORFLOW_LAYOUT, f"{_TENSORFLOW_LAYOUT}[::-1, ::-1]"),
+        biases_not_trained=(
+            _GRADIENTS_IN_ORDER,
+            _GRADIENTS_IN_ORDER.replace("[name]", "[name] * (gradients[name].ndim == 4)"),
+        ),
+        border_not_trained=(
+            _GRADIENTS_IN_ORDER,
+            _GRADIENTS_IN_ORDER.replace("[name]", "[name] * ('.border.' not in name)"),
+        ),
+    ),
+    *_of(
+        "network.training",
+        "training",
+        **OPTIMISED,
+        decayed=(_STEP, _decayed(1.0)),
+        biases_not_trained=(_TRAINED_AS, "(parameter for parameter in model.parameters() if parameter.ndim == 4),"),
+    ),
+    *_of(
+        "network.training",
+        "weights",
+        decoders_exchanged=(_WEIGHTS_IN_ORDER, _WEIGHTS_IN_ORDER.replace("[name]", f"[{_OTHER_DECODER}]")),
+    ),
+    *_of(
+        "optimizer.adam",
+        "training",
+        **OPTIMISED,
+        decayed=(_STEP, _decayed(0.1)),
+        epsilon_of_torch=("epsilon=config.adam_epsilon", "epsilon=1e-8"),
+        epsilon_after_correction=(_KERAS_EPSILON, 'group["keras_eps"]'),
+        beta_1_other=(_BETAS, "betas=(0.99, config.adam_beta_2)"),
+        beta_2_other=(_BETAS, "betas=(config.adam_beta_1, 0.99)"),
+        clipped=(
+            _STEP,
+            "torch.nn.utils.clip_grad_norm_([one for group in self.param_groups for one in group['params']], 1.0); "
+            f"{_STEP}",
+        ),
+        epsilon_in_root=(_STEP, _EPSILON_IN_ROOT),
+        steps_counted_late=('group["steps"] += 1', f'group["steps"] += 1; {_COUNTED_LATE}'),
+        gradient_descent=(
+            _STEP,
+            "[one.data.sub_(group['lr'] * one.grad) for group in self.param_groups for one in group['params']]",
+        ),
+    ),
 )
 
 REFUSED: tuple[Mutant, ...] = (

@@ -193,7 +193,9 @@ def _disagreement(
     for comparison in comparisons:
         if not comparison.passed:
             lines += explain(case.name, comparison)
-    causes = diagnose(proof.outputs, outputs, comparisons, proof.tolerances, proof.where, proof.faults, case.operation.path)
+    causes = diagnose(
+        proof.outputs, outputs, comparisons, proof.tolerances, proof.where, proof.faults, case.operation.path
+    )
     if causes:
         lines += [*explain_causes(causes), f"  (expected: {ours}; found, and 'the port': {asked})"]
     topic = case.operation.name.split(".")[0]

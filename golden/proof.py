@@ -162,10 +162,7 @@ def _require_caught(
     first = [name for name in case.operation.path if name in failed][:1] or list(failed)
     return Caught(
         fault.symptom,
-        {
-            name: _keep(outputs[name], wrong[name], where.get(name), failed[name].share)
-            for name in first
-        },
+        {name: _keep(outputs[name], wrong[name], where.get(name), failed[name].share) for name in first},
     )
 
 

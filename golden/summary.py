@@ -22,10 +22,10 @@ def summarise(array: np.ndarray) -> np.ndarray:
         array: of any shape, real or complex floating point.
 
     Returns:
-        ``array``, or (259,) of its dtype. A projection is the sum of all entries, each with a random sign, divided by the
-        root of their number. Signs and places are fixed by the shape alone: one entry lies in each of 256 equal parts
-        of the flattened array. Another shape has others, so that an array of the right values in a wrong shape has
-        another summary. What is not finite leaves nothing finite but the entries.
+        ``array``, or (259,) of its dtype. A projection is the sum of all entries, each with a random sign, divided by
+        the root of their number. Signs and places are fixed by the shape alone: one entry lies in each of 256 equal
+        parts of the flattened array. Another shape has others, so that an array of the right values in a wrong shape
+        has another summary. What is not finite leaves nothing finite but the entries.
     """
     if array.size <= SAMPLES:
         return array

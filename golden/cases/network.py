@@ -37,9 +37,7 @@ def make_training_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np
     return _make(stored, parameters, bright_beam)
 
 
-def _make(
-    stored: Arrays, parameters: Parameters, light: Callable[[Draw, int], np.ndarray]
-) -> dict[str, np.ndarray]:
+def _make(stored: Arrays, parameters: Parameters, light: Callable[[Draw, int], np.ndarray]) -> dict[str, np.ndarray]:
     draw = Draw(f"network {int(stored['seed'][0])}")
     N, members, groups = (int(parameters[name] or 0) for name in ("N", "members", "groups"))
     return {
@@ -78,7 +76,7 @@ def bright_beam(draw: Draw, N: int) -> np.ndarray:
 
 
 def falloff(N: int, row: int, column: int, width: int) -> np.ndarray:
-    """(N, N): 1 about a pixel (of 64), and half as much every ``width`` (of 64) pixels further along rows or columns."""
+    """(N, N): 1 about a pixel, and half as much every ``width`` pixels further along rows or columns; both of 64."""
     unit = N // 64
     rows, columns = np.abs(np.arange(N) - row * unit), np.abs(np.arange(N) - column * unit)
     return np.asarray(0.5 ** (np.maximum(rows[:, None], columns[None]) // (width * unit)))
@@ -162,7 +160,9 @@ def _forward(structure: Structure, *, whole: bool = False) -> Operation:
         inputs=INPUTS,
         outputs=_outputs(structure, None if whole else summarise),
         derive=make_inputs,
-        faults=tuple(fault for fault in faults.FORWARD if fault.name != "epsilon_of_stitching" or structure.fills_border),
+        faults=tuple(
+            fault for fault in faults.FORWARD if fault.name != "epsilon_of_stitching" or structure.fills_border
+        ),
         in_order=True,
     )
 
@@ -220,7 +220,7 @@ def _steady(structure: Structure) -> Callable[[Arrays, Arrays], np.ndarray]:
 
 
 def _is_steady(gradient: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    return (gradient > STEADY * noise) | (np.maximum(gradient, noise) == 0)
+    return np.asarray((gradient > STEADY * noise) | (np.maximum(gradient, noise) == 0))
 
 
 def _training(structure: Structure) -> Operation:
@@ -243,8 +243,8 @@ def _training(structure: Structure) -> Operation:
             ),
             Output(
                 "least_gradient",
-                f"in the gradients; ({count},) float32; the smallest modulus that they have in the five steps, relative to "
-                f"the largest in their array in the first",
+                f"in the gradients; ({count},) float32; their smallest modulus in the five steps, relative to the "
+                f"largest in their array in the first",
                 terms=structure.N**2,
                 steady=steady,
             ),
@@ -282,9 +282,7 @@ _NO_BORDER = hidden(
     "border_mask_inverted",
     "border_mask_omitted",
 )
-_WHOLE = hidden(
-    "the decoder makes the whole patch at once", "activated_after_padding", "border_channels_first"
-)
+_WHOLE = hidden("the decoder makes the whole patch at once", "activated_after_padding", "border_channels_first")
 _ZERO_AT_ZERO = hidden("the activation of 0 is 0", "activated_after_padding")
 _NO_MERGE = hidden(
     "patches are not merged", "merge_sign", "merge_xy_swap", "count_of_ones", "epsilon_of_stitching", "groups_summed"
@@ -314,11 +312,10 @@ def _forward_case(
     )
 
 
-
 def _trained(
     name: str, make: Callable[[Structure], Operation], summary: str, *, members: int, seed: int, slow: bool = False
 ) -> Case:
-    """A case whose seed was chosen: of those tried, one under which no ReLU lies so near its kink that rounding decides.
+    """A case whose seed was chosen: of those tried, one under which no ReLU is so near its kink that rounding decides.
 
     A unit that rounding turns on or off moves gradients by more than all other rounding, and steps by more than that.
     """
@@ -358,7 +355,9 @@ CASES = (
         probe_mask=True,
         amp_activation="softplus",
     ),
-    _forward_case("forward_unpadded", "pad_object is off; swish", _NO_BORDER | _WHOLE, pad_object=False, amp_activation="swish"),
+    _forward_case(
+        "forward_unpadded", "pad_object is off; swish", _NO_BORDER | _WHOLE, pad_object=False, amp_activation="swish"
+    ),
     _forward_case("forward_n128", "a larger patch, two groups of four", members=4, N=128),
     _forward_case("forward_n256", "the largest patch", N=256),
     _forward_case("forward_whole", "every element of every block, of groups of four", members=4, whole=True),

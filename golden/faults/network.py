@@ -213,6 +213,16 @@ def border_mask(N: int) -> np.ndarray:
     return 1 - merge.centre_mask(N)[..., None]
 
 
+def _number(t: Trial, name: str) -> float:
+    return float(t.parameters[name] or 0)
+
+
+def normalised_probe(t: Trial) -> np.ndarray:
+    """(N, N), as it should be."""
+    probe = t.inputs["probe"].astype(np.complex128)
+    return probe / (_number(t, "probe_scale") * norm(probe))
+
+
 @dataclass(frozen=True)
 class Network:
     """The forward computation in double precision, as it should be unless a part is replaced.
@@ -263,7 +273,7 @@ class Network:
     epsilon: float = 1e-3
     groups: Map = lambda one: one
     extract_by: Map = lambda by: by
-    probe: Callable[[Trial], np.ndarray] = lambda t: normalised_probe(t)
+    probe: Callable[[Trial], np.ndarray] = normalised_probe
     masked: Callable[[bool], bool] = bool
     detect: Map = physics.diffraction
     scale: Callable[[float], float] = float
@@ -359,16 +369,6 @@ def _single(array: np.ndarray) -> np.ndarray:
     return array.astype(np.complex64 if np.iscomplexobj(array) else np.float32)
 
 
-def _number(t: Trial, name: str) -> float:
-    return float(t.parameters[name] or 0)
-
-
-def normalised_probe(t: Trial) -> np.ndarray:
-    """(N, N), as it should be."""
-    probe = t.inputs["probe"].astype(np.complex128)
-    return probe / (_number(t, "probe_scale") * norm(probe))
-
-
 def _poisson(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     return predicted**2 - target**2 * np.log(predicted**2)
 
@@ -400,6 +400,9 @@ def _phase_first(structure: Structure) -> list[tuple[str, int, int]]:
 def _pooled_early(images: np.ndarray) -> np.ndarray:
     """Windows that begin one pixel before the image, as with a padding of 1."""
     return largest(np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)[:, :-2, :-2])
+
+
+_log_factorial = np.vectorize(lambda count: math.lgamma(count + 1.0), otypes=[float])
 
 
 def _misplaced(change: Map) -> Callable[[Trial], dict[str, Any]]:
@@ -511,9 +514,7 @@ FORWARD = (
         "all N x N pixels of a patch are counted, as in stitching; expected the central N // 2",
         merge=lambda t: {"mask": np.ones((t.inputs["patches"].shape[1],) * 2)},
     ),
-    _with(
-        "epsilon_of_stitching", "the count is increased by 1e-9, as in stitching; expected 0.001", epsilon=1e-9
-    ),
+    _with("epsilon_of_stitching", "the count is increased by 1e-9, as in stitching; expected 0.001", epsilon=1e-9),
     _with(
         "groups_summed",
         "all groups are merged on one canvas, as in TensorFlow from 64 patches on; expected a canvas for each group",
@@ -524,9 +525,7 @@ FORWARD = (
         "the canvas moves by -relative for the extraction, as patches do in the merge; expected +relative",
         extract_by=np.negative,
     ),
-    _with(
-        "raw_probe", "the probe is used as guessed; expected the normalised one", probe=lambda t: t.inputs["probe"]
-    ),
+    _with("raw_probe", "the probe is used as guessed; expected the normalised one", probe=lambda t: t.inputs["probe"]),
     _with(
         "probe_scale_twice",
         "the normalised probe is divided by probe_scale again; expected it as it is",
@@ -587,8 +586,6 @@ FORWARD = (
 )
 
 
-_log_factorial = np.vectorize(lambda count: math.lgamma(count + 1.0), otypes=[float])
-
 # ------------------------------------------------------------------------------------------------ gradients
 
 
@@ -630,7 +627,9 @@ GRADIENTS = (
     Fault("clipped", "gradients are clipped to a norm of 1; expected them as they are", _clipped),
     Fault("decoders_exchanged", "each decoder has the other's gradients; expected its own", _exchanged),
     _of_gradients(
-        "accumulated", "gradients of two passes are added up; expected those of one", lambda name, gradient: 2 * gradient
+        "accumulated",
+        "gradients of two passes are added up; expected those of one",
+        lambda name, gradient: 2 * gradient,
     ),
     _of_gradients(
         "kernels_written_as_oihw",
@@ -698,9 +697,7 @@ def _decayed(t: Trial, followed: np.ndarray, step: int) -> np.ndarray:
 
 
 TRAINING = (
-    _of_steps(
-        "ascent", "weights move up the gradient; expected down", lambda t, followed, step: -followed
-    ),
+    _of_steps("ascent", "weights move up the gradient; expected down", lambda t, followed, step: -followed),
     _of_steps(
         "learning_rate_tenfold",
         "steps are ten times as long; expected the learning rate that was given",

@@ -61,16 +61,18 @@ ADAM = (
         "epsilon is added to the root of the corrected moment, as in Torch; expected to that of the running one",
         epsilon_after_correction=True,
     ),
-    _with(
-        "epsilon_in_root", "epsilon is added under the root; expected to the root", epsilon_in_root=True
-    ),
+    _with("epsilon_in_root", "epsilon is added under the root; expected to the root", epsilon_in_root=True),
     _with("beta_1_other", "beta_1 is 0.99; expected 0.9", beta_1=0.99),
     _with("beta_2_other", "beta_2 is 0.99; expected 0.999", beta_2=0.99),
-    _with("bias_correction_omitted", "moments are not corrected for their bias; expected them to be", correct_bias=False),
+    _with(
+        "bias_correction_omitted", "moments are not corrected for their bias; expected them to be", correct_bias=False
+    ),
     _with("learning_rate_tenfold", "steps are ten times as long; expected the learning rate as given", faster=10.0),
     _with("ascent", "values move up the gradient; expected down", faster=-1.0),
     _with("decayed", "values decay by 0.1 of the learning rate, as in AdamW; expected no decay", decay=0.1),
     _with("clipped", "gradients are clipped to a norm of 1; expected them as they are", clip=1.0),
-    _with("steps_counted_late", "the first step is corrected as the second; expected steps to count from 1", steps_late=1),
+    _with(
+        "steps_counted_late", "the first step is corrected as the second; expected steps to count from 1", steps_late=1
+    ),
     Fault("gradient_descent", "values move by the gradient times the learning rate; expected Adam", _plain),
 )

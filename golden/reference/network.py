@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from golden.reference import probe as probes
-from golden.reference.coordinates import as_working
 from golden.reference.formats import channel_to_flat, flat_to_channel
 from golden.reference.merge import extract_flat, sum_and_norm
 from golden.reference.optimizer import keras_adam
@@ -132,7 +131,10 @@ class Network:
         self._real, self._N, self._members, self._s = real, N, members, n_filters_scale
         self._object_big, self._probe_big, self._pad_object = object_big, probe_big, pad_object
         self._probe_mask, self._probe_scale = probe_mask, probe_scale
-        self._activations = {"amplitude": _HEADS[amp_activation], "phase": lambda x: math.pi * keras.activations.tanh(x)}
+        self._activations = {
+            "amplitude": _HEADS[amp_activation],
+            "phase": lambda x: math.pi * keras.activations.tanh(x),
+        }
         self._scale = intensity_scale_of(nphotons, N)
         # Kept as its logarithm.
         self._log_scale = tf.math.log(tf.cast(self._scale, real))

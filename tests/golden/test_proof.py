@@ -210,4 +210,6 @@ def test_of_outputs_in_order_a_fault_is_kept_for_the_first() -> None:
 
 def test_a_fault_outside_what_is_kept_is_not_caught() -> None:
     with pytest.raises(GoldenError, match="does not catch the fault 'below'"):
-        _in_order(Fault.of_outputs("below", "wrong; expected right", lambda o: {"w": np.vstack([o["w"][:1], 0 * o["w"][1:]])}))
+        _in_order(
+            Fault.of_outputs("below", "wrong; expected right", lambda o: {"w": np.vstack([o["w"][:1], 0 * o["w"][1:]])})
+        )

@@ -62,7 +62,8 @@ def _functions(
     elif isinstance(one, type):
         for key, value in vars(one).items():
             if isinstance(value, types.FunctionType):
-                yield value, getattr(other, key)
+                # Torch wraps the step of an optimiser's class when the first is made.
+                yield inspect.unwrap(value), inspect.unwrap(getattr(other, key))
 
 
 def _of(operation: str, module: str, **faults: tuple[str, str] | Edits) -> tuple[Mutant, ...]:
@@ -421,14 +422,12 @@ _EPSILON_IN_ROOT = """for group in self.param_groups:
                 m, v = self.state[one].setdefault("moments", (torch.zeros_like(one), torch.zeros_like(one)))
                 m.lerp_(one.grad, 1 - beta_1)
                 v.lerp_(one.grad.square(), 1 - beta_2)
-                one.data.sub_(rate * m / (v + group["keras_eps"]).sqrt())"""
+                one.data.sub_(rate * m / (v + group["keras_eps"]).sqrt())
+        return None if self.state else super().step(closure)"""
 
 
 def _decayed(by: float) -> str:
-    return (
-        f"[parameter.data.mul_(1 - {by} * group['lr']) for group in self.param_groups for parameter in group['params']]; "
-        f"{_STEP}"
-    )
+    return f"[one.data.mul_(1 - {by} * group['lr']) for group in self.param_groups for one in group['params']]; {_STEP}"
 
 
 OPTIMISED: dict[str, tuple[str, str] | Edits] = {
@@ -994,7 +993,8 @@ MUTANTS: tuple[Mutant, ...] = (
         steps_counted_late=('group["steps"] += 1', f'group["steps"] += 1; {_COUNTED_LATE}'),
         gradient_descent=(
             _STEP,
-            "[one.data.sub_(group['lr'] * one.grad) for group in self.param_groups for one in group['params']]",
+            "[one.data.sub_(group['lr'] * one.grad) for group in self.param_groups for one in group['params']]; "
+            "return None if self.param_groups else super().step(closure)",
         ),
     ),
 )

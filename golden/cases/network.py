@@ -11,10 +11,10 @@ import numpy as np
 from golden.case import Arrays, Case, Operation, Output, Parameters, hidden
 from golden.draw import Draw
 from golden.faults import network as faults
-from golden.faults.network import Structure, entries, merged_border, merged_centre
+from golden.faults.network import Structure, entries, merged_border, merged_centre, split_entries
 from golden.summary import summarise
 
-__all__ = ["CASES", "Structure", "entries", "merged_border", "merged_centre"]
+__all__ = ["CASES", "Structure", "entries", "merged_border", "merged_centre", "split_entries"]
 
 INPUTS = {
     "seed": "(1,) int64; what the recipe draws the other inputs from",
@@ -210,8 +210,8 @@ def _steady(structure: Structure) -> Callable[[Arrays, Arrays], np.ndarray]:
 
     def steady(outputs: Arrays, moved: Arrays) -> np.ndarray:
         still = np.max([moved[name] for name in outputs if name.startswith("step_")], axis=0) < 1 / 500
-        gradients = faults.split_entries(outputs["least_gradient"], structure)
-        noises = faults.split_entries(moved["least_gradient"], structure)
+        gradients = split_entries(outputs["least_gradient"], structure)
+        noises = split_entries(moved["least_gradient"], structure)
         # A few runs may leave one entry alone by chance, not half of an array.
         clear = [_is_steady(gradients[name], np.maximum(noises[name], np.median(noises[name]))) for name in gradients]
         return np.asarray(np.concatenate(clear) & still)
@@ -318,6 +318,7 @@ def _trained(
     """A case whose seed was chosen: of those tried, one under which no ReLU is so near its kink that rounding decides.
 
     A unit that rounding turns on or off moves gradients by more than all other rounding, and steps by more than that.
+    Even so steps are compared of three quarters of the gradients, not nine tenths: docs/conventions.md, "Training".
     """
     operation = make(Structure.of(64, members, DEFAULTS))
     training = {"learning_rate": 1e-4} if operation.name == "network.training" else {}
@@ -372,5 +373,5 @@ CASES = (
         slow=True,
     ),
     _trained("training_group1", _training, "two groups of one", members=1, seed=_SEED),
-    _trained("training_group4", _training, "two groups of four", members=4, seed=_SEED),
+    _trained("training_group4", _training, "two groups of four", members=4, seed=10),
 )

@@ -17,7 +17,7 @@ from golden.store import Golden
 from ptycho_torch import reassembly
 from tests.torch import layouts
 
-LONG = re.compile("network/(?!forward_group1|gradients_group1|training_group1)")
+LONG = re.compile("network/(?!forward_group1|gradients_group1)")
 """Cases that take long, and are like one that is looked at."""
 NUMERIC = {name: case for name, case in load_cases().items() if case.topic != "defaults" and not LONG.match(name)}
 Arrays = Mapping[str, np.ndarray]

@@ -26,8 +26,11 @@ def test_the_committed_goldens_are_sound() -> None:
 
 
 def test_the_committed_goldens_are_small() -> None:
-    sizes = [path.stat().st_size for path in (REPOSITORY / "golden" / "fixtures").glob("*/*.h5")]
-    assert sum(sizes) < 4e6
+    fixtures = REPOSITORY / "golden" / "fixtures"
+    sizes = {name: golden_path(fixtures, name).stat().st_size for name in load_cases()}
+    assert max(sizes.values()) < 12e6
+    assert sum(sizes.values()) < 30e6
+    assert sum(sizes[name] for name, case in load_cases().items() if not case.slow) < 4.8e6
 
 
 def test_a_sound_directory_has_no_problem(fixtures: Path) -> None:

@@ -302,7 +302,7 @@ _KERNEL = 'rearrange(array, "row column i o -> o i row column")'
 _PAIRED = 'zip(_convolutions(model, "amplitude"), _convolutions(model, "phase"), strict=True)'
 _PAIR = "return relu(self.conv_2(relu(self.conv_1(images), inplace=True)), inplace=True)"
 _WIDE = "wide = self.conv_2(relu(self.conv_1(images), inplace=True))"
-_POOLED = "return relu(max_pool2d(wide, 2), inplace=True)"
+_MAX_POOLED = "return relu(max_pool2d(wide, 2), inplace=True)"
 _INNER = """centre = self.activation(self.conv(decoded))
         return zero_pad(centre, (decoded.shape[-1] // 2,) * 4)"""
 _BORDER = "return silu(self.conv(self.pair(decoded))) * self.mask"
@@ -328,10 +328,10 @@ NETWORK: dict[str, dict[str, tuple[str, str] | Edits]] = {
         "hidden_silu": (
             (_PAIR, _PAIR.replace("relu", "torch.nn.functional.silu")),
             (_WIDE, _WIDE.replace("relu", "torch.nn.functional.silu")),
-            (_POOLED, "return max_pool2d(torch.nn.functional.silu(wide), 2)"),
+            (_MAX_POOLED, "return max_pool2d(torch.nn.functional.silu(wide), 2)"),
         ),
-        "pooling_averages": (_POOLED, "return torch.nn.functional.avg_pool2d(relu(wide), 2)"),
-        "pooling_one_pixel_early": (_POOLED, "return relu(max_pool2d(wide, 2, padding=1))[..., :-1, :-1]"),
+        "pooling_averages": (_MAX_POOLED, "return torch.nn.functional.avg_pool2d(relu(wide), 2)"),
+        "pooling_one_pixel_early": (_MAX_POOLED, "return relu(max_pool2d(wide, 2, padding=1))[..., :-1, :-1]"),
         "upsampling_bilinear": ('mode="nearest"', 'mode="bilinear"'),
     },
     "network": {

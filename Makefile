@@ -2,6 +2,7 @@
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
 # make lint     style, types, import contracts
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
+# make bench-network  the network beside TensorFlow's; makes both environments
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
@@ -12,7 +13,7 @@ TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden lint bench torture star clean
+.PHONY: test golden lint bench bench-network torture star clean
 
 test: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
@@ -37,6 +38,9 @@ bench: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.diagnosis
 	$(TORCH)/bin/python -m benchmarks.tolerances
 	$(TORCH)/bin/python -m benchmarks.loading
+
+bench-network: $(TORCH)/made $(TENSORFLOW)/made
+	$(TORCH)/bin/python -m benchmarks.network --python $(TENSORFLOW)/bin/python $(ARGS)
 
 torture: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.fuzz

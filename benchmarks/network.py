@@ -1,0 +1,272 @@
+"""The network beside TensorFlow's, in one run, as ratios: one batch of inference, one step of training.
+
+    make bench-network  (or: python -m benchmarks.network --help)
+
+N = 64, twice the filters, batches of 16, groups of one and of four; float32. TensorFlow and Torch run in processes of
+their own and take turns, a batch each, so that what else the machine does slows both; told are the fastest of each and
+its median. TensorFlow is ``golden/reference/network.py`` in a ``tf.function``, which is what Keras's ``fit`` and
+``predict`` make of a model, and the same compiled by XLA, which they choose where they can; ratios are to the faster
+one. Of the port each lever is also tried on its own:
+
+* channels first: the weights as Torch lays them out.
+* doubled first: the decoders' last convolutions on the doubled image.
+* one by one: Adam that goes through the parameters in Python.
+* compiled: ``torch.compile``. (Needs a C++ compiler.)
+* one thread.
+* memory kept: ``MALLOC_MMAP_THRESHOLD_`` and ``MALLOC_TRIM_THRESHOLD_`` so high that what is freed stays.
+* passive: ``OMP_WAIT_POLICY=passive``, threads that sleep while they wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+import numpy as np
+
+N, BATCH, SCALE, NPHOTONS = 64, 16, 2, 1e9
+ROOT = Path(__file__).resolve().parents[1]
+TENSORFLOW = ("tensorflow", "tensorflow, XLA")
+LEVERS = ("ours", "channels first", "doubled first", "one by one", "compiled", "one thread")
+ENOUGH = str(2**40)
+ENVIRONMENTS = {
+    "memory kept": {"MALLOC_MMAP_THRESHOLD_": ENOUGH, "MALLOC_TRIM_THRESHOLD_": ENOUGH},
+    "passive": {"OMP_WAIT_POLICY": "passive"},
+}
+"""Levers that must be set before a process begins."""
+
+Work = Callable[[], object]
+
+
+def scan(members: int) -> dict[str, np.ndarray]:
+    """X (B, N, N, C), coords_relative (B, 1, 2, C) and a probe (N, N)."""
+    random = np.random.default_rng(members)
+    coords = random.uniform(-3, 3, (BATCH, 1, 2, members))
+    radius = np.hypot(*np.meshgrid(*2 * [np.arange(N) - N / 2]))
+    return {
+        "X": random.random((BATCH, N, N, members), np.float32),
+        "coords_relative": (coords - coords.mean(axis=3, keepdims=True)).astype(np.float32),
+        "probe": np.exp(-(radius**2) / 200 + 1j * radius / 20).astype(np.complex64),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ TensorFlow
+
+
+def tensorflow_work(what: str, members: int, variant: str) -> Work:
+    import tensorflow as tf
+
+    from golden.reference.network import Network
+
+    given = scan(members)
+    network = Network(
+        tf.float32, N, members, n_filters_scale=SCALE, amp_activation="sigmoid", object_big=True, probe_big=True,
+        pad_object=True, probe_mask=False, probe_scale=4.0, nphotons=NPHOTONS,
+    )  # fmt: skip
+    optimizer = tf.keras.optimizers.Adam(1e-3, epsilon=1e-7)
+    optimizer.build(network.variables)
+    arrays = tf.constant(given["X"]), tf.constant(given["coords_relative"])
+
+    @tf.function(jit_compile=variant == TENSORFLOW[1])
+    def training(X: Any, relative: Any) -> Any:
+        loss, gradients = network.loss_and_gradients(X, relative, given["probe"])
+        optimizer.apply(gradients, network.variables)
+        return loss
+
+    @tf.function(jit_compile=variant == TENSORFLOW[1])
+    def inference(X: Any, relative: Any) -> Any:
+        return network.taps(X, relative, given["probe"])["object"]
+
+    run = {"training": training, "inference": inference}[what]
+    return lambda: run(*arrays).numpy()
+
+
+# ------------------------------------------------------------------------------------------------ Torch
+
+
+def torch_work(what: str, members: int, variant: str) -> Work:
+    import torch
+
+    from ptycho_torch.config_params import ModelConfig, TrainingConfig
+    from ptycho_torch.losses import objective
+    from ptycho_torch.model import PtychoPINN
+    from ptycho_torch.physics import intensity_scale
+    from ptycho_torch.probe import normalize_probe_like_tf
+    from ptycho_torch.training import adam
+
+    given, config = scan(members), TrainingConfig()
+    probe = normalize_probe_like_tf(given["probe"], 4.0)
+    settings = ModelConfig(C_model=members, C_forward=members, n_filters_scale=SCALE)
+    model = PtychoPINN(settings, probe, intensity_scale(NPHOTONS, N))
+    optimizer = adam(model, config)
+    if variant == "channels first":
+        model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    if variant == "doubled first":
+        double_first(model)
+    if variant == "one by one":
+        optimizer.param_groups[0] |= {"fused": False, "foreach": False}
+    compiled = torch.compile(model) if variant == "compiled" else model
+    threads = 1 if variant == "one thread" else torch.get_num_threads()
+    x = torch.from_numpy(given["X"]).permute(0, 3, 1, 2)
+    positions = -torch.from_numpy(given["coords_relative"])
+
+    def training() -> float:
+        optimizer.zero_grad()
+        loss = objective(compiled(x, positions).amplitude, x * model.intensity_scale, config)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    @torch.inference_mode()
+    def inference() -> object:
+        # What is compiled is the whole model, its way back to the detector included.
+        return compiled(x, positions).object if variant == "compiled" else model.reconstruct(x, positions)
+
+    def run() -> object:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            return {"training": training, "inference": inference}[what]()
+        finally:
+            torch.set_num_threads(before)
+
+    return run
+
+
+def double_first(model: Any) -> None:
+    """Let every convolution of doubled pixels make the doubled image."""
+    from functools import partial
+
+    from torch.nn.functional import interpolate
+
+    from ptycho_torch.layers import Convolution, UpsampledConvolution
+
+    def doubled(layer: Any, images: Any) -> Any:
+        return Convolution.forward(layer, interpolate(images, scale_factor=2, mode="nearest"))
+
+    for layer in model.modules():
+        if isinstance(layer, UpsampledConvolution):
+            layer.forward = partial(doubled, layer)
+
+
+# ------------------------------------------------------------------------------------------------ taking turns
+
+
+class Worker:
+    """A process that prepares work and does it once whenever it is asked, and says how many seconds it took."""
+
+    def __init__(self, framework: str, python: str, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [python, "-m", "benchmarks.network", "--worker", framework],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def seconds(self, *work: Any) -> float:
+        """Of one run, or NaN if it cannot be done here. The first run of a work prepares it and is not timed."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(json.dumps(work), file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise click.ClickException(f"{' '.join(map(str, self.process.args))} ended; run it by hand to see why")
+        return float(answer)
+
+
+def answer_questions(framework: str) -> None:
+    """The process: work as JSON lines in, seconds out."""
+    make = {"tensorflow": tensorflow_work, "torch": torch_work}[framework]
+    prepared: dict[str, Work | None] = {}
+    for line in sys.stdin:
+        if line not in prepared:
+            prepared[line] = warmed(make, *json.loads(line))
+        started = time.perf_counter()
+        if (work := prepared[line]) is not None:
+            work()
+        print(time.perf_counter() - started if work is not None else math.nan, flush=True)
+
+
+def warmed(make: Callable[..., Work], *arguments: Any) -> Work | None:
+    """The work, done twice; None if it cannot be done here."""
+    try:
+        work = make(*arguments)
+        work()
+        work()
+    except Exception as impossible:  # whatever a compiler may raise
+        print(f"{arguments}: {impossible}", file=sys.stderr)
+        return None
+    return work
+
+
+@contextmanager
+def workers(tensorflow: str) -> Iterator[dict[str, Worker]]:
+    """By variant; closed in the end."""
+    theirs, ours = Worker("tensorflow", tensorflow, {}), Worker("torch", sys.executable, {})
+    special = {name: Worker("torch", sys.executable, settings) for name, settings in ENVIRONMENTS.items()}
+    try:
+        yield dict.fromkeys(TENSORFLOW, theirs) | dict.fromkeys(LEVERS, ours) | special
+    finally:
+        for worker in (theirs, ours, *special.values()):
+            worker.process.kill()
+            worker.process.wait()
+
+
+def measured(by_variant: dict[str, Worker], what: str, members: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of every variant, which take turns."""
+    times: dict[str, list[float]] = {variant: [] for variant in by_variant}
+    for _ in range(rounds):
+        for variant, worker in by_variant.items():
+            times[variant].append(worker.seconds(what, members, variant))
+    return times
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--rounds", default=10, show_default=True, help="Turns that each takes.")
+@click.option("--members", multiple=True, type=int, default=(1, 4), show_default=True, help="Patches per group.")
+@click.option(
+    "--python", default=".venv-tensorflow/bin/python", show_default=True, help="Of an environment with TensorFlow."
+)
+@click.option("--worker", hidden=True)
+def main(rounds: int, members: tuple[int, ...], python: str, worker: str | None) -> None:
+    """Inference and training of the network, seconds per batch, beside TensorFlow."""
+    if worker is not None:
+        answer_questions(worker)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("what", "patches", "variant", "fastest ms", "median ms", "x TensorFlow", "x TensorFlow, medians")
+    for what in ("inference", "training"):
+        for count in members:
+            with workers(python) as by_variant, Console(stderr=True).status(f"{what}, groups of {count}"):
+                times = measured(by_variant, what, count, rounds)
+            # The faster of TensorFlow's two; NaN never is.
+            fastest, middle = (
+                min(value for name in TENSORFLOW if (value := statistic(times[name])) == value)
+                for statistic in (min, median)
+            )
+            for variant, taken in times.items():
+                table.add_row(
+                    what, str(count), variant, f"{min(taken) * 1e3:.0f}", f"{median(taken) * 1e3:.0f}",
+                    f"{fastest / min(taken):.2f}", f"{middle / median(taken):.2f}",
+                )  # fmt: skip
+            table.add_section()
+    Console(width=132).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What training makes small: the Poisson likelihood of the measured counts. See docs/conventions.md, "Training"."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ptycho_torch.config_params import TrainingConfig
+
+FEWEST_COUNTS = 1e-12
+"""Below so few expected counts the logarithm stays where it is.
+
+Rounding of the Fourier transform alone leaves more in a dark pixel, so no parity is lost.
+"""
+
+
+def poisson_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """The mean of ``count - target log(count)`` over all elements, finite wherever the amplitudes are.
+
+    It is ``physics.poisson_loss`` but where fewer than ``FEWEST_COUNTS`` are expected: TensorFlow's is infinite at no
+    expected counts, and NaN if none came.
+
+    Args:
+        predicted: amplitude, the square root of expected counts.
+        measured: amplitude, the square root of counts, the same shape.
+
+    Raises:
+        ValueError: two shapes.
+    """
+    _require_one_shape(predicted, measured)
+    count, target = predicted.square(), measured.square()
+    return (count - target * count.clamp(min=FEWEST_COUNTS).log()).mean()
+
+
+def amplitude_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """The mean absolute difference of two amplitudes. Arguments and errors are those of ``poisson_objective``."""
+    _require_one_shape(predicted, measured)
+    return (predicted - measured).abs().mean()
+
+
+def objective(
+    predicted: Float[Tensor, "B C N N"], measured: Float[Tensor, "B C N N"], config: TrainingConfig
+) -> Float[Tensor, ""]:
+    """The loss of a batch: ``nll_weight`` times the Poisson term plus ``mae_weight`` times that of the amplitudes.
+
+    Args:
+        predicted: (B, C, N, N), ``Prediction.amplitude``.
+        measured: (B, C, N, N), the normalised amplitude times ``intensity_scale``.
+        config: the weights; a term of weight 0 is not computed.
+
+    Returns:
+        Scalar; a mean over all elements.
+
+    Raises:
+        ValueError: two shapes, all weights 0, or a weight on the object, which is not ported: TensorFlow's own casts it
+            to real numbers on the way.
+    """
+    for name in ("realspace_weight", "realspace_mae_weight"):
+        if getattr(config, name) != 0:
+            raise ValueError(f"TrainingConfig.{name}: expected 0, found {getattr(config, name)}; it is not ported")
+    terms = [
+        weight * term(predicted, measured)
+        for weight, term in ((config.nll_weight, poisson_objective), (config.mae_weight, amplitude_objective))
+        if weight != 0
+    ]
+    if not terms:
+        raise ValueError("TrainingConfig: expected nll_weight or mae_weight above 0, found 0 for both")
+    return torch.stack(terms).sum()
+
+
+def _require_one_shape(predicted: Tensor, measured: Tensor) -> None:
+    if predicted.shape != measured.shape:
+        raise ValueError(
+            f"expected one shape, found predicted {tuple(predicted.shape)}, measured {tuple(measured.shape)}"
+        )

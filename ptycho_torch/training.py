@@ -1,0 +1,125 @@
+"""The parts of a training run: optimiser, learning rate, end, and which patterns validate. The run itself is elsewhere.
+
+See docs/conventions.md, "Training".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from ptycho_torch.config_params import TrainingConfig
+
+
+class KerasAdam(torch.optim.Adam):
+    """Adam with Keras's epsilon.
+
+    Keras adds epsilon to the square root of the *running* second moment, Torch to that of the moment after its bias is
+    corrected. Torch's epsilon is therefore ``epsilon / sqrt(1 - beta_2**t)`` at step t: 30 times Keras's in the first.
+
+    Args:
+        parameters: what is trained.
+        epsilon: Keras's; it lies in each group as ``keras_eps``.
+        options: those of ``torch.optim.Adam``, but for ``eps``.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, epsilon: float = 1e-7, **options: Any) -> None:
+        super().__init__(parameters, eps=epsilon, **options)
+        for group in self.param_groups:
+            group.setdefault("keras_eps", epsilon)
+            group.setdefault("steps", 0)
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Change the parameters once. Arguments and result as of ``torch.optim.Adam.step``."""
+        for group in self.param_groups:
+            group["steps"] += 1
+            group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** group["steps"])
+        return super().step(closure)  # type: ignore[no-any-return]
+
+
+def adam(model: nn.Module, config: TrainingConfig) -> KerasAdam:
+    """The optimiser of a model: Keras's Adam with the configuration's learning rate, betas and epsilon.
+
+    Raises:
+        ValueError: weight decay, which is not ported.
+    """
+    if config.weight_decay is not None:
+        raise ValueError(f"TrainingConfig.weight_decay: expected None, found {config.weight_decay}; it is not ported")
+    return KerasAdam(
+        model.parameters(),
+        lr=config.learning_rate,
+        betas=(config.adam_beta_1, config.adam_beta_2),
+        epsilon=config.adam_epsilon,
+        amsgrad=config.adam_amsgrad,
+        fused=True,
+    )
+
+
+def plateau_schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> ReduceLROnPlateau:
+    """The learning rate times ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss.
+
+    Better means below the best by more than ``plateau_min_delta``, absolute. Call ``step(val_loss)`` after each epoch.
+    """
+    return ReduceLROnPlateau(
+        optimizer,
+        mode="min",
+        factor=config.plateau_factor,
+        # Torch waits until more epochs than these were bad, Keras until as many were.
+        patience=max(config.plateau_patience - 1, 0),
+        threshold=config.plateau_min_delta,
+        threshold_mode="abs",
+        min_lr=config.plateau_min_lr,
+        eps=0,
+    )
+
+
+class EarlyStop:
+    """Says when training is to end: after ``patience`` epochs in a row without a better training loss.
+
+    Better means below the best by more than ``min_delta``; a NaN is never better. The weights stay as they are.
+
+    Args:
+        patience: epochs.
+        min_delta: absolute.
+
+    Attributes:
+        best: the lowest loss so far.
+        waited: epochs since.
+    """
+
+    def __init__(self, patience: int = 3, min_delta: float = 0.0) -> None:
+        self.patience = patience
+        self.min_delta = min_delta
+        self.best = math.inf
+        self.waited = 0
+
+    def step(self, loss: float) -> bool:
+        """Whether to stop, after an epoch with this loss."""
+        self.waited += 1
+        if loss + self.min_delta < self.best:
+            self.best, self.waited = loss, 0
+        return self.waited >= self.patience
+
+
+def validation_split(n: int, fraction: float) -> tuple[slice, slice]:
+    """Which of n samples train, and which validate: the last ones, before any shuffling, as Keras takes them.
+
+    Args:
+        n: samples.
+        fraction: of them that validate, above 0 and below 1.
+
+    Returns:
+        The two slices: ``floor(n (1 - fraction))`` samples train.
+
+    Raises:
+        ValueError: one of the two would be empty.
+    """
+    training = math.floor(n * (1.0 - fraction))
+    if not 0 < training < n:
+        raise ValueError(f"expected samples to train and to validate, found n = {n} and a fraction of {fraction}")
+    return slice(0, training), slice(training, n)

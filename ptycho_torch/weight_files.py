@@ -1,0 +1,74 @@
+"""A model's weights in a file: safetensors, which holds numbers and no code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ptycho_torch.model import PtychoPINN
+
+FORMAT = {"format": "ptycho_torch weights 1"}
+"""What the file says of itself."""
+
+
+def save_weights(model: PtychoPINN, path: str | Path) -> None:
+    """Write the model's parameters, its probe and its intensity scale.
+
+    The file appears whole or not at all; one of that name is replaced.
+
+    Args:
+        model: on any device.
+        path: by convention ``*.safetensors``; its directory exists.
+    """
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    unfinished = Path(f"{path}.unfinished")
+    save_file(tensors, unfinished, metadata=FORMAT)
+    os.replace(unfinished, path)
+
+
+def load_weights(model: PtychoPINN, path: str | Path) -> None:
+    """Fill the model from a file that ``save_weights`` wrote, in whatever precision: it must be the model's own.
+
+    Args:
+        model: of the same configuration; filled in place, on its device; untouched if anything is refused.
+        path: the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is another kind of file; or arrays are missing, unknown, not finite, or of a shape or dtype that
+            the model has not, each by name.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"weights {path}: no such file")
+    expected = model.state_dict()
+    try:
+        with safe_open(path, framework="pt") as file:
+            if file.metadata() != FORMAT:
+                raise ValueError(f"weights {path}: expected a file of {FORMAT['format']!r}, found {file.metadata()}")
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except SafetensorError as unreadable:
+        raise ValueError(f"weights {path}: not a safetensors file, or cut short ({unreadable})") from unreadable
+    wrong = list(_misfits(expected, found))
+    if wrong:
+        raise ValueError(f"weights {path}: do not fit the model: " + "; ".join(wrong))
+    model.load_state_dict(found)
+
+
+def _misfits(expected: dict[str, Tensor], found: dict[str, Tensor]) -> Iterator[str]:
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            yield f"{name}: missing"
+        elif name not in expected:
+            yield f"{name}: unknown"
+        elif found[name].shape != expected[name].shape:
+            yield f"{name}: expected shape {tuple(expected[name].shape)}, found {tuple(found[name].shape)}"
+        elif found[name].dtype != expected[name].dtype:
+            yield f"{name}: expected {expected[name].dtype}, found {found[name].dtype}"
+        elif not torch.isfinite(found[name]).all():
+            yield f"{name}: expected finite numbers, found NaN or infinity"

@@ -1,0 +1,181 @@
+"""Optimiser, learning rate, end of training and validation: Keras's rules, from tables worked out by hand."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ptycho_torch.config_params import TrainingConfig
+from ptycho_torch.losses import objective
+from ptycho_torch.training import EarlyStop, KerasAdam, adam, plateau_schedule, validation_split
+from tests.torch.networks import DEVICES, batch, small_model
+
+# ------------------------------------------------------------------------------------------------ Adam
+
+
+def keras_adam(value: np.ndarray, gradients: list[np.ndarray], rate: float, epsilon: float) -> np.ndarray:
+    """Keras's Adam in float64: epsilon is added to the root of the moment before its bias is corrected."""
+    m = v = np.zeros_like(value)
+    for t, gradient in enumerate(gradients, start=1):
+        m = 0.9 * m + 0.1 * gradient
+        v = 0.999 * v + 0.001 * gradient**2
+        value = value - rate * math.sqrt(1 - 0.999**t) / (1 - 0.9**t) * m / (np.sqrt(v) + epsilon)
+    return value
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("epsilon", [1e-7, 1e-3])
+def test_adam_is_keras_s(epsilon: float, device: str) -> None:
+    """With gradients from far below epsilon to far above."""
+    random = np.random.default_rng(0)
+    start = random.standard_normal(40)
+    gradients = [random.standard_normal(40) * np.logspace(-10, 6, 40) for _ in range(5)]
+    parameter = torch.nn.Parameter(torch.tensor(start, device=device))
+    optimizer = KerasAdam([parameter], lr=1e-3, epsilon=epsilon, fused=True)
+    for gradient in gradients:
+        parameter.grad = torch.tensor(gradient, device=device)
+        optimizer.step()
+    expected = keras_adam(start, gradients, 1e-3, epsilon)
+    moved = (parameter.detach().cpu().numpy() - start, expected - start)
+    np.testing.assert_allclose(*moved, rtol=1e-9)
+    # Torch's epsilon makes another step of small gradients: this test can see the difference.
+    torch_s = torch.nn.Parameter(torch.tensor(start))
+    plain = torch.optim.Adam([torch_s], lr=1e-3, eps=epsilon)
+    torch_s.grad = torch.tensor(gradients[0])
+    plain.step()
+    first = keras_adam(start, gradients[:1], 1e-3, epsilon) - start
+    assert np.abs((torch_s.detach().numpy() - start) / first - 1).max() > 1
+
+
+def test_adam_of_the_configuration() -> None:
+    model = small_model()
+    (group,) = adam(model, TrainingConfig(adam_beta_1=0.8, learning_rate=2e-3)).param_groups
+    assert (group["lr"], group["betas"], group["keras_eps"]) == (2e-3, (0.8, 0.999), 1e-7)
+    assert group["weight_decay"] == 0
+    assert not group["amsgrad"]
+    assert len(group["params"]) == 44
+    with pytest.raises(ValueError, match=r"TrainingConfig.weight_decay: expected None, found 0\.1"):
+        adam(model, TrainingConfig(weight_decay=0.1))
+
+
+def test_adam_goes_on_from_its_saved_state() -> None:
+    def optimised(steps: int) -> tuple[torch.nn.Parameter, KerasAdam]:
+        parameter = torch.nn.Parameter(torch.ones(3))
+        return parameter, trained(parameter, KerasAdam([parameter], lr=0.1, epsilon=1e-3), steps)
+
+    def trained(parameter: torch.nn.Parameter, optimizer: KerasAdam, steps: int) -> KerasAdam:
+        for _ in range(steps):
+            parameter.grad = 1e-3 * parameter.detach()
+            optimizer.step()
+        return optimizer
+
+    whole, _ = optimised(5)
+    half, optimizer = optimised(2)
+    state = copy.deepcopy(optimizer.state_dict())
+    trained(half, optimizer, 1)
+    resumed = torch.nn.Parameter(optimised(2)[0].detach())
+    other = KerasAdam([resumed], lr=0.1)
+    other.load_state_dict(state)
+    trained(resumed, other, 3)
+    assert torch.equal(whole, resumed)
+
+
+def test_training_makes_the_loss_smaller() -> None:
+    """Five steps on one batch, groups of four; what makes a trajectory TensorFlow's is the goldens' business."""
+    config, model = TrainingConfig(), small_model(4)
+    x, positions = batch(2, 4)
+    optimizer, losses = adam(model, config), []
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = objective(model(x, positions).amplitude, x * model.intensity_scale, config)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0]
+
+
+# ------------------------------------------------------------------------------------------------ the schedule
+
+
+def rates(losses: list[float], **settings: float) -> list[float]:
+    """The learning rate after each epoch."""
+    config = TrainingConfig(**settings)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
+    schedule = plateau_schedule(optimizer, config)
+    found = []
+    for loss in losses:
+        schedule.step(loss)
+        found.append(optimizer.param_groups[0]["lr"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        # After two bad epochs, not one, not three; and the count begins anew.
+        ([5, 5, 5, 5, 5, 5], [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4, 2.5e-4]),
+        # A better one in between starts the count again.
+        ([5, 5, 4, 5, 5, 3], [1e-3, 1e-3, 1e-3, 1e-3, 5e-4, 5e-4]),
+        # Better by 1e-4 or less is not better: absolute, and so for losses below zero too.
+        ([5, 4.9999, 4.99989, 4.9998], [1e-3, 1e-3, 1e-3, 1e-3]),
+        ([5, 4.99995, 4.99991, 4.9998], [1e-3, 1e-3, 5e-4, 5e-4]),
+        ([-5, -5.00005, -5.00009], [1e-3, 1e-3, 5e-4]),
+        ([-4e6, -4.1e6, -4.2e6, -4.3e6], [1e-3] * 4),
+        # Never below the least.
+        ([5] * 11, [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4, 2.5e-4, 1.25e-4, 1.25e-4, 1e-4, 1e-4, 1e-4]),
+        # No number is not better.
+        ([5, math.nan, math.nan], [1e-3, 1e-3, 5e-4]),
+    ],
+)
+def test_learning_rate_on_a_plateau(losses: list[float], expected: list[float]) -> None:
+    np.testing.assert_allclose(rates(losses), expected, rtol=1e-12)
+
+
+def test_schedule_of_the_configuration() -> None:
+    found = rates([5.0] * 5, plateau_patience=1, plateau_factor=0.1, plateau_min_lr=1e-5, learning_rate=1e-2)
+    np.testing.assert_allclose(found, [1e-2, 1e-3, 1e-4, 1e-5, 1e-5], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("losses", "stops_after"),
+    [
+        ([5, 5, 5, 5], 4),
+        ([5, 4, 4, 4, 4], 5),
+        ([5, 6, 6, 4, 6, 6, 6], 7),
+        ([5, 4.999999, 4.999998, 4.999997], None),
+        ([5, math.nan, math.nan, math.nan], 4),
+        ([-4e6, -4.1e6, -4.1e6, -4e6, -3e6], 5),
+    ],
+)
+def test_early_stop(losses: list[float], stops_after: int | None) -> None:
+    """Patience 3, no least improvement."""
+    stop = EarlyStop()
+    stopped = [epoch for epoch, loss in enumerate(losses, start=1) if stop.step(loss)]
+    assert stopped == ([] if stops_after is None else [stops_after])
+
+
+def test_early_stop_with_a_least_improvement() -> None:
+    stop = EarlyStop(patience=1, min_delta=0.5)
+    assert [stop.step(loss) for loss in (5, 4.4, 4.0)] == [False, False, True]
+    assert stop.best == 4.4
+
+
+@pytest.mark.parametrize(
+    ("n", "fraction", "training"), [(1000, 0.05, 950), (512, 0.05, 486), (21, 0.05, 19), (10, 0.5, 5)]
+)
+def test_the_last_samples_validate(n: int, fraction: float, training: int) -> None:
+    first, last = validation_split(n, fraction)
+    numbers = list(range(n))
+    assert numbers[first] + numbers[last] == numbers
+    assert len(numbers[first]) == training
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(1, 0.05), (100, 0.0), (100, 1.0)])
+def test_splits_without_samples_are_refused(n: int, fraction: float) -> None:
+    with pytest.raises(ValueError, match=f"found n = {n} and a fraction of {fraction}"):
+        validation_split(n, fraction)

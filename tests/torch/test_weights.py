@@ -1,0 +1,212 @@
+"""Weights: TensorFlow's order and layout, files, and what is refused by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ptycho_torch.model import PtychoPINN
+from ptycho_torch.weight_files import FORMAT, load_weights, save_weights
+from ptycho_torch.weights import (
+    from_tensorflow_weights,
+    read_tensorflow_weights,
+    tensorflow_order,
+    to_tensorflow_gradients,
+    to_tensorflow_weights,
+)
+from tests.torch.networks import DEVICES, batch, small_model
+
+
+def values(model: PtychoPINN) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# ------------------------------------------------------------------------------------------------ TensorFlow's
+
+
+def test_order_of_the_default_network() -> None:
+    """Kernel and bias of: the encoder; then amplitude and phase in turns, the centre's convolution last."""
+    order = tensorflow_order(small_model())
+    assert len(order) == 44
+    kernels = order[::2]
+    assert [name.removesuffix("weight") + "bias" for name in kernels] == order[1::2]
+    up = [f"up.block_{block}.conv_{conv}" for block in (1, 2) for conv in (1, 2)]
+    heads = ["border.pair.conv_1", "border.pair.conv_2", "border.conv", "inner.conv"]
+    assert [name.removesuffix(".weight") for name in kernels] == [
+        *(f"encoder.block_{block}.conv_{conv}" for block in (1, 2, 3) for conv in (1, 2)),
+        *(f"{decoder}.{layer}" for layer in up + heads for decoder in ("amplitude", "phase")),
+    ]
+
+
+def test_shapes_in_that_order() -> None:
+    """(in, out) of each kernel, for N = 64, groups of one, twice the filters, as TensorFlow lists them."""
+    kernels = [array.shape for array in to_tensorflow_weights(small_model(n_filters_scale=2)) if array.ndim == 4]
+    decoders = [(256, 128), (128, 128), (128, 64), (64, 64), (4, 64), (64, 64), (64, 1), (60, 1)]
+    assert [shape[:2] for shape in kernels] == [(3, 3)] * 22
+    assert [shape[2:] for shape in kernels] == [
+        *[(1, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256)],
+        *(shape for shape in decoders for _ in range(2)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "arrays"), [({"probe_big": False}, 32), ({"pad_object": False}, 40), ({"N": 256}, 68)]
+)
+def test_number_of_arrays(settings: dict[str, object], arrays: int) -> None:
+    assert len(tensorflow_order(small_model(**settings))) == arrays  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_weights_go_to_tensorflow_and_back(device: str) -> None:
+    model, other = small_model(4, device=device), small_model(4, device=device, seed=2)
+    arrays = to_tensorflow_weights(model)
+    name = "encoder.block_1.conv_1.weight"
+    assert arrays[0][0, 2, 3, 5] == model.get_parameter(name)[5, 3, 0, 2].item()
+    from_tensorflow_weights(other, [array.astype(">f4") for array in arrays])
+    assert same(values(model), values(other))
+    arrays[0][:] = 7
+    assert same(values(model), values(other))
+
+
+def test_gradients_in_tensorflow_s_order() -> None:
+    model, (x, positions) = small_model(), batch()
+    with pytest.raises(ValueError, match=r"expected a gradient of every parameter .* none of \['encoder\.block_1"):
+        to_tensorflow_gradients(model)
+    model(x, positions).amplitude.mean().backward()
+    gradients = to_tensorflow_gradients(model)
+    assert [g.shape for g in gradients] == [w.shape for w in to_tensorflow_weights(model)]
+    np.testing.assert_array_equal(gradients[-1], model.get_parameter("phase.inner.conv.bias").grad)
+
+
+def misfit(place: int, change: Callable[[np.ndarray], np.ndarray]) -> list[np.ndarray]:
+    arrays = to_tensorflow_weights(small_model())
+    arrays[place] = change(arrays[place])
+    return arrays
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (misfit(2, lambda a: a.transpose(3, 2, 0, 1)), "2 (encoder.block_1.conv_2.weight): expected shape (3, 3, 32,"),
+        (misfit(43, lambda a: a[None]), "43 (phase.inner.conv.bias): expected shape (1,), found (1, 1)"),
+        (misfit(1, lambda a: a.astype(np.float64)), "1 (encoder.block_1.conv_1.bias): expected float32, found float64"),
+        (misfit(1, lambda a: a.astype(int)), "1 (encoder.block_1.conv_1.bias): expected float32, found int64"),
+        (misfit(1, lambda a: a * np.nan), "1 (encoder.block_1.conv_1.bias): expected finite numbers"),
+        (to_tensorflow_weights(small_model())[:-2], "arrays: expected 44, a kernel and a bias per convolution, found"),
+    ],
+)
+def test_arrays_that_are_refused(arrays: list[np.ndarray], message: str) -> None:
+    model = small_model(seed=2)
+    before = values(model)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_tensorflow_weights(model, arrays)
+    assert same(values(model), before)
+
+
+def test_all_misfits_are_named() -> None:
+    arrays = to_tensorflow_weights(small_model())
+    with pytest.raises(ValueError, match=r"0 \(encoder.*; 42 \(phase"):
+        from_tensorflow_weights(small_model(4), arrays)
+
+
+def test_arrays_in_an_hdf5_file(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    arrays = to_tensorflow_weights(small_model())
+    with h5py.File(path, "w") as file:
+        for place, array in reversed(list(enumerate(arrays))):
+            file[f"weights/{place:03}"] = array
+        file["other/a"] = 1.0
+    read = read_tensorflow_weights(path)
+    assert all(np.array_equal(one, other) for one, other in zip(read, arrays, strict=True))
+    for group, message in (("none", "expected a group 'none', found other, weights"), ("other", "found a")):
+        with pytest.raises(ValueError, match=message):
+            read_tensorflow_weights(path, group)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_tensorflow_weights(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("text")
+    with pytest.raises(ValueError, match="not an HDF5 file"):
+        read_tensorflow_weights(tmp_path / "text.h5")
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_weights_go_to_a_file_and_back(tmp_path: Path, device: str) -> None:
+    model, other = small_model(4, device=device), small_model(4, device=device, seed=2)
+    other.illuminate.probe_parts.zero_()
+    other.intensity_scale.fill_(1)
+    path = tmp_path / "model.safetensors"
+    save_weights(other, path)
+    save_weights(model, path)
+    load_weights(other, path)
+    assert same(values(model), values(other))
+    assert list(tmp_path.iterdir()) == [path]
+    given = batch(2, 4, device=device)
+    assert torch.equal(model(*given).amplitude, other(*given).amplitude)
+
+
+def changed(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata=FORMAT)
+
+
+NAME = "phase.inner.conv.bias"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: tensors.pop(NAME), f"{NAME}: missing"),
+        (lambda tensors: tensors.update(x=torch.ones(1)), "x: unknown"),
+        (lambda tensors: tensors.update({NAME: torch.ones(2)}), f"{NAME}: expected shape (1,), found (2,)"),
+        (lambda tensors: tensors.update({NAME: torch.ones(1).half()}), f"{NAME}: expected torch.float32, found torch."),
+        (lambda tensors: tensors[NAME].fill_(np.inf), f"{NAME}: expected finite numbers"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(
+    tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], object], message: str
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_weights(small_model(), path)
+    changed(path, change)
+    model = small_model(seed=2)
+    before = values(model)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_weights(model, path)
+    assert same(values(model), before)
+
+
+def test_a_file_of_another_model_names_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_weights(small_model(4), path)
+    with pytest.raises(ValueError, match=re.escape("encoder.block_1.conv_1.weight: expected shape (32, 1, 3, 3)")):
+        load_weights(small_model(1), path)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_weights(small_model(), path)
+    save_file({"a": torch.ones(1)}, path)
+    with pytest.raises(ValueError, match="expected a file of 'ptycho_torch weights 1', found None"):
+        load_weights(small_model(), path)
+    torch.save({"a": torch.ones(1)}, path)
+    with pytest.raises(ValueError, match="not a safetensors file, or cut short"):
+        load_weights(small_model(), path)
+    save_weights(small_model(), path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="not a safetensors file, or cut short"):
+        load_weights(small_model(), path)

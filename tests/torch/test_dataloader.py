@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import re
@@ -123,6 +124,33 @@ def test_scans_in_memory_too() -> None:
     assert_same(MemoryMappedDataset(scan, groups_of(scan, 2))[range(10)], container_of(scan, 2))
 
 
+@pytest.mark.parametrize(
+    "copied", [lambda mapped: mapped.copy(), lambda mapped: mapped.astype(np.float32), lambda mapped: mapped[:].copy()]
+)
+def test_a_copy_of_what_was_mapped_lies_in_memory(mapped: Scan, copied: Callable[[np.ndarray], np.ndarray]) -> None:
+    """As ``Scan`` advises for arrays that are to be changed."""
+    changed = copied(mapped.diffraction)
+    assert isinstance(changed, np.memmap), "NumPy keeps the type, so the type does not tell"
+    changed[3] = 1
+    dataset = MemoryMappedDataset(dataclasses.replace(mapped, diffraction=changed), np.arange(M)[:, None])
+    np.testing.assert_array_equal(dataset[range(M)].X[:, 0], changed * dataset.factor)
+
+
+def test_changes_that_the_file_does_not_have_are_seen(tmp_path: Path) -> None:
+    scan = make_scan()
+    np.save(tmp_path / "stack.npy", scan.diffraction)
+    changed = np.load(tmp_path / "stack.npy", mmap_mode="c")
+    changed[2] = 3
+    np.testing.assert_array_equal(items_of(changed).read(np.array([2])), changed[2:3])
+
+
+def test_views_of_what_is_mapped(mapped: Scan) -> None:
+    for view in (mapped.diffraction[4:], mapped.diffraction[::-2], mapped.diffraction[:, 2:9, ::3]):
+        window = items_of(view)
+        assert isinstance(window, Window)
+        np.testing.assert_array_equal(window.read(np.array([0, 5, 5])), view[[0, 5, 5]])
+
+
 def test_groups_in_any_order(mapped: Scan) -> None:
     dataset = MemoryMappedDataset(mapped, groups_of(mapped, 2))
     some, every = dataset[[7, 0, 7]], dataset[range(10)]
@@ -168,6 +196,13 @@ def test_a_file_that_changed_is_noticed(mapped: Scan, tmp_path: Path) -> None:
     (tmp_path / "scan.npz").unlink()
     with pytest.raises(FileNotFoundError, match="scan"):
         dataset[0]
+
+
+def test_a_file_that_changed_before_groups_were_made_is_noticed(mapped: Scan, tmp_path: Path) -> None:
+    """The positions are of the scan that was loaded; the patterns must be too."""
+    save_scan(tmp_path / "scan.npz", make_scan(diffraction=np.ones((M, N, N), np.float32)))
+    with pytest.raises(ValueError, match=r"scan\.npz: it changed since it was loaded; load it again"):
+        MemoryMappedDataset(mapped, groups_of(mapped, 1))
 
 
 def test_a_file_cut_short_while_it_is_read(mapped: Scan, tmp_path: Path) -> None:

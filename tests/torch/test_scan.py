@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
+import struct
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +278,34 @@ def test_a_header_that_promises_more_than_there_is(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("xcoords.npy", held.getvalue() + b"12345678")
     with pytest.raises(ValueError, match=re.escape("bytes for float64 (1000000000000000,), found 136")):
+        load_scan(path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path)
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(io, "open", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*scan\.npz"):
+        load_scan(path)
+
+
+def test_an_archive_that_sums_up_less_than_it_promises(tmp_path: Path) -> None:
+    """What the checksum leaves out was not looked at, so it must not be mapped."""
+    stack = STACK.copy()
+    stack[4] = np.nan
+    path = write(tmp_path, without=("diff3d",))
+    with zipfile.ZipFile(path, "a") as archive, archive.open("diff3d.npy", "w") as member:
+        np.save(member, stack)
+    with zipfile.ZipFile(path) as archive:
+        start = archive.read("diff3d.npy")[: -N * N * 4]
+    content = bytearray(path.read_bytes())
+    listed = content.rindex(b"PK\x01\x02") + 16  # checksum and stored size of the last member
+    content[listed : listed + 8] = struct.pack("<II", zlib.crc32(start), len(start))
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="'diff3d': cannot be read"):
         load_scan(path)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ptycho_torch
 from ptycho_torch import scan as scan_module
 from ptycho_torch.scan import READERS, Scan, appearing, load_scan, save_scan
 from tests.torch import layouts
@@ -363,6 +364,10 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with appearing(path) as file:
         file.write(b"after")
     assert path.read_bytes() == b"after"
+
+
+def test_the_package_offers_the_reader() -> None:
+    assert (ptycho_torch.load_scan, ptycho_torch.save_scan, ptycho_torch.Scan) == (load_scan, save_scan, Scan)
 
 
 def test_the_table_of_readers_cannot_be_changed_by_a_caller() -> None:

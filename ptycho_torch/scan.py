@@ -25,7 +25,7 @@ from ptycho_torch.mapped import map_array
 
 _BLOCK = 2**24
 """Bytes that are looked at together: a scan may be larger than the memory."""
-_DAMAGE = (
+DAMAGE = (
     OSError,
     RuntimeError,
     ValueError,
@@ -299,7 +299,7 @@ class _Member:
             else:
                 array = self._read()
                 wrong = self._first_wrong(_parts(array), least)
-        except _DAMAGE as damage:
+        except DAMAGE as damage:
             raise ValueError(f"{self}: cannot be read ({damage}); the file is damaged or incomplete") from damage
         if wrong is not None:
             index, value = wrong
@@ -387,7 +387,7 @@ def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             return {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    except _DAMAGE as damage:
+    except DAMAGE as damage:
         raise ValueError(f"data file {path}: cannot be read ({damage}); it is damaged or incomplete") from damage
 
 
@@ -398,7 +398,7 @@ def _open_member(path: Path, key: str, info: zipfile.ZipInfo) -> _Member:
             read: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, fortran_order, dtype = read(member)
             header_bytes = member.tell()
-    except _DAMAGE as damage:
+    except DAMAGE as damage:
         raise ValueError(f"data file {path}: {key!r}: no array ({damage}); the file is damaged") from damage
     found = _Member(path, key, info, shape, dtype, fortran_order, header_bytes)
     declared = header_bytes + dtype.itemsize * int(np.prod(shape, dtype=object))

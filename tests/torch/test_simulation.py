@@ -234,6 +234,7 @@ def test_arrays_as_object_and_probe(tmp_path: Path) -> None:
         (("--object", "{dir}/dark.npy", "--phase-image", "x.png"), "has a phase of its own"),
         (("--object", "{dir}/empty.npz"), "expected the key 'objectGuess', found ['other']"),
         (("--object", "{dir}/objects.npy"), "objects.npy: "),
+        (("--object", "{dir}/vast.npy"), "vast.npy: "),
         (("--object", "{dir}/nan.npy"), "expected finite numbers, found complex128 or NaN among them"),
         (("--probe", "{dir}/small.npy"), "expected shape (16, 16), the patch, found (9, 9)"),
         (("--probe", "{dir}/dark16.npy"), "expected some light, found zeros only"),
@@ -250,6 +251,8 @@ def test_bad_options_are_one_clear_line(tmp_path: Path, options: tuple[Any, ...]
     np.save(tmp_path / "nan.npy", np.full((200, 200), np.nan, complex))
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     np.savez(tmp_path / "empty.npz", other=1)
+    with (tmp_path / "vast.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<c8", "fortran_order": False, "shape": (10**8, 10**8)})
     given = [str(option).format(dir=tmp_path) for option in options]
     run = simulate(tmp_path / "out.npz", "--patterns", 4, "--size", 16, *given)
     assert run.exit_code == 1

@@ -95,7 +95,13 @@ class RawDataTorch:
         Args:
             scan: what was read. Its patterns are not copied where all are taken.
             sample_indices: (m,), which patterns (``draw_patterns``); None: all.
+
+        Raises:
+            ValueError: as the class; a negative index.
+            IndexError: an index that is too large.
         """
+        if sample_indices is not None and np.size(sample_indices) and np.min(sample_indices) < 0:
+            raise ValueError(f"sample_indices: expected 0..{len(scan) - 1}, found {np.min(sample_indices)}")
         chosen: Any = slice(None) if sample_indices is None else sample_indices
         (x, y), (x_start, y_start) = scan.positions[chosen].T, scan.start_positions[chosen].T
         return cls(

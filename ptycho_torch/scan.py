@@ -57,6 +57,10 @@ class Scan:
         scan_index: (M,) int64, which scan a pattern belongs to; zeros where the file has none.
         object_guess: (H, W) complex64, or None.
         Y: (M, N, N) complex64, ground-truth patches, or None.
+
+    Raises:
+        ValueError: an array of another shape or dtype, or positions or a probe that are not finite. What patterns and
+            ``Y`` hold is not looked at here: they may be larger than the memory.
     """
 
     source: Path | None
@@ -67,6 +71,28 @@ class Scan:
     scan_index: np.ndarray
     object_guess: np.ndarray | None = None
     Y: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.diffraction.ndim != 3 or self.diffraction.shape[1] != self.diffraction.shape[2]:
+            raise ValueError(f"Scan.diffraction: expected shape (M, N, N), found {self.diffraction.shape}")
+        M, N, _ = self.diffraction.shape
+        expected: dict[str, tuple[tuple[int, ...], type]] = {
+            "diffraction": ((M, N, N), np.float32),
+            "positions": ((M, 2), np.float64),
+            "start_positions": ((M, 2), np.float64),
+            "probe": ((N, N), np.complex64),
+            "scan_index": ((M,), np.int64),
+            "Y": ((M, N, N), np.complex64),
+        }
+        if self.object_guess is not None:
+            expected["object_guess"] = (self.object_guess.shape[:2], np.complex64)
+        for name, (shape, dtype) in expected.items():
+            array = getattr(self, name)
+            if array is not None and (array.shape, array.dtype) != (shape, np.dtype(dtype)):
+                raise ValueError(f"Scan.{name}: expected {np.dtype(dtype)} {shape}, found {array.dtype} {array.shape}")
+        for name in ("positions", "start_positions", "probe"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"Scan.{name}: expected finite numbers, found NaN or infinity")
 
     def __len__(self) -> int:
         return len(self.positions)

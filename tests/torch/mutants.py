@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from golden.faults.net_shift import CONTAINER_ROUTE, MEMORY_MAPPED_ROUTE, TURNS, Place
 
@@ -71,9 +72,15 @@ def _functions(
         yield one, other
     elif isinstance(one, type):
         for key, value in vars(one).items():
-            if isinstance(value, types.FunctionType):
+            right, wrong = _plain(value), _plain(vars(other).get(key))
+            if isinstance(right, types.FunctionType) and isinstance(wrong, types.FunctionType):
                 # Torch wraps the step of an optimiser's class when the first is made.
-                yield inspect.unwrap(value), inspect.unwrap(getattr(other, key))
+                yield inspect.unwrap(right), inspect.unwrap(wrong)
+
+
+def _plain(member: Any) -> Any:
+    """The function of a class method, a static method or a property."""
+    return getattr(member, "__func__", getattr(member, "fget", member))
 
 
 def _of(operation: str, module: str, **faults: tuple[str, str] | Edits) -> tuple[Mutant, ...]:

@@ -365,3 +365,44 @@ def test_a_raw_record_of_some_of_a_scan() -> None:
     np.testing.assert_array_equal(some.objectGuess, scan.object_guess)
     np.testing.assert_array_equal(some.probeGuess, scan.probe)
     assert np.shares_memory(RawDataTorch.from_scan(scan).diff3d, scan.diffraction)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positions": np.zeros((2, M))}, "Scan.positions: expected float64 (23, 2), found float64 (2, 23)"),
+        ({"positions": np.zeros((M, 2), np.float32)}, "Scan.positions: expected float64 (23, 2), found float32"),
+        ({"positions": np.full((M, 2), np.nan)}, "Scan.positions: expected finite numbers"),
+        ({"diffraction": np.ones((M, N, N))}, "Scan.diffraction: expected float32 (23, 16, 16), found float64"),
+        ({"diffraction": np.ones((M, N, N + 1), np.float32)}, "Scan.diffraction: expected shape (M, N, N)"),
+        (
+            {"diffraction": np.ones((M, N, N), np.uint16)},
+            "Scan.diffraction: expected float32 (23, 16, 16), found uint16",
+        ),
+        ({"probe": np.ones((N, N))}, "Scan.probe: expected complex64 (16, 16), found float64"),
+        ({"scan_index": np.zeros(M - 1, np.int64)}, "Scan.scan_index: expected int64 (23,), found int64 (22,)"),
+        ({"object_guess": np.ones((1, 9, 9), np.complex64)}, "Scan.object_guess: expected complex64 (1, 9)"),
+    ],
+)
+def test_a_scan_is_what_it_says(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make_scan(**changes)
+
+
+def test_negative_patterns_are_refused() -> None:
+    scan = make_scan(diffraction=-np.ones((M, N, N), np.float32))
+    with pytest.raises(ValueError, match=r"diffraction: expected amplitudes, .*; found -1"):
+        MemoryMappedDataset(scan, np.array([[0]]))
+
+
+def test_groups_by_slices_and_none(mapped: Scan) -> None:
+    dataset = MemoryMappedDataset(mapped, groups_of(mapped, 2))
+    assert torch.equal(dataset[2:5].X, dataset[[2, 3, 4]].X)
+    assert torch.equal(dataset[-1].X, dataset[9].X)
+    assert dataset[[]].X.shape == (0, 4, N, N)
+
+
+@pytest.mark.parametrize("name", ["n_groups", "n_images", "n_subsample", "neighbor_pool_size"])
+def test_numbers_that_mean_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match=f"DataConfig.{name}: expected a positive number, found 0"):
+        DataConfig(**{name: 0})

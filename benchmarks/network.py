@@ -70,8 +70,8 @@ def tensorflow_work(what: str, members: int, variant: str) -> Work:
 
     given = scan(members)
     network = Network(
-        tf.float32, N, members, n_filters_scale=SCALE, amp_activation="sigmoid", object_big=True, probe_big=True,
-        pad_object=True, probe_mask=False, probe_scale=4.0, nphotons=NPHOTONS,
+        tf.float32, N=N, members=members, n_filters_scale=SCALE, amp_activation="sigmoid", object_big=True,
+        probe_big=True, pad_object=True, probe_mask=False, probe_scale=4.0, nphotons=NPHOTONS,
     )  # fmt: skip
     optimizer = tf.keras.optimizers.Adam(1e-3, epsilon=1e-7)
     optimizer.build(network.variables)

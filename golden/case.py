@@ -218,6 +218,11 @@ class Case:
             raise GoldenError(f"case {self.name}: invisible names no fault of its operation: {sorted(unknown)}")
 
     @property
+    def visible(self) -> frozenset[str]:
+        """The names of the faults that it catches."""
+        return frozenset(fault.name for fault in self.operation.faults) - set(self.invisible)
+
+    @property
     def topic(self) -> str:
         return self.name.split("/")[0]
 

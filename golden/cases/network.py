@@ -1,4 +1,4 @@
-"""The network: what every block computes on the way to the loss."""
+"""The network: what every block gives on the way to the loss, the gradients of all weights, and steps of training."""
 
 from __future__ import annotations
 

@@ -3,10 +3,11 @@
     make bench-network  (or: python -m benchmarks.network --help)
 
 N = 64, twice the filters, batches of 16, groups of one and of four; float32. TensorFlow and Torch run in processes of
-their own and take turns, a batch each, so that what else the machine does slows both; told are the fastest of each and
-its median. TensorFlow is ``golden/reference/network.py`` in a ``tf.function``, which is what Keras's ``fit`` and
-``predict`` make of a model, and the same compiled by XLA, which they choose where they can; ratios are to the faster
-one. Of the port each lever is also tried on its own:
+their own and take turns, a batch each, so that what else the machine does slows both; told are the fastest of each, its
+median, and the least time that it kept processors busy, spinning threads included. TensorFlow is
+``golden/reference/network.py`` in a ``tf.function``, which is what Keras's ``fit`` and ``predict`` make of a model, and
+the same compiled by XLA, which they choose where they can; ratios are to the faster one. Of the port each lever is also
+tried on its own:
 
 * channels first: the weights as Torch lays them out.
 * doubled first: the decoders' last convolutions on the doubled image.
@@ -163,7 +164,7 @@ def double_first(model: Any) -> None:
 
 
 class Worker:
-    """A process that prepares work and does it once whenever it is asked, and says how many seconds it took."""
+    """A process that prepares work, does it once whenever it is asked, and says how long that took."""
 
     def __init__(self, framework: str, python: str, environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
@@ -176,15 +177,16 @@ class Worker:
             text=True,
         )
 
-    def seconds(self, *work: Any) -> float:
-        """Of one run, or NaN if it cannot be done here. The first run of a work prepares it and is not timed."""
+    def seconds(self, *work: Any) -> tuple[float, float]:
+        """Of one run, on the clock and of processors; NaN if it cannot be done here. What prepares it is not timed."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(json.dumps(work), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
             raise click.ClickException(f"{' '.join(map(str, self.process.args))} ended; run it by hand to see why")
-        return float(answer)
+        clock, processors = json.loads(answer)
+        return clock, processors
 
 
 def answer_questions(framework: str) -> None:
@@ -194,10 +196,16 @@ def answer_questions(framework: str) -> None:
     for line in sys.stdin:
         if line not in prepared:
             prepared[line] = warmed(make, *json.loads(line))
-        started = time.perf_counter()
-        if (work := prepared[line]) is not None:
-            work()
-        print(time.perf_counter() - started if work is not None else math.nan, flush=True)
+        print(json.dumps(timed(prepared[line])), flush=True)
+
+
+def timed(work: Work | None) -> tuple[float, float]:
+    """Seconds on the clock, and of processors; NaN of no work."""
+    if work is None:
+        return math.nan, math.nan
+    clock, processors = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - clock, time.process_time() - processors
 
 
 def warmed(make: Callable[..., Work], *arguments: Any) -> Work | None:
@@ -225,9 +233,11 @@ def workers(tensorflow: str) -> Iterator[dict[str, Worker]]:
             worker.process.wait()
 
 
-def measured(by_variant: dict[str, Worker], what: str, members: int, rounds: int) -> dict[str, list[float]]:
-    """Seconds of every variant, which take turns."""
-    times: dict[str, list[float]] = {variant: [] for variant in by_variant}
+def measured(
+    by_variant: dict[str, Worker], what: str, members: int, rounds: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Seconds of every variant, on the clock and of processors; they take turns."""
+    times: dict[str, list[tuple[float, float]]] = {variant: [] for variant in by_variant}
     for _ in range(rounds):
         for variant, worker in by_variant.items():
             times[variant].append(worker.seconds(what, members, variant))
@@ -237,35 +247,44 @@ def measured(by_variant: dict[str, Worker], what: str, members: int, rounds: int
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--rounds", default=10, show_default=True, help="Turns that each takes.")
 @click.option("--members", multiple=True, type=int, default=(1, 4), show_default=True, help="Patches per group.")
-@click.option(
-    "--python", default=".venv-tensorflow/bin/python", show_default=True, help="Of an environment with TensorFlow."
-)
+@click.option("--variant", "variants", multiple=True, help="Of the port; by default all.")
+@click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="With TensorFlow.")
 @click.option("--worker", hidden=True)
-def main(rounds: int, members: tuple[int, ...], python: str, worker: str | None) -> None:
-    """Inference and training of the network, seconds per batch, beside TensorFlow."""
+def main(rounds: int, members: tuple[int, ...], variants: tuple[str, ...], python: str, worker: str | None) -> None:
+    """Inference and training of the network, milliseconds per batch, beside TensorFlow."""
     if worker is not None:
         answer_questions(worker)
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("what", "patches", "variant", "fastest ms", "median ms", "x TensorFlow", "x TensorFlow, medians")
+    heads = ("fastest", "median", "processors", "x TensorFlow", "x, medians", "x, processors")
+    table = Table("what", "patches", "variant", *heads)
     for what in ("inference", "training"):
         for count in members:
-            with workers(python) as by_variant, Console(stderr=True).status(f"{what}, groups of {count}"):
-                times = measured(by_variant, what, count, rounds)
-            # The faster of TensorFlow's two; NaN never is.
-            fastest, middle = (
-                min(value for name in TENSORFLOW if (value := statistic(times[name])) == value)
-                for statistic in (min, median)
-            )
-            for variant, taken in times.items():
-                table.add_row(
-                    what, str(count), variant, f"{min(taken) * 1e3:.0f}", f"{median(taken) * 1e3:.0f}",
-                    f"{fastest / min(taken):.2f}", f"{middle / median(taken):.2f}",
-                )  # fmt: skip
+            with workers(python) as known, Console(stderr=True).status(f"{what}, groups of {count}"):
+                wanted = {*TENSORFLOW, *(variants or known)}
+                turns = {name: worker for name, worker in known.items() if name in wanted}
+                times = measured(turns, what, count, rounds)
+            figures = {name: summary(taken) for name, taken in times.items()}
+            # The faster of TensorFlow's two, of those that could be done.
+            theirs = [figures[name] for name in TENSORFLOW if not math.isnan(figures[name][0])]
+            if not theirs:
+                raise click.ClickException(
+                    f"TensorFlow cannot do it; see {python} -m benchmarks.network --worker tensorflow"
+                )
+            best = [min(column) for column in zip(*theirs)]
+            for name, row in figures.items():
+                ratios = (f"{one / other:.2f}" for one, other in zip(best, row))
+                table.add_row(what, str(count), name, *(f"{seconds * 1e3:.0f}" for seconds in row), *ratios)
             table.add_section()
     Console(width=132).print(table)
+
+
+def summary(taken: list[tuple[float, float]]) -> tuple[float, float, float]:
+    """The fastest and the median on the clock, and the least of processors."""
+    clock, processors = zip(*taken)
+    return min(clock), median(clock), min(processors)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -103,7 +102,7 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         self.factor = normalization_factor(self._mean_energy(), scan.diffraction.shape[1])
 
     @classmethod
-    def from_config(cls, scan: Scan, config: DataConfig, seed: int | None = None) -> Self:
+    def from_config(cls, scan: Scan, config: DataConfig, seed: int | None = None) -> MemoryMappedDataset:
         """The groups that a configuration asks for.
 
         First ``n_subsample`` patterns are drawn (as many as groups, if that is not given; all, if neither is), with

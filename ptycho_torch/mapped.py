@@ -11,12 +11,13 @@ import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
 
+@runtime_checkable
 class Items(Protocol):
     """The items of an array (M, ...) along its first axis. It can be sent to another process."""
 

@@ -7,7 +7,7 @@ into tensors, and there, once, relative positions change their sign.
 from __future__ import annotations
 
 import warnings
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,7 +89,7 @@ class RawDataTorch:
         self.sample_indices = None if sample_indices is None else _indices("sample_indices", sample_indices, M)
 
     @classmethod
-    def from_scan(cls, scan: Scan, sample_indices: Int[np.ndarray, " m"] | None = None) -> Self:
+    def from_scan(cls, scan: Scan, sample_indices: Int[np.ndarray, " m"] | None = None) -> RawDataTorch:
         """Of a scan that was read (``load_scan``), or of some of its patterns.
 
         Args:

@@ -66,6 +66,7 @@ def scan(members: int) -> dict[str, np.ndarray]:
 
 def tensorflow_work(what: str, members: int, variant: str) -> Work:
     import tensorflow as tf
+
     from golden.reference.network import Network
 
     given = scan(members)

@@ -94,11 +94,11 @@ def moved(run: int) -> Callable[[Arrays], Arrays]:
 def noise_shares(vary: Callable[[Arrays], Arrays], only: str) -> list[float]:
     shares = []
     for name, case in load_cases().items():
-        if case.topic == "defaults" or not case.operation.name.startswith(only):
+        if case.topic == "defaults" or case.slow or not case.operation.name.startswith(only):
             continue
         golden = read_golden(golden_path(FIXTURES, name))
         subject = getattr(layouts, case.operation.name.replace(".", "_"))
-        found = subject(**vary(golden.complete_inputs(case)), **case.parameters)
+        found = case.operation.kept(subject(**vary(golden.complete_inputs(case)), **case.parameters))
         comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
         shares += [c.noise_share for c in comparisons if golden.outputs[c.output].dtype.kind in "fc"]
     return shares

@@ -42,15 +42,16 @@ def told(name: str) -> str:
     else:
         subject = getattr(layouts, case.operation.name.replace(".", "_"))
         found = subject(**golden.complete_inputs(case), **case.parameters)
+    found, path = case.operation.kept(found), case.operation.path
     comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
-    diagnoses = diagnose(golden.outputs, found, comparisons, golden.tolerances, golden.where, golden.faults)
+    diagnoses = diagnose(golden.outputs, found, comparisons, golden.tolerances, golden.where, golden.faults, path)
     return "; ".join(one.sentence for one in diagnoses)
 
 
 def row(mutant: Mutant) -> str:
-    cases = [case for case in CASES.values() if case.operation.name == mutant.operation]
-    blind = [case.name.split("/")[1] for case in cases if mutant.fault in case.invisible]
-    caught = [case.name for case in cases if mutant.fault not in case.invisible]
+    cases = [case for case in CASES.values() if case.operation.name == mutant.operation and not case.slow]
+    blind = [case.name.split("/")[1] for case in cases if mutant.fault not in case.visible]
+    caught = [case.name for case in cases if mutant.fault in case.visible]
     with committed(mutant):
         sentences = [told(name) for name in caught]
     assert all(sentences), mutant

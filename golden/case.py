@@ -56,12 +56,22 @@ class Output:
             function of (inputs, parameters).
         where: which elements are meaningful, as a function of the outputs that the reference gives in float64.
             ``None``: all of them. The mask is stored with the golden; elements outside it need only be finite.
+        steady: likewise, of what the reference gives and of how far each element moved among the runs that change
+            rounding only: for what is noise where something else is small.
+        keep: what a golden keeps of it, where it is too large to store (``golden.summary``). ``None``: all of it.
     """
 
     name: str
     description: str
     terms: int | Callable[[Arrays, Parameters], int] = 1
     where: Callable[[Arrays], np.ndarray] | None = None
+    steady: Callable[[Arrays, Arrays], np.ndarray] | None = None
+    keep: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it stands in its operation: its description up to the first semicolon."""
+        return self.description.partition(";")[0]
 
     def count_terms(self, inputs: Arrays, parameters: Parameters) -> int:
         return self.terms(inputs, parameters) if callable(self.terms) else self.terms
@@ -134,6 +144,8 @@ class Operation:
         precision: ``float32`` when TensorFlow computes this in single precision and float64 is a check on it;
             ``float64`` when the reference itself works in double precision.
         faults: wrong conventions. Every case of the operation catches every one of them, or says why it cannot.
+        in_order: each output is computed from those before it. What is wrong in one is wrong in all that follow, so a
+            fault is kept, and a failure explained, for the first only.
     """
 
     name: str
@@ -143,6 +155,7 @@ class Operation:
     derive: Callable[[Arrays, Parameters], dict[str, np.ndarray]] | None = None
     precision: Precision = "float32"
     faults: tuple[Fault, ...] = ()
+    in_order: bool = False
 
     def __post_init__(self) -> None:
         names = [fault.name for fault in self.faults]
@@ -156,6 +169,16 @@ class Operation:
 
     def output(self, name: str) -> Output:
         return next(output for output in self.outputs if output.name == name)
+
+    def kept(self, outputs: Arrays) -> dict[str, np.ndarray]:
+        """What a golden keeps of these outputs; those of other names as they are."""
+        keep = {output.name: output.keep for output in self.outputs if output.keep is not None}
+        return {name: keep[name](array) if name in keep else array for name, array in outputs.items()}
+
+    @property
+    def path(self) -> dict[str, str]:
+        """The outputs in the order in which they are computed, and where each stands; empty where there is none."""
+        return {output.name: output.place for output in self.outputs} if self.in_order else {}
 
 
 @dataclass(frozen=True)
@@ -193,6 +216,11 @@ class Case:
         unknown = set(self.invisible) - {fault.name for fault in self.operation.faults}
         if unknown:
             raise GoldenError(f"case {self.name}: invisible names no fault of its operation: {sorted(unknown)}")
+
+    @property
+    def visible(self) -> frozenset[str]:
+        """The names of the faults that it catches."""
+        return frozenset(fault.name for fault in self.operation.faults) - set(self.invisible)
 
     @property
     def topic(self) -> str:
@@ -233,13 +261,15 @@ class Case:
             "outputs": {
                 output.name: {
                     "terms": output.count_terms(inputs, self.parameters),
-                    "masked": output.where is not None,
+                    "masked": output.where is not None or output.steady is not None,
                     "constant": output.name in self.expected_constant,
+                    **({"kept": output.keep.__name__} if output.keep else {}),
                 }
                 for output in self.operation.outputs
             },
             "faults": {fault.name: fault.symptom for fault in self.operation.faults},
             "invisible": sorted(self.invisible),
+            **({"path": list(self.operation.path)} if self.operation.in_order else {}),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from golden.case import Arrays
 from golden.change import Change, Row
@@ -40,10 +42,15 @@ class Crossing:
         return all(comparison.passed for comparison in self.row.comparisons)
 
 
-def cross(golden: Golden, expected: Arrays, found: Arrays, seconds: float) -> Crossing:
-    """Compare what two references made of a golden's inputs, ``expected`` and ``found``, in so many seconds."""
+def cross(
+    golden: Golden, expected: Arrays, found: Arrays, seconds: float, path: Mapping[str, str] = MappingProxyType({})
+) -> Crossing:
+    """Compare what two references made of a golden's inputs, ``expected`` and ``found``, in so many seconds.
+
+    ``path`` is that of the case's operation.
+    """
     # Where the first reference no longer gives the golden's shape, the golden's mask says nothing of its output.
     where = {name: mask for name, mask in golden.where.items() if mask.shape == expected[name].shape}
     comparisons = compare_outputs(expected, found, golden.tolerances, where)
-    causes = diagnose(expected, found, comparisons, golden.tolerances, where, golden.faults)
+    causes = diagnose(expected, found, comparisons, golden.tolerances, where, golden.faults, path)
     return Crossing(Row(golden.case, None, tuple(comparisons), seconds), tuple(causes))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -51,6 +52,7 @@ def diagnose(
     tolerances: Mapping[str, Tolerance],
     where: Arrays,
     faults: Mapping[str, Caught],
+    path: Mapping[str, str] = MappingProxyType({}),
     *,
     seconds: float = SECONDS,
 ) -> list[Diagnosis]:
@@ -63,6 +65,8 @@ def diagnose(
         tolerances: of the golden's outputs.
         where: the elements that count, of some outputs.
         faults: those that the golden catches.
+        path: outputs in the order in which they are computed, and where each stands; of these only the first that
+            failed is explained.
         seconds: after which no further explanation is tried.
     """
     deadline = time.monotonic() + seconds
@@ -72,6 +76,9 @@ def diagnose(
         for comparison in comparisons
         if not comparison.passed and comparison.output in expected and comparison.output in found
     }
+    first = next((name for name in path if name in failed), None)
+    if first is not None:
+        failed = {name: comparison for name, comparison in failed.items() if name == first or name not in path}
     with np.errstate(all="ignore"):  # what is wrong may be huge, tiny, or no number at all
         matches = _Matches(expected, found, tolerances, where, faults)
         diagnoses = matches.whole(tuple(failed))
@@ -81,7 +88,13 @@ def diagnose(
             told = search.run()
             alone = None if told.transform else matches.alone(name)
             diagnoses.append(alone or Diagnosis((name,), told.sentence, (), told.transform, told.distance))
-    return _merged(diagnoses)
+    return [_placed(one, path) for one in _merged(diagnoses)]
+
+
+def _placed(one: Diagnosis, path: Mapping[str, str]) -> Diagnosis:
+    """With where it began."""
+    begins = next((path[name] for name in one.outputs if name in path), "")
+    return replace(one, sentence=f"first differs {begins}: {one.sentence}") if begins else one
 
 
 class _Matches:

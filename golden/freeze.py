@@ -100,10 +100,13 @@ def freeze(
 def prove(case: Case, inputs: Arrays, behind: Reference, varied: Mapping[str, Reference]) -> Proof:
     """Outputs, noise and faults of a case, from the reference that can tell all of them."""
     operation = case.operation
-    outputs = behind.evaluate(operation, inputs, case.parameters)
+    whole = behind.evaluate(operation, inputs, case.parameters)
+    outputs = operation.kept(whole)
     variants = _variants(case, inputs, behind, varied)
     exact = variants.get("float64", outputs)
     where = {output.name: output.where(exact) for output in operation.outputs if output.where is not None}
+    moved = noise.largest_differences(outputs, variants.values())
+    where |= {output.name: output.steady(outputs, moved) for output in operation.outputs if output.steady is not None}
     for name, mask in where.items():
         require_mask(case.name, name, outputs[name], mask)
     noise.require_not_vacuous(case, outputs, where)
@@ -111,7 +114,7 @@ def prove(case: Case, inputs: Arrays, behind: Reference, varied: Mapping[str, Re
     faults = prove_faults(
         case,
         inputs,
-        outputs,
+        whole,
         tolerances,
         where,
         lambda changed, parameters: behind.evaluate(operation, changed, parameters),
@@ -130,7 +133,7 @@ def _variants(
         variants["float64"] = behind.evaluate(operation, inputs, parameters, "float64")
     for run in range(1, ULP_RUNS + 1):
         variants[f"1 ULP, run {run}"] = behind.evaluate(operation, noise.perturb(inputs, run), parameters)
-    return variants
+    return {name: operation.kept(outputs) for name, outputs in variants.items()}
 
 
 def _measured(
@@ -162,7 +165,7 @@ def _agreed(
         GoldenError: that is more than the tolerance; or the faults, which were measured from the one behind, lie so
             near that they might not be caught from here.
     """
-    outputs = answering.evaluate(case.operation, inputs, case.parameters)
+    outputs = case.operation.kept(answering.evaluate(case.operation, inputs, case.parameters))
     comparisons = compare_outputs(proof.outputs, outputs, proof.tolerances, proof.where)
     if not all(comparison.passed for comparison in comparisons):
         raise GoldenError(_disagreement(case, proof, outputs, comparisons, answering, behind))
@@ -190,7 +193,9 @@ def _disagreement(
     for comparison in comparisons:
         if not comparison.passed:
             lines += explain(case.name, comparison)
-    causes = diagnose(proof.outputs, outputs, comparisons, proof.tolerances, proof.where, proof.faults)
+    causes = diagnose(
+        proof.outputs, outputs, comparisons, proof.tolerances, proof.where, proof.faults, case.operation.path
+    )
     if causes:
         lines += [*explain_causes(causes), f"  (expected: {ours}; found, and 'the port': {asked})"]
     topic = case.operation.name.split(".")[0]

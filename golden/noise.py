@@ -8,7 +8,7 @@ tolerance of its own. See docs/tolerances.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from scipy.optimize import linprog
@@ -36,6 +36,18 @@ def _perturb(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     ulp = np.where(array == 0, 0, np.spacing(np.abs(array))).astype(array.dtype)
     moved: np.ndarray = array + rng.choice(np.array([-1, 1], dtype=array.dtype), size=array.shape) * ulp
     return np.asarray(moved, array.dtype)
+
+
+def largest_differences(outputs: Arrays, variants: Iterable[Arrays]) -> dict[str, np.ndarray]:
+    """How far each element of the floating outputs is from what it was, at most, in any of the variants."""
+    floating = [name for name, array in outputs.items() if array.dtype.kind in "fc"]
+    largest = {name: np.zeros(outputs[name].shape) for name in floating}
+    for found in variants:
+        for name in floating:
+            if found[name].shape == outputs[name].shape:  # another shape is refused where noise is measured
+                difference = np.abs(found[name].astype(np.complex128) - outputs[name])
+                largest[name] = np.maximum(largest[name], difference)
+    return largest
 
 
 def measure(

@@ -77,7 +77,7 @@ def prove_faults(
     Args:
         case: the case.
         inputs: all of them, derived ones too.
-        outputs: what the golden stores.
+        outputs: what the reference returns, all of it.
         tolerances: of every output.
         where: the elements that count.
         run: the reference: (inputs, parameters) -> outputs.
@@ -86,9 +86,11 @@ def prove_faults(
         GoldenError: a fault is not caught, one declared invisible can be seen, or there is nothing to catch.
     """
     trial = Trial(_read_only(inputs), case.parameters, _read_only(outputs), run)
+    kept = case.operation.kept
+    outputs = kept(outputs)
     caught: dict[str, Caught] = {}
     for fault in case.operation.faults:
-        wrong = _commit(case, fault, trial)
+        wrong = kept(_commit(case, fault, trial))
         comparisons = compare_outputs(outputs, wrong, tolerances, where)
         reason = case.invisible.get(fault.name)
         if reason is None:
@@ -157,12 +159,10 @@ def _require_caught(
                 f"case {case.name}: fault {fault.name!r} changes {name!r} from {outputs[name].dtype} to "
                 f"{wrong[name].dtype} and hardly more: any case would catch that. Cast it back"
             )
+    first = [name for name in case.operation.path if name in failed][:1] or list(failed)
     return Caught(
         fault.symptom,
-        {
-            name: _keep(outputs[name], wrong[name], where.get(name), comparison.share)
-            for name, comparison in failed.items()
-        },
+        {name: _keep(outputs[name], wrong[name], where.get(name), failed[name].share) for name in first},
     )
 
 

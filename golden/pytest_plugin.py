@@ -30,13 +30,13 @@ import numpy as np
 import pytest
 from pytest_regressions.common import perform_regression_check
 
-from golden.case import Case, GoldenError, Parameters
+from golden.case import Case, GoldenError, Operation, Parameters
 from golden.cases import load_cases
 from golden.compare import Comparison, compare_outputs
 from golden.diagnose import Diagnosis, diagnose
 from golden.manifest import read_manifest, stored_cases
 from golden.margins import MOST_USED
-from golden.report import explain, explain_causes
+from golden.report import explain_causes, explain_failed
 from golden.run_report import Check, Run, causes, headline, require_ending, write_run
 from golden.store import Golden, golden_path, read_golden, write_outputs
 
@@ -100,6 +100,7 @@ class GoldenCase:
     def __init__(
         self,
         golden: Golden,
+        operation: Operation,
         inputs: dict[str, np.ndarray],
         source: Path,
         scratch: Path,
@@ -111,6 +112,7 @@ class GoldenCase:
         self.parameters: Parameters = golden.parameters
         self.checked = False
         self._golden = golden
+        self._operation = operation
         self._source = source
         self._scratch = scratch
         self._request = request
@@ -132,6 +134,7 @@ class GoldenCase:
                     f"golden {self.name}: output {name!r}: expected a NumPy array of numbers or bytes, found {found}",
                     pytrace=False,
                 )
+        outputs = self._operation.kept(outputs)
         base = self.name.replace("/", "-")
         # pytest-regressions only ever sees a copy: nothing it does can reach the goldens.
         copies = self._scratch / "golden"
@@ -173,8 +176,8 @@ class GoldenCase:
         faults: set[str] = set()
         drawn = False
         if failed:
-            diagnoses = _diagnose(golden, obtained, comparisons)
-            lines = [line for comparison in failed for line in explain(self.name, comparison)]
+            diagnoses = _diagnose(golden, obtained, comparisons, self._operation.path)
+            lines = explain_failed(self.name, failed, self._operation.path)
             lines += explain_causes(diagnoses) if diagnoses else []
             faults = set.intersection(*(set(one.faults) for one in diagnoses)) if diagnoses else set()
             left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
@@ -198,9 +201,11 @@ def _replace(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
     write_outputs(path, outputs)
 
 
-def _diagnose(golden: Golden, obtained: Mapping[str, np.ndarray], comparisons: Sequence[Comparison]) -> list[Diagnosis]:
+def _diagnose(
+    golden: Golden, obtained: Mapping[str, np.ndarray], comparisons: Sequence[Comparison], path: Mapping[str, str]
+) -> list[Diagnosis]:
     try:
-        return diagnose(golden.outputs, obtained, comparisons, golden.tolerances, golden.where, golden.faults)
+        return diagnose(golden.outputs, obtained, comparisons, golden.tolerances, golden.where, golden.faults, path)
     except Exception as failed:  # a failure is reported whatever its explanation does
         names = tuple(comparison.output for comparison in comparisons if not comparison.passed)
         return [Diagnosis(names, f"none: it failed itself ({type(failed).__name__}: {failed})")]
@@ -351,10 +356,11 @@ class GoldenRun:
                 f"golden {source}: the manifest does not list this content; was it written by hand? "
                 f"Run 'golden verify', restore it, or: {_REGENERATE} {name}"
             )
-        inputs = golden.complete_inputs(self.cases[name])
-        if self.cases[name].definition_digest(inputs) != golden.definition:
+        case = self.cases[name]
+        inputs = golden.complete_inputs(case)
+        if case.definition_digest(inputs) != golden.definition:
             raise GoldenError(f"golden {source}: its case has another definition by now: {_REGENERATE} {name}")
-        return GoldenCase(golden, inputs, source, scratch, request, record)
+        return GoldenCase(golden, case.operation, inputs, source, scratch, request, record)
 
     # Claims are known once collection is over. Under xdist every worker collects everything, so each tells the
     # controller, which collects nothing itself.

@@ -121,7 +121,7 @@ class Regeneration:
         reference = self._answering(case)
         started = time.perf_counter()
         try:
-            outputs = reference.evaluate(case.operation, inputs, case.parameters)
+            outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
         except GoldenError as problem:
             return Row(name, Change.FAILED, note=f"case {name}: {problem}")
         comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
@@ -152,10 +152,13 @@ class Regeneration:
         inputs = golden.complete_inputs(case)
         started = time.perf_counter()
         try:
-            expected, found = (reference.evaluate(case.operation, inputs, case.parameters) for reference in references)
+            expected, found = (
+                case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
+                for reference in references
+            )
         except GoldenError as problem:
             return Crossing(Row(name, Change.FAILED, note=f"case {name}: {problem}"))
-        return cross(golden, expected, found, time.perf_counter() - started)
+        return cross(golden, expected, found, time.perf_counter() - started, case.operation.path)
 
     def crossed(self) -> tuple[str, str]:
         """The two references of a cross-check, for a person."""

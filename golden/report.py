@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape as html_escape
 
 import numpy as np
@@ -61,6 +61,23 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
 def reason_text(comparison: Comparison, sides: tuple[str, str]) -> str:
     """Why dtype or shape are not the same, in the words that the two values are told in."""
     return comparison.reason.replace("expected", sides[0]).replace("found", sides[1])
+
+
+def explain_failed(case: str, failed: Sequence[Comparison], path: Mapping[str, str]) -> list[str]:
+    """What is wrong with a golden's outputs; of those on a path only the first is told, the others are named.
+
+    Args:
+        case: its name.
+        failed: of its outputs.
+        path: outputs in the order in which they are computed; may be empty.
+    """
+    places = list(path)
+    following = sorted((one for one in failed if one.output in path), key=lambda one: places.index(one.output))
+    told = [*following[:1], *(one for one in failed if one.output not in path)]
+    lines = [line for one in told for line in explain(case, one)]
+    if following[1:]:
+        lines.append(f"  and what is computed from it: {', '.join(one.output for one in following[1:])}")
+    return lines
 
 
 def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:

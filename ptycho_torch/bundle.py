@@ -133,7 +133,11 @@ def from_json(config: type[Config], found: Any) -> Config:
     for field_name, value in found.items():
         if not _is(value, types[field_name]):
             raise ValueError(f"{name}.{field_name}: expected {types[field_name]}, found {value!r}")
-    return config(**found)
+    values: dict[str, Any] = {
+        one: tuple(value) if isinstance(value, list) else value  # JSON has no tuples
+        for one, value in found.items()
+    }
+    return config(**values)
 
 
 def _model(path: Path, config: ModelConfig, data: DataConfig, tensors: dict[str, torch.Tensor]) -> PtychoPINN:

@@ -50,6 +50,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, "N", "C", "K", "nphotons", "probe_scale")
+        given = ("n_groups", "n_images", "n_subsample", "neighbor_pool_size")
+        _require_positive(self, *(name for name in given if getattr(self, name) is not None))
         object.__setattr__(self, "grid_size", tuple(self.grid_size))  # lists come from JSON
         rows, columns = self.grid_size
         if rows != columns or rows < 1:

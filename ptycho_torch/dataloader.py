@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -82,7 +81,8 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         factor: what amplitudes are multiplied by.
 
     Raises:
-        ValueError: indices of another shape, or of no pattern; patterns that are empty; a probe that is empty.
+        ValueError: indices of another shape, or of no pattern; patterns that are empty, negative
+            or not finite; a probe that is empty.
     """
 
     nn_indices: Int64[Tensor, "n C"]
@@ -102,7 +102,7 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         self.factor = normalization_factor(self._mean_energy(), scan.diffraction.shape[1])
 
     @classmethod
-    def from_config(cls, scan: Scan, config: DataConfig, seed: int | None = None) -> Self:
+    def from_config(cls, scan: Scan, config: DataConfig, seed: int | None = None) -> MemoryMappedDataset:
         """The groups that a configuration asks for.
 
         First ``n_subsample`` patterns are drawn (as many as groups, if that is not given; all, if neither is), with
@@ -138,14 +138,14 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
     def __len__(self) -> int:
         return len(self.nn_indices)
 
-    def __getitem__(self, groups: int | Sequence[int]) -> GroupBatch:
-        """The groups of these numbers, read together; one group is a batch of one.
+    def __getitem__(self, groups: int | slice | Sequence[int]) -> GroupBatch:
+        """The groups of these numbers, read together; one group is a batch of one. Negative ones count from the end.
 
         Raises:
             IndexError: there is no such group.
             ValueError: the scan's file changed since it was loaded.
         """
-        chosen = torch.as_tensor(groups).reshape(-1)
+        chosen = torch.from_numpy(np.arange(len(self))[groups].reshape(-1))
         indices = self.nn_indices[chosen]
         patterns = self._patterns.read(indices.numpy().reshape(-1))
         np.multiply(patterns, self.factor, out=patterns)
@@ -157,8 +157,16 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         used, times = np.unique(self.nn_indices.numpy(), return_counts=True)
         at_once = max(1, _BLOCK // self._patterns.read(used[:1]).nbytes)
         blocks = (slice(first, first + at_once) for first in range(0, len(used), at_once))
-        total = sum(float(times[block] @ pattern_energies(self._patterns.read(used[block]))) for block in blocks)
+        total = sum(float(times[block] @ self._energies(used[block])) for block in blocks)
         return total / self.nn_indices.numel()
+
+    def _energies(self, indices: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+        patterns = self._patterns.read(indices)
+        if patterns.min() < 0:
+            raise ValueError(
+                f"diffraction: expected amplitudes, the square root of counts, none negative; found {patterns.min()}"
+            )
+        return pattern_energies(patterns)
 
 
 def batches(
@@ -196,7 +204,14 @@ def batches_of(
         num_workers: as of ``batches``.
         pin_memory: as of ``batches``.
     """
-    return DataLoader(dataset, sampler=numbers, batch_size=None, num_workers=num_workers, pin_memory=pin_memory)
+    return DataLoader(
+        dataset,
+        sampler=numbers,
+        batch_size=None,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,  # starting them may take seconds
+        pin_memory=pin_memory,
+    )
 
 
 def _indices(nn_indices: Int[np.ndarray, "n C"], M: int) -> Int64[np.ndarray, "n C"]:

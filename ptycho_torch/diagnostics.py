@@ -233,7 +233,7 @@ def _probe_mistake(raw: ProbeStatistics, used: ProbeStatistics, scale: float) ->
         "the probe was divided by probe_scale twice": _same(used.masked_mean, 1 / scale**2),
         "the raw probe was used, it was not normalised": _same(used.masked_mean, raw.masked_mean),
         "the raw probe was divided by probe_scale, not normalised": _same(used.masked_mean, raw.masked_mean / scale),
-        "normalised, but probe_scale was left out": _same(used.masked_mean, 1),
+        "normalised, but probe_scale was left out": _same(used.masked_mean, 1.0),
         "normalised with probe_scale 10, the legacy default": _same(used.masked_mean, 0.1),
         "normalised over the whole frame, without the mask": _same(used.mean, 1 / scale),
         "normalised by the mean over the mask's pixels, not over all": _same(used.mask_mean, 1 / scale),

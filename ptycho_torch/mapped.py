@@ -11,12 +11,13 @@ import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
 
+@runtime_checkable
 class Items(Protocol):
     """The items of an array (M, ...) along its first axis. It can be sent to another process."""
 
@@ -33,8 +34,30 @@ class Items(Protocol):
 
 
 def items_of(array: Shaped[np.ndarray, "M ..."]) -> Items:
-    """The items of an array: read from its file if it is mapped, else taken from memory."""
-    return _window_of(array) if isinstance(array, np.memmap) else Held(array)
+    """The items of an array: read from its file if it is mapped, else taken from memory.
+
+    Raises:
+        ValueError: another file has taken the place of the one that was mapped (``map_array``).
+    """
+    mapped = _mapped_by(array)
+    return Held(array) if mapped is None else _window_of(array, mapped)
+
+
+def map_array(
+    file: IO[bytes], dtype: np.dtype[Any], offset: int, shape: tuple[int, ...], order: Literal["C", "F"]
+) -> np.memmap[Any, Any]:
+    """An array in place, read-only, that remembers which file it was mapped from, by name, size and time.
+
+    Args:
+        file: open for reading.
+        dtype: of the array.
+        offset: where its first element lies, bytes.
+        shape: of the array.
+        order: C or Fortran.
+    """
+    array: Any = np.memmap(file, dtype, "r", offset, shape, order)  # type: ignore[call-overload]
+    array.stamp = _stamp(os.fstat(file.fileno()))
+    return array  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +111,22 @@ class Window:
         return np.ndarray(self.shape, self.dtype, pages, self.offset, self.strides)
 
 
-def _window_of(array: np.memmap[Any, Any]) -> Window:
-    pages: Any = array
-    while not isinstance(pages, mmap.mmap):
-        pages = pages.base
-    # A map begins at a multiple of the page's size, at or before the offset that was asked for.
-    first = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY
-    offset = first + array.ctypes.data - np.frombuffer(pages, np.uint8).ctypes.data
-    path = Path(str(array.filename))
-    return Window(path, offset, array.shape, array.strides, array.dtype, _stamp(os.stat(path)))
+def _mapped_by(array: np.ndarray) -> np.memmap[Any, Any] | None:
+    """The mapped array that this one is, or is a view of; None if its values are not those in the file.
+
+    The type does not tell: a copy of a mapped array is a ``numpy.memmap`` too.
+    """
+    while array is not None and not isinstance(array.base, mmap.mmap):
+        array = array.base  # type: ignore[assignment]
+    in_file = isinstance(array, np.memmap) and array.mode != "c"  # c: copied where it was changed
+    return array if in_file else None
+
+
+def _window_of(array: np.ndarray, mapped: np.memmap[Any, Any]) -> Window:
+    path = Path(str(mapped.filename))
+    offset = mapped.offset + array.ctypes.data - mapped.ctypes.data
+    stamp = getattr(mapped, "stamp", None) or _stamp(os.stat(path))
+    return Window(path, offset, array.shape, array.strides, array.dtype, stamp)
 
 
 def _stamp(found: os.stat_result) -> tuple[int, int]:

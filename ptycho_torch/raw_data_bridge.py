@@ -7,7 +7,7 @@ into tensors, and there, once, relative positions change their sign.
 from __future__ import annotations
 
 import warnings
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -89,13 +89,19 @@ class RawDataTorch:
         self.sample_indices = None if sample_indices is None else _indices("sample_indices", sample_indices, M)
 
     @classmethod
-    def from_scan(cls, scan: Scan, sample_indices: Int[np.ndarray, " m"] | None = None) -> Self:
+    def from_scan(cls, scan: Scan, sample_indices: Int[np.ndarray, " m"] | None = None) -> RawDataTorch:
         """Of a scan that was read (``load_scan``), or of some of its patterns.
 
         Args:
             scan: what was read. Its patterns are not copied where all are taken.
             sample_indices: (m,), which patterns (``draw_patterns``); None: all.
+
+        Raises:
+            ValueError: as the class; a negative index.
+            IndexError: an index that is too large.
         """
+        if sample_indices is not None and np.size(sample_indices) and np.min(sample_indices) < 0:
+            raise ValueError(f"sample_indices: expected 0..{len(scan) - 1}, found {np.min(sample_indices)}")
         chosen: Any = slice(None) if sample_indices is None else sample_indices
         (x, y), (x_start, y_start) = scan.positions[chosen].T, scan.start_positions[chosen].T
         return cls(

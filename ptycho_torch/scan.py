@@ -21,9 +21,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from ptycho_torch.mapped import map_array
+
 _BLOCK = 2**24
 """Bytes that are looked at together: a scan may be larger than the memory."""
-_DAMAGE = (
+DAMAGE = (
     OSError,
     RuntimeError,
     ValueError,
@@ -55,6 +57,10 @@ class Scan:
         scan_index: (M,) int64, which scan a pattern belongs to; zeros where the file has none.
         object_guess: (H, W) complex64, or None.
         Y: (M, N, N) complex64, ground-truth patches, or None.
+
+    Raises:
+        ValueError: an array of another shape or dtype, or positions or a probe that are not finite. What patterns and
+            ``Y`` hold is not looked at here: they may be larger than the memory.
     """
 
     source: Path | None
@@ -65,6 +71,28 @@ class Scan:
     scan_index: np.ndarray
     object_guess: np.ndarray | None = None
     Y: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.diffraction.ndim != 3 or self.diffraction.shape[1] != self.diffraction.shape[2]:
+            raise ValueError(f"Scan.diffraction: expected shape (M, N, N), found {self.diffraction.shape}")
+        M, N, _ = self.diffraction.shape
+        expected: dict[str, tuple[tuple[int, ...], type]] = {
+            "diffraction": ((M, N, N), np.float32),
+            "positions": ((M, 2), np.float64),
+            "start_positions": ((M, 2), np.float64),
+            "probe": ((N, N), np.complex64),
+            "scan_index": ((M,), np.int64),
+            "Y": ((M, N, N), np.complex64),
+        }
+        if self.object_guess is not None:
+            expected["object_guess"] = (self.object_guess.shape[:2], np.complex64)
+        for name, (shape, dtype) in expected.items():
+            array = getattr(self, name)
+            if array is not None and (array.shape, array.dtype) != (shape, np.dtype(dtype)):
+                raise ValueError(f"Scan.{name}: expected {np.dtype(dtype)} {shape}, found {array.dtype} {array.shape}")
+        for name in ("positions", "start_positions", "probe"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"Scan.{name}: expected finite numbers, found NaN or infinity")
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -94,6 +122,7 @@ def load_scan(path: str | Path) -> Scan:
 
     Raises:
         FileNotFoundError: there is no such file.
+        OSError: it may not be read.
         ValueError: it is no such file, lacks a key, holds objects (nothing is unpickled), or an array has a shape,
             dtype or value that does not fit. The message names file, key, what was expected and what was found.
     """
@@ -113,7 +142,7 @@ def read_probe_side(path: str | Path) -> int:
         path: of an ``.npz``, see ``load_scan``.
 
     Raises:
-        FileNotFoundError, ValueError: as ``load_scan``.
+        FileNotFoundError, OSError, ValueError: as ``load_scan``.
     """
     path = Path(path)
     if not path.is_file():
@@ -288,7 +317,7 @@ class _Member:
             mapped: give a window on the file, read-only, if it holds just these bytes.
             least: smallest value that may be there.
         """
-        window = mapped and self.info.compress_type == zipfile.ZIP_STORED and self.dtype == np.dtype(dtype)
+        window = mapped and self._in_place and self.dtype == np.dtype(dtype)
         try:
             if window:
                 wrong = self._first_wrong(self._blocks(), least)
@@ -296,7 +325,7 @@ class _Member:
             else:
                 array = self._read()
                 wrong = self._first_wrong(_parts(array), least)
-        except _DAMAGE as damage:
+        except DAMAGE as damage:
             raise ValueError(f"{self}: cannot be read ({damage}); the file is damaged or incomplete") from damage
         if wrong is not None:
             index, value = wrong
@@ -310,6 +339,11 @@ class _Member:
         if not np.isfinite(converted).all():
             raise ValueError(f"{self}: expected numbers that {np.dtype(dtype).name} can hold, found larger ones")
         return converted
+
+    @property
+    def _in_place(self) -> bool:
+        """The file holds the bytes as they are, and all of them: the checksum is of no more than ``compress_size``."""
+        return self.info.compress_type == zipfile.ZIP_STORED and self.info.compress_size == self.info.file_size
 
     def _read(self) -> np.ndarray:
         with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
@@ -328,9 +362,8 @@ class _Member:
             # The archive's own list does not say how long this header is.
             file.seek(self.info.header_offset + 26)
             name, extra = struct.unpack("<HH", file.read(4))
-        start = self.info.header_offset + 30 + name + extra + self.header_bytes
-        order = "F" if self.fortran_order else "C"
-        return np.memmap(self.path, self.dtype, "r", start, self.shape, order)  # type: ignore[call-overload, no-any-return]
+            start = self.info.header_offset + 30 + name + extra + self.header_bytes
+            return map_array(file, self.dtype, start, self.shape, "F" if self.fortran_order else "C")
 
     def _first_wrong(self, blocks: Iterable[np.ndarray], least: float | None) -> tuple[int, Any] | None:
         """Index and value of the first that is not finite or too small. All blocks are read."""
@@ -374,12 +407,13 @@ class _Required:
 
 
 def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
+    with path.open("rb") as file:  # by its name, zipfile would take a file that may not be read for no archive
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
     try:
         with zipfile.ZipFile(path) as archive:
             return {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    except _DAMAGE as damage:
+    except DAMAGE as damage:
         raise ValueError(f"data file {path}: cannot be read ({damage}); it is damaged or incomplete") from damage
 
 
@@ -390,7 +424,7 @@ def _open_member(path: Path, key: str, info: zipfile.ZipInfo) -> _Member:
             read: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             shape, fortran_order, dtype = read(member)
             header_bytes = member.tell()
-    except _DAMAGE as damage:
+    except DAMAGE as damage:
         raise ValueError(f"data file {path}: {key!r}: no array ({damage}); the file is damaged") from damage
     found = _Member(path, key, info, shape, dtype, fortran_order, header_bytes)
     declared = header_bytes + dtype.itemsize * int(np.prod(shape, dtype=object))

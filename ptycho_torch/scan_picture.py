@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptycho_torch.reassembly import LARGEST_SIDE
 from ptycho_torch.scan import Scan, appearing
 from ptycho_torch.specimen import probe_diameter
 
@@ -55,12 +56,20 @@ def light(scan: Scan) -> tuple[np.ndarray, tuple[float, float, float, float]]:
 
     Returns:
         (H, W) float64, and the extent [left, right, bottom, top] in object pixels, for Matplotlib.
+
+    Raises:
+        ValueError: positions too far apart.
     """
     N = len(scan.probe)
     intensity = np.square(np.abs(scan.probe, dtype=np.float64))
     corner = np.rint(scan.positions).astype(int) - N // 2
     left, top = corner.min(axis=0)
     width, height = corner.max(axis=0) - (left, top) + N
+    if max(width, height) > LARGEST_SIDE:
+        raise ValueError(
+            f"positions: reach over {max(width, height):.3g} pixels; at most {LARGEST_SIDE} are drawn. Positions are "
+            f"in pixels of the object, not in metres or nanometres"
+        )
     total = np.zeros((height, width))
     for x, y in corner - (left, top):
         total[y : y + N, x : x + N] += intensity

@@ -179,7 +179,7 @@ def _describe(settings: Simulation) -> str:
 @click.option("--phase-image", metavar="FILE", help="A picture for the object's phase.  [default: as its amplitude]")
 @click.option("--seed", type=int, default=Simulation.seed, help="Another one gives another scan.")
 @click.option("--preview", type=_FILE, metavar="PNG", help="Draw object, scan, probe and patterns into this file too.")
-@click.option("--overwrite", is_flag=True, help="Replace OUT.npz.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def main(out: Path, preview: Path | None, overwrite: bool, **options: object) -> None:
     """Simulate a ptychographic scan and write it as PtychoPINN's NPZ.
 
@@ -192,8 +192,8 @@ def main(out: Path, preview: Path | None, overwrite: bool, **options: object) ->
     for path, suffix in ((out, ".npz"), (preview, ".png")):
         if path is not None and (path.suffix.lower() != suffix or not path.parent.is_dir()):
             raise click.ClickException(f"{path}: expected a name that ends in {suffix}, in a directory that exists")
-    if out.exists() and not overwrite:
-        raise click.ClickException(f"{out} exists; --overwrite replaces it")
+        if path is not None and path.exists() and not overwrite:
+            raise click.ClickException(f"{path} exists; --overwrite replaces it")
     console = Console(stderr=True)
     try:
         settings = Simulation(**options)  # type: ignore[arg-type]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+
+from ptycho_torch.scan import DAMAGE
 
 ScanKind = Literal["spiral", "raster", "jittered"]
 OBJECTS = ("leaves",)
@@ -204,7 +205,7 @@ def _array(path: Path, key: str) -> np.ndarray:
                 array = loaded[key]
             else:
                 raise ValueError(f"expected the key {key!r}, found {sorted(loaded)}")
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as broken:
+    except DAMAGE as broken:
         raise ValueError(f"{path}: {broken}") from broken
     if array.dtype.kind not in "cfiu" or not np.isfinite(array).all():
         raise ValueError(f"{path}: expected finite numbers, found {array.dtype} or NaN among them")

@@ -34,7 +34,7 @@ class KerasAdam(torch.optim.Adam):
             group.setdefault("keras_eps", epsilon)
             group.setdefault("steps", 0)
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """Change the parameters once. Arguments and result as of ``torch.optim.Adam.step``."""
         for group in self.param_groups:
             group["steps"] += 1

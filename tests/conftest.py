@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from golden.cases import load_cases
 from golden.manifest import stored_cases
 from golden.store import Golden, golden_path, read_golden
 
@@ -30,9 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def goldens() -> dict[str, Golden]:
-    """Every committed golden, by case."""
+    """Every committed golden that is not slow, by case."""
     fixtures = Path(__file__).resolve().parents[1] / "golden" / "fixtures"
-    return {name: read_golden(golden_path(fixtures, name)) for name in sorted(stored_cases(fixtures))}
+    slow = {name for name, case in load_cases().items() if case.slow}
+    return {name: read_golden(golden_path(fixtures, name)) for name in sorted(stored_cases(fixtures) - slow)}
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ class Record:
     inputs: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
     attributes: dict[str, Any]
+    weights: list[np.ndarray]
 
 
 def records(external_data: Path, files: str, prefix: str = "") -> Iterator[Record]:
@@ -35,7 +36,8 @@ def records(external_data: Path, files: str, prefix: str = "") -> Iterator[Recor
                 if name.startswith(prefix):
                     found = True
                     inputs, outputs = _arrays(path, group["inputs"]), _arrays(path, group["outputs"])
-                    yield Record(f"{path.stem}/{name}", inputs, outputs, dict(group.attrs))
+                    weights = list(_arrays(path, group["weights"]).values()) if "weights" in group else []
+                    yield Record(f"{path.stem}/{name}", inputs, outputs, dict(group.attrs), weights)
     assert found, f"no record {prefix!r} in {external_data}/vectors/{files}"
 
 
@@ -62,7 +64,24 @@ def zero_mean_merges(external_data: Path) -> Iterator[Record]:
         margin = (int(record.attributes["padded_size"]) - record.inputs["patches"].shape[1]) // 2
         padded = np.pad(record.inputs["patches"], ((0, 0), (margin, margin), (margin, margin), (0, 0)))
         inputs = {"patches": padded, "coords_nn": 100 - relative.astype(np.float64)}
-        yield Record(record.name, inputs, {"sum_real": record.outputs["sum_real"][..., 0]}, record.attributes)
+        yield Record(record.name, inputs, {"sum_real": record.outputs["sum_real"][..., 0]}, record.attributes, [])
+
+
+def network_settings(record: Record) -> dict[str, Any]:
+    """The parameters of the network's operations, of a recorded model."""
+    kinds = {
+        "N": int,
+        "n_filters_scale": int,
+        "amp_activation": str,
+        "object_big": bool,
+        "probe_big": bool,
+        "pad_object": bool,
+        "probe_mask": bool,
+        "probe_scale": float,
+        "nphotons": float,
+    }
+    settings = {name: kind(record.attributes[name]) for name, kind in kinds.items()}
+    return settings | {"members": record.inputs["X"].shape[3]}
 
 
 def assert_close(
@@ -81,7 +100,7 @@ def rewrite(directory: Path, copy: Path) -> None:
     for path in sorted((directory / "vectors").glob("*.h5")):
         with h5py.File(path) as source, h5py.File(copy / "vectors" / path.name, "w") as target:
             for name, group in source.items():
-                for part in ("inputs", "outputs"):
+                for part in group:
                     for key, array in _arrays(path, group[part]).items():
                         target.create_dataset(f"{name}/{part}/{key}", data=array)
                 target[name].attrs.update(group.attrs)

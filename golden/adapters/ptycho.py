@@ -50,6 +50,11 @@ _NO_CALL |= {
     "physics.poisson": "its loss stands in its model; no call returns it",
     "physics.poisson_at_zero": "its loss stands in its model; no call returns it",
 }
+_NO_CALL |= dict.fromkeys(
+    ("network.forward", "network.gradients", "network.training"),
+    "its models return objects and predictions, not what their blocks give; their layers have no names to rely on",
+)
+_NO_CALL["optimizer.adam"] = "its optimizer is Keras's own"
 _CLIFF = 64
 """From so many patches on, its merge sums all groups of a call into one canvas."""
 _OFFSET = 4

@@ -266,7 +266,7 @@ def extract(
 ) -> dict[str, np.ndarray]:
     """The operation's output; as it should be unless told otherwise."""
     repeated = np.repeat(t.inputs["canvas"], _members(t), axis=0) if repeated is None else repeated
-    by = _relative(t) if by is None else by
+    by = displacements(t) if by is None else by
     N = int(t.parameters["N"] or 0)
     first = _margin(t) if first is None else first
     moved = translate(repeated.astype(np.complex128), by)
@@ -281,7 +281,7 @@ def _margin(t: Trial) -> int:
     return (t.inputs["canvas"].shape[1] - int(t.parameters["N"] or 0)) // 2
 
 
-def _relative(t: Trial) -> np.ndarray:
+def displacements(t: Trial) -> np.ndarray:
     """(B * C, 2): how far each flat canvas moves, as it should."""
     return positions_to_flat(t.inputs["coords_relative"]).astype(np.float64)
 
@@ -298,12 +298,12 @@ EXTRACTION = (
     Fault(
         "mean_removed",
         "the mean over all patches of the call is subtracted, as in the merge; expected positions as they are",
-        lambda t: extract(t, by=_relative(t) - _relative(t).mean(axis=0)),
+        lambda t: extract(t, by=displacements(t) - displacements(t).mean(axis=0)),
     ),
     Fault(
         "whole_pixels",
         "the canvas moves by whole pixels; expected bilinear",
-        lambda t: extract(t, by=np.rint(_relative(t))),
+        lambda t: extract(t, by=np.rint(displacements(t))),
     ),
     Fault(
         "trim_off_by_one",

@@ -39,14 +39,20 @@ def merge(
 
 
 def extract(real: tf.DType, *, canvas: np.ndarray, coords_relative: np.ndarray, N: int) -> dict[str, tf.Tensor]:
-    repeated = tf.repeat(as_working(canvas, real), coords_relative.shape[3], axis=0)
+    return {"patches": extract_flat(as_working(canvas, real), tf.cast(coords_relative, real), N)}
+
+
+def extract_flat(canvas: tf.Tensor, relative: tf.Tensor, N: int) -> tf.Tensor:
+    """Patches (B * C, N, N, 1) of canvases (B, P, P, 1)."""
+    repeated = tf.repeat(canvas, relative.shape[3], axis=0)
     # Not recentred, unlike the merge.
-    moved = translated(repeated, positions_to_flat(tf.cast(coords_relative, real)))
+    moved = translated(repeated, positions_to_flat(relative))
     margin = (canvas.shape[1] - N) // 2
-    return {"patches": moved[:, margin : margin + N, margin : margin + N]}
+    return moved[:, margin : margin + N, margin : margin + N]
 
 
 def sum_and_norm(patches: tf.Tensor, relative: tf.Tensor, padded_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sum and norm (B, P, P, 1) of patches (B, N, N, C): a canvas for each group, however many there are."""
     groups, N, _, members = patches.shape
     flat = positions_to_flat(relative)
     moves = -(flat - tf.reduce_mean(flat, axis=0))

@@ -27,12 +27,12 @@ def forward(
     light = probes.normalise(real, probe=probe, probe_scale=probe_scale)["normalised"]
     flat = channel_to_flat(as_working(patches, real)) * light[None]
     # The scale is kept as its logarithm.
-    scale = tf.exp(tf.math.log(tf.cast(_intensity_scale(nphotons, N), real)))
+    scale = tf.exp(tf.math.log(tf.cast(intensity_scale_of(nphotons, N), real)))
     return {"amplitude": flat_to_channel(amplitude_of(flat, N), members) * scale}
 
 
 def intensity_scale(real: tf.DType, *, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
-    return {"scale": _intensity_scale(nphotons, N)}
+    return {"scale": intensity_scale_of(nphotons, N)}
 
 
 def photon_scale(real: tf.DType, *, X: np.ndarray, nphotons: float) -> dict[str, tf.Tensor]:
@@ -42,12 +42,12 @@ def photon_scale(real: tf.DType, *, X: np.ndarray, nphotons: float) -> dict[str,
 
 
 def poisson(real: tf.DType, *, predicted: np.ndarray, target: np.ndarray) -> dict[str, tf.Tensor]:
-    elementwise = _poisson_term(tf.cast(predicted, real), tf.cast(target, real))
+    elementwise = poisson_term(tf.cast(predicted, real), tf.cast(target, real))
     return {"elementwise": elementwise, "mean": tf.reduce_mean(elementwise)}
 
 
 def poisson_at_zero(real: tf.DType, *, predicted: np.ndarray, target: np.ndarray) -> dict[str, tf.Tensor]:
-    term = _poisson_term(tf.cast(predicted, real), tf.cast(target, real))
+    term = poisson_term(tf.cast(predicted, real), tf.cast(target, real))
     return {"infinite": tf.math.is_inf(term) & (term > 0), "undefined": tf.math.is_nan(term)}
 
 
@@ -74,7 +74,7 @@ def amplitude_of(field: tf.Tensor, N: int) -> tf.Tensor:
     return tf.sqrt(tf.signal.fftshift(intensity, axes=(1, 2)))[..., None]
 
 
-def _intensity_scale(nphotons: float | np.ndarray, N: int | np.ndarray) -> np.ndarray:
+def intensity_scale_of(nphotons: float | np.ndarray, N: int | np.ndarray) -> np.ndarray:
     """Computed outside TensorFlow, in float64, when the model is made."""
     return np.sqrt(nphotons) / (N / 2)
 
@@ -83,5 +83,5 @@ def photons_to_scale(X: tf.Tensor, nphotons: float) -> tf.Tensor:
     return tf.sqrt(tf.cast(nphotons, X.dtype) / tf.reduce_mean(tf.reduce_sum(X**2, axis=(1, 2))))
 
 
-def _poisson_term(predicted: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+def poisson_term(predicted: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return predicted - target * tf.math.log(predicted)

@@ -17,7 +17,9 @@ from tests.torch.orientation import best_orientation
 FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
 
 
-@pytest.mark.parametrize("name", [name for name in load_cases() if name != "reassembly/scan_photograph"])
+@pytest.mark.parametrize(
+    "name", [name for name, case in load_cases().items() if name != "reassembly/scan_photograph" and not case.slow]
+)
 def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
     """Except for the photographs: drawing them needs scikit-image, which belongs to the generator."""
     golden = read_golden(golden_path(FIXTURES, name))

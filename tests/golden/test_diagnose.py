@@ -311,3 +311,19 @@ def test_stacks_without_channels() -> None:
     line = stack(50, kind="f4")
     assert explain(line, line[::-1]).transform == "reversed along axis 0"
     assert "shifted by -7 along axis 0" in explain(line, np.roll(line, -7)).sentence
+
+
+# ------------------------------------------------------------------------------------------------ outputs in order
+
+
+def test_of_outputs_in_order_only_the_first_that_differs_is_explained() -> None:
+    right = {"b": stack(3, 12, 12, 4), "a": stack(3, 12, 12, 4), "other": stack(5, 5)}
+    found = {"b": right["b"].conj(), "a": 2 * right["a"], "other": -right["other"]}
+    tolerances = dict.fromkeys(right, TOLERANCE)
+    comparisons = compare_outputs(right, found, tolerances, {})
+    path = {"b": "after block 1", "a": "after block 2"}
+    told = diagnose(right, found, comparisons, tolerances, {}, {}, path)
+    assert {one.outputs: one.sentence for one in told} == {
+        ("b",): "first differs after block 1: found is expected, conjugated (exactly)",
+        ("other",): "found is expected, negated (exactly)",
+    }

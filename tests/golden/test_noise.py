@@ -134,3 +134,14 @@ def test_declared_constants_are_checked() -> None:
     blind = Case("toy/blind", DOUBLE.operation, "", DOUBLE.parameters, DOUBLE.draw, {"y": "why", "rows": "why"})
     with pytest.raises(GoldenError, match="every output is constant"):
         noise.require_not_vacuous(blind, {"y": np.ones((4, 5), np.complex64), "rows": np.array(4)}, {})
+
+
+def test_the_largest_difference_of_every_element() -> None:
+    outputs = {"y": np.array([1.0, 2.0], np.float32), "n": np.array([1])}
+    variants = [
+        {"y": np.array([1.5, 2.0], np.float32), "n": np.array([1])},
+        {"y": np.array([0.75, 2.25], np.float32), "n": np.array([2])},
+    ]
+    found = noise.largest_differences(outputs, variants)
+    assert set(found) == {"y"}
+    np.testing.assert_array_equal(found["y"], [0.5, 0.25])

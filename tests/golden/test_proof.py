@@ -179,3 +179,37 @@ def test_symmetry_hides_a_fault_and_is_refused() -> None:
 def test_declarations_that_make_no_sense_are_refused(make: Any, message: str) -> None:
     with pytest.raises(GoldenError, match=re.escape(message)):
         make()
+
+
+# ------------------------------------------------------------------------------------------------ outputs in order
+
+
+def _in_order(*faults: Fault) -> dict[str, Caught]:
+    """A chain of three: y = x, z = y + 1, and w = z * 2, of which a golden keeps the first row."""
+    outputs = (
+        Output("y", "at the start; (20, 20) float32"),
+        Output("z", "after one; (20, 20) float32"),
+        Output("w", "at the end; (20, 20) float32", keep=lambda array: array[0]),
+    )
+    chain = Operation("toy.chain", "a chain", {"x": "(20, 20) float32"}, outputs, faults=faults, in_order=True)
+    y = np.arange(400, dtype=np.float32).reshape(20, 20)
+    whole = {"y": y, "z": y + 1, "w": 2 * (y + 1)}
+    tolerances = dict.fromkeys(whole, TOLERANCE)
+    return prove_faults(Case("toy/chain", chain, "a chain"), {"x": y}, whole, tolerances, {}, lambda i, p: whole)
+
+
+def test_of_outputs_in_order_a_fault_is_kept_for_the_first() -> None:
+    caught = _in_order(
+        Fault.of_outputs("late", "two; expected one", lambda o: {"z": o["z"] + 1, "w": o["w"] + 2}),
+        Fault.of_outputs("turned", "upside down; expected upright", lambda o: {"w": o["w"][::-1]}),
+    )
+    assert list(caught["late"].outputs) == ["z"]
+    assert list(caught["turned"].outputs) == ["w"]
+    assert caught["turned"].outputs["w"].shape == (20,), "faults get whole outputs, and are compared in what is kept"
+
+
+def test_a_fault_outside_what_is_kept_is_not_caught() -> None:
+    with pytest.raises(GoldenError, match="does not catch the fault 'below'"):
+        _in_order(
+            Fault.of_outputs("below", "wrong; expected right", lambda o: {"w": np.vstack([o["w"][:1], 0 * o["w"][1:]])})
+        )

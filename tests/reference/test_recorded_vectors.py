@@ -9,10 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from golden.cases.reassembly import cut_patches
 from golden.reference import evaluate
-from tests.vectors import assert_close, records, zero_mean_merges
+from golden.reference.network import Network
+from tests.vectors import assert_close, network_settings, records, zero_mean_merges
 
 
 def run(operation: str, inputs: dict[str, np.ndarray], **parameters: object) -> dict[str, np.ndarray]:
@@ -193,3 +195,31 @@ def test_simulation(external_data: Path) -> None:
         assert_close(record, "X", outputs["X"], record.outputs["noisefree_X"], 1e-5)
         for name in ("Y_I", "Y_phi", "intensity_scale"):
             assert_close(record, name, outputs[name], record.outputs[name], 1e-6)
+
+
+def test_network(external_data: Path) -> None:
+    """Patches, merged object, prediction, loss and gradients, from recorded weights."""
+    for record in records(external_data, "model_forward*.h5"):
+        network = Network(tf.float32, **network_settings(record))
+        network.load(np.concatenate([array.ravel() for array in record.weights]))
+        given = [record.inputs[name] for name in ("X", "coords_relative", "probe_raw")]
+        taps = {name: tap.numpy() for name, tap in network.taps(*given).items()}
+        members = given[0].shape[3]
+        for what, found, expected in (
+            ("patches", taps["object_patches"], "patch_object"),
+            ("object", taps["object"], "trimmed_object"),
+            ("extracted", taps["patches"][:members], "extracted_flat"),
+            ("prediction", taps["predicted_amplitude"], "pred_amplitude"),
+            ("loss", taps["loss"], "loss_nll_mean"),
+        ):
+            assert_close(record, what, found, record.outputs[expected], 1e-4)
+        if "merged_centre" in taps:
+            canvas, inner = record.outputs["merged_object"], taps["merged_centre"]
+            cut = slice((canvas.shape[1] - inner.shape[1]) // 2, (canvas.shape[1] + inner.shape[1]) // 2)
+            assert_close(record, "merged centre", inner, canvas[:, cut, cut], 1e-4)
+        gradients = [gradient.numpy() for gradient in network.loss_and_gradients(*given)[1]]
+        norms = [np.linalg.norm(gradient.astype(np.float64)) for gradient in gradients]
+        np.testing.assert_allclose(norms, record.outputs["grad_norms"], rtol=5e-3, err_msg=record.name)
+        for name, expected in record.outputs.items():
+            if name.startswith("grad_0"):
+                assert_close(record, name, gradients[int(name[-3:])], expected, 5e-3)

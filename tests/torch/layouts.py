@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
+from golden.cases.network import Structure, entries, merged_border, merged_centre
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
@@ -34,7 +36,9 @@ from ptycho_torch.formats import (
 from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like_tf, patches_at
 from ptycho_torch.grouping import draw_groups, draw_patterns
 from ptycho_torch.helper import reassemble_patches_position_real
+from ptycho_torch.losses import objective
 from ptycho_torch.merge import extract_patches, merge_patches, sum_and_norm, trim
+from ptycho_torch.model import PtychoPINN
 from ptycho_torch.normalization import normalize_data
 from ptycho_torch.physics import (
     diffraction_amplitude,
@@ -53,7 +57,16 @@ from ptycho_torch.raw_data_bridge import RawDataTorch
 from ptycho_torch.reassembly import shift_and_sum
 from ptycho_torch.scan import Scan, load_scan, save_scan
 from ptycho_torch.simulate import diffraction_patterns
+from ptycho_torch.taps import taps
+from ptycho_torch.training import adam
 from ptycho_torch.translation import translate
+from ptycho_torch.weights import (
+    from_tensorflow_weights,
+    tensorflow_order,
+    to_tensorflow_gradients,
+    to_tensorflow_layout,
+    to_tensorflow_weights,
+)
 
 Outputs = dict[str, np.ndarray]
 
@@ -449,6 +462,115 @@ def through_the_network(
         "count": rearrange(array(shift_and_sum(tiles, places, M)[1]), "1 h w -> h w 1"),
         "mosaic": rearrange(array(mosaic), "1 h w -> h w 1"),
     }
+
+
+# ------------------------------------------------------------------------------------------------ network
+
+
+def network_of(
+    *,
+    N: int,
+    members: int,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    probe_scale: float,
+    nphotons: float,
+    **switches: Any,
+) -> PtychoPINN:
+    """The model with the weights of a golden, one array of all of them in TensorFlow's order and layout."""
+    config = ModelConfig(C_forward=members, C_model=members, **switches)
+    light = normalize_probe_like_tf(torch.from_numpy(probe), probe_scale)
+    model = PtychoPINN(config, light, intensity_scale(nphotons, N))
+    parameters = dict(model.named_parameters())
+    shapes = [to_tensorflow_layout(parameters[name]).shape for name in tensorflow_order(model)]
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    parts = zip(np.split(weights, ends[:-1]), shapes)
+    from_tensorflow_weights(model, [part.reshape(shape) for part, shape in parts])
+    return model
+
+
+def network_forward(
+    *, seed: np.ndarray, groups: int, X: np.ndarray, coords_relative: np.ndarray, **settings: Any
+) -> Outputs:
+    model = network_of(**settings)
+    found = taps(model, channels_first(X), positions_of(coords_relative))
+    single = ("merged", "object", "patches", "illuminated", "loss", "amplitude_whole", "phase_whole")
+    outputs = {name: channels_last(tap) for name, tap in found.items() if name not in single}
+    if settings["object_big"]:
+        canvas = rearrange(array(found["merged"]), "b h w -> b h w 1")
+        outputs["merged_border"] = merged_border(canvas, settings["N"])
+        outputs["merged_centre"] = merged_centre(canvas, settings["N"])
+    outputs["object"] = rearrange(array(found["object"]), "b h w -> b h w 1")
+    for name in ("patches", "illuminated"):
+        outputs[name] = rearrange(array(found[name]), "b c h w -> (b c) h w 1")
+    outputs["loss"] = array(found["loss"])
+    return outputs
+
+
+def loss_of(model: PtychoPINN, X: np.ndarray, coords_relative: np.ndarray) -> torch.Tensor:
+    """The training's loss of a batch."""
+    x = channels_first(X)
+    prediction = model(x, positions_of(coords_relative))
+    return objective(prediction.amplitude, x * model.intensity_scale, TrainingConfig())
+
+
+def network_gradients(
+    *, seed: np.ndarray, groups: int, X: np.ndarray, coords_relative: np.ndarray, **settings: Any
+) -> Outputs:
+    model = network_of(**settings)
+    loss = loss_of(model, X, coords_relative)
+    loss.backward()
+    return {"loss": array(loss), **dict(zip(array_names(settings), to_tensorflow_gradients(model)))}
+
+
+def network_training(
+    *,
+    seed: np.ndarray,
+    groups: int,
+    X: np.ndarray,
+    coords_relative: np.ndarray,
+    learning_rate: float,
+    **settings: Any,
+) -> Outputs:
+    model = network_of(**settings)
+    optimizer = adam(model, TrainingConfig(learning_rate=learning_rate))
+    start, moved, sizes = followed(to_tensorflow_weights(model), settings), {}, []
+    largest: list[np.ndarray] = []
+    for step in range(1, 6):
+        optimizer.zero_grad()
+        loss_of(model, X, coords_relative).backward()
+        gradients = [np.abs(gradient) for gradient in to_tensorflow_gradients(model)]
+        largest = largest or [gradient.max() for gradient in gradients]
+        sizes.append(followed([gradient / most for gradient, most in zip(gradients, largest)], settings))
+        optimizer.step()
+        moved[f"step_{step}"] = (followed(to_tensorflow_weights(model), settings) - start) / np.float32(learning_rate)
+    steps = {name: moved[name] for name in ("step_1", "step_2", "step_5")}
+    return {**steps, "least_gradient": np.min(sizes, axis=0)}
+
+
+def array_names(settings: Mapping[str, Any]) -> list[str]:
+    """The names that goldens give to the arrays of weights, in TensorFlow's order."""
+    return list(Structure.of(settings["N"], settings["members"], settings).shapes())
+
+
+def followed(arrays: Sequence[np.ndarray], settings: Mapping[str, Any]) -> np.ndarray:
+    """The entries of these arrays that a training golden follows."""
+    places = entries(Structure.of(settings["N"], settings["members"], settings)).values()
+    return np.concatenate([array.ravel()[at] for array, at in zip(arrays, places, strict=True)])
+
+
+# ------------------------------------------------------------------------------------------------ optimizer
+
+
+def optimizer_adam(*, start: np.ndarray, gradients: np.ndarray, learning_rate: float) -> Outputs:
+    model = torch.nn.ParameterList([torch.from_numpy(start.copy())])
+    optimizer = adam(model, TrainingConfig(learning_rate=learning_rate))
+    values = []
+    for gradient in gradients:
+        model[0].grad = torch.from_numpy(gradient.copy())
+        optimizer.step()
+        values.append(array(model[0]).copy())
+    return {"values": np.array(values)}
 
 
 # ------------------------------------------------------------------------------------------------ defaults

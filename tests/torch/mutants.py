@@ -13,6 +13,7 @@ import types
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from golden.faults.net_shift import CONTAINER_ROUTE, MEMORY_MAPPED_ROUTE, TURNS, Place
 
@@ -71,8 +72,15 @@ def _functions(
         yield one, other
     elif isinstance(one, type):
         for key, value in vars(one).items():
-            if isinstance(value, types.FunctionType):
-                yield value, getattr(other, key)
+            right, wrong = _plain(value), _plain(vars(other).get(key))
+            if isinstance(right, types.FunctionType) and isinstance(wrong, types.FunctionType):
+                # Torch wraps the step of an optimiser's class when the first is made.
+                yield inspect.unwrap(right), inspect.unwrap(wrong)
+
+
+def _plain(member: Any) -> Any:
+    """The function of a class method, a static method or a property."""
+    return getattr(member, "__func__", getattr(member, "fget", member))
 
 
 def _of(operation: str, module: str, **faults: tuple[str, str] | Edits) -> tuple[Mutant, ...]:
@@ -310,7 +318,7 @@ _CONFIG = "config_params"
 
 _CUT_OUT = "patches_at(target, positions, len(probe))"
 _LIT = "illuminate(patches[:, None], probe)"
-_BORDER = "bordered = zero_pad(object_guess, (1, 1, 1, 1))"
+_RING = "bordered = zero_pad(object_guess, (1, 1, 1, 1))"
 _CONTINUED = (
     "bordered = object_guess[torch.arange(-1, object_guess.shape[0] + 1){0}]"
     "[:, torch.arange(-1, object_guess.shape[1] + 1){1}]"
@@ -430,6 +438,145 @@ NET_SHIFT = tuple(
         *(with_turns(operation, (one, "sign"), (other, "sign")) for one, other in itertools.combinations(route, 2)),
     )
 )
+_WEIGHT = 'rearrange(array, "row column i o -> o i row column") if array.ndim == 4 else array'
+_KERNEL = 'rearrange(array, "row column i o -> o i row column")'
+_PAIRED = 'zip(_convolutions(model, "amplitude"), _convolutions(model, "phase"), strict=True)'
+_PAIR = "return relu(self.conv_2(relu(self.conv_1(images), inplace=True)), inplace=True)"
+_WIDE = "wide = self.conv_2(relu(self.conv_1(images), inplace=True))"
+_MAX_POOLED = "return relu(max_pool2d(wide, 2), inplace=True)"
+_INNER = """centre = self.activation(self.conv(decoded))
+        return zero_pad(centre, (decoded.shape[-1] // 2,) * 4)"""
+_BORDER = "return silu(self.conv(self.pair(decoded))) * self.mask"
+_POLAR = "torch.complex(amplitude * phase.cos(), amplitude * phase.sin())"
+_LOSS_OF_BATCH = "return (count - target * count.clamp(min=FEWEST_COUNTS).log()).mean()"
+
+NETWORK: dict[str, dict[str, tuple[str, str] | Edits]] = {
+    "weights": {
+        "kernels_read_as_oihw": (_KERNEL, "array.reshape(*array.shape[:1:-1], *array.shape[:2])"),
+        "kernels_flipped": (_KERNEL, f"{_KERNEL}[..., ::-1, ::-1]"),
+        "kernels_transposed": (_KERNEL, _KERNEL.replace("i row column", "i column row")),
+        "biases_lost": (_WEIGHT, f"{_KERNEL} if array.ndim == 4 else 0 * array"),
+        "decoders_in_turn": (
+            "chain.from_iterable(decoders)",
+            'chain(_convolutions(model, "amplitude"), _convolutions(model, "phase"))',
+        ),
+        "decoders_exchanged": (
+            _PAIRED,
+            'zip(_convolutions(model, "phase"), _convolutions(model, "amplitude"), strict=True)',
+        ),
+    },
+    "layers": {
+        "hidden_silu": (
+            (_PAIR, _PAIR.replace("relu", "torch.nn.functional.silu")),
+            (_WIDE, _WIDE.replace("relu", "torch.nn.functional.silu")),
+            (_MAX_POOLED, "return max_pool2d(torch.nn.functional.silu(wide), 2)"),
+        ),
+        "pooling_averages": (_MAX_POOLED, "return torch.nn.functional.avg_pool2d(relu(wide), 2)"),
+        "pooling_one_pixel_early": (_MAX_POOLED, "return relu(max_pool2d(wide, 2, padding=1))[..., :-1, :-1]"),
+        "upsampling_bilinear": ('mode="nearest"', 'mode="bilinear"'),
+    },
+    "network": {
+        "phase_without_pi": ("return math.pi * torch.tanh(x)", "return torch.tanh(x)"),
+        "activated_after_padding": (
+            _INNER,
+            "return self.activation(zero_pad(self.conv(decoded), (decoded.shape[-1] // 2,) * 4))",
+        ),
+        "border_channels_first": (
+            ("decoded[:, :-BORDER_CHANNELS]", "decoded[:, BORDER_CHANNELS:]"),
+            ("decoded[:, -BORDER_CHANNELS:]", "decoded[:, :BORDER_CHANNELS]"),
+        ),
+        "border_of_head": (
+            (_BORDER, _BORDER.replace("silu", "self.activation")),
+            ("self.border = BorderHead", "self._head = activation; self.border = BorderHead"),
+            ("decoded = self.up(features)", "decoded = self.up(features); self.border.activation = self._head"),
+        ),
+        "border_mask_inverted": (_BORDER, _BORDER.replace("self.mask", "(1 - self.mask)")),
+        "border_mask_omitted": (_BORDER, _BORDER.removesuffix(" * self.mask")),
+    },
+    "model": {
+        "scale_not_inverted": ("self.encoder(x)", "self.encoder(x * self.intensity_scale)"),
+        "amplitude_of_other_activation": (
+            "AMPLITUDE_ACTIVATIONS[config.amp_activation]",
+            'AMPLITUDE_ACTIVATIONS["sigmoid" if config.amp_activation == "swish" else "swish"]',
+        ),
+        "amplitude_plus_i_phase": (_POLAR, "torch.complex(amplitude, phase)"),
+        "imaginary_lost": (_POLAR, "torch.complex(amplitude * phase.cos(), 0 * phase)"),
+        "merge_sign": ("merge_patches(patches, positions,", "merge_patches(patches, -positions,"),
+        "merge_xy_swap": ("merge_patches(patches, positions,", "merge_patches(patches, positions.flip(2),"),
+        "extraction_sign": ("extract_patches(canvas, positions,", "extract_patches(canvas, -positions,"),
+        "probe_mask_toggled": ("masked=config.probe_mask", "masked=not config.probe_mask"),
+        "scale_omitted": ("self.diffract(field) * self.intensity_scale", "self.diffract(field)"),
+        "channel_major_order": (
+            "return diffraction_amplitude(field)",
+            "return diffraction_amplitude(field).reshape(field.shape[1], len(field), *field.shape[2:]).transpose(0, 1)",
+        ),
+    },
+    "merge": {
+        "count_of_ones": (_MASK_OF_CENTRE, "torch.ones_like(patches.real)"),
+        "epsilon_of_stitching": (_EPSILON, "count + 1e-9"),
+        "groups_summed": (
+            "return total / norm",
+            "return total.sum(0, True).expand_as(total) / ((norm - 1e-3).sum(0, True) + 1e-3)",
+        ),
+    },
+    "probe": {
+        "raw_probe": (_NORMALISED, "return probe"),
+        "probe_scale_twice": ("normalised = probe / norm", "normalised = probe / norm / probe_scale"),
+        "probe_conjugated": (_NORMALISED, "return normalised.conj().resolve_conj()"),
+    },
+    "physics": {
+        "fft_norm_omitted": DIFFRACTED["norm_omitted"],
+        "fftshift_omitted": DIFFRACTED["shift_omitted"],
+    },
+    "losses": {
+        "loss_summed": (_LOSS_OF_BATCH, _LOSS_OF_BATCH.replace("mean()", "sum()")),
+        "loss_summed_per_group": (_LOSS_OF_BATCH, _LOSS_OF_BATCH.replace("mean()", "sum() / len(count)")),
+        "log_factorial_included": (
+            _LOSS_OF_BATCH,
+            _LOSS_OF_BATCH.replace(".log())", ".log() + torch.lgamma(target + 1))"),
+        ),
+        "loss_of_amplitudes": ("predicted.square(), measured.square()", "predicted, measured"),
+    },
+}
+"""Module -> fault -> the wrong line."""
+
+_TRAINED_AS = "model.parameters(),"
+_LEARNING_RATE = "lr=config.learning_rate"
+_BETAS = "betas=(config.adam_beta_1, config.adam_beta_2)"
+_KERAS_EPSILON = 'group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** group["steps"])'
+_STEP = "return super().step(closure)"
+_GRADIENTS_IN_ORDER = "found = (gradients[name] for name in tensorflow_order(model))"
+_WEIGHTS_IN_ORDER = "return [to_tensorflow_layout(parameters[name]) for name in tensorflow_order(model)]"
+_TENSORFLOW_LAYOUT = 'rearrange(array, "o i row column -> row column i o")'
+_OTHER_DECODER = """name.replace("amplitude.", "other.").replace("phase.", "amplitude.").replace("other.", "phase.")"""
+_UNCORRECTED = """beta_1, beta_2 = group["betas"]
+            group["lr"] = group.setdefault("given", group["lr"]) * (
+                (1 - beta_1 ** group["steps"]) / math.sqrt(1 - beta_2 ** group["steps"]))"""
+_COUNTED_LATE = """beta_1, beta_2 = group["betas"]
+            now = math.sqrt(1 - beta_2 ** group["steps"]) / (1 - beta_1 ** group["steps"])
+            later = math.sqrt(1 - beta_2 ** (group["steps"] + 1)) / (1 - beta_1 ** (group["steps"] + 1))
+            group["lr"] = group.setdefault("given", group["lr"]) * later / now"""
+_EPSILON_IN_ROOT = """for group in self.param_groups:
+            beta_1, beta_2 = group["betas"]
+            rate = group["lr"] * math.sqrt(1 - beta_2 ** group["steps"]) / (1 - beta_1 ** group["steps"])
+            for one in group["params"]:
+                m, v = self.state[one].setdefault("moments", (torch.zeros_like(one), torch.zeros_like(one)))
+                m.lerp_(one.grad, 1 - beta_1)
+                v.lerp_(one.grad.square(), 1 - beta_2)
+                one.data.sub_(rate * m / (v + group["keras_eps"]).sqrt())
+        return None if self.state else super().step(closure)"""
+
+
+def _decayed(by: float) -> str:
+    return f"[one.data.mul_(1 - {by} * group['lr']) for group in self.param_groups for one in group['params']]; {_STEP}"
+
+
+OPTIMISED: dict[str, tuple[str, str] | Edits] = {
+    "ascent": (_LEARNING_RATE, f"maximize=True, {_LEARNING_RATE}"),
+    "learning_rate_tenfold": (_LEARNING_RATE, "lr=10 * config.learning_rate"),
+    "bias_correction_omitted": ('group["steps"] += 1', f'group["steps"] += 1; {_UNCORRECTED}'),
+}
+"""Lines of ``training``."""
 
 MUTANTS: tuple[Mutant, ...] = (
     *_of(
@@ -961,11 +1108,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "simulation.patterns",
         "ground_truth",
         edge_clamped=(
-            _BORDER,
+            _RING,
             _CONTINUED.format(".clamp(0, object_guess.shape[0] - 1)", ".clamp(0, object_guess.shape[1] - 1)"),
         ),
         edge_wrapped=(
-            (_BORDER, _CONTINUED.format(" % object_guess.shape[0]", " % object_guess.shape[1]")),
+            (_RING, _CONTINUED.format(" % object_guess.shape[0]", " % object_guess.shape[1]")),
             (
                 "(start.clamp(-N - 1, size)[:, None].long() + reach + 1).clamp(0, size + 1)",
                 "(start[:, None].long() + reach) % size + 1",
@@ -1034,6 +1181,63 @@ MUTANTS: tuple[Mutant, ...] = (
         validation_tenth=("validation_fraction: float = 0.05", "validation_fraction: float = 0.1"),
     ),
     *NET_SHIFT,
+    *(mutant for module, faults in NETWORK.items() for mutant in _of("network.forward", module, **faults)),
+    *_of("network.gradients", "losses", loss_summed=NETWORK["losses"]["loss_summed"]),
+    *_of(
+        "network.gradients",
+        "weights",
+        clipped=(
+            _GRADIENTS_IN_ORDER,
+            "size = sum(float(one.double().square().sum()) for one in gradients.values()) ** 0.5; "
+            "found = (gradients[name] / size for name in tensorflow_order(model))",
+        ),
+        decoders_exchanged=(_GRADIENTS_IN_ORDER, _GRADIENTS_IN_ORDER.replace("[name]", f"[{_OTHER_DECODER}]")),
+        accumulated=(_GRADIENTS_IN_ORDER, _GRADIENTS_IN_ORDER.replace("(grad", "(2 * grad")),
+        kernels_written_as_oihw=(_TENSORFLOW_LAYOUT, "array.reshape(*array.shape[2:], *array.shape[1::-1])"),
+        kernels_flipped=(_TENSORFLOW_LAYOUT, f"{_TENSORFLOW_LAYOUT}[::-1, ::-1]"),
+        biases_not_trained=(
+            _GRADIENTS_IN_ORDER,
+            _GRADIENTS_IN_ORDER.replace("[name]", "[name] * (gradients[name].ndim == 4)"),
+        ),
+        border_not_trained=(
+            _GRADIENTS_IN_ORDER,
+            _GRADIENTS_IN_ORDER.replace("[name]", "[name] * ('.border.' not in name)"),
+        ),
+    ),
+    *_of(
+        "network.training",
+        "training",
+        **OPTIMISED,
+        decayed=(_STEP, _decayed(1.0)),
+        biases_not_trained=(_TRAINED_AS, "(parameter for parameter in model.parameters() if parameter.ndim == 4),"),
+    ),
+    *_of(
+        "network.training",
+        "weights",
+        decoders_exchanged=(_WEIGHTS_IN_ORDER, _WEIGHTS_IN_ORDER.replace("[name]", f"[{_OTHER_DECODER}]")),
+    ),
+    *_of(
+        "optimizer.adam",
+        "training",
+        **OPTIMISED,
+        decayed=(_STEP, _decayed(0.1)),
+        epsilon_of_torch=("epsilon=config.adam_epsilon", "epsilon=1e-8"),
+        epsilon_after_correction=(_KERAS_EPSILON, 'group["keras_eps"]'),
+        beta_1_other=(_BETAS, "betas=(0.99, config.adam_beta_2)"),
+        beta_2_other=(_BETAS, "betas=(config.adam_beta_1, 0.99)"),
+        clipped=(
+            _STEP,
+            "torch.nn.utils.clip_grad_norm_([one for group in self.param_groups for one in group['params']], 1.0); "
+            f"{_STEP}",
+        ),
+        epsilon_in_root=(_STEP, _EPSILON_IN_ROOT),
+        steps_counted_late=('group["steps"] += 1', f'group["steps"] += 1; {_COUNTED_LATE}'),
+        gradient_descent=(
+            _STEP,
+            "[one.data.sub_(group['lr'] * one.grad) for group in self.param_groups for one in group['params']]; "
+            "return None if self.param_groups else super().step(closure)",
+        ),
+    ),
 )
 
 REFUSED: tuple[Mutant, ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import re
@@ -82,6 +83,29 @@ def assert_same(found: GroupBatch, expected: PtychoDataContainerTorch) -> None:
 # ------------------------------------------------------------------------------------------------ two routes
 
 
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        {"gridsize": 3, "K": 12, "n": 9},
+        {"gridsize": 3, "K": 10, "n": 40, "enable_oversampling": True},
+        {"gridsize": 2, "K": 5, "n": 60, "enable_oversampling": True, "neighbor_pool_size": 8},
+    ],
+    ids=["nine", "nine, oversampled", "four, oversampled"],
+)
+@pytest.mark.parametrize("away", [0, 1e6])
+def test_both_routes_for_larger_groups_and_further_away(drawn: dict[str, Any], away: float) -> None:
+    """Distances in a group are formed before they are rounded: far away they are as exact as near."""
+    scan = make_scan(positions=make_scan().positions + away)
+    n = drawn["n"]
+    given = {name: value for name, value in drawn.items() if name != "n"}
+    record = RawDataTorch.from_scan(scan).generate_grouped_data(N, nsamples=n, seed=5, **given)
+    found = MemoryMappedDataset(scan, draw_groups(*scan.positions.T, n, seed=5, **given))[range(n)]
+    assert_same(found, PtychoDataContainerTorch(record, scan.probe))
+    members = scan.positions[found.nn_indices.numpy()]
+    distances = members - members.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.moveaxis(found.positions[:, 0].numpy(), 1, 2), distances, rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("gridsize", [1, 2])
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_both_routes_give_the_same_tensors(mapped: Scan, gridsize: int, batch_size: int) -> None:
@@ -91,7 +115,8 @@ def test_both_routes_give_the_same_tensors(mapped: Scan, gridsize: int, batch_si
     loaded = list(batches(dataset, batch_size))
     assert [len(batch) for batch in loaded] == [batch_size] * (10 // batch_size) + [10 % batch_size] * (batch_size > 1)
     assert_same(joined(loaded), container)
-    assert torch.equal(dataset.probe, container.probe)
+    for name in ("nn_indices", "coords_nominal", "global_offsets", "probe"):
+        assert torch.equal(getattr(dataset, name), getattr(container, name)), name
 
 
 def test_real_scans_are_the_same_on_both_routes(external_data: Path) -> None:
@@ -123,6 +148,33 @@ def test_scans_in_memory_too() -> None:
     assert_same(MemoryMappedDataset(scan, groups_of(scan, 2))[range(10)], container_of(scan, 2))
 
 
+@pytest.mark.parametrize(
+    "copied", [lambda mapped: mapped.copy(), lambda mapped: mapped.astype(np.float32), lambda mapped: mapped[:].copy()]
+)
+def test_a_copy_of_what_was_mapped_lies_in_memory(mapped: Scan, copied: Callable[[np.ndarray], np.ndarray]) -> None:
+    """As ``Scan`` advises for arrays that are to be changed."""
+    changed = copied(mapped.diffraction)
+    assert isinstance(changed, np.memmap), "NumPy keeps the type, so the type does not tell"
+    changed[3] = 1
+    dataset = MemoryMappedDataset(dataclasses.replace(mapped, diffraction=changed), np.arange(M)[:, None])
+    np.testing.assert_array_equal(dataset[range(M)].X[:, 0], changed * dataset.factor)
+
+
+def test_changes_that_the_file_does_not_have_are_seen(tmp_path: Path) -> None:
+    scan = make_scan()
+    np.save(tmp_path / "stack.npy", scan.diffraction)
+    changed = np.load(tmp_path / "stack.npy", mmap_mode="c")
+    changed[2] = 3
+    np.testing.assert_array_equal(items_of(changed).read(np.array([2])), changed[2:3])
+
+
+def test_views_of_what_is_mapped(mapped: Scan) -> None:
+    for view in (mapped.diffraction[4:], mapped.diffraction[::-2], mapped.diffraction[:, 2:9, ::3]):
+        window = items_of(view)
+        assert isinstance(window, Window)
+        np.testing.assert_array_equal(window.read(np.array([0, 5, 5])), view[[0, 5, 5]])
+
+
 def test_groups_in_any_order(mapped: Scan) -> None:
     dataset = MemoryMappedDataset(mapped, groups_of(mapped, 2))
     some, every = dataset[[7, 0, 7]], dataset[range(10)]
@@ -133,6 +185,15 @@ def test_groups_in_any_order(mapped: Scan) -> None:
     for wrong in ([10], -11):
         with pytest.raises(IndexError):
             dataset[wrong]
+
+
+def test_a_batch_on_a_device(mapped: Scan) -> None:
+    batch = MemoryMappedDataset(mapped, groups_of(mapped, 2))[range(3)]
+    moved = batch.to("meta")
+    for name in vars(batch):
+        here, there = getattr(batch, name), getattr(moved, name)
+        assert (there.device.type, there.shape, there.dtype) == ("meta", here.shape, here.dtype), name
+        assert torch.equal(getattr(batch.to("cpu"), name), here), name
 
 
 def test_shuffled_batches_are_repeatable(mapped: Scan) -> None:
@@ -168,6 +229,13 @@ def test_a_file_that_changed_is_noticed(mapped: Scan, tmp_path: Path) -> None:
     (tmp_path / "scan.npz").unlink()
     with pytest.raises(FileNotFoundError, match="scan"):
         dataset[0]
+
+
+def test_a_file_that_changed_before_groups_were_made_is_noticed(mapped: Scan, tmp_path: Path) -> None:
+    """The positions are of the scan that was loaded; the patterns must be too."""
+    save_scan(tmp_path / "scan.npz", make_scan(diffraction=np.ones((M, N, N), np.float32)))
+    with pytest.raises(ValueError, match=r"scan\.npz: it changed since it was loaded; load it again"):
+        MemoryMappedDataset(mapped, groups_of(mapped, 1))
 
 
 def test_a_file_cut_short_while_it_is_read(mapped: Scan, tmp_path: Path) -> None:
@@ -220,6 +288,8 @@ def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
 
 
 def test_a_configuration_says_what_to_use(mapped: Scan) -> None:
+    # Groups follow the measured positions, not those where the stage was sent.
+    mapped = dataclasses.replace(mapped, start_positions=mapped.positions[::-1])
     config = DataConfig(N=N, n_groups=6, n_subsample=12, subsample_seed=4, grid_size=(2, 2), C=4, probe_scale=2.0)
     dataset = MemoryMappedDataset.from_config(mapped, config, seed=8)
     kept = draw_patterns(M, 12, seed=4)
@@ -281,13 +351,58 @@ def test_patterns_drawn_on_loading() -> None:
 
 
 def test_a_raw_record_of_some_of_a_scan() -> None:
-    scan = make_scan(Y=np.ones((M, N, N), np.complex64))
+    patterns = make_scan().diffraction
+    scan = make_scan(Y=patterns * np.complex64(1 + 2j), scan_index=np.arange(M) % 3)
     some = RawDataTorch.from_scan(scan, np.array([4, 9, 11]))
     np.testing.assert_array_equal(some.diff3d, scan.diffraction[[4, 9, 11]])
     np.testing.assert_array_equal(np.stack([some.xcoords, some.ycoords], 1), scan.positions[[4, 9, 11]])
     np.testing.assert_array_equal(
         np.stack([some.xcoords_start, some.ycoords_start], 1), scan.start_positions[[4, 9, 11]]
     )
-    assert some.Y is not None
-    assert (len(some.Y), some.sample_indices.tolist()) == (3, [4, 9, 11])  # type: ignore[union-attr]
+    np.testing.assert_array_equal(some.Y, scan.Y[[4, 9, 11]])  # type: ignore[index]
+    np.testing.assert_array_equal(some.scan_index, [1, 0, 2])
+    np.testing.assert_array_equal(some.sample_indices, [4, 9, 11])
+    np.testing.assert_array_equal(some.objectGuess, scan.object_guess)
+    np.testing.assert_array_equal(some.probeGuess, scan.probe)
     assert np.shares_memory(RawDataTorch.from_scan(scan).diff3d, scan.diffraction)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positions": np.zeros((2, M))}, "Scan.positions: expected float64 (23, 2), found float64 (2, 23)"),
+        ({"positions": np.zeros((M, 2), np.float32)}, "Scan.positions: expected float64 (23, 2), found float32"),
+        ({"positions": np.full((M, 2), np.nan)}, "Scan.positions: expected finite numbers"),
+        ({"diffraction": np.ones((M, N, N))}, "Scan.diffraction: expected float32 (23, 16, 16), found float64"),
+        ({"diffraction": np.ones((M, N, N + 1), np.float32)}, "Scan.diffraction: expected shape (M, N, N)"),
+        (
+            {"diffraction": np.ones((M, N, N), np.uint16)},
+            "Scan.diffraction: expected float32 (23, 16, 16), found uint16",
+        ),
+        ({"probe": np.ones((N, N))}, "Scan.probe: expected complex64 (16, 16), found float64"),
+        ({"scan_index": np.zeros(M - 1, np.int64)}, "Scan.scan_index: expected int64 (23,), found int64 (22,)"),
+        ({"object_guess": np.ones((1, 9, 9), np.complex64)}, "Scan.object_guess: expected complex64 (1, 9)"),
+    ],
+)
+def test_a_scan_is_what_it_says(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make_scan(**changes)
+
+
+def test_negative_patterns_are_refused() -> None:
+    scan = make_scan(diffraction=-np.ones((M, N, N), np.float32))
+    with pytest.raises(ValueError, match=r"diffraction: expected amplitudes, .*; found -1"):
+        MemoryMappedDataset(scan, np.array([[0]]))
+
+
+def test_groups_by_slices_and_none(mapped: Scan) -> None:
+    dataset = MemoryMappedDataset(mapped, groups_of(mapped, 2))
+    assert torch.equal(dataset[2:5].X, dataset[[2, 3, 4]].X)
+    assert torch.equal(dataset[-1].X, dataset[9].X)
+    assert dataset[[]].X.shape == (0, 4, N, N)
+
+
+@pytest.mark.parametrize("name", ["n_groups", "n_images", "n_subsample", "neighbor_pool_size"])
+def test_numbers_that_mean_nothing(name: str) -> None:
+    with pytest.raises(ValueError, match=f"DataConfig.{name}: expected a positive number, found 0"):
+        DataConfig(**{name: 0})

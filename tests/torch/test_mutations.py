@@ -40,7 +40,7 @@ def cases_that_see(mutant: Mutant, config: pytest.Config) -> list[str]:
     names = [
         case.name
         for case in CASES.values()
-        if case.operation.name == mutant.operation and mutant.fault not in case.invisible
+        if case.operation.name == mutant.operation and mutant.fault in case.visible and not case.slow
     ]
     return names if config.getoption("--all-mutations") else names[-1:]
 

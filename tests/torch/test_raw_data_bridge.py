@@ -45,17 +45,19 @@ def test_what_is_left_out() -> None:
 
 
 def test_arrays_of_other_types_are_taken() -> None:
+    probe = scan()["probeGuess"]
     given = scan(
         xcoords=list(range(M)),
         ycoords=np.arange(M, dtype=">f4")[::-1],
-        probeGuess=np.ones((N, N, 1)),
+        probeGuess=probe.astype(">c16")[..., None],
         objectGuess=np.ones((30, 40), ">c16"),
         diff3d=np.arange(M * N * N, dtype=np.uint16).reshape(M, N, N),
         sample_indices=np.arange(M) * 3,
     )
     raw = RawDataTorch(**given)
     assert (raw.xcoords.dtype, raw.ycoords.dtype) == (np.float64, np.float64)
-    assert (raw.probeGuess.shape, raw.probeGuess.dtype) == ((N, N), np.complex64)
+    assert raw.probeGuess.dtype == np.complex64
+    np.testing.assert_array_equal(raw.probeGuess, probe)
     assert repr(raw) == "RawDataTorch(M=9, N=6, with objectGuess, sample_indices)"
     record = raw.generate_grouped_data(N, nsamples=3, seed=1)
     assert record["diffraction"].dtype == np.uint16

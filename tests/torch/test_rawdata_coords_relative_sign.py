@@ -7,6 +7,7 @@ net placement is pinned too, by goldens with groups of four and nine.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ def test_container_negates_once() -> None:
     assert torch.equal(container.coords_true, expected)
     np.testing.assert_array_equal(container.global_offsets, data["coords_offsets"])
     np.testing.assert_array_equal(container.local_offsets, data["coords_relative"])
+
+
+@pytest.mark.parametrize("wrap", [lambda probe: probe, lambda probe: probe[..., None]])
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_the_probe_is_taken_as_it_lies(wrap: Callable[[Any], Any], kind: Callable[[np.ndarray], Any]) -> None:
+    probe = np.arange(64, dtype=np.float32).reshape(8, 8).astype(np.complex64)
+    np.testing.assert_array_equal(PtychoDataContainerTorch(grouped_data(), wrap(kind(probe))).probe, probe)
 
 
 def test_container_keeps_modulus_and_phase() -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
+import struct
 import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import ptycho_torch
 from ptycho_torch import scan as scan_module
 from ptycho_torch.scan import READERS, Scan, appearing, load_scan, save_scan
 from tests.torch import layouts
@@ -278,6 +282,34 @@ def test_a_header_that_promises_more_than_there_is(tmp_path: Path) -> None:
         load_scan(path)
 
 
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path)
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(io, "open", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*scan\.npz"):
+        load_scan(path)
+
+
+def test_an_archive_that_sums_up_less_than_it_promises(tmp_path: Path) -> None:
+    """What the checksum leaves out was not looked at, so it must not be mapped."""
+    stack = STACK.copy()
+    stack[4] = np.nan
+    path = write(tmp_path, without=("diff3d",))
+    with zipfile.ZipFile(path, "a") as archive, archive.open("diff3d.npy", "w") as member:
+        np.save(member, stack)
+    with zipfile.ZipFile(path) as archive:
+        start = archive.read("diff3d.npy")[: -N * N * 4]
+    content = bytearray(path.read_bytes())
+    listed = content.rindex(b"PK\x01\x02") + 16  # checksum and stored size of the last member
+    content[listed : listed + 8] = struct.pack("<II", zlib.crc32(start), len(start))
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="'diff3d': cannot be read"):
+        load_scan(path)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_damage_is_never_silent(tmp_path: Path, packed: bool) -> None:
     path = write(tmp_path, packed=packed)
@@ -332,6 +364,10 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     with appearing(path) as file:
         file.write(b"after")
     assert path.read_bytes() == b"after"
+
+
+def test_the_package_offers_the_reader() -> None:
+    assert (ptycho_torch.load_scan, ptycho_torch.save_scan, ptycho_torch.Scan) == (load_scan, save_scan, Scan)
 
 
 def test_the_table_of_readers_cannot_be_changed_by_a_caller() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from click.testing import CliRunner, Result
 from golden import embedded
 from ptycho_torch import specimen
 from ptycho_torch.scan import Scan, load_scan, save_scan
+from ptycho_torch.scan_picture import light
 from ptycho_torch.simulate import Simulation, diffraction_patterns, main, simulate_scan
 from tests.torch import layouts
 
@@ -135,6 +137,13 @@ def test_neighbours_overlap_as_asked(kind: specimen.ScanKind, overlap: float) ->
     assert (scan.positions + 16 <= [width, height]).all()
 
 
+def test_positions_in_another_unit_are_not_drawn(tmp_path: Path) -> None:
+    scan = simulate_scan(Simulation(**SMALL))
+    far = dataclasses.replace(scan, positions=scan.positions * 1e5)
+    with pytest.raises(ValueError, match="Positions are in pixels of the object, not in metres"):
+        light(far)
+
+
 def test_the_width_of_a_probe() -> None:
     y, x = np.mgrid[:128, :128] - 64
     assert specimen.probe_diameter((np.hypot(x, y) < 20).astype(complex)) == pytest.approx(40, rel=0.01)
@@ -169,6 +178,10 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     refused = simulate(out, "--patterns", 2, "--size", 16)
     assert (refused.exit_code, out.read_bytes()) == (1, b"mine")
     assert "exists; --overwrite replaces it" in refused.output
+    preview = tmp_path / "scan.png"
+    preview.write_bytes(b"mine")
+    refused = simulate(tmp_path / "other.npz", "--patterns", 2, "--size", 16, "--preview", preview)
+    assert (refused.exit_code, preview.read_bytes()) == (1, b"mine")
     assert simulate(out, "--patterns", 2, "--size", 16, "--overwrite").exit_code == 0
     assert len(load_scan(out)) == 2
 
@@ -234,6 +247,7 @@ def test_arrays_as_object_and_probe(tmp_path: Path) -> None:
         (("--object", "{dir}/dark.npy", "--phase-image", "x.png"), "has a phase of its own"),
         (("--object", "{dir}/empty.npz"), "expected the key 'objectGuess', found ['other']"),
         (("--object", "{dir}/objects.npy"), "objects.npy: "),
+        (("--object", "{dir}/vast.npy"), "vast.npy: "),
         (("--object", "{dir}/nan.npy"), "expected finite numbers, found complex128 or NaN among them"),
         (("--probe", "{dir}/small.npy"), "expected shape (16, 16), the patch, found (9, 9)"),
         (("--probe", "{dir}/dark16.npy"), "expected some light, found zeros only"),
@@ -250,6 +264,8 @@ def test_bad_options_are_one_clear_line(tmp_path: Path, options: tuple[Any, ...]
     np.save(tmp_path / "nan.npy", np.full((200, 200), np.nan, complex))
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     np.savez(tmp_path / "empty.npz", other=1)
+    with (tmp_path / "vast.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<c8", "fortran_order": False, "shape": (10**8, 10**8)})
     given = [str(option).format(dir=tmp_path) for option in options]
     run = simulate(tmp_path / "out.npz", "--patterns", 4, "--size", 16, *given)
     assert run.exit_code == 1

@@ -1,0 +1,92 @@
+"""The network: every block, every gradient, and training steps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from golden.cases import load_cases
+from golden.cases.network import Structure, entries, split_entries
+from golden.compare import compare_outputs
+from golden.diagnose import diagnose
+from golden.pytest_plugin import GoldenCase
+from golden.report import explain_failed
+from golden.store import Golden
+from tests.torch import layouts
+
+CASES = load_cases()
+
+
+@pytest.mark.golden("network.forward")
+def test_forward(golden: GoldenCase) -> None:
+    golden.check(layouts.network_forward(**golden.inputs, **golden.parameters))
+
+
+def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Golden]) -> None:
+    """A mistake that nobody declared."""
+    case, golden = CASES["network/forward_group1"], goldens["network/forward_group1"]
+    inputs = golden.complete_inputs(case)
+    weights = inputs["weights"].copy()
+    shapes = Structure.of(64, 1, case.parameters).shapes()
+    before = list(shapes)[: list(shapes).index("encoder_2a_bias")]
+    weights[sum(math.prod(shapes[name]) for name in before)] += 1
+    found = case.operation.kept(layouts.network_forward(**inputs | {"weights": weights}, **case.parameters))
+    comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
+    assert {one.output for one in comparisons if one.passed} == {"encoder_1"}
+    path = case.operation.path
+    (told,) = diagnose(golden.outputs, found, comparisons, golden.tolerances, golden.where, golden.faults, path)
+    assert told.outputs == ("encoder_2",)
+    assert told.sentence.startswith("first differs after encoder block 2: ")
+    lines = explain_failed(case.name, [one for one in comparisons if not one.passed], path)
+    assert lines[0].startswith("golden network/forward_group1: output 'encoder_2' breaking")
+    assert lines[-1].startswith("  and what is computed from it: encoder_3, amplitude_up_1, ")
+
+
+@pytest.mark.golden("network.gradients")
+def test_gradients(golden: GoldenCase) -> None:
+    golden.check(layouts.network_gradients(**golden.inputs, **golden.parameters))
+
+
+@pytest.mark.golden("network.training")
+def test_training(golden: GoldenCase) -> None:
+    golden.check(layouts.network_training(**golden.inputs, **golden.parameters))
+
+
+@pytest.mark.parametrize(("name", "covered"), [("network/training_group1", 0.72), ("network/training_group4", 0.75)])
+def test_steps_are_compared_where_gradients_are_more_than_noise(
+    name: str, covered: float, goldens: dict[str, Golden]
+) -> None:
+    """docs/conventions.md, "Training", says why that is not nine tenths of every array."""
+    golden = goldens[name]
+    structure = Structure.of(64, int(golden.parameters["members"] or 0), golden.parameters)
+    counts, least = (
+        split_entries(one, structure) for one in (golden.where["step_5"], golden.outputs["least_gradient"])
+    )
+    shares = {array: counts[array][least[array] > 0].mean() for array in counts}
+    assert len(shares) == 44
+    everything = golden.outputs["least_gradient"] > 0
+    assert golden.where["step_5"][everything].mean() > covered
+    assert np.median(list(shares.values())) > 0.7
+    assert {array for array, share in shares.items() if share < 0.3} <= {"phase_inner_bias"}
+
+
+def test_an_entry_is_steady_where_its_gradient_is_more_than_noise() -> None:
+    case = CASES["network/training_group1"]
+    count = sum(at.size for at in entries(Structure.of(64, 1, case.parameters)).values())
+    outputs = {output.name: np.ones(count) for output in case.operation.outputs}
+    moved = {name: np.full(count, 1e-4) for name in outputs}
+    outputs["least_gradient"][:2] = 0.0, 0.05
+    moved["step_5"][5] = 1 / 100
+    moved["least_gradient"][6] = 0.01
+    steady = case.operation.output("step_1").steady
+    assert steady is not None
+    assert np.flatnonzero(~steady(outputs, moved)).tolist() == [0, 1, 5, 6]
+    moved["least_gradient"][:] = 0
+    assert np.flatnonzero(~steady(outputs, moved)).tolist() == [5], "an entry without gradient does not move"
+
+
+@pytest.mark.golden("optimizer.adam")
+def test_adam(golden: GoldenCase) -> None:
+    golden.check(layouts.optimizer_adam(**golden.inputs, **golden.parameters))

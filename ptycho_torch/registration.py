@@ -37,6 +37,10 @@ UNDONE_BY: Mapping[str, str] = MappingProxyType(
 LEAST_OVERLAP = 0.6
 """Part of the mosaic, or of a smaller object, that must meet the other; less makes a good match by chance."""
 
+LEAST_GAIN = 0.05
+"""Of the correlation, by which a negated phase must fit better to be believed: an object that is nearly real fits
+both ways."""
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -89,7 +93,7 @@ def register(
     for name in ORIENTATIONS:
         undo = ORIENTATIONS[UNDONE_BY[name]]
         as_it_is, negated = (_peak(scores, mosaic.shape) for scores in correlate(undo(mosaic), undo(mask)))
-        best[name] = max((*as_it_is, False), (*negated, True), key=lambda one: one[0])
+        best[name] = (*negated, True) if negated[0] > as_it_is[0] + LEAST_GAIN else (*as_it_is, False)
     orientation = max(best, key=lambda name: best[name][0])
     _, (row, column), conjugated = best[orientation]
     undo = ORIENTATIONS[UNDONE_BY[orientation]]

@@ -266,6 +266,15 @@ def test_wrong_photons_are_named(changed: dict[str, float], verdict: str, mistak
     assert mistake in finding.mistake
 
 
+def test_an_object_that_is_nearly_real_has_no_sign_of_its_phase() -> None:
+    known = np.abs(OBJECT) * np.exp(0.02j * np.angle(OBJECT))
+    patches = patches_at(torch.from_numpy(known.astype(np.complex64)), torch.from_numpy(POSITIONS), N)
+    for given in (patches, patches.conj().resolve_conj()):
+        diagnosis = diagnose(evidence(given, known=known))
+        assert diagnosis["patches"].verdict == "right", diagnosis["patches"]
+        assert diagnosis["orientation"].verdict == "right", diagnosis["orientation"]
+
+
 def test_noise_is_not_called_an_orientation() -> None:
     """An untrained network: nobody knows, and the diagnosis says so."""
     random = torch.Generator().manual_seed(0)
@@ -275,6 +284,17 @@ def test_noise_is_not_called_an_orientation() -> None:
     assert diagnosis["patches"].verdict == "unclear"
     assert diagnosis["placement"].verdict == "right"
     assert diagnosis["similarity"].numbers["amplitude_ssim"] < 0.3
+
+
+@pytest.mark.parametrize("lopsided", [0.0, 0.02])
+def test_a_network_that_has_learnt_nothing_yet_raises_no_false_alarm(lopsided: float) -> None:
+    """It makes one patch for all patterns, like the probe, perhaps with a slope: this has an orientation, by chance."""
+    rows, columns = torch.meshgrid(torch.arange(N) - 30.0, torch.arange(N) - 34.0, indexing="ij")
+    patch = torch.exp(-(rows**2 + 1.3 * columns**2) / 400) * torch.exp(1j * lopsided * (columns + 0.4 * rows))
+    diagnosis = diagnose(evidence(patch.to(torch.complex64).expand(90, N, N)))
+    assert diagnosis["patches"].verdict == "unclear"
+    assert diagnosis["orientation"].verdict == "unclear"
+    assert diagnosis.verdict.startswith("nothing is wrong")
 
 
 # ------------------------------------------------------------------------------------------------ parts

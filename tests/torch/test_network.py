@@ -245,6 +245,7 @@ def test_settings_that_are_refused(settings: dict[str, Any], message: str) -> No
         (torch.ones(63, 63, dtype=torch.complex64), 1.0, "N: expected a patch side of 64, 128, 256 pixels, found 63"),
         (torch.ones(64, 64), 1.0, "probe: expected shape (N, N), complex, found (64, 64), torch.float32"),
         (torch.ones(64, 64, 1, dtype=torch.complex64), 1.0, "probe: expected shape (N, N), complex, found (64, 64, 1)"),
+        (torch.full((64, 64), complex(1, math.nan)), 1.0, "probe: expected finite numbers, found NaN or infinity"),
         (torch.ones(64, 64, dtype=torch.complex64), 0.0, "intensity_scale: expected a positive number, found 0.0"),
     ],
 )
@@ -266,3 +267,10 @@ def test_probes_and_scales_that_are_refused(probe: torch.Tensor, scale: float, m
 def test_batches_that_are_refused(x: tuple[int, ...], positions: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         small_model(4)(torch.zeros(x), torch.zeros(positions))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32])
+def test_patterns_in_another_precision_are_refused(dtype: torch.dtype) -> None:
+    x, positions = batch()
+    with pytest.raises(ValueError, match=f"x: expected torch.float32 on cpu as the model, found {dtype} on cpu"):
+        small_model()(x.to(dtype), positions)

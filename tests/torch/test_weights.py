@@ -139,6 +139,19 @@ def test_arrays_in_an_hdf5_file(tmp_path: Path) -> None:
         read_tensorflow_weights(tmp_path / "text.h5")
 
 
+def test_damaged_hdf5_files_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file["weights/000"] = np.ones(1000)
+        file["weights/001"] = h5py.SoftLink("/nowhere")
+        file.create_group("weights/002")
+    with pytest.raises(ValueError, match=rf"{path}: expected arrays in 'weights'; 001, 002: groups, or links"):
+        read_tensorflow_weights(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=f"{path}: cut short or damaged"):
+        read_tensorflow_weights(path)
+
+
 # ------------------------------------------------------------------------------------------------ files
 
 

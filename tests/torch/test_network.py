@@ -227,6 +227,12 @@ def test_reconstruction_is_the_predicted_object() -> None:
     assert torch.equal(model.reconstruct(*given), model(*given).object)
 
 
+def test_it_predicts_what_it_trains() -> None:
+    """No layer of it behaves otherwise in evaluation."""
+    model, given = small_model(4, probe_mask=True), batch(2, 4)
+    assert all(torch.equal(one, other) for one, other in zip(model.train()(*given), model.eval()(*given)))
+
+
 def test_without_the_constraint_all_members_see_one_patch() -> None:
     """Each member's own piece of it: moved by one pixel, the same one pixel on."""
     model = small_model(4, object_big=False)

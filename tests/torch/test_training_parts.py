@@ -150,6 +150,8 @@ def test_learning_rate_on_a_plateau(losses: list[float], expected: list[float]) 
 def test_schedule_of_the_configuration() -> None:
     found = rates([5.0] * 5, plateau_patience=1, plateau_factor=0.1, plateau_min_lr=1e-5, learning_rate=1e-2)
     np.testing.assert_allclose(found, [1e-2, 1e-3, 1e-4, 1e-5, 1e-5], rtol=1e-12)
+    impatient = rates([5.0, 4.0, 3.0, 3.0], plateau_patience=0)
+    np.testing.assert_allclose(impatient, [1e-3, 1e-3, 1e-3, 5e-4], rtol=1e-12)
 
 
 @pytest.mark.parametrize(

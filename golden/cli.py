@@ -194,7 +194,8 @@ def diff_command(
         if patterns:
             chosen = select({*before, *after}, patterns)
             before, after = ({case: side[case] for case in chosen if case in side} for side in (before, after))
-        found = differences(*read(before, after))
+        paths = {name: case.operation.path for name, case in load_cases().items()}
+        found = differences(*read(before, after), paths)
     if markdown:
         click.echo(differences_markdown(found, summary(found)), nl=False)
     else:

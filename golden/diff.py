@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -42,8 +43,18 @@ class Difference:
         return max((comparison.verdict for comparison in self.comparisons), default=Verdict.IDENTICAL)
 
 
-def differences(before: Goldens, after: Goldens) -> list[Difference]:
-    """Every case whose golden is not the same in both, in order of their names."""
+Order = Mapping[str, str]
+"""Outputs in the order in which they are computed, and where each stands (``Operation.path``)."""
+
+
+def differences(before: Goldens, after: Goldens, paths: Mapping[str, Order] = MappingProxyType({})) -> list[Difference]:
+    """Every case whose golden is not the same in both, in order of their names.
+
+    Args:
+        before: the older goldens, by case.
+        after: the newer ones.
+        paths: of cases whose outputs follow from each other: there the first that differs is explained.
+    """
     found = []
     for case in sorted(set(before) | set(after)):
         one, other = before.get(case), after.get(case)
@@ -56,7 +67,7 @@ def differences(before: Goldens, after: Goldens) -> list[Difference]:
         elif other is None or isinstance(other, str):
             found.append(Difference(case, "removed", (one.summary,), before=one))
         elif one.content_digest() != other.content_digest():
-            found.append(_difference(case, one, other))
+            found.append(_difference(case, one, other, paths.get(other.case, {})))
         elif dict(one.provenance) != dict(other.provenance):
             said = f"provenance only: {_told(one.provenance)}, now {_told(other.provenance)}"
             found.append(Difference(case, "changed", (said,), (), (), one, other))
@@ -76,12 +87,12 @@ def _with_name(one: Difference) -> Difference:
     return replace(one, remarks=wrong + one.remarks) if wrong else one
 
 
-def difference_of(row: Row) -> Difference:
+def difference_of(row: Row, path: Order = MappingProxyType({})) -> Difference:
     """What the generator found, as a difference between what is stored and what was computed."""
     kinds = {Change.NEW: "added", Change.GONE: "removed", Change.UNREADABLE: "unreadable"}
     label = row.change.value if row.change and row.change not in kinds else ""
     if row.before is not None and row.after is not None:
-        found = _difference(row.case, row.before, row.after)
+        found = _difference(row.case, row.before, row.after, path)
         others = [remark for remark in found.remarks if remark != label]
         return replace(found, remarks=tuple(filter(None, (label, row.note, *others))))
     kind = kinds.get(row.change, "changed") if row.change else "changed"
@@ -90,11 +101,15 @@ def difference_of(row: Row) -> Difference:
     return Difference(row.case, kind, tuple(remarks), before=row.before, after=row.after)
 
 
-def _difference(case: str, before: Golden, after: Golden) -> Difference:
+def _difference(case: str, before: Golden, after: Golden, path: Order) -> Difference:
     comparisons = compare_outputs(before.outputs, after.outputs, before.tolerances, before.where)
+    places = {output: place for place, output in enumerate(path, 1)}
+    comparisons.sort(key=lambda comparison: places.get(comparison.output, 0))
     told: list[Diagnosis] = []
     if not _changed(before.inputs, after.inputs) and before.parameters == after.parameters:
-        told = diagnose(before.outputs, after.outputs, comparisons, before.tolerances, before.where, before.faults)
+        told = diagnose(
+            before.outputs, after.outputs, comparisons, before.tolerances, before.where, before.faults, path
+        )
     remarks = [*_remarks_of_case(before, after), *_remarks_of_proof(before, after)]
     if not any(comparison.verdict > Verdict.WITHIN_NOISE for comparison in comparisons):
         remarks += _remarks_of_faults(before, after)  # of outputs that moved, what faults make of them moves too

@@ -190,7 +190,7 @@ def _changed(one: Difference, before: Golden, after: Golden) -> Shown:
         same=[c.output for c in one.comparisons if c.verdict is Verdict.IDENTICAL],
         explanations=frozenset(_explanation(cause.faults, cause.transform) for cause in one.diagnoses) - {""},
     )
-    worst_first = sorted(moved, key=lambda c: (-c.verdict, c.output))
+    worst_first = sorted(moved, key=lambda c: -c.verdict)
     return _with(shown, [_moved(comparison, before, after) for comparison in worst_first])
 
 

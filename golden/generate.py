@@ -196,9 +196,9 @@ def _run(asked: _Asked, cases_module: str, reference: str) -> int:
         if asked.reason:
             proved = _proved(run, rows, asked)
             rows = [proved.get(row.case, row) for row in rows]
-            written = _accepted(rows, asked)
+            written = _accepted(rows, cases, asked)
         remarks = run.remarks()
-        found = [difference_of(row) for row in rows if row.moved]
+        found = _differences(rows, cases)
         for file in asked.reports:  # before anything is written, so that a report that fails changes nothing
             WRITERS[file.suffix](file, found, _headline(rows, asked))
         if written:
@@ -262,12 +262,17 @@ def _proved_one(run: Regeneration, row: Row, asked: _Asked) -> Row:
         return replace(row, change=Change.FAILED, note=str(problem))
 
 
-def _accepted(rows: list[Row], asked: _Asked) -> list[str]:
+def _accepted(rows: list[Row], cases: Mapping[str, Case], asked: _Asked) -> list[str]:
     """The cases to write: all that moved, or those that a person says yes to; none when one of them failed."""
-    moved = [row for row in rows if row.moved]
     if any(row.change is Change.FAILED for row in rows):
         return []
-    return accepted([difference_of(row) for row in moved], _show) if _asks(asked) else [row.case for row in moved]
+    return accepted(_differences(rows, cases), _show) if _asks(asked) else [row.case for row in rows if row.moved]
+
+
+def _differences(rows: list[Row], cases: Mapping[str, Case]) -> list[Difference]:
+    """What moved, each with the order of its outputs where it has one."""
+    paths = {name: case.operation.path for name, case in cases.items()}
+    return [difference_of(row, paths.get(row.case, {})) for row in rows if row.moved]
 
 
 def _asks(asked: _Asked) -> bool:

@@ -90,7 +90,7 @@ class PtychoPINN(nn.Module):
             A ``Prediction``.
 
         Raises:
-            ValueError: shapes that do not fit the model or each other.
+            ValueError: shapes, dtypes or devices that do not fit the model or each other.
         """
         canvas = self.canvas(x, positions)
         field = self.illuminate(self.extract(canvas, positions))
@@ -119,6 +119,9 @@ class PtychoPINN(nn.Module):
         C, N = self.config.C_model, self.N
         if x.ndim != 4 or x.shape[1:] != (C, N, N) or len(x) == 0:
             raise ValueError(f"x: expected shape (B, {C}, {N}, {N}), channels first, found {tuple(x.shape)}")
+        own = self.intensity_scale
+        if (x.dtype, x.device) != (own.dtype, own.device):
+            raise ValueError(f"x: expected {own.dtype} on {own.device} as the model, found {x.dtype} on {x.device}")
         if positions.shape != (len(x), 1, 2, C):
             raise ValueError(
                 f"positions: expected shape ({len(x)}, 1, 2, {C}), [x, y] of each patch, found {tuple(positions.shape)}"
@@ -244,6 +247,8 @@ def _require_known(config: ModelConfig) -> None:
 def _require_probe(probe: Tensor) -> int:
     if probe.ndim != 2 or probe.shape[0] != probe.shape[1] or not probe.is_complex():
         raise ValueError(f"probe: expected shape (N, N), complex, found {tuple(probe.shape)}, {probe.dtype}")
+    if not torch.isfinite(probe).all():
+        raise ValueError("probe: expected finite numbers, found NaN or infinity")
     return len(probe)
 
 

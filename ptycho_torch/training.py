@@ -30,9 +30,11 @@ class KerasAdam(torch.optim.Adam):
 
     def __init__(self, parameters: Iterable[nn.Parameter], *, epsilon: float = 1e-7, **options: Any) -> None:
         super().__init__(parameters, eps=epsilon, **options)
+        own = {"keras_eps": epsilon, "steps": 0}
+        self.defaults |= own  # what a group that comes later starts with
         for group in self.param_groups:
-            group.setdefault("keras_eps", epsilon)
-            group.setdefault("steps", 0)
+            for name, value in own.items():
+                group.setdefault(name, value)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """Change the parameters once. Arguments and result as of ``torch.optim.Adam.step``."""
@@ -58,10 +60,11 @@ def adam(model: nn.Module, config: TrainingConfig) -> KerasAdam:
     """The optimiser of a model: Keras's Adam with the configuration's learning rate, betas and epsilon.
 
     Raises:
-        ValueError: weight decay, which is not ported.
+        ValueError: weight decay or clipped gradients, which are not ported.
     """
-    if config.weight_decay is not None:
-        raise ValueError(f"TrainingConfig.weight_decay: expected None, found {config.weight_decay}; it is not ported")
+    for name in ("weight_decay", "gradient_clip_norm"):
+        if getattr(config, name) is not None:
+            raise ValueError(f"TrainingConfig.{name}: expected None, found {getattr(config, name)}; it is not ported")
     return KerasAdam(
         model.parameters(),
         lr=config.learning_rate,
@@ -112,9 +115,10 @@ class EarlyStop:
 
     def step(self, loss: float) -> bool:
         """Whether to stop, after an epoch with this loss."""
-        self.waited += 1
         if loss + self.min_delta < self.best:
             self.best, self.waited = loss, 0
+            return False  # with a patience of 0 too
+        self.waited += 1
         return self.waited >= self.patience
 
 

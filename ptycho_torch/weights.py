@@ -93,20 +93,32 @@ def read_tensorflow_weights(path: str | Path, group: str = "weights") -> list[np
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no HDF5 file, has no such group, or the group holds something else.
+        ValueError: it is no HDF5 file, or is cut short, has no such group, or the group holds something else.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights {path}: no such file")
     if not h5py.is_hdf5(path):
         raise ValueError(f"weights {path}: not an HDF5 file")
-    with h5py.File(path) as file:
-        found = file.get(group)
-        if not isinstance(found, h5py.Group):
-            raise ValueError(f"weights {path}: expected a group {group!r}, found {_listed(file)}")
-        names = sorted(found)
-        if names != [f"{place:03}" for place in range(len(names))] or not names:
-            raise ValueError(f"weights {path}: expected arrays 000, 001, … in {group!r}, found {_listed(names)}")
-        return [np.asarray(found[name]) for name in names]
+    try:
+        with h5py.File(path) as file:
+            return _arrays(file, group, path)
+    except OSError as unreadable:
+        raise ValueError(f"weights {path}: cut short or damaged ({unreadable})") from unreadable
+
+
+def _arrays(file: h5py.File, group: str, path: str | Path) -> list[np.ndarray]:
+    found = file.get(group)
+    if not isinstance(found, h5py.Group):
+        raise ValueError(f"weights {path}: expected a group {group!r}, found {_listed(file)}")
+    names = sorted(found)
+    if names != [f"{place:03}" for place in range(len(names))] or not names:
+        raise ValueError(f"weights {path}: expected arrays 000, 001, … in {group!r}, found {_listed(names)}")
+    others = [name for name in names if not isinstance(found.get(name), h5py.Dataset)]
+    if others:
+        raise ValueError(
+            f"weights {path}: expected arrays in {group!r}; {_listed(others)}: groups, or links to nothing"
+        )
+    return [np.asarray(found[name]) for name in names]
 
 
 def _listed(names: Iterable[str]) -> str:

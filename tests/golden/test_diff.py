@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import golden
 from golden.cli import main
 from golden.compare import Tolerance
-from golden.store import golden_path, write_golden
+from golden.store import golden_path, read_golden, write_golden
 from tests.golden import standin
 from tests.golden.conftest import fill
 
@@ -55,6 +56,21 @@ def test_directories(pair: tuple[Path, Path]) -> None:
     assert "the file is empty" in result.output
     assert result.output.endswith("1 added, 1 removed, 1 changed, 1 unreadable\n")
     assert diff(*map(str, pair), "--exit-code").exit_code == 1
+
+
+def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> None:
+    """In the order of the computation, not of the alphabet: what follows from it is no news."""
+    name = "network/forward_group1"
+    stored = Path(golden.__file__).parent / "fixtures" / f"{name}.h5"
+    made = read_golden(stored)
+    outputs = {key: array if key in ("encoder_1", "encoder_2") else array * 2 for key, array in made.outputs.items()}
+    after = tmp_path / "after.h5"
+    write_golden(after, replace(made, outputs=outputs))
+    told = diff(str(stored), str(after)).output
+    assert told.count("held against the old one: ") == 1
+    assert "held against the old one: first differs after encoder block 3: it is the old one, times" in told
+    places = [told.index(f"output {key!r} ") for key in ("encoder_3", "amplitude_up_1", "phase", "object", "loss")]
+    assert places == sorted(places)
 
 
 def test_the_same_is_said_to_be(pair: tuple[Path, Path]) -> None:

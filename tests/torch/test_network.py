@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch.nn.functional import conv2d, interpolate
 
-from ptycho_torch.config_params import ModelConfig
+from ptycho_torch.config_params import ModelConfig, TrainingConfig
 from ptycho_torch.layers import Convolution, DownBlock, UpsampledConvolution
+from ptycho_torch.losses import objective
 from ptycho_torch.model import Combine, PtychoPINN
 from ptycho_torch.network import BorderHead
 from tests.torch.networks import DEVICES, batch, small_model
@@ -85,7 +86,11 @@ def test_every_convolution_starts_as_in_keras() -> None:
     model = small_model()
     convolutions = [layer for layer in model.modules() if isinstance(layer, torch.nn.Conv2d)]
     assert len(convolutions) == 22
-    assert all(isinstance(layer, Convolution) for layer in convolutions)
+    for layer in convolutions:
+        assert isinstance(layer, Convolution)
+        limit = math.sqrt(6 / (9 * layer.in_channels + 9 * layer.out_channels))
+        assert 0.9 * limit < layer.weight.abs().max() <= limit
+        assert not layer.bias.any()
 
 
 def test_a_convolution_of_doubled_pixels_is_that() -> None:
@@ -111,6 +116,39 @@ def test_a_down_block_takes_the_largest_of_what_relu_leaves() -> None:
     expected = torch.nn.functional.max_pool2d(block.conv_2(block.conv_1(images).relu()).relu(), 2)
     assert (expected == 0).any()
     assert torch.equal(block(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("N", "C", "settings"),
+    [
+        (64, 1, {"object_big": False, "probe_mask": True, "amp_activation": "softplus"}),
+        (64, 1, {"pad_object": False, "amp_activation": "swish"}),
+        (64, 4, {"probe_big": False, "amp_activation": "relu"}),
+        (128, 1, {}),
+    ],
+)
+def test_gradients_are_those_of_the_forward_under_every_setting(N: int, C: int, settings: dict[str, Any]) -> None:
+    """Goldens hold the gradients of the default settings, and what the network gives under these."""
+    model = small_model(C, N, **settings).double()
+    x, positions = (given.double() for given in batch(1, C, N))
+    parameters = list(model.parameters())
+    generator = torch.Generator().manual_seed(0)
+    for bias in (parameter for parameter in parameters if parameter.ndim == 1):
+        torch.nn.init.uniform_(bias, -0.1, 0.1, generator=generator)  # not 0, where ReLU has no slope
+    start = [parameter.detach().clone() for parameter in parameters]
+    along = [torch.randn(one.shape, generator=generator, dtype=one.dtype) * one.abs().mean() for one in start]
+
+    def loss_at(distance: float) -> torch.Tensor:
+        with torch.no_grad():
+            for parameter, begin, towards in zip(parameters, start, along):
+                parameter.copy_(begin + distance * towards)
+        return objective(model(x, positions).amplitude, x * model.intensity_scale, TrainingConfig())
+
+    gradients = torch.autograd.grad(loss_at(0.0), parameters)
+    slope = sum((gradient * towards).sum() for gradient, towards in zip(gradients, along))
+    with torch.no_grad():
+        measured = (loss_at(1e-7) - loss_at(-1e-7)) / 2e-7
+    assert float(slope) == pytest.approx(float(measured), rel=1e-4)
 
 
 def test_combination_is_polar_and_so_is_its_gradient() -> None:
@@ -158,8 +196,10 @@ def test_amplitude_activations(name: str, range_: tuple[float, float]) -> None:
     torch.nn.init.normal_(inner.conv.weight)
     found = inner(torch.randn(2, 28, 32, 32))[:, :, 16:48, 16:48]
     assert range_[0] <= found.min() < found.max() <= range_[1]
-    at = {"sigmoid": 1 / (1 + math.exp(-2)), "swish": 2 / (1 + math.exp(-2)), "softplus": math.log(1 + math.exp(2))}
-    assert inner.activation(torch.tensor(2.0)).item() == pytest.approx(at[name], rel=1e-6)
+    for at in (-9.0, 2.0, 9.0):
+        logistic = 1 / (1 + math.exp(-at))
+        expected = {"sigmoid": logistic, "swish": at * logistic, "softplus": math.log1p(math.exp(at))}
+        assert inner.activation(torch.tensor(at)).item() == pytest.approx(expected[name], rel=1e-6)
 
 
 def test_relu_amplitudes_are_not_negative() -> None:
@@ -185,6 +225,12 @@ def test_groups_stay_apart_whatever_the_size_of_the_batch(groups: int, members: 
 def test_reconstruction_is_the_predicted_object() -> None:
     model, given = small_model(4), batch(2, 4)
     assert torch.equal(model.reconstruct(*given), model(*given).object)
+
+
+def test_it_predicts_what_it_trains() -> None:
+    """No layer of it behaves otherwise in evaluation."""
+    model, given = small_model(4, probe_mask=True), batch(2, 4)
+    assert all(torch.equal(one, other) for one, other in zip(model.train()(*given), model.eval()(*given)))
 
 
 def test_without_the_constraint_all_members_see_one_patch() -> None:
@@ -245,6 +291,7 @@ def test_settings_that_are_refused(settings: dict[str, Any], message: str) -> No
         (torch.ones(63, 63, dtype=torch.complex64), 1.0, "N: expected a patch side of 64, 128, 256 pixels, found 63"),
         (torch.ones(64, 64), 1.0, "probe: expected shape (N, N), complex, found (64, 64), torch.float32"),
         (torch.ones(64, 64, 1, dtype=torch.complex64), 1.0, "probe: expected shape (N, N), complex, found (64, 64, 1)"),
+        (torch.full((64, 64), complex(1, math.nan)), 1.0, "probe: expected finite numbers, found NaN or infinity"),
         (torch.ones(64, 64, dtype=torch.complex64), 0.0, "intensity_scale: expected a positive number, found 0.0"),
     ],
 )
@@ -266,3 +313,10 @@ def test_probes_and_scales_that_are_refused(probe: torch.Tensor, scale: float, m
 def test_batches_that_are_refused(x: tuple[int, ...], positions: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         small_model(4)(torch.zeros(x), torch.zeros(positions))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32])
+def test_patterns_in_another_precision_are_refused(dtype: torch.dtype) -> None:
+    x, positions = batch()
+    with pytest.raises(ValueError, match=f"x: expected torch.float32 on cpu as the model, found {dtype} on cpu"):
+        small_model()(x.to(dtype), positions)

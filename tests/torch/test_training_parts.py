@@ -59,8 +59,19 @@ def test_adam_of_the_configuration() -> None:
     assert group["weight_decay"] == 0
     assert not group["amsgrad"]
     assert len(group["params"]) == 44
-    with pytest.raises(ValueError, match=r"TrainingConfig.weight_decay: expected None, found 0\.1"):
-        adam(model, TrainingConfig(weight_decay=0.1))
+    for refused in ("weight_decay", "gradient_clip_norm"):
+        with pytest.raises(ValueError, match=rf"TrainingConfig.{refused}: expected None, found 0\.1"):
+            adam(model, TrainingConfig(**{refused: 0.1}))
+
+
+def test_adam_takes_parameters_later() -> None:
+    first, later = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    optimizer = KerasAdam([first], lr=0.1, epsilon=1e-3)
+    optimizer.add_param_group({"params": [later]})
+    first.grad, later.grad = torch.full((3,), 1e-3), torch.full((3,), 1e-3)
+    optimizer.step()
+    assert torch.equal(first, later)
+    assert not torch.equal(first, torch.ones(3))
 
 
 def test_adam_goes_on_from_its_saved_state() -> None:
@@ -163,6 +174,8 @@ def test_learning_rate_on_a_plateau(losses: list[float], expected: list[float]) 
 def test_schedule_of_the_configuration() -> None:
     found = rates([5.0] * 5, plateau_patience=1, plateau_factor=0.1, plateau_min_lr=1e-5, learning_rate=1e-2)
     np.testing.assert_allclose(found, [1e-2, 1e-3, 1e-4, 1e-5, 1e-5], rtol=1e-12)
+    impatient = rates([5.0, 4.0, 3.0, 3.0], plateau_patience=0)
+    np.testing.assert_allclose(impatient, [1e-3, 1e-3, 1e-3, 5e-4], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +200,12 @@ def test_early_stop_with_a_least_improvement() -> None:
     stop = EarlyStop(patience=1, min_delta=0.5)
     assert [stop.step(loss) for loss in (5, 4.4, 4.0)] == [False, False, True]
     assert stop.best == 4.4
+
+
+def test_early_stop_without_patience() -> None:
+    """Keras's own default: the first epoch that is not better is the last, but no better one is."""
+    stop = EarlyStop(patience=0)
+    assert [stop.step(loss) for loss in (5, 4, 3, 3)] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(

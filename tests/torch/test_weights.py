@@ -24,6 +24,14 @@ from ptycho_torch.weights import (
 from tests.torch.networks import DEVICES, batch, small_model
 
 
+def trained_model(C: int, *, device: str, seed: int = 1) -> PtychoPINN:
+    """One whose biases are no longer 0, as those of every new model are."""
+    model = small_model(C, device=device, seed=seed)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    return model
+
+
 def values(model: PtychoPINN) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
@@ -69,7 +77,7 @@ def test_number_of_arrays(settings: dict[str, object], arrays: int) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_weights_go_to_tensorflow_and_back(device: str) -> None:
-    model, other = small_model(4, device=device), small_model(4, device=device, seed=2)
+    model, other = trained_model(4, device=device), trained_model(4, device=device, seed=2)
     arrays = to_tensorflow_weights(model)
     name = "encoder.block_1.conv_1.weight"
     assert arrays[0][0, 2, 3, 5] == model.get_parameter(name)[5, 3, 0, 2].item()
@@ -101,6 +109,7 @@ def misfit(place: int, change: Callable[[np.ndarray], np.ndarray]) -> list[np.nd
         (misfit(2, lambda a: a.transpose(3, 2, 0, 1)), "2 (encoder.block_1.conv_2.weight): expected shape (3, 3, 32,"),
         (misfit(43, lambda a: a[None]), "43 (phase.inner.conv.bias): expected shape (1,), found (1, 1)"),
         (misfit(1, lambda a: a.astype(np.float64)), "1 (encoder.block_1.conv_1.bias): expected float32, found float64"),
+        (misfit(1, lambda a: a.astype(np.int16)), "1 (encoder.block_1.conv_1.bias): expected float32, found int16"),
         (misfit(1, lambda a: a.astype(int)), "1 (encoder.block_1.conv_1.bias): expected float32, found int64"),
         (misfit(1, lambda a: a * np.nan), "1 (encoder.block_1.conv_1.bias): expected finite numbers"),
         (to_tensorflow_weights(small_model())[:-2], "arrays: expected 44, a kernel and a bias per convolution, found"),
@@ -139,12 +148,25 @@ def test_arrays_in_an_hdf5_file(tmp_path: Path) -> None:
         read_tensorflow_weights(tmp_path / "text.h5")
 
 
+def test_damaged_hdf5_files_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file["weights/000"] = np.ones(1000)
+        file["weights/001"] = h5py.SoftLink("/nowhere")
+        file.create_group("weights/002")
+    with pytest.raises(ValueError, match=rf"{path}: expected arrays in 'weights'; 001, 002: groups, or links"):
+        read_tensorflow_weights(path)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match=f"{path}: cut short or damaged"):
+        read_tensorflow_weights(path)
+
+
 # ------------------------------------------------------------------------------------------------ files
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_weights_go_to_a_file_and_back(tmp_path: Path, device: str) -> None:
-    model, other = small_model(4, device=device), small_model(4, device=device, seed=2)
+    model, other = trained_model(4, device=device), trained_model(4, device=device, seed=2)
     other.illuminate.probe_parts.zero_()
     other.intensity_scale.fill_(1)
     path = tmp_path / "model.safetensors"

@@ -141,18 +141,22 @@ def from_json(config: type[Config], found: Any) -> Config:
 
 
 def _model(path: Path, config: ModelConfig, data: DataConfig, tensors: dict[str, torch.Tensor]) -> PtychoPINN:
-    side = (data.N, data.N)
     if config.C_model != data.C:
         raise ValueError(f"{path}: DataConfig.C {data.C} and ModelConfig.C_model {config.C_model} must be the same")
+    parts, shape = tensors.get(_PROBE), (data.N, data.N, 2)
+    if parts is None or parts.shape != shape or parts.dtype != torch.float32:
+        found = "none" if parts is None else f"{tuple(parts.shape)} {parts.dtype}"
+        raise ValueError(f"{path}: {_PROBE}: expected shape {shape}, float32, real and imaginary part, found {found}")
+    probe = torch.view_as_complex(parts)
     try:
         # Shapes only, no memory: widths are whatever the file says.
         with torch.device("meta"):
-            empty = PtychoPINN(config, torch.empty(side, dtype=torch.complex64), 1.0)
+            empty = PtychoPINN(config, probe, 1.0)
     except (ValueError, RuntimeError) as misfit:
         raise ValueError(f"{path}: {misfit}") from misfit
     require_fit(empty.state_dict(), tensors, str(path))
     try:
-        model = PtychoPINN(config, torch.view_as_complex(tensors[_PROBE]), tensors[_SCALE].item())
+        model = PtychoPINN(config, probe, tensors[_SCALE].item())
     except ValueError as misfit:
         raise ValueError(f"{path}: {misfit}") from misfit
     model.load_state_dict(tensors)

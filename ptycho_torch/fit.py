@@ -145,8 +145,6 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
         ValueError: the checkpoint is damaged, or not of this task; a setting that is not ported.
         ArithmeticError: a loss is not finite.
     """
-    if task.config.gradient_clip_norm is not None:
-        raise ValueError(f"TrainingConfig.gradient_clip_norm: {task.config.gradient_clip_norm}; it is not ported")
     if resume is not None:
         kept = read_checkpoint(resume)
         require_same_task(kept, task, resume)

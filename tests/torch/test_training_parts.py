@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,29 @@ def test_adam_goes_on_from_its_saved_state() -> None:
     other = KerasAdam([resumed], lr=0.1)
     other.load_state_dict(state)
     trained(resumed, other, 3)
+    assert torch.equal(whole, resumed)
+
+
+def test_adam_goes_on_whatever_the_memory_layout() -> None:
+    """Parameters may lie channels last, as the network's do; files keep moments in the order of their axes."""
+    generator = torch.Generator().manual_seed(0)
+    gradients = torch.rand(4, 3, 5, 2, 2, generator=generator)
+
+    def optimised(value: torch.Tensor, state: dict[str, Any] | None, some: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        parameter = torch.nn.Parameter(value.clone(memory_format=torch.channels_last))
+        optimizer = KerasAdam([parameter], lr=0.1, fused=True)
+        if state is not None:
+            optimizer.load_state_dict(state)
+        for gradient in some:
+            parameter.grad = gradient.clone(memory_format=torch.channels_last)
+            optimizer.step()
+        return parameter.detach(), optimizer.state_dict()
+
+    whole, _ = optimised(torch.zeros(3, 5, 2, 2), None, gradients)
+    half, state = optimised(torch.zeros(3, 5, 2, 2), None, gradients[:2])
+    for moments in state["state"].values():
+        moments.update({name: moments[name].contiguous() for name in ("exp_avg", "exp_avg_sq")})
+    resumed, _ = optimised(half, state, gradients[2:])
     assert torch.equal(whole, resumed)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,8 +15,8 @@ from torch import Tensor
 
 from ptycho_torch.model import PtychoPINN
 
-FORMAT = {"format": "ptycho_torch weights 1"}
-"""What the file says of itself."""
+FORMAT = "ptycho_torch weights 2"
+"""What the file says of itself; and, as JSON, how its model is configured: the same arrays fit several models."""
 
 
 def save_weights(model: PtychoPINN, path: str | Path) -> None:
@@ -25,37 +27,67 @@ def save_weights(model: PtychoPINN, path: str | Path) -> None:
     Args:
         model: on any device.
         path: by convention ``*.safetensors``; its directory exists.
+
+    Raises:
+        ValueError: the model holds numbers that are not finite; no file of them could be loaded.
+        OSError: there is no such directory, or a directory has this name.
     """
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    require_fit(tensors, tensors, "the model")
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"weights {path}: there is no such directory")
     unfinished = Path(f"{path}.unfinished")
-    save_file(tensors, unfinished, metadata=FORMAT)
-    os.replace(unfinished, path)
+    try:
+        save_file(tensors, unfinished, metadata={"format": FORMAT, "model": json.dumps(_settings(model))})
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def load_weights(model: PtychoPINN, path: str | Path) -> None:
     """Fill the model from a file that ``save_weights`` wrote, in whatever precision: it must be the model's own.
 
     Args:
-        model: of the same configuration; filled in place, on its device; untouched if anything is refused.
+        model: configured as the one that was saved; filled in place, on its device; untouched if anything is refused.
         path: the file.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is another kind of file; or arrays are missing, unknown, not finite, or of a shape or dtype that
-            the model has not, each by name.
+        ValueError: it is another kind of file; it is of a model configured otherwise; or arrays are missing, unknown,
+            not finite, or of a shape or dtype that the model has not, each by name.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights {path}: no such file")
     expected = model.state_dict()
     try:
         with safe_open(path, framework="pt") as file:
-            if file.metadata() != FORMAT:
-                raise ValueError(f"weights {path}: expected a file of {FORMAT['format']!r}, found {file.metadata()}")
+            _require_settings(path, file.metadata() or {}, _settings(model))
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except SafetensorError as unreadable:
         raise ValueError(f"weights {path}: not a safetensors file, or cut short ({unreadable})") from unreadable
     require_fit(expected, found, f"weights {path}")
     model.load_state_dict(found)
+
+
+def _settings(model: PtychoPINN) -> dict[str, object]:
+    """What decides how the model's arrays are used."""
+    return dataclasses.asdict(model.config)
+
+
+def _require_settings(path: str | Path, metadata: Mapping[str, str], expected: Mapping[str, object]) -> None:
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"weights {path}: expected a file of {FORMAT!r}, found {metadata.get('format')!r}")
+    try:
+        found = dict(json.loads(metadata["model"]))
+    except (KeyError, TypeError, ValueError) as unreadable:
+        raise ValueError(f"weights {path}: it does not say how its model is configured") from unreadable
+    other = [
+        f"{name}: expected {expected.get(name)!r}, found {found.get(name)!r}"
+        for name in sorted(expected.keys() | found.keys())
+        if expected.get(name) != found.get(name)
+    ]
+    if other:
+        raise ValueError(f"weights {path}: of a model configured otherwise: " + "; ".join(other))
 
 
 def require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:

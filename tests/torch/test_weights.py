@@ -10,10 +10,11 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from ptycho_torch.model import PtychoPINN
-from ptycho_torch.weight_files import FORMAT, load_weights, save_weights
+from ptycho_torch.weight_files import load_weights, save_weights
 from ptycho_torch.weights import (
     from_tensorflow_weights,
     read_tensorflow_weights,
@@ -181,8 +182,10 @@ def test_weights_go_to_a_file_and_back(tmp_path: Path, device: str) -> None:
 
 def changed(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     tensors = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        about = file.metadata()
     change(tensors)
-    save_file(tensors, path, metadata=FORMAT)
+    save_file(tensors, path, metadata=about)
 
 
 NAME = "phase.inner.conv.bias"
@@ -214,8 +217,37 @@ def test_files_that_do_not_fit_are_refused(
 def test_a_file_of_another_model_names_what_differs(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_weights(small_model(4), path)
-    with pytest.raises(ValueError, match=re.escape("encoder.block_1.conv_1.weight: expected shape (32, 1, 3, 3)")):
+    with pytest.raises(ValueError, match="of a model configured otherwise: C_forward: expected 1, found 4; C_model"):
         load_weights(small_model(1), path)
+    save_weights(small_model(N=128), path)
+    with pytest.raises(ValueError, match=re.escape("encoder.block_1.conv_1.weight: expected shape (32, 1, 3, 3)")):
+        load_weights(small_model(), path)
+
+
+def test_arrays_that_fit_two_models_are_taken_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_weights(small_model(), path)
+    other = small_model(amp_activation="relu", probe_mask=True)
+    with pytest.raises(
+        ValueError, match="amp_activation: expected 'relu', found 'sigmoid'; probe_mask: expected True, found False"
+    ):
+        load_weights(other, path)
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    model = small_model()
+    save_weights(model, path)
+    kept = path.read_bytes()
+    torch.nn.init.constant_(model.get_parameter(NAME), torch.nan)
+    with pytest.raises(ValueError, match=f"the model: .*{NAME}: expected finite numbers"):
+        save_weights(model, path)
+    assert path.read_bytes() == kept
+    with pytest.raises(FileNotFoundError, match="there is no such directory"):
+        save_weights(small_model(), tmp_path / "nowhere" / "model.safetensors")
+    with pytest.raises(OSError, match="directory"):
+        save_weights(small_model(), tmp_path)
+    assert sorted(tmp_path.parent.glob("*.unfinished")) == []
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -223,7 +255,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such file"):
         load_weights(small_model(), path)
     save_file({"a": torch.ones(1)}, path)
-    with pytest.raises(ValueError, match="expected a file of 'ptycho_torch weights 1', found None"):
+    with pytest.raises(ValueError, match="expected a file of 'ptycho_torch weights 2', found None"):
         load_weights(small_model(), path)
     torch.save({"a": torch.ones(1)}, path)
     with pytest.raises(ValueError, match="not a safetensors file, or cut short"):

@@ -32,13 +32,14 @@ from pytest_regressions.common import perform_regression_check
 
 from golden.case import Case, GoldenError, Operation, Parameters
 from golden.cases import load_cases
-from golden.compare import Comparison, compare_outputs
+from golden.compare import Comparison, Verdict, compare_outputs
 from golden.diagnose import Diagnosis, diagnose
 from golden.manifest import read_manifest, stored_cases
 from golden.margins import MOST_USED
 from golden.report import explain_causes, explain_failed
 from golden.run_report import Check, Run, causes, headline, require_ending, write_run
 from golden.store import Golden, golden_path, read_golden, write_outputs
+from golden.summary import summarise, whereabouts
 
 _LARGEST_KEPT = 64 * 2**20
 """Bytes of an obtained output of a wrong shape that is still written down."""
@@ -117,6 +118,7 @@ class GoldenCase:
         self._scratch = scratch
         self._request = request
         self._record = record
+        self._whole: dict[str, tuple[int, ...]] = {}
 
     def check(self, outputs: Mapping[str, np.ndarray]) -> None:
         """Compare the subject's outputs, NumPy arrays in the reference's layout, with the golden; fail if they differ.
@@ -134,6 +136,8 @@ class GoldenCase:
                     f"golden {self.name}: output {name!r}: expected a NumPy array of numbers or bytes, found {found}",
                     pytrace=False,
                 )
+        summarised = {output.name for output in self._operation.outputs if output.keep is summarise}
+        self._whole = {name: outputs[name].shape for name in outputs.keys() & summarised}
         outputs = self._operation.kept(outputs)
         base = self.name.replace("/", "-")
         # pytest-regressions only ever sees a copy: nothing it does can reach the goldens.
@@ -177,7 +181,7 @@ class GoldenCase:
         drawn = False
         if failed:
             diagnoses = _diagnose(golden, obtained, comparisons, self._operation.path)
-            lines = explain_failed(self.name, failed, self._operation.path)
+            lines = explain_failed(self.name, failed, self._operation.path, self._whereabouts(obtained, failed))
             lines += explain_causes(diagnoses) if diagnoses else []
             faults = set.intersection(*(set(one.faults) for one in diagnoses)) if diagnoses else set()
             left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
@@ -194,6 +198,17 @@ class GoldenCase:
         self._record(Check(self.name, golden.operation, outputs, lines, sorted(faults), str(picture) if drawn else ""))
         if failed:
             raise AssertionError("\n".join(lines))
+
+    def _whereabouts(self, obtained: Mapping[str, np.ndarray], failed: Sequence[Comparison]) -> dict[str, str]:
+        """Of outputs that only a summary is kept of: where in the whole array its wrong entries lie."""
+        found = {}
+        for name in {one.output for one in failed if one.verdict is Verdict.BREAKING} & self._whole.keys():
+            expected, tolerance = self._golden.outputs[name], self._golden.tolerances[name]
+            with np.errstate(invalid="ignore"):
+                passed = np.abs(obtained[name] - expected) <= tolerance.atol + tolerance.rtol * np.abs(expected)
+            if len(passed) != math.prod(self._whole[name]):  # small arrays are kept as they are
+                found[name] = whereabouts(self._whole[name], ~passed)
+        return found
 
 
 def _replace(path: Path, outputs: Mapping[str, np.ndarray]) -> None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape as html_escape
+from types import MappingProxyType
 
 import numpy as np
 from rich.markup import escape
@@ -63,18 +64,27 @@ def reason_text(comparison: Comparison, sides: tuple[str, str]) -> str:
     return comparison.reason.replace("expected", sides[0]).replace("found", sides[1])
 
 
-def explain_failed(case: str, failed: Sequence[Comparison], path: Mapping[str, str]) -> list[str]:
+def explain_failed(
+    case: str,
+    failed: Sequence[Comparison],
+    path: Mapping[str, str],
+    remarks: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
     """What is wrong with a golden's outputs; of those on a path only the first is told, the others are named.
 
     Args:
         case: its name.
         failed: of its outputs.
         path: outputs in the order in which they are computed; may be empty.
+        remarks: what else is to be said of an output, by its name.
     """
     places = list(path)
     following = sorted((one for one in failed if one.output in path), key=lambda one: places.index(one.output))
     told = [*following[:1], *(one for one in failed if one.output not in path)]
-    lines = [line for one in told for line in explain(case, one)]
+    lines: list[str] = []
+    for one in told:
+        lines += explain(case, one)
+        lines += [f"  {remarks[one.output]}"] if one.output in remarks else []
     if following[1:]:
         lines.append(f"  and what is computed from it: {', '.join(one.output for one in following[1:])}")
     return lines

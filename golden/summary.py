@@ -46,6 +46,20 @@ def sampled(shape: tuple[int, ...], most: int = SAMPLES) -> np.ndarray:
     return edges[:-1] + (raw % np.diff(edges).astype(np.uint64)).astype(np.int64)
 
 
+def whereabouts(shape: tuple[int, ...], wrong: np.ndarray) -> str:
+    """Where in a large array the wrong entries of its summary lie, in words.
+
+    Args:
+        shape: of the array.
+        wrong: (259,) bool, which entries of the summary are.
+    """
+    samples = sampled(shape)[wrong[1 + PROJECTIONS :]]
+    if not samples.size:
+        return f"none of the {SAMPLES} entries that are kept of {shape} fails: what differs lies between them"
+    box = ", ".join(f"{axis.min()}:{axis.max() + 1}" for axis in np.unravel_index(samples, shape))
+    return f"in the whole array: {samples.size} of {SAMPLES} entries that are kept fail, in [{box}] of {shape}"
+
+
 @lru_cache(maxsize=64)
 def _signs(shape: tuple[int, ...]) -> list[np.ndarray]:
     """For each projection, +1 or -1 for every entry, int8."""

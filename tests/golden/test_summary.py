@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from golden.summary import SAMPLES, sampled, summarise
+from golden.summary import SAMPLES, sampled, summarise, whereabouts
 
 RNG = np.random.default_rng(3)
 PLACES = [6, 17, 23, 41]
@@ -61,3 +61,16 @@ def test_places_are_spread_and_fixed() -> None:
     assert places[:4].tolist() == PLACES
     assert sampled((1000,), 8).size == 8
     assert sampled((5,), 8).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_where_in_the_array_a_summary_is_wrong() -> None:
+    changed = IMAGE.copy()
+    changed[1:3, :5, 7:] += 1
+    wrong = summarise(changed) != summarise(IMAGE)
+    kept = np.array(np.unravel_index(sampled(IMAGE.shape), IMAGE.shape))
+    inside = kept[:, (kept[0] >= 1) & (kept[0] < 3) & (kept[1] < 5) & (kept[2] >= 7)]
+    box = ", ".join(f"{low}:{high + 1}" for low, high in zip(inside.min(axis=1), inside.max(axis=1)))
+    text = f"in the whole array: {inside.shape[1]} of 256 entries that are kept fail, in [{box}] of (4, 16, 16, 2)"
+    assert whereabouts(IMAGE.shape, wrong) == text
+    wrong[3:] = False
+    assert whereabouts(IMAGE.shape, wrong).endswith("fails: what differs lies between them")

@@ -206,7 +206,7 @@ class GoldenCase:
             expected, tolerance = self._golden.outputs[name], self._golden.tolerances[name]
             with np.errstate(invalid="ignore"):
                 passed = np.abs(obtained[name] - expected) <= tolerance.atol + tolerance.rtol * np.abs(expected)
-            if len(passed) != math.prod(self._whole[name]):  # small arrays are kept as they are
+            if passed.shape != self._whole[name]:  # small arrays are kept as they are
                 found[name] = whereabouts(self._whole[name], ~passed)
         return found
 

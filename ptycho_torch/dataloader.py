@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Complex64, Float32, Float64, Int, Int64
 from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from ptycho_torch.config_params import DataConfig
 from ptycho_torch.grouping import draw_groups, draw_patterns
@@ -190,9 +190,24 @@ def batches(
         pin_memory: for faster copies to a GPU.
     """
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
+    numbers = BatchSampler(order, batch_size, drop_last=False)
+    return batches_of(dataset, numbers, num_workers=num_workers, pin_memory=pin_memory)
+
+
+def batches_of(
+    dataset: Dataset[GroupBatch], numbers: Sampler[list[int]], *, num_workers: int = 0, pin_memory: bool = False
+) -> DataLoader[GroupBatch]:
+    """Batches of just these groups.
+
+    Args:
+        dataset: a ``MemoryMappedDataset``, or a part of one that takes lists of numbers.
+        numbers: of the groups of every batch.
+        num_workers: as of ``batches``.
+        pin_memory: as of ``batches``.
+    """
     return DataLoader(
         dataset,
-        sampler=BatchSampler(order, batch_size, drop_last=False),
+        sampler=numbers,
         batch_size=None,
         num_workers=num_workers,
         persistent_workers=num_workers > 0,  # starting them may take seconds

@@ -41,6 +41,18 @@ class KerasAdam(torch.optim.Adam):
             group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** group["steps"])
         return super().step(closure)  # type: ignore[no-any-return]
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a saved state. Arguments and errors as of ``torch.optim.Adam.load_state_dict``.
+
+        The moments take the memory layout of their parameters, which files do not keep: the fused step goes through
+        both as they lie in memory.
+        """
+        super().load_state_dict(state_dict)
+        for parameter, state in self.state.items():
+            for name, value in state.items():
+                if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                    state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
 
 def adam(model: nn.Module, config: TrainingConfig) -> KerasAdam:
     """The optimiser of a model: Keras's Adam with the configuration's learning rate, betas and epsilon.

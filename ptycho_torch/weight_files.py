@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -54,13 +54,28 @@ def load_weights(model: PtychoPINN, path: str | Path) -> None:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except SafetensorError as unreadable:
         raise ValueError(f"weights {path}: not a safetensors file, or cut short ({unreadable})") from unreadable
-    wrong = list(_misfits(expected, found))
-    if wrong:
-        raise ValueError(f"weights {path}: do not fit the model: " + "; ".join(wrong))
+    require_fit(expected, found, f"weights {path}")
     model.load_state_dict(found)
 
 
-def _misfits(expected: dict[str, Tensor], found: dict[str, Tensor]) -> Iterator[str]:
+def require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
+    """Refuse tensors that are not just those which are expected.
+
+    Args:
+        expected: name -> tensor of the right shape and dtype; its values are not looked at, it may have none ("meta").
+        found: what is to take their place.
+        where: they come from, for the message.
+
+    Raises:
+        ValueError: tensors are missing, unknown, not finite, or of another shape or dtype, each by name.
+    """
+    wrong = list(_misfits(expected, found))
+    if wrong:
+        more = f"; and {len(wrong) - 6} more" if len(wrong) > 6 else ""
+        raise ValueError(f"{where}: do not fit the model: " + "; ".join(wrong[:6]) + more)
+
+
+def _misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Iterator[str]:
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
             yield f"{name}: missing"

@@ -1,0 +1,209 @@
+"""Reconstruct an object from a scan, with a trained model, and look whether it is right.
+
+    python -m ptycho_torch.inference --model_path out --test_data scan.npz --output_dir result
+
+See docs/how-to.md, "Train and infer".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import torch
+
+from ptycho_torch.program import (
+    ACCELERATORS,
+    CONTEXT,
+    DIRECTORY,
+    FILE,
+    checking_input,
+    ending,
+    log,
+    logging_to,
+    patterns_used,
+    running,
+    warnings_in_the_log,
+)
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from ptycho_torch.bundle import Bundle
+    from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset
+    from ptycho_torch.diagnostics import Diagnosis, Evidence
+    from ptycho_torch.reconstruction import Mosaic, Prediction
+    from ptycho_torch.scan import Scan
+
+AMPLITUDE, PHASE, COMPARISON = "reconstructed_amplitude.png", "reconstructed_phase.png", "comparison.png"
+RESULT, LOG = "reconstruction.npz", "inference.log"
+DIAGNOSTICS = "diagnostics"
+GROUP_SEED = 45
+"""TensorFlow PtychoPINN seeds its generator with it after the patterns are drawn: it decides which groups of several
+members are made of them, and nothing for groups of one."""
+
+
+@click.command(context_settings=CONTEXT)
+@click.option(
+    "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="What training wrote."
+)
+@click.option("--test_data", type=FILE, required=True, metavar="NPZ", help="The scan to reconstruct.")
+@click.option("--output_dir", type=DIRECTORY, required=True, metavar="DIR", help="Takes all results; made if missing.")
+@click.option(
+    "--n_images",
+    type=click.IntRange(1),
+    metavar="N",
+    default=512,
+    help="Patterns drawn from the scan, and groups of them.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Of the patterns that are drawn."
+)
+@click.option("--batch_size", type=click.IntRange(1), metavar="N", default=32, help="Groups predicted together.")
+@click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
+@click.option("--phase_vmin", type=float, metavar="X", help="Colours of the phase begin there.  [default: the least]")
+@click.option("--phase_vmax", type=float, metavar="X", help="Colours of the phase end there.  [default: the largest]")
+@click.option("--save_patches", is_flag=True, help="Keep the patches too, not only the mosaic.")
+def main(**options: Any) -> None:
+    r"""Reconstruct an object with a trained model, and look whether it is right.
+
+    \b
+    --output_dir takes
+      reconstructed_amplitude.png, reconstructed_phase.png
+      comparison.png                   beside the object, if the file has an objectGuess
+      reconstruction.npz               the mosaic, how many patches cover it, positions
+      diagnostics.txt, .json, .png     what was looked at, and the likely mistake if something is wrong
+      inference.log                    what was said
+
+    The exit status says that it ran, not that the result is right: the last line of diagnostics.txt does.
+    """
+    directory: Path = options["output_dir"]
+    with checking_input():
+        directory.mkdir(parents=True, exist_ok=True)
+    with logging_to(directory / LOG), ending(lambda: "nothing was written"):
+        _infer(directory, options)
+
+
+def _infer(directory: Path, options: dict[str, Any]) -> None:
+    from ptycho_torch.bundle import load_bundle
+    from ptycho_torch.reconstruction import predict, stitch
+    from ptycho_torch.scan import load_scan
+
+    with checking_input(), warnings_in_the_log():
+        device = _device(options["accelerator"])
+        bundle = load_bundle(options["model_path"])
+        scan = load_scan(options["test_data"])
+        dataset = _dataset(scan, bundle, options)
+    begun = time.perf_counter()
+    with running("inference", directory / LOG):
+        prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=_with_a_bar)
+        mosaic = stitch(prediction.patches, prediction.offsets)
+        log.info("reconstructed in %.1f s on %s", time.perf_counter() - begun, device)
+        evidence = gather(scan, bundle, prediction, mosaic)
+        diagnosis = _write(directory, evidence, prediction, options)
+    for line in diagnosis.to_text().splitlines():
+        log.info("%s", line)
+    log.info("%s", directory / AMPLITUDE)
+
+
+def gather(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: Mosaic) -> Evidence:
+    """What is to be looked at, of an inference (``ptycho_torch.diagnostics``).
+
+    Args:
+        scan: that was reconstructed.
+        bundle: the model.
+        prediction: of the model.
+        mosaic: of the prediction.
+    """
+    from ptycho_torch.diagnostics import Evidence
+    from ptycho_torch.reconstruction import CROP
+
+    return Evidence(
+        # From the file, not from what was handed on.
+        positions=scan.positions[prediction.nn_indices.numpy()].mean(axis=1),
+        offsets=prediction.offsets.numpy(),
+        patches=prediction.patches.numpy(),
+        mosaic=mosaic.values.numpy(),
+        count=mosaic.count.numpy(),
+        crop=CROP,
+        raw_probe=np.asarray(scan.probe),
+        probe=bundle.model.probe.cpu().numpy(),
+        probe_scale=bundle.data.probe_scale,
+        intensity_scale=bundle.model.intensity_scale.item(),
+        nphotons=bundle.data.nphotons,
+        measured=prediction.measured,
+        predicted=prediction.predicted,
+        known=scan.object_guess,
+    )
+
+
+def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappedDataset:
+    from ptycho_torch.dataloader import MemoryMappedDataset
+
+    N = scan.diffraction.shape[1]
+    if bundle.data.N != N:
+        raise ValueError(f"{scan.source}: patterns of side {N}; the model was trained on {bundle.data.N}")
+    wanted = options["n_images"]
+    config = dataclasses.replace(
+        bundle.data, n_groups=wanted, n_images=None, n_subsample=wanted, subsample_seed=options["seed"]
+    )
+    dataset = MemoryMappedDataset.from_config(scan, config, seed=GROUP_SEED)
+    log.info("%s", scan)
+    patterns_used(min(wanted, len(scan)), len(scan), len(dataset), bundle.data.C)
+    return dataset
+
+
+def _device(accelerator: str) -> torch.device:
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    found = [name for name, available in there.items() if available and accelerator in {"auto", name}]
+    if not found:
+        raise ValueError(f"--accelerator {accelerator}: there is none; expected one of auto, cpu")
+    return torch.device(found[0])
+
+
+def _with_a_bar(found: DataLoader[GroupBatch]) -> Iterator[GroupBatch]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(
+        found, "predicting", total=len(found), console=console, transient=True, disable=not console.is_terminal
+    )
+
+
+def _write(directory: Path, evidence: Evidence, prediction: Prediction, options: dict[str, Any]) -> Diagnosis:
+    from ptycho_torch.diagnosis_picture import draw_diagnosis
+    from ptycho_torch.diagnostics import diagnose
+    from ptycho_torch.result_picture import draw_amplitude, draw_comparison, draw_phase
+    from ptycho_torch.scan import appearing
+
+    arrays = {
+        "mosaic": evidence.mosaic,
+        "count": evidence.count,
+        "positions": evidence.offsets,
+        "nn_indices": prediction.nn_indices.numpy(),
+        **({"patches": evidence.patches} if options["save_patches"] else {}),
+    }
+    with appearing(directory / RESULT) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    draw_amplitude(evidence.mosaic, directory / AMPLITUDE)
+    draw_phase(evidence.mosaic, directory / PHASE, options["phase_vmin"], options["phase_vmax"])
+    diagnosis = diagnose(evidence)
+    (directory / f"{DIAGNOSTICS}.txt").write_text(diagnosis.to_text() + "\n", encoding="utf-8")
+    document = json.dumps(diagnosis.to_json(), indent=1, allow_nan=False)
+    (directory / f"{DIAGNOSTICS}.json").write_text(document, encoding="utf-8")
+    draw_diagnosis(evidence, diagnosis, directory / f"{DIAGNOSTICS}.png")
+    if diagnosis.aligned is not None and diagnosis.quality is not None:
+        known, scale = diagnosis.aligned, diagnosis.quality.scale
+        draw_comparison(evidence.mosaic * scale, known, evidence.mask & (np.abs(known) > 0), directory / COMPARISON)
+    return diagnosis
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,338 @@
+"""Train the network on a scan.
+
+    python -m ptycho_torch.train --train_data_file scan.npz --output_dir out
+
+See docs/how-to.md, "Train and infer".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+import torch
+
+from ptycho_torch.program import (
+    ACCELERATORS,
+    CONTEXT,
+    DIRECTORY,
+    FILE,
+    WrongInput,
+    checking_input,
+    ending,
+    log,
+    logging_to,
+    patterns_used,
+    running,
+    warnings_in_the_log,
+)
+
+if TYPE_CHECKING:
+    from ptycho_torch.config_factory import TrainingPayload
+    from ptycho_torch.dataloader import MemoryMappedDataset
+    from ptycho_torch.fit import Task
+    from ptycho_torch.loss_curve import Epoch, LossCurve
+    from ptycho_torch.model import PtychoPINN
+
+LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
+
+
+@click.command(context_settings=CONTEXT)
+@click.option("--train_data_file", type=FILE, required=True, metavar="NPZ", help="The scan to train on.")
+@click.option("--test_data_file", type=FILE, metavar="NPZ", help="A scan whose loss is told at the end.")
+@click.option("--output_dir", type=DIRECTORY, required=True, metavar="DIR", help="Takes all results; made if missing.")
+@click.option("--max_epochs", type=click.IntRange(1), metavar="N", default=50, help="Passes over the data, at most.")
+@click.option(
+    "--n_images",
+    type=click.IntRange(2),
+    metavar="N",
+    default=512,
+    help="Patterns drawn from the scan, and groups of them.",
+)
+@click.option(
+    "--gridsize", type=click.IntRange(1), metavar="N", default=1, help="A group has this number squared of patterns."
+)
+@click.option(
+    "--batch_size", type=int, metavar="N", default=16, help="Groups in a step, on all devices together; a power of two."
+)
+@click.option("--n_filters_scale", type=click.IntRange(1), metavar="N", default=2, help="Width of the network.")
+@click.option(
+    "--nphotons", type=float, metavar="X", default=1e9, help="Photons in a pattern, on average; scales the loss."
+)
+@click.option("--learning_rate", type=float, metavar="X", default=1e-3, help="At the beginning.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    metavar="N",
+    default=0,
+    help="Of patterns, initial weights and batches.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the training in --output_dir, after its last whole epoch.")
+@click.option(
+    "--overwrite", is_flag=True, help="Begin anew although --output_dir holds a training that was interrupted."
+)
+@click.option(
+    "--initial_weights", type=FILE, metavar="H5", help="To begin with, in TensorFlow's order.  [default: drawn]"
+)
+@click.option(
+    "--batch_order", type=FILE, metavar="NPY", help="Order of the samples, a row per epoch.  [default: drawn]"
+)
+@click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
+@click.option("--devices", metavar="N", default="auto", help="How many of them, or which; as Lightning takes it.")
+@click.option("--num_nodes", type=click.IntRange(1), metavar="N", default=1, help="Hosts; as Lightning takes it.")
+@click.option("--strategy", metavar="NAME", default="auto", help="How devices work together; as Lightning takes it.")
+@click.option(
+    "--num_workers", type=click.IntRange(0), metavar="N", default=0, help="Processes that read ahead; for slow disks."
+)
+@click.option("--disable_mlflow", is_flag=True, help="Accepted because callers pass it; there is no MLflow here.")
+def main(**options: Any) -> None:
+    r"""Train PtychoPINN on a scan, without ever being shown the object.
+
+    \b
+    --output_dir takes
+      wts.h5.zip              the trained model: configuration, weights, probe, scale
+      losses.json, losses.png how the losses went
+      last.ckpt               what --resume goes on from
+      train.log               what was said
+
+    Ctrl-C leaves a training that the same command and --resume go on with, to the same result as without the
+    interruption. The last 5 % of the groups are held back for validation. The learning rate is halved when their loss
+    does not fall; training ends when its own does not, or after --max_epochs.
+    """
+    directory: Path = options["output_dir"]
+    with checking_input():
+        directory.mkdir(parents=True, exist_ok=True)
+    with logging_to(directory / LOG), ending(lambda: _what_is_kept(directory)):
+        _train(directory, options)
+
+
+def _train(directory: Path, options: dict[str, Any]) -> None:
+    try:
+        from ptycho_torch import fit
+    except ModuleNotFoundError as missing:
+        raise WrongInput(f"training needs Lightning ({missing}): pip install 'ptycho-golden[train]'") from missing
+    from ptycho_torch.bundle import NAME, Bundle, save_bundle
+    from ptycho_torch.loss_picture import draw_losses
+
+    with checking_input(), warnings_in_the_log():
+        payload = _payload(directory, options)
+        devices = fit.Devices(*(options[name] for name in ("accelerator", "devices", "num_nodes", "strategy")))
+        trainer = fit.make_trainer(directory, payload.training.epochs, devices)
+        if not trainer.is_global_zero:
+            log.setLevel("ERROR")  # one of several processes is enough to listen to
+        checkpoint = directory / fit.CHECKPOINT
+        if trainer.is_global_zero:
+            _require_no_loss(checkpoint, options)
+        dataset = _dataset(payload, options["seed"])
+        model = _model(payload, dataset, options["seed"], options["initial_weights"])
+        task = _task(payload, dataset, model, options)
+        if options["resume"]:
+            _require_same_training(checkpoint, task)
+        tested = _test_set(payload, options["seed"])
+
+    begun = time.perf_counter()
+    with running("training", directory / LOG):
+        if not options["resume"] and trainer.is_global_zero:
+            checkpoint.unlink(missing_ok=True)
+        with _Bar(payload.training.epochs) as bar:
+            curve = fit.fit(task, trainer, bar, resume=checkpoint if options["resume"] else None)
+        if not trainer.is_global_zero:
+            return
+        if tested is not None:
+            curve = _tested(curve, model, tested, payload, trainer.strategy.root_device)
+        save_bundle(directory / NAME, Bundle(model, payload.data, payload.training, options["seed"], curve))
+        (directory / LOSSES).write_text(json.dumps(curve.to_json(), indent=1), encoding="utf-8")
+        draw_losses(curve, directory / LOSS_PICTURE)
+        ended = ", stopped early" if curve.stopped_early else ""
+        log.info("%d epochs%s in %.0f s", len(curve.epochs), ended, time.perf_counter() - begun)
+        log.info("%s", directory / NAME)
+
+
+# ------------------------------------------------------------------------------------------------ what is trained
+
+
+def _payload(directory: Path, options: dict[str, Any]) -> TrainingPayload:
+    from ptycho_torch.config_factory import create_training_payload
+
+    same = ("n_images", "gridsize", "batch_size", "n_filters_scale", "nphotons", "learning_rate", "max_epochs")
+    test = options["test_data_file"]
+    return create_training_payload(
+        options["train_data_file"],
+        directory,
+        {
+            **{name: options[name] for name in same},
+            "subsample_seed": options["seed"],
+            "test_data_file": None if test is None else str(test),
+        },
+    )
+
+
+def _dataset(payload: TrainingPayload, seed: int) -> MemoryMappedDataset:
+    from ptycho_torch.dataloader import MemoryMappedDataset
+    from ptycho_torch.scan import load_scan
+    from ptycho_torch.training import validation_split
+
+    scan = load_scan(str(payload.training.train_data_file))
+    dataset = MemoryMappedDataset.from_config(scan, payload.data, seed=seed)
+    log.info("%s", scan)
+    patterns_used(min(payload.data.n_images or 0, len(scan)), len(scan), len(dataset), payload.data.C)
+    training, validation = validation_split(len(dataset), payload.training.validation_fraction)
+    log.info("training on %d, validating on the last %d", training.stop, validation.stop - validation.start)
+    return dataset
+
+
+def _test_set(payload: TrainingPayload, seed: int) -> MemoryMappedDataset | None:
+    """As many groups as in training, of all patterns of the file."""
+    from ptycho_torch.dataloader import MemoryMappedDataset
+    from ptycho_torch.scan import load_scan
+
+    if payload.training.test_data_file is None:
+        return None
+    scan = load_scan(payload.training.test_data_file)
+    config = dataclasses.replace(payload.data, n_subsample=len(scan))
+    return MemoryMappedDataset.from_config(scan, config, seed=seed)
+
+
+def _model(
+    payload: TrainingPayload, dataset: MemoryMappedDataset, seed: int, initial_weights: Path | None
+) -> PtychoPINN:
+    from ptycho_torch.model import PtychoPINN
+    from ptycho_torch.physics import intensity_scale
+    from ptycho_torch.weights import from_tensorflow_weights, read_tensorflow_weights
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = PtychoPINN(payload.model, dataset.probe, intensity_scale(payload.data.nphotons, payload.data.N))
+    if initial_weights is not None:
+        from_tensorflow_weights(model, read_tensorflow_weights(initial_weights))
+    return model
+
+
+def _task(payload: TrainingPayload, dataset: MemoryMappedDataset, model: PtychoPINN, options: dict[str, Any]) -> Task:
+    from ptycho_torch.batch_order import listed_order, read_orders, seeded_order
+    from ptycho_torch.fit import Task
+    from ptycho_torch.training import validation_split
+
+    training, _ = validation_split(len(dataset), payload.training.validation_fraction)
+    order, drawn_from = seeded_order(training.stop, options["seed"]), f"seed {options['seed']}"
+    if options["batch_order"] is not None:
+        orders = read_orders(options["batch_order"], training.stop, payload.training.epochs)
+        order, drawn_from = listed_order(orders), f"a file, {_digest(torch.from_numpy(orders[0]))}"
+    settings = dataclasses.asdict(payload.training)
+    for not_the_result in ("epochs", "train_data_file", "test_data_file", "output_dir"):
+        settings.pop(not_the_result)
+    fingerprint = {
+        **settings,
+        "n_filters_scale": payload.model.n_filters_scale,
+        "gridsize": payload.data.grid_size[0],
+        "nphotons": payload.data.nphotons,
+        "data": _digest(dataset.nn_indices, dataset.global_offsets, dataset.probe, torch.tensor(dataset.factor.item())),
+        "initial weights": _digest(*model.state_dict().values()),
+        "batch order": drawn_from,
+    }
+    return Task(model, dataset, payload.training, order, options["num_workers"], fingerprint)
+
+
+def _digest(*tensors: torch.Tensor) -> str:
+    """By which the same numbers are known again."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _tested(
+    curve: LossCurve, model: PtychoPINN, tested: MemoryMappedDataset, payload: TrainingPayload, device: torch.device
+) -> LossCurve:
+    from ptycho_torch.fit import mean_loss
+
+    loss = mean_loss(model, tested, payload.training, 2 * payload.training.batch_size, device)
+    log.info("test: loss %.7g, mean over %d groups", loss, len(tested))
+    return dataclasses.replace(curve, test_loss=loss)
+
+
+# ------------------------------------------------------------------------------------------------ interruptions
+
+
+def _require_no_loss(checkpoint: Path, options: dict[str, Any]) -> None:
+    """Refuse to begin anew where an interrupted training would be lost."""
+    from ptycho_torch.bundle import NAME
+
+    if options["resume"] and options["overwrite"]:
+        raise ValueError("--resume and --overwrite: expected one of them")
+    if options["resume"] or options["overwrite"] or not checkpoint.is_file():
+        return
+    bundle = checkpoint.parent / NAME
+    if not bundle.is_file() or bundle.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
+        raise ValueError(
+            f"{checkpoint.parent}: holds a training that was interrupted; --resume goes on with it, --overwrite begins "
+            f"anew"
+        )
+
+
+def _require_same_training(checkpoint: Path, task: Task) -> None:
+    from ptycho_torch.fit import read_checkpoint, require_same_task
+
+    if not checkpoint.is_file():
+        raise ValueError(f"{checkpoint.parent}: no epoch was finished here; begin without --resume")
+    kept = read_checkpoint(checkpoint)
+    require_same_task(kept, task, checkpoint)
+    log.info("going on after epoch %d", len(kept.losses.epochs))
+
+
+def _what_is_kept(directory: Path) -> str:
+    from ptycho_torch.fit import CHECKPOINT, read_checkpoint
+
+    if not (directory / CHECKPOINT).is_file():
+        return "no epoch was finished, nothing is kept"
+    epochs = len(read_checkpoint(directory / CHECKPOINT).losses.epochs)
+    return f"{epochs} whole epochs are kept; the same command with --resume goes on after them"
+
+
+class _Bar:
+    """A bar where there is a terminal, and a line for every epoch."""
+
+    def __init__(self, epochs: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        self.epochs = epochs
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f} of {task.total:.0f} steps"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.shown = self.bar.add_task("training", total=None, epoch=1, epochs=epochs)
+        self.stack = ExitStack()
+
+    def __enter__(self) -> _Bar:
+        self.stack.enter_context(self.bar)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stack.close()
+
+    def batch(self, epoch: int, done: int, batches: int) -> None:
+        self.bar.update(self.shown, epoch=epoch, completed=(epoch - 1) * batches + done, total=self.epochs * batches)
+
+    def epoch(self, finished: Epoch) -> None:
+        log.info(
+            "epoch %d of %d: loss %.7g, val_loss %.7g, learning rate %g",
+            *(finished.epoch, self.epochs, finished.loss, finished.val_loss, finished.learning_rate),
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -113,9 +113,10 @@ def _draw_handed(axis: Any, evidence: Evidence) -> None:
     axis.scatter(*positions.T, s=6, color="0.7", label="positions of the scan")
     # Coloured by their place in the scan: a sense that is wrong turns the colours.
     colours = np.arctan2(positions[:, 1], positions[:, 0])
-    axis.scatter(*offsets.T, s=4, c=colours, cmap="twilight_shifted", label="handed to the stitcher")
-    axis.plot(*positions[0], "x", color="black", label="the first: its position …")
-    axis.plot(*offsets[0], "o", markerfacecolor="none", color="tab:red", label="… and its offset")
+    axis.scatter(*offsets.T, s=4, c=colours, cmap="hsv", label="handed to the stitcher")
+    one = int(np.argmax(np.hypot(*positions.T)))
+    axis.plot(*positions[one], "x", color="black", label="one of them: its position …")
+    axis.plot(*offsets[one], "o", markerfacecolor="none", color="black", label="… and its offset")
     axis.set_title("positions and offsets about their mean / px", fontsize=10)
     axis.set_aspect("equal")
     axis.invert_yaxis()

@@ -333,7 +333,9 @@ def look_at_coordinates(evidence: Evidence) -> Finding:
         mistake = f"{rest:.0%} of them are not explained by the positions: other patterns', or in another order"
         return Finding("coordinates", "wrong", says, numbers, mistake)
     if away > 0.02:
-        mistake = f"they are the positions times {np.round(matrix, 3).tolist()}: another unit, or a rotated stage"
+        mistake = (
+            f"they are the positions times {(np.round(matrix, 3) + 0.0).tolist()}: another unit, or a rotated stage"
+        )
         return Finding("coordinates", "wrong", says, numbers, mistake)
     if nearest:
         return Finding("coordinates", "wrong", says, numbers, nearest)

@@ -63,7 +63,7 @@ class Progress(Protocol):
         ...
 
     def epoch(self, finished: Epoch) -> None:
-        """An epoch is finished."""
+        """An epoch is finished, and kept."""
         ...
 
 
@@ -99,7 +99,7 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
     Raises:
         ValueError: there is no such device, or Lightning does not know the strategy.
     """
-    checkpoints = ModelCheckpoint(
+    checkpoints = _Checkpoints(
         dirpath=directory,
         filename=CHECKPOINT.removesuffix(".ckpt"),
         save_on_train_epoch_end=True,
@@ -258,8 +258,6 @@ class _Training(LightningModule):
         stopped = self.stop.step(loss)
         self.curve = replace(self.curve, epochs=(*self.curve.epochs, finished), stopped_early=stopped)
         self.trainer.should_stop = self.trainer.should_stop or stopped
-        if self.trainer.is_global_zero:
-            self.progress.epoch(finished)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[_OURS] = {
@@ -297,6 +295,16 @@ class _Training(LightningModule):
 
 
 # ------------------------------------------------------------------------------------------------ checkpoints
+
+
+class _Checkpoints(ModelCheckpoint):
+    """Tells of an epoch when it is kept, not before."""
+
+    def on_train_epoch_end(self, trainer: Trainer, training: LightningModule) -> None:
+        super().on_train_epoch_end(trainer, training)
+        assert isinstance(training, _Training)
+        if trainer.is_global_zero:
+            training.progress.epoch(training.curve.epochs[-1])
 
 
 class ArchiveCheckpoints(CheckpointIO):

@@ -35,7 +35,7 @@ UNDONE_BY: Mapping[str, str] = MappingProxyType(
 )
 """Orientation -> the one that makes it upright again. These two are quarter turns."""
 LEAST_OVERLAP = 0.6
-"""Part of the mosaic that must meet the object; less makes a good match by chance."""
+"""Part of the mosaic, or of a smaller object, that must meet the other; less makes a good match by chance."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def register(
     """Find the orientation and the place, to a fraction of a pixel, in which a mosaic fits a known object.
 
     In each of the eight orientations, with the phase as it is and negated, the correlation coefficient is computed for
-    every whole-pixel place at which at least ``LEAST_OVERLAP`` of the mosaic meet the object (Padfield's masked
+    every whole-pixel place at which at least ``LEAST_OVERLAP`` of one of them meet the other (Padfield's masked
     correlation, IEEE Trans. Image Process. 21, 2706 (2012), of complex images). The best is refined by interpolating
     the object, cubic.
 
@@ -169,7 +169,7 @@ def _correlator(known: np.ndarray) -> Callable[[np.ndarray, np.ndarray], tuple[n
         norm = np.sqrt(np.maximum(spread_a, 0) * np.maximum(spread_b, 0))
         # Of flat images only rounding is left.
         least = 1e-4 * float(np.linalg.norm(a) * np.linalg.norm(b))
-        usable = (overlap >= max(LEAST_OVERLAP * mask.sum(), 2)) & (norm > max(least, 1e-30))
+        usable = (overlap >= max(LEAST_OVERLAP * min(mask.sum(), known.size), 2)) & (norm > max(least, 1e-30))
         covariances = back(A * B) - sum_a * sum_b / pixels, back(A * B_negated) - sum_a * sum_b.conj() / pixels
         as_it_is, negated = (np.where(usable, np.abs(one) / np.where(usable, norm, 1), 0.0) for one in covariances)
         return as_it_is, negated

@@ -48,8 +48,9 @@ def draw_comparison(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.5, 8.5), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey=True)
+    figure = Figure(figsize=(9.5, 8.5))
+    margins = {"left": 0.05, "right": 0.94, "bottom": 0.04, "top": 0.96, "hspace": 0.12, "wspace": 0.2}
+    axes = figure.subplots(2, 2, sharex=True, sharey=True, gridspec_kw=margins)
     brightest = float(np.quantile(np.abs(known[mask]), 0.999))
     for row, (image, name) in zip(axes, ((mosaic, "reconstructed"), (known, "objectGuess"))):
         amplitude, phase = (np.where(mask, part, np.nan) for part in (np.abs(image), np.angle(image)))
@@ -80,7 +81,7 @@ def show(axis: Any, image: np.ndarray, title: str, **how: Any) -> None:
 def _draw_one(image: np.ndarray, title: str, path: str | Path, **how: Any) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 8), layout="constrained")
-    show(figure.subplots(), image, title, **how)
+    figure = Figure(figsize=(8, 8))
+    show(figure.add_axes((0.06, 0.04, 0.82, 0.92)), image, title, **how)
     with appearing(Path(path)) as file:
         figure.savefig(file, format="png")

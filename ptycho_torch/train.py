@@ -140,7 +140,8 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
     begun = time.perf_counter()
     with running("training", directory / LOG):
         if not options["resume"] and trainer.is_global_zero:
-            checkpoint.unlink(missing_ok=True)
+            for old in (checkpoint, *directory.glob(f".{fit.CHECKPOINT}.*.part")):
+                old.unlink(missing_ok=True)  # parts are what a killed process leaves
         with _Bar(payload.training.epochs) as bar:
             curve = fit.fit(task, trainer, bar, resume=checkpoint if options["resume"] else None)
         if not trainer.is_global_zero:
@@ -293,7 +294,7 @@ def _what_is_kept(directory: Path) -> str:
     if not (directory / CHECKPOINT).is_file():
         return "no epoch was finished, nothing is kept"
     epochs = len(read_checkpoint(directory / CHECKPOINT).losses.epochs)
-    return f"{epochs} whole epochs are kept; the same command with --resume goes on after them"
+    return f"all until the end of epoch {epochs} is kept; the same command with --resume goes on from there"
 
 
 class _Bar:

@@ -76,7 +76,7 @@ def require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], whe
 
 
 def _misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Iterator[str]:
-    for name in sorted(expected.keys() | found.keys()):
+    for name in [*expected, *sorted(found.keys() - expected.keys())]:
         if name not in found:
             yield f"{name}: missing"
         elif name not in expected:

@@ -52,10 +52,11 @@ def test_who_imports_whom() -> None:
     framework = modules_of(golden, "golden.reference")
     assert {"golden.cases.probe", "golden.adapters.ptycho"} <= set(framework)
     # Side by side: each takes a second or two.
-    port = start(modules_of(ptycho_torch), ["tensorflow", "keras", "golden"])
+    heavy = ["lightning", "pytorch_lightning", "torchmetrics", "skimage", "matplotlib"]
+    port = start(modules_of(ptycho_torch, "ptycho_torch.fit"), ["tensorflow", "keras", "golden", *heavy])
     others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
     programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "torch", "pytest", "skimage"])
-    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow"
+    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without ptycho_torch.fit"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
     assert intruders(programs) == [], "--help and --list load nothing heavy"
 

@@ -1,0 +1,50 @@
+"""The order of batches: the same numbers whatever the release, and the same training whatever the devices."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from ptycho_torch.batch_order import EpochBatches, Share, listed_order, seeded_order
+
+
+def test_the_order_of_a_seed_and_an_epoch_never_changes() -> None:
+    """Drawn with NumPy 2.4 and written down."""
+    assert seeded_order(10, 0)(1).tolist() == [9, 4, 0, 8, 1, 5, 3, 2, 6, 7]
+    assert seeded_order(10, 0)(2).tolist() == [4, 2, 9, 1, 8, 7, 3, 6, 0, 5]
+    assert seeded_order(10, 7)(1).tolist() == [9, 8, 5, 6, 2, 3, 7, 0, 1, 4]
+
+
+def test_an_epoch_sees_every_sample_once() -> None:
+    batches = EpochBatches(seeded_order(23, 5), 23, 8)
+    assert [len(batch) for batch in batches] == [8, 8, 7]
+    assert len(batches) == 3
+    assert [batches.size(number) for number in range(3)] == [8, 8, 7]
+    assert sorted(chain(*batches)) == list(range(23))
+
+
+def test_epochs_are_counted_from_one() -> None:
+    """Lightning counts from 0."""
+    orders = np.stack([np.random.RandomState(epoch).permutation(6) for epoch in range(3)])
+    batches = EpochBatches(listed_order(orders), 6, 4)
+    assert list(chain(*batches)) == orders[0].tolist()
+    batches.set_epoch(2)
+    assert list(chain(*batches)) == orders[2].tolist()
+    batches.set_epoch(3)
+    with pytest.raises(IndexError):
+        list(batches)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("size", [1, 2, 6, 8])
+def test_devices_together_make_the_mean_of_the_batch(ranks: int, size: int) -> None:
+    """What they average, each its mean times its weight, is what one device would have."""
+    losses = np.random.RandomState(size).rand(size)
+    shares = [Share(rank, ranks) for rank in range(ranks)]
+    means = [losses[share.of(list(range(size)))].mean() * share.weight(size) for share in shares]
+    assert np.mean(means) == pytest.approx(losses.mean())
+    assert sum(share.counted(size) for share in shares) == size
+    seen = [number for share in shares if share.counted(size) for number in share.of(list(range(size)))]
+    assert sorted(seen) == list(range(size))

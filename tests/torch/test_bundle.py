@@ -1,0 +1,256 @@
+"""The bundle: there and back, and every archive that is not one refused by name, before it can do harm."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from ptycho_torch.archive import ABOUT, TENSORS, pack, read_archive, unpack, write_archive
+from ptycho_torch.bundle import FORMAT, NAME, Bundle, load_bundle, save_bundle
+from ptycho_torch.config_params import DataConfig, TrainingConfig
+from ptycho_torch.loss_curve import Epoch, LossCurve
+from tests.torch.networks import batch, small_model
+
+CURVE = LossCurve(-3.0, -2.5, (Epoch(1, -1.0, -0.5, 1e-3, (-0.5, -1.5)),), stopped_early=True, test_loss=-1.25)
+
+
+def a_bundle(C: int = 1) -> Bundle:
+    side = round(C**0.5)
+    data = DataConfig(C=C, grid_size=(side, side), n_images=1000, subsample_seed=3)
+    training = TrainingConfig(train_data_file="/home/someone/secret/scan.npz", output_dir="/tmp/out", epochs=20)
+    return Bundle(small_model(C), data, training, 3, CURVE)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    save_bundle(tmp_path / NAME, a_bundle())
+    return tmp_path / NAME
+
+
+@pytest.mark.parametrize("C", [1, 4])
+def test_a_bundle_goes_to_a_file_and_back(tmp_path: Path, C: int) -> None:
+    given = a_bundle(C)
+    save_bundle(tmp_path / NAME, given)
+    found = load_bundle(tmp_path)
+    assert found.model.config == given.model.config
+    assert (found.data, found.seed, found.losses) == (given.data, given.seed, given.losses)
+    assert found.training == dataclasses.replace(given.training, train_data_file="scan.npz", output_dir="out")
+    inputs = batch(2, C)
+    for one, other in zip(given.model(*inputs), found.model(*inputs)):
+        assert torch.equal(one, other)
+    assert torch.equal(found.model.probe, given.model.probe)
+    assert found.model.intensity_scale == given.model.intensity_scale
+    assert found.versions == given.versions
+    assert set(given.versions) == {"python", "ptycho_torch", "torch", "numpy", "lightning"}
+
+
+def test_the_same_bundle_is_the_same_file_and_holds_no_place(tmp_path: Path, path: Path) -> None:
+    save_bundle(tmp_path / "other.zip", a_bundle())
+    assert (tmp_path / "other.zip").read_bytes() == path.read_bytes()
+    assert b"someone" not in path.read_bytes()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["other.zip", NAME]
+
+
+def test_a_directory_without_a_bundle(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds no wts\.h5\.zip; did the training in it come to its end\?"):
+        load_bundle(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        load_bundle(tmp_path / "none.zip")
+
+
+# ------------------------------------------------------------------------------------------------ changed bundles
+
+
+def rewritten(path: Path, about: Callable[[Any], object] = dict, tensors: Callable[[Any], object] = dict) -> None:
+    with zipfile.ZipFile(path) as archive:
+        document, content = json.loads(archive.read(ABOUT)), load(archive.read(TENSORS))
+    about(document)
+    tensors(content)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(ABOUT, json.dumps(document))
+        archive.writestr(TENSORS, save(content))
+
+
+BIAS = "phase.inner.conv.bias"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda a: a.update(format="ptycho_torch bundle 9"),
+            "expected a file of 'ptycho_torch bundle 1', found 'ptycho_",
+        ),
+        (lambda a: a.pop("format"), "about.json: expected a JSON object with a 'format'"),
+        (lambda a: a.pop("model"), "ModelConfig: expected a JSON object, found NoneType"),
+        (lambda a: a["model"].pop("pad_object"), "ModelConfig: missing ['pad_object'], unknown []; another version"),
+        (lambda a: a["model"].update(run="rm"), "ModelConfig: missing [], unknown ['run']; another version wrote it"),
+        (
+            lambda a: a["model"].update(n_filters_scale="2"),
+            "ModelConfig.n_filters_scale: expected <class 'int'>, found '2'",
+        ),
+        (lambda a: a["model"].update(n_filters_scale=True), "expected <class 'int'>, found True"),
+        (lambda a: a["model"].update(amp_activation="tanh"), "ModelConfig.amp_activation: expected"),
+        (lambda a: a["data"].update(grid_size=[1, 1, 1]), "DataConfig.grid_size: expected tuple[int, int]"),
+        (lambda a: a["data"].update(N=63), "N: expected a patch side of 64, 128, 256 pixels, found 63"),
+        (lambda a: a["data"].update(N=128), "do not fit the model"),
+        (lambda a: a["data"].update(n_groups=1.5), "DataConfig.n_groups: expected int | None, found 1.5"),
+        (lambda a: a["data"].update(nphotons=-1.0), "DataConfig.nphotons: expected a positive number"),
+        (lambda a: a["training"].update(batch_size=12), "TrainingConfig.batch_size: expected a power of two"),
+        (lambda a: a.update(seed="0"), "seed: expected a whole number, found '0'"),
+        (lambda a: a["losses"].pop("epochs"), "losses: expected what LossCurve.to_json gives"),
+        (lambda a: a.update(versions=[]), "versions: expected a JSON object, found list"),
+        # Shapes are compared before memory is taken for the weights that it would have: these would be petabytes.
+        (
+            lambda a: a["model"].update(n_filters_scale=10**6),
+            "encoder.block_1.conv_1.weight: expected shape (32000000, 1,",
+        ),
+    ],
+)
+def test_what_is_said_of_the_model_must_fit(path: Path, change: Callable[[Any], object], message: str) -> None:
+    rewritten(path, about=change)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop(BIAS), f"{BIAS}: missing"),
+        (lambda t: t.update(more=torch.ones(1)), "more: unknown"),
+        (lambda t: t.update({BIAS: torch.ones(2)}), f"{BIAS}: expected shape (1,), found (2,)"),
+        (lambda t: t.update({BIAS: torch.ones(1).double()}), f"{BIAS}: expected torch.float32, found torch.float64"),
+        (lambda t: t[BIAS].fill_(float("nan")), f"{BIAS}: expected finite numbers"),
+        (lambda t: t["intensity_scale"].fill_(-1), "intensity_scale: expected a positive number, found -1.0"),
+    ],
+)
+def test_weights_must_fit(path: Path, change: Callable[[Any], object], message: str) -> None:
+    rewritten(path, tensors=change)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_bundle(path)
+
+
+# ------------------------------------------------------------------------------------------------ other archives
+
+
+class Bomb:
+    """Says so when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (pytest.fail, ("unpickled",))
+
+
+def zipped(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def members_of(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (
+            {"manifest.dill": b"", "autoencoder/model.keras": b""},
+            "another program wrote it, TensorFlow PtychoPINN perhaps",
+        ),
+        ({"../../etc/passwd": b"x", ABOUT: b"{}"}, "found '../../etc/passwd', 'about.json'"),
+        ({ABOUT: b"{}", TENSORS: b"", "more": b""}, "found 'about.json', 'more', 'tensors.safetensors'"),
+        ({}, "found none"),
+        ({ABOUT: b"{", TENSORS: b""}, "about.json: expected a JSON object with a 'format'; it is damaged"),
+        ({ABOUT: b"[" * 100_000, TENSORS: b""}, "about.json: expected a JSON object"),
+        ({ABOUT: b"[]", TENSORS: b""}, "about.json: expected a JSON object"),
+        ({ABOUT: json.dumps({"format": FORMAT}).encode(), TENSORS: b"no"}, "tensors.safetensors: no safetensors"),
+        ({ABOUT: json.dumps({"format": FORMAT}).encode(), TENSORS: pickle.dumps(Bomb())}, "no safetensors"),
+    ],
+)
+def test_other_archives_are_refused(tmp_path: Path, members: dict[str, bytes], message: str) -> None:
+    zipped(tmp_path / NAME, members)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_bundle(tmp_path / NAME)
+
+
+def test_torch_s_own_files_are_refused_and_not_unpickled(tmp_path: Path) -> None:
+    torch.save({"bomb": Bomb()}, tmp_path / NAME)
+    with pytest.raises(ValueError, match=r"expected the members about\.json and tensors"):
+        load_bundle(tmp_path / NAME)
+
+
+def test_compressed_members_are_refused_before_they_are_unpacked(tmp_path: Path, path: Path) -> None:
+    """So nothing becomes larger than its file."""
+    zipped(tmp_path / "again.zip", members_of(path), zipfile.ZIP_DEFLATED)
+    with pytest.raises(ValueError, match=r"about\.json: compressed, expected it as it is; it was packed again"):
+        load_bundle(tmp_path / "again.zip")
+    zipped(tmp_path / "bomb.zip", {ABOUT: b"0" * 50_000_000, TENSORS: b""}, zipfile.ZIP_DEFLATED)
+    assert (tmp_path / "bomb.zip").stat().st_size < 100_000
+    with pytest.raises(ValueError, match="compressed"):
+        load_bundle(tmp_path / "bomb.zip")
+    zipped(tmp_path / "long.zip", {ABOUT: b" " * (2**25 + 1), TENSORS: b""})
+    with pytest.raises(ValueError, match="declares 33554433 bytes, at most 33554432"):
+        load_bundle(tmp_path / "long.zip")
+
+
+def test_damage_is_refused(path: Path) -> None:
+    whole, expected = path.read_bytes(), a_bundle().model.state_dict()
+    places = [30, len(whole) // 2, len(whole) - 30, *range(0, len(whole), len(whole) // 40)]
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            found = load_bundle(path).model.state_dict()
+        except ValueError:
+            continue
+        # Time stamps and the like of the archive: nothing that is used.
+        assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items()), place
+    for length in (0, 10, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r"expected a zip archive|cannot be read"):
+            load_bundle(path)
+
+
+# ------------------------------------------------------------------------------------------------ archives
+
+
+def test_nested_values_there_and_back(tmp_path: Path) -> None:
+    shared = torch.arange(6.0).reshape(2, 3).T
+    value = {
+        "a": [1, 2.5, None, True, "text", (1, (shared, float("inf")))],
+        0: {1: shared, "empty": {}, "steps": torch.tensor(3)},
+        "items": {"tuple": [], "tensor": "no"},
+    }
+    tensors: dict[str, torch.Tensor] = {}
+    write_archive(tmp_path / "a.zip", "kind", {"content": pack(value, tensors)}, tensors)
+    about, found = read_archive(tmp_path / "a.zip", "kind")
+    again = unpack(about["content"], found)
+    assert repr(again) == repr(value)
+    assert again[0]["steps"].shape == ()
+
+
+def test_code_cannot_be_packed() -> None:
+    for value in (object(), {"a": [print]}, io.BytesIO(), {1j: 0}):
+        with pytest.raises(TypeError, match="expected numbers, texts, tensors and collections of them"):
+            pack(value, {})
+    with pytest.raises(ValueError, match=r"expected a tensor, items or a tuple, found \['tensor'\]"):
+        unpack({"tensor": "00000"}, {})
+
+
+def test_an_archive_that_cannot_be_written_leaves_the_old_one(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(TypeError):
+        write_archive(path, "kind", {"content": object()}, {})
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]

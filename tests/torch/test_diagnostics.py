@@ -1,0 +1,312 @@
+"""The diagnosis: nothing is wrong with what is right, and every mistake is named for what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ptycho_torch.diagnosis_picture import draw_diagnosis
+from ptycho_torch.diagnostics import (
+    Evidence,
+    Finding,
+    covered_box,
+    diagnose,
+    expected_count,
+    look_at_photons,
+    look_at_probe,
+)
+from ptycho_torch.ground_truth import patches_at
+from ptycho_torch.physics import intensity_scale
+from ptycho_torch.probe import normalize_probe_like_tf
+from ptycho_torch.reconstruction import stitch
+from ptycho_torch.registration import ORIENTATIONS
+from ptycho_torch.result_picture import draw_comparison
+
+N, M = 64, 20
+
+
+def blurred(random: np.random.RandomState, shape: tuple[int, int], width: float) -> np.ndarray:
+    """Smooth and without any symmetry, 0..1."""
+    frequencies = np.hypot(*np.meshgrid(np.fft.fftfreq(shape[1]), np.fft.fftfreq(shape[0])))
+    noise = np.fft.fft2(random.standard_normal(shape)) * np.exp(-0.5 * (2 * np.pi * width * frequencies) ** 2)
+    image = np.fft.ifft2(noise).real
+    return np.asarray((image - image.min()) / np.ptp(image))
+
+
+def known_object() -> np.ndarray:
+    random = np.random.RandomState(1)
+    amplitude, phase = 0.3 + 0.5 * blurred(random, (112, 131), 2.5), 2 * blurred(random, (112, 131), 3)
+    return (amplitude * np.exp(1j * phase)).astype(np.complex64)
+
+
+def raw_probe() -> np.ndarray:
+    rows, columns = np.mgrid[:N, :N] - N // 2
+    spot = np.exp(-((columns - 2) ** 2 / 2 / 9**2 + (rows + 1) ** 2 / 2 / 7**2) + 0.01j * (columns**2 + rows * columns))
+    return (40 * spot).astype(np.complex64)
+
+
+OBJECT, PROBE = known_object(), raw_probe()
+POSITIONS = np.random.RandomState(2).rand(90, 2) * (66, 48) + (33.3, 31.6)
+
+
+def true_patches(positions: np.ndarray = POSITIONS) -> torch.Tensor:
+    return patches_at(torch.from_numpy(OBJECT), torch.from_numpy(positions), N)
+
+
+def evidence(patches: torch.Tensor | None = None, offsets: np.ndarray = POSITIONS, **changed: Any) -> Evidence:
+    """Of an inference whose network made just these patches; ``changed`` is what was looked at wrongly."""
+    patches = true_patches() if patches is None else patches.contiguous()
+    mosaic = stitch(patches, torch.from_numpy(np.ascontiguousarray(offsets)))
+    fields: dict[str, Any] = {
+        "positions": POSITIONS,
+        "offsets": offsets,
+        "patches": patches.numpy(),
+        "mosaic": mosaic.values.numpy(),
+        "count": mosaic.count.numpy(),
+        "crop": M,
+        "raw_probe": PROBE,
+        "probe": normalize_probe_like_tf(PROBE, 4.0).numpy(),
+        "probe_scale": 4.0,
+        "intensity_scale": intensity_scale(1e9, N),
+        "nphotons": 1e9,
+        "measured": 150e9,
+        "predicted": 149e9,
+        "known": OBJECT,
+    }
+    return Evidence(**{**fields, **changed})
+
+
+def wrong(given: Evidence) -> dict[str, Finding]:
+    return {one.name: one for one in diagnose(given).findings if one.verdict == "wrong"}
+
+
+# ------------------------------------------------------------------------------------------------ right
+
+
+def test_true_patches_are_right() -> None:
+    diagnosis = diagnose(evidence())
+    verdicts = {one.name: one.verdict for one in diagnosis.findings}
+    assert set(verdicts.values()) <= {"right", "unclear", "measured"}
+    for name in ("probe", "photons", "coordinates", "canvas", "placement", "patches", "orientation"):
+        assert verdicts[name] == "right", diagnosis[name]
+    assert diagnosis.registration is not None
+    assert diagnosis.registration.in_place > 0.99
+    assert np.hypot(*diagnosis.registration.shift) < 0.15
+    assert diagnosis["amplitude"].numbers["error"] < 0.02
+    assert diagnosis["phase"].numbers["error"] < 0.02
+    assert diagnosis["resolution"].numbers["half_period"] < 3
+    assert diagnosis.verdict.startswith("nothing is wrong")
+
+
+def test_without_an_object_what_can_be_seen_is_seen() -> None:
+    for known, why in ((None, "no object is known"), (np.ones_like(OBJECT), "objectGuess is flat")):
+        diagnosis = diagnose(evidence(known=known))
+        unknown = {one.name for one in diagnosis.findings if one.verdict == "unknown"}
+        assert unknown == {"brightness", "patches", "orientation", "amplitude", "phase", "resolution", "similarity"}
+        assert why in diagnosis["orientation"].says
+        assert diagnosis["placement"].verdict == "right"
+        json.dumps(diagnosis.to_json(), allow_nan=False)
+
+
+def test_global_phase_and_scale_are_not_mistakes() -> None:
+    one, other = diagnose(evidence()), diagnose(evidence(true_patches() * (0.4 * np.exp(2j))))
+    for name in ("amplitude", "phase"):
+        assert other[name].numbers["error"] == pytest.approx(one[name].numbers["error"], rel=1e-3)
+    assert other["amplitude"].numbers["scale"] == pytest.approx(2.5 * one["amplitude"].numbers["scale"], rel=1e-3)
+
+
+# ------------------------------------------------------------------------------------------------ wrong
+
+
+@pytest.mark.parametrize("orientation", [name for name in ORIENTATIONS if name != "upright"])
+def test_a_turned_mosaic_is_named(orientation: str) -> None:
+    given = evidence()
+    turned = dataclasses.replace(given, mosaic=ORIENTATIONS[orientation](given.mosaic).copy())
+    turned = dataclasses.replace(turned, count=ORIENTATIONS[orientation](given.count).copy())
+    found = wrong(turned)
+    assert found["orientation"].mistake == f"the mosaic is {orientation}"
+    assert "placement" in found
+    assert "coordinates" not in found, "what was handed to the stitcher is right"
+    assert "patches" not in found
+
+
+@pytest.mark.parametrize("orientation", [name for name in ORIENTATIONS if name != "upright"])
+def test_turned_patches_are_named(orientation: str) -> None:
+    patches = torch.from_numpy(ORIENTATIONS[orientation](true_patches(POSITIONS).numpy()).copy())
+    found = wrong(evidence(patches))
+    assert f"patches show the object {orientation} (" in found["patches"].says
+    assert not {"coordinates", "canvas", "placement"} & set(found)
+
+
+OTHER_SENSES: Mapping[str, np.ndarray] = {
+    "they are negated": -POSITIONS,
+    "x is negated": POSITIONS * (-1, 1),
+    "y is negated": POSITIONS * (1, -1),
+    "x and y are exchanged": POSITIONS[:, ::-1],
+    "x and y are exchanged and negated": -POSITIONS[:, ::-1],
+    "relative coordinates were used where global ones belong": 0 * POSITIONS,
+    "they are the positions times [[1.1, 0.0], [0.0, 1.1]]: another unit, or a rotated stage": 1.1 * POSITIONS,
+}
+
+
+@pytest.mark.parametrize("mistake", OTHER_SENSES)
+def test_coordinates_in_another_sense_are_named(mistake: str) -> None:
+    found = wrong(evidence(offsets=OTHER_SENSES[mistake]))
+    assert found["coordinates"].mistake == mistake
+    assert {"placement", "canvas"} & set(found)
+
+
+def test_coordinates_of_other_patterns_are_noticed() -> None:
+    found = wrong(evidence(offsets=POSITIONS[::-1]))
+    assert "other patterns', or in another order" in found["coordinates"].mistake
+
+
+def test_a_stitcher_that_negates_is_named_though_its_coordinates_are_right() -> None:
+    given = dataclasses.replace(evidence(offsets=-POSITIONS), offsets=POSITIONS)
+    found = wrong(given)
+    assert "coordinates" not in found
+    assert found["placement"].mistake == "the stitcher moves patches by -offset"
+
+
+def test_the_canvas_of_a_patch_is_named() -> None:
+    """The symptom that people see: all patches in one place, on a canvas of one patch."""
+    mosaic = stitch(true_patches(), torch.zeros(len(POSITIONS), 2, dtype=torch.float64), N)
+    given = evidence(mosaic=mosaic.values.numpy(), count=mosaic.count.numpy())
+    expected = "64 x 64: relative coordinates were used where global ones belong"
+    assert wrong(given)["canvas"].mistake == expected
+
+
+def test_patches_that_were_not_cropped_are_named() -> None:
+    mosaic = stitch(true_patches(), torch.from_numpy(POSITIONS), N)
+    found = wrong(evidence(mosaic=mosaic.values.numpy(), count=mosaic.count.numpy()))
+    assert found["canvas"].mistake == "patches were not cropped to their central 20 x 20 pixels"
+
+
+def test_a_mosaic_that_lies_elsewhere_is_named() -> None:
+    shifted = true_patches(np.add(POSITIONS, (5, -3)))
+    found = wrong(evidence(shifted))
+    assert found["orientation"].mistake.startswith("it lies elsewhere")
+    x, y = found["orientation"].numbers["shift"]
+    assert (x, y) == pytest.approx((5, -3), abs=0.15)
+
+
+def test_a_negated_phase_is_named() -> None:
+    found = wrong(evidence(true_patches().conj().resolve_conj()))
+    assert found["orientation"].mistake == "its phase has the wrong sign"
+    assert found["patches"].mistake == "the phase of the network's output has the wrong sign"
+
+
+def test_patterns_off_centre_are_named() -> None:
+    ramp = torch.exp(2j * torch.pi * torch.arange(131) / N).to(torch.complex64)
+    moved = patches_at(torch.from_numpy(OBJECT) * ramp, torch.from_numpy(POSITIONS), N)
+    finding = wrong(evidence(moved))["phase"]
+    assert finding.mistake == "zero frequency of the patterns is not at N // 2"
+    assert finding.numbers["detector_pixels"] == pytest.approx([1, 0], abs=0.05)
+    assert finding.numbers["error_without_ramp"] < 0.1
+    assert finding.numbers["error"] > 1
+
+
+def probes() -> dict[str, np.ndarray]:
+    used = normalize_probe_like_tf(PROBE, 4.0).numpy()
+    distance = np.hypot(*np.mgrid[:N, :N] - (N - 1) / 2)
+    mask = distance < N // 4
+    over_mask = PROBE / (4 * np.abs(PROBE[mask]).mean())
+    return {
+        "the probe was divided by probe_scale twice": used / 4,
+        "the raw probe was used, it was not normalised": PROBE,
+        "the raw probe was divided by probe_scale, not normalised": PROBE / 4,
+        "normalised, but probe_scale was left out": 4 * used,
+        "normalised with probe_scale 10, the legacy default": normalize_probe_like_tf(PROBE, 10.0).numpy(),
+        "normalised over the whole frame, without the mask": PROBE / (4 * np.abs(PROBE).mean()),
+        "normalised by the mean over the mask's pixels, not over all": over_mask,
+        "the mask was applied to the probe; it belongs into the norm only": used * mask,
+        "it is not normalised as TensorFlow does it": 1.7 * used,
+    }
+
+
+@pytest.mark.parametrize("mistake", probes())
+def test_a_wrong_probe_is_named(mistake: str) -> None:
+    given = evidence(probe=probes()[mistake])
+    assert look_at_probe(given) == dataclasses.replace(look_at_probe(given), verdict="wrong", mistake=mistake)
+
+
+def test_a_probe_scaled_twice_shows_in_the_brightness_too() -> None:
+    """Also where the probe itself is right and only the forward model scales it again."""
+    factor = diagnose(evidence())["brightness"].numbers["factor"]
+    twice = diagnose(evidence(probe=normalize_probe_like_tf(PROBE, 16.0).numpy()))["brightness"].numbers["factor"]
+    assert twice == pytest.approx(4 * factor)
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdict", "mistake"),
+    [
+        ({"intensity_scale": intensity_scale(1e5, N)}, "wrong", "1e5 was used where 1e9 belongs"),
+        ({"intensity_scale": 1e9**0.5}, "wrong", "the intensity scale was not divided by N / 2"),
+        ({"intensity_scale": 1000.0, "nphotons": 2e9}, "wrong", "another than the configured one"),
+        (
+            {"intensity_scale": intensity_scale(1e5, N), "nphotons": 1e5},
+            "unclear",
+            "1e+09 is the default, of TensorFlow",
+        ),
+        ({"predicted": 1e9}, "unclear", "the network does not explain the light"),
+    ],
+)
+def test_wrong_photons_are_named(changed: dict[str, float], verdict: str, mistake: str) -> None:
+    finding = look_at_photons(evidence(**changed))
+    assert finding.verdict == verdict
+    assert mistake in finding.mistake
+
+
+def test_noise_is_not_called_an_orientation() -> None:
+    """An untrained network: nobody knows, and the diagnosis says so."""
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randn(90, N, N, dtype=torch.complex64, generator=random)
+    diagnosis = diagnose(evidence(noise))
+    assert diagnosis["orientation"].verdict == "unclear"
+    assert diagnosis["patches"].verdict == "unclear"
+    assert diagnosis["placement"].verdict == "right"
+    assert diagnosis["similarity"].numbers["amplitude_ssim"] < 0.3
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def test_expected_overlaps_are_counted() -> None:
+    positions = np.array([[10.0, 10.0], [14.0, 11.0], [6.0, 9.0]])
+    count = expected_count(positions, 4, 12)
+    by_hand = np.zeros((12, 12))
+    for x, y in positions.astype(int) - 10 + 6 - 2:
+        by_hand[y : y + 4, x : x + 4] += 1
+    np.testing.assert_array_equal(count, by_hand)
+    assert covered_box(count > 0) == (12, 6)
+    assert covered_box(np.zeros((3, 3), bool)) == (0, 0)
+
+
+def test_text_json_and_picture(tmp_path: Path) -> None:
+    given = evidence(offsets=-POSITIONS)
+    diagnosis = diagnose(given)
+    *lines, last = diagnosis.to_text().splitlines()
+    assert len(lines) == len(diagnosis.findings)
+    assert last.startswith("verdict: wrong: coordinates: they are negated (also wrong: placement")
+    document = json.loads(json.dumps(diagnosis.to_json(), allow_nan=False))
+    assert document["verdict"] == diagnosis.verdict
+    assert [one["name"] for one in document["findings"]] == [one.name for one in diagnosis.findings]
+    with pytest.raises(KeyError):
+        diagnosis["nothing"]
+    draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.png")
+    with Image.open(tmp_path / "diagnosis.png") as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    assert (np.abs(pixels - (214, 39, 40)).sum(axis=-1) < 100).sum() > 100, "what is wrong is red"
+    with pytest.raises(ValueError, match=re.escape("expected a name that ends in .png")):
+        draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.jpg")
+    assert diagnosis.aligned is not None
+    draw_comparison(given.mosaic, diagnosis.aligned, given.mask, tmp_path / "comparison.png")

@@ -1,0 +1,422 @@
+"""The two programs, on a scan so small that they train in a second: what they write, how they end, how they go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+import ptycho_torch.fit
+from ptycho_torch import inference, train
+from ptycho_torch.bundle import NAME, Bundle, load_bundle
+from ptycho_torch.dataloader import MemoryMappedDataset
+from ptycho_torch.diagnostics import diagnose
+from ptycho_torch.ground_truth import patches_at
+from ptycho_torch.loss_curve import LossCurve
+from ptycho_torch.reconstruction import predict, stitch
+from ptycho_torch.scan import load_scan, save_scan
+from ptycho_torch.simulate import Simulation, simulate_scan
+from ptycho_torch.weights import to_tensorflow_weights
+
+PATTERNS, USED, EPOCHS, BATCH = 8, 6, 3, 4
+TRAINED = 5
+"""Of 6 groups, one validates."""
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scan") / "scan.npz"
+    save_scan(path, simulate_scan(Simulation(patterns=PATTERNS, seed=3)))
+    return path
+
+
+def training(scan: Path, out: Path, *more: object, epochs: int = EPOCHS) -> Result:
+    """The command line as people call it, but smaller."""
+    given = [
+        *("--train_data_file", scan, "--test_data_file", scan, "--output_dir", out, "--max_epochs", epochs),
+        *("--n_images", USED, "--gridsize", 1, "--batch_size", BATCH, "--accelerator", "cpu", "--disable_mlflow"),
+        *("--n_filters_scale", 1),
+    ]
+    return CliRunner().invoke(train.main, [str(one) for one in (*given, *more)])
+
+
+@pytest.fixture(scope="module")
+def trained(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training that nothing interrupted."""
+    out = tmp_path_factory.mktemp("trained") / "D"
+    run = training(scan, out)
+    assert run.exit_code == 0, run.output
+    return out
+
+
+@pytest.fixture
+def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the losses takes as long as training does here."""
+    monkeypatch.setattr("ptycho_torch.loss_picture.draw_losses", lambda *given: None)
+
+
+def weights(bundle: Bundle) -> dict[str, torch.Tensor]:
+    return bundle.model.state_dict()
+
+
+def same(one: Bundle, other: Bundle) -> bool:
+    return one.losses == other.losses and all(
+        torch.equal(tensor, weights(other)[name]) for name, tensor in weights(one).items()
+    )
+
+
+# ------------------------------------------------------------------------------------------------ a training
+
+
+@pytest.mark.integration
+def test_a_training(trained: Path, scan: Path) -> None:
+    assert {path.name for path in trained.iterdir()} == {NAME, "losses.json", "losses.png", "last.ckpt", "train.log"}
+    log = (trained / "train.log").read_text()
+    assert f"subsampling {USED} images" in log
+    assert f"using {USED} individual images" in log
+    bundle = load_bundle(trained)
+    assert bundle.losses == LossCurve.from_json(json.loads((trained / "losses.json").read_text()))
+    assert [one.epoch for one in bundle.losses.epochs] == [1, 2, 3]
+    assert all(len(one.batch_losses) == 2 for one in bundle.losses.epochs), "the last, smaller batch is trained too"
+    assert bundle.losses.epochs[-1].loss < bundle.losses.epochs[0].loss
+    assert bundle.losses.least_loss < bundle.losses.epochs[-1].loss
+    assert bundle.losses.test_loss is not None
+    assert bundle.training.train_data_file == "scan.npz", "a bundle carries no places of the machine"
+    assert bundle.versions["torch"] == torch.__version__
+
+
+@pytest.mark.integration
+def test_losses_are_means_over_samples(trained: Path) -> None:
+    for one in load_bundle(trained).losses.epochs:
+        sizes = (4, 1)
+        mean = sum(size * loss for size, loss in zip(sizes, one.batch_losses)) / TRAINED
+        assert one.loss == pytest.approx(mean, rel=1e-12)
+        assert one.loss != pytest.approx(sum(one.batch_losses) / 2, rel=1e-6), "so the test can fail"
+
+
+@pytest.mark.integration
+def test_the_first_loss_is_that_of_the_first_samples_in_order(scan: Path, trained: Path) -> None:
+    """Computed here: which samples are in the first batch, which train, and how weights begin."""
+    from ptycho_torch.config_params import DataConfig, TrainingConfig
+    from ptycho_torch.losses import objective
+
+    curve = load_bundle(trained).losses
+    data = DataConfig(n_images=USED, subsample_seed=0)
+    dataset = MemoryMappedDataset.from_config(load_scan(scan), data, seed=0)
+    bundle = load_bundle(trained)
+    torch.manual_seed(0)
+    model = type(bundle.model)(bundle.model.config, dataset.probe, 1e9**0.5 / 32)
+    first = dataset[np.random.RandomState([0, 1]).permutation(TRAINED)[:BATCH].tolist()]
+    with torch.no_grad():
+        loss = objective(model(first.X, first.positions).amplitude, first.X * model.intensity_scale, TrainingConfig())
+    assert curve.epochs[0].batch_losses[0] == pytest.approx(loss.item(), rel=1e-6)
+    # The last sample validates, after the epoch: with the final weights the last epoch's validation loss is its own.
+    last = dataset[[TRAINED]]
+    with torch.no_grad():
+        model = bundle.model
+        loss = objective(model(last.X, last.positions).amplitude, last.X * model.intensity_scale, TrainingConfig())
+    assert curve.epochs[-1].val_loss == pytest.approx(loss.item(), rel=1e-6)
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_weights_and_order_from_files(scan: Path, trained: Path, tmp_path: Path) -> None:
+    """The seams for another framework: given what the seed draws, the result is that of the seed."""
+    bundle = load_bundle(trained)
+    torch.manual_seed(0)
+    fresh = type(bundle.model)(bundle.model.config, bundle.model.probe, bundle.model.intensity_scale.item())
+    with h5py.File(tmp_path / "initial.h5", "w") as file:
+        for place, array in enumerate(to_tensorflow_weights(fresh)):
+            file[f"weights/{place:03}"] = array
+    orders = np.stack([np.random.RandomState([0, epoch]).permutation(TRAINED) for epoch in (1, 2)])
+    np.save(tmp_path / "orders.npy", orders)
+    files = ("--initial_weights", tmp_path / "initial.h5", "--batch_order", tmp_path / "orders.npy", "--seed", 0)
+    run = training(scan, tmp_path / "D", *files, epochs=2)
+    assert run.exit_code == 0, run.output
+    assert load_bundle(tmp_path / "D").losses.epochs == bundle.losses.epochs[:2]
+    np.save(tmp_path / "orders.npy", orders[:, ::-1])
+    assert training(scan, tmp_path / "other", *files, epochs=2).exit_code == 0
+    assert load_bundle(tmp_path / "other").losses.epochs[0] != bundle.losses.epochs[0], "so the file is used"
+
+
+# ------------------------------------------------------------------------------------------------ interruptions
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, number: int, read: int) -> None:
+    """Send this process a signal when that many batches were read."""
+    original, reads = MemoryMappedDataset.__getitem__, iter(range(read + 1))
+
+    def getitem(self: MemoryMappedDataset, groups: Any) -> Any:
+        if next(reads, None) == read:
+            signal.raise_signal(number)
+        return original(self, groups)
+
+    monkeypatch.setattr(MemoryMappedDataset, "__getitem__", getitem)
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_an_interrupted_training_goes_on_to_the_same_result(scan: Path, trained: Path, tmp_path: Path) -> None:
+    handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.MonkeyPatch.context() as patched:
+        # Three batches are read for the least losses, and three (one of them validates) in an epoch.
+        interrupting(patched, signal.SIGINT, read=3 + 2 * 3 + 1)
+        run = training(scan, tmp_path)
+    assert run.exit_code == 130
+    log = (tmp_path / "train.log").read_text()
+    assert "all until the end of epoch 2 is kept; the same command with --resume goes on from there" in log
+    assert not (tmp_path / NAME).exists()
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+    again = training(scan, tmp_path)
+    assert again.exit_code == 2
+    assert "holds a training that was interrupted; --resume goes on with it, --overwrite begins anew" in again.output
+    resumed = training(scan, tmp_path, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert "going on after epoch 2" in (tmp_path / "train.log").read_text()
+    assert same(load_bundle(tmp_path), load_bundle(trained))
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_more_epochs_later_are_the_same_as_at_once(scan: Path, trained: Path, tmp_path: Path) -> None:
+    assert training(scan, tmp_path, epochs=2).exit_code == 0
+    assert training(scan, tmp_path, "--resume").exit_code == 0
+    assert same(load_bundle(tmp_path), load_bundle(trained))
+    finished = training(scan, tmp_path, "--resume")
+    assert finished.exit_code == 0
+    assert same(load_bundle(tmp_path), load_bundle(trained)), "nothing is left to do, and nothing is done"
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_schedule_and_end_go_on_too(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a loss that never gets better, the rate is halved after epoch 3, and training ends after epoch 4."""
+
+    def flat(predicted: torch.Tensor, measured: torch.Tensor, config: Any) -> torch.Tensor:
+        return 0 * predicted.sum() + 1
+
+    monkeypatch.setattr(ptycho_torch.fit, "objective", flat)
+    assert training(scan, tmp_path / "flat", epochs=9).exit_code == 0
+    whole = load_bundle(tmp_path / "flat").losses
+    assert [one.learning_rate for one in whole.epochs] == [1e-3, 1e-3, 1e-3, 5e-4]
+    assert whole.stopped_early
+    assert training(scan, tmp_path / "parts", epochs=3).exit_code == 0
+    assert training(scan, tmp_path / "parts", "--resume", epochs=9).exit_code == 0
+    assert same(load_bundle(tmp_path / "parts"), load_bundle(tmp_path / "flat"))
+    assert training(scan, tmp_path / "parts", "--resume", epochs=12).exit_code == 0
+    assert len(load_bundle(tmp_path / "parts").losses.epochs) == 4, "what stopped early stays as it is"
+
+
+@pytest.mark.integration
+def test_another_training_is_not_resumed(scan: Path, trained: Path) -> None:
+    before = (trained / "last.ckpt").read_bytes()
+    run = training(scan, trained, "--resume", "--learning_rate", 2e-3, "--seed", 1)
+    assert run.exit_code == 2
+    assert re.search(r"is of another training and cannot be resumed: batch order: there 'seed 0', here", run.output)
+    assert "learning_rate: there 0.001, here 0.002" in run.output
+    assert (trained / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_a_damaged_checkpoint_is_one_clear_line(scan: Path, tmp_path: Path) -> None:
+    assert training(scan, tmp_path, epochs=1).exit_code == 0
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:-2000])
+    run = training(scan, tmp_path, "--resume")
+    assert run.exit_code == 2
+    assert re.search(r"^Error: .*last\.ckpt: .*$", run.output, re.M)
+    torch.save({"state_dict": {}}, path)
+    run = training(scan, tmp_path, "--resume")
+    assert run.exit_code == 2
+    assert "expected the members about.json and tensors.safetensors" in run.output
+
+
+@pytest.mark.integration
+def test_a_run_that_fails_says_so(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def objective(*given: Any) -> torch.Tensor:
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(ptycho_torch.fit, "objective", objective)
+    run = training(scan, tmp_path)
+    assert run.exit_code == 1
+    assert run.output.splitlines()[-1].startswith("Error: training failed: RuntimeError: out of memory (traceback: ")
+    assert "Traceback" in (tmp_path / "train.log").read_text()
+    assert "Traceback" not in run.output
+    monkeypatch.setattr(ptycho_torch.fit, "objective", lambda predicted, *_: predicted.sum() * float("nan"))
+    run = training(scan, tmp_path)
+    assert run.exit_code == 1
+    assert "training failed: epoch 1: the loss is nan" in run.output
+    assert not (tmp_path / NAME).exists()
+    assert not logging.getLogger("ptycho_torch").handlers
+
+
+# ------------------------------------------------------------------------------------------------ wrong input
+
+
+def test_train_help() -> None:
+    run = CliRunner().invoke(train.main, ["--help"])
+    assert run.exit_code == 0
+    for option in ("--train_data_file", "--resume", "--strategy", "--disable_mlflow", "wts.h5.zip"):
+        assert option in run.output
+    assert max(map(len, run.output.splitlines())) <= 110
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--max_epochs", 0), "Invalid value for '--max_epochs'"),
+        (("--accelerator", "tpu"), "'tpu' is not one of"),
+        (("--batch_size", 12), "TrainingConfig.batch_size: expected a power of two, found 12"),
+        (("--train_data_file", "{dir}/none.npz"), "none.npz: no such file"),
+        (("--test_data_file", "{dir}/none.npz"), "none.npz: no such file"),
+        (("--train_data_file", "{dir}/text.npz"), "text.npz: expected an NPZ archive"),
+        (("--gridsize", 2, "--n_images", 500), "500 groups of 4 from 8 patterns"),
+        (("--nphotons", -1), "DataConfig.nphotons: expected a positive number"),
+        (("--resume",), "no epoch was finished here; begin without --resume"),
+        (("--resume", "--overwrite"), "--resume and --overwrite: expected one of them"),
+        (("--strategy", "none"), "Lightning cannot use this"),
+        (("--initial_weights", "{dir}/none.h5"), "none.h5: no such file"),
+        (("--initial_weights", "{dir}/text.npz"), "not an HDF5 file"),
+        (("--batch_order", "{dir}/none.npy"), "none.npy: no such file"),
+        (("--batch_order", "{dir}/objects.npy"), "expected a .npy file of integers"),
+        (("--batch_order", "{dir}/few.npy"), "expected a row of 5 training samples for each of 3 epochs, found (2, 5)"),
+        (("--batch_order", "{dir}/twice.npy"), "row 2: expected each of 0..4 once"),
+        pytest.param(
+            ("--accelerator", "cuda"),
+            "Lightning cannot use this",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+        ),
+    ],
+)
+def test_wrong_input_is_one_clear_line(scan: Path, tmp_path: Path, options: tuple[Any, ...], message: str) -> None:
+    (tmp_path / "text.npz").write_text("no scan")
+    np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
+    np.save(tmp_path / "few.npy", np.tile(np.arange(5), (2, 1)))
+    orders = np.tile(np.arange(5), (3, 1))
+    orders[2, 0] = 1
+    np.save(tmp_path / "twice.npy", orders)
+    run = training(scan, tmp_path / "D", *(str(one).format(dir=tmp_path) for one in options))
+    assert run.exit_code == 2
+    assert message in run.output
+    assert run.output.splitlines()[-1].startswith("Error: ")
+    assert "Traceback" not in run.output
+    assert not (tmp_path / "D" / NAME).exists()
+
+
+# ------------------------------------------------------------------------------------------------ inference
+
+
+def inferring(model: Path, scan: Path, out: Path, *more: object) -> Result:
+    given = (
+        "--model_path",
+        model,
+        "--test_data",
+        scan,
+        "--output_dir",
+        out,
+        "--n_images",
+        USED,
+        "--accelerator",
+        "cpu",
+    )
+    return CliRunner().invoke(inference.main, [str(one) for one in (*given, *more)])
+
+
+@pytest.mark.integration
+def test_an_inference(trained: Path, scan: Path, tmp_path: Path) -> None:
+    run = inferring(trained, scan, tmp_path, "--save_patches")
+    assert run.exit_code == 0, run.output
+    log = (tmp_path / "inference.log").read_text()
+    assert f"subsampling {USED} images" in log
+    assert f"using {USED} individual images" in log
+    for name in ("reconstructed_amplitude.png", "reconstructed_phase.png"):
+        with Image.open(tmp_path / name) as picture:
+            assert picture.size == (800, 800)
+    with np.load(tmp_path / "reconstruction.npz", allow_pickle=False) as found:
+        mosaic, count, patches = found["mosaic"], found["count"], found["patches"]
+        positions, chosen = found["positions"], found["nn_indices"]
+    assert patches.shape == (USED, 64, 64)
+    assert np.abs(mosaic[count > 0.01]).min() > 0
+    assert (mosaic[count == 0] == 0).all()
+    np.testing.assert_array_equal(chosen[:, 0], np.sort(np.random.RandomState(0).choice(PATTERNS, USED, replace=False)))
+    reach = np.abs(positions - positions.mean(axis=0)).max()
+    pad = int(np.ceil(reach))
+    assert mosaic.shape == (20 + 2 * (pad + pad % 2),) * 2
+    diagnosis = json.loads((tmp_path / "diagnostics.json").read_text())
+    verdicts = {one["name"]: one["verdict"] for one in diagnosis["findings"]}
+    assert [verdicts[name] for name in ("probe", "coordinates", "canvas", "placement")] == ["right"] * 4
+    assert (tmp_path / "diagnostics.txt").read_text().splitlines()[-1] == f"verdict: {diagnosis['verdict']}"
+    assert {"diagnostics.png", "comparison.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.integration
+def test_batches_of_an_inference_change_nothing(trained: Path, scan: Path) -> None:
+    bundle, found = load_bundle(trained), load_scan(scan)
+    dataset = MemoryMappedDataset.from_config(found, bundle.data)
+    one, other = (predict(bundle.model, dataset, batch_size=size) for size in (3, 32))
+    torch.testing.assert_close(one.patches, other.patches, rtol=0, atol=1e-5)
+    assert one.predicted == pytest.approx(other.predicted, rel=1e-5)
+
+
+@pytest.mark.integration
+def test_true_patches_through_the_inference_are_the_object(trained: Path, scan: Path) -> None:
+    """What the program does with a network's patches shows them upright, where they belong."""
+    bundle, found = load_bundle(trained), load_scan(scan)
+    assert found.object_guess is not None
+    dataset = MemoryMappedDataset.from_config(found, bundle.data)
+    predicted = predict(bundle.model, dataset)
+    truth = patches_at(torch.from_numpy(found.object_guess), torch.from_numpy(found.positions), 64)
+    predicted = dataclasses.replace(predicted, patches=truth[predicted.nn_indices[:, 0]])
+    diagnosis = diagnose(inference.gather(found, bundle, predicted, stitch(predicted.patches, predicted.offsets)))
+    for name in ("coordinates", "canvas", "placement", "patches", "orientation"):
+        assert diagnosis[name].verdict == "right", diagnosis[name]
+    assert diagnosis.registration is not None
+    assert diagnosis.registration.in_place > 0.95
+    assert diagnosis["amplitude"].numbers["error"] < 0.1
+
+
+def test_inference_help() -> None:
+    run = CliRunner().invoke(inference.main, ["-h"])
+    assert run.exit_code == 0
+    assert "reconstructed_amplitude.png" in run.output
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("model", "data", "more", "message"),
+    [
+        ("{dir}", "{scan}", (), "holds no wts.h5.zip; did the training in it come to its end?"),
+        ("{dir}/none", "{scan}", (), "none: no such file"),
+        ("{scan}", "{scan}", (), "expected the members about.json and tensors.safetensors"),
+        ("{model}", "{dir}/none.npz", (), "none.npz: no such file"),
+        ("{model}", "{dir}/small.npz", (), "patterns of side 32; the model was trained on 64"),
+        ("{model}", "{scan}", ("--n_images", 0), "Invalid value for '--n_images'"),
+        pytest.param(
+            *("{model}", "{scan}", ("--accelerator", "mps"), "--accelerator mps: there is none"),
+            marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one"),
+        ),
+    ],
+)
+def test_wrong_input_of_inference(
+    trained: Path, scan: Path, tmp_path: Path, model: str, data: str, more: tuple[Any, ...], message: str
+) -> None:
+    save_scan(tmp_path / "small.npz", simulate_scan(Simulation(patterns=4, N=32)))
+    places = {"dir": tmp_path, "scan": scan, "model": trained}
+    run = inferring(Path(model.format(**places)), Path(data.format(**places)), tmp_path / "E", *more)
+    assert run.exit_code == 2
+    assert message in run.output
+    assert "Traceback" not in run.output
+    assert not (tmp_path / "E" / "reconstructed_amplitude.png").exists()

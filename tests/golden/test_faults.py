@@ -145,7 +145,7 @@ RESTATED: Mapping[str, Callable[[Trial], Arrays]] = {
 }
 """An operation's outputs by the formulas that its faults bend, unbent."""
 
-PLAIN = ("defaults.", "coordinates.relative", "scan.", "network.gradients", "network.training")
+PLAIN = ("defaults.", "coordinates.relative", "scan.", "network.gradients", "network.training", "run.")
 BENT = [name for name, case in CASES.items() if not case.operation.name.startswith(PLAIN) and not case.slow]
 
 

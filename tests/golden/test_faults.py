@@ -31,8 +31,10 @@ CASES = load_cases()
 
 
 def test_every_case_catches_faults_by_a_hundred_tolerances(goldens: dict[str, Golden]) -> None:
-    for golden in goldens.values():
-        assert margins(golden)[0].margin >= 100, margins(golden)[0]
+    """By twenty where trajectories part: a loss after two steps has a thousand times the noise of a sum."""
+    for name, golden in goldens.items():
+        parting = any(output.envelope for output in CASES[name].operation.outputs)
+        assert margins(golden)[0].margin >= (20 if parting else 100), margins(golden)[0]
 
 
 def test_the_catalogue_is_covered(goldens: dict[str, Golden]) -> None:

@@ -64,7 +64,7 @@ def _marked(mutant: Mutant) -> Any:
     return pytest.param(mutant, marks=[pytest.mark.integration] if mutant.operation.startswith("run.") else [])
 
 
-@pytest.mark.parametrize("mutant", map(_marked, MUTANTS), ids=str)
+@pytest.mark.parametrize("mutant", [_marked(mutant) for mutant in MUTANTS], ids=str)
 def test_a_port_that_commits_a_fault_fails_and_is_told_which(
     mutant: Mutant, open_golden: OpenGolden, pytestconfig: pytest.Config
 ) -> None:

@@ -4,6 +4,7 @@
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make bench-network  the network beside TensorFlow's; makes both environments
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
+# make long     the golden of the long run: TensorFlow trains twice for half an hour; interrupted, it goes on
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
 
@@ -11,9 +12,10 @@ PYTHON ?= python3
 TEST_ARGS = $(or $(ARGS),-n 2)
 TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
+LONG := --cases golden.long_run --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden lint bench bench-network torture star clean
+.PHONY: test golden lint bench bench-network torture long star clean
 
 test: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
@@ -45,6 +47,9 @@ bench-network: $(TORCH)/made $(TENSORFLOW)/made
 torture: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.fuzz
 	$(TORCH)/bin/python -m benchmarks.kill
+
+long: $(TENSORFLOW)/made
+	$(TENSORFLOW)/bin/python generate_golden.py $(LONG) --update --yes --reason 'the long run' $(ARGS)
 
 star: $(TORCH)/made $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python generate_golden.py $(STAR) --update --reason 'a measured scan'

@@ -40,6 +40,10 @@ on chosen inputs (whole-pixel shifts) does not oblige the port to be exact there
 ULP_RUNS = 4
 """Runs with perturbed inputs that the noise floor is measured from."""
 
+ENVELOPE_HEADROOM = 3.0
+"""Tolerance / noise floor of an output before which trajectories part: its floor is the envelope of whole runs, and
+another implementation is one run more, not a few roundings. See docs/tolerances.md."""
+
 
 class GoldenError(Exception):
     """A golden, a case or a fixtures directory is not what it should be. The message says what to do."""
@@ -59,6 +63,8 @@ class Output:
         steady: likewise, of what the reference gives and of how far each element moved among the runs that change
             rounding only: for what is noise where something else is small.
         keep: what a golden keeps of it, where it is too large to store (``golden.summary``). ``None``: all of it.
+        envelope: whether trajectories part before it, as those of a training do: then its noise is not that of rounding
+            but the distance of whole runs.
     """
 
     name: str
@@ -67,6 +73,12 @@ class Output:
     where: Callable[[Arrays], np.ndarray] | None = None
     steady: Callable[[Arrays, Arrays], np.ndarray] | None = None
     keep: Callable[[np.ndarray], np.ndarray] | None = None
+    envelope: bool = False
+
+    @property
+    def headroom(self) -> float:
+        """Tolerance / noise floor."""
+        return ENVELOPE_HEADROOM if self.envelope else HEADROOM
 
     @property
     def place(self) -> str:
@@ -146,6 +158,7 @@ class Operation:
         faults: wrong conventions. Every case of the operation catches every one of them, or says why it cannot.
         in_order: each output is computed from those before it. What is wrong in one is wrong in all that follow, so a
             fault is kept, and a failure explained, for the first only.
+        perturbed_once: its noise is told from one run with perturbed inputs alone: for what takes half an hour.
     """
 
     name: str
@@ -156,6 +169,7 @@ class Operation:
     precision: Precision = "float32"
     faults: tuple[Fault, ...] = ()
     in_order: bool = False
+    perturbed_once: bool = False
 
     def __post_init__(self) -> None:
         names = [fault.name for fault in self.faults]
@@ -264,12 +278,14 @@ class Case:
                     "masked": output.where is not None or output.steady is not None,
                     "constant": output.name in self.expected_constant,
                     **({"kept": output.keep.__name__} if output.keep else {}),
+                    **({"envelope": ENVELOPE_HEADROOM} if output.envelope else {}),
                 }
                 for output in self.operation.outputs
             },
             "faults": {fault.name: fault.symptom for fault in self.operation.faults},
             "invisible": sorted(self.invisible),
             **({"path": list(self.operation.path)} if self.operation.in_order else {}),
+            **({"perturbed_once": True} if self.operation.perturbed_once else {}),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -127,13 +127,20 @@ def _variants(
 ) -> dict[str, dict[str, np.ndarray]]:
     """The outputs again, in every way that may change rounding and nothing else."""
     operation, parameters = case.operation, case.parameters
+
+    def perturbed(runs: int) -> dict[str, dict[str, np.ndarray]]:
+        return {
+            f"1 ULP, run {run}": operation.kept(behind.evaluate(operation, noise.perturb(inputs, run), parameters))
+            for run in range(1, runs + 1)
+        }
+
+    if operation.perturbed_once:
+        return perturbed(1)
     variants = {name: process.evaluate(operation, inputs, parameters) for name, process in varied.items()}
     variants["again"] = behind.evaluate(operation, inputs, parameters)
     if operation.precision == "float32":
         variants["float64"] = behind.evaluate(operation, inputs, parameters, "float64")
-    for run in range(1, ULP_RUNS + 1):
-        variants[f"1 ULP, run {run}"] = behind.evaluate(operation, noise.perturb(inputs, run), parameters)
-    return {name: operation.kept(outputs) for name, outputs in variants.items()}
+    return {name: operation.kept(outputs) for name, outputs in variants.items()} | perturbed(ULP_RUNS)
 
 
 def _measured(

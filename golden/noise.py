@@ -13,11 +13,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from scipy.optimize import linprog
 
-from golden.case import HEADROOM, Arrays, Case, GoldenError, K, Output
+from golden.case import Arrays, Case, GoldenError, K, Output
 from golden.compare import EXACT, Tolerance, scale_of
 
 _LARGEST_SHARE = 0.01
 """Of an output's spread, that its tolerance may take; beyond, the golden could not tell right from wrong."""
+_LARGEST_SHARE_OF_ENVELOPE = 0.5
+"""The same, where trajectories part: wrong trainings are told by more than that."""
 _BINS = 400
 
 
@@ -73,7 +75,7 @@ def measure(
 
     Raises:
         GoldenError: a variant changes the shape or an exact output, or is not finite; or the tolerance would take
-            more than 1 % of the spread of the output's values.
+            more than 1 % of the spread of the output's values, half of that of an envelope.
     """
     for name, array in variants.items():
         if array.shape != frozen.shape:
@@ -103,17 +105,18 @@ def measure(
     least = K * float(np.finfo(frozen.dtype).eps) * float(np.sqrt(output.count_terms(inputs, case.parameters)))
     noise_atol, noise_rtol = max(atol, least * scale), rtol
     if output.name not in case.expected_constant:
-        _require_sharp(case, output, frozen[counts], HEADROOM * (noise_atol + noise_rtol * scale))
+        _require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
     contributions = {name: float(d.max(initial=0.0)) / scale if scale else 0.0 for name, d in differences.items()}
-    return Tolerance(HEADROOM * noise_atol, HEADROOM * noise_rtol, noise_atol, noise_rtol), contributions
+    return Tolerance(output.headroom * noise_atol, output.headroom * noise_rtol, noise_atol, noise_rtol), contributions
 
 
 def _require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:
     spread = float(np.abs(values - values.mean()).max())
-    if tolerance > _LARGEST_SHARE * spread:
+    largest = _LARGEST_SHARE_OF_ENVELOPE if output.envelope else _LARGEST_SHARE
+    if tolerance > largest * spread:
         raise GoldenError(
             f"case {case.name}: output {output.name!r}: the tolerance {tolerance:.1e} is more than "
-            f"{_LARGEST_SHARE:.0%} of the spread of its values, {spread:.1e}: noise hides what it should show. Is the "
+            f"{largest:.0%} of the spread of its values, {spread:.1e}: noise hides what it should show. Is the "
             f"reference reproducible?"
         )
 

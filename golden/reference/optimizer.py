@@ -20,9 +20,9 @@ def adam(real: tf.DType, *, start: np.ndarray, gradients: np.ndarray, learning_r
     return {"values": tf.stack(followed)}
 
 
-def keras_adam(real: tf.DType, learning_rate: float) -> Any:
-    """Adam with Keras's own betas and epsilon."""
-    optimizer = keras.optimizers.Adam(learning_rate)
+def keras_adam(real: tf.DType, learning_rate: float, epsilon: float = 1e-7) -> Any:
+    """Adam with Keras's own betas and, unless another is given, epsilon."""
+    optimizer = keras.optimizers.Adam(learning_rate, epsilon=epsilon)
     if real == tf.float64:
         # Keras rounds them to float32 before it corrects the bias: 1 - 0.999 is then off by 1e-5 of itself. That is
         # rounding, which this precision is to tell.

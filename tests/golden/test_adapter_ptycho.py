@@ -74,6 +74,7 @@ def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Modu
         *("physics.intensity_scale", "physics.padded_diffraction", "physics.poisson", "physics.poisson_at_zero"),
         "scan.read",
         *("network.forward", "network.gradients", "network.training", "optimizer.adam"),
+        *("run.training", "run.reconstruction"),
     }
     assert "training loop; no call returns it" in reasons["defaults.schedule"]
     assert ptycho.missing("later.topic") == "golden.adapters.ptycho has no function for it yet"

@@ -31,8 +31,10 @@ CASES = load_cases()
 
 
 def test_every_case_catches_faults_by_a_hundred_tolerances(goldens: dict[str, Golden]) -> None:
-    for golden in goldens.values():
-        assert margins(golden)[0].margin >= 100, margins(golden)[0]
+    """By twenty where trajectories part: a loss after two steps has a thousand times the noise of a sum."""
+    for name, golden in goldens.items():
+        parting = any(output.envelope for output in CASES[name].operation.outputs)
+        assert margins(golden)[0].margin >= (20 if parting else 100), margins(golden)[0]
 
 
 def test_the_catalogue_is_covered(goldens: dict[str, Golden]) -> None:
@@ -145,7 +147,7 @@ RESTATED: Mapping[str, Callable[[Trial], Arrays]] = {
 }
 """An operation's outputs by the formulas that its faults bend, unbent."""
 
-PLAIN = ("defaults.", "coordinates.relative", "scan.", "network.gradients", "network.training")
+PLAIN = ("defaults.", "coordinates.relative", "scan.", "network.gradients", "network.training", "run.")
 BENT = [name for name, case in CASES.items() if not case.operation.name.startswith(PLAIN) and not case.slow]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from golden import noise
-from golden.case import Case, GoldenError
+from golden.case import ENVELOPE_HEADROOM, HEADROOM, Case, GoldenError
 from golden.compare import EXACT
+from golden.freeze import _variants
 from tests.golden.standin import CASES
 
 DOUBLE = CASES[0]
@@ -57,7 +60,7 @@ def test_floor_is_the_worst_variant_and_never_below_rounding() -> None:
     eps = np.finfo(np.float32).eps
     assert exact.noise_atol == pytest.approx(noise.K * eps * 20)
     assert exact.noise_rtol == 0
-    assert exact.atol == pytest.approx(noise.HEADROOM * exact.noise_atol)
+    assert exact.atol == pytest.approx(HEADROOM * exact.noise_atol)
     assert contributions == {"float64": 0.0}
 
     variants = {"small": frozen + 1e-5, "large": frozen + 1e-3}
@@ -96,6 +99,43 @@ def test_noise_that_swallows_the_output_is_refused() -> None:
         noise.measure(DOUBLE, Y, DOUBLE.draw_inputs(0), frozen, {"again": frozen[::-1]}, None)
     with pytest.raises(GoldenError, match="'y' is not finite in the run 'float64'"):
         noise.measure(DOUBLE, Y, DOUBLE.draw_inputs(0), frozen, {"float64": frozen * np.nan}, None)
+
+
+def test_where_trajectories_part_the_tolerance_is_three_envelopes_and_half_the_spread_at_most() -> None:
+    frozen, inputs = np.arange(20, dtype=np.complex64).reshape(4, 5), DOUBLE.draw_inputs(0)
+    envelope = replace(Y, envelope=True)
+    tolerance, _ = noise.measure(DOUBLE, envelope, inputs, frozen, {"1 thread": frozen + 1.5}, None)
+    assert tolerance.noise_atol == pytest.approx(1.5, rel=0.01)
+    assert tolerance.atol == pytest.approx(ENVELOPE_HEADROOM * tolerance.noise_atol)
+    with pytest.raises(GoldenError, match=r"'y': the tolerance .* is more than 50% of the spread"):
+        noise.measure(DOUBLE, envelope, inputs, frozen, {"1 thread": frozen + 2}, None)
+
+
+def test_an_envelope_is_part_of_the_definition() -> None:
+    operation = replace(DOUBLE.operation, outputs=(replace(Y, envelope=True), ROWS))
+    once = replace(DOUBLE.operation, perturbed_once=True)
+    cases = (DOUBLE, replace(DOUBLE, operation=operation), replace(DOUBLE, operation=once))
+    assert len({case.definition_digest(DOUBLE.draw_inputs(0)) for case in cases}) == 3
+
+
+class Answering:
+    """A reference that doubles, and remembers how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def evaluate(self, operation: Any, inputs: Any, parameters: Any, precision: str = "float32") -> Any:
+        self.asked.append(precision)
+        return {"y": 2 * inputs["x"], "rows": np.array(len(inputs["x"]))}
+
+
+def test_what_takes_half_an_hour_is_run_again_once() -> None:
+    case = replace(DOUBLE, operation=replace(DOUBLE.operation, perturbed_once=True))
+    asked, inputs = Answering(), case.draw_inputs(0)
+    found = _variants(case, inputs, asked, {"1 thread": asked})  # type: ignore[arg-type]
+    assert list(found) == ["1 ULP, run 1"]
+    assert (found["1 ULP, run 1"]["y"] != 2 * inputs["x"]).any()
+    assert asked.asked == ["float32"]
 
 
 def test_scalars_are_perturbed_too() -> None:

@@ -559,6 +559,21 @@ def followed(arrays: Sequence[np.ndarray], settings: Mapping[str, Any]) -> np.nd
     return np.concatenate([array.ravel()[at] for array, at in zip(arrays, places, strict=True)])
 
 
+# ------------------------------------------------------------------------------------------------ run
+
+
+def run_training(**given: Any) -> Outputs:
+    from tests.torch.runs import training  # it needs what programs need
+
+    return training(**given)
+
+
+def run_reconstruction(**given: Any) -> Outputs:
+    from tests.torch.runs import reconstruction
+
+    return reconstruction(**given)
+
+
 # ------------------------------------------------------------------------------------------------ optimizer
 
 

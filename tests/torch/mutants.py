@@ -578,6 +578,109 @@ OPTIMISED: dict[str, tuple[str, str] | Edits] = {
 }
 """Lines of ``training``."""
 
+_NORMALISED_PROBE = "return normalised"
+_EPOCH_ORDER = "np.random.RandomState([seed, epoch]).permutation(n)"
+_BATCHES = "EpochBatches(task.order, training.stop, task.config.batch_size, share)"
+_HELD_BACK = "last = np.arange(len(task.dataset))[validation]"
+_SHUFFLED = "np.random.RandomState(0).permutation(len(task.dataset))"
+_STITCHED = "return Mosaic(overlap_ratio(total, count)[0], count[0], count[0] > 0.01)"
+_PLACED = "shift_and_sum(patches[None], offsets[None, :, None, :], M)"
+
+
+def _seen(order: str) -> tuple[str, str]:
+    """The training samples in another order."""
+    return _BATCHES, _BATCHES.replace("task.order", f"lambda epoch: {order}")
+
+
+def _turned_mosaic(turn: str) -> tuple[str, str]:
+    turned = "overlap_ratio(total, count)[0]{0}, count[0]{0}, count[0]{0} > 0.01"
+    return _STITCHED, f"return Mosaic({turned.format(turn)})"
+
+
+def _placed_at(offsets: str) -> tuple[str, str]:
+    return _PLACED, _PLACED.replace("offsets[None, :, None, :]", f"({offsets})[None, :, None, :]")
+
+
+RUN = (
+    *_of(
+        "run.training",
+        "probe",
+        probe_not_normalised=(_NORMALISED_PROBE, "return probe"),
+        probe_scaled_twice=(_NORMALISED_PROBE, "return normalised / probe_scale"),
+        probe_scale_legacy=(_NORMALISED_PROBE, "return normalised * probe_scale / 10"),
+        probe_masked=(_NORMALISED_PROBE, "return torch.where(hard_mask(len(probe)), normalised, 0)"),
+        probe_conjugated=(_NORMALISED_PROBE, "return normalised.conj().resolve_conj()"),
+        probe_transposed=(_NORMALISED_PROBE, "return normalised.T.contiguous()"),
+    ),
+    *_of("run.training", "physics", fftshift_missing=DIFFRACTED["shift_omitted"]),
+    *_of("run.training", "physics", photons_1e5=(_INTENSITY_SCALE, _INTENSITY_SCALE.replace("nphotons", "1e5"))),
+    *_of(
+        "run.training",
+        "dataloader",
+        intensities=(
+            (
+                "self._patterns.read(indices.numpy().reshape(-1))",
+                "self._patterns.read(indices.numpy().reshape(-1)) ** 2",
+            ),
+            ("self._patterns.read(indices)\n", "self._patterns.read(indices) ** 2\n"),
+        ),
+    ),
+    *_of("run.training", "losses", loss_summed=NETWORK["losses"]["loss_summed"]),
+    *_of("run.training", "training", learning_rate_tenth=(_LEARNING_RATE, "lr=config.learning_rate / 10")),
+    *_of(
+        "run.training",
+        "fit",
+        first_validate=(
+            _seen("task.order(epoch) + len(task.dataset) - training.stop"),
+            (_HELD_BACK, "last = np.arange(validation.stop - validation.start)"),
+        ),
+        shuffled_before_split=(
+            _seen(f"{_SHUFFLED}[task.order(epoch)]"),
+            (_HELD_BACK, f"last = {_SHUFFLED}[validation]"),
+        ),
+    ),
+    *_of(
+        "run.training",
+        "batch_order",
+        not_shuffled=(_EPOCH_ORDER, "np.arange(n)"),
+        order_repeated=(_EPOCH_ORDER, _EPOCH_ORDER.replace("epoch]", "1]")),
+        epochs_from_zero=(_EPOCH_ORDER, _EPOCH_ORDER.replace("epoch]", "epoch - 1]")),
+        last_batch_dropped=(
+            (
+                "range(0, self.n, self.batch_size)",
+                "range(0, self.n // self.batch_size * self.batch_size or 1, self.batch_size)",
+            ),
+            ("return math.ceil(self.n / self.batch_size)", "return self.n // self.batch_size or 1"),
+        ),
+    ),
+    *_of(
+        "run.reconstruction",
+        "reconstruction",
+        mosaic_flipped_up_down=_turned_mosaic(".flip(0)"),
+        mosaic_flipped_left_right=_turned_mosaic(".flip(1)"),
+        mosaic_turned_by_180=_turned_mosaic(".flip(0, 1)"),
+        mosaic_transposed=_turned_mosaic(".T"),
+        mosaic_transposed_flipped_up_down=_turned_mosaic(".T.flip(0)"),
+        mosaic_transposed_flipped_left_right=_turned_mosaic(".T.flip(1)"),
+        mosaic_transposed_turned_by_180=_turned_mosaic(".T.flip(0, 1)"),
+        offsets_negated=_placed_at("-offsets"),
+        x_negated=_placed_at("offsets * torch.tensor([-1, 1])"),
+        y_negated=_placed_at("offsets * torch.tensor([1, -1])"),
+        xy_swap=_placed_at("offsets.flip(1)"),
+        not_cropped=(_PLACED, _PLACED.replace(", M)", ", patches.shape[1])")),
+    ),
+    *_of(
+        "run.reconstruction",
+        "dataloader",
+        relative_as_global=(
+            "self.global_offsets = coords_nn.mean(dim=3, keepdim=True)\n",
+            "self.global_offsets = (coords_nn - coords_nn.mean(dim=3, keepdim=True)).mean(dim=3, keepdim=True)\n",
+        ),
+        places_of_other_patterns=("scan.positions[indices]", "scan.positions[np.arange(len(indices))[:, None]]"),
+    ),
+)
+"""Each trains anew, but for what comes after the training; its module is the only one that needs Lightning."""
+
 MUTANTS: tuple[Mutant, ...] = (
     *_of(
         "probe.hard_mask",
@@ -1181,6 +1284,7 @@ MUTANTS: tuple[Mutant, ...] = (
         validation_tenth=("validation_fraction: float = 0.05", "validation_fraction: float = 0.1"),
     ),
     *NET_SHIFT,
+    *RUN,
     *(mutant for module, faults in NETWORK.items() for mutant in _of("network.forward", module, **faults)),
     *_of("network.gradients", "losses", loss_summed=NETWORK["losses"]["loss_summed"]),
     *_of(

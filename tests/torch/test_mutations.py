@@ -25,7 +25,10 @@ def _parity_tests() -> dict[str, ParityTest]:
     """Operation -> the test that the suite runs for it."""
     tests_found = {}
     for info in pkgutil.iter_modules(tests.torch.__path__):
-        module = importlib.import_module(f"tests.torch.{info.name}")
+        try:
+            module = importlib.import_module(f"tests.torch.{info.name}")
+        except pytest.skip.Exception:  # what it needs is not installed
+            continue
         for function in vars(module).values():
             for mark in getattr(function, "pytestmark", []):
                 tests_found |= {operation: function for operation in mark.args if mark.name == "golden"}
@@ -56,10 +59,19 @@ def open_golden(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFa
         yield cache(lambda name: run.open(name, tmp_path_factory.mktemp("mutant"), request, lambda check: None))
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=str)
+def _marked(mutant: Mutant) -> Any:
+    """Those that train a network are left out with the tests that do."""
+    return pytest.param(mutant, marks=[pytest.mark.integration] if mutant.operation.startswith("run.") else [])
+
+
+@pytest.mark.parametrize("mutant", [_marked(mutant) for mutant in MUTANTS], ids=str)
 def test_a_port_that_commits_a_fault_fails_and_is_told_which(
     mutant: Mutant, open_golden: OpenGolden, pytestconfig: pytest.Config
 ) -> None:
+    if mutant.operation.startswith("run."):
+        pytest.importorskip("lightning")
+    if mutant.operation == "run.training" and not pytestconfig.getoption("--all-mutations"):
+        pytest.skip("each trains a network: --all-mutations")
     for name in cases_that_see(mutant, pytestconfig):
         golden = open_golden(name)
         with committed(mutant), pytest.raises(AssertionError) as failure:

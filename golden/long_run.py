@@ -1,0 +1,48 @@
+"""The long run: 1000 patterns, twenty epochs, the default width; 512 patterns inferred. A set of cases of its own.
+
+It trains for half an hour, twice: so no other command should wait for it, and its golden lies apart.
+
+    python generate_golden.py --cases golden.long_run --fixtures golden/long_fixtures --update --reason "..."
+
+A training is kept in ``.artifacts/runs`` after every epoch; the same command goes on from there. Its noise is told from
+one run whose inputs were moved by their last digit, and only faults of what comes after the training are committed.
+"""
+
+from __future__ import annotations
+
+from golden.case import Case, Operation, Output, Parameters
+from golden.cases.run import INPUTS, RECONSTRUCTION_OUTPUTS, SHORT, TRAINING_OUTPUTS, make_inputs, seed_zero
+from golden.faults import run as faults
+
+RUN = Operation(
+    name="run.long_reconstruction",
+    summary="a network trained on a scan, the mosaic that it makes of other patterns, and how well it shows the object",
+    inputs=INPUTS,
+    outputs=(
+        *TRAINING_OUTPUTS,
+        *RECONSTRUCTION_OUTPUTS,
+        Output(
+            "quality",
+            "in how well the mosaic shows the object; (3,) float32; complex correlation; error of the amplitude, "
+            "relative, and of the phase, radians, both rms",
+            envelope=True,
+        ),
+    ),
+    derive=make_inputs,
+    faults=(*faults.RECONSTRUCTION, *faults.PATCHES),
+    in_order=True,
+    perturbed_once=True,
+)
+
+WHOLE: Parameters = {**SHORT, "scan": 1087, "images": 1000, "infer": 512, "epochs": 20, "n_filters_scale": 2}
+
+CASES = (
+    Case(
+        "run/long",
+        RUN,
+        "1000 patterns, twenty epochs; 512 patterns inferred",
+        WHOLE,
+        seed_zero,
+        {"canvas_side": "it is one number"},
+    ),
+)

@@ -1,0 +1,112 @@
+"""What a mosaic says, whoever made it: where it is covered, how it looks from afar, which way round it shows an object.
+
+Judges, applied to the reference's mosaic and to the port's alike. Rows and columns in, NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+COVERED = 0.99
+"""Patches over a pixel from which on it counts as covered; less is the moved edge of one."""
+BLOCK = 4
+"""Side of the blocks that ``coarse`` averages, pixels."""
+QUANTILES = np.arange(1, 20) / 20
+
+View = Callable[[np.ndarray], np.ndarray]
+
+TURNS: Mapping[str, View] = MappingProxyType(
+    {
+        "upright": lambda a: a,
+        "flipped_up_down": lambda a: a[..., ::-1, :],
+        "flipped_left_right": lambda a: a[..., ::-1],
+        "turned_by_180": lambda a: a[..., ::-1, ::-1],
+        "transposed": lambda a: a.swapaxes(-1, -2),
+        "transposed_flipped_up_down": lambda a: a.swapaxes(-1, -2)[..., ::-1, :],
+        "transposed_flipped_left_right": lambda a: a.swapaxes(-1, -2)[..., ::-1],
+        "transposed_turned_by_180": lambda a: a.swapaxes(-1, -2)[..., ::-1, ::-1],
+    }
+)
+"""The eight orientations of images (..., S, S): name -> what is done to one that is upright."""
+
+
+def covered_box(count: np.ndarray) -> np.ndarray:
+    """(2,) int64: width and height, pixels, of the box around what is covered; zeros where nothing is.
+
+    Args:
+        count: (S, S), patches over each pixel.
+    """
+    axes = [np.flatnonzero((count > COVERED).any(axis=axis)) for axis in (0, 1)]
+    return np.array([np.ptp(at) + 1 if at.size else 0 for at in axes], np.int64)
+
+
+def coarse(mosaic: np.ndarray) -> np.ndarray:
+    """The modulus of a mosaic (S, S, 1) from afar: means over blocks of 4 x 4 pixels, (S // 4, S // 4) float32."""
+    blocks = len(mosaic) // BLOCK
+    modulus = np.abs(mosaic[: blocks * BLOCK, : blocks * BLOCK]).astype(np.float64)
+    return np.asarray(modulus.reshape(blocks, BLOCK, blocks, BLOCK).mean(axis=(1, 3)), np.float32)
+
+
+def brightness(patches: np.ndarray) -> np.ndarray:
+    """How bright patches (n, N, N, 1) are: quantiles 0.05, 0.10, ... of their central 20 x 20 moduli, (19,) float32."""
+    first = patches.shape[1] // 2 - 10
+    centre = np.abs(patches[:, first : first + 20, first : first + 20])
+    return np.asarray(np.quantile(centre.astype(np.float64), QUANTILES), np.float32)
+
+
+def orientation(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(8,) float32: how well the modulus of a mosaic fits that of a known object where it lies, undone turn by turn.
+
+    Args:
+        mosaic: (S, S) complex.
+        mask: (S, S) bool, where it is covered.
+        known: (H, W) complex.
+        centre: (2,), [x, y] of the mosaic's index S // 2 in the object, pixels; to the nearest one.
+
+    Returns:
+        Correlation coefficients, in the order of ``TURNS``: entry k is large where turn k happened to the mosaic. 0
+        where one of the two is flat.
+    """
+    expected, inside = window(np.abs(known), centre, len(mosaic))
+    modulus = np.abs(mosaic).astype(np.float64)
+    return np.array(
+        [_correlation(turn(expected), modulus, mask & turn(inside)) for turn in TURNS.values()],
+        np.float32,
+    )
+
+
+def quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """(3,) float32: how well a mosaic shows a known object; arguments as of ``orientation``.
+
+    Modulus of the complex correlation coefficient; root mean square error of the amplitude, relative; that of the
+    phase, radians. A factor is removed from the amplitude, and a constant from the phase: neither is measured. 0,
+    infinity and infinity where the mosaic shows nothing.
+    """
+    expected, inside = window(known, centre, len(mosaic))
+    found, true = (image[mask & inside].astype(np.complex128) for image in (mosaic, expected))
+    if not np.abs(found).any():
+        return np.array([0, np.inf, np.inf], np.float32)
+    a, b = found - found.mean(), true - true.mean()
+    modulus, wanted = np.abs(found), np.abs(true)
+    level = (modulus @ wanted) / (modulus @ modulus)
+    amplitude = np.sqrt(np.mean((level * modulus - wanted) ** 2) / np.mean(wanted**2))
+    turned = found * true.conj()
+    phase = np.angle(turned * np.exp(-1j * np.angle(turned.sum())))
+    norm = np.linalg.norm(a) * np.linalg.norm(b)
+    return np.array([np.abs(np.vdot(a, b)) / norm if norm else 0, amplitude, np.sqrt(np.mean(phase**2))], np.float32)
+
+
+def window(known: np.ndarray, centre: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of an object (H, W) that a mosaic shows, (side, side), and where it lies within the object."""
+    x, y = np.rint(np.asarray(centre) - side / 2).astype(int) + side
+    part = (slice(y, y + side), slice(x, x + side))
+    return np.pad(known, side)[part], np.pad(np.ones(known.shape, bool), side)[part]
+
+
+def _correlation(one: np.ndarray, other: np.ndarray, mask: np.ndarray) -> float:
+    a, b = (image[mask] - image[mask].mean() if mask.any() else np.zeros(1) for image in (one, other))
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / norm if norm else 0.0

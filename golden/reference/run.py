@@ -1,0 +1,235 @@
+"""The run: training on a scan, epoch by epoch, and what the trained network makes of it, stitched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from golden import mosaics
+from golden.reference import probe as probes
+from golden.reference.grouping import normalise
+from golden.reference.network import Network
+from golden.reference.optimizer import keras_adam
+from golden.reference.physics import intensity_scale_of
+from golden.reference.reassembly import position
+
+FIRST = 3
+"""Steps whose losses and changes of the weights are told by themselves."""
+_PREDICTED = 32
+_STATES = Path(".artifacts/runs")
+"""Where a long training is kept after every epoch, to go on from."""
+
+Arrays = dict[str, np.ndarray]
+
+
+def training(real: tf.DType, **given: Any) -> Arrays:
+    return _training(_Task.of(real, given))
+
+
+def reconstruction(real: tf.DType, **given: Any) -> Arrays:
+    return _reconstruction(_Task.of(real, given))
+
+
+def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
+    """Both, and how well the mosaic shows the object."""
+    task = _Task.of(real, given, _STATES)
+    found = _training(task) | _reconstruction(task)
+    mosaic, mask = found["mosaic"][..., 0], found["mosaic"][..., 0] != 0
+    centre = given["positions"][given["inferred"]].mean(axis=0)
+    return found | {"quality": mosaics.quality(mosaic, mask, given["object"], centre).astype(real.as_numpy_dtype)}
+
+
+# ------------------------------------------------------------------------------------------------ outputs
+
+
+def _training(task: _Task) -> Arrays:
+    trained, dtype = task.trained(), task.real.as_numpy_dtype
+    return {
+        "first_losses": trained["losses"][:FIRST].astype(dtype),
+        "step_losses": trained["losses"].astype(dtype),
+        "epoch_losses": trained["epochs"].T.astype(dtype),
+        "weight_changes": trained["changes"].astype(dtype),
+    }
+
+
+def _reconstruction(task: _Task) -> Arrays:
+    network, given, real = task.network(), task.given, task.real
+    network.load(task.trained()["weights"])
+    X = _normalised(given["diffraction"][given["inferred"]])
+    offsets = given["positions"][given["inferred"]].reshape(-1, 1, 2, 1)
+    parts = (X[first : first + _PREDICTED] for first in range(0, len(X), _PREDICTED))
+    patches = np.concatenate([network.taps(*_batch(part, real), given["probe"])["object"].numpy() for part in parts])
+    stitched = position(real, patches=patches, offsets=offsets, M=given["M"])
+    count, mosaic = (stitched[name].numpy()[..., 0] for name in ("count", "mosaic"))
+    mask, centre = count > mosaics.COVERED, offsets.reshape(-1, 2).mean(axis=0)
+    light = probes.normalise(real, probe=given["probe"], probe_scale=given["probe_scale"])["normalised"].numpy()
+    inside = probes.hard_mask(real, N=len(light))["mask"].numpy()
+    dtype = real.as_numpy_dtype
+    return {
+        "patches": patches,
+        "canvas_side": stitched["canvas_side"],
+        "covered": mosaics.covered_box(count),
+        "mosaic": (mosaic * mask)[..., None],
+        "orientation": mosaics.orientation(mosaic, mask, given["object"], centre).astype(dtype),
+        "scales": np.array([np.abs(light * inside).mean(), task.scale], dtype),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ the training
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A training: what it is trained on and how; equal where the digests are.
+
+    Attributes:
+        real: what it computes in.
+        digest: of all inputs and parameters, and of this package.
+        given: inputs and parameters by name.
+        states: where it is kept; None: nowhere.
+    """
+
+    real: tf.DType
+    digest: str
+    given: Mapping[str, Any] = field(compare=False)
+    states: Path | None = None
+
+    @classmethod
+    def of(cls, real: tf.DType, given: Mapping[str, Any], states: Path | None = None) -> _Task:
+        digest = hashlib.sha256(f"{real.name} {tf.__version__}".encode())
+        for file in sorted(Path(__file__).parent.glob("*.py")):
+            digest.update(file.read_bytes())
+        for name, value in sorted(given.items()):
+            digest.update(f"{name} {value!r}".encode() if not isinstance(value, np.ndarray) else value.tobytes())
+        return cls(real, digest.hexdigest()[:16], given, states)
+
+    @property
+    def scale(self) -> float:
+        return float(intensity_scale_of(self.given["nphotons"], self.given["probe"].shape[0]))
+
+    def network(self) -> Network:
+        """Of groups of one, with the switches of the structured configuration."""
+        return Network(
+            self.real,
+            N=self.given["probe"].shape[0],
+            members=1,
+            amp_activation="sigmoid",
+            object_big=True,
+            probe_big=True,
+            pad_object=True,
+            probe_mask=False,
+            **{name: self.given[name] for name in ("n_filters_scale", "probe_scale", "nphotons")},
+        )
+
+    def trained(self) -> Arrays:
+        """What the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 2), ``changes``."""
+        return _trained(self)
+
+
+@lru_cache(maxsize=16)
+def _trained(task: _Task) -> Arrays:
+    training = _Training(task)
+    kept = None if task.states is None else task.states / f"{task.digest}.npz"
+    if kept is not None and kept.exists():
+        with np.load(kept, allow_pickle=False) as state:
+            training.restore(dict(state))
+    for numbers in task.given["order"][training.finished :]:
+        training.epoch(numbers)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(".partial.npz")
+            np.savez(partial, **training.state())  # type: ignore[arg-type]
+            partial.replace(kept)
+    return training.left()
+
+
+class _Training:
+    """A training on its way, from one epoch to the next."""
+
+    def __init__(self, task: _Task) -> None:
+        given, self.real = task.given, task.real
+        self.network, self.given = task.network(), given
+        self.network.load(given["weights"])
+        self.optimizer = keras_adam(self.real, given["learning_rate"], given["epsilon"])
+        self.optimizer.build(self.network.variables)
+        self.X = _normalised(given["diffraction"][given["trained"]])
+        self.losses: list[float] = []
+        self.epochs: list[tuple[float, float]] = []
+        self.changes = np.zeros(len(self.network.variables))
+
+    @property
+    def finished(self) -> int:
+        """Epochs."""
+        return len(self.epochs)
+
+    def epoch(self, numbers: np.ndarray) -> None:
+        """Train on these samples, in this order; then look at those that were held back."""
+        loss = self._mean(self._step_and_tell, numbers)
+        self.epochs.append((loss, self._mean(self._loss, self.given["held_back"])))
+
+    def _mean(self, loss_of: Callable[[tf.Tensor, tf.Tensor], float], numbers: np.ndarray) -> float:
+        """The mean over samples: a smaller batch counts less."""
+        total = sum(loss_of(*_batch(self.X[part], self.real)) * len(part) for part in self._batches(numbers))
+        return total / len(numbers)
+
+    def _batches(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
+        size = self.given["batch_size"]
+        return (numbers[first : first + size] for first in range(0, len(numbers), size))
+
+    def _step_and_tell(self, x: tf.Tensor, relative: tf.Tensor) -> float:
+        loss, gradients = self.network.loss_and_gradients(x, relative, self.given["probe"])
+        self.optimizer.apply(gradients, self.network.variables)
+        self.losses.append(float(loss))
+        if len(self.losses) == FIRST:
+            self.changes = self._moved()
+        return self.losses[-1]
+
+    def _loss(self, x: tf.Tensor, relative: tf.Tensor) -> float:
+        return float(self.network.taps(x, relative, self.given["probe"])["loss"])
+
+    def _moved(self) -> np.ndarray:
+        """Root mean square change of each array of weights, in units of the learning rate."""
+        sizes = [int(np.prod(variable.shape)) for variable in self.network.variables]
+        moved = (self._weights() - self.given["weights"]) / self.given["learning_rate"]
+        return np.array([np.sqrt(np.mean(part**2)) for part in np.split(moved, np.cumsum(sizes)[:-1])])
+
+    def _weights(self) -> np.ndarray:
+        arrays = (variable.numpy() for variable in self.network.variables)
+        return np.concatenate([array.astype(np.float64).ravel() for array in arrays])
+
+    def left(self) -> Arrays:
+        return {
+            "weights": self._weights(),
+            "losses": np.array(self.losses),
+            "epochs": np.array(self.epochs),
+            "changes": self.changes,
+        }
+
+    def state(self) -> Arrays:
+        """All that ``restore`` needs to go on as if nothing had happened."""
+        moments = {f"moment_{n}": variable.numpy() for n, variable in enumerate(self.optimizer.variables)}
+        return self.left() | moments
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self.network.load(state["weights"])
+        for number, variable in enumerate(self.optimizer.variables):
+            variable.assign(state[f"moment_{number}"])
+        self.losses, self.changes = state["losses"].tolist(), state["changes"]
+        self.epochs = [(float(loss), float(val_loss)) for loss, val_loss in state["epochs"]]
+
+
+def _normalised(diffraction: np.ndarray) -> np.ndarray:
+    """(n, N, N, 1) float32, by one factor for all of these patterns."""
+    return normalise(tf.float64, diffraction=diffraction[..., None])["X_full"]
+
+
+def _batch(X: np.ndarray, real: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+    """Patterns and relative positions, which are 0 in groups of one."""
+    return tf.constant(X), tf.zeros([len(X), 1, 2, 1], real)

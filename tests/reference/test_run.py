@@ -1,0 +1,45 @@
+"""The reference's training goes on after an interruption as if there had been none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from golden.cases.run import CASES
+from golden.reference import run
+
+
+def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (case, _) = CASES
+    given = {**case.complete_inputs(case.draw_inputs(0)), **case.parameters}
+    given |= {"order": given["order"][:2, :24], "held_back": given["held_back"][:4]}
+    whole = run._trained.__wrapped__(run._Task.of(tf.float32, given))
+    assert len(whole["losses"]) == 4
+
+    epoch, task = run._Training.epoch, run._Task.of(tf.float32, given, tmp_path)
+
+    def interrupted(training: run._Training, numbers: np.ndarray) -> None:
+        if training.finished:
+            raise KeyboardInterrupt
+        epoch(training, numbers)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run._Training, "epoch", interrupted)
+        run._trained.__wrapped__(task)
+    assert [file.name for file in tmp_path.iterdir()] == [f"{task.digest}.npz"]
+    resumed = run._trained.__wrapped__(task)
+    for name, array in whole.items():
+        np.testing.assert_array_equal(resumed[name], array, name)
+
+
+def test_another_task_is_another_training() -> None:
+    (case, _) = CASES
+    given = {**case.complete_inputs(case.draw_inputs(0)), **case.parameters}
+    one = run._Task.of(tf.float32, given)
+    assert one == run._Task.of(tf.float32, dict(given))
+    assert one != run._Task.of(tf.float64, given)
+    assert one != run._Task.of(tf.float32, {**given, "learning_rate": 1e-4})
+    assert one != run._Task.of(tf.float32, {**given, "weights": np.nextafter(given["weights"], 1)})

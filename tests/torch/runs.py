@@ -1,0 +1,171 @@
+"""The port's run on what a golden's seed makes: its own draws, order, training and inference, under Lightning."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from golden import mosaics
+from golden.cases.network import Structure
+from golden.faults.network import split
+from ptycho_torch.batch_order import seeded_order
+from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
+from ptycho_torch.dataloader import MemoryMappedDataset
+from ptycho_torch.diagnostics import probe_statistics
+from ptycho_torch.inference import GROUP_SEED
+from ptycho_torch.loss_curve import Epoch, LossCurve
+from ptycho_torch.model import PtychoPINN
+from ptycho_torch.physics import intensity_scale
+from ptycho_torch.reconstruction import predict, stitch
+from ptycho_torch.scan import Scan
+from ptycho_torch.training import validation_split
+from ptycho_torch.weights import from_tensorflow_weights, to_tensorflow_weights
+
+Arrays = dict[str, np.ndarray]
+FIRST = 3
+"""Steps whose losses and changes of the weights a golden tells by themselves."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, as a golden gives it; equal where seed and parameters are.
+
+    Attributes:
+        parameters: of the golden, as pairs.
+        seed: of patterns and batches.
+        inputs: of the golden.
+    """
+
+    parameters: tuple[tuple[str, Any], ...]
+    seed: int
+    inputs: Mapping[str, np.ndarray] = field(compare=False)
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Run:
+        return cls(tuple(sorted(parameters.items())), int(inputs["seed"][0]), inputs)
+
+    def __getitem__(self, name: str) -> Any:
+        return dict(self.parameters)[name]
+
+    def scan(self) -> Scan:
+        M = len(self.inputs["positions"])
+        return Scan(
+            source=None,
+            diffraction=self.inputs["diffraction"],
+            positions=self.inputs["positions"],
+            start_positions=self.inputs["positions"],
+            probe=self.inputs["probe"],
+            scan_index=np.zeros(M, np.int64),
+            object_guess=self.inputs["object"],
+        )
+
+    def dataset(self, images: int, group_seed: int) -> MemoryMappedDataset:
+        """So many of the scan's patterns, as the port draws them."""
+        config = DataConfig(
+            n_images=images, n_subsample=images, subsample_seed=self.seed, probe_scale=self["probe_scale"]
+        )
+        return MemoryMappedDataset.from_config(self.scan(), config, seed=group_seed)
+
+    def model(self, dataset: MemoryMappedDataset) -> PtychoPINN:
+        """With the golden's weights."""
+        scale = intensity_scale(self["nphotons"], len(dataset.probe))
+        model = PtychoPINN(ModelConfig(n_filters_scale=self["n_filters_scale"]), dataset.probe, scale)
+        shapes = Structure(64, 1, self["n_filters_scale"], True, True, True).shapes()
+        from_tensorflow_weights(model, list(split(self.inputs["weights"], shapes).values()))
+        return model
+
+
+class FirstSteps:
+    """Keeps what the weights are after the first steps: the next one tells that they are done."""
+
+    def __init__(self, model: PtychoPINN) -> None:
+        self.model = model
+        self.before = to_tensorflow_weights(model)
+        self.after = self.before
+
+    def batch(self, epoch: int, done: int, batches: int) -> None:
+        if (epoch, done) == (1, FIRST + 1):
+            self.after = to_tensorflow_weights(self.model)
+
+    def epoch(self, finished: Epoch) -> None:
+        pass
+
+    def changes(self, learning_rate: float) -> np.ndarray:
+        """(44,): root mean square change of each array, in units of the learning rate."""
+        moved = (b.astype(np.float64) - a for a, b in zip(self.before, self.after))
+        return np.array([np.sqrt(np.mean((one / learning_rate) ** 2)) for one in moved])
+
+
+def train(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
+    """The port's training, epoch by epoch."""
+    from ptycho_torch.fit import Devices, Task, fit, make_trainer
+
+    dataset = run.dataset(run["images"], run.seed)
+    model = run.model(dataset)
+    config = TrainingConfig(
+        epochs=run["epochs"],
+        batch_size=run["batch_size"],
+        learning_rate=run["learning_rate"],
+        adam_epsilon=run["epsilon"],
+    )
+    training, _ = validation_split(len(dataset), config.validation_fraction)
+    first = FirstSteps(model)
+    with tempfile.TemporaryDirectory() as directory:
+        trainer = make_trainer(Path(directory), run["epochs"], Devices(accelerator="cpu", devices="1"))
+        task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
+        curve = fit(task, trainer, first)
+    return model, curve, first
+
+
+@lru_cache(maxsize=1)
+def inferred(run: Run) -> tuple[PtychoPINN, torch.Tensor]:
+    """The model after its training, and the patches (k, N, N) that it makes; trained once, whoever asks."""
+    model = train(run)[0]
+    return model, predict(model, run.dataset(run["infer"], GROUP_SEED)).patches
+
+
+def training(**given: Any) -> Arrays:
+    """The outputs of ``run.training``."""
+    run = _run_of(given)
+    _, curve, first = train(run)
+    steps = np.array([loss for epoch in curve.epochs for loss in epoch.batch_losses], np.float32)
+    epochs = np.array([(epoch.loss, epoch.val_loss) for epoch in curve.epochs], np.float32)
+    return {
+        "first_losses": steps[:FIRST],
+        "step_losses": steps,
+        "epoch_losses": epochs.T.copy(),
+        "weight_changes": first.changes(run["learning_rate"]).astype(np.float32),
+    }
+
+
+def reconstruction(**given: Any) -> Arrays:
+    """The outputs of ``run.reconstruction``."""
+    run = _run_of(given)
+    model, patches = inferred(run)
+    offsets = run.dataset(run["infer"], GROUP_SEED).global_offsets.reshape(-1, 2)
+    mosaic = stitch(patches, offsets, run["M"])
+    count, values = mosaic.count.numpy(), mosaic.values.numpy()
+    mask = count > mosaics.COVERED
+    centre = run.inputs["positions"][run.inputs["inferred"]].mean(axis=0)
+    scales = probe_statistics(model.probe.numpy()).masked_mean, model.intensity_scale.item()
+    return {
+        "patches": patches.numpy()[..., None],
+        "canvas_side": np.asarray(len(count), np.int64),
+        "covered": mosaics.covered_box(count),
+        "mosaic": (values * mask)[..., None],
+        "orientation": mosaics.orientation(values, mask, run.inputs["object"], centre),
+        "scales": np.array(scales, np.float32),
+    }
+
+
+def _run_of(given: Mapping[str, Any]) -> Run:
+    """Inputs are arrays, parameters are not."""
+    inputs = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
+    return Run.of(inputs, {name: value for name, value in given.items() if name not in inputs})

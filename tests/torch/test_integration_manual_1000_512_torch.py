@@ -1,0 +1,136 @@
+"""The integration run: trained and inferred as TensorFlow did it, step by step at first, in distribution at the end.
+
+The short one always; the long one, 1000 patterns and twenty epochs, by its two command lines, with
+RUN_LONG_INTEGRATION=1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from golden import long_run, mosaics
+from golden.cases.network import Structure
+from golden.compare import compare_outputs
+from golden.diagnose import diagnose
+from golden.embedded import as_ptychopinn, embedded
+from golden.faults.network import split
+from golden.pytest_plugin import GoldenCase
+from golden.report import explain, explain_causes
+from golden.store import golden_path, read_golden
+
+pytest.importorskip("lightning")
+
+from tests.torch import runs
+
+LONG_FIXTURES = Path(long_run.__file__).with_name("long_fixtures")
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.golden("run.training")
+def test_training(golden: GoldenCase) -> None:
+    golden.check(runs.training(**golden.inputs, **golden.parameters))
+
+
+@pytest.mark.golden("run.reconstruction")
+def test_reconstruction(golden: GoldenCase) -> None:
+    golden.check(runs.reconstruction(**golden.inputs, **golden.parameters))
+
+
+# ------------------------------------------------------------------------------------------------ the long run
+
+
+def program(name: str, *arguments: object) -> str:
+    """What a program says; it must end well."""
+    command = [sys.executable, "-m", f"ptycho_torch.{name}", *map(str, arguments)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    return ended.stdout + ended.stderr
+
+
+@pytest.mark.skipif(
+    os.environ.get("RUN_LONG_INTEGRATION") != "1", reason="RUN_LONG_INTEGRATION=1 runs it: half an hour"
+)
+def test_train_on_1000_infer_on_512(tmp_path: Path) -> None:
+    scan, out, result, begin = (tmp_path / name for name in ("scan.npz", "out", "result", "weights.h5"))
+    np.savez(scan, **as_ptychopinn())
+    (case,) = long_run.CASES
+    inputs = case.complete_inputs(case.draw_inputs(0))
+    write_weights(begin, inputs["weights"])
+    said = program(
+        "train",
+        *("--train_data_file", scan, "--test_data_file", scan, "--output_dir", out, "--max_epochs", 20),
+        *("--n_images", 1000, "--gridsize", 1, "--batch_size", 16, "--accelerator", "cpu", "--disable_mlflow"),
+        *("--initial_weights", begin),
+    )
+    assert "subsampling 1000 images" in said
+    said = program(
+        "inference",
+        *("--model_path", out, "--test_data", scan, "--output_dir", result, "--n_images", 512),
+        *("--accelerator", "cpu", "--save_patches"),
+    )
+    assert "subsampling 512 images" in said
+    assert "using 512 individual images" in said
+    diagnostics = json.loads((result / "diagnostics.json").read_text())
+    wrong = [one for one in diagnostics["findings"] if one["verdict"] == "wrong"]
+    assert not wrong, wrong
+
+    found = outputs_of(out, result, inputs)
+    positions = inputs["positions"][inputs["inferred"]]
+    np.testing.assert_allclose(found["covered"], np.ptp(positions, axis=0) + 20, atol=2.5)
+    assert np.argmax(found["orientation"]) == 0, dict(zip(mosaics.TURNS, found["orientation"]))
+    assert found["scales"][0] == pytest.approx(0.25, rel=1e-5)
+    require_like_tensorflow(case.operation.kept(found))
+
+
+def write_weights(path: Path, weights: np.ndarray) -> None:
+    shapes = Structure(64, 1, 2, True, True, True).shapes()
+    with h5py.File(path, "w") as file:
+        for place, array in enumerate(split(weights, shapes).values()):
+            file[f"weights/{place:03}"] = array
+
+
+def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The golden's outputs, as far as programs tell them, from what they wrote."""
+    epochs = json.loads((out / "losses.json").read_text())["epochs"]
+    steps = np.array([loss for epoch in epochs for loss in epoch["batch_losses"]], np.float32)
+    with np.load(result / "reconstruction.npz", allow_pickle=False) as written:
+        mosaic, count, patches = (written[name] for name in ("mosaic", "count", "patches"))
+    mask = count > mosaics.COVERED
+    judged = (mosaic, mask, embedded("object"), inputs["positions"][inputs["inferred"]].mean(axis=0))
+    diagnostics = json.loads((result / "diagnostics.json").read_text())["findings"]
+    numbers = {one["name"]: one["numbers"] for one in diagnostics}
+    scales = numbers["probe"]["used"]["masked_mean"], numbers["photons"]["intensity_scale"]
+    return {
+        "first_losses": steps[: runs.FIRST],
+        "step_losses": steps,
+        "epoch_losses": np.array([[one[name] for one in epochs] for name in ("loss", "val_loss")], np.float32),
+        "patches": patches[..., None],
+        "canvas_side": np.asarray(len(mosaic), np.int64),
+        "covered": mosaics.covered_box(count),
+        "mosaic": (mosaic * mask)[..., None],
+        "orientation": mosaics.orientation(*judged),
+        "scales": np.array(scales, np.float32),
+        "quality": mosaics.quality(*judged),
+    }
+
+
+def require_like_tensorflow(found: dict[str, np.ndarray]) -> None:
+    path = golden_path(LONG_FIXTURES, "run/long")
+    if not path.exists():
+        pytest.skip(f"all that can be judged without TensorFlow's run is right; that one is not there: {path.name}")
+    golden = read_golden(path)
+    expected = {name: golden.outputs[name] for name in found}
+    comparisons = compare_outputs(expected, found, golden.tolerances, golden.where)
+    (case,) = long_run.CASES
+    causes = diagnose(expected, found, comparisons, golden.tolerances, golden.where, golden.faults, case.operation.path)
+    failed = [comparison for comparison in comparisons if not comparison.passed]
+    said = [line for comparison in failed for line in explain("run/long", comparison)]
+    assert not failed, "\n".join([*said, *explain_causes(causes)])

@@ -11,7 +11,7 @@ one run whose inputs were moved by their last digit, and only faults of what com
 from __future__ import annotations
 
 from golden.case import Case, Operation, Output, Parameters
-from golden.cases.run import INPUTS, RECONSTRUCTION_OUTPUTS, SHORT, TRAINING_OUTPUTS, make_inputs, seed_zero
+from golden.cases.run import INPUTS, ONE_NUMBER, RECONSTRUCTION_OUTPUTS, SHORT, TRAINING_OUTPUTS, make_inputs, seed_zero
 from golden.faults import run as faults
 
 RUN = Operation(
@@ -43,6 +43,6 @@ CASES = (
         "1000 patterns, twenty epochs; 512 patterns inferred",
         WHOLE,
         seed_zero,
-        {"canvas_side": "it is one number"},
+        ONE_NUMBER,
     ),
 )

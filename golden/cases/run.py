@@ -118,11 +118,8 @@ RECONSTRUCTION_OUTPUTS = (
         "left to right, turned, and all four transposed",
         envelope=True,
     ),
-    Output(
-        "scales",
-        "in the scales; (2,) float32; mean modulus of the masked normalised probe; intensity scale",
-        terms=_PATTERN,
-    ),
+    Output("probe_mean", "in the probe; scalar float32; mean modulus of the masked normalised probe", terms=_PATTERN),
+    Output("intensity_scale", "in the intensity scale; scalar float32", terms=1),
 )
 
 TRAINING = Operation(
@@ -165,6 +162,8 @@ def seed_zero(draw: Draw) -> dict[str, np.ndarray]:
     return {"seed": np.zeros(1, np.int64)}
 
 
+ONE_NUMBER = dict.fromkeys(("canvas_side", "probe_mean", "intensity_scale"), "it is one number")
+
 CASES = (
     Case("run/short_training", TRAINING, "240 patterns, two epochs", SHORT, seed_zero),
     Case(
@@ -173,6 +172,6 @@ CASES = (
         "the mosaic of 128 patterns after two epochs",
         SHORT,
         seed_zero,
-        {"canvas_side": "it is one number"},
+        ONE_NUMBER,
     ),
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -78,7 +80,8 @@ def _reconstruction(task: _Task) -> Arrays:
         "covered": mosaics.covered_box(count),
         "mosaic": (mosaic * mask)[..., None],
         "orientation": mosaics.orientation(mosaic, mask, given["object"], centre).astype(dtype),
-        "scales": np.array([np.abs(light * inside).mean(), task.scale], dtype),
+        "probe_mean": np.asarray(np.abs(light * inside).mean(), dtype),
+        "intensity_scale": np.asarray(task.scale, dtype),
     }
 
 
@@ -140,14 +143,27 @@ def _trained(task: _Task) -> Arrays:
     if kept is not None and kept.exists():
         with np.load(kept, allow_pickle=False) as state:
             training.restore(dict(state))
-    for numbers in task.given["order"][training.finished :]:
+    orders = task.given["order"]
+    for numbers in orders[training.finished :]:
+        began = time.monotonic()
         training.epoch(numbers)
         if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(".partial.npz")
-            np.savez(partial, **training.state())  # type: ignore[arg-type]
-            partial.replace(kept)
+            _keep(training, kept)
+            loss, val_loss = training.epochs[-1]
+            took = f"{time.monotonic() - began:.1f} s"
+            print(
+                f"epoch {training.finished} of {len(orders)}: loss {loss:.6g}, validation {val_loss:.6g}, {took}",
+                file=sys.stderr,
+                flush=True,
+            )
     return training.left()
+
+
+def _keep(training: _Training, kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    partial = kept.with_suffix(".partial.npz")
+    np.savez(partial, **training.state())  # type: ignore[arg-type]
+    partial.replace(kept)
 
 
 class _Training:

@@ -154,14 +154,14 @@ def reconstruction(**given: Any) -> Arrays:
     count, values = mosaic.count.numpy(), mosaic.values.numpy()
     mask = count > mosaics.COVERED
     centre = run.inputs["positions"][run.inputs["inferred"]].mean(axis=0)
-    scales = probe_statistics(model.probe.numpy()).masked_mean, model.intensity_scale.item()
     return {
         "patches": patches.numpy()[..., None],
         "canvas_side": np.asarray(len(count), np.int64),
         "covered": mosaics.covered_box(count),
         "mosaic": (values * mask)[..., None],
         "orientation": mosaics.orientation(values, mask, run.inputs["object"], centre),
-        "scales": np.array(scales, np.float32),
+        "probe_mean": np.asarray(probe_statistics(model.probe.numpy()).masked_mean, np.float32),
+        "intensity_scale": model.intensity_scale.numpy(),
     }
 
 

@@ -86,7 +86,7 @@ def test_train_on_1000_infer_on_512(tmp_path: Path) -> None:
     positions = inputs["positions"][inputs["inferred"]]
     np.testing.assert_allclose(found["covered"], np.ptp(positions, axis=0) + 20, atol=2.5)
     assert np.argmax(found["orientation"]) == 0, dict(zip(mosaics.TURNS, found["orientation"]))
-    assert found["scales"][0] == pytest.approx(0.25, rel=1e-5)
+    assert found["probe_mean"] == pytest.approx(0.25, rel=1e-5)
     require_like_tensorflow(case.operation.kept(found))
 
 
@@ -107,7 +107,6 @@ def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[s
     judged = (mosaic, mask, embedded("object"), inputs["positions"][inputs["inferred"]].mean(axis=0))
     diagnostics = json.loads((result / "diagnostics.json").read_text())["findings"]
     numbers = {one["name"]: one["numbers"] for one in diagnostics}
-    scales = numbers["probe"]["used"]["masked_mean"], numbers["photons"]["intensity_scale"]
     return {
         "first_losses": steps[: runs.FIRST],
         "step_losses": steps,
@@ -117,7 +116,8 @@ def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[s
         "covered": mosaics.covered_box(count),
         "mosaic": (mosaic * mask)[..., None],
         "orientation": mosaics.orientation(*judged),
-        "scales": np.array(scales, np.float32),
+        "probe_mean": np.asarray(numbers["probe"]["used"]["masked_mean"], np.float32),
+        "intensity_scale": np.asarray(numbers["photons"]["intensity_scale"], np.float32),
         "quality": mosaics.quality(*judged),
     }
 

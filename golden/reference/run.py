@@ -67,7 +67,8 @@ def _reconstruction(task: _Task) -> Arrays:
     X = _normalised(given["diffraction"][given["inferred"]])
     offsets = given["positions"][given["inferred"]].reshape(-1, 1, 2, 1)
     parts = (X[first : first + _PREDICTED] for first in range(0, len(X), _PREDICTED))
-    patches = np.concatenate([network.taps(*_batch(part, real), given["probe"])["object"].numpy() for part in parts])
+    objects = tf.function(lambda x, relative: network.taps(x, relative, given["probe"])["object"], autograph=False)
+    patches = np.concatenate([objects(*_batch(part, real)).numpy() for part in parts])
     stitched = position(real, patches=patches, offsets=offsets, M=given["M"])
     count, mosaic = (stitched[name].numpy()[..., 0] for name in ("count", "mosaic"))
     mask, centre = count > mosaics.COVERED, offsets.reshape(-1, 2).mean(axis=0)
@@ -167,7 +168,7 @@ def _keep(training: _Training, kept: Path) -> None:
 
 
 class _Training:
-    """A training on its way, from one epoch to the next."""
+    """A training on its way, from one epoch to the next; steps are graphs, as in Keras's ``fit``."""
 
     def __init__(self, task: _Task) -> None:
         given, self.real = task.given, task.real
@@ -179,6 +180,7 @@ class _Training:
         self.losses: list[float] = []
         self.epochs: list[tuple[float, float]] = []
         self.changes = np.zeros(len(self.network.variables))
+        self._step, self._loss = (tf.function(one, autograph=False) for one in (self._stepped, self._looked_at))
 
     @property
     def finished(self) -> int:
@@ -188,7 +190,7 @@ class _Training:
     def epoch(self, numbers: np.ndarray) -> None:
         """Train on these samples, in this order; then look at those that were held back."""
         loss = self._mean(self._step_and_tell, numbers)
-        self.epochs.append((loss, self._mean(self._loss, self.given["held_back"])))
+        self.epochs.append((loss, self._mean(self._tell, self.given["held_back"])))
 
     def _mean(self, loss_of: Callable[[tf.Tensor, tf.Tensor], float], numbers: np.ndarray) -> float:
         """The mean over samples: a smaller batch counts less."""
@@ -200,15 +202,21 @@ class _Training:
         return (numbers[first : first + size] for first in range(0, len(numbers), size))
 
     def _step_and_tell(self, x: tf.Tensor, relative: tf.Tensor) -> float:
-        loss, gradients = self.network.loss_and_gradients(x, relative, self.given["probe"])
-        self.optimizer.apply(gradients, self.network.variables)
-        self.losses.append(float(loss))
+        self.losses.append(float(self._step(x, relative)))
         if len(self.losses) == FIRST:
             self.changes = self._moved()
         return self.losses[-1]
 
-    def _loss(self, x: tf.Tensor, relative: tf.Tensor) -> float:
-        return float(self.network.taps(x, relative, self.given["probe"])["loss"])
+    def _tell(self, x: tf.Tensor, relative: tf.Tensor) -> float:
+        return float(self._loss(x, relative))
+
+    def _stepped(self, x: tf.Tensor, relative: tf.Tensor) -> tf.Tensor:
+        loss, gradients = self.network.loss_and_gradients(x, relative, self.given["probe"])
+        self.optimizer.apply(gradients, self.network.variables)
+        return loss
+
+    def _looked_at(self, x: tf.Tensor, relative: tf.Tensor) -> tf.Tensor:
+        return self.network.taps(x, relative, self.given["probe"])["loss"]
 
     def _moved(self) -> np.ndarray:
         """Root mean square change of each array of weights, in units of the learning rate."""

@@ -9,7 +9,7 @@ import numpy as np
 from golden import mosaics
 from golden.case import Arrays, Case, Operation, Output, Parameters
 from golden.draw import Draw
-from golden.embedded import embedded
+from golden.embedded import embedded, embedded_counts
 from golden.faults import run as faults
 from golden.faults.network import Structure
 from golden.faults.run import draw_patterns, orders, split
@@ -39,7 +39,7 @@ def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]
     training, held_back = split(images)
     structure = Structure(64, 1, int(parameters["n_filters_scale"] or 0), True, True, True)
     return {
-        "diffraction": np.sqrt(embedded("counts")[patterns], dtype=np.float32),
+        "diffraction": np.sqrt(embedded_counts(patterns), dtype=np.float32),
         "positions": embedded("positions")[patterns],
         "object": embedded("object"),
         "probe": embedded("probe"),

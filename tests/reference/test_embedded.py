@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from golden.case import digest_array
-from golden.embedded import DIGESTS, draw, embedded
+from golden.embedded import DIGESTS, draw, embedded, embedded_counts
 from golden.reference import evaluate
 
 
@@ -19,7 +19,7 @@ def test_the_counts_are_draws_around_tensorflows_patterns() -> None:
     inputs = {name: embedded(name) for name in ("object", "probe")}
     inputs["positions"] = embedded("positions")[::5].reshape(-1, 1, 2, 1)
     outputs = evaluate("simulation.patterns", "float32", inputs, {"nphotons": 3e5})
-    rates, counts = outputs["amplitude"][..., 0].astype(np.float64) ** 2, embedded("counts")[::5].astype(np.float64)
+    rates, counts = outputs["amplitude"][..., 0].astype(np.float64) ** 2, embedded_counts()[::5].astype(np.float64)
     assert abs(counts.sum() - rates.sum()) < 5 * np.sqrt(rates.sum())
     bright = rates > 5
     chi_square = ((counts - rates)[bright] ** 2 / rates[bright]).mean()

@@ -34,7 +34,7 @@ def test_patterns(golden):
 def counts(pytestconfig: pytest.Config) -> np.ndarray:
     if not pytestconfig.getoption("--golden-slow"):
         pytest.skip("reads the embedded counts; run it with --golden-slow")
-    return embedded.embedded("counts").astype(np.float64)
+    return embedded.embedded_counts().astype(np.float64)
 
 
 def patterns_of_embedded() -> np.ndarray:

@@ -22,21 +22,20 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import click
 import numpy as np
 
+from benchmarks.turns import Worker
+
+MODULE = "benchmarks.network"
 N, BATCH, SCALE, NPHOTONS = 64, 16, 2, 1e9
-ROOT = Path(__file__).resolve().parents[1]
 TENSORFLOW = ("tensorflow", "tensorflow, XLA")
 LEVERS = ("ours", "channels first", "doubled first", "one by one", "compiled", "one thread")
 ENOUGH = str(2**40)
@@ -163,32 +162,6 @@ def double_first(model: Any) -> None:
 # ------------------------------------------------------------------------------------------------ taking turns
 
 
-class Worker:
-    """A process that prepares work, does it once whenever it is asked, and says how long that took."""
-
-    def __init__(self, framework: str, python: str, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [python, "-m", "benchmarks.network", "--worker", framework],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-
-    def seconds(self, *work: Any) -> tuple[float, float]:
-        """Of one run, on the clock and of processors; NaN if it cannot be done here. What prepares it is not timed."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print(json.dumps(work), file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise click.ClickException(f"{' '.join(map(str, self.process.args))} ended; run it by hand to see why")
-        clock, processors = json.loads(answer)
-        return clock, processors
-
-
 def answer_questions(framework: str) -> None:
     """The process: work as JSON lines in, seconds out."""
     make = {"tensorflow": tensorflow_work, "torch": torch_work}[framework]
@@ -223,14 +196,13 @@ def warmed(make: Callable[..., Work], *arguments: Any) -> Work | None:
 @contextmanager
 def workers(tensorflow: str) -> Iterator[dict[str, Worker]]:
     """By variant; closed in the end."""
-    theirs, ours = Worker("tensorflow", tensorflow, {}), Worker("torch", sys.executable, {})
-    special = {name: Worker("torch", sys.executable, settings) for name, settings in ENVIRONMENTS.items()}
+    theirs, ours = (Worker(MODULE, *who) for who in (("tensorflow", tensorflow), ("torch", sys.executable)))
+    special = {name: Worker(MODULE, "torch", sys.executable, settings) for name, settings in ENVIRONMENTS.items()}
     try:
         yield dict.fromkeys(TENSORFLOW, theirs) | dict.fromkeys(LEVERS, ours) | special
     finally:
         for worker in (theirs, ours, *special.values()):
-            worker.process.kill()
-            worker.process.wait()
+            worker.close()
 
 
 def measured(
@@ -240,7 +212,8 @@ def measured(
     times: dict[str, list[tuple[float, float]]] = {variant: [] for variant in by_variant}
     for _ in range(rounds):
         for variant, worker in by_variant.items():
-            times[variant].append(worker.seconds(what, members, variant))
+            clock, processors = worker.ask(what, members, variant)
+            times[variant].append((clock, processors))
     return times
 
 

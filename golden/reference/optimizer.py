@@ -1,7 +1,8 @@
-"""The optimiser: Keras's Adam."""
+"""The optimiser, Keras's Adam, and what Keras calls after each epoch: its learning rate, and the end."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,3 +29,27 @@ def keras_adam(real: tf.DType, learning_rate: float, epsilon: float = 1e-7) -> A
         # rounding, which this precision is to tell.
         optimizer.beta_1, optimizer.beta_2 = (tf.constant(b, real) for b in (optimizer.beta_1, optimizer.beta_2))
     return optimizer
+
+
+class Callbacks:
+    """PtychoPINN's two callbacks of Keras, for a training that is not Keras's ``fit``.
+
+    Args:
+        optimizer: its learning rate is halved after two epochs whose validation loss was not better, to 1e-4 at least.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        self._model = SimpleNamespace(optimizer=optimizer, stop_training=False)
+        self._callbacks = (
+            keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=2, min_lr=1e-4),
+            keras.callbacks.EarlyStopping("loss", patience=3),
+        )
+        for callback in self._callbacks:
+            callback.set_model(self._model)
+            callback.on_train_begin()
+
+    def epoch_ends(self, epoch: int, loss: float, val_loss: float) -> bool:
+        """Whether the training is to stop after this epoch, from 0."""
+        for callback in self._callbacks:
+            callback.on_epoch_end(epoch, {"loss": loss, "val_loss": val_loss})
+        return bool(self._model.stop_training)

@@ -18,7 +18,7 @@ from golden import mosaics
 from golden.reference import probe as probes
 from golden.reference.grouping import normalise
 from golden.reference.network import Network
-from golden.reference.optimizer import keras_adam
+from golden.reference.optimizer import Callbacks, keras_adam
 from golden.reference.physics import intensity_scale_of
 from golden.reference.reassembly import position
 
@@ -56,7 +56,7 @@ def _training(task: _Task) -> Arrays:
     return {
         "first_losses": trained["losses"][:FIRST].astype(dtype),
         "step_losses": trained["losses"].astype(dtype),
-        "epoch_losses": trained["epochs"].T.astype(dtype),
+        "epoch_losses": trained["epochs"][:, :2].T.astype(dtype),
         "weight_changes": trained["changes"].astype(dtype),
     }
 
@@ -133,7 +133,7 @@ class _Task:
         )
 
     def trained(self) -> Arrays:
-        """What the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 2), ``changes``."""
+        """What the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 3), ``changes``."""
         return _trained(self)
 
 
@@ -145,18 +145,14 @@ def _trained(task: _Task) -> Arrays:
         with np.load(kept, allow_pickle=False) as state:
             training.restore(dict(state))
     orders = task.given["order"]
-    for numbers in orders[training.finished :]:
+    while training.finished < len(orders) and not training.stopped:
         began = time.monotonic()
-        training.epoch(numbers)
+        training.epoch(orders[training.finished])
         if kept is not None:
             _keep(training, kept)
-            loss, val_loss = training.epochs[-1]
+            losses = "loss {:.6g}, validation {:.6g}, learning rate {:.3g}".format(*training.epochs[-1])
             took = f"{time.monotonic() - began:.1f} s"
-            print(
-                f"epoch {training.finished} of {len(orders)}: loss {loss:.6g}, validation {val_loss:.6g}, {took}",
-                file=sys.stderr,
-                flush=True,
-            )
+            print(f"epoch {training.finished} of {len(orders)}: {losses}, {took}", file=sys.stderr, flush=True)
     return training.left()
 
 
@@ -177,8 +173,10 @@ class _Training:
         self.optimizer = keras_adam(self.real, given["learning_rate"], given["epsilon"])
         self.optimizer.build(self.network.variables)
         self.X = _normalised(given["diffraction"][given["trained"]])
+        self.callbacks = Callbacks(self.optimizer)
         self.losses: list[float] = []
-        self.epochs: list[tuple[float, float]] = []
+        self.epochs: list[tuple[float, float, float]] = []
+        self.stopped = False
         self.changes = np.zeros(len(self.network.variables))
         self._step, self._loss = (tf.function(one, autograph=False) for one in (self._stepped, self._looked_at))
 
@@ -189,8 +187,13 @@ class _Training:
 
     def epoch(self, numbers: np.ndarray) -> None:
         """Train on these samples, in this order; then look at those that were held back."""
+        rate = float(self.optimizer.learning_rate)
         loss = self._mean(self._step_and_tell, numbers)
-        self.epochs.append((loss, self._mean(self._tell, self.given["held_back"])))
+        self._ends(loss, self._mean(self._tell, self.given["held_back"]), rate)
+
+    def _ends(self, loss: float, val_loss: float, rate: float) -> None:
+        self.stopped = self.callbacks.epoch_ends(self.finished, loss, val_loss)
+        self.epochs.append((loss, val_loss, rate))
 
     def _mean(self, loss_of: Callable[[tf.Tensor, tf.Tensor], float], numbers: np.ndarray) -> float:
         """The mean over samples: a smaller batch counts less."""
@@ -243,10 +246,11 @@ class _Training:
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self.network.load(state["weights"])
+        for epoch in state["epochs"]:  # callbacks keep what they saw to themselves
+            self._ends(*map(float, epoch))
         for number, variable in enumerate(self.optimizer.variables):
             variable.assign(state[f"moment_{number}"])
         self.losses, self.changes = state["losses"].tolist(), state["changes"]
-        self.epochs = [(float(loss), float(val_loss)) for loss, val_loss in state["epochs"]]
 
 
 def _normalised(diffraction: np.ndarray) -> np.ndarray:

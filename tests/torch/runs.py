@@ -19,6 +19,7 @@ from ptycho_torch.batch_order import seeded_order
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.diagnostics import probe_statistics
+from ptycho_torch.fit import Devices, Progress, Task, fit, make_trainer
 from ptycho_torch.inference import GROUP_SEED
 from ptycho_torch.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
@@ -103,12 +104,8 @@ class FirstSteps:
         return np.array([np.sqrt(np.mean((one / learning_rate) ** 2)) for one in moved])
 
 
-def train(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
+def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress) -> LossCurve:
     """The port's training, epoch by epoch."""
-    from ptycho_torch.fit import Devices, Task, fit, make_trainer
-
-    dataset = run.dataset(run["images"], run.seed)
-    model = run.model(dataset)
     config = TrainingConfig(
         epochs=run["epochs"],
         batch_size=run["batch_size"],
@@ -116,25 +113,31 @@ def train(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
         adam_epsilon=run["epsilon"],
     )
     training, _ = validation_split(len(dataset), config.validation_fraction)
-    first = FirstSteps(model)
     with tempfile.TemporaryDirectory() as directory:
         trainer = make_trainer(Path(directory), run["epochs"], Devices(accelerator="cpu", devices="1"))
         task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
-        curve = fit(task, trainer, first)
-    return model, curve, first
+        return fit(task, trainer, progress)
+
+
+def trained(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
+    """The model after its training, the losses, and how its weights moved at first."""
+    dataset = run.dataset(run["images"], run.seed)
+    model = run.model(dataset)
+    first = FirstSteps(model)
+    return model, train(run, model, dataset, first), first
 
 
 @lru_cache(maxsize=1)
 def inferred(run: Run) -> tuple[PtychoPINN, torch.Tensor]:
     """The model after its training, and the patches (k, N, N) that it makes; trained once, whoever asks."""
-    model = train(run)[0]
+    model = trained(run)[0]
     return model, predict(model, run.dataset(run["infer"], GROUP_SEED)).patches
 
 
 def training(**given: Any) -> Arrays:
     """The outputs of ``run.training``."""
     run = _run_of(given)
-    _, curve, first = train(run)
+    _, curve, first = trained(run)
     steps = np.array([loss for epoch in curve.epochs for loss in epoch.batch_losses], np.float32)
     epochs = np.array([(epoch.loss, epoch.val_loss) for epoch in curve.epochs], np.float32)
     return {

@@ -1,0 +1,59 @@
+"""Programs that take turns, so that what else the machine does slows all of them alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Worker:
+    """A process that does a piece of work whenever it is asked: a line of JSON in, a line of JSON out.
+
+    Args:
+        module: it runs ``python -m module --worker framework``.
+        framework: whose work it does.
+        python: with that framework.
+        environment: variables beside those that are set.
+    """
+
+    def __init__(self, module: str, framework: str, python: str, environment: Mapping[str, str] | None = None) -> None:
+        settings = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
+        self.process = subprocess.Popen(
+            [python, "-m", module, "--worker", framework],
+            cwd=ROOT,
+            env=os.environ | settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, *work: Any) -> Any:
+        """What it answers.
+
+        Raises:
+            ClickException: the process ended.
+        """
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            print(json.dumps(work), file=self.process.stdin, flush=True)
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise click.ClickException(f"{' '.join(map(str, self.process.args))} ended; run it by hand to see why")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.wait()

@@ -3,6 +3,7 @@
 # make lint     style, types, import contracts
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make bench-network  the network beside TensorFlow's; makes both environments
+# make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
 # make long     the golden of the long run: TensorFlow trains twice for half an hour; interrupted, it goes on
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
@@ -15,7 +16,7 @@ TENSORFLOW := .venv-tensorflow
 LONG := --cases golden.long_run --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden lint bench bench-network torture long star clean
+.PHONY: test golden lint bench bench-network bench-run torture long star clean
 
 test: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
@@ -43,6 +44,9 @@ bench: $(TORCH)/made
 
 bench-network: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/python -m benchmarks.network --python $(TENSORFLOW)/bin/python $(ARGS)
+
+bench-run: $(TORCH)/made $(TENSORFLOW)/made
+	$(TORCH)/bin/python -m benchmarks.run --python $(TENSORFLOW)/bin/python $(ARGS)
 
 torture: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.fuzz

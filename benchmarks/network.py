@@ -197,7 +197,9 @@ def warmed(make: Callable[..., Work], *arguments: Any) -> Work | None:
 def workers(tensorflow: str) -> Iterator[dict[str, Worker]]:
     """By variant; closed in the end."""
     theirs, ours = (Worker(MODULE, *who) for who in (("tensorflow", tensorflow), ("torch", sys.executable)))
-    special = {name: Worker(MODULE, "torch", sys.executable, settings) for name, settings in ENVIRONMENTS.items()}
+    special = {
+        name: Worker(MODULE, "torch", sys.executable, environment=settings) for name, settings in ENVIRONMENTS.items()
+    }
     try:
         yield dict.fromkeys(TENSORFLOW, theirs) | dict.fromkeys(LEVERS, ours) | special
     finally:

@@ -1,20 +1,19 @@
-"""The long run beside TensorFlow's, in one run, as ratios: an epoch of training, and 512 patterns inferred and stitched.
+"""The long run beside TensorFlow's, in one run, as ratios: an epoch of training; 512 patterns inferred and stitched.
 
     make bench-run  (or: python -m benchmarks.run --help)
 
 1000 patterns of the embedded scan, N = 64, twice the filters, batches of 16, float32; both begin with the same weights
-and see the same batches. An epoch is what it is in a training: patterns are read, 60 steps, 50 samples validate, a
-checkpoint is written. TensorFlow and the port run in processes of their own and take turns, an epoch each. TensorFlow is
-``golden/reference/run.py``, whose steps are a ``tf.function``, as in Keras's ``fit``.
+and see the same batches. An epoch is what it is in a training: patterns are read, 60 steps, 50 samples validate, and
+the port writes a checkpoint. TensorFlow and the port run in processes of their own and take turns, an epoch each.
+TensorFlow is ``golden/reference/run.py``, whose steps are a ``tf.function``, as in Keras's ``fit``.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any
 
@@ -28,40 +27,129 @@ MODULE = "benchmarks.run"
 (CASE,) = long_run.CASES
 
 
+class Turns:
+    """The worker's side: it waits until it is asked, and then says how long it took."""
+
+    def __init__(self) -> None:
+        self.began = 0.0
+
+    def wait(self) -> None:
+        """Until the next turn."""
+        if not sys.stdin.readline():
+            raise SystemExit  # whoever asked is gone
+        self.began = time.perf_counter()
+
+    def done(self, found: float) -> None:
+        """It is over, and this came out."""
+        print(json.dumps([time.perf_counter() - self.began, found]), flush=True)
+
+
 def given() -> dict[str, Any]:
     """Inputs and parameters."""
     return {**CASE.complete_inputs(CASE.draw_inputs(0)), **CASE.parameters}
 
 
-# ------------------------------------------------------------------------------------------------ what each does
-
-
-def tensorflow_work() -> None:
+def tensorflow_work(turns: Turns, epochs: int) -> None:
     import tensorflow as tf
 
-    from golden.reference import run
+    from golden.reference.reassembly import position
+    from golden.reference.run import Inference, Task, Training
 
-    task = run._Task.of(tf.float32, given())
-    training = run._Training(task)
-    asked = questions()
-    for epoch in next(asked):
-        training.epoch(task.given["order"][epoch])
-        answer(training.epochs[-1])
-        next(asked)
-    run._trained = lambda task: training.left()
-    for _ in asked:
-        answer(float(np.abs(run._reconstruction(task)["mosaic"]).mean()))
+    task = Task.of(tf.float32, given())
+    training = Training(task)
+    for numbers in task.given["order"][:epochs]:
+        turns.wait()
+        training.epoch(numbers)
+        turns.done(training.epochs[-1][0])
+    inference = Inference(task, training.network)
+    offsets = task.given["positions"][task.given["inferred"]].reshape(-1, 1, 2, 1)
+    while True:
+        turns.wait()
+        stitched = position(task.real, patches=inference.patches(), offsets=offsets, M=task.given["M"])
+        turns.done(brightness(stitched["mosaic"].numpy()))
 
 
-class Turns:
-    """Lets a training wait after each epoch until it is asked for the next."""
+class EpochByEpoch:
+    """Lets the port's training wait after every epoch for its next turn."""
 
-    def __init__(self, asked: Iterator[Any]) -> None:
-        self.asked = asked
+    def __init__(self, turns: Turns, epochs: int) -> None:
+        self.turns = turns
+        self.epochs = epochs
 
     def batch(self, epoch: int, done: int, batches: int) -> None:
         pass
 
     def epoch(self, finished: Any) -> None:
-        answer((finished.loss, finished.val_loss))
-        next(self.asked)
+        self.turns.done(finished.loss)
+        if finished.epoch < self.epochs:
+            self.turns.wait()
+
+
+def torch_work(turns: Turns, epochs: int) -> None:
+    from ptycho_torch.inference import GROUP_SEED
+    from ptycho_torch.reconstruction import predict, stitch
+    from tests.torch.runs import run_of, train
+
+    run = run_of({**given(), "epochs": epochs})
+    dataset = run.dataset(run["images"], run.seed)
+    model = run.model(dataset)
+    turns.wait()
+    train(run, model, dataset, EpochByEpoch(turns, epochs))
+    others = run.dataset(run["infer"], GROUP_SEED)
+    while True:
+        turns.wait()
+        prediction = predict(model, others)
+        mosaic = stitch(prediction.patches, prediction.offsets, run["M"])
+        turns.done(brightness(mosaic.values.numpy()))
+
+
+def brightness(mosaic: np.ndarray) -> float:
+    return float(np.abs(mosaic).mean())
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--epochs", default=4, show_default=True, help="Of training; the first prepares, and is told apart.")
+@click.option("--rounds", default=4, show_default=True, help="Of inference; likewise.")
+@click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="With TensorFlow.")
+@click.option("--worker", hidden=True)
+def main(epochs: int, rounds: int, python: str, worker: str | None) -> None:
+    """Seconds of an epoch of the long run, and of its inference, beside TensorFlow's."""
+    if worker is not None:
+        {"tensorflow": tensorflow_work, "torch": torch_work}[worker](Turns(), epochs)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("what", "framework", "first", "fastest", "median", "x TensorFlow", "x, medians", "what came out")
+    arguments = "--epochs", str(epochs)
+    theirs, ours = (Worker(MODULE, *who, arguments) for who in (("tensorflow", python), ("torch", sys.executable)))
+    try:
+        with Console(stderr=True).status("both take turns"):
+            for what, turns, found in (("epoch", epochs, "loss"), ("inference", rounds, "mean modulus")):
+                told = [(theirs.ask(), ours.ask()) for _ in range(turns)]
+                for row in rows(*zip(*told)):
+                    table.add_row(what, *row[:-1], f"{found} {row[-1]}")
+                table.add_section()
+    finally:
+        theirs.close()
+        ours.close()
+    Console(width=132).print(table)
+
+
+def rows(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Iterator[tuple[str, ...]]:
+    """Of the table: what took how long, and what came out."""
+    best, middle = figures(theirs)
+    for framework, turns in (("TensorFlow", theirs), ("port", ours)):
+        fastest, usual = figures(turns)
+        seconds = (f"{one:.2f}" for one in (turns[0][0], fastest, usual))
+        yield framework, *seconds, f"{best / fastest:.2f}", f"{middle / usual:.2f}", f"{turns[-1][1]:.6g}"
+
+
+def figures(turns: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The fastest and the median of all but the first, seconds."""
+    taken = [seconds for seconds, _ in turns[1:] or turns]
+    return min(taken), median(taken)
+
+
+if __name__ == "__main__":
+    main()

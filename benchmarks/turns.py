@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,21 @@ class Worker:
         module: it runs ``python -m module --worker framework``.
         framework: whose work it does.
         python: with that framework.
+        arguments: of the module.
         environment: variables beside those that are set.
     """
 
-    def __init__(self, module: str, framework: str, python: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        framework: str,
+        python: str,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         settings = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
         self.process = subprocess.Popen(
-            [python, "-m", module, "--worker", framework],
+            [python, "-m", module, "--worker", framework, *arguments],
             cwd=ROOT,
             env=os.environ | settings,
             stdin=subprocess.PIPE,

@@ -32,16 +32,16 @@ Arrays = dict[str, np.ndarray]
 
 
 def training(real: tf.DType, **given: Any) -> Arrays:
-    return _training(_Task.of(real, given))
+    return _training(Task.of(real, given))
 
 
 def reconstruction(real: tf.DType, **given: Any) -> Arrays:
-    return _reconstruction(_Task.of(real, given))
+    return _reconstruction(Task.of(real, given))
 
 
 def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
     """Both, and how well the mosaic shows the object."""
-    task = _Task.of(real, given, _STATES)
+    task = Task.of(real, given, _STATES)
     found = _training(task) | _reconstruction(task)
     mosaic, mask = found["mosaic"][..., 0], found["mosaic"][..., 0] != 0
     centre = given["positions"][given["inferred"]].mean(axis=0)
@@ -51,24 +51,21 @@ def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
 # ------------------------------------------------------------------------------------------------ outputs
 
 
-def _training(task: _Task) -> Arrays:
-    trained, dtype = task.trained(), task.real.as_numpy_dtype
+def _training(task: Task) -> Arrays:
+    left, dtype = trained(task), task.real.as_numpy_dtype
     return {
-        "first_losses": trained["losses"][:FIRST].astype(dtype),
-        "step_losses": trained["losses"].astype(dtype),
-        "epoch_losses": trained["epochs"][:, :2].T.astype(dtype),
-        "weight_changes": trained["changes"].astype(dtype),
+        "first_losses": left["losses"][:FIRST].astype(dtype),
+        "step_losses": left["losses"].astype(dtype),
+        "epoch_losses": left["epochs"][:, :2].T.astype(dtype),
+        "weight_changes": left["changes"].astype(dtype),
     }
 
 
-def _reconstruction(task: _Task) -> Arrays:
+def _reconstruction(task: Task) -> Arrays:
     network, given, real = task.network(), task.given, task.real
-    network.load(task.trained()["weights"])
-    X = _normalised(given["diffraction"][given["inferred"]])
+    network.load(trained(task)["weights"])
     offsets = given["positions"][given["inferred"]].reshape(-1, 1, 2, 1)
-    parts = (X[first : first + _PREDICTED] for first in range(0, len(X), _PREDICTED))
-    objects = tf.function(lambda x, relative: network.taps(x, relative, given["probe"])["object"], autograph=False)
-    patches = np.concatenate([objects(*_batch(part, real)).numpy() for part in parts])
+    patches = Inference(task, network).patches()
     stitched = position(real, patches=patches, offsets=offsets, M=given["M"])
     count, mosaic = (stitched[name].numpy()[..., 0] for name in ("count", "mosaic"))
     mask, centre = count > mosaics.COVERED, offsets.reshape(-1, 2).mean(axis=0)
@@ -86,11 +83,26 @@ def _reconstruction(task: _Task) -> Arrays:
     }
 
 
+class Inference:
+    """A network and the patterns that it is to make objects of; a graph, as in Keras's ``predict``."""
+
+    def __init__(self, task: Task, network: Network) -> None:
+        self.real = task.real
+        self.X = normalised(task.given["diffraction"][task.given["inferred"]])
+        probe = task.given["probe"]
+        self._object = tf.function(lambda x, relative: network.taps(x, relative, probe)["object"], autograph=False)
+
+    def patches(self) -> np.ndarray:
+        """(k, N, N, 1)."""
+        parts = (self.X[first : first + _PREDICTED] for first in range(0, len(self.X), _PREDICTED))
+        return np.concatenate([self._object(*batch(part, self.real)).numpy() for part in parts])
+
+
 # ------------------------------------------------------------------------------------------------ the training
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """A training: what it is trained on and how; equal where the digests are.
 
     Attributes:
@@ -106,7 +118,7 @@ class _Task:
     states: Path | None = None
 
     @classmethod
-    def of(cls, real: tf.DType, given: Mapping[str, Any], states: Path | None = None) -> _Task:
+    def of(cls, real: tf.DType, given: Mapping[str, Any], states: Path | None = None) -> Task:
         digest = hashlib.sha256(f"{real.name} {tf.__version__}".encode())
         for file in sorted(Path(__file__).parent.glob("*.py")):
             digest.update(file.read_bytes())
@@ -132,14 +144,11 @@ class _Task:
             **{name: self.given[name] for name in ("n_filters_scale", "probe_scale", "nphotons")},
         )
 
-    def trained(self) -> Arrays:
-        """What the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 3), ``changes``."""
-        return _trained(self)
-
 
 @lru_cache(maxsize=16)
-def _trained(task: _Task) -> Arrays:
-    training = _Training(task)
+def trained(task: Task) -> Arrays:
+    """What the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 3), ``changes``."""
+    training = Training(task)
     kept = None if task.states is None else task.states / f"{task.digest}.npz"
     if kept is not None and kept.exists():
         with np.load(kept, allow_pickle=False) as state:
@@ -156,23 +165,23 @@ def _trained(task: _Task) -> Arrays:
     return training.left()
 
 
-def _keep(training: _Training, kept: Path) -> None:
+def _keep(training: Training, kept: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     partial = kept.with_suffix(".partial.npz")
     np.savez(partial, **training.state())  # type: ignore[arg-type]
     partial.replace(kept)
 
 
-class _Training:
+class Training:
     """A training on its way, from one epoch to the next; steps are graphs, as in Keras's ``fit``."""
 
-    def __init__(self, task: _Task) -> None:
+    def __init__(self, task: Task) -> None:
         given, self.real = task.given, task.real
         self.network, self.given = task.network(), given
         self.network.load(given["weights"])
         self.optimizer = keras_adam(self.real, given["learning_rate"], given["epsilon"])
         self.optimizer.build(self.network.variables)
-        self.X = _normalised(given["diffraction"][given["trained"]])
+        self.X = normalised(given["diffraction"][given["trained"]])
         self.callbacks = Callbacks(self.optimizer)
         self.losses: list[float] = []
         self.epochs: list[tuple[float, float, float]] = []
@@ -197,7 +206,7 @@ class _Training:
 
     def _mean(self, loss_of: Callable[[tf.Tensor, tf.Tensor], float], numbers: np.ndarray) -> float:
         """The mean over samples: a smaller batch counts less."""
-        total = sum(loss_of(*_batch(self.X[part], self.real)) * len(part) for part in self._batches(numbers))
+        total = sum(loss_of(*batch(self.X[part], self.real)) * len(part) for part in self._batches(numbers))
         return total / len(numbers)
 
     def _batches(self, numbers: np.ndarray) -> Iterator[np.ndarray]:
@@ -253,11 +262,11 @@ class _Training:
         self.losses, self.changes = state["losses"].tolist(), state["changes"]
 
 
-def _normalised(diffraction: np.ndarray) -> np.ndarray:
+def normalised(diffraction: np.ndarray) -> np.ndarray:
     """(n, N, N, 1) float32, by one factor for all of these patterns."""
     return normalise(tf.float64, diffraction=diffraction[..., None])["X_full"]
 
 
-def _batch(X: np.ndarray, real: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+def batch(X: np.ndarray, real: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
     """Patterns and relative positions, which are 0 in groups of one."""
     return tf.constant(X), tf.zeros([len(X), 1, 2, 1], real)

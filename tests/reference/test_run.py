@@ -16,21 +16,21 @@ def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monk
     (case, _) = CASES
     given = {**case.complete_inputs(case.draw_inputs(0)), **case.parameters}
     given |= {"order": given["order"][:2, :32], "held_back": given["held_back"][:4]}
-    whole = run._trained.__wrapped__(run._Task.of(tf.float32, given))
+    whole = run.trained.__wrapped__(run.Task.of(tf.float32, given))
     assert len(whole["losses"]) == 4
 
-    epoch, task = run._Training.epoch, run._Task.of(tf.float32, given, tmp_path)
+    epoch, task = run.Training.epoch, run.Task.of(tf.float32, given, tmp_path)
 
-    def interrupted(training: run._Training, numbers: np.ndarray) -> None:
+    def interrupted(training: run.Training, numbers: np.ndarray) -> None:
         if training.finished:
             raise KeyboardInterrupt
         epoch(training, numbers)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run._Training, "epoch", interrupted)
-        run._trained.__wrapped__(task)
+        patch.setattr(run.Training, "epoch", interrupted)
+        run.trained.__wrapped__(task)
     assert [file.name for file in tmp_path.iterdir()] == [f"{task.digest}.npz"]
-    resumed = run._trained.__wrapped__(task)
+    resumed = run.trained.__wrapped__(task)
     for name, array in whole.items():
         np.testing.assert_array_equal(resumed[name], array, name)
 
@@ -38,8 +38,8 @@ def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monk
 def test_another_task_is_another_training() -> None:
     (case, _) = CASES
     given = {**case.complete_inputs(case.draw_inputs(0)), **case.parameters}
-    one = run._Task.of(tf.float32, given)
-    assert one == run._Task.of(tf.float32, dict(given))
-    assert one != run._Task.of(tf.float64, given)
-    assert one != run._Task.of(tf.float32, {**given, "learning_rate": 1e-4})
-    assert one != run._Task.of(tf.float32, {**given, "weights": np.nextafter(given["weights"], 1)})
+    one = run.Task.of(tf.float32, given)
+    assert one == run.Task.of(tf.float32, dict(given))
+    assert one != run.Task.of(tf.float64, given)
+    assert one != run.Task.of(tf.float32, {**given, "learning_rate": 1e-4})
+    assert one != run.Task.of(tf.float32, {**given, "weights": np.nextafter(given["weights"], 1)})

@@ -136,7 +136,7 @@ def inferred(run: Run) -> tuple[PtychoPINN, torch.Tensor]:
 
 def training(**given: Any) -> Arrays:
     """The outputs of ``run.training``."""
-    run = _run_of(given)
+    run = run_of(given)
     _, curve, first = trained(run)
     steps = np.array([loss for epoch in curve.epochs for loss in epoch.batch_losses], np.float32)
     epochs = np.array([(epoch.loss, epoch.val_loss) for epoch in curve.epochs], np.float32)
@@ -150,7 +150,7 @@ def training(**given: Any) -> Arrays:
 
 def reconstruction(**given: Any) -> Arrays:
     """The outputs of ``run.reconstruction``."""
-    run = _run_of(given)
+    run = run_of(given)
     model, patches = inferred(run)
     offsets = run.dataset(run["infer"], GROUP_SEED).global_offsets.reshape(-1, 2)
     mosaic = stitch(patches, offsets, run["M"])
@@ -168,7 +168,7 @@ def reconstruction(**given: Any) -> Arrays:
     }
 
 
-def _run_of(given: Mapping[str, Any]) -> Run:
+def run_of(given: Mapping[str, Any]) -> Run:
     """Inputs are arrays, parameters are not."""
     inputs = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
     return Run.of(inputs, {name: value for name, value in given.items() if name not in inputs})

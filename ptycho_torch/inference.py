@@ -71,7 +71,7 @@ members are made of them, and nothing for groups of one."""
 @click.option("--phase_vmax", type=float, metavar="X", help="Colours of the phase end there.  [default: the largest]")
 @click.option("--save_patches", is_flag=True, help="Keep the patches too, not only the mosaic.")
 def main(**options: Any) -> None:
-    r"""Reconstruct an object with a trained model, and look whether it is right.
+    """Reconstruct an object with a trained model, and look whether it is right.
 
     \b
     --output_dir takes
@@ -82,7 +82,7 @@ def main(**options: Any) -> None:
       inference.log                    what was said
 
     The exit status says that it ran, not that the result is right: the last line of diagnostics.txt does.
-    """
+    """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
         directory.mkdir(parents=True, exist_ok=True)

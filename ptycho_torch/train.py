@@ -93,7 +93,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
 )
 @click.option("--disable_mlflow", is_flag=True, help="Accepted because callers pass it; there is no MLflow here.")
 def main(**options: Any) -> None:
-    r"""Train PtychoPINN on a scan, without ever being shown the object.
+    """Train PtychoPINN on a scan, without ever being shown the object.
 
     \b
     --output_dir takes
@@ -105,7 +105,7 @@ def main(**options: Any) -> None:
     Ctrl-C leaves a training that the same command and --resume go on with, to the same result as without the
     interruption. The last 5 % of the groups are held back for validation. The learning rate is halved when their loss
     does not fall; training ends when its own does not, or after --max_epochs.
-    """
+    """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
         directory.mkdir(parents=True, exist_ok=True)

@@ -271,6 +271,7 @@ def test_train_help() -> None:
     assert run.exit_code == 0
     for option in ("--train_data_file", "--resume", "--strategy", "--disable_mlflow", "wts.h5.zip"):
         assert option in run.output
+    assert "\n    last.ckpt               what --resume goes on from\n" in run.output, "lines are kept"
     assert max(map(len, run.output.splitlines())) <= 110
 
 
@@ -391,7 +392,7 @@ def test_true_patches_through_the_inference_are_the_object(trained: Path, scan: 
 def test_inference_help() -> None:
     run = CliRunner().invoke(inference.main, ["-h"])
     assert run.exit_code == 0
-    assert "reconstructed_amplitude.png" in run.output
+    assert "\n    inference.log                    what was said\n" in run.output, "lines are kept"
 
 
 @pytest.mark.integration

@@ -584,7 +584,7 @@ _BATCHES = "EpochBatches(task.order, training.stop, task.config.batch_size, shar
 _HELD_BACK = "last = np.arange(len(task.dataset))[validation]"
 _SHUFFLED = "np.random.RandomState(0).permutation(len(task.dataset))"
 _STITCHED = "return Mosaic(overlap_ratio(total, count)[0], count[0], count[0] > 0.01)"
-_PLACED = "shift_and_sum(patches[None], offsets[None, :, None, :], M)"
+_STITCHED_AT = "shift_and_sum(patches[None], offsets[None, :, None, :], M)"
 
 
 def _seen(order: str) -> tuple[str, str]:
@@ -598,7 +598,7 @@ def _turned_mosaic(turn: str) -> tuple[str, str]:
 
 
 def _placed_at(offsets: str) -> tuple[str, str]:
-    return _PLACED, _PLACED.replace("offsets[None, :, None, :]", f"({offsets})[None, :, None, :]")
+    return _STITCHED_AT, _STITCHED_AT.replace("offsets[None, :, None, :]", f"({offsets})[None, :, None, :]")
 
 
 RUN = (
@@ -667,7 +667,7 @@ RUN = (
         x_negated=_placed_at("offsets * torch.tensor([-1, 1])"),
         y_negated=_placed_at("offsets * torch.tensor([1, -1])"),
         xy_swap=_placed_at("offsets.flip(1)"),
-        not_cropped=(_PLACED, _PLACED.replace(", M)", ", patches.shape[1])")),
+        not_cropped=(_STITCHED_AT, _STITCHED_AT.replace(", M)", ", patches.shape[1])")),
     ),
     *_of(
         "run.reconstruction",

@@ -157,6 +157,9 @@ class TrainingConfig:
         _require_positive(self, "batch_size", "epochs", "learning_rate")
         if self.batch_size & (self.batch_size - 1):
             raise ValueError(f"TrainingConfig.batch_size: expected a power of two, found {self.batch_size}")
+        for name in ("plateau_monitor", "early_stop_monitor"):
+            if getattr(self, name) not in ("loss", "val_loss"):
+                raise ValueError(f"TrainingConfig.{name}: expected 'loss' or 'val_loss', found {getattr(self, name)!r}")
         for name in ("mae_weight", "nll_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"TrainingConfig.{name}: expected 0..1, found {getattr(self, name)}")

@@ -29,7 +29,7 @@ from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches_of
 from ptycho_torch.loss_curve import Epoch, LossCurve
 from ptycho_torch.losses import objective
 from ptycho_torch.model import PtychoPINN
-from ptycho_torch.training import EarlyStop, adam, plateau_schedule, validation_split
+from ptycho_torch.training import EpochEnd, adam, validation_split
 
 CHECKPOINT = "last.ckpt"
 """In the output directory: the state after the last epoch that was finished."""
@@ -208,7 +208,6 @@ class _Training(LightningModule):
         self.batches = EpochBatches(task.order, training.stop, task.config.batch_size, share)
         self.held_back = EpochBatches(lambda _: last, len(last), task.config.batch_size, share)
         self.share = share
-        self.stop = EarlyStop(task.config.early_stop_patience, task.config.early_stop_min_delta)
         self.curve = LossCurve(self._least_loss(task, np.arange(training.stop)), self._least_loss(task, last))
         self._seen: list[Tensor] = []
         self._validated: list[Tensor] = []
@@ -216,14 +215,13 @@ class _Training(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.optimizer = adam(self.network, self.config)
-        # At the end of an epoch, by hand: the order of what happens then is Keras's and plain to see.
-        self.schedule = plateau_schedule(self.optimizer, self.config)
+        # Called by hand, not by Lightning: what happens at the end of an epoch happens in Keras's order.
+        self.epoch_end = EpochEnd(self.optimizer, self.config)
         return self.optimizer
 
     def on_train_start(self) -> None:
         if self._restored is not None:
-            self.schedule.load_state_dict(self._restored["schedule"])
-            self.stop.best, self.stop.waited = self._restored["stop"]
+            self.epoch_end.load_state_dict(self._restored)
 
     def transfer_batch_to_device(
         self, batch: GroupBatch, device: torch.device, dataloader_idx: int
@@ -253,16 +251,14 @@ class _Training(LightningModule):
         finished = Epoch(
             self.current_epoch + 1, loss, val_loss, self.optimizer.param_groups[0]["lr"], tuple(batch_losses)
         )
-        self.schedule.step(val_loss)
-        stopped = self.stop.step(loss)
+        stopped = self.epoch_end.step(loss=loss, val_loss=val_loss)
         self.curve = replace(self.curve, epochs=(*self.curve.epochs, finished), stopped_early=stopped)
         self.trainer.should_stop = self.trainer.should_stop or stopped
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[_OURS] = {
             "losses": self.curve.to_json(),
-            "schedule": self.schedule.state_dict(),
-            "stop": (self.stop.best, self.stop.waited),
+            **self.epoch_end.state_dict(),
             "fingerprint": dict(self.fingerprint),
         }
 

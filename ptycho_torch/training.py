@@ -6,7 +6,7 @@ See docs/conventions.md, "Training".
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -120,6 +120,40 @@ class EarlyStop:
             return False  # with a patience of 0 too
         self.waited += 1
         return self.waited >= self.patience
+
+
+class EpochEnd:
+    """What Keras's callbacks do after each epoch: the learning rate of the next one, and whether it is the last.
+
+    Args:
+        optimizer: its learning rate falls on a plateau (``plateau_schedule``).
+        config: says so of either: which loss is watched, for how many epochs, and what counts as better.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
+        self._schedule = plateau_schedule(optimizer, config)
+        self._schedule_watches = config.plateau_monitor
+        self._stop = EarlyStop(config.early_stop_patience, config.early_stop_min_delta)
+        self._stop_watches = config.early_stop_monitor
+
+    def step(self, *, loss: float, val_loss: float) -> bool:
+        """Whether to stop, after an epoch with these losses of training and of validation."""
+        losses = {"loss": loss, "val_loss": val_loss}
+        self._schedule.step(losses[self._schedule_watches])
+        return self._stop.step(losses[self._stop_watches])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next epochs depend on, but for the optimiser's own state."""
+        return {"schedule": self._schedule.state_dict(), "stop": (self._stop.best, self._stop.waited)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what ``state_dict`` gave; other entries are not looked at.
+
+        Raises:
+            KeyError: one is missing.
+        """
+        self._schedule.load_state_dict(state["schedule"])
+        self._stop.best, self._stop.waited = state["stop"]
 
 
 def validation_split(n: int, fraction: float) -> tuple[slice, slice]:

@@ -58,7 +58,10 @@ _NO_CALL |= dict.fromkeys(
     ("run.training", "run.reconstruction", "run.long_reconstruction"),
     "its training draws weights and batches that no call takes",
 )
-_NO_CALL["optimizer.adam"] = "its optimizer is Keras's own"
+_NO_CALL |= {
+    "optimizer.adam": "its optimizer is Keras's own",
+    "optimizer.schedule": "its callbacks are Keras's own",
+}
 _CLIFF = 64
 """From so many patches on, its merge sums all groups of a call into one canvas."""
 _OFFSET = 4

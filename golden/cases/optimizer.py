@@ -1,4 +1,8 @@
-"""The optimiser on gradients that are given: what its constants do where gradients are small, and where they change."""
+"""The optimiser on gradients that are given, and what is called after each epoch on losses that are given.
+
+What Adam's constants do where gradients are small, and where they change; which loss the learning rate follows, which
+the end, and what counts as better.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,17 @@ ADAM = Operation(
     },
     outputs=(Output("values", "(steps, n) float32; after each step", terms=4),),
     faults=faults.ADAM,
+)
+
+SCHEDULE = Operation(
+    name="optimizer.schedule",
+    summary="Keras's callbacks: the learning rate on a plateau of the validation loss, the end on the training loss",
+    inputs={"losses": "(sequences, n, 2) float64; of training and of validation, after each of n epochs"},
+    outputs=(
+        Output("learning_rates", "(sequences, n) float32; with which each epoch is trained, as if none were the last"),
+        Output("epochs", "(sequences,) int64; how many are trained, n where nothing ends it"),
+    ),
+    faults=faults.SCHEDULE,
 )
 
 
@@ -53,6 +68,49 @@ def near_epsilon(steps: int, n: int) -> Drawing:
     return make
 
 
+_STEP = 2.0**-16
+"""Losses are multiples of it: exact in float32, and their differences never 1e-4, which is 6.55 of it."""
+_SIZES = np.array([2, 3, 5, 8, 40, 300])
+"""By how many of them an epoch is better, or worse, than the best before it."""
+_REAL_STEP, _REAL_LOSS = 1.0, -3.9e6
+"""Of a training on 1e9 photons: float32 has steps of 1/4 there, so that whatever is better at all is so by 1e-4."""
+
+
+def _walk(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
+    """(sequences, n): the start, then each time the lowest so far and a move from it; none is met twice."""
+    losses = [start]
+    for move in moves.T:
+        losses.append(np.min(losses, axis=0) + move)
+    return np.stack(losses, axis=1)
+
+
+def up_and_down(sequences: int, n: int) -> Drawing:
+    """Better and worse at random; the first trains better and better, to 0, and validates worse and worse.
+
+    The second trains worse and worse and validates better and better, mostly by less than 1e-4; the last two are of the
+    real size.
+    """
+
+    def moves(draw: Draw) -> np.ndarray:
+        signs = 1 - 2 * draw.integers(0, 2, (sequences, n - 1))
+        return np.asarray(signs * _SIZES[draw.integers(0, len(_SIZES), (sequences, n - 1))])
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        training, validation = moves(draw), moves(draw)
+        training[0], validation[0] = -abs(training[0]), abs(validation[0])
+        training[1], validation[1] = abs(training[1]), -_SIZES[draw.integers(0, 3, (n - 1,))]
+        starts = draw.multiples(1 / 4, 1, 4, (2, sequences)) * (1 - 2 * draw.integers(0, 2, (2, sequences)))
+        starts[0, 0] = abs(starts[0, 0])
+        steps = np.full((sequences, 1), _STEP)
+        steps[-2:] = _REAL_STEP
+        starts[:, -2:] += _REAL_LOSS
+        losses = np.stack([_walk(*pair) for pair in zip(starts, (steps * training, steps * validation))], axis=2)
+        losses[0, n // 2 :, 0] = 0  # equal ones: rounding moves a 0 least of all
+        return {"losses": losses}
+
+    return make
+
+
 CASES = (
     Case("optimizer/adam", ADAM, "gradients of all sizes, which change", {"learning_rate": 1e-3}, of_all_sizes(7, 48)),
     Case(
@@ -63,5 +121,12 @@ CASES = (
         near_epsilon(5, 32),
         invisible=hidden("the gradients' norm is far below 1", "clipped")
         | hidden("gradients do not change, and neither does their mean", "beta_1_other"),
+    ),
+    Case(
+        "optimizer/schedule",
+        SCHEDULE,
+        "plateaus, recoveries and improvements by more and less than 1e-4, at losses of 1 and of -4e6",
+        {"learning_rate": 1e-3},
+        up_and_down(8, 15),
     ),
 )

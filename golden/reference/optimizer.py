@@ -31,6 +31,22 @@ def keras_adam(real: tf.DType, learning_rate: float, epsilon: float = 1e-7) -> A
     return optimizer
 
 
+def schedule(real: tf.DType, *, losses: np.ndarray, learning_rate: float) -> dict[str, np.ndarray]:
+    followed = [_followed(keras_adam(real, learning_rate), sequence.tolist()) for sequence in losses]
+    rates, epochs = zip(*followed)
+    return {"learning_rates": np.array(rates, np.float32), "epochs": np.array(epochs, np.int64)}
+
+
+def _followed(optimizer: Any, losses: list[tuple[float, float]]) -> tuple[list[float], int]:
+    """The rate of each epoch, and how many are trained; the callbacks are called for all."""
+    callbacks = Callbacks(optimizer)
+    rates, ended = [], []
+    for epoch, (loss, val_loss) in enumerate(losses):
+        rates.append(float(optimizer.learning_rate))
+        ended.append(callbacks.epoch_ends(epoch, loss, val_loss))
+    return rates, ended.index(True) + 1 if any(ended) else len(losses)
+
+
 class Callbacks:
     """PtychoPINN's two callbacks of Keras, for a training that is not Keras's ``fit``.
 

@@ -144,6 +144,7 @@ RESTATED: Mapping[str, Callable[[Trial], Arrays]] = {
     "simulation.patterns": simulation.simulate,
     "network.forward": network.Network().taps,
     "optimizer.adam": optimizer.adam,
+    "optimizer.schedule": optimizer.schedule,
 }
 """An operation's outputs by the formulas that its faults bend, unbent."""
 

@@ -58,7 +58,7 @@ from ptycho_torch.reassembly import shift_and_sum
 from ptycho_torch.scan import Scan, load_scan, save_scan
 from ptycho_torch.simulate import diffraction_patterns
 from ptycho_torch.taps import taps
-from ptycho_torch.training import adam
+from ptycho_torch.training import EpochEnd, adam
 from ptycho_torch.translation import translate
 from ptycho_torch.weights import (
     from_tensorflow_weights,
@@ -586,6 +586,22 @@ def optimizer_adam(*, start: np.ndarray, gradients: np.ndarray, learning_rate: f
         optimizer.step()
         values.append(array(model[0]).copy())
     return {"values": np.array(values)}
+
+
+def optimizer_schedule(*, losses: np.ndarray, learning_rate: float) -> Outputs:
+    rates, epochs = zip(*(epochs_of(sequence, learning_rate) for sequence in losses.tolist()))
+    return {"learning_rates": np.array(rates, np.float32), "epochs": np.array(epochs, np.int64)}
+
+
+def epochs_of(losses: Sequence[tuple[float, float]], learning_rate: float) -> tuple[list[float], int]:
+    """The learning rate of every epoch, also of those after the end, and how many there are until then."""
+    config = TrainingConfig(learning_rate=learning_rate)
+    optimizer = adam(torch.nn.ParameterList([torch.zeros(1)]), config)
+    epoch_end, rates, ended = EpochEnd(optimizer, config), [], []
+    for loss, val_loss in losses:
+        rates.append(optimizer.param_groups[0]["lr"])
+        ended.append(epoch_end.step(loss=loss, val_loss=val_loss))
+    return rates, ended.index(True) + 1 if any(ended) else len(losses)
 
 
 # ------------------------------------------------------------------------------------------------ defaults

@@ -578,6 +578,49 @@ OPTIMISED: dict[str, tuple[str, str] | Edits] = {
 }
 """Lines of ``training``."""
 
+_PLATEAU_PATIENCE = "max(config.plateau_patience - 1, 0)"
+_LEAST_RATE = "min_lr=config.plateau_min_lr"
+_LEAST_IMPROVEMENT = "threshold=config.plateau_min_delta"
+_PLATEAU_STEP = "self._schedule.step(losses[self._schedule_watches])"
+_END_PATIENCE = "EarlyStop(config.early_stop_patience,"
+_END_BETTER = "loss + self.min_delta < self.best"
+
+
+def _afterwards(change: str) -> tuple[str, str]:
+    """With a change of what the plateau remembers; ``bad`` epochs and ``best`` are those before."""
+    return _PLATEAU_STEP, f"s = self._schedule; bad, best = s.num_bad_epochs, s.best; {_PLATEAU_STEP}; {change}"
+
+
+EPOCH_ENDS: dict[str, tuple[str, str] | Edits] = {
+    "plateau_patience_of_torch": (_PLATEAU_PATIENCE, "config.plateau_patience"),
+    "plateau_patience_1": (_PLATEAU_PATIENCE, "max(config.plateau_patience - 2, 0)"),
+    "factor_tenth": ("factor=config.plateau_factor", "factor=0.1"),
+    "no_lower_limit": (_LEAST_RATE, "min_lr=0.0"),
+    "min_lr_of_port": (_LEAST_RATE, "min_lr=5e-5"),
+    "reduced_once": (_LEAST_RATE, "min_lr=config.plateau_factor * config.learning_rate"),
+    "plateau_on_training": (_PLATEAU_STEP, "self._schedule.step(loss)"),
+    "improvement_relative": ('threshold_mode="abs"', 'threshold_mode="rel"'),
+    "every_improvement": (_LEAST_IMPROVEMENT, "threshold=0.0"),
+    "lowest_is_best": _afterwards("s.best = min(best, val_loss)"),
+    "plateau_against_last": _afterwards("s.best = val_loss"),
+    "plateau_not_in_a_row": _afterwards("s.num_bad_epochs = bad if s.best < best else s.num_bad_epochs"),
+    "patience_not_restarted": _afterwards("s.num_bad_epochs = 0 if s.best < best else bad + 1"),
+    "cooldown": ("eps=0", "eps=0, cooldown=1"),
+    "reduced_late": (
+        _PLATEAU_STEP,
+        "[self._schedule.step(one) for one in getattr(self, 'before', [])]; self.before = [val_loss]",
+    ),
+    "end_on_validation": ("losses[self._stop_watches]", "val_loss"),
+    "end_patience_2": (_END_PATIENCE, "EarlyStop(config.early_stop_patience - 1,"),
+    "end_patience_4": (_END_PATIENCE, "EarlyStop(config.early_stop_patience + 1,"),
+    "never_ends": (_END_PATIENCE, "EarlyStop(100,"),
+    "end_least_improvement": ("config.early_stop_min_delta)", "config.plateau_min_delta)"),
+    "end_equal_is_better": (_END_BETTER, _END_BETTER.replace("<", "<=")),
+    "end_against_last": ("self.waited += 1", "self.waited += 1; self.best = loss"),
+    "end_not_in_a_row": ("self.best, self.waited = loss, 0", "self.best = loss"),
+}
+"""Lines of ``training``."""
+
 _NORMALISED_PROBE = "return normalised"
 _EPOCH_ORDER = "np.random.RandomState([seed, epoch]).permutation(n)"
 _BATCHES = "EpochBatches(task.order, training.stop, task.config.batch_size, share)"
@@ -1342,6 +1385,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "return None if self.param_groups else super().step(closure)",
         ),
     ),
+    *_of("optimizer.schedule", "training", **EPOCH_ENDS),
 )
 
 REFUSED: tuple[Mutant, ...] = (

@@ -90,3 +90,8 @@ def test_an_entry_is_steady_where_its_gradient_is_more_than_noise() -> None:
 @pytest.mark.golden("optimizer.adam")
 def test_adam(golden: GoldenCase) -> None:
     golden.check(layouts.optimizer_adam(**golden.inputs, **golden.parameters))
+
+
+@pytest.mark.golden("optimizer.schedule")
+def test_schedule(golden: GoldenCase) -> None:
+    golden.check(layouts.optimizer_schedule(**golden.inputs, **golden.parameters))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import logging
 import re
@@ -217,6 +218,22 @@ def test_schedule_and_end_go_on_too(scan: Path, tmp_path: Path, monkeypatch: pyt
     assert same(load_bundle(tmp_path / "parts"), load_bundle(tmp_path / "flat"))
     assert training(scan, tmp_path / "parts", "--resume", epochs=12).exit_code == 0
     assert len(load_bundle(tmp_path / "parts").losses.epochs) == 4, "what stopped early stays as it is"
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_the_training_loss_ends_and_that_of_validation_slows(
+    scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only validation gets better, training ends, as fast as it began."""
+    falling = itertools.count(0, -1)
+
+    def objective(predicted: torch.Tensor, measured: torch.Tensor, config: Any) -> torch.Tensor:
+        return 0 * predicted.sum() + (1 if torch.is_grad_enabled() else next(falling))
+
+    monkeypatch.setattr(ptycho_torch.fit, "objective", objective)
+    assert training(scan, tmp_path, epochs=9).exit_code == 0
+    assert [one.learning_rate for one in load_bundle(tmp_path).losses.epochs] == [1e-3] * 4
 
 
 @pytest.mark.integration

@@ -12,7 +12,7 @@ import torch
 
 from ptycho_torch.config_params import TrainingConfig
 from ptycho_torch.losses import objective
-from ptycho_torch.training import EarlyStop, KerasAdam, adam, plateau_schedule, validation_split
+from ptycho_torch.training import EarlyStop, EpochEnd, KerasAdam, adam, plateau_schedule, validation_split
 from tests.torch.networks import DEVICES, batch, small_model
 
 # ------------------------------------------------------------------------------------------------ Adam
@@ -206,6 +206,54 @@ def test_early_stop_without_patience() -> None:
     """Keras's own default: the first epoch that is not better is the last, but no better one is."""
     stop = EarlyStop(patience=0)
     assert [stop.step(loss) for loss in (5, 4, 3, 3)] == [False, False, False, True]
+
+
+# ------------------------------------------------------------------------------------------------ both together
+
+
+def rates_and_ends(
+    losses: list[tuple[float, float]], optimizer: torch.optim.Optimizer, epoch_end: EpochEnd
+) -> list[tuple[float, bool]]:
+    """After each epoch, the learning rate, and whether to stop."""
+    found = []
+    for loss, val_loss in losses:
+        ends = epoch_end.step(loss=loss, val_loss=val_loss)
+        found.append((optimizer.param_groups[0]["lr"], ends))
+    return found
+
+
+def epoch_end_of(config: TrainingConfig) -> tuple[torch.optim.Optimizer, EpochEnd]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
+    return optimizer, EpochEnd(optimizer, config)
+
+
+def test_the_configuration_says_which_loss_is_watched() -> None:
+    """Here the other one of each; the golden holds which it is by default."""
+    config = TrainingConfig(plateau_monitor="loss", early_stop_monitor="val_loss")
+    training_falls, validation_falls = [(5.0 - n, 5.0) for n in range(4)], [(5.0, 5.0 - n) for n in range(4)]
+    assert rates_and_ends(training_falls, *epoch_end_of(config))[-1] == (1e-3, True)
+    assert rates_and_ends(validation_falls, *epoch_end_of(config))[-1] == (5e-4, False)
+
+
+@pytest.mark.parametrize("name", ["plateau_monitor", "early_stop_monitor"])
+def test_a_loss_that_there_is_not_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"TrainingConfig.{name}: expected 'loss' or 'val_loss', found 'mae'"):
+        TrainingConfig(**{name: "mae"})
+
+
+@pytest.mark.parametrize("epochs", range(1, 6))
+def test_the_end_of_an_epoch_goes_on_from_its_saved_state(epochs: int) -> None:
+    losses = [(5.0, 5.0), (4.0, 6.0), (4.5, 6.0), (4.5, 5.5), (4.5, 5.5), (3.0, 5.5)]
+    whole = rates_and_ends(losses, *epoch_end_of(TrainingConfig()))
+    assert whole == [*[(1e-3, False)] * 2, *[(5e-4, False)] * 2, (2.5e-4, True), (2.5e-4, False)]
+
+    optimizer, before = epoch_end_of(TrainingConfig())
+    rates_and_ends(losses[:epochs], optimizer, before)
+    kept = copy.deepcopy((optimizer.state_dict(), before.state_dict()))
+    optimizer, after = epoch_end_of(TrainingConfig())
+    optimizer.load_state_dict(kept[0])
+    after.load_state_dict(kept[1])
+    assert rates_and_ends(losses[epochs:], optimizer, after) == whole[epochs:]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The long run: 1000 patterns, twenty epochs, the default width; 512 patterns inferred. A set of cases of its own.
 
-It trains for half an hour, twice: so no other command should wait for it, and its golden lies apart.
+It trains for ten minutes or more, twice: so no other command should wait for it, and its golden lies apart.
 
-    python generate_golden.py --cases golden.long_run --fixtures golden/long_fixtures --update --reason "..."
+    make long      (generate_golden.py --cases golden.long_run --fixtures golden/long_fixtures --update --reason "...")
 
 A training is kept in ``.artifacts/runs`` after every epoch; the same command goes on from there. Its noise is told from
 one run whose inputs were moved by their last digit, and only faults of what comes after the training are committed.
@@ -10,9 +10,14 @@ one run whose inputs were moved by their last digit, and only faults of what com
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from golden import mosaics
 from golden.case import Case, Operation, Output, Parameters
 from golden.cases.run import INPUTS, ONE_NUMBER, RECONSTRUCTION_OUTPUTS, SHORT, TRAINING_OUTPUTS, make_inputs, seed_zero
 from golden.faults import run as faults
+
+_FROM_AFAR = "in the mosaic; (S, S, 1) complex64, 0 where not covered; kept: means of the modulus over 16 x 16 pixels"
 
 RUN = Operation(
     name="run.long_reconstruction",
@@ -20,7 +25,10 @@ RUN = Operation(
     inputs=INPUTS,
     outputs=(
         *TRAINING_OUTPUTS,
-        *RECONSTRUCTION_OUTPUTS,
+        *(
+            replace(output, description=_FROM_AFAR, keep=mosaics.coarsest) if output.name == "mosaic" else output
+            for output in RECONSTRUCTION_OUTPUTS
+        ),
         Output(
             "quality",
             "in how well the mosaic shows the object; (3,) float32; complex correlation; error of the amplitude, "

@@ -12,8 +12,8 @@ import numpy as np
 
 COVERED = 0.99
 """Patches over a pixel from which on it counts as covered; less is the moved edge of one."""
-BLOCK = 4
-"""Side of the blocks that ``coarse`` averages, pixels."""
+BLOCK, LARGE_BLOCK = 4, 16
+"""Side of the blocks that ``coarse`` and ``coarsest`` average, pixels."""
 QUANTILES = np.arange(1, 20) / 20
 
 View = Callable[[np.ndarray], np.ndarray]
@@ -45,9 +45,18 @@ def covered_box(count: np.ndarray) -> np.ndarray:
 
 def coarse(mosaic: np.ndarray) -> np.ndarray:
     """The modulus of a mosaic (S, S, 1) from afar: means over blocks of 4 x 4 pixels, (S // 4, S // 4) float32."""
-    blocks = len(mosaic) // BLOCK
-    modulus = np.abs(mosaic[: blocks * BLOCK, : blocks * BLOCK]).astype(np.float64)
-    return np.asarray(modulus.reshape(blocks, BLOCK, blocks, BLOCK).mean(axis=(1, 3)), np.float32)
+    return _block_means(mosaic, BLOCK)
+
+
+def coarsest(mosaic: np.ndarray) -> np.ndarray:
+    """The same over blocks of 16 x 16 pixels: the grain of two right trainings differs, once they have made one."""
+    return _block_means(mosaic, LARGE_BLOCK)
+
+
+def _block_means(mosaic: np.ndarray, block: int) -> np.ndarray:
+    blocks = len(mosaic) // block
+    modulus = np.abs(mosaic[: blocks * block, : blocks * block]).astype(np.float64)
+    return np.asarray(modulus.reshape(blocks, block, blocks, block).mean(axis=(1, 3)), np.float32)
 
 
 def brightness(patches: np.ndarray) -> np.ndarray:

@@ -24,8 +24,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ALL = frozenset(case.name for case in CASES)
 
 
-def test_the_committed_goldens_are_sound() -> None:
-    assert verify(REPOSITORY / "golden" / "fixtures", frozenset(load_cases())) == []
+@pytest.mark.parametrize(("directory", "cases"), [("fixtures", "golden.cases"), ("long_fixtures", "golden.long_run")])
+def test_the_committed_goldens_are_sound(directory: str, cases: str) -> None:
+    assert verify(REPOSITORY / "golden" / directory, frozenset(load_cases(cases))) == []
 
 
 def test_what_the_default_suite_reads_is_small() -> None:

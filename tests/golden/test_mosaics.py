@@ -63,6 +63,12 @@ def test_from_afar() -> None:
     assert found.tolist() == [[0, 0], [2, 0]]
 
 
+def test_from_further_away() -> None:
+    mosaic = np.zeros((40, 40, 1), np.complex64)
+    mosaic[16:32, :8] = 2j
+    assert mosaics.coarsest(mosaic).tolist() == [[0, 0], [1, 0]]
+
+
 def test_brightness_looks_at_the_crop_alone() -> None:
     patches = np.full((3, 64, 64, 1), 1000, np.complex64)
     patches[:, 22:42, 22:42] = np.linspace(0, 1, 400).reshape(20, 20, 1)

@@ -130,9 +130,9 @@ def _shuffled_before(inputs: Arrays) -> Arrays:
 
 
 def _epochs_from_zero(inputs: Arrays) -> np.ndarray:
-    epochs, n = inputs["order"].shape
-    seed = int(inputs["seed"][0])
-    return np.stack([np.random.RandomState([seed, epoch]).permutation(n) for epoch in range(epochs)])
+    epochs, seen = inputs["order"].shape
+    n, seed = len(inputs["trained"]) - len(inputs["held_back"]), int(inputs["seed"][0])
+    return np.stack([np.random.RandomState([seed, epoch]).permutation(n)[:seen] for epoch in range(epochs)])
 
 
 def _without_last_batch(t: Trial) -> Arrays:

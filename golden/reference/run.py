@@ -40,9 +40,10 @@ def reconstruction(real: tf.DType, **given: Any) -> Arrays:
 
 
 def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
-    """Both, and how well the mosaic shows the object."""
+    """Both, of the first steps the very first, and how well the mosaic shows the object."""
     task = Task.of(real, given, _STATES)
     found = _training(task) | _reconstruction(task)
+    found["first_loss"] = found.pop("first_losses")[0]
     mosaic, mask = found["mosaic"][..., 0], found["mosaic"][..., 0] != 0
     centre = given["positions"][given["inferred"]].mean(axis=0)
     return found | {"quality": mosaics.quality(mosaic, mask, given["object"], centre).astype(real.as_numpy_dtype)}

@@ -5,7 +5,7 @@
 # make bench-network  the network beside TensorFlow's; makes both environments
 # make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
-# make long     the golden of the long run: TensorFlow trains twice, for 11 minutes each; interrupted, it goes on
+# make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; interrupted, it goes on
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
 

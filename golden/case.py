@@ -158,7 +158,8 @@ class Operation:
         faults: wrong conventions. Every case of the operation catches every one of them, or says why it cannot.
         in_order: each output is computed from those before it. What is wrong in one is wrong in all that follow, so a
             fault is kept, and a failure explained, for the first only.
-        perturbed_once: its noise is told from one run with perturbed inputs alone: for what takes half an hour.
+        only_perturbed: for what takes long: from so many runs with perturbed inputs its noise is told, and from nothing
+            else. None: from all that changes rounding.
     """
 
     name: str
@@ -169,7 +170,7 @@ class Operation:
     precision: Precision = "float32"
     faults: tuple[Fault, ...] = ()
     in_order: bool = False
-    perturbed_once: bool = False
+    only_perturbed: int | None = None
 
     def __post_init__(self) -> None:
         names = [fault.name for fault in self.faults]
@@ -285,7 +286,7 @@ class Case:
             "faults": {fault.name: fault.symptom for fault in self.operation.faults},
             "invisible": sorted(self.invisible),
             **({"path": list(self.operation.path)} if self.operation.in_order else {}),
-            **({"perturbed_once": True} if self.operation.perturbed_once else {}),
+            **({} if self.operation.only_perturbed is None else {"only_perturbed": self.operation.only_perturbed}),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]
 

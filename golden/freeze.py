@@ -134,8 +134,8 @@ def _variants(
             for run in range(1, runs + 1)
         }
 
-    if operation.perturbed_once:
-        return perturbed(1)
+    if operation.only_perturbed is not None:
+        return perturbed(operation.only_perturbed)
     variants = {name: process.evaluate(operation, inputs, parameters) for name, process in varied.items()}
     variants["again"] = behind.evaluate(operation, inputs, parameters)
     if operation.precision == "float32":

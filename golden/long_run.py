@@ -1,11 +1,11 @@
 """The long run: 1000 patterns, twenty epochs, the default width; 512 patterns inferred. A set of cases of its own.
 
-It trains for ten minutes or more, twice: so no other command should wait for it, and its golden lies apart.
+It trains for ten minutes or more, three times: so no other command should wait for it, and its golden lies apart.
 
     make long      (generate_golden.py --cases golden.long_run --fixtures golden/long_fixtures --update --reason "...")
 
 A training is kept in ``.artifacts/runs`` after every epoch; the same command goes on from there. Its noise is told from
-one run whose inputs were moved by their last digit, and only faults of what comes after the training are committed.
+two runs whose inputs were moved by their last digit, and only faults of what comes after the training are committed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ RUN = Operation(
     derive=make_inputs,
     faults=(*faults.RECONSTRUCTION, *faults.PATCHES),
     in_order=True,
-    perturbed_once=True,
+    only_perturbed=2,
 )
 
 WHOLE: Parameters = {**SHORT, "scan": 1087, "images": 1000, "infer": 512, "epochs": 20, "n_filters_scale": 2}

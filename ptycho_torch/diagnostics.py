@@ -34,6 +34,8 @@ DEFAULT_PHOTONS = 1e9
 LEAST_FIT, LEAST_MARGIN = 0.4, 0.08
 """Of the correlation in the best orientation, and above the next: with less nothing is claimed. Networks that have
 hardly begun to learn reach 0.35 and 0.06, in any orientation."""
+LEAST_AMPLITUDE_FIT = 0.8
+"""The same of amplitudes alone, which are positive and smooth and so fit anything better: 0.74 is reached by then."""
 _LOOKED_AT = 48
 """Patches that are compared one by one with the object."""
 
@@ -166,13 +168,16 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         names = ("brightness", "patches", "orientation", "amplitude", "phase", "resolution", "similarity")
         return Diagnosis((*findings, *(Finding(name, "unknown", why) for name in names)))
     registration = register(known, evidence.mosaic, evidence.mask, _expected_place(evidence))
+    by_amplitude = None
+    if not _tells(registration, LEAST_FIT):
+        by_amplitude = _register_amplitude(known, evidence)
     x, y = _expected_place(evidence)
     aligned, inside = placed_at(known, (y, x), evidence.mosaic.shape)
     quality = assess(evidence.mosaic, aligned, evidence.mask & inside)
     findings += [
         look_at_brightness(evidence),
         look_at_patches(evidence),
-        look_at_orientation(registration),
+        look_at_orientation(registration, by_amplitude),
         *look_at_quality(quality, len(evidence.probe)),
     ]
     return Diagnosis(tuple(findings), registration, quality, aligned)
@@ -443,17 +448,24 @@ def look_at_patches(evidence: Evidence) -> Finding:
     return _orientation_finding("patches", scores, negated, "patches show the object")
 
 
-def look_at_orientation(registration: Registration) -> Finding:
-    """Whether the mosaic shows the object upright and where it belongs."""
-    scores, found = registration.scores, registration.orientation
-    x, y = registration.shift
-    second = max((score for name, score in scores.items() if name != found), default=0.0)
+def look_at_orientation(registration: Registration, by_amplitude: Registration | None = None) -> Finding:
+    """Whether the mosaic shows the object upright and where it belongs.
+
+    Args:
+        registration: of the mosaic.
+        by_amplitude: of its amplitude with the object's. A network learns the amplitude first, so that it may tell
+            where the whole does not.
+    """
     numbers = dataclasses.asdict(registration)
-    says = (
-        f"{found}, {registration.correlation:.3f} (next best {second:.3f}; upright in place "
-        f"{registration.in_place:.3f}), shift x {x:+.2f}, y {y:+.2f} px"
-    )
-    if registration.correlation < LEAST_FIT or registration.correlation - second < LEAST_MARGIN:
+    if not _tells(registration, LEAST_FIT) and by_amplitude is not None and _tells(by_amplitude, LEAST_AMPLITUDE_FIT):
+        says = f"by the amplitude, for the phase is too weak to tell: {_told(by_amplitude)}"
+        return _orientation(by_amplitude, says, numbers | {"by_amplitude": dataclasses.asdict(by_amplitude)})
+    return _orientation(registration, _told(registration), numbers, tells=_tells(registration, LEAST_FIT))
+
+
+def _orientation(registration: Registration, says: str, numbers: dict[str, Any], *, tells: bool = True) -> Finding:
+    found, (x, y) = registration.orientation, registration.shift
+    if not tells:
         mistake = "no orientation fits clearly better: too little training, or patches that do not fit their places"
         return Finding("orientation", "unclear", says, numbers, mistake)
     mistakes = []
@@ -531,6 +543,31 @@ def _orientation_finding(name: str, scores: Mapping[str, float], negated: Mappin
 
 
 # ------------------------------------------------------------------------------------------------ parts
+
+
+def _register_amplitude(known: np.ndarray, evidence: Evidence) -> Registration | None:
+    """None where an amplitude is flat."""
+    object_, mosaic = (np.abs(image).astype(np.complex64) for image in (known, evidence.mosaic))
+    if not (_has_structure(object_) and _has_structure(mosaic)):
+        return None
+    return register(object_, mosaic, evidence.mask, _expected_place(evidence))
+
+
+def _next_best(registration: Registration) -> float:
+    others = (score for name, score in registration.scores.items() if name != registration.orientation)
+    return max(others, default=0.0)
+
+
+def _tells(registration: Registration, least: float) -> bool:
+    """Whether one orientation fits so well, and clearly better than the others, that it is the one."""
+    fit = registration.correlation
+    return fit >= least and fit - _next_best(registration) >= LEAST_MARGIN
+
+
+def _told(registration: Registration) -> str:
+    others = f"next best {_next_best(registration):.3f}; upright in place {registration.in_place:.3f}"
+    x, y = registration.shift
+    return f"{registration.orientation}, {registration.correlation:.3f} ({others}), shift x {x:+.2f}, y {y:+.2f} px"
 
 
 def _expected_place(evidence: Evidence) -> np.ndarray:

@@ -15,6 +15,8 @@ from scipy import ndimage
 
 RESOLVED = 0.5
 """Fourier ring correlation with a known object above which a frequency counts as resolved."""
+_INNERMOST = 2
+"""Rings within the main lobe of a Hann window, where what is left of the mean leaks."""
 _WINDOW = 7
 """Pixels a side of what SSIM looks at together."""
 
@@ -128,6 +130,8 @@ def fourier_ring_correlation(
 
 
 def _resolution(frequencies: np.ndarray, rings: np.ndarray) -> float:
+    """Half the period at which rings first fall below; the innermost, within the window's own width, do not count."""
+    frequencies, rings = frequencies[_INNERMOST:], rings[_INNERMOST:]
     if not len(rings):
         return float("nan")
     below = np.flatnonzero(rings < RESOLVED)

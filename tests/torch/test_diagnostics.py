@@ -297,6 +297,22 @@ def test_a_network_that_has_learnt_nothing_yet_raises_no_false_alarm(lopsided: f
     assert diagnosis.verdict.startswith("nothing is wrong")
 
 
+@pytest.mark.parametrize("orientation", ["upright", "transposed"])
+def test_the_amplitude_tells_where_the_phase_does_not(orientation: str) -> None:
+    """As after a short training: the amplitude is there, the phase is something else."""
+    given = evidence(true_patches())
+    turn = ORIENTATIONS[orientation]
+    nonsense = np.exp(2j * np.pi * blurred(np.random.RandomState(3), given.mosaic.shape, 6.0))
+    mosaic = turn(np.abs(given.mosaic) * nonsense).astype(np.complex64)
+    found = diagnose(dataclasses.replace(given, mosaic=mosaic, count=turn(given.count).copy()))["orientation"]
+    assert found.says.startswith(f"by the amplitude, for the phase is too weak to tell: {orientation}, ")
+    assert found.numbers["correlation"] < 0.5
+    assert (found.verdict, found.mistake) == {
+        "upright": ("right", ""),
+        "transposed": ("wrong", "the mosaic is transposed"),
+    }[orientation]
+
+
 # ------------------------------------------------------------------------------------------------ parts
 
 

@@ -151,3 +151,6 @@ def test_ring_correlation_ends_where_the_signal_does() -> None:
     half = np.fft.ifft2(np.where(low, np.fft.fft2(signal), np.fft.fft2(other)))
     found = assess(half, signal, np.ones(half.shape, bool))
     assert found.resolution == pytest.approx(1 / 0.4, abs=0.1)
+    sloping = assess(half + 2 * np.linspace(-1, 1, side), signal, np.ones(half.shape, bool))
+    assert sloping.ring_correlation[1] < 0.5, "what is wider than the window is at the innermost frequencies only"
+    assert sloping.resolution == pytest.approx(1 / 0.4, abs=0.1)

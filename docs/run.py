@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import numpy as np
+from PIL import Image
 
 from golden import long_run, mosaics
 from golden.embedded import embedded
@@ -43,7 +44,7 @@ def tensorflow(out: Path) -> None:
 @click.argument("result", type=click.Path(exists=True, path_type=Path))
 @click.argument("theirs", type=click.Path(exists=True, path_type=Path))
 def draw(trained: Path, result: Path, theirs: Path) -> None:
-    """Draw run.png and run-losses.png from TRAINED, RESULT and THEIRS; print the table."""
+    """Draw the pictures from TRAINED, RESULT and THEIRS; print the table."""
     curve = json.loads((trained / "losses.json").read_text())
     with (
         np.load(result / "reconstruction.npz", allow_pickle=False) as ours,
@@ -60,6 +61,7 @@ def draw(trained: Path, result: Path, theirs: Path) -> None:
     least = np.array([curve["least_loss"], curve["least_val_loss"]])
     draw_mosaics(known, found, mask)
     draw_losses(losses, steps, least)
+    quantize(result / "diagnostics.png", "run-diagnostics.png")
     click.echo(table(known, found, mask, losses, least, centre))
 
 
@@ -78,23 +80,28 @@ def like(mosaic: np.ndarray, other: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.asarray(mosaic * (np.vdot(a, b) / np.vdot(a, a)))
 
 
+def amplitude_of(image: np.ndarray) -> np.ndarray:
+    return np.abs(image).astype(np.complex64)
+
+
 def draw_mosaics(known: np.ndarray, found: dict[str, np.ndarray], mask: np.ndarray) -> None:
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     shown = {"object": known} | {f"{name}, mosaic": like(mosaic, known, mask) for name, mosaic in found.items()}
-    ours, theirs = found[PORT], found[TENSORFLOW]  # as they are: no factor hides a difference
+    ours, theirs = found[PORT], found[TENSORFLOW]  # no factor hides a difference of the amplitudes
+    apart = ours * theirs.conj() / np.exp(1j * np.angle(np.vdot(theirs[mask], ours[mask])))
     rows, columns = np.nonzero(mask)
     frame = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
     figure = Figure(figsize=(12.6, 5.2), layout="constrained")
     axes = figure.subplots(2, 4)
-    brightest = float(np.quantile(np.abs(known[mask]), 0.999))
+    brightest, turned = (float(np.quantile(np.abs(part(known[mask])), 0.999)) for part in (np.abs, np.angle))
     for part, how, row in (
         (np.abs, {"cmap": "gray", "vmin": 0, "vmax": brightest}, axes[0]),
-        (np.angle, {"cmap": "twilight", "vmin": -np.pi, "vmax": np.pi}, axes[1]),
+        (np.angle, {"cmap": "PuOr_r", "vmin": -turned, "vmax": turned}, axes[1]),
     ):
         kind = "amplitude" if part is np.abs else "phase / rad"
-        difference = np.abs(ours) - np.abs(theirs) if part is np.abs else np.angle(ours * theirs.conj())
+        difference = np.abs(ours) - np.abs(theirs) if part is np.abs else np.angle(apart)
         images = {title: (part(image), dict(how)) for title, image in shown.items()}
         largest = float(np.quantile(np.abs(difference[mask]), 0.999))
         images[f"{PORT} - {TENSORFLOW}"] = (difference, {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest})
@@ -105,7 +112,7 @@ def draw_mosaics(known: np.ndarray, found: dict[str, np.ndarray], mask: np.ndarr
             axis.set_xticks([])
             axis.set_yticks([])
             figure.colorbar(drawn, ax=axis, fraction=0.04, pad=0.02).ax.tick_params(labelsize=7)
-    figure.savefig(DOCS / "run.png", dpi=100)
+    save(figure, "run.png")
 
 
 def draw_losses(losses: dict[str, np.ndarray], steps: dict[str, np.ndarray], least: np.ndarray) -> None:
@@ -118,6 +125,9 @@ def draw_losses(losses: dict[str, np.ndarray], steps: dict[str, np.ndarray], lea
             numbers = np.arange(1, len(curve) + 1)
             epochs.plot(numbers, curve - lowest, style, marker=".", color=COLOURS[name], label=f"{name}, {what}")
     epochs.set_yscale("log")
+    epochs.set_yticks([1e4, 2e4, 5e4], ["10 000", "20 000", "50 000"])
+    epochs.minorticks_off()
+    epochs.set_xticks(range(0, losses[PORT].shape[1] + 1, 5))
     epochs.set_xlabel("epoch")
     epochs.set_ylabel("loss above the least possible")
     epochs.grid(which="both", color="0.92")
@@ -129,7 +139,17 @@ def draw_losses(losses: dict[str, np.ndarray], steps: dict[str, np.ndarray], lea
     begin.set_xlabel("step")
     begin.set_ylabel(f"|{PORT} - {TENSORFLOW}| / loss of a batch")
     begin.grid(which="both", color="0.92")
-    figure.savefig(DOCS / "run-losses.png", dpi=100)
+    save(figure, "run-losses.png")
+
+
+def save(figure: Any, name: str) -> None:
+    """With 256 colours, for a repository keeps every version."""
+    figure.savefig(DOCS / name, dpi=100)
+    quantize(DOCS / name, name)
+
+
+def quantize(picture: Path, name: str) -> None:
+    Image.open(picture).convert("RGB").quantize(256).save(DOCS / name, optimize=True)
 
 
 def table(
@@ -142,23 +162,25 @@ def table(
 ) -> str:
     """In Markdown: a column for each framework."""
     from ptycho_torch.image_quality import assess
-    from ptycho_torch.registration import register
+    from ptycho_torch.registration import correlation, register
 
     expected = centre - len(mask) / 2
     columns = {}
     for name, mosaic in found.items():
-        place, quality = register(embedded("object"), mosaic, mask, expected), assess(mosaic, known, mask)
+        quality = assess(mosaic, known, mask)
+        place = register(amplitude_of(embedded("object")), amplitude_of(mosaic), mask, expected)
+        *_, second, best = sorted(place.scores.values())
         columns[name] = {
             "last training loss above the least possible": f"{losses[name][0, -1] - least[0]:.0f}",
             "last validation loss above the least possible": f"{losses[name][1, -1] - least[1]:.0f}",
             "canvas, covered": f"{len(mosaic)}, " + " x ".join(map(str, mosaics.covered_box(mask.astype(float)))),
-            "orientation": place.orientation,
+            "orientation, by the amplitude": f"{place.orientation}, {best:.3f} (next best {second:.3f})",
             "shift": "x {:+.2f}, y {:+.2f} px".format(*place.shift),
-            "correlation with the object": f"{place.correlation:.4f}",
-            "error of the amplitude": f"{quality.amplitude_error:.1%}",
-            "error of the phase": f"{quality.phase_error:.3f} rad",
+            "error of the amplitude, rms": f"{quality.amplitude_error:.1%}",
+            "error of the phase, rms": f"{quality.phase_error:.3f} rad",
+            "complex correlation, in place": f"{correlation(known, mosaic, mask):.3f}",
             "resolution, half period": f"{quality.resolution:.2f} px",
-            "SSIM of amplitude, phase": f"{quality.amplitude_ssim:.3f}, {quality.phase_ssim:.3f}",
+            "mean phase": f"{np.angle(mosaic[mask].sum()):+.2f} rad",
         }
     lines = [f"| | {' | '.join(columns)} |", "|---|" + "---|" * len(columns)]
     lines += [f"| {row} | {' | '.join(column[row] for column in columns.values())} |" for row in columns[PORT]]

@@ -12,8 +12,8 @@ import numpy as np
 
 COVERED = 0.99
 """Patches over a pixel from which on it counts as covered; less is the moved edge of one."""
-BLOCK, LARGE_BLOCK = 4, 16
-"""Side of the blocks that ``coarse`` and ``coarsest`` average, pixels."""
+BLOCK, BAND = 4, 16
+"""Pixels that ``coarse`` and ``bands`` average, along each axis and along one."""
 QUANTILES = np.arange(1, 20) / 20
 
 View = Callable[[np.ndarray], np.ndarray]
@@ -45,18 +45,22 @@ def covered_box(count: np.ndarray) -> np.ndarray:
 
 def coarse(mosaic: np.ndarray) -> np.ndarray:
     """The modulus of a mosaic (S, S, 1) from afar: means over blocks of 4 x 4 pixels, (S // 4, S // 4) float32."""
-    return _block_means(mosaic, BLOCK)
+    blocks = len(mosaic) // BLOCK
+    modulus = np.abs(mosaic[: blocks * BLOCK, : blocks * BLOCK]).astype(np.float64)
+    return np.asarray(modulus.reshape(blocks, BLOCK, blocks, BLOCK).mean(axis=(1, 3)), np.float32)
 
 
-def coarsest(mosaic: np.ndarray) -> np.ndarray:
-    """The same over blocks of 16 x 16 pixels: the grain of two right trainings differs, once they have made one."""
-    return _block_means(mosaic, LARGE_BLOCK)
+def bands(mosaic: np.ndarray) -> np.ndarray:
+    """The modulus of a mosaic (S, S, 1) in bands of 16 rows, and of 16 columns: (2, S // 16) float32.
 
-
-def _block_means(mosaic: np.ndarray, block: int) -> np.ndarray:
-    blocks = len(mosaic) // block
-    modulus = np.abs(mosaic[: blocks * block, : blocks * block]).astype(np.float64)
-    return np.asarray(modulus.reshape(blocks, block, blocks, block).mean(axis=(1, 3)), np.float32)
+    Means over the pixels that are not 0; 0 where all are. Two right trainings have different grain, once they have made
+    one; from here it does not show.
+    """
+    n = len(mosaic) // BAND
+    modulus = np.abs(mosaic[: n * BAND, : n * BAND, 0]).astype(np.float64)
+    sums = [part.reshape(n, BAND, n * BAND).sum(axis=(1, 2)) for part in (modulus, modulus.T)]
+    counts = [part.reshape(n, BAND, n * BAND).sum(axis=(1, 2)) for part in (modulus != 0, modulus.T != 0)]
+    return np.divide(sums, counts, out=np.zeros((2, n)), where=np.array(counts) > 0).astype(np.float32)
 
 
 def brightness(patches: np.ndarray) -> np.ndarray:
@@ -87,17 +91,22 @@ def orientation(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre:
     )
 
 
-def quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """(3,) float32: how well a mosaic shows a known object; arguments as of ``orientation``.
+def quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> dict[str, np.ndarray]:
+    """How well a mosaic shows a known object, scalars float32 by name; arguments as of ``orientation``.
 
-    Modulus of the complex correlation coefficient; root mean square error of the amplitude, relative; that of the
-    phase, radians. A factor is removed from the amplitude, and a constant from the phase: neither is measured. 0,
-    infinity and infinity where the mosaic shows nothing.
+    ``correlation``, modulus of the complex correlation coefficient; ``amplitude_error``, root mean square, relative;
+    ``phase_error``, root mean square, radians. A factor is removed from the amplitude, and a constant from the phase:
+    neither is measured. 0, infinity and infinity where the mosaic shows nothing.
     """
+    names = ("correlation", "amplitude_error", "phase_error")
+    return {name: np.asarray(value, np.float32) for name, value in zip(names, _quality(mosaic, mask, known, centre))}
+
+
+def _quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> tuple[float, float, float]:
     expected, inside = window(known, centre, len(mosaic))
     found, true = (image[mask & inside].astype(np.complex128) for image in (mosaic, expected))
     if not np.abs(found).any():
-        return np.array([0, np.inf, np.inf], np.float32)
+        return 0.0, np.inf, np.inf
     a, b = found - found.mean(), true - true.mean()
     modulus, wanted = np.abs(found), np.abs(true)
     level = (modulus @ wanted) / (modulus @ modulus)
@@ -105,7 +114,7 @@ def quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.
     turned = found * true.conj()
     phase = np.angle(turned * np.exp(-1j * np.angle(turned.sum())))
     norm = np.linalg.norm(a) * np.linalg.norm(b)
-    return np.array([np.abs(np.vdot(a, b)) / norm if norm else 0, amplitude, np.sqrt(np.mean(phase**2))], np.float32)
+    return float(np.abs(np.vdot(a, b)) / norm) if norm else 0.0, float(amplitude), float(np.sqrt(np.mean(phase**2)))
 
 
 def window(known: np.ndarray, centre: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -64,7 +64,7 @@ def judged(t: Trial, mosaic: np.ndarray, count: np.ndarray) -> dict[str, np.ndar
         "covered": mosaics.covered_box(count),
         "mosaic": np.where(covered, mosaic, 0).astype(np.complex64)[..., None],
         "orientation": mosaics.orientation(mosaic, covered, t.inputs["object"], centre),
-        "quality": mosaics.quality(mosaic, covered, t.inputs["object"], centre),
+        **mosaics.quality(mosaic, covered, t.inputs["object"], centre),
     }
     return {name: array for name, array in found.items() if name in t.outputs}
 

@@ -46,7 +46,7 @@ def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
     found["first_loss"] = found.pop("first_losses")[0]
     mosaic, mask = found["mosaic"][..., 0], found["mosaic"][..., 0] != 0
     centre = given["positions"][given["inferred"]].mean(axis=0)
-    return found | {"quality": mosaics.quality(mosaic, mask, given["object"], centre).astype(real.as_numpy_dtype)}
+    return found | mosaics.quality(mosaic, mask, given["object"], centre)
 
 
 # ------------------------------------------------------------------------------------------------ outputs

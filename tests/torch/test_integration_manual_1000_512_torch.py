@@ -122,7 +122,7 @@ def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[s
         "orientation": mosaics.orientation(*judged),
         "probe_mean": np.asarray(numbers["probe"]["used"]["masked_mean"], np.float32),
         "intensity_scale": np.asarray(numbers["photons"]["intensity_scale"], np.float32),
-        "quality": mosaics.quality(*judged),
+        **mosaics.quality(*judged),
     }
 
 

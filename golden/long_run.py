@@ -29,6 +29,8 @@ _FROM_AFAR = (
     "in the mosaic; (S, S, 1) complex64, 0 where not covered; kept: means of the modulus over bands of 16 pixels"
 )
 
+PATCHES, *STITCHED = RECONSTRUCTION_OUTPUTS
+
 RUN = Operation(
     name="run.long_reconstruction",
     summary="a network trained on a scan, the mosaic that it makes of other patterns, and how well it shows the object",
@@ -37,9 +39,15 @@ RUN = Operation(
         # Two steps later rounding has moved a loss by a thousandth: the short run's first steps are steadier.
         Output("first_loss", "in the loss of the first step; scalar float32; as of a batch", terms=64 * 64),
         *(output for output in TRAINING_OUTPUTS if output.name != "first_losses"),
+        PATCHES,
+        Output(
+            "patch_orientation",
+            "in how single patches fit the object; (8,) float32; as the orientation, of central 21 x 21 pixels",
+            envelope=True,
+        ),
         *(
-            replace(output, description=_FROM_AFAR, keep=mosaics.bands) if output.name == "mosaic" else output
-            for output in RECONSTRUCTION_OUTPUTS
+            replace(one, description=_FROM_AFAR, keep=mosaics.bands) if one.name == "mosaic" else one
+            for one in STITCHED
         ),
         Output("correlation", "in the complex correlation with the object; scalar float32", envelope=True),
         Output("amplitude_error", "in the error of the amplitude; scalar float32; rms, relative", envelope=True),

@@ -14,6 +14,8 @@ COVERED = 0.99
 """Patches over a pixel from which on it counts as covered; less is the moved edge of one."""
 BLOCK, BAND = 4, 16
 """Pixels that ``coarse`` and ``bands`` average, along each axis and along one."""
+PATCH = 21
+"""Side of what is looked at of a single patch, pixels; odd, so that it has a middle."""
 QUANTILES = np.arange(1, 20) / 20
 
 View = Callable[[np.ndarray], np.ndarray]
@@ -89,6 +91,28 @@ def orientation(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre:
         [_correlation(turn(expected), modulus, mask & turn(inside)) for turn in TURNS.values()],
         np.float32,
     )
+
+
+def patch_orientation(patches: np.ndarray, positions: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(8,) float32: how well single patches show a known object's amplitude, before any stitching.
+
+    Args:
+        patches: (n, N, N, 1) complex.
+        positions: (n, 2), [x, y] of a patch's index N // 2 in the object, pixels; to the nearest one.
+        known: (H, W) complex.
+
+    Returns:
+        Means over the patches of the correlation coefficients of the moduli in the central 21 x 21 pixels, which turn
+        about their middle, in the order of ``TURNS``: entry k is large where turn k happened to the patches.
+    """
+    first = patches.shape[1] // 2 - PATCH // 2
+    shown = np.abs(patches[:, first : first + PATCH, first : first + PATCH, 0]).astype(np.float64)
+    corners = np.rint(positions).astype(int) - PATCH // 2 + PATCH
+    around = np.pad(np.abs(known), PATCH).astype(np.float64)
+    true = np.stack([around[y : y + PATCH, x : x + PATCH] for x, y in corners])
+    everywhere = np.ones(true.shape[1:], bool)
+    scores = [[_correlation(turn(b), a, everywhere) for a, b in zip(shown, true)] for turn in TURNS.values()]
+    return np.asarray(np.mean(scores, axis=1), np.float32)
 
 
 def quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> dict[str, np.ndarray]:

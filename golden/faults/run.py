@@ -211,7 +211,9 @@ TRAINING = (
 def _patches_turned(name: str) -> Fault:
     def commit(t: Trial) -> Arrays:
         patches = np.ascontiguousarray(mosaics.TURNS[name](t.outputs["patches"][..., 0]))[..., None]
-        return {"patches": patches, **judged(t, *stitched(t, patches, places_of(t)))}
+        fit = mosaics.patch_orientation(patches, places_of(t), t.inputs["object"])
+        alone = {"patches": patches, **({"patch_orientation": fit} if "patch_orientation" in t.outputs else {})}
+        return {**alone, **judged(t, *stitched(t, patches, places_of(t)))}
 
     return Fault(f"patches_{name}", f"patches are {_words(name)} before they are stitched; expected upright", commit)
 

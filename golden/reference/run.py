@@ -45,8 +45,9 @@ def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
     found = _training(task) | _reconstruction(task)
     found["first_loss"] = found.pop("first_losses")[0]
     mosaic, mask = found["mosaic"][..., 0], found["mosaic"][..., 0] != 0
-    centre = given["positions"][given["inferred"]].mean(axis=0)
-    return found | mosaics.quality(mosaic, mask, given["object"], centre)
+    places = given["positions"][given["inferred"]]
+    found["patch_orientation"] = mosaics.patch_orientation(found["patches"], places, given["object"])
+    return found | mosaics.quality(mosaic, mask, given["object"], places.mean(axis=0))
 
 
 # ------------------------------------------------------------------------------------------------ outputs

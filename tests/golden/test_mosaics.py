@@ -38,6 +38,19 @@ def test_beyond_the_object_nothing_is_compared() -> None:
     np.testing.assert_array_equal(expected[inside].reshape(18, 17), KNOWN[:18, :17])
 
 
+@pytest.mark.parametrize("name", mosaics.TURNS)
+def test_each_turn_of_patches_has_its_score(name: str) -> None:
+    """A patch's index 12 lies at its position; the turns are about the middle of what is looked at."""
+    positions = np.array([[30.2, 25.9], [41.0, 31.0]])
+    crops = [KNOWN[y - 10 : y + 11, x - 10 : x + 11] for x, y in ((30, 26), (41, 31))]
+    patches = np.zeros((2, 24, 24, 1), complex)
+    patches[:, 2:23, 2:23, 0] = [mosaics.TURNS[name](crop) for crop in crops]
+    scores = mosaics.patch_orientation(patches, positions, KNOWN)
+    assert scores.shape == (8,)
+    assert list(mosaics.TURNS)[int(scores.argmax())] == name
+    assert scores.max() == pytest.approx(1)
+
+
 def test_quality_removes_a_factor_and_a_constant_phase() -> None:
     right = mosaics.quality(3j * shown(), EVERYWHERE, KNOWN, CENTRE)
     assert right == pytest.approx({"correlation": 1, "amplitude_error": 0, "phase_error": 0}, abs=1e-6)

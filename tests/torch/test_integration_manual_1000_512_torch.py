@@ -108,7 +108,8 @@ def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[s
     with np.load(result / "reconstruction.npz", allow_pickle=False) as written:
         mosaic, count, patches = (written[name] for name in ("mosaic", "count", "patches"))
     mask = count > mosaics.COVERED
-    judged = (mosaic, mask, embedded("object"), inputs["positions"][inputs["inferred"]].mean(axis=0))
+    positions = inputs["positions"][inputs["inferred"]]
+    judged = (mosaic, mask, embedded("object"), positions.mean(axis=0))
     diagnostics = json.loads((result / "diagnostics.json").read_text())["findings"]
     numbers = {one["name"]: one["numbers"] for one in diagnostics}
     return {
@@ -116,6 +117,7 @@ def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[s
         "step_losses": steps,
         "epoch_losses": np.array([[one[name] for one in epochs] for name in ("loss", "val_loss")], np.float32),
         "patches": patches[..., None],
+        "patch_orientation": mosaics.patch_orientation(patches[..., None], positions, embedded("object")),
         "canvas_side": np.asarray(len(mosaic), np.int64),
         "covered": mosaics.covered_box(count),
         "mosaic": (mosaic * mask)[..., None],

@@ -1,5 +1,6 @@
 """The pictures and the table of docs/run.md: the long run of both frameworks, side by side.
 
+python -m docs.run weights weights.h5                     # for --initial_weights of ptycho_torch.train
 python -m docs.run tensorflow tensorflow.npz              # with TensorFlow; goes on from what make long has left
 python -m docs.run draw trained result tensorflow.npz     # what the port's two programs wrote, beside it
 """
@@ -26,6 +27,15 @@ COLOURS = {PORT: "tab:blue", TENSORFLOW: "tab:orange"}
 @click.group()
 def main() -> None:
     """Both frameworks' long run, side by side."""
+
+
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path))
+def weights(out: Path) -> None:
+    """Write the weights that both begin with to OUT."""
+    from tests.torch.runs import write_weights
+
+    write_weights(out, CASE.complete_inputs(CASE.draw_inputs(0))["weights"], CASE.parameters)
 
 
 @main.command()

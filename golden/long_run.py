@@ -29,6 +29,8 @@ _FROM_AFAR = (
     "in the mosaic; (S, S, 1) complex64, 0 where not covered; kept: means of the modulus over bands of 16 pixels"
 )
 
+_LEFT = "in what is left to learn, by the last loss"
+_LOGARITHM = "logarithm of its distance from that of a perfect prediction"
 PATCHES, *STITCHED = RECONSTRUCTION_OUTPUTS
 
 RUN = Operation(
@@ -37,8 +39,9 @@ RUN = Operation(
     inputs=INPUTS,
     outputs=(
         # Two steps later rounding has moved a loss by a thousandth: the short run's first steps are steadier.
-        Output("first_loss", "in the loss of the first step; scalar float32; as of a batch", terms=64 * 64),
         *(output for output in TRAINING_OUTPUTS if output.name != "first_losses"),
+        Output("training_excess", f"{_LEFT} of training; scalar float32; {_LOGARITHM}", envelope=True),
+        Output("validation_excess", f"{_LEFT} of validation; scalar float32; {_LOGARITHM}", envelope=True),
         PATCHES,
         Output(
             "patch_orientation",
@@ -54,12 +57,15 @@ RUN = Operation(
         Output("phase_error", "in the error of the phase; scalar float32; rms, radians", envelope=True),
     ),
     derive=make_inputs,
-    faults=(*faults.RECONSTRUCTION, *faults.PATCHES),
+    faults=(*faults.RECONSTRUCTION, *faults.LEARNT),
     in_order=True,
     only_perturbed=2,
 )
 
-QUALITY = ("correlation", "amplitude_error", "phase_error")
+SCALARS = (
+    *("first_loss", "training_excess", "validation_excess"),
+    *("correlation", "amplitude_error", "phase_error"),
+)
 WHOLE: Parameters = {**SHORT, "scan": 1087, "images": 1000, "infer": 512, "epochs": 20, "n_filters_scale": 2}
 
 CASES = (
@@ -69,6 +75,6 @@ CASES = (
         "1000 patterns, twenty epochs; 512 patterns inferred",
         WHOLE,
         seed_zero,
-        dict.fromkeys((*ONE_NUMBER, "first_loss", *QUALITY), "it is one number"),
+        dict.fromkeys((*ONE_NUMBER, *SCALARS), "it is one number"),
     ),
 )

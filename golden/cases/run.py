@@ -74,6 +74,7 @@ def glorot(draw: Draw, structure: Structure) -> np.ndarray:
 _PATTERN = 64 * 64
 
 TRAINING_OUTPUTS = (
+    Output("first_loss", "in the loss of the first step; scalar float32; as of any step", terms=_PATTERN),
     Output(
         "first_losses",
         "in the losses of the first steps; (3,) float32; mean Poisson term of a batch, before its step",
@@ -165,7 +166,14 @@ def seed_zero(draw: Draw) -> dict[str, np.ndarray]:
 ONE_NUMBER = dict.fromkeys(("canvas_side", "probe_mean", "intensity_scale"), "it is one number")
 
 CASES = (
-    Case("run/short_training", TRAINING, "240 patterns, two epochs", SHORT, seed_zero),
+    Case(
+        "run/short_training",
+        TRAINING,
+        "240 patterns, two epochs",
+        SHORT,
+        seed_zero,
+        {"first_loss": "it is one number"},
+    ),
     Case(
         "run/short_reconstruction",
         RECONSTRUCTION,

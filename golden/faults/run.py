@@ -83,7 +83,8 @@ def _at_once(name: str, symptom: str, change: Callable[[Arrays, Parameters], tup
         inputs = {**t.inputs, **inputs}
         steps = len(t.outputs["first_losses"]) * int(t.parameters["batch_size"] or 0)
         begun = {"order": np.ascontiguousarray(inputs["order"][:1, :steps]), "held_back": inputs["held_back"][:1]}
-        return {"first_losses": t.run({**inputs, **begun}, {**t.parameters, **parameters})["first_losses"]}
+        found = t.run({**inputs, **begun}, {**t.parameters, **parameters})
+        return {name: found[name] for name in ("first_loss", "first_losses")}
 
     return Fault(name, symptom, commit)
 
@@ -146,6 +147,7 @@ def _loss_summed(t: Trial) -> Arrays:
     size, (epochs, n) = int(t.parameters["batch_size"] or 0), t.inputs["order"].shape
     sizes = np.tile([min(size, n - first) for first in range(0, n, size)], epochs)
     return {
+        "first_loss": np.asarray(t.outputs["first_loss"] * np.float64(size * PIXELS), np.float32),
         "first_losses": (t.outputs["first_losses"] * np.float64(size * PIXELS)).astype(np.float32),
         "step_losses": (t.outputs["step_losses"].astype(np.float64) * sizes * PIXELS).astype(np.float32),
     }
@@ -208,6 +210,16 @@ TRAINING = (
 # ------------------------------------------------------------------------------------------------ reconstruction
 
 
+def _learning_stops(t: Trial) -> Arrays:
+    """Both losses stay where they were; ``least`` is what the last ones stand above by the excess."""
+    names, losses = ("training_excess", "validation_excess"), t.outputs["epoch_losses"].astype(np.float64)
+    found = {}
+    for name, curve in zip(names, losses):
+        least = curve[-1] - np.exp(float(t.outputs[name]))
+        found[name] = np.asarray(np.log(curve[1] - least), np.float32)
+    return {"epoch_losses": np.concatenate([losses[:, :2], losses[:, [1] * 18]], axis=1).astype(np.float32), **found}
+
+
 def _patches_turned(name: str) -> Fault:
     def commit(t: Trial) -> Arrays:
         patches = np.ascontiguousarray(mosaics.TURNS[name](t.outputs["patches"][..., 0]))[..., None]
@@ -234,6 +246,16 @@ def _words(name: str) -> str:
 def _of_places(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
     """``change`` gets the positions (n, 2) of the patches that are stitched."""
     return Fault(name, symptom, lambda t: judged(t, *stitched(t, t.outputs["patches"], change(places_of(t)))))
+
+
+def _of_mosaic(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """``change`` gets the mosaic (S, S)."""
+
+    def commit(t: Trial) -> Arrays:
+        mosaic, count = stitched(t, t.outputs["patches"], places_of(t))
+        return judged(t, change(mosaic), count)
+
+    return Fault(name, symptom, commit)
 
 
 def _of_other_patterns(t: Trial) -> Arrays:
@@ -266,5 +288,10 @@ RECONSTRUCTION = (
     ),
 )
 
-PATCHES = tuple(_patches_turned(name) for name in TURNED)
+LEARNT = (
+    *(_patches_turned(name) for name in TURNED),
+    _of_mosaic("phase_lost", "the mosaic has no phase; expected amplitude and phase", np.abs),
+    _of_mosaic("phase_negated", "the mosaic's phase has the wrong sign; expected that of the object", np.conj),
+    Fault("learning_stops", "nothing is learnt after the second epoch; expected as much as in twenty", _learning_stops),
+)
 """Seen once patches show more than their mean brightness, which takes a long training."""

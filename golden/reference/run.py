@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,10 @@ Arrays = dict[str, np.ndarray]
 
 
 def training(real: tf.DType, **given: Any) -> Arrays:
-    return _training(Task.of(real, given))
+    """Asked again, it trains again: whether that gives the same is part of the noise."""
+    task = Task.of(real, given)
+    _LEFT.pop(task, None)
+    return _training(task)
 
 
 def reconstruction(real: tf.DType, **given: Any) -> Arrays:
@@ -40,10 +42,11 @@ def reconstruction(real: tf.DType, **given: Any) -> Arrays:
 
 
 def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
-    """Both, of the first steps the very first, and how well the mosaic shows the object."""
+    """Both, how much the training has left to learn, and how well the mosaic shows the object."""
     task = Task.of(real, given, _STATES)
     found = _training(task) | _reconstruction(task)
-    found["first_loss"] = found.pop("first_losses")[0]
+    del found["first_losses"]
+    found |= _excess(task)
     mosaic, mask = found["mosaic"][..., 0], found["mosaic"][..., 0] != 0
     places = given["positions"][given["inferred"]]
     found["patch_orientation"] = mosaics.patch_orientation(found["patches"], places, given["object"])
@@ -56,11 +59,23 @@ def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
 def _training(task: Task) -> Arrays:
     left, dtype = trained(task), task.real.as_numpy_dtype
     return {
+        "first_loss": left["losses"][0].astype(dtype),
         "first_losses": left["losses"][:FIRST].astype(dtype),
         "step_losses": left["losses"].astype(dtype),
         "epoch_losses": left["epochs"][:, :2].T.astype(dtype),
         "weight_changes": left["changes"].astype(dtype),
     }
+
+
+def _excess(task: Task) -> Arrays:
+    """The last epoch's losses, as logarithm of their distance from those of a perfect prediction."""
+    given = task.given
+    light = (task.scale * normalised(given["diffraction"][given["trained"]]).astype(np.float64)) ** 2
+    perfect = light - tf.math.xlogy(light, light).numpy()
+    loss, val_loss, _ = trained(task)["epochs"][-1]
+    told = {"training_excess": (loss, given["order"][0]), "validation_excess": (val_loss, given["held_back"])}
+    excess = {name: np.log(last - perfect[samples].mean()) for name, (last, samples) in told.items()}
+    return {name: value.astype(task.real.as_numpy_dtype) for name, value in excess.items()}
 
 
 def _reconstruction(task: Task) -> Arrays:
@@ -147,9 +162,19 @@ class Task:
         )
 
 
-@lru_cache(maxsize=16)
+_LEFT: dict[Task, Arrays] = {}
+"""What trainings left: the other operation of the same run goes on from there."""
+
+
 def trained(task: Task) -> Arrays:
     """What the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 3), ``changes``."""
+    if task not in _LEFT:
+        _LEFT[task] = train(task)
+    return _LEFT[task]
+
+
+def train(task: Task) -> Arrays:
+    """The same, trained now; or from where it was kept on."""
     training = Training(task)
     kept = None if task.states is None else task.states / f"{task.digest}.npz"
     if kept is not None and kept.exists():

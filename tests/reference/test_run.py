@@ -16,7 +16,7 @@ def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monk
     (case, _) = CASES
     given = {**case.complete_inputs(case.draw_inputs(0)), **case.parameters}
     given |= {"order": given["order"][:2, :32], "held_back": given["held_back"][:4]}
-    whole = run.trained.__wrapped__(run.Task.of(tf.float32, given))
+    whole = run.train(run.Task.of(tf.float32, given))
     assert len(whole["losses"]) == 4
 
     epoch, task = run.Training.epoch, run.Task.of(tf.float32, given, tmp_path)
@@ -28,9 +28,9 @@ def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monk
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(run.Training, "epoch", interrupted)
-        run.trained.__wrapped__(task)
+        run.train(task)
     assert [file.name for file in tmp_path.iterdir()] == [f"{task.digest}.npz"]
-    resumed = run.trained.__wrapped__(task)
+    resumed = run.train(task)
     for name, array in whole.items():
         np.testing.assert_array_equal(resumed[name], array, name)
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
 
@@ -141,6 +142,7 @@ def training(**given: Any) -> Arrays:
     steps = np.array([loss for epoch in curve.epochs for loss in epoch.batch_losses], np.float32)
     epochs = np.array([(epoch.loss, epoch.val_loss) for epoch in curve.epochs], np.float32)
     return {
+        "first_loss": steps[0],
         "first_losses": steps[:FIRST],
         "step_losses": steps,
         "epoch_losses": epochs.T.copy(),
@@ -166,6 +168,14 @@ def reconstruction(**given: Any) -> Arrays:
         "probe_mean": np.asarray(probe_statistics(model.probe.numpy()).masked_mean, np.float32),
         "intensity_scale": model.intensity_scale.numpy(),
     }
+
+
+def write_weights(path: Path, weights: np.ndarray, parameters: Mapping[str, Any]) -> None:
+    """A golden's initial weights, as ``--initial_weights`` takes them."""
+    shapes = Structure(64, 1, parameters["n_filters_scale"], True, True, True).shapes()
+    with h5py.File(path, "w") as file:
+        for place, array in enumerate(split(weights, shapes).values()):
+            file[f"weights/{place:03}"] = array
 
 
 def run_of(given: Mapping[str, Any]) -> Run:

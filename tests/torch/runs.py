@@ -142,7 +142,7 @@ def training(**given: Any) -> Arrays:
     steps = np.array([loss for epoch in curve.epochs for loss in epoch.batch_losses], np.float32)
     epochs = np.array([(epoch.loss, epoch.val_loss) for epoch in curve.epochs], np.float32)
     return {
-        "first_loss": steps[0],
+        "first_loss": np.asarray(steps[0]),
         "first_losses": steps[:FIRST],
         "step_losses": steps,
         "epoch_losses": epochs.T.copy(),

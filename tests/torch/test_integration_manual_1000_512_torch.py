@@ -106,7 +106,7 @@ def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[s
     diagnostics = json.loads((result / "diagnostics.json").read_text())["findings"]
     numbers = {one["name"]: one["numbers"] for one in diagnostics}
     return {
-        "first_loss": steps[0],
+        "first_loss": np.asarray(steps[0]),
         "step_losses": steps,
         "epoch_losses": np.array([[one[name] for one in epochs] for name in ("loss", "val_loss")], np.float32),
         "training_excess": np.log(np.float32(epochs[-1]["loss"] - losses["least_loss"])),

@@ -55,7 +55,7 @@ def program(name: str, directory: Path, *arguments: object) -> str:
 
 
 @pytest.mark.skipif(
-    os.environ.get("RUN_LONG_INTEGRATION") != "1", reason="RUN_LONG_INTEGRATION=1 runs it: ten minutes on two cores"
+    os.environ.get("RUN_LONG_INTEGRATION") != "1", reason="RUN_LONG_INTEGRATION=1 runs it: eleven minutes on two cores"
 )
 def test_train_on_1000_infer_on_512(tmp_path: Path) -> None:
     scan, out, result, begin = (tmp_path / name for name in ("scan.npz", "out", "result", "weights.h5"))

@@ -13,7 +13,7 @@ PYTHON ?= python3
 TEST_ARGS = $(or $(ARGS),-n 2)
 TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
-LONG := --cases golden.long_run --fixtures golden/long_fixtures
+LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
 .PHONY: test golden lint bench bench-network bench-run torture long star clean

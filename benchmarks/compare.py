@@ -24,7 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from golden.compare import Tolerance, Verdict, compare
+from golden.judge.compare import Tolerance, Verdict, compare
 
 TOLERANCE = Tolerance(8e-7, 8e-7, 1e-7, 1e-7)
 COLUMNS = 4096
@@ -104,7 +104,7 @@ def main() -> None:
             in_a_process(write_pair, directory, mib, noise)
             reading = in_a_process(measured, read, directory, REPEATS)
             own = in_a_process(measured, ours, directory, REPEATS)
-            results = {"reading both": reading, "golden.compare": own}
+            results = {"reading both": reading, "golden.judge.compare": own}
             if label == Verdict.WITHIN_NOISE.label:
                 results["ndarrays_regression"] = in_a_process(measured, ndarrays_regression, directory, 1)
             if shutil.which("h5diff"):

@@ -14,8 +14,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from golden.compare import Tolerance, compare_outputs
-from golden.diagnose import diagnose
+from golden.judge.compare import Tolerance, compare_outputs
+from golden.judge.diagnose import diagnose
 
 TOLERANCES = {"y": Tolerance(1e-5, 1e-6, 1e-6, 1e-7)}
 

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import click
 
-from golden.manifest import read_manifest, stored_cases, verify
-from golden.store import golden_path, read_golden
-from golden.transaction import lock
+from golden.store.golden import golden_path, read_golden
+from golden.store.manifest import read_manifest, stored_cases, verify
+from golden.store.transaction import lock
 from tests.golden import standin
 from tests.golden.conftest import fill
 

@@ -60,8 +60,8 @@ def plain(path: Path, lap: Callable[[str], None]) -> Batches:
 
 def mapped(path: Path, lap: Callable[[str], None], workers: int = 0) -> Batches:
     from ptycho_torch.dataloader import MemoryMappedDataset, batches
-    from ptycho_torch.grouping import draw_groups
-    from ptycho_torch.scan import load_scan
+    from ptycho_torch.operators.grouping import draw_groups
+    from ptycho_torch.scans.scan import load_scan
 
     scan = load_scan(path)
     lap("open")

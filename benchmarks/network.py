@@ -5,9 +5,9 @@
 N = 64, twice the filters, batches of 16, groups of one and of four; float32. TensorFlow and Torch run in processes of
 their own and take turns, a batch each, so that what else the machine does slows both; told are the fastest of each, its
 median, and the least time that it kept processors busy, spinning threads included. TensorFlow is
-``golden/reference/network.py`` in a ``tf.function``, which is what Keras's ``fit`` and ``predict`` make of a model, and
-the same compiled by XLA, which they choose where they can; ratios are to the faster one. Of the port each lever is also
-tried on its own:
+``golden/ptychopinn/network/reference.py`` in a ``tf.function``, which is what Keras's ``fit`` and ``predict`` make of a
+model, and the same compiled by XLA, which they choose where they can; ratios are to the faster one. Of the port each
+lever is also tried on its own:
 
 * channels first: the weights as Torch lays them out.
 * doubled first: the decoders' last convolutions on the doubled image.
@@ -66,7 +66,7 @@ def scan(members: int) -> dict[str, np.ndarray]:
 def tensorflow_work(what: str, members: int, variant: str) -> Work:
     import tensorflow as tf
 
-    from golden.reference.network import Network
+    from golden.ptychopinn.network.reference import Network
 
     given = scan(members)
     network = Network(
@@ -98,11 +98,11 @@ def torch_work(what: str, members: int, variant: str) -> Work:
     import torch
 
     from ptycho_torch.config_params import ModelConfig, TrainingConfig
-    from ptycho_torch.losses import objective
     from ptycho_torch.model import PtychoPINN
-    from ptycho_torch.physics import intensity_scale
-    from ptycho_torch.probe import normalize_probe_like_tf
-    from ptycho_torch.training import adam
+    from ptycho_torch.operators.physics import intensity_scale
+    from ptycho_torch.operators.probe import normalize_probe_like_tf
+    from ptycho_torch.training.keras_rules import adam
+    from ptycho_torch.training.losses import objective
 
     given, config = scan(members), TrainingConfig()
     probe = normalize_probe_like_tf(given["probe"], 4.0)
@@ -149,7 +149,7 @@ def double_first(model: Any) -> None:
 
     from torch.nn.functional import interpolate
 
-    from ptycho_torch.layers import Convolution, UpsampledConvolution
+    from ptycho_torch.network.layers import Convolution, UpsampledConvolution
 
     def doubled(layer: Any, images: Any) -> Any:
         return Convolution.forward(layer, interpolate(images, scale_factor=2, mode="nearest"))

@@ -4,7 +4,7 @@
 
 * padded: every crop padded to the canvas and moved there, 32 at a time: how TensorFlow PtychoPINN does it, in Torch.
 * corners: each of the four bilinear neighbours of a crop scattered on its own, sum and count alike.
-* ours: ``ptycho_torch.reassembly``, sum and count.
+* ours: ``ptycho_torch.operators.reassembly``, sum and count.
 
 Each is timed without gradients; the median of several runs. Peak memory is what one call adds to a process that holds
 its inputs, results included; it is read from the kernel, so only Linux shows it.
@@ -27,8 +27,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from ptycho_torch.reassembly import shift_and_sum
-from ptycho_torch.translation import translate
+from ptycho_torch.operators.reassembly import shift_and_sum
+from ptycho_torch.operators.translation import translate
 
 N, M = 64, 20
 Method = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

@@ -5,7 +5,7 @@
 1000 patterns of the embedded scan, N = 64, twice the filters, batches of 16, float32; both begin with the same weights
 and see the same batches. An epoch is what it is in a training: patterns are read, 60 steps, 50 samples validate, and
 the port writes a checkpoint. TensorFlow and the port run in processes of their own and take turns, an epoch each.
-TensorFlow is ``golden/reference/run.py``, whose steps are a ``tf.function``, as in Keras's ``fit``.
+TensorFlow is ``golden/ptychopinn/run/reference.py``, whose steps are a ``tf.function``, as in Keras's ``fit``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import click
 import numpy as np
 
 from benchmarks.turns import Worker
-from golden import long_run
+from golden.ptychopinn.run import long as long_run
 
 MODULE = "benchmarks.run"
 (CASE,) = long_run.CASES
@@ -52,8 +52,8 @@ def given() -> dict[str, Any]:
 def tensorflow_work(turns: Turns, epochs: int) -> None:
     import tensorflow as tf
 
-    from golden.reference.reassembly import position
-    from golden.reference.run import Inference, Task, Training
+    from golden.ptychopinn.reassembly.reference import position
+    from golden.ptychopinn.run.reference import Inference, Task, Training
 
     task = Task.of(tf.float32, given())
     training = Training(task)

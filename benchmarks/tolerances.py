@@ -16,12 +16,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from golden.case import HEADROOM, K
-from golden.cases import load_cases
-from golden.compare import compare_outputs
-from golden.margins import margins
-from golden.noise import perturb
-from golden.store import golden_path, read_golden
+from golden.judge.compare import compare_outputs
+from golden.judge.tolerance import perturb
+from golden.review.margins import margins
+from golden.spec.case import HEADROOM, K
+from golden.spec.catalogue import load_cases
+from golden.store.golden import golden_path, read_golden
 from tests.torch import layouts
 
 FIXTURES = Path(__file__).resolve().parents[1] / "golden" / "fixtures"

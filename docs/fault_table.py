@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from golden.cases import load_cases
-from golden.cases.defaults import FIELDS
-from golden.compare import compare_outputs
-from golden.diagnose import diagnose
-from golden.store import Golden, golden_path, read_golden
+from golden.judge.compare import compare_outputs
+from golden.judge.diagnose import diagnose
+from golden.ptychopinn.defaults.cases import FIELDS
+from golden.spec.catalogue import load_cases
+from golden.store.golden import Golden, golden_path, read_golden
 from tests.torch import layouts
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 

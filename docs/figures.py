@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from golden import embedded
-from golden.cases.reassembly import cut_patches
-from golden.store import Golden, golden_path, read_golden
-from ptycho_torch.scan import load_scan
-from ptycho_torch.scan_picture import draw_scan
+from golden.ptychopinn.reassembly.cases import cut_patches
+from golden.ptychopinn.simulation import embedded
+from golden.store.golden import Golden, golden_path, read_golden
+from ptycho_torch.pictures.scan import draw_scan
+from ptycho_torch.scans.scan import load_scan
 
 DOCS = Path(__file__).resolve().parent
 FIXTURES = DOCS.parent / "golden" / "fixtures"

@@ -15,8 +15,9 @@ import click
 import numpy as np
 from PIL import Image
 
-from golden import long_run, mosaics
-from golden.embedded import embedded
+from golden.ptychopinn.run import long as long_run
+from golden.ptychopinn.run import mosaics
+from golden.ptychopinn.simulation.embedded import embedded
 
 DOCS = Path(__file__).resolve().parent
 (CASE,) = long_run.CASES
@@ -42,7 +43,7 @@ def weights(out: Path) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 def tensorflow(out: Path) -> None:
     """Write TensorFlow's mosaic and losses to OUT."""
-    from golden.reference import evaluate
+    from golden.ptychopinn.tensorflow import evaluate
 
     inputs = CASE.complete_inputs(CASE.draw_inputs(0))
     found = evaluate(CASE.operation.name, "float32", inputs, CASE.parameters)
@@ -171,8 +172,8 @@ def table(
     centre: np.ndarray,
 ) -> str:
     """In Markdown: a column for each framework."""
-    from ptycho_torch.image_quality import assess
-    from ptycho_torch.registration import correlation, register
+    from ptycho_torch.checks.image_quality import assess
+    from ptycho_torch.checks.registration import correlation, register
 
     expected = centre - len(mask) / 2
     columns = {}

@@ -41,7 +41,7 @@ STEPS = (
     Step(
         "## The reference changes\n\nSay a release of PtychoPINN makes the hard mask of the probe one pixel smaller. "
         "In our reference that is one constant:",
-        "sed -i 's|< N // 4$|< N // 4 - 1|' golden/reference/probe.py && git diff -U0",
+        "sed -i 's|< N // 4$|< N // 4 - 1|' golden/ptychopinn/probe/reference.py && git diff -U0",
         TENSORFLOW,
     ),
     Step(
@@ -66,7 +66,7 @@ STEPS = (
     Step(
         "The faults restate the mask that they bend, with the old radius. A golden that is held to faults of another "
         "convention would prove nothing, so these formulas are corrected first.",
-        "sed -i 's#< \\(N\\|len(probe)\\) // 4#& - 1#' golden/faults/probe.py && git diff --stat",
+        "sed -i 's#< \\(N\\|len(probe)\\) // 4#& - 1#' golden/ptychopinn/probe/faults.py && git diff --stat",
         TENSORFLOW,
     ),
     Step(
@@ -104,7 +104,7 @@ STEPS = (
     ),
     Step(
         "Nothing makes this green but a change of the port:",
-        "sed -i 's|float(N // 4)|float(N // 4 - 1)|' ptycho_torch/probe.py && git diff -U0 && "
+        "sed -i 's|float(N // 4)|float(N // 4 - 1)|' ptycho_torch/operators/probe.py && git diff -U0 && "
         f"pytest -q {PARITY} | tail -1",
     ),
 )

@@ -11,14 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from golden import git
-from golden.case import GoldenError
-from golden.cases import load_cases, select
-from golden.diff import Difference, differences, summary
-from golden.guard import read_untrusted
-from golden.manifest import as_text, read_manifest, stored_cases, verify
-from golden.margins import blind_spots, margins, warnings
-from golden.report import (
+from golden.report.run import read_shares
+from golden.report.text import (
     catchers_table,
     describe,
     difference_lines,
@@ -27,9 +21,15 @@ from golden.report import (
     golden_list,
     margin_text,
 )
-from golden.run_report import read_shares
-from golden.sources import read, sources
-from golden.store import Golden, golden_path
+from golden.review.difference import Difference, differences, summary
+from golden.review.margins import margins, warnings
+from golden.spec.case import GoldenError
+from golden.spec.catalogue import load_cases, select
+from golden.store import git
+from golden.store.golden import Golden, golden_path
+from golden.store.guard import read_untrusted
+from golden.store.manifest import as_text, blind_spots, read_manifest, stored_cases, verify
+from golden.store.sources import read, sources
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
@@ -111,7 +111,7 @@ def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
 
 def _draw(golden: Any, picture: Path) -> None:
     try:
-        from golden.pictures import draw_golden
+        from golden.report.pictures import draw_golden
 
         draw_golden(golden, picture)
     except ModuleNotFoundError:
@@ -210,7 +210,7 @@ def diff_command(
 
 
 def _write_page(path: Path, found: Sequence[Difference], title: str) -> None:
-    from golden.diff_page import write_page
+    from golden.report.page import write_page
 
     console = Console(stderr=True)
     drawn = track(found, "drawing", console=console, transient=True, disable=not console.is_terminal)
@@ -244,7 +244,7 @@ def git_command(wanted: bool | None) -> None:
 @click.option(
     "--cases",
     "cases_module",
-    default="golden.cases",
+    default="golden.ptychopinn",
     metavar="MODULE",
     show_default=True,
     help="Where cases are declared.",

@@ -14,16 +14,10 @@ import click
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from golden.adapters import module_of
-from golden.case import Case, GoldenError
-from golden.cases import load_cases, select
-from golden.change import Change, Row
-from golden.cross_check import Crossing
-from golden.diff import Difference, difference_of
-from golden.diff_page import page, write_page
-from golden.manifest import NAME
-from golden.regenerate import Regeneration
-from golden.report import (
+from golden.generator.accept import accepted
+from golden.generator.regenerate import Regeneration
+from golden.report.page import page, write_page
+from golden.report.text import (
     case_list,
     common_causes,
     crossing_lines,
@@ -31,8 +25,14 @@ from golden.report import (
     differences_markdown,
     regeneration_table,
 )
-from golden.review import accepted
-from golden.transaction import is_committed, lock
+from golden.review.change import Change, Row
+from golden.review.cross_check import Crossing
+from golden.review.difference import Difference, difference_of
+from golden.spec.case import Case, GoldenError
+from golden.spec.catalogue import load_cases, select
+from golden.spec.references import module_of
+from golden.store.manifest import NAME
+from golden.store.transaction import is_committed, lock
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 NOTHING_MOVED, SOMETHING_MOVED, COULD_NOT_RUN = 0, 1, 2
@@ -66,14 +66,14 @@ NOTHING_MOVED, SOMETHING_MOVED, COULD_NOT_RUN = 0, 1, 2
 @click.option(
     "--cases",
     "cases_module",
-    default="golden.cases",
+    default="golden.ptychopinn",
     metavar="MODULE",
     show_default=True,
     help="Where cases are declared.",
 )
 @click.option(
     "--reference",
-    default="golden.reference",
+    default="golden.ptychopinn.tensorflow",
     metavar="NAME",
     show_default=True,
     help="The package that computes: a module, or 'ptycho', the TensorFlow package of that name that is installed.",

@@ -30,16 +30,16 @@ import numpy as np
 import pytest
 from pytest_regressions.common import perform_regression_check
 
-from golden.case import Case, GoldenError, Operation, Parameters
-from golden.cases import load_cases
-from golden.compare import Comparison, Verdict, compare_outputs
-from golden.diagnose import Diagnosis, diagnose
-from golden.manifest import read_manifest, stored_cases
-from golden.margins import MOST_USED
-from golden.report import explain_causes, explain_failed
-from golden.run_report import Check, Run, causes, headline, require_ending, write_run
-from golden.store import Golden, golden_path, read_golden, write_outputs
-from golden.summary import summarise, whereabouts
+from golden.judge.compare import Comparison, Verdict, compare_outputs
+from golden.judge.diagnose import Diagnosis, diagnose
+from golden.report.run import Check, Run, causes, headline, require_ending, write_run
+from golden.report.text import explain_causes, explain_failed
+from golden.review.margins import MOST_USED
+from golden.spec.case import Case, GoldenError, Operation, Parameters
+from golden.spec.catalogue import load_cases
+from golden.spec.summary import summarise, whereabouts
+from golden.store.golden import Golden, golden_path, read_golden, write_outputs
+from golden.store.manifest import read_manifest, stored_cases
 
 _LARGEST_KEPT = 64 * 2**20
 """Bytes of an obtained output of a wrong shape that is still written down."""
@@ -69,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="write a report of the run: .md (for a CI job summary), .json, or .html with its pictures",
     )
     parser.addini("golden_fixtures", "directory of the goldens", type="paths", default=[])
-    parser.addini("golden_cases", "module that declares the cases", default="golden.cases")
+    parser.addini("golden_cases", "module that declares the cases", default="golden.ptychopinn")
     parser.addini(
         "golden_tests", "directories of the tests that claim every case (default: testpaths)", type="paths", default=[]
     )
@@ -228,7 +228,7 @@ def _diagnose(
 
 def _draw(golden: Golden, obtained: Mapping[str, np.ndarray], picture: Path) -> bool:
     try:
-        from golden.pictures import draw_failure
+        from golden.report.pictures import draw_failure
     except ModuleNotFoundError:
         return False  # Matplotlib is a convenience; the failure is reported all the same
     return draw_failure(golden.case, golden.outputs, obtained, picture)

@@ -4,6 +4,6 @@ Conventions used everywhere: images are (row, column); positions and offsets are
 axis and y the row axis; an offset is a position, so ``+offset`` moves content by ``+offset``.
 """
 
-from ptycho_torch.scan import Scan, load_scan, save_scan
+from ptycho_torch.scans.scan import Scan, load_scan, save_scan
 
 __all__ = ["Scan", "load_scan", "save_scan"]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptycho_torch.scan import read_probe_side
+from ptycho_torch.scans.scan import read_probe_side
 
 TENSORFLOW_NAMES: Mapping[str, str] = {
     "neighbor_count": "K",

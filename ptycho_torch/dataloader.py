@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from ptycho_torch.config_params import DataConfig
-from ptycho_torch.grouping import draw_groups, draw_patterns
-from ptycho_torch.mapped import items_of
-from ptycho_torch.normalization import normalization_factor, pattern_energies
-from ptycho_torch.probe import normalize_probe_like_tf
-from ptycho_torch.scan import Scan
+from ptycho_torch.operators.grouping import draw_groups, draw_patterns
+from ptycho_torch.operators.normalization import normalization_factor, pattern_energies
+from ptycho_torch.operators.probe import normalize_probe_like_tf
+from ptycho_torch.scans.mapped import items_of
+from ptycho_torch.scans.scan import Scan
 
 DEFAULT_GROUPS = 512
 """Groups that are used where a configuration names no number."""

@@ -6,9 +6,9 @@ from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 from ptycho_torch.config_params import DataConfig, ModelConfig
-from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
-from ptycho_torch.reassembly import overlap_ratio, shift_and_sum
-from ptycho_torch.translation import translate
+from ptycho_torch.operators.probe import default_probe, hard_mask, normalize_probe_like_tf
+from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
+from ptycho_torch.operators.translation import translate
 
 __all__ = [
     "default_probe",

@@ -35,11 +35,11 @@ from ptycho_torch.program import (
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
-    from ptycho_torch.bundle import Bundle
+    from ptycho_torch.checks.diagnostics import Diagnosis, Evidence
     from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset
-    from ptycho_torch.diagnostics import Diagnosis, Evidence
+    from ptycho_torch.files.bundle import Bundle
     from ptycho_torch.reconstruction import Mosaic, Prediction
-    from ptycho_torch.scan import Scan
+    from ptycho_torch.scans.scan import Scan
 
 AMPLITUDE, PHASE, COMPARISON = "reconstructed_amplitude.png", "reconstructed_phase.png", "comparison.png"
 RESULT, LOG = "reconstruction.npz", "inference.log"
@@ -91,9 +91,9 @@ def main(**options: Any) -> None:
 
 
 def _infer(directory: Path, options: dict[str, Any]) -> None:
-    from ptycho_torch.bundle import load_bundle
+    from ptycho_torch.files.bundle import load_bundle
     from ptycho_torch.reconstruction import predict, stitch
-    from ptycho_torch.scan import load_scan
+    from ptycho_torch.scans.scan import load_scan
 
     with checking_input(), warnings_in_the_log():
         device = _device(options["accelerator"])
@@ -113,7 +113,7 @@ def _infer(directory: Path, options: dict[str, Any]) -> None:
 
 
 def gather(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: Mosaic) -> Evidence:
-    """What is to be looked at, of an inference (``ptycho_torch.diagnostics``).
+    """What is to be looked at, of an inference (``ptycho_torch.checks.diagnostics``).
 
     Args:
         scan: that was reconstructed.
@@ -121,7 +121,7 @@ def gather(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: Mosaic) -
         prediction: of the model.
         mosaic: of the prediction.
     """
-    from ptycho_torch.diagnostics import Evidence
+    from ptycho_torch.checks.diagnostics import Evidence
     from ptycho_torch.reconstruction import CROP
 
     return Evidence(
@@ -178,10 +178,10 @@ def _with_a_bar(found: DataLoader[GroupBatch]) -> Iterator[GroupBatch]:
 
 
 def _write(directory: Path, evidence: Evidence, prediction: Prediction, options: dict[str, Any]) -> Diagnosis:
-    from ptycho_torch.diagnosis_picture import draw_diagnosis
-    from ptycho_torch.diagnostics import diagnose
-    from ptycho_torch.result_picture import draw_amplitude, draw_comparison, draw_phase
-    from ptycho_torch.scan import appearing
+    from ptycho_torch.checks.diagnostics import diagnose
+    from ptycho_torch.pictures.diagnosis import draw_diagnosis
+    from ptycho_torch.pictures.result import draw_amplitude, draw_comparison, draw_phase
+    from ptycho_torch.scans.scan import appearing
 
     arrays = {
         "mosaic": evidence.mosaic,

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as zero_pad
 
 from ptycho_torch.config_params import ModelConfig
-from ptycho_torch.formats import canvas_margin, padded_size
-from ptycho_torch.merge import extract_patches, merge_patches, trim
-from ptycho_torch.network import AMPLITUDE_ACTIVATIONS, Decoder, Encoder, phase_activation
-from ptycho_torch.physics import diffraction_amplitude, illuminate
-from ptycho_torch.probe import hard_mask
+from ptycho_torch.network.encoder_decoder import AMPLITUDE_ACTIVATIONS, Decoder, Encoder, phase_activation
+from ptycho_torch.operators.formats import canvas_margin, padded_size
+from ptycho_torch.operators.merge import extract_patches, merge_patches, trim
+from ptycho_torch.operators.physics import diffraction_amplitude, illuminate
+from ptycho_torch.operators.probe import hard_mask
 
 
 class Prediction(NamedTuple):
@@ -37,7 +37,7 @@ class Prediction(NamedTuple):
 class PtychoPINN(nn.Module):
     """The network with the physics behind it.
 
-    Every step is a submodule, so that a forward hook on it gives its output (``ptycho_torch.taps`` names them all).
+    Every step is a submodule, so that a forward hook on it gives its output (``training/taps.py`` names them all).
     Probe and intensity scale are buffers: they are saved with the weights and move with the model, but nothing trains
     them, as in TensorFlow.
 

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from jaxtyping import Complex64, Float64, Int, Num
 
-from ptycho_torch.coordinates import relative_coordinates
-from ptycho_torch.ground_truth import ground_truth_like_tf
-from ptycho_torch.grouping import draw_groups
-from ptycho_torch.normalization import normalize_data
-from ptycho_torch.scan import Scan
+from ptycho_torch.operators.coordinates import relative_coordinates
+from ptycho_torch.operators.ground_truth import ground_truth_like_tf
+from ptycho_torch.operators.grouping import draw_groups
+from ptycho_torch.operators.normalization import normalize_data
+from ptycho_torch.scans.scan import Scan
 
 
 class RawDataTorch:
@@ -138,7 +138,7 @@ class RawDataTorch:
     ) -> dict[str, np.ndarray | None]:
         """Draw groups of C = gridsize**2 patterns and gather what belongs to them.
 
-        The draws are TensorFlow's (``ptycho_torch.grouping``); the global generator of NumPy is not touched.
+        The draws are TensorFlow's (``ptycho_torch.operators.grouping``); the global generator of NumPy is not touched.
 
         Args:
             N: patch side, pixels; must be that of the patterns.

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
 from ptycho_torch.model import PtychoPINN
-from ptycho_torch.reassembly import overlap_ratio, shift_and_sum
+from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
 
 CROP = 20
 """M: side of the centre of a patch that enters the mosaic, pixels."""

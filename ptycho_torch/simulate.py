@@ -21,10 +21,10 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from ptycho_torch.ground_truth import patches_at
-from ptycho_torch.physics import diffraction_amplitude, illuminate, scale_nphotons
-from ptycho_torch.scan import Scan, save_scan
-from ptycho_torch.specimen import (
+from ptycho_torch.operators.ground_truth import patches_at
+from ptycho_torch.operators.physics import diffraction_amplitude, illuminate, scale_nphotons
+from ptycho_torch.scans.scan import Scan, save_scan
+from ptycho_torch.scans.specimen import (
     OBJECTS,
     PROBES,
     ScanKind,
@@ -205,7 +205,7 @@ def main(out: Path, preview: Path | None, overwrite: bool, **options: object) ->
         )
         save_scan(out, scan, remark=_describe(settings))
         if preview is not None:
-            from ptycho_torch.scan_picture import draw_scan
+            from ptycho_torch.pictures.scan import draw_scan
 
             draw_scan(dataclasses.replace(scan, source=out), preview)
     except (ValueError, OSError) as problem:

@@ -37,9 +37,9 @@ from ptycho_torch.program import (
 if TYPE_CHECKING:
     from ptycho_torch.config_factory import TrainingPayload
     from ptycho_torch.dataloader import MemoryMappedDataset
-    from ptycho_torch.fit import Task
-    from ptycho_torch.loss_curve import Epoch, LossCurve
+    from ptycho_torch.files.loss_curve import Epoch, LossCurve
     from ptycho_torch.model import PtychoPINN
+    from ptycho_torch.training.fit import Task
 
 LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
 
@@ -115,11 +115,11 @@ def main(**options: Any) -> None:
 
 def _train(directory: Path, options: dict[str, Any]) -> None:
     try:
-        from ptycho_torch import fit
+        from ptycho_torch.training import fit
     except ModuleNotFoundError as missing:
         raise WrongInput(f"training needs Lightning ({missing}): pip install 'ptycho-golden[train]'") from missing
-    from ptycho_torch.bundle import NAME, Bundle, save_bundle
-    from ptycho_torch.loss_picture import draw_losses
+    from ptycho_torch.files.bundle import NAME, Bundle, save_bundle
+    from ptycho_torch.pictures.losses import draw_losses
 
     with checking_input(), warnings_in_the_log():
         payload = _payload(directory, options)
@@ -177,8 +177,8 @@ def _payload(directory: Path, options: dict[str, Any]) -> TrainingPayload:
 
 def _dataset(payload: TrainingPayload, seed: int) -> MemoryMappedDataset:
     from ptycho_torch.dataloader import MemoryMappedDataset
-    from ptycho_torch.scan import load_scan
-    from ptycho_torch.training import validation_split
+    from ptycho_torch.scans.scan import load_scan
+    from ptycho_torch.training.keras_rules import validation_split
 
     scan = load_scan(str(payload.training.train_data_file))
     dataset = MemoryMappedDataset.from_config(scan, payload.data, seed=seed)
@@ -192,7 +192,7 @@ def _dataset(payload: TrainingPayload, seed: int) -> MemoryMappedDataset:
 def _test_set(payload: TrainingPayload, seed: int) -> MemoryMappedDataset | None:
     """As many groups as in training, of all patterns of the file."""
     from ptycho_torch.dataloader import MemoryMappedDataset
-    from ptycho_torch.scan import load_scan
+    from ptycho_torch.scans.scan import load_scan
 
     if payload.training.test_data_file is None:
         return None
@@ -204,9 +204,9 @@ def _test_set(payload: TrainingPayload, seed: int) -> MemoryMappedDataset | None
 def _model(
     payload: TrainingPayload, dataset: MemoryMappedDataset, seed: int, initial_weights: Path | None
 ) -> PtychoPINN:
+    from ptycho_torch.files.tensorflow_weights import from_tensorflow_weights, read_tensorflow_weights
     from ptycho_torch.model import PtychoPINN
-    from ptycho_torch.physics import intensity_scale
-    from ptycho_torch.weights import from_tensorflow_weights, read_tensorflow_weights
+    from ptycho_torch.operators.physics import intensity_scale
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -217,9 +217,9 @@ def _model(
 
 
 def _task(payload: TrainingPayload, dataset: MemoryMappedDataset, model: PtychoPINN, options: dict[str, Any]) -> Task:
-    from ptycho_torch.batch_order import listed_order, read_orders, seeded_order
-    from ptycho_torch.fit import Task
-    from ptycho_torch.training import validation_split
+    from ptycho_torch.training.batch_order import listed_order, read_orders, seeded_order
+    from ptycho_torch.training.fit import Task
+    from ptycho_torch.training.keras_rules import validation_split
 
     training, _ = validation_split(len(dataset), payload.training.validation_fraction)
     order, drawn_from = seeded_order(training.stop, options["seed"]), f"seed {options['seed']}"
@@ -252,7 +252,7 @@ def _digest(*tensors: torch.Tensor) -> str:
 def _tested(
     curve: LossCurve, model: PtychoPINN, tested: MemoryMappedDataset, payload: TrainingPayload, device: torch.device
 ) -> LossCurve:
-    from ptycho_torch.fit import mean_loss
+    from ptycho_torch.training.fit import mean_loss
 
     loss = mean_loss(model, tested, payload.training, 2 * payload.training.batch_size, device)
     log.info("test: loss %.7g, mean over %d groups", loss, len(tested))
@@ -264,7 +264,7 @@ def _tested(
 
 def _require_no_loss(checkpoint: Path, options: dict[str, Any]) -> None:
     """Refuse to begin anew where an interrupted training would be lost."""
-    from ptycho_torch.bundle import NAME
+    from ptycho_torch.files.bundle import NAME
 
     if options["resume"] and options["overwrite"]:
         raise ValueError("--resume and --overwrite: expected one of them")
@@ -279,7 +279,7 @@ def _require_no_loss(checkpoint: Path, options: dict[str, Any]) -> None:
 
 
 def _require_same_training(checkpoint: Path, task: Task) -> None:
-    from ptycho_torch.fit import read_checkpoint, require_same_task
+    from ptycho_torch.training.fit import read_checkpoint, require_same_task
 
     if not checkpoint.is_file():
         raise ValueError(f"{checkpoint.parent}: no epoch was finished here; begin without --resume")
@@ -289,7 +289,7 @@ def _require_same_training(checkpoint: Path, task: Task) -> None:
 
 
 def _what_is_kept(directory: Path) -> str:
-    from ptycho_torch.fit import CHECKPOINT, read_checkpoint
+    from ptycho_torch.training.fit import CHECKPOINT, read_checkpoint
 
     if not (directory / CHECKPOINT).is_file():
         return "no epoch was finished, nothing is kept"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from golden.cases import load_cases
-from golden.manifest import stored_cases
-from golden.store import Golden, golden_path, read_golden
+from golden.spec.catalogue import load_cases
+from golden.store.golden import Golden, golden_path, read_golden
+from golden.store.manifest import stored_cases
 
 _VARIABLE = "PTYCHO_GOLDEN_DATA"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.case import Case, Drawing, GoldenError
-from golden.cases.reassembly import SCAN_MOSAIC
+from golden.ptychopinn.reassembly.cases import SCAN_MOSAIC
+from golden.spec.case import Case, Drawing, GoldenError
 
 
 def measured_scan(N: int) -> Drawing:

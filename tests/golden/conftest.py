@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from golden import gallery, guard
-from golden.manifest import NAME, make_entry, write_manifest
-from golden.store import Golden, golden_path, write_golden
+from golden.store import gallery, guard
+from golden.store.golden import Golden, golden_path, write_golden
+from golden.store.manifest import NAME, make_entry, write_manifest
 from tests.golden import standin
 
 pytest_plugins = ["pytester"]
@@ -59,7 +59,7 @@ def _made_once() -> Path:
 def guard_in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that tests make themselves need no process of their own to be read in, which takes a third of a second."""
     if request.module.__name__ != "tests.golden.test_fuzz":
-        monkeypatch.setattr("golden.guard._run", _run_here)
+        monkeypatch.setattr("golden.store.guard._run", _run_here)
 
 
 def _run_here(paths: Sequence[Path], copies: Sequence[Path], seconds: float) -> tuple[int, list[str]]:

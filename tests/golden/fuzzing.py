@@ -18,12 +18,12 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from golden.case import GoldenError
-from golden.diff import differences, summary
-from golden.guard import limit_memory, read_untrusted
-from golden.manifest import as_text, make_entry
-from golden.report import difference_lines, differences_markdown
-from golden.store import SIZE_CAP, Golden, read_golden
+from golden.report.text import difference_lines, differences_markdown
+from golden.review.difference import differences, summary
+from golden.spec.case import GoldenError
+from golden.store.golden import SIZE_CAP, Golden, read_golden
+from golden.store.guard import limit_memory, read_untrusted
+from golden.store.manifest import as_text, make_entry
 from tests.golden.corruptions import BASES, DAMAGE, RESEALED, RESEALED_HOSTILE, base, corrupt, kinds
 
 SECONDS = 20.0
@@ -36,7 +36,7 @@ CONTAINED = "contained"
 SILENT, WRONG, GREEDY, HANG, CRASH = "silent", "wrong exception", "greedy", "hang", "crash"
 BAD = (SILENT, WRONG, GREEDY, HANG, CRASH)
 VERDICTS = (REFUSED, CONTAINED, HARMLESS, ANOTHER, *BAD)
-"""``contained``: libhdf5 crashes, hangs, or takes much memory, from which ``golden.guard`` protects its callers.
+"""``contained``: libhdf5 crashes, hangs, or takes much memory, from which ``golden.store.guard`` protects its callers.
 ``another``: it reads as a sound golden with other content. An attacker can write one; chance must not.
 """
 

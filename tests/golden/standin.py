@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from golden.case import HEADROOM, Arrays, Case, Fault, Operation, Output, Parameters, digest_array
-from golden.compare import Tolerance
-from golden.proof import prove_faults
-from golden.store import Derived, Golden
+from golden.judge.compare import Tolerance
+from golden.judge.proof import prove_faults
+from golden.spec.case import HEADROOM, Arrays, Case, Fault, Operation, Output, Parameters, digest_array
+from golden.store.golden import Derived, Golden
 
 SCALE = Operation(
     name="toy.scale",

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.adapters import described, ptycho
-from golden.adapters.installed import installed
-from golden.case import Case, GoldenError
-from golden.cases import load_cases
-from golden.compare import compare_outputs
-from golden.store import Golden
+from golden.judge.compare import compare_outputs
+from golden.ptychopinn import installed_package as ptycho
+from golden.ptychopinn.installed_version import installed
+from golden.spec.case import Case, GoldenError
+from golden.spec.catalogue import load_cases
+from golden.spec.references import described
+from golden.store.golden import Golden
 
 STANDIN = Path(__file__).parent / "standin_ptycho"
 CASES = load_cases()
@@ -37,7 +38,9 @@ def forget() -> None:
 def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
     """The stand-in is installed; gives its modules by name."""
     forget()
-    monkeypatch.setattr("golden.adapters.installed.packages_distributions", dict)  # a tenth of a second each time
+    monkeypatch.setattr(
+        "golden.ptychopinn.installed_version.packages_distributions", dict
+    )  # a tenth of a second each time
     monkeypatch.syspath_prepend(STANDIN)
     yield lambda name: importlib.import_module(f"ptycho.{name}")
     forget()
@@ -78,13 +81,15 @@ def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Modu
         *("run.training", "run.reconstruction"),
     }
     assert "training loop; no call returns it" in reasons["defaults.schedule"]
-    assert ptycho.missing("later.topic") == "golden.adapters.ptycho has no function for it yet"
-    with pytest.raises(GoldenError, match=r"defaults\.schedule: its schedule .*; golden\.reference has to answer"):
+    assert ptycho.missing("later.topic") == "golden.ptychopinn.installed_package has no function for it yet"
+    with pytest.raises(
+        GoldenError, match=r"defaults\.schedule: its schedule .*; golden\.ptychopinn\.tensorflow has to answer"
+    ):
         ptycho.evaluate("defaults.schedule", "float32", {}, {})
 
 
 def test_one_precision_only(standin: Module) -> None:
-    with pytest.raises(GoldenError, match=r"in float32 only; float64 is for golden\.reference"):
+    with pytest.raises(GoldenError, match=r"in float32 only; float64 is for golden\.ptychopinn\.tensorflow"):
         ptycho.evaluate("probe.hard_mask", "float64", {}, {"N": 16})
     with pytest.raises(TypeError, match="complex64 only"):
         ptycho.probe_normalise(probe=np.ones((16, 16), np.complex128), probe_scale=4.0)
@@ -166,7 +171,7 @@ def test_what_is_missing_or_of_another_form_is_named(
     with pytest.raises(GoldenError, match=message) as refused:
         ptycho.probe_hard_mask(N=16)
     assert "in ptycho 2.4" in str(refused.value)
-    assert "bring golden.adapters.ptycho up to date" in str(refused.value)
+    assert "bring golden.ptychopinn.installed_package up to date" in str(refused.value)
 
 
 def test_other_answers_of_other_calls_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:

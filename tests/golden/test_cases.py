@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.case import Case, GoldenError, digest_array
-from golden.cases import load_cases, select
-from golden.draw import Draw
-from golden.store import golden_path, read_golden
+from golden.spec.case import Case, GoldenError, digest_array
+from golden.spec.catalogue import load_cases, select
+from golden.spec.random_inputs import Draw
+from golden.store.golden import golden_path, read_golden
 from tests.golden.standin import CASES, SCALE
 from tests.torch.orientation import best_orientation
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from golden.cli import main
-from golden.manifest import NAME
-from golden.run_report import Check, Run, write_run
-from golden.store import golden_path, write_golden
+from golden.report.run import Check, Run, write_run
+from golden.store.golden import golden_path, write_golden
+from golden.store.manifest import NAME
 from tests.golden import standin
 
 

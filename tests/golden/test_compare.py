@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from golden.compare import EXACT, Tolerance, Verdict, compare, compare_outputs
+from golden.judge.compare import EXACT, Tolerance, Verdict, compare, compare_outputs
 
 TOLERANCE = Tolerance(atol=8e-6, rtol=8e-6, noise_atol=1e-6, noise_rtol=1e-6)
 EXPECTED = np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4)
@@ -210,10 +210,10 @@ def test_the_way_of_comparing_does_not_show(
         stored = [file.create_dataset(f"{n}", data=array) for n, array in enumerate((expected, actual, where))]
         for mask, stored_mask in ((None, None), (where, stored[2])):
             at_once = compare("y", expected, actual, TOLERANCE, mask)
-            monkeypatch.setattr("golden.blocks._READ", 16)
-            monkeypatch.setattr("golden.blocks._BLOCK", 5)
+            monkeypatch.setattr("golden.spec.blocks._READ", 16)
+            monkeypatch.setattr("golden.spec.blocks._BLOCK", 5)
             assert compare("y", stored[0], stored[1], TOLERANCE, stored_mask) == at_once
-            monkeypatch.setattr("golden.compare._passing", lambda *arguments: None)
+            monkeypatch.setattr("golden.judge.compare._passing", lambda *arguments: None)
             precisely = compare("y", expected, actual, TOLERANCE, mask)
             monkeypatch.undo()
             assert replace(precisely, share=0.0, noise_share=0.0) == replace(at_once, share=0.0, noise_share=0.0)

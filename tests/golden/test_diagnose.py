@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.compare import EXACT, Tolerance, compare_outputs
-from golden.diagnose import Diagnosis, diagnose
-from golden.proof import Caught, Wrong, signed_sums
+from golden.judge.compare import EXACT, Tolerance, compare_outputs
+from golden.judge.diagnose import Diagnosis, diagnose
+from golden.judge.proof import Caught, Wrong, signed_sums
 
 TOLERANCE = Tolerance(1e-5, 1e-6, 1e-6, 1e-7)
 RNG = np.random.default_rng(5)

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 
 import golden
 from golden.cli import main
-from golden.compare import Tolerance
-from golden.store import golden_path, read_golden, write_golden
+from golden.judge.compare import Tolerance
+from golden.store.golden import golden_path, read_golden, write_golden
 from tests.golden import standin
 from tests.golden.conftest import fill
 

@@ -18,15 +18,16 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from golden import charts, diff_page
-from golden.case import GoldenError
-from golden.change import Change, Row
 from golden.cli import main
-from golden.compare import EXACT, Tolerance
-from golden.diff import Difference, difference_of, differences
-from golden.diff_page import page, write_page
-from golden.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
-from golden.store import Golden, write_golden
+from golden.judge.compare import EXACT, Tolerance
+from golden.report import charts
+from golden.report import page as diff_page
+from golden.report.page import page, write_page
+from golden.report.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
+from golden.review.change import Change, Row
+from golden.review.difference import Difference, difference_of, differences
+from golden.spec.case import GoldenError
+from golden.store.golden import Golden, write_golden
 from tests.golden import standin
 
 MADE = standin.make_golden(standin.CASES[0])

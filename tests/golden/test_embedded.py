@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import embedded
-from golden.case import GoldenError
-from golden.faults.simulation import cut
+from golden.ptychopinn.simulation import embedded
+from golden.ptychopinn.simulation.faults import cut
+from golden.spec.case import GoldenError
 
 
 def nearest_distances() -> np.ndarray:
@@ -74,5 +74,5 @@ def test_what_the_file_holds_is_what_was_drawn(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_its_program_says_how_it_is_used() -> None:
-    with pytest.raises(SystemExit, match=r"usage: python -m golden\.embedded OUT\.npz"):
+    with pytest.raises(SystemExit, match=r"usage: python -m golden\.ptychopinn\.simulation\.embedded OUT\.npz"):
         embedded.main([])

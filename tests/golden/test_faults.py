@@ -8,24 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.case import Arrays, Trial
-from golden.cases import load_cases
-from golden.compare import compare_outputs
-from golden.faults import (
-    coordinates,
-    formats,
-    grouping,
-    merge,
-    net_shift,
-    network,
-    optimizer,
-    physics,
-    probe,
-    reassembly,
-    simulation,
-)
-from golden.margins import margins
-from golden.store import Golden
+from golden.judge.compare import compare_outputs
+from golden.ptychopinn.coordinates import faults as coordinates
+from golden.ptychopinn.formats import faults as formats
+from golden.ptychopinn.grouping import faults as grouping
+from golden.ptychopinn.merge import faults as merge
+from golden.ptychopinn.net_shift import faults as net_shift
+from golden.ptychopinn.network import faults as network
+from golden.ptychopinn.optimizer import faults as optimizer
+from golden.ptychopinn.physics import faults as physics
+from golden.ptychopinn.probe import faults as probe
+from golden.ptychopinn.reassembly import faults as reassembly
+from golden.ptychopinn.simulation import faults as simulation
+from golden.review.margins import margins
+from golden.spec.case import Arrays, Trial
+from golden.spec.catalogue import load_cases
+from golden.store.golden import Golden
 
 CASES = load_cases()
 

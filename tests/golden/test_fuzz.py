@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from golden.guard import read_untrusted
-from golden.store import Golden, write_golden
+from golden.store.golden import Golden, write_golden
+from golden.store.guard import read_untrusted
 from tests.golden.corruptions import BASES, base, blocks, corrupt, kinds, lookup3
 from tests.golden.fuzzing import BAD, fuzz, schedule
 from tests.golden.standin import make_golden

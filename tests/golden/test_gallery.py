@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from golden import gallery
-from golden.transaction import lock, transaction
+from golden.store import gallery
+from golden.store.transaction import lock, transaction
 from tests.golden.standin import CASES, make_golden
 
 

@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from golden.case import Fault, GoldenError
-from golden.cases import load_cases
-from golden.change import Change
-from golden.compare import Verdict
 from golden.generate import main
-from golden.manifest import NAME, read_manifest, verify
-from golden.regenerate import Regeneration
-from golden.store import golden_path, read_golden
-from golden.transaction import lock
+from golden.generator.regenerate import Regeneration
+from golden.judge.compare import Verdict
+from golden.review.change import Change
+from golden.spec.case import Fault, GoldenError
+from golden.spec.catalogue import load_cases
+from golden.store.golden import golden_path, read_golden
+from golden.store.manifest import NAME, read_manifest, verify
+from golden.store.transaction import lock
 from tests.golden import standin
 from tests.golden.conftest import fill
 
@@ -73,7 +73,7 @@ class InProcess:
 
 @pytest.fixture
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("golden.regenerate.Reference", InProcess)
+    monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_only_a_proof_notices_another_formula_of_a_fault(generated: Path, monkey
 
 
 def test_a_case_that_lets_a_fault_through_is_not_written(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("golden.regenerate.Reference", InProcess)
+    monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
     blind = Fault.of_outputs("blind", "nothing is wrong; expected something", lambda outputs: {})
     changed = replace(standin.SCALE, faults=(*standin.SCALE.faults, blind))
     monkeypatch.setattr(standin, "CASES", (replace(standin.CASES[0], operation=changed), *standin.CASES[1:]))
@@ -485,7 +485,7 @@ def test_a_disagreement_with_the_reference_behind_is_refused(fixtures: Path, mon
 
 def test_faults_must_lie_beyond_the_disagreement_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault 1.1 tolerances from one reference may pass as the other, which is 0.2 tolerances away."""
-    monkeypatch.setattr("golden.regenerate.Reference", InProcess)
+    monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
     monkeypatch.setenv("TOY_ADAPTER", "rounds otherwise")
     near = Fault.of_outputs(
         "near", "the result is 1.6 ppm too large", lambda o: {"y": (o["y"] * np.float32(1 + 1.6e-6)).astype("c8")}

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import embedded
-from golden.case import GoldenError
-from golden.cases import load_cases
-from golden.cases.run import SHORT, around_the_middle
-from golden.manifest import NAME, make_entry, read_manifest, stored_cases, verify, write_manifest
-from golden.store import golden_path, read_golden, write_golden
+from golden.ptychopinn.run.cases import SHORT, around_the_middle
+from golden.ptychopinn.simulation import embedded
+from golden.spec.case import GoldenError
+from golden.spec.catalogue import load_cases
+from golden.store.golden import golden_path, read_golden, write_golden
+from golden.store.manifest import NAME, make_entry, read_manifest, stored_cases, verify, write_manifest
 from tests.golden.conftest import history
 from tests.golden.standin import CASES, make_golden
 
@@ -24,7 +24,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ALL = frozenset(case.name for case in CASES)
 
 
-@pytest.mark.parametrize(("directory", "cases"), [("fixtures", "golden.cases"), ("long_fixtures", "golden.long_run")])
+@pytest.mark.parametrize(
+    ("directory", "cases"), [("fixtures", "golden.ptychopinn"), ("long_fixtures", "golden.ptychopinn.run.long")]
+)
 def test_the_committed_goldens_are_sound(directory: str, cases: str) -> None:
     assert verify(REPOSITORY / "golden" / directory, frozenset(load_cases(cases))) == []
 

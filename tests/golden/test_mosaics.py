@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from golden import mosaics
+from golden.ptychopinn.run import mosaics
 
 RANDOM = np.random.RandomState(1)
 KNOWN = (RANDOM.rand(60, 80) + 0.2) * np.exp(1j * RANDOM.rand(60, 80))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden import noise
-from golden.case import ENVELOPE_HEADROOM, HEADROOM, Case, GoldenError
-from golden.compare import EXACT
-from golden.freeze import _variants
+from golden.generator.freeze import _variants
+from golden.judge import tolerance as noise
+from golden.judge.compare import EXACT
+from golden.spec.case import ENVELOPE_HEADROOM, HEADROOM, Case, GoldenError
 from tests.golden.standin import CASES
 
 DOUBLE = CASES[0]

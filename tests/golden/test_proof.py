@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.case import Arrays, Case, Fault, GoldenError, Operation, Output, Trial
-from golden.cases.probe import NORMALISE, speckled
-from golden.compare import Tolerance
-from golden.faults.probe import mask
-from golden.proof import SAMPLE, Caught, prove_faults
+from golden.judge.compare import Tolerance
+from golden.judge.proof import SAMPLE, Caught, prove_faults
+from golden.ptychopinn.probe.cases import NORMALISE, speckled
+from golden.ptychopinn.probe.faults import mask
+from golden.spec.case import Arrays, Case, Fault, GoldenError, Operation, Output, Trial
 
 TOLERANCE = Tolerance(1e-5, 0, 1e-6, 0)
 

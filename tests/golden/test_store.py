@@ -12,11 +12,11 @@ import h5py
 import numpy as np
 import pytest
 
-from golden import store
-from golden.case import GoldenError
-from golden.compare import EXACT
-from golden.proof import Caught, Wrong
-from golden.store import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
+from golden.judge.compare import EXACT
+from golden.judge.proof import Caught, Wrong
+from golden.spec.case import GoldenError
+from golden.store import golden as store
+from golden.store.golden import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
 from tests.golden.corruptions import seal
 from tests.golden.standin import CASES, make_golden
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from golden import transaction as module
-from golden.case import GoldenError
-from golden.transaction import finish_interrupted, lock, transaction
+from golden.spec.case import GoldenError
+from golden.store import transaction as module
+from golden.store.transaction import finish_interrupted, lock, transaction
 
 NAMES = ("a/1.txt", "a/2.txt", "b/3.txt", "list.json")
 
@@ -170,7 +170,7 @@ def test_a_second_writer_is_told(directory: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from golden.transaction import lock, transaction
+from golden.store.transaction import lock, transaction
 print("ready", flush=True)
 for round in range(10**6):
     with lock(Path(sys.argv[1])), transaction(Path(sys.argv[1])) as change:

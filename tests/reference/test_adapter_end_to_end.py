@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from golden.adapters import ptycho
-from golden.cases import load_cases
-from golden.compare import compare_outputs
 from golden.generate import FIXTURES, main
-from golden.manifest import read_manifest
-from golden.store import golden_path, read_golden
+from golden.judge.compare import compare_outputs
+from golden.ptychopinn import installed_package as ptycho
+from golden.spec.catalogue import load_cases
+from golden.store.golden import golden_path, read_golden
+from golden.store.manifest import read_manifest
 
 STANDIN = Path(__file__).resolve().parents[1] / "golden" / "standin_ptycho"
 CASES = ("probe/normalise_n16_scale4", "reassembly/m8", "defaults/model", "defaults/schedule")
@@ -61,7 +61,9 @@ def test_goldens_of_the_installed_package(tmp_path: Path, monkeypatch: pytest.Mo
         ours = read_golden(golden_path(FIXTURES, name))
         assert all(one.passed for one in compare_outputs(ours.outputs, golden.outputs, ours.tolerances, ours.where))
         assert set(golden.faults) == set(ours.faults)
-    assert [golden.provenance["reference"] for golden in goldens.values()] == ["ptycho"] * 3 + ["golden.reference"]
+    assert [golden.provenance["reference"] for golden in goldens.values()] == ["ptycho"] * 3 + [
+        "golden.reference",
+    ]
     assert goldens["defaults/model"].producer == "tensorflow", "read from the package, not transcribed"
     assert goldens["reassembly/m8"].provenance["proved_with"].startswith("golden.reference, which agrees to 0.")
     assert read_manifest(tmp_path)["reassembly/m8"]["history"][-1]["reference"].startswith("ptycho 2.4")

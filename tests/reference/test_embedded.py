@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from golden.case import digest_array
-from golden.embedded import DIGESTS, draw, embedded, embedded_counts
-from golden.reference import evaluate
+from golden.ptychopinn.simulation.embedded import DIGESTS, draw, embedded, embedded_counts
+from golden.ptychopinn.tensorflow import evaluate
+from golden.spec.case import digest_array
 
 
 def test_the_recipe_gives_what_is_stored() -> None:

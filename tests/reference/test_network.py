@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from golden.reference.network import Network
+from golden.ptychopinn.network.reference import Network
 
 DEFAULTS: dict[str, Any] = {
     "n_filters_scale": 2,

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from golden.cases.reassembly import cut_patches
-from golden.reference import evaluate
-from golden.reference.network import Network
+from golden.ptychopinn.network.reference import Network
+from golden.ptychopinn.reassembly.cases import cut_patches
+from golden.ptychopinn.tensorflow import evaluate
 from tests.vectors import assert_close, network_settings, records, zero_mean_merges
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from golden.case import Trial
-from golden.cases.run import CASES
-from golden.faults import run as faults
-from golden.reference import run
+from golden.ptychopinn.run import faults
+from golden.ptychopinn.run import reference as run
+from golden.ptychopinn.run.cases import CASES
+from golden.spec.case import Trial
 
 
 def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

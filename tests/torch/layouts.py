@@ -18,12 +18,21 @@ import numpy as np
 import torch
 from einops import rearrange
 
-from golden.cases.network import Structure, entries, merged_border, merged_centre
+from golden.ptychopinn.network.cases import Structure, entries, merged_border, merged_centre
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
-from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
-from ptycho_torch.formats import (
+from ptycho_torch.files.tensorflow_weights import (
+    from_tensorflow_weights,
+    tensorflow_order,
+    to_tensorflow_gradients,
+    to_tensorflow_layout,
+    to_tensorflow_weights,
+)
+from ptycho_torch.helper import reassemble_patches_position_real
+from ptycho_torch.model import PtychoPINN
+from ptycho_torch.operators.coordinates import relative_coordinates
+from ptycho_torch.operators.formats import (
     big_size,
     canvas_side,
     channel_to_flat,
@@ -33,14 +42,11 @@ from ptycho_torch.formats import (
     padded_size,
     positions_to_flat,
 )
-from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like_tf, patches_at
-from ptycho_torch.grouping import draw_groups, draw_patterns
-from ptycho_torch.helper import reassemble_patches_position_real
-from ptycho_torch.losses import objective
-from ptycho_torch.merge import extract_patches, merge_patches, sum_and_norm, trim
-from ptycho_torch.model import PtychoPINN
-from ptycho_torch.normalization import normalize_data
-from ptycho_torch.physics import (
+from ptycho_torch.operators.ground_truth import ground_truth_at_members, ground_truth_like_tf, patches_at
+from ptycho_torch.operators.grouping import draw_groups, draw_patterns
+from ptycho_torch.operators.merge import extract_patches, merge_patches, sum_and_norm, trim
+from ptycho_torch.operators.normalization import normalize_data
+from ptycho_torch.operators.physics import (
     diffraction_amplitude,
     illuminate,
     intensity_scale,
@@ -52,21 +58,15 @@ from ptycho_torch.physics import (
     scale_nphotons,
     simulate,
 )
-from ptycho_torch.probe import default_probe, hard_mask, normalize_probe_like_tf
+from ptycho_torch.operators.probe import default_probe, hard_mask, normalize_probe_like_tf
+from ptycho_torch.operators.reassembly import shift_and_sum
+from ptycho_torch.operators.translation import translate
 from ptycho_torch.raw_data_bridge import RawDataTorch
-from ptycho_torch.reassembly import shift_and_sum
-from ptycho_torch.scan import Scan, load_scan, save_scan
+from ptycho_torch.scans.scan import Scan, load_scan, save_scan
 from ptycho_torch.simulate import diffraction_patterns
-from ptycho_torch.taps import taps
-from ptycho_torch.training import EpochEnd, adam
-from ptycho_torch.translation import translate
-from ptycho_torch.weights import (
-    from_tensorflow_weights,
-    tensorflow_order,
-    to_tensorflow_gradients,
-    to_tensorflow_layout,
-    to_tensorflow_weights,
-)
+from ptycho_torch.training.keras_rules import EpochEnd, adam
+from ptycho_torch.training.losses import objective
+from ptycho_torch.training.taps import taps
 
 Outputs = dict[str, np.ndarray]
 

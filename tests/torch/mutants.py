@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from golden.faults.net_shift import CONTAINER_ROUTE, MEMORY_MAPPED_ROUTE, TURNS, Place
+from golden.ptychopinn.net_shift.faults import CONTAINER_ROUTE, MEMORY_MAPPED_ROUTE, TURNS, Place
 
 Edits = tuple[tuple[str, str], ...]
 
@@ -32,6 +32,27 @@ class Mutant:
         return f"{self.operation}-{self.fault}"
 
 
+_WINGS = {
+    "operators": "probe physics translation merge reassembly formats coordinates ground_truth normalization grouping",
+    "training": "taps fit losses batch_order",
+    "scans": "scan mapped specimen",
+    "files": "bundle archive loss_curve weight_files",
+    "checks": "diagnostics registration image_quality",
+}
+_WHERE_MODULES_ARE = {
+    "network": "network.encoder_decoder",
+    "layers": "network.layers",
+    "training": "training.keras_rules",
+}
+_WHERE_MODULES_ARE |= {"weights": "files.tensorflow_weights"}
+_WHERE_MODULES_ARE |= {name: f"{wing}.{name}" for wing, names in _WINGS.items() for name in names.split()}
+
+
+def _module(name: str) -> str:
+    """The full name of a module of the port."""
+    return f"ptycho_torch.{_WHERE_MODULES_ARE.get(name, name)}"
+
+
 @contextmanager
 def committed(mutant: Mutant) -> Iterator[None]:
     """The port with the wrong lines in place."""
@@ -43,7 +64,7 @@ def committed(mutant: Mutant) -> Iterator[None]:
 
 @contextmanager
 def _altered(module: str, edits: Edits, mutant: Mutant) -> Iterator[None]:
-    original = importlib.import_module(f"ptycho_torch.{module}")
+    original = importlib.import_module(_module(module))
     source = inspect.getsource(original)
     for right, wrong in edits:
         assert source.count(right) == 1, f"{mutant}: expected this once in {original.__name__}: {right!r}"
@@ -1183,7 +1204,7 @@ MUTANTS: tuple[Mutant, ...] = (
         patch_transposed=(_OBJECT, "patches = torch.polar(amplitude, phase).mT[:, None]"),
         probe_normalised=(
             _OBJECT,
-            f"from ptycho_torch.probe import normalize_probe_like_tf as n; probe = n(probe, 4.0); {_OBJECT}",
+            f"from ptycho_torch.helper import normalize_probe_like_tf as n; probe = n(probe, 4.0); {_OBJECT}",
         ),
         scale_not_removed=(
             _TRUTH,
@@ -1215,7 +1236,7 @@ MUTANTS: tuple[Mutant, ...] = (
         probe_transposed=(_PROBE_LOADED, f"{_PROBE_LOADED}.T"),
         probe_normalised=(
             _PROBE_LOADED,
-            f'__import__("ptycho_torch.probe", fromlist=["_"]).normalize_probe_like_tf({_PROBE_LOADED}, 4.0).numpy()',
+            f'__import__("ptycho_torch.helper", fromlist=["_"]).normalize_probe_like_tf({_PROBE_LOADED}, 4.0).numpy()',
         ),
     ),
     *_of(
@@ -1247,7 +1268,7 @@ MUTANTS: tuple[Mutant, ...] = (
         probe_conjugated=_lit("patches * probe.conj()"),
         probe_transposed=_lit("patches * probe.T"),
         probe_normalised=_lit(
-            'patches * __import__("ptycho_torch.probe", fromlist=["_"]).normalize_probe_like_tf(probe, 4.0)'
+            'patches * __import__("ptycho_torch.operators.probe", fromlist=["_"]).normalize_probe_like_tf(probe, 4.0)'
         ),
     ),
     *_of(

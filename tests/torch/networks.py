@@ -8,8 +8,8 @@ import torch
 
 from ptycho_torch.config_params import ModelConfig
 from ptycho_torch.model import PtychoPINN
-from ptycho_torch.physics import intensity_scale
-from ptycho_torch.probe import default_probe, normalize_probe_like_tf
+from ptycho_torch.operators.physics import intensity_scale
+from ptycho_torch.operators.probe import default_probe, normalize_probe_like_tf
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 

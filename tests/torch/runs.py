@@ -13,22 +13,22 @@ import h5py
 import numpy as np
 import torch
 
-from golden import mosaics
-from golden.cases.network import Structure
-from golden.faults.network import split
-from ptycho_torch.batch_order import seeded_order
+from golden.ptychopinn.network.cases import Structure
+from golden.ptychopinn.network.faults import split
+from golden.ptychopinn.run import mosaics
+from ptycho_torch.checks.diagnostics import probe_statistics
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptycho_torch.dataloader import MemoryMappedDataset
-from ptycho_torch.diagnostics import probe_statistics
-from ptycho_torch.fit import Devices, Progress, Task, fit, make_trainer
+from ptycho_torch.files.loss_curve import Epoch, LossCurve
+from ptycho_torch.files.tensorflow_weights import from_tensorflow_weights, to_tensorflow_weights
 from ptycho_torch.inference import GROUP_SEED
-from ptycho_torch.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
-from ptycho_torch.physics import intensity_scale
+from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.reconstruction import predict, stitch
-from ptycho_torch.scan import Scan
-from ptycho_torch.training import validation_split
-from ptycho_torch.weights import from_tensorflow_weights, to_tensorflow_weights
+from ptycho_torch.scans.scan import Scan
+from ptycho_torch.training.batch_order import seeded_order
+from ptycho_torch.training.fit import Devices, Progress, Task, fit, make_trainer
+from ptycho_torch.training.keras_rules import validation_split
 
 Arrays = dict[str, np.ndarray]
 FIRST = 3

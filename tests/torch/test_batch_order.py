@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from ptycho_torch.batch_order import EpochBatches, Share, listed_order, seeded_order
+from ptycho_torch.training.batch_order import EpochBatches, Share, listed_order, seeded_order
 
 
 def test_the_order_of_a_seed_and_an_epoch_never_changes() -> None:

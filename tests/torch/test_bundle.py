@@ -16,10 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from ptycho_torch.archive import ABOUT, TENSORS, pack, read_archive, unpack, write_archive
-from ptycho_torch.bundle import FORMAT, NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.config_params import DataConfig, TrainingConfig
-from ptycho_torch.loss_curve import Epoch, LossCurve
+from ptycho_torch.files.archive import ABOUT, TENSORS, pack, read_archive, unpack, write_archive
+from ptycho_torch.files.bundle import FORMAT, NAME, Bundle, load_bundle, save_bundle
+from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from tests.torch.networks import batch, small_model
 
 CURVE = LossCurve(-3.0, -2.5, (Epoch(1, -1.0, -0.5, 1e-3, (-0.5, -1.5)),), stopped_early=True, test_loss=-1.25)

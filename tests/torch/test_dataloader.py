@@ -20,11 +20,11 @@ import torch
 from ptycho_torch.config_params import DataConfig
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
-from ptycho_torch.grouping import draw_groups, draw_patterns
-from ptycho_torch.mapped import Held, Window, items_of
-from ptycho_torch.probe import normalize_probe_like_tf
+from ptycho_torch.operators.grouping import draw_groups, draw_patterns
+from ptycho_torch.operators.probe import normalize_probe_like_tf
 from ptycho_torch.raw_data_bridge import RawDataTorch
-from ptycho_torch.scan import Scan, load_scan, save_scan
+from ptycho_torch.scans.mapped import Held, Window, items_of
+from ptycho_torch.scans.scan import Scan, load_scan, save_scan
 
 M, N = 23, 16
 
@@ -252,7 +252,7 @@ def test_a_file_cut_short_while_it_is_read(mapped: Scan, tmp_path: Path) -> None
 _PEAK = """
 import sys
 from ptycho_torch.dataloader import MemoryMappedDataset, batches
-from ptycho_torch.scan import load_scan
+from ptycho_torch.scans.scan import load_scan
 import numpy as np, resource
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 scan = load_scan(sys.argv[1])

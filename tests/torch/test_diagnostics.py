@@ -14,8 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ptycho_torch.diagnosis_picture import draw_diagnosis
-from ptycho_torch.diagnostics import (
+from ptycho_torch.checks.diagnostics import (
     Evidence,
     Finding,
     covered_box,
@@ -24,12 +23,13 @@ from ptycho_torch.diagnostics import (
     look_at_photons,
     look_at_probe,
 )
-from ptycho_torch.ground_truth import patches_at
-from ptycho_torch.physics import intensity_scale
-from ptycho_torch.probe import normalize_probe_like_tf
+from ptycho_torch.checks.registration import ORIENTATIONS
+from ptycho_torch.operators.ground_truth import patches_at
+from ptycho_torch.operators.physics import intensity_scale
+from ptycho_torch.operators.probe import normalize_probe_like_tf
+from ptycho_torch.pictures.diagnosis import draw_diagnosis
+from ptycho_torch.pictures.result import draw_comparison
 from ptycho_torch.reconstruction import stitch
-from ptycho_torch.registration import ORIENTATIONS
-from ptycho_torch.result_picture import draw_comparison
 
 N, M = 64, 20
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from golden.store import Golden
-from ptycho_torch.ground_truth import ground_truth_at_members, ground_truth_like_tf, patches_at
-from ptycho_torch.grouping import draw_groups
-from ptycho_torch.normalization import normalize_data
+from golden.store.golden import Golden
+from ptycho_torch.operators.ground_truth import ground_truth_at_members, ground_truth_like_tf, patches_at
+from ptycho_torch.operators.grouping import draw_groups
+from ptycho_torch.operators.normalization import normalize_data
 from ptycho_torch.raw_data_bridge import RawDataTorch
 from tests.torch import layouts
 from tests.vectors import Record, assert_close, records

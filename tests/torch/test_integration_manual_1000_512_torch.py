@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden import long_run, mosaics
-from golden.case import Case
-from golden.compare import compare_outputs
-from golden.diagnose import diagnose
-from golden.embedded import as_ptychopinn, embedded
+from golden.judge.compare import compare_outputs
+from golden.judge.diagnose import diagnose
+from golden.ptychopinn.run import long as long_run
+from golden.ptychopinn.run import mosaics
+from golden.ptychopinn.simulation.embedded import as_ptychopinn, embedded
 from golden.pytest_plugin import GoldenCase
-from golden.report import explain, explain_causes
-from golden.store import Golden, golden_path, read_golden
+from golden.report.text import explain, explain_causes
+from golden.spec.case import Case
+from golden.store.golden import Golden, golden_path, read_golden
 
 pytest.importorskip("lightning")
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ptycho_torch.config_params import TrainingConfig
-from ptycho_torch.losses import amplitude_objective, objective, poisson_objective
-from ptycho_torch.physics import poisson_loss
+from ptycho_torch.operators.physics import poisson_loss
+from ptycho_torch.training.losses import amplitude_objective, objective, poisson_objective
 from tests.torch.networks import batch, small_model
 
 

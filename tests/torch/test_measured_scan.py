@@ -16,12 +16,12 @@ from torch import Tensor
 from ptycho_torch.config_params import DataConfig, ModelConfig
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
-from ptycho_torch.ground_truth import patches_at
-from ptycho_torch.grouping import draw_groups
 from ptycho_torch.helper import reassemble_patches_position_real
-from ptycho_torch.merge import merge_patches, trim
+from ptycho_torch.operators.ground_truth import patches_at
+from ptycho_torch.operators.grouping import draw_groups
+from ptycho_torch.operators.merge import merge_patches, trim
 from ptycho_torch.raw_data_bridge import RawDataTorch
-from ptycho_torch.scan import Scan, load_scan
+from ptycho_torch.scans.scan import Scan, load_scan
 from tests.torch.orientation import best_orientation
 
 N, GROUPS = 128, 100

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_torch.merge import extract_patches, merge_patches, sum_and_norm, trim
+from ptycho_torch.operators.merge import extract_patches, merge_patches, sum_and_norm, trim
 from tests.torch import layouts
 from tests.vectors import assert_close, records
 

@@ -13,7 +13,7 @@ import pytest
 
 import tests.torch
 from golden import pytest_plugin
-from golden.cases import load_cases
+from golden.spec.catalogue import load_cases
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
 CASES = load_cases()

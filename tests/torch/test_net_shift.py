@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from golden.cases import load_cases
-from golden.compare import compare_outputs
-from golden.faults.net_shift import TURNS, Place, fault_name
-from golden.store import Golden
-from ptycho_torch.ground_truth import patches_at
+from golden.judge.compare import compare_outputs
+from golden.ptychopinn.net_shift.faults import TURNS, Place, fault_name
+from golden.spec.catalogue import load_cases
+from golden.store.golden import Golden
+from ptycho_torch.operators.ground_truth import patches_at
 from tests.torch import layouts
 from tests.torch.mutants import ROUTES, SIGN_LINES, committed, with_turns
 from tests.torch.orientation import best_orientation

@@ -12,10 +12,10 @@ import torch
 from torch.nn.functional import conv2d, interpolate
 
 from ptycho_torch.config_params import ModelConfig, TrainingConfig
-from ptycho_torch.layers import Convolution, DownBlock, UpsampledConvolution
-from ptycho_torch.losses import objective
 from ptycho_torch.model import Combine, PtychoPINN
-from ptycho_torch.network import BorderHead
+from ptycho_torch.network.encoder_decoder import BorderHead
+from ptycho_torch.network.layers import Convolution, DownBlock, UpsampledConvolution
+from ptycho_torch.training.losses import objective
 from tests.torch.networks import DEVICES, batch, small_model
 
 

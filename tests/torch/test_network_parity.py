@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from golden.cases import load_cases
-from golden.cases.network import Structure, entries, split_entries
-from golden.compare import compare_outputs
-from golden.diagnose import diagnose
+from golden.judge.compare import compare_outputs
+from golden.judge.diagnose import diagnose
+from golden.ptychopinn.network.cases import Structure, entries, split_entries
 from golden.pytest_plugin import GoldenCase
-from golden.report import explain_failed
-from golden.store import Golden
+from golden.report.text import explain_failed
+from golden.spec.catalogue import load_cases
+from golden.store.golden import Golden
 from tests.torch import layouts
 
 CASES = load_cases()

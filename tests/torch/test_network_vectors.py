@@ -12,16 +12,16 @@ import torch
 from einops import rearrange
 
 from ptycho_torch.config_params import ModelConfig
-from ptycho_torch.model import PtychoPINN
-from ptycho_torch.physics import intensity_scale
-from ptycho_torch.probe import normalize_probe_like_tf
-from ptycho_torch.taps import taps
-from ptycho_torch.weights import (
+from ptycho_torch.files.tensorflow_weights import (
     from_tensorflow_weights,
     read_tensorflow_weights,
     to_tensorflow_gradients,
     to_tensorflow_weights,
 )
+from ptycho_torch.model import PtychoPINN
+from ptycho_torch.operators.physics import intensity_scale
+from ptycho_torch.operators.probe import normalize_probe_like_tf
+from ptycho_torch.training.taps import taps
 from tests.torch.layouts import positions_of
 from tests.torch.networks import DEVICES
 from tests.vectors import Record, assert_close, records

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from golden.case import Case
-from golden.cases import load_cases
-from golden.compare import compare_outputs
-from golden.noise import perturb
-from golden.store import Golden
-from ptycho_torch import reassembly
+from golden.judge.compare import compare_outputs
+from golden.judge.tolerance import perturb
+from golden.spec.case import Case
+from golden.spec.catalogue import load_cases
+from golden.store.golden import Golden
+from ptycho_torch.operators import reassembly
 from tests.torch import layouts
 
 LONG = re.compile("run/|network/(?!forward_group1|gradients_group1)")

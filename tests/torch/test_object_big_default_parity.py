@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.cases.defaults import FIELDS
+from golden.ptychopinn.defaults.cases import FIELDS
 from ptycho_torch.config_factory import create_inference_payload, create_training_payload
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from tests.torch import layouts

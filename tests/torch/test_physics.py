@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_torch import physics
+from ptycho_torch.operators import physics
 from tests.torch import layouts
 from tests.vectors import assert_close, records
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from golden.store import Golden
+from golden.store.golden import Golden
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
-from ptycho_torch.grouping import draw_groups
-from ptycho_torch.probe import normalize_probe_like_tf
+from ptycho_torch.operators.grouping import draw_groups
+from ptycho_torch.operators.probe import normalize_probe_like_tf
 from ptycho_torch.raw_data_bridge import RawDataTorch
 from tests.torch import layouts
 

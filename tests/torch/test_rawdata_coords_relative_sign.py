@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_torch.coordinates import relative_coordinates
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
+from ptycho_torch.operators.coordinates import relative_coordinates
 from tests.torch import layouts
 from tests.vectors import assert_close, records, zero_mean_merges
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from golden.cases.reassembly import cut_patches
+from golden.ptychopinn.reassembly.cases import cut_patches
 from ptycho_torch.config_params import DataConfig, ModelConfig
 from ptycho_torch.helper import reassemble_patches_position_real
-from ptycho_torch.reassembly import overlap_ratio, shift_and_sum
+from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
 from tests.torch import layouts
 from tests.vectors import assert_close, records
 

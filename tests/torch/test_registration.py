@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ptycho_torch.image_quality import assess, fourier_ring_correlation
-from ptycho_torch.registration import ORIENTATIONS, UNDONE_BY, correlation, placed_at, register
+from ptycho_torch.checks.image_quality import assess, fourier_ring_correlation
+from ptycho_torch.checks.registration import ORIENTATIONS, UNDONE_BY, correlation, placed_at, register
 
 
 def waves(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

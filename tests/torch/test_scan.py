@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import ptycho_torch
-from ptycho_torch import scan as scan_module
-from ptycho_torch.scan import READERS, Scan, appearing, load_scan, save_scan
+from ptycho_torch.scans import scan as scan_module
+from ptycho_torch.scans.scan import READERS, Scan, appearing, load_scan, save_scan
 from tests.torch import layouts
 
 M, N = 5, 4

@@ -14,10 +14,10 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from golden import embedded
-from ptycho_torch import specimen
-from ptycho_torch.scan import Scan, load_scan, save_scan
-from ptycho_torch.scan_picture import light
+from golden.ptychopinn.simulation import embedded
+from ptycho_torch.pictures.scan import light
+from ptycho_torch.scans import specimen
+from ptycho_torch.scans.scan import Scan, load_scan, save_scan
 from ptycho_torch.simulate import Simulation, diffraction_patterns, main, simulate_scan
 from tests.torch import layouts
 
@@ -278,7 +278,7 @@ def test_bad_options_are_one_clear_line(tmp_path: Path, options: tuple[Any, ...]
 
 def test_a_scan_without_object_can_be_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from ptycho_torch.scan_picture import draw_scan, light
+    from ptycho_torch.pictures.scan import draw_scan, light
 
     positions = np.array([[3.0, 20.0], [4.4, 20.0]])
     one = np.ones((2, 8, 8), np.float32)

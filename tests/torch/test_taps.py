@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from ptycho_torch.taps import tapped, taps
+from ptycho_torch.training.taps import tapped, taps
 from tests.torch.networks import DEVICES, batch, small_model
 
 

@@ -18,17 +18,17 @@ import torch
 from click.testing import CliRunner, Result
 from PIL import Image
 
-import ptycho_torch.fit
+import ptycho_torch.training.fit
 from ptycho_torch import inference, train
-from ptycho_torch.bundle import NAME, Bundle, load_bundle
+from ptycho_torch.checks.diagnostics import diagnose
 from ptycho_torch.dataloader import MemoryMappedDataset
-from ptycho_torch.diagnostics import diagnose
-from ptycho_torch.ground_truth import patches_at
-from ptycho_torch.loss_curve import LossCurve
+from ptycho_torch.files.bundle import NAME, Bundle, load_bundle
+from ptycho_torch.files.loss_curve import LossCurve
+from ptycho_torch.files.tensorflow_weights import to_tensorflow_weights
+from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.reconstruction import predict, stitch
-from ptycho_torch.scan import load_scan, save_scan
+from ptycho_torch.scans.scan import load_scan, save_scan
 from ptycho_torch.simulate import Simulation, simulate_scan
-from ptycho_torch.weights import to_tensorflow_weights
 
 PATTERNS, USED, EPOCHS, BATCH = 8, 6, 3, 4
 TRAINED = 5
@@ -64,7 +64,7 @@ def trained(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing the losses takes as long as training does here."""
-    monkeypatch.setattr("ptycho_torch.loss_picture.draw_losses", lambda *given: None)
+    monkeypatch.setattr("ptycho_torch.pictures.losses.draw_losses", lambda *given: None)
 
 
 def weights(bundle: Bundle) -> dict[str, torch.Tensor]:
@@ -110,7 +110,7 @@ def test_losses_are_means_over_samples(trained: Path) -> None:
 def test_the_first_loss_is_that_of_the_first_samples_in_order(scan: Path, trained: Path) -> None:
     """Computed here: which samples are in the first batch, which train, and how weights begin."""
     from ptycho_torch.config_params import DataConfig, TrainingConfig
-    from ptycho_torch.losses import objective
+    from ptycho_torch.training.losses import objective
 
     curve = load_bundle(trained).losses
     data = DataConfig(n_images=USED, subsample_seed=0)
@@ -208,7 +208,7 @@ def test_schedule_and_end_go_on_too(scan: Path, tmp_path: Path, monkeypatch: pyt
     def flat(predicted: torch.Tensor, measured: torch.Tensor, config: Any) -> torch.Tensor:
         return 0 * predicted.sum() + 1
 
-    monkeypatch.setattr(ptycho_torch.fit, "objective", flat)
+    monkeypatch.setattr(ptycho_torch.training.fit, "objective", flat)
     assert training(scan, tmp_path / "flat", epochs=9).exit_code == 0
     whole = load_bundle(tmp_path / "flat").losses
     assert [one.learning_rate for one in whole.epochs] == [1e-3, 1e-3, 1e-3, 5e-4]
@@ -231,7 +231,7 @@ def test_the_training_loss_ends_and_that_of_validation_slows(
     def objective(predicted: torch.Tensor, measured: torch.Tensor, config: Any) -> torch.Tensor:
         return 0 * predicted.sum() + (1 if torch.is_grad_enabled() else next(falling))
 
-    monkeypatch.setattr(ptycho_torch.fit, "objective", objective)
+    monkeypatch.setattr(ptycho_torch.training.fit, "objective", objective)
     assert training(scan, tmp_path, epochs=9).exit_code == 0
     assert [one.learning_rate for one in load_bundle(tmp_path).losses.epochs] == [1e-3] * 4
 
@@ -266,13 +266,13 @@ def test_a_run_that_fails_says_so(scan: Path, tmp_path: Path, monkeypatch: pytes
     def objective(*given: Any) -> torch.Tensor:
         raise RuntimeError("out of\nmemory")
 
-    monkeypatch.setattr(ptycho_torch.fit, "objective", objective)
+    monkeypatch.setattr(ptycho_torch.training.fit, "objective", objective)
     run = training(scan, tmp_path)
     assert run.exit_code == 1
     assert run.output.splitlines()[-1].startswith("Error: training failed: RuntimeError: out of memory (traceback: ")
     assert "Traceback" in (tmp_path / "train.log").read_text()
     assert "Traceback" not in run.output
-    monkeypatch.setattr(ptycho_torch.fit, "objective", lambda predicted, *_: predicted.sum() * float("nan"))
+    monkeypatch.setattr(ptycho_torch.training.fit, "objective", lambda predicted, *_: predicted.sum() * float("nan"))
     run = training(scan, tmp_path)
     assert run.exit_code == 1
     assert "training failed: epoch 1: the loss is nan" in run.output

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from ptycho_torch.config_params import TrainingConfig
-from ptycho_torch.losses import objective
-from ptycho_torch.training import EarlyStop, EpochEnd, KerasAdam, adam, plateau_schedule, validation_split
+from ptycho_torch.training.keras_rules import EarlyStop, EpochEnd, KerasAdam, adam, plateau_schedule, validation_split
+from ptycho_torch.training.losses import objective
 from tests.torch.networks import DEVICES, batch, small_model
 
 # ------------------------------------------------------------------------------------------------ Adam

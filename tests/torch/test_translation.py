@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ptycho_torch.translation import translate
+from ptycho_torch.operators.translation import translate
 from tests.torch import layouts
 from tests.vectors import assert_close, records
 

@@ -13,15 +13,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from ptycho_torch.model import PtychoPINN
-from ptycho_torch.weight_files import load_weights, save_weights
-from ptycho_torch.weights import (
+from ptycho_torch.files.tensorflow_weights import (
     from_tensorflow_weights,
     read_tensorflow_weights,
     tensorflow_order,
     to_tensorflow_gradients,
     to_tensorflow_weights,
 )
+from ptycho_torch.files.weight_files import load_weights, save_weights
+from ptycho_torch.model import PtychoPINN
 from tests.torch.networks import DEVICES, batch, small_model
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from golden.faults import physics
+from golden.ptychopinn.physics import faults as physics
 from ptycho import params
 
 

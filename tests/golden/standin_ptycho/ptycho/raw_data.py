@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from golden.faults import grouping as formulas
+from golden.ptychopinn.grouping import faults as formulas
 from ptycho import params
 
 

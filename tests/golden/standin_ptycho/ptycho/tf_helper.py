@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from golden.faults import coordinates, formats, merge, physics, reassembly
+from golden.ptychopinn.coordinates import faults as coordinates
+from golden.ptychopinn.formats import faults as formats
+from golden.ptychopinn.merge import faults as merge
+from golden.ptychopinn.physics import faults as physics
+from golden.ptychopinn.reassembly import faults as reassembly
 from ptycho import params
 
 

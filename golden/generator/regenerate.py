@@ -1,0 +1,320 @@
+"""Recomputing goldens with the reference, and writing what was accepted: what the generator's command runs.
+
+The reference is imported in other processes only (``worker``), and only once a case has to be computed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+from golden.generator.worker import FROZEN, VARIANTS, Reference
+from golden.judge.compare import compare_outputs
+from golden.report.text import shortened
+from golden.review.change import Change, Row
+from golden.review.cross_check import Crossing, cross
+from golden.review.margins import proof_moved
+from golden.spec.case import Arrays, Case, GoldenError
+from golden.spec.references import described, module_of
+from golden.store import gallery
+from golden.store.golden import Golden, golden_path, read_golden, write_golden
+from golden.store.manifest import NAME, Entry, make_entry, read_manifest, read_page, stored_cases, write_manifest
+from golden.store.transaction import Transaction, transaction
+
+
+class Regeneration:
+    """One run of the generator over a fixtures directory. Use it in a ``with`` statement.
+
+    Args:
+        cases: every declared case.
+        fixtures: the directory.
+        reference: the package that computes, or the name of an adapter.
+        other: the one that ``cross_check`` compares it with.
+    """
+
+    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
+        self._cases = cases
+        self._fixtures = fixtures
+        self._reference = module_of(reference)
+        self._against = module_of(other)
+        self._processes = ExitStack()
+        self._computed: set[str] = set()
+
+    def __enter__(self) -> Regeneration:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._processes.__exit__(*exc_info)  # type: ignore[arg-type]
+
+    def _start(self, module: str, settings: Mapping[str, str]) -> Reference:
+        return self._processes.enter_context(Reference(module, settings))
+
+    def _load(self, module: str) -> Reference:
+        reference = self._start(module, FROZEN)
+        reference.provenance()  # waits until it is loaded, so that no case is charged with that
+        return reference
+
+    @cached_property
+    def _asked(self) -> Reference:
+        return self._load(self._reference)
+
+    @cached_property
+    def _other(self) -> Reference:
+        return self._load(self._against)
+
+    @cached_property
+    def _behind(self) -> Reference:
+        """What noise and faults come from, and the outputs that the reference has no call for; mostly it itself."""
+        module = self._asked.behind()
+        return self._load(module) if module else self._asked
+
+    @cached_property
+    def _varied(self) -> dict[str, Reference]:
+        return {name: self._start(self._behind.module, settings) for name, settings in VARIANTS.items()}
+
+    def _answering(self, case: Case) -> Reference:
+        """Whose outputs this case's golden holds."""
+        self._computed.add(case.name)
+        return self._behind if self._asked.missing(case.operation) else self._asked
+
+    @cached_property
+    def _manifest(self) -> dict[str, Entry]:
+        return read_manifest(self._fixtures)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Every case that is declared, stored, or listed in the manifest."""
+        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._manifest)
+
+    def inspect(self, name: str) -> Row:
+        """What can be said without computing: a row with a change, or one without."""
+        if name not in self._cases:
+            return Row(name, Change.GONE)
+        if name not in stored_cases(self._fixtures):
+            return Row(name, Change.NEW)
+        case = self._cases[name]
+        try:
+            golden = read_golden(golden_path(self._fixtures, name))
+            if set(golden.inputs) | set(golden.derived) != set(case.operation.inputs):
+                return Row(name, Change.REDEFINED, note=f"it takes other inputs: {', '.join(case.operation.inputs)}")
+            inputs = golden.complete_inputs(case)
+        except GoldenError as problem:
+            return Row(name, Change.UNREADABLE, note=str(problem))
+        if case.definition_digest(inputs) != golden.definition:
+            return Row(name, Change.REDEFINED, note=_redefined(case, golden))
+        if self._manifest.get(name, {}).get("content") != golden.content_digest():
+            return Row(name, Change.UNLISTED)
+        return Row(name)
+
+    def check(self, name: str) -> Row:
+        """Recompute one golden from its stored inputs and compare."""
+        row = self.inspect(name)
+        if row.change not in (None, Change.UNLISTED):
+            return row
+        case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
+        inputs = golden.complete_inputs(case)
+        reference = self._answering(case)
+        started = time.perf_counter()
+        try:
+            outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
+        except GoldenError as problem:
+            return Row(name, Change.FAILED, note=f"case {name}: {problem}")
+        comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
+        row = Row(name, row.change, tuple(comparisons), time.perf_counter() - started)
+        return self._with_goldens(row, golden, replace(golden, outputs=outputs))
+
+    def _with_goldens(self, row: Row, before: Golden, after: Golden) -> Row:
+        """A row with what is stored and what was computed, if it moved, or if only its picture is out of step."""
+        if row.moved:
+            return replace(row, before=before, after=after)
+        listed = self._manifest.get(before.case, {}).get("picture", {})
+        if gallery.problems(before, listed, self._fixtures):
+            return replace(row, change=Change.PICTURE, before=before, after=before)
+        return row
+
+    def cross_check(self, name: str) -> Crossing:
+        """Let both references compute one golden's outputs anew, and compare these within the golden's tolerance."""
+        row = self.inspect(name)
+        if row.change is not None:
+            return Crossing(row)
+        case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
+        references = (self._asked, self._other)
+        for reference in references:
+            if missing := reference.missing(case.operation):
+                asked = described(reference.provenance())
+                said = f"{asked} cannot answer {case.operation.name} ({missing}); not compared"
+                return Crossing(Row(name, Change.UNANSWERED), unanswered=said)
+        inputs = golden.complete_inputs(case)
+        started = time.perf_counter()
+        try:
+            expected, found = (
+                case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
+                for reference in references
+            )
+        except GoldenError as problem:
+            return Crossing(Row(name, Change.FAILED, note=f"case {name}: {problem}"))
+        return cross(golden, expected, found, time.perf_counter() - started, case.operation.path)
+
+    def crossed(self) -> tuple[str, str]:
+        """The two references of a cross-check, for a person."""
+        return described(self._asked.provenance()), described(self._other.provenance())
+
+    def check_proof(self, name: str) -> Row:
+        """Prove a golden again, from its stored inputs, and compare outputs, noise and faults."""
+        row = self.inspect(name)
+        if row.change is not None:
+            return row
+        before = read_golden(golden_path(self._fixtures, name))
+        self.load()
+        started = time.perf_counter()
+        try:
+            after = self.prove(name)
+        except GoldenError as problem:
+            return Row(name, Change.FAILED, note=str(problem))
+        comparisons = tuple(compare_outputs(before.outputs, after.outputs, before.tolerances, before.where))
+        row = Row(name, None, comparisons, time.perf_counter() - started)
+        if proof_moved(before, after) and not row.moved:
+            row = replace(row, change=Change.REPROVED)
+        return self._with_goldens(row, before, after)
+
+    def load(self) -> None:
+        """Start every reference that a proof asks: what is wrong with them is no case's fault."""
+        self._behind.provenance()
+        for reference in self._varied.values():
+            reference.provenance()
+
+    def stored(self, name: str) -> Golden | None:
+        """The golden as it lies there; None where there is none that can be read."""
+        with suppress(GoldenError):
+            return read_golden(golden_path(self._fixtures, name))
+        return None
+
+    def prove(self, name: str, redraw: bool = False) -> Golden:
+        """Make a golden: freeze the outputs, measure the noise, refuse what proves nothing.
+
+        Args:
+            name: a declared case.
+            redraw: draw new inputs although the golden has some.
+        """
+        from golden.generator.freeze import freeze  # SciPy's optimiser; not needed to check
+
+        case = self._cases[name]
+        draw, stored = self._stored_inputs(case, redraw)
+        golden = freeze(case, draw, stored, self._answering(case), self._behind, self._varied)
+        missing = self._asked.missing(case.operation)
+        if missing:
+            instead = f"{described(self._asked.provenance())}: {missing}"
+            golden = replace(golden, provenance={**golden.provenance, "instead_of": instead})
+        return golden
+
+    def remarks(self) -> list[str]:
+        """Of the cases computed in this run: who answered, where that is not who was asked or not who did before."""
+        told: dict[str, list[str]] = {}
+        for name in sorted(self._computed):
+            case = self._cases[name]
+            answered = described(self._answering(case).provenance())
+            missing = self._asked.missing(case.operation)
+            if missing:
+                asked = described(self._asked.provenance())
+                said = f"{asked} cannot answer {case.operation.name} ({missing}); {answered} did"
+                told.setdefault(said, []).append(name)
+            entry = self._manifest.get(name)
+            before = described(entry.get("provenance", {})) if entry else answered
+            if before != answered:
+                told.setdefault(f"made with {before}, recomputed with {answered}", []).append(name)
+        return [f"{said}: {shortened(names)}" for said, names in told.items()]
+
+    def _stored_inputs(self, case: Case, redraw: bool) -> tuple[int, Arrays]:
+        if redraw and not case.operation.inputs:
+            raise GoldenError(f"case {case.name}: has no inputs, so there are none to draw anew")
+        if redraw:
+            # Either the file or the history may be lost; no earlier draw must come again.
+            number = len(self._manifest.get(case.name, {}).get("history", []))
+            with suppress(GoldenError):
+                number = max(number, read_golden(golden_path(self._fixtures, case.name)).draw + 1)
+            return number, case.draw_inputs(number)
+        if case.name not in stored_cases(self._fixtures):
+            return 0, case.draw_inputs(0)
+        golden = read_golden(golden_path(self._fixtures, case.name))
+        wanted = set(case.operation.inputs)
+        if set(golden.inputs) | set(golden.derived) != wanted:
+            raise GoldenError(
+                f"case {case.name}: its golden stores the inputs {sorted(golden.inputs)}, the operation now takes "
+                f"{sorted(wanted)}; draw them anew with --redraw"
+            )
+        return golden.draw, golden.inputs
+
+    def write(self, rows: Iterable[Row], reason: str) -> None:
+        """Write what was computed and remove what is gone, all of it or none of it.
+
+        Args:
+            rows: of cases that are gone, or whose ``after`` was proved.
+            reason: for the manifest's history.
+        """
+        entries = dict(self._manifest)
+        with transaction(self._fixtures) as change:
+            for row in rows:
+                before = entries.pop(row.case, None)
+                if row.after is not None:
+                    entries[row.case] = self._stage(change, row.before, row.after, before, reason)
+                    continue
+                change.remove(f"{row.case}.h5")
+                if gallery.picture_path(self._fixtures, row.case).exists():
+                    change.remove(f"{row.case}.png")
+            write_manifest(change.path_for(NAME), entries)
+            page = gallery.page(entries)
+            if page != read_page(self._fixtures):
+                change.path_for(gallery.PAGE).write_text(page, encoding="utf-8")
+
+    def _stage(
+        self, change: Transaction, before: Golden | None, after: Golden, entry: Entry | None, reason: str
+    ) -> Entry:
+        """Stage what is not there yet of a golden, its picture and its entry in the manifest; returns the entry."""
+        same = before is not None and before.content_digest() == after.content_digest()
+        if not same:
+            staged = change.path_for(f"{after.case}.h5")
+            write_golden(staged, after)
+            if read_golden(staged).content_digest() != after.content_digest():
+                raise GoldenError(f"case {after.case}: what was written does not read back the same")
+        golden = before if before is not None and same else after
+        picture = gallery.renew(golden, (entry or {}).get("picture", {}), self._fixtures, change)
+        history = entry["history"] if entry is not None and same else _history(entry, golden, reason)
+        return make_entry(golden, history, picture)
+
+
+def _redefined(case: Case, golden: Golden) -> str:
+    """What of a case is not what its golden was made from, as far as the golden says it."""
+    declared, stored = {output.name for output in case.operation.outputs}, set(golden.outputs)
+    faults, proved = {fault.name for fault in case.operation.faults}, {*golden.faults, *golden.invisible}
+    parts = [
+        f"{what} {', '.join(sorted(names))}"
+        for what, names in (
+            ("new outputs:", declared - stored),
+            ("outputs gone:", stored - declared),
+            ("new faults:", faults - proved),
+            ("faults gone:", proved - faults),
+        )
+        if names
+    ]
+    if dict(case.parameters) != dict(golden.parameters):
+        parts.append(f"parameters: {dict(golden.parameters)}, now {dict(case.parameters)}")
+    return "; ".join(parts) or "shapes, terms, symptoms or reasons that it declares"
+
+
+def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
+    before = entry["content"][:16] if entry else None
+    versions = golden.provenance
+    event = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "reason": reason,
+        "reference": described(versions),
+        "tensorflow": versions.get("tensorflow", "-"),
+        "before": before,
+        "after": golden.content_digest()[:16],
+    }
+    return [*(entry["history"] if entry else []), event]

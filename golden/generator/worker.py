@@ -1,0 +1,194 @@
+"""The reference runs in a process of its own.
+
+TensorFlow takes its thread count and its oneDNN switch from the environment, once, when it starts; a noise floor
+needs several settings, hence several processes. It also keeps the generator itself free of TensorFlow, so that
+``--help`` answers at once and Ctrl-C is handled by a process that is never inside a kernel.
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from golden.spec.case import Arrays, GoldenError, Operation, Parameters, Precision
+
+# Thread counts are fixed, so that a machine with more cores freezes the same bits.
+FROZEN = {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "1"}
+"""The settings under which outputs are frozen."""
+
+VARIANTS: Mapping[str, dict[str, str]] = {
+    "1 thread": FROZEN | {"TF_NUM_INTRAOP_THREADS": "1"},
+    "4 threads": FROZEN | {"TF_NUM_INTRAOP_THREADS": "4"},
+    "no oneDNN": FROZEN | {"TF_ENABLE_ONEDNN_OPTS": "0"},
+}
+"""Settings that may change rounding only; part of the noise floor."""
+
+_UNLESS_OFFERED: Mapping[str, tuple[Any]] = {"BACKING": ("",), "missing": (lambda operation: "",)}
+"""What a reference need not offer, and what holds then."""
+
+_ALWAYS = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+class Reference:
+    """A running reference. Use it in a ``with`` statement.
+
+    Args:
+        module: the package to import, e.g. ``golden.ptychopinn.tensorflow``. It offers ``evaluate(operation, precision,
+            inputs, parameters)``, ``producer(operation)`` and ``provenance()``; an adapter also ``BACKING`` and
+            ``missing(operation)`` (``golden.spec.references``).
+        settings: environment variables of its process.
+    """
+
+    def __init__(self, module: str, settings: Mapping[str, str]) -> None:
+        self.module = module
+        self._pool = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_prepare,
+            initargs=({**_ALWAYS, **settings},),
+        )
+        # Start loading now: several references come up side by side while the first is asked.
+        self._pool.submit(_load, module)
+
+    def __enter__(self) -> Reference:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if problem is not None:
+            for process in list(self._pool._processes.values()):
+                process.terminate()
+        self._pool.shutdown(cancel_futures=True)
+
+    def evaluate(
+        self, operation: Operation, inputs: Arrays, parameters: Parameters, precision: Precision | None = None
+    ) -> dict[str, np.ndarray]:
+        """The reference's outputs, computed in ``precision`` (the operation's own by default).
+
+        Raises:
+            GoldenError: it failed, or returned other outputs than the operation declares.
+        """
+        arguments = (operation.name, precision or operation.precision, dict(inputs), dict(parameters))
+        outputs: dict[str, np.ndarray] = self._call("evaluate", *arguments)
+        if not isinstance(outputs, dict) or not all(_storable(array) for array in outputs.values()):
+            raise GoldenError(
+                f"reference {self.module}: {operation.name} must return NumPy arrays of numbers or bytes by name"
+            )
+        declared = {output.name for output in operation.outputs}
+        if set(outputs) != declared:
+            raise GoldenError(
+                f"reference {self.module}: {operation.name} returned {sorted(outputs)}, "
+                f"the operation declares {sorted(declared)}"
+            )
+        return outputs
+
+    def producer(self, operation: Operation) -> str:
+        """``tensorflow``, or ``transcribed`` for what is written down from a document."""
+        return str(self._call("producer", operation.name))
+
+    def provenance(self) -> dict[str, str]:
+        """Versions of what computes the outputs, as they were when it was loaded."""
+        return dict(self._provenance)
+
+    @cached_property
+    def _provenance(self) -> dict[str, str]:
+        return dict(self._call("provenance"))
+
+    def behind(self) -> str:
+        """The module of the reference that stands behind this one; empty when it needs none."""
+        return str(self._call("BACKING"))
+
+    def missing(self, operation: Operation) -> str:
+        """Why it has no answer for an operation; empty when it has."""
+        return str(self._call("missing", operation.name))
+
+    def _call(self, function: str, *arguments: Any) -> Any:
+        try:
+            return self._pool.submit(_call, self.module, function, arguments).result()
+        except BrokenProcessPool:
+            raise GoldenError(
+                f"reference {self.module}: its process ended without an answer (out of memory, or killed)"
+            ) from None
+        except GoldenError:
+            raise
+        except Exception as failed:  # an answer that cannot be sent
+            raise GoldenError(f"reference {self.module}: {type(failed).__name__}: {failed}") from failed
+
+
+def _storable(array: object) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.kind in "biufcS"
+
+
+def _prepare(settings: dict[str, str]) -> None:
+    os.environ.update(settings)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the generator decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def _standard_error_closed() -> Iterator[None]:
+    """Silence what TensorFlow's libraries print while they load, which no log level reaches."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _load(module: str) -> None:
+    with _standard_error_closed(), suppress(Exception, SystemExit):  # reported when it is asked
+        importlib.import_module(module).provenance()  # an adapter imports its package only now
+
+
+def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
+    try:
+        reference = importlib.import_module(module)
+    except ModuleNotFoundError as missing:
+        if missing.name and missing.name.partition(".")[0] in {"tensorflow", "keras"}:
+            raise GoldenError(
+                "TensorFlow is not installed here, and only it can say what a golden should hold. Run 'make golden', "
+                "which makes an environment for it, or: pip install -c constraints/tensorflow.txt -e '.[tensorflow]'"
+            ) from None
+        raise GoldenError(f"reference {module}: cannot be imported ({missing})") from None
+    except (Exception, SystemExit) as failed:
+        raise GoldenError(f"reference {module}: cannot be imported ({type(failed).__name__}: {failed})") from None
+    try:
+        if not hasattr(reference, function) and function not in _UNLESS_OFFERED:
+            raise GoldenError(
+                f"reference {module}: offers no {function}(); expected evaluate, producer and provenance, as in "
+                f"golden.ptychopinn.tensorflow"
+            )
+        offered = getattr(reference, function, *_UNLESS_OFFERED.get(function, ()))
+        return offered(*arguments) if callable(offered) else offered
+    except GoldenError:
+        raise
+    except (Exception, SystemExit) as failed:
+        # Only text crosses the process boundary: TensorFlow's exceptions cannot be sent.
+        raise GoldenError(
+            f"reference {module}: {function}{arguments[:2]} failed: {type(failed).__name__}: {failed}"
+        ) from None

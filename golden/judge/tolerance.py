@@ -1,0 +1,179 @@
+"""The noise floor of an output, and the tolerance that follows from it.
+
+The floor is measured: the reference is evaluated again in ways that may only change rounding (float64, other thread
+counts, oneDNN on and off, inputs perturbed by one unit in the last place), and the floor is a line
+``atol + rtol * |expected|`` above every difference seen. The tolerance is ``HEADROOM`` times that line. No test has a
+tolerance of its own. See docs/tolerances.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from scipy.optimize import linprog
+
+from golden.judge.compare import EXACT, Tolerance, scale_of
+from golden.spec.case import Arrays, Case, GoldenError, K, Output
+
+_LARGEST_SHARE = 0.01
+"""Of an output's spread, that its tolerance may take; beyond, the golden could not tell right from wrong."""
+_LARGEST_SHARE_OF_ENVELOPE = 0.5
+"""The same, where trajectories part: wrong trainings are told by more than that."""
+_BINS = 400
+
+
+def perturb(inputs: Arrays, run: int) -> dict[str, np.ndarray]:
+    """Every floating input moved up or down, at random, by one unit in the last place of its own dtype."""
+    rng = np.random.default_rng(run)
+    return {name: _perturb(array, rng) for name, array in sorted(inputs.items())}
+
+
+def _perturb(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if array.dtype.kind == "c":
+        return (_perturb(array.real, rng) + 1j * _perturb(array.imag, rng)).astype(array.dtype)
+    if array.dtype.kind != "f":
+        return array
+    # Zero stays zero: its ULP is a denormal, and an empty pixel is not a measurement.
+    ulp = np.where(array == 0, 0, np.spacing(np.abs(array))).astype(array.dtype)
+    moved: np.ndarray = array + rng.choice(np.array([-1, 1], dtype=array.dtype), size=array.shape) * ulp
+    return np.asarray(moved, array.dtype)
+
+
+def largest_differences(outputs: Arrays, variants: Iterable[Arrays]) -> dict[str, np.ndarray]:
+    """How far each element of the floating outputs is from what it was, at most, in any of the variants."""
+    floating = [name for name, array in outputs.items() if array.dtype.kind in "fc"]
+    largest = {name: np.zeros(outputs[name].shape) for name in floating}
+    for found in variants:
+        for name in floating:
+            if found[name].shape == outputs[name].shape:  # another shape is refused where noise is measured
+                difference = np.abs(found[name].astype(np.complex128) - outputs[name])
+                largest[name] = np.maximum(largest[name], difference)
+    return largest
+
+
+def measure(
+    case: Case,
+    output: Output,
+    inputs: Arrays,
+    frozen: np.ndarray,
+    variants: Mapping[str, np.ndarray],
+    where: np.ndarray | None,
+) -> tuple[Tolerance, dict[str, float]]:
+    """The tolerance of one output and, for the record, how much each variant contributed.
+
+    Args:
+        case: the case.
+        output: which of its outputs.
+        inputs: all inputs of the case.
+        frozen: the output that the golden stores.
+        variants: name of the variant -> the same output under it.
+        where: the elements that count.
+
+    Returns:
+        The tolerance, and for each variant the largest difference as a fraction of the output's scale.
+
+    Raises:
+        GoldenError: a variant changes the shape or an exact output, or is not finite; or the tolerance would take
+            more than 1 % of the spread of the output's values, half of that of an envelope.
+    """
+    for name, array in variants.items():
+        if array.shape != frozen.shape:
+            raise GoldenError(
+                f"case {case.name}: output {output.name!r} has shape {frozen.shape}, but {array.shape} in the run "
+                f"{name!r}: rounding alone decides its size; move the inputs away from that edge"
+            )
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
+            raise GoldenError(f"case {case.name}: output {output.name!r} is not finite in the run {name!r}")
+    if frozen.dtype.kind not in "fc":
+        moved = [name for name, array in variants.items() if not np.array_equal(array, frozen)]
+        if moved:
+            raise GoldenError(
+                f"case {case.name}: output {output.name!r} is exact ({frozen.dtype}), but rounding changes it in the "
+                f"run(s) {moved}; move the inputs away from that edge"
+            )
+        return EXACT, {}
+
+    counts = np.ones(frozen.shape, bool) if where is None else where
+    scale = scale_of(frozen[counts])
+    magnitude = np.abs(frozen[counts]).astype(np.float64)
+    differences = {
+        name: np.abs(array[counts].astype(np.complex128) - frozen[counts]) for name, array in variants.items()
+    }
+    worst = np.max(list(differences.values()), axis=0)
+    atol, rtol = tightest_line(magnitude, worst)
+    least = K * float(np.finfo(frozen.dtype).eps) * float(np.sqrt(output.count_terms(inputs, case.parameters)))
+    noise_atol, noise_rtol = max(atol, least * scale), rtol
+    if output.name not in case.expected_constant:
+        _require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
+    contributions = {name: float(d.max(initial=0.0)) / scale if scale else 0.0 for name, d in differences.items()}
+    return Tolerance(output.headroom * noise_atol, output.headroom * noise_rtol, noise_atol, noise_rtol), contributions
+
+
+def _require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:
+    spread = float(np.abs(values - values.mean()).max())
+    largest = _LARGEST_SHARE_OF_ENVELOPE if output.envelope else _LARGEST_SHARE
+    if tolerance > largest * spread:
+        raise GoldenError(
+            f"case {case.name}: output {output.name!r}: the tolerance {tolerance:.1e} is more than "
+            f"{largest:.0%} of the spread of its values, {spread:.1e}: noise hides what it should show. Is the "
+            f"reference reproducible?"
+        )
+
+
+def tightest_line(magnitude: np.ndarray, error: np.ndarray) -> tuple[float, float]:
+    """The line ``a + r * magnitude`` (a, r >= 0) that lies on or above every error and is lowest on average.
+
+    Splitting at a fixed magnitude instead (relative above, absolute below) would give a sum with absolute noise a
+    relative tolerance set by its weakest strong pixel: 1e-4 where 1e-7 is true.
+
+    The points are first replaced by the upper left corners of at most 400 boxes in magnitude, which only raises the
+    line.
+    """
+    top = float(error.max(initial=0.0))
+    if top == 0:
+        return 0.0, 0.0
+    full = float(magnitude.max())
+    if full == 0:
+        return top, 0.0
+    edges = np.quantile(magnitude, np.linspace(0, 1, _BINS + 1))
+    place = np.clip(np.searchsorted(edges, magnitude, side="right") - 1, 0, _BINS - 1)
+    highest = np.zeros(_BINS)
+    np.maximum.at(highest, place, error)
+    lowest = np.full(_BINS, np.inf)
+    np.minimum.at(lowest, place, magnitude)
+    used = np.isfinite(lowest)
+    above = -np.column_stack([np.ones(used.sum()), lowest[used] / full])
+    solution = linprog([1.0, float(magnitude.mean()) / full], A_ub=above, b_ub=-highest[used] / top)
+    intercept, slope = solution.x
+    return float(intercept) * top, float(slope) * top / full
+
+
+def require_not_vacuous(case: Case, outputs: Arrays, where: Arrays) -> None:
+    """At least one output can tell right from wrong; those declared constant are so.
+
+    Raises:
+        GoldenError: otherwise; the message names the output.
+    """
+    for name, array in outputs.items():
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
+            raise GoldenError(f"case {case.name}: output {name!r} is not finite everywhere")
+        trivial = _trivial(array, where.get(name))
+        if trivial and name not in case.expected_constant:
+            raise GoldenError(
+                f"case {case.name}: output {name!r} is {trivial}: it would pass against almost anything. Choose "
+                f"inputs that move it, or declare it in expected_constant with the reason"
+            )
+        if not trivial and name in case.expected_constant:
+            raise GoldenError(f"case {case.name}: output {name!r} is declared constant, but it is not")
+    if all(name in case.expected_constant for name in outputs):
+        raise GoldenError(f"case {case.name}: every output is constant; nothing is tested")
+
+
+def _trivial(array: np.ndarray, where: np.ndarray | None) -> str:
+    values = array[where] if where is not None else array.reshape(-1)
+    if values.size == 0:
+        return "empty"
+    if (values == values[0]).all():
+        return "zero" if not values[0] else "constant"
+    return ""

@@ -1,0 +1,493 @@
+"""Transforms that turn what was expected into what was found; failing that, the shape of the difference.
+
+Bounded: a candidate is a view or a formula, tried on a few thousand elements and only then, slab by slab, on all; the
+search for shifts looks at one image of at most a million pixels, the shape of the difference at four million elements;
+and after the deadline no new candidate is begun, nor one that fits looked at further.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise, permutations
+from typing import Any
+
+import numpy as np
+
+from golden.judge.compare import Comparison, Tolerance, Verdict, scale_of
+from golden.spec.blocks import blocks
+
+LOOSER = 4.0
+"""Tolerances that a match may be off by: a fault passes on the rounding of two computations, not of one."""
+
+_TRIED = 4096
+_SHIFT_SIDE = 1 << 10
+_LOOKED_AT = 1 << 22
+_LEAST_SIDE = 8
+"""Of an image whose border, rings and masks can be told apart."""
+_FEW = 4
+"""Channels: a last axis so short is taken for them, a longer one for columns."""
+
+View = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was found out: a sentence and, where a transform fits, its name and the largest difference from it."""
+
+    sentence: str
+    transform: str = ""
+    distance: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A wrong array made from the right one: rearranged (a view, or one copy), then changed element by element."""
+
+    name: str
+    rearrange: View = lambda array: array
+    change: View = lambda array: array
+
+
+_ORIENTATIONS: tuple[tuple[str, View], ...] = (
+    ("flipped upside down", lambda a: a[..., ::-1, :]),
+    ("mirrored left to right", lambda a: a[..., ::-1]),
+    ("turned by 180 degrees", lambda a: a[..., ::-1, ::-1]),
+    ("transposed", lambda a: a.swapaxes(-1, -2)),
+    ("turned by 90 degrees", lambda a: a.swapaxes(-1, -2)[..., ::-1, :]),
+    ("turned by 270 degrees", lambda a: a.swapaxes(-1, -2)[..., ::-1]),
+    ("transposed along the other diagonal", lambda a: a.swapaxes(-1, -2)[..., ::-1, ::-1]),
+)
+_POINTWISE = (
+    Candidate("squared", change=np.square),
+    Candidate("its square root", change=np.sqrt),
+    Candidate("its modulus (sign or phase lost)", change=np.abs),
+    Candidate("its modulus squared", change=lambda a: np.abs(a) ** 2),
+    Candidate("zero everywhere", change=np.zeros_like),
+)
+_POINTWISE_COMPLEX = (
+    Candidate("conjugated", change=np.conj),
+    Candidate("negated and conjugated", change=lambda a: -a.conj()),
+    Candidate("its real part only (imaginary part lost)", change=np.real),
+    Candidate("its imaginary part only (real part lost)", change=lambda a: 1j * a.imag),
+    Candidate("with real and imaginary part exchanged", change=lambda a: a.imag + 1j * a.real),
+    Candidate("its phase only (modulus lost)", change=lambda a: np.exp(1j * np.angle(a))),
+    Candidate("as modulus + i phase", change=lambda a: np.abs(a) + 1j * np.angle(a)),
+)
+
+
+def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
+    """Rows and columns in TensorFlow's layouts: (H, W), (H, W, ch), (B, H, W), (B, H, W, ch); None for anything else.
+
+    Two columns are not an image but x and y.
+    """
+    if array.ndim == 2 and min(array.shape) > 2:
+        return 0, 1
+    if array.ndim == 3:
+        axes = (0, 1) if array.shape[2] <= _FEW else (1, 2)
+        return axes if min(array.shape[axis] for axis in axes) > 2 else None
+    if array.ndim == 4 and min(array.shape[1:3]) > 2:
+        return 1, 2
+    return None
+
+
+def apart(wanted: np.ndarray, found: np.ndarray, tolerance: Tolerance, scale: float) -> float | None:
+    """Largest difference relative to the scale, or None when an element is off by more than a few tolerances.
+
+    A wrong convention may enlarge elements, and their rounding with them: those are judged, and told, relative to
+    themselves.
+    """
+    modulus = np.abs(wanted.astype(np.complex128))
+    enlarged = np.maximum(1.0, modulus / scale) if scale else np.ones(modulus.shape)
+    difference = np.abs(found.astype(np.complex128) - wanted) / enlarged
+    same = difference <= LOOSER * (tolerance.atol + tolerance.rtol * np.minimum(modulus, scale))
+    same |= (np.isnan(wanted) & np.isnan(found)) | (wanted == found)
+    if not same.all():
+        return None
+    return float(np.max(difference, where=np.isfinite(difference), initial=0.0)) / (scale or 1.0)
+
+
+class Search:
+    """The explanation of one failed output.
+
+    Args:
+        comparison: of the output.
+        expected, found: its arrays.
+        tolerance: of the output.
+        where: the elements that count, or None.
+        deadline: of ``time.monotonic``.
+    """
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        expected: np.ndarray,
+        found: np.ndarray,
+        tolerance: Tolerance,
+        where: np.ndarray | None,
+        deadline: float,
+    ) -> None:
+        self._comparison = comparison
+        self._expected = np.atleast_1d(expected)
+        self._found = np.atleast_1d(found)
+        self._tolerance = tolerance
+        self._where = None if where is None else np.atleast_1d(where)
+        self._deadline = deadline
+        self._scale = scale_of(expected) if expected.dtype.kind in "fc" else 1.0
+
+    def run(self) -> Explanation:
+        """The first explanation that fits. Floating-point warnings are the caller's to silence."""
+        if self._expected.dtype.kind not in "biufc" or self._found.dtype.kind not in "biufc":
+            return Explanation("no known fault explains this value")
+        if self._comparison.verdict is Verdict.STRUCTURAL:
+            return self._structural()
+        return self._of_values()
+
+    def _of_values(self) -> Explanation:
+        strange = self._set_strange_aside()
+        if strange and self._where is not None and not self._where.any():
+            return Explanation("no known fault; nothing that is compared is finite")
+        if strange and self._fits(Candidate("")) is not None:
+            return Explanation(f"no known fault; all is well but for {strange}")
+        if not strange and self._fits(Candidate("")) is not None:
+            share = self._comparison.share
+            return Explanation(f"no known fault; off by {share:.2g} tolerances only: rounding, or a small factor?")
+        besides = f"; besides, {strange}" if strange else ""
+        for candidate in self._candidates():
+            distance = self._fits(candidate)
+            if distance is not None:
+                close = f" (to {distance:.1e})" if distance else " (exactly)"
+                close += ", as far as there was time to look" if self._late() else ""
+                return Explanation(f"found is expected, {candidate.name}{close}{besides}", candidate.name, distance)
+            if self._late():
+                return Explanation("no known fault; the search for a transform was cut short")
+        return Explanation(f"no known fault; the difference {self._shape_of_difference()}{besides}")
+
+    def _late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _set_strange_aside(self) -> str:
+        """What is not finite, in words; it no longer counts."""
+        if self._found.dtype.kind not in "fc":
+            return ""
+        strange = ~np.isfinite(self._found) & np.isfinite(self._expected)
+        count = int(np.count_nonzero(strange))
+        if not count:
+            return ""
+        everywhere = np.ones(strange.shape, bool) if self._where is None else self._where
+        outside = ", all outside the compared mask" if not (strange & everywhere).any() else ""
+        self._where = everywhere & ~strange
+        return f"NaN or infinity in {count} of {strange.size} elements{outside}"
+
+    def _structural(self) -> Explanation:
+        """For another shape or dtype: whether the values at least are the right ones, or a transform of them."""
+        expected, found = self._expected, self._found
+        if found.dtype != expected.dtype and found.shape == expected.shape:
+            told = self._of_values()
+            if self._fits(Candidate("")) is not None:
+                return Explanation(f"the values are right, the dtype is {found.dtype} instead of {expected.dtype}")
+            if told.transform:
+                return Explanation(f"{told.sentence}; and the dtype is {found.dtype} instead of {expected.dtype}")
+        elif found.dtype == expected.dtype:
+            other = self._in_another_order() if found.size == expected.size else self._with_another_border()
+            if other:
+                return Explanation(other)
+        return Explanation("no known fault has this shape and dtype")
+
+    def _in_another_order(self) -> str:
+        expected, found = self._expected, self._found.reshape(-1)
+        if self._agree(expected.reshape(-1), found):
+            return "the values are right and in order, only the shape differs: a missing reshape"
+        for axes in islice(permutations(range(expected.ndim)), 1, 1000):
+            if self._late():
+                break
+            if expected.size and self._agree(expected.transpose(axes).reshape(-1), found):
+                return f"the values are right with the axes in the order {list(axes)}: another layout"
+        return ""
+
+    def _with_another_border(self) -> str:
+        """A canvas with some pixels more, or less, on every side."""
+        axes, other = spatial_axes(self._expected), spatial_axes(self._found)
+        if axes is None or axes != other:
+            return ""
+        more = {self._found.shape[axis] - self._expected.shape[axis] for axis in axes}
+        pixels = more.pop()
+        if more or pixels % 2 or not pixels:
+            return ""
+        large, small = (self._found, self._expected) if pixels > 0 else (self._expected, self._found)
+        inner: list[Any] = [slice(None)] * large.ndim
+        for axis in axes:
+            inner[axis] = slice(abs(pixels) // 2, -(abs(pixels) // 2))
+        if large[tuple(inner)].shape == small.shape and self._agree(large[tuple(inner)], small):
+            much = "many" if pixels > 0 else "few"
+            return f"the values are right, with {abs(pixels) // 2} pixel(s) too {much} on every side"
+        return ""
+
+    def _agree(self, one: np.ndarray, other: np.ndarray) -> bool:
+        at = _pick(one.shape, _TRIED)
+        return apart(one[at], other[at], self._tolerance, self._scale) is not None and all(
+            apart(a, b, self._tolerance, self._scale) is not None for _, (a, b) in blocks(one, other)
+        )
+
+    def _fits(self, candidate: Candidate) -> float | None:
+        """How far off, relative to the scale, the candidate is; None when it is not the explanation."""
+        arranged = candidate.rearrange(self._expected)
+        if arranged.shape != self._found.shape:
+            return None
+        at = self._some_elements()
+        if apart(candidate.change(arranged[at]), self._found[at], self._tolerance, self._scale) is None:
+            return None
+        worst = 0.0
+        for _, (right, found, counts) in blocks(arranged, self._found, self._where):
+            picked = slice(None) if counts is None else counts
+            distance = apart(candidate.change(right[picked]), found[picked], self._tolerance, self._scale)
+            if distance is None:
+                return None
+            worst = max(worst, distance)
+            if self._late():  # the sample agreed; a part of the rest has to do
+                break
+        return worst
+
+    def _some_elements(self) -> tuple[np.ndarray, ...]:
+        at = _pick(self._expected.shape, _TRIED)
+        if self._where is None:
+            return at
+        inside = self._where[at]
+        return tuple(index[inside] for index in at)
+
+    # ------------------------------------------------------------------------------------------------ candidates
+
+    def _candidates(self) -> Iterator[Candidate]:
+        kind = self._expected.dtype.kind
+        if kind == "b":
+            yield Candidate("inverted", change=np.logical_not)
+        if kind in "ifc":
+            yield Candidate("negated", change=np.negative)
+        if kind == "c":
+            yield from _POINTWISE_COMPLEX
+        if kind in "fc":
+            yield from _POINTWISE
+        yield from self._pairs()
+        yield from self._orientations()
+        if kind in "fc":
+            yield from self._scaled()
+        if not self._late():
+            yield from self._shifted()
+        if not self._late():
+            yield from self._permuted()
+
+    def _pairs(self) -> Iterator[Candidate]:
+        """An axis of two entries is [x, y]: they may be exchanged, or one of them negated."""
+        for axis, size in enumerate(self._expected.shape):
+            if size != 2:
+                continue
+            name = f"with the two entries of axis {axis} exchanged (x and y?)"
+            yield Candidate(name, lambda a, axis=axis: np.flip(a, axis))  # type: ignore[misc]
+            if self._expected.dtype.kind not in "ifc":
+                continue
+            for entry, letter in enumerate("xy"):
+                name = f"with entry {entry} of axis {axis} negated ({letter}?)"
+                yield Candidate(name, lambda a, axis=axis, entry=entry: _negate_entry(a, axis, entry))  # type: ignore[misc]
+
+    def _orientations(self) -> Iterator[Candidate]:
+        axes = spatial_axes(self._expected)
+        if axes is None:
+            for axis, size in enumerate(self._expected.shape):
+                if size > 2:
+                    yield Candidate(f"reversed along axis {axis}", lambda a, axis=axis: np.flip(a, axis))  # type: ignore[misc]
+            return
+
+        def of_images(turn: View) -> View:
+            return lambda a: np.moveaxis(turn(np.moveaxis(a, axes, (-2, -1))), (-2, -1), axes)
+
+        for name, turn in _ORIENTATIONS:
+            yield Candidate(name, of_images(turn))
+            if self._expected.dtype.kind == "c":
+                yield Candidate(f"{name} and conjugated", of_images(turn), np.conj)
+        sides = [self._expected.shape[axis] for axis in axes]
+        half = [side // 2 for side in sides]
+        yield Candidate("with its quadrants swapped (fftshift)", lambda a: np.roll(a, half, axes))
+        if any(side % 2 for side in sides):
+            yield Candidate("with its quadrants swapped (ifftshift)", lambda a: np.roll(a, [-h for h in half], axes))
+
+    def _scaled(self) -> Iterator[Candidate]:
+        """The best factor by least squares, of modulus 1, complex, real; and the best constant."""
+        at = self._some_elements()
+        e, f = (a[at].astype(np.complex128) for a in (self._expected, self._found))
+        e, f = e[np.isfinite(f)], f[np.isfinite(f)]
+        unit = self._scale or 1.0
+        power = float(np.sum(np.abs(e / unit) ** 2))
+        if not power:
+            return
+        factor, constant = complex(np.vdot(e / unit, f / unit)) / power, complex(np.mean(f - e))
+        if self._expected.dtype.kind == "f":
+            factor, constant = factor.real, constant.real  # type: ignore[assignment]
+        elif factor and abs(np.angle(factor)) > 1e-6:
+            turn = np.exp(1j * np.angle(factor))
+            yield Candidate(f"times a global phase of {np.angle(factor):+.4g} rad", change=lambda a: a * turn)
+            yield Candidate(f"times the complex factor {_number(factor)}", change=lambda a: a * factor)
+        yield Candidate(f"times {_factor(factor.real)}", change=lambda a: a * factor.real)
+        yield Candidate(f"plus the constant {_number(constant)}", change=lambda a: a + constant)
+
+    def _shifted(self) -> Iterator[Candidate]:
+        """Rolled by whole pixels: the peak of the cross-correlation of one image, or of one line."""
+        axes: tuple[int, ...] | None = spatial_axes(self._expected)
+        if axes is None:
+            longest = max(range(self._expected.ndim), key=lambda axis: self._expected.shape[axis])
+            if self._expected.shape[longest] < 3:
+                return
+            axes = (longest,)
+        one, other = (_one_of(a, axes) for a in (self._expected, self._found))
+        one, other = (np.where(np.isfinite(a), a, 0) / (self._scale or 1.0) for a in (one, other))
+        transform = tuple(range(one.ndim))
+        spectrum = (
+            np.fft.fftn(other - other.mean(), axes=transform) * np.fft.fftn(one - one.mean(), axes=transform).conj()
+        )
+        peak = np.unravel_index(int(np.abs(np.fft.ifftn(spectrum, axes=transform)).argmax()), one.shape)
+        by = [int(p) if p <= n // 2 else int(p) - n for p, n in zip(peak, one.shape)]
+        if any(by):
+            if len(axes) == 2:
+                name = f"shifted by {by[0]:+d} rows and {by[1]:+d} columns"
+            else:
+                name = f"shifted by {by[0]:+d} along axis {axes[0]}"
+            yield Candidate(f"{name}, zeros behind", lambda a: _shift(a, by, axes))
+            yield Candidate(f"{name}, wrapped", lambda a: np.roll(a, by, axes))
+
+    def _permuted(self) -> Iterator[Candidate]:
+        """Channels, or entries of the batch, in another order: each is held against all the others."""
+        for axis, what in ((self._expected.ndim - 1, "channels"), (0, "entries of axis 0")):
+            count = self._expected.shape[axis] if self._expected.ndim > 1 else 0
+            if not 1 < count <= 512:
+                continue
+            e, f = (np.moveaxis(a, axis, 0) for a in (self._expected, self._found))
+            at = _pick(e.shape[1:], max(8, min(256, _LOOKED_AT // count**2)))
+            e, f = (np.stack([entry[at] for entry in a]).astype(np.complex128) for a in (e, f))
+            order = np.abs(f[:, None] - e[None]).max(axis=-1).argmin(axis=1)
+            if len(set(order.tolist())) == count and (order != np.arange(count)).any():
+                shown = ", ".join(map(str, order[:9])) + (", ..." if count > 9 else "")
+                name = f"with its {what} in the order [{shown}]"
+                yield Candidate(name, lambda a, order=order, axis=axis: np.take(a, order, axis))  # type: ignore[misc]
+
+    # -------------------------------------------------------------------------------- the shape of the difference
+
+    def _shape_of_difference(self) -> str:
+        failing, worst = self._comparison.failing, self._comparison.worst
+        if failing == 1 and worst is not None:
+            return f"is a single element, at {list(worst.index)}" if worst.index else "is in its only element"
+        thin = _thinning(self._expected.shape)
+        expected, found = self._expected[thin], self._found[thin]
+        counts = np.broadcast_to(np.True_, expected.shape) if self._where is None else self._where[thin]
+        difference = np.abs(found.astype(np.complex128) - expected)
+        bad = counts & (difference > self._tolerance.atol + self._tolerance.rtol * np.abs(expected))
+        if not bad.any():
+            return "is in a few elements"
+        axes = spatial_axes(expected)
+        spot = _of_slices(bad, axes) or (_in_the_image(bad, difference, axes) if axes is not None else "")
+        spot = spot or self._scattered()
+        if expected.dtype.kind not in "fc":
+            return spot
+        size = difference[bad] / (self._scale or 1.0)
+        return f"{spot}; typically {np.median(size):.1e} of the scale, at most {size.max():.1e}"
+
+    def _scattered(self) -> str:
+        failing, compared = self._comparison.failing, self._comparison.compared
+        box, shape = self._comparison.box, self._expected.shape
+        inside = int(np.prod([high - low for low, high in box]))
+        if box and inside < 0.75 * self._expected.size:
+            within = ", ".join(f"{low}:{high}" for low, high in box)
+            return f"is only in the box [{within}] of {list(shape)}, in {failing} of its {inside} elements"
+        return f"is scattered over {failing} of {compared} elements"
+
+
+def _negate_entry(array: np.ndarray, axis: int, entry: int) -> np.ndarray:
+    signs = np.ones(array.shape[axis], array.real.dtype)
+    signs[entry] = -1
+    return np.asarray(array * signs.reshape([-1 if a == axis else 1 for a in range(array.ndim)]))
+
+
+def _one_of(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The first image, or line, along these axes; its first 1024 pixels in either direction."""
+    at: list[Any] = [slice(_SHIFT_SIDE) if axis in axes else 0 for axis in range(array.ndim)]
+    return np.asarray(array[tuple(at)], np.complex128)
+
+
+def _shift(array: np.ndarray, by: Sequence[int], axes: Sequence[int]) -> np.ndarray:
+    moved = np.roll(array, by, axes)
+    for axis, distance in zip(axes, by):
+        behind: list[Any] = [slice(None)] * moved.ndim
+        behind[axis] = slice(0, distance) if distance >= 0 else slice(distance, None)
+        moved[tuple(behind)] = 0
+    return moved
+
+
+def _thinning(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Every second, fourth, ... element of the longest axes, until few enough are left."""
+    steps = [1] * len(shape)
+    while np.prod([-(-n // step) for n, step in zip(shape, steps)]) > _LOOKED_AT:
+        longest = max(range(len(shape)), key=lambda axis: shape[axis] / steps[axis])
+        steps[longest] *= 2
+    return tuple(slice(None, None, step) for step in steps)
+
+
+def _of_slices(bad: np.ndarray, axes: tuple[int, int] | None) -> str:
+    """Whole entries of an axis that are right while others fail."""
+    for axis, size in enumerate(bad.shape):
+        if (axes is not None and axis in axes) or size < 2:
+            continue
+        wrong = np.flatnonzero(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis)))
+        if len(wrong) < size:
+            shown = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")
+            return f"is only in entries [{shown}] of axis {axis}, of {size}"
+    return ""
+
+
+def _in_the_image(bad: np.ndarray, difference: np.ndarray, axes: tuple[int, int]) -> str:
+    others = tuple(a for a in range(bad.ndim) if a not in axes)
+    wrong, size = np.asarray(bad.any(axis=others)), np.asarray(difference.max(axis=others))
+    height, width = wrong.shape
+    if min(height, width) < _LEAST_SIDE:
+        return ""
+    rows, columns = np.nonzero(wrong)
+    to_border = np.minimum(np.minimum(rows, height - 1 - rows), np.minimum(columns, width - 1 - columns))
+    on_every_side = {rows.min(), height - 1 - rows.max(), columns.min(), width - 1 - columns.max()} == {0}
+    if on_every_side and to_border.max() < max(1, min(height, width) // 8):
+        return f"is only at the border, within {to_border.max() + 1} pixels of it"
+    radius: np.ndarray = np.hypot(*np.ogrid[-(height - 1) / 2 : height / 2, -(width - 1) / 2 : width / 2])
+    nearest, farthest = radius[wrong].min(), radius[wrong].max()
+    if nearest > 2 and wrong[radius >= nearest].mean() > 0.5:
+        return f"is only farther than {nearest:.1f} pixels from the centre, as outside a mask"
+    if farthest < radius.max() / 2 and wrong[radius <= farthest].mean() > 0.5:
+        return f"is only within {farthest:.1f} pixels of the centre, as inside a mask"
+    rings = np.linspace(0, min(height, width) / 2, 5)
+    means = [size[(radius >= low) & (radius < high)].mean() for low, high in pairwise(rings)]
+    if all(a < b for a, b in pairwise(means)) and means[-1] > 3 * means[0]:
+        return "grows with the distance from the centre"
+    inner = size[wrong]
+    if wrong.all() and inner.std() < 0.05 * inner.mean():
+        return f"is a uniform offset of modulus {inner.mean():.3g}"
+    return ""
+
+
+def _pick(shape: tuple[int, ...], most: int) -> tuple[np.ndarray, ...]:
+    """Indices of some elements: all of a small array, else a fixed random choice."""
+    size = int(np.prod(shape))
+    flat = np.arange(size) if size <= most else np.random.default_rng(0).integers(0, size, most)
+    return tuple(np.unravel_index(flat, shape))
+
+
+def _number(value: complex) -> str:
+    if isinstance(value, complex):
+        return f"{value.real:.6g}{value.imag:+.6g}j"
+    return f"{value:.6g}"
+
+
+def _factor(value: float) -> str:
+    """Factors below one are often divisions by a round number; those near one differ from it by little."""
+    if abs(value - 1) < 1e-4:
+        return f"1 {'+' if value >= 1 else '-'} {abs(value - 1):.2g}"
+    inverse = 1 / value if value else 0.0
+    if abs(value) < 1 and math.isfinite(inverse) and abs(inverse - round(inverse)) < 1e-4 * abs(inverse):
+        return f"{value:.6g} (1 / {inverse:.6g})"
+    return f"{value:.6g}"

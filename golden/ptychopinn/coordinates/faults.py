@@ -1,0 +1,296 @@
+"""Faults of scan coordinates, of the translation, and of the placement in a group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.spec.case import Arrays, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ translation
+
+
+def bilinear(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Images (B, H, W, ch) sampled at rows (B, H) and columns (B, W); neighbours outside the image count zero."""
+    return _along(_along(images, rows, 1), columns, 2)
+
+
+def translate(images: np.ndarray, displacements: np.ndarray) -> np.ndarray:
+    """The translation as it should be: content moves by +displacement (B, 2) = [dx, dy]."""
+    height, width = images.shape[1:3]
+    dx, dy = np.asarray(displacements, np.float64).T[:, :, None]
+    return bilinear(images, np.arange(height) - dy, np.arange(width) - dx)
+
+
+def _along(images: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
+    size = images.shape[axis]
+    at = np.clip(at, -1, size)
+    near = np.floor(at).astype(int)
+    shape = [len(images), 1, 1, 1]
+    shape[axis] = at.shape[1]
+    padded = np.pad(images, [(0, 0), *((1, 2) if a == axis else (0, 0) for a in (1, 2)), (0, 0)])
+    take = [np.take_along_axis(padded, (near + shift).reshape(shape), axis) for shift in (1, 2)]
+    far = (at - near).reshape(shape)
+    return (1 - far) * take[0] + far * take[1]
+
+
+def _of_displacements(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    return Fault.of_inputs(
+        name, symptom, lambda inputs: {"displacements": change(inputs["displacements"]).astype(np.float32)}
+    )
+
+
+def _beyond_the_edge(mode: str) -> Callable[[Trial], Arrays]:
+    """The image continued beyond its edges instead of zeros."""
+
+    def commit(t: Trial) -> Arrays:
+        reach = int(np.ceil(np.abs(t.inputs["displacements"]).max())) + 1
+        margins = [(0, 0), (reach, reach), (reach, reach), (0, 0)]
+        continued = np.pad(t.inputs["images"], margins, mode=mode)  # type: ignore[call-overload]
+        moved = t.run({**t.inputs, "images": continued}, t.parameters)["moved"]
+        return {"moved": moved[:, reach:-reach, reach:-reach]}
+
+    return commit
+
+
+def _renormalised(t: Trial) -> Arrays:
+    weight = translate(np.ones(t.inputs["images"].shape), t.inputs["displacements"])
+    moved = t.outputs["moved"] / np.where(weight > 0, weight, 1)
+    return {"moved": moved.astype(t.outputs["moved"].dtype)}
+
+
+def _phase_interpolated(t: Trial) -> Arrays:
+    if not np.iscomplexobj(t.inputs["images"]):
+        return {}
+    modulus, phase = (
+        t.run({**t.inputs, "images": part(t.inputs["images"])}, t.parameters)["moved"] for part in (np.abs, np.angle)
+    )
+    return {"moved": (modulus * np.exp(1j * phase)).astype(np.complex64)}
+
+
+def _imaginary_lost(t: Trial) -> Arrays:
+    return {"moved": t.outputs["moved"].real.astype(t.outputs["moved"].dtype)}
+
+
+def _corners_not_aligned(t: Trial) -> Arrays:
+    images = t.inputs["images"]
+    dx, dy = t.inputs["displacements"].astype(np.float64).T[:, :, None]
+
+    def stretched(at: np.ndarray, size: int) -> np.ndarray:
+        return at * size / max(size - 1, 1) - 0.5
+
+    height, width = images.shape[1:3]
+    rows, columns = stretched(np.arange(height) - dy, height), stretched(np.arange(width) - dx, width)
+    return {"moved": bilinear(images, rows, columns).astype(images.dtype)}
+
+
+TRANSLATION = (
+    _of_displacements(
+        "displacement_sign", "the port moves content by -displacement (x and y); expected +displacement", np.negative
+    ),
+    _of_displacements(
+        "xy_swap",
+        "the port takes the first component for rows; expected [x, y], x along columns and y along rows",
+        lambda d: d[:, ::-1],
+    ),
+    _of_displacements("x_sign", "the port moves content by -x along columns; expected +x", lambda d: d * [-1, 1]),
+    _of_displacements(
+        "y_sign", "the port moves content by -y along rows (y upwards); expected +y", lambda d: d * [1, -1]
+    ),
+    _of_displacements("floored", "the port rounds displacements down to whole pixels; expected bilinear", np.floor),
+    _of_displacements(
+        "truncated", "the port cuts displacements to whole pixels, as int() does; expected bilinear", np.trunc
+    ),
+    _of_displacements("nearest_neighbour", "the port rounds displacements to whole pixels; expected bilinear", np.rint),
+    _of_displacements(
+        "first_displacement_for_all",
+        "the port moves every image by the first displacement; expected one displacement per image",
+        lambda d: np.repeat(d[:1], len(d), axis=0),
+    ),
+    Fault(
+        "edge_clamped", "the port repeats the edge pixel outside the image; expected zeros", _beyond_the_edge("edge")
+    ),
+    Fault(
+        "edge_wrapped",
+        "content that leaves on one side comes in on the other; expected zeros",
+        _beyond_the_edge("wrap"),
+    ),
+    Fault(
+        "edge_renormalised",
+        "the port divides by the weights inside the image; expected lost neighbours to count zero",
+        _renormalised,
+    ),
+    Fault(
+        "phase_interpolated", "the port moves modulus and phase; expected real and imaginary part", _phase_interpolated
+    ),
+    Fault("imaginary_lost", "the imaginary part is lost; expected both parts to be moved", _imaginary_lost),
+    Fault(
+        "corners_not_aligned",
+        "the port normalises coordinates for align_corners=True and samples without; expected whole pixels to be exact",
+        _corners_not_aligned,
+    ),
+)
+
+# ------------------------------------------------------------------------------------------------ positions in a group
+
+
+def _centre(coords: np.ndarray) -> np.ndarray:
+    return coords.mean(axis=3, keepdims=True)
+
+
+def _midrange(coords: np.ndarray) -> np.ndarray:
+    return (coords.max(axis=3, keepdims=True) + coords.min(axis=3, keepdims=True)) / 2
+
+
+def _relative_to(centre: Callable[[np.ndarray], np.ndarray]) -> Callable[[Trial], Arrays]:
+    """Another point than the mean of the group's members as its origin."""
+
+    def commit(t: Trial) -> Arrays:
+        coords = t.inputs["coords_nn"]
+        offsets = np.broadcast_to(centre(coords), _centre(coords).shape)
+        return {"coords_offsets": offsets, "coords_relative": -(coords - offsets)}
+
+    return commit
+
+
+def _single_precision(t: Trial) -> Arrays:
+    offsets = t.outputs["coords_offsets"].astype(np.float32).astype(np.float64)
+    relative = -(t.inputs["coords_nn"] - offsets)
+    return {"coords_offsets": offsets, "coords_relative": relative.astype(np.float32).astype(np.float64)}
+
+
+RELATIVE_POSITIONS = (
+    Fault.of_outputs(
+        "relative_sign",
+        "relative positions are +(coords - mean); the grouped record holds -(coords - mean)",
+        lambda outputs: {"coords_relative": -outputs["coords_relative"]},
+    ),
+    Fault.of_inputs(
+        "xy_swap",
+        "x and y are exchanged; expected [x, y] on axis 2",
+        lambda inputs: {"coords_nn": inputs["coords_nn"][:, :, ::-1].copy()},
+    ),
+    Fault.of_outputs(
+        "mean_not_removed",
+        "relative positions are absolute; expected the group's mean to be subtracted",
+        lambda outputs: {"coords_relative": outputs["coords_relative"] - outputs["coords_offsets"]},
+    ),
+    Fault(
+        "mean_of_all_groups",
+        "the mean of the whole batch is taken for every group's; expected a mean per group",
+        _relative_to(lambda coords: coords.mean(axis=(0, 3), keepdims=True)),
+    ),
+    Fault(
+        "first_member_as_origin",
+        "the first member is taken for the group's centre; expected the mean of the members",
+        _relative_to(lambda coords: coords[..., :1]),
+    ),
+    Fault(
+        "midrange_as_origin",
+        "the middle of the group's extent is taken for its centre; expected the mean of the members",
+        _relative_to(_midrange),
+    ),
+    Fault("single_precision", "positions are rounded to float32; expected float64", _single_precision),
+)
+
+# ------------------------------------------------------------------------------------------------ placement
+
+
+def place(patches: np.ndarray, moves: np.ndarray) -> dict[str, np.ndarray]:
+    """Each patch of (B, N, N, C) moved by moves (B, 2, C), as a group's members are placed."""
+    groups, side, _, members = patches.shape
+    flat = np.moveaxis(patches, 3, 1).reshape(groups * members, side, side, 1)
+    moved = translate(flat, np.moveaxis(moves, 2, 1).reshape(-1, 2)).reshape(groups, members, side, side)
+    return {"placed": np.moveaxis(moved, 1, 3).astype(patches.dtype)}
+
+
+def moves_in_group(coords_nn: np.ndarray) -> np.ndarray:
+    """(B, 2, C): where a member lies relative to its group's mean."""
+    return (coords_nn - _centre(coords_nn))[:, 0].astype(np.float32)
+
+
+def _placed_by(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """``change`` gets the right moves (B, 2, C)."""
+    return Fault(name, symptom, lambda t: place(t.inputs["patches"], change(moves_in_group(t.inputs["coords_nn"]))))
+
+
+def _placed_from(name: str, symptom: str, centre: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """Placed relative to another point than the group's mean."""
+
+    def commit(t: Trial) -> Arrays:
+        coords = t.inputs["coords_nn"]
+        return place(t.inputs["patches"], np.asarray(coords - centre(coords))[:, 0].astype(np.float32))
+
+    return Fault(name, symptom, commit)
+
+
+def _channel_major(moves: np.ndarray) -> np.ndarray:
+    groups, _, members = moves.shape
+    channel_major = moves.transpose(2, 0, 1).reshape(-1, 2)
+    return channel_major.reshape(groups, members, 2).transpose(0, 2, 1)
+
+
+def _column_major(moves: np.ndarray) -> np.ndarray:
+    side = round(moves.shape[2] ** 0.5)
+    return moves.reshape(*moves.shape[:2], side, side).swapaxes(2, 3).reshape(moves.shape)
+
+
+PLACEMENT = (
+    _placed_by(
+        "relative_sign",
+        "members are placed at -(position - mean): an odd number of sign flips; expected +(position - mean)",
+        np.negative,
+    ),
+    _placed_by(
+        "xy_swap", "x moves rows and y moves columns; expected x along columns, y along rows", lambda m: m[:, ::-1]
+    ),
+    _placed_by("x_sign", "members are placed at -x; expected +x along columns", lambda m: m * [[-1], [1]]),
+    _placed_by("y_sign", "members are placed at -y (y upwards); expected +y along rows", lambda m: m * [[1], [-1]]),
+    _placed_from(
+        "mean_not_removed",
+        "members are placed at their absolute positions, out of the canvas; expected the group's mean to be subtracted",
+        lambda coords: np.zeros(()),
+    ),
+    _placed_from(
+        "mean_of_all_groups",
+        "the mean of the whole batch is subtracted; expected the mean of each group",
+        lambda coords: coords.mean(axis=(0, 3), keepdims=True),
+    ),
+    _placed_from(
+        "first_member_as_origin",
+        "members are placed relative to the first of them; expected relative to their mean",
+        lambda coords: coords[..., :1],
+    ),
+    _placed_by(
+        "first_group_for_all",
+        "the positions of the first group are repeated for all groups; expected one position per patch",
+        lambda m: np.repeat(m[:1], len(m), axis=0),
+    ),
+    _placed_by(
+        "first_member_for_all",
+        "all members of a group are placed where the first is; expected one position per patch",
+        lambda m: np.repeat(m[:, :, :1], m.shape[2], axis=2),
+    ),
+    _placed_by(
+        "column_major_channels",
+        "channels run down the columns of the grid; expected c = row * G + column",
+        _column_major,
+    ),
+    _placed_by(
+        "channel_major_order",
+        "positions are flattened as c * B + b and patches as b * C + c; expected b * C + c for both",
+        _channel_major,
+    ),
+    _placed_by("whole_pixels", "members are placed at whole pixels; expected bilinear", np.rint),
+    Fault.of_inputs(
+        "patch_transposed",
+        "patches are transposed before they are placed; expected rows to stay rows",
+        lambda inputs: {"patches": inputs["patches"].swapaxes(1, 2).copy()},
+    ),
+    Fault.of_inputs(
+        "imaginary_lost",
+        "the imaginary part is lost; expected complex patches",
+        lambda inputs: {"patches": inputs["patches"].real.astype(np.complex64)},
+    ),
+)

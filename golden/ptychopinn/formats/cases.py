@@ -1,0 +1,90 @@
+"""Array formats: grid, channel and flat, positions beside them, and the sizes of the padded canvas."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from golden.ptychopinn.formats import faults
+from golden.spec.case import Case, Drawing, Operation, Output
+from golden.spec.random_inputs import Draw
+
+TO_CHANNEL = Operation(
+    name="formats.to_channel",
+    summary="what the network sees, from patches on a grid and from flat patches",
+    inputs={
+        "grid": "(B, G, G, N, N, 1) float32; grid row, grid column",
+        "flat": "(B * C, N, N, 1) float32; flat index b * C + c",
+    },
+    outputs=(
+        Output("channel_of_grid", "(B, N, N, C) float32; c = row * G + column"),
+        Output("channel_of_flat", "(B, N, N, C) float32"),
+    ),
+    faults=faults.TO_CHANNEL,
+)
+
+FROM_CHANNEL = Operation(
+    name="formats.from_channel",
+    summary="patches on a grid, flat patches and flat positions, from what the network sees",
+    inputs={
+        "channel": "(B, N, N, C) float32",
+        "positions": "(B, 1, 2, C) float32; [x, y] on axis 2; pixels",
+    },
+    outputs=(
+        Output("grid", "(B, G, G, N, N, 1) float32; grid row = c // G, grid column = c % G"),
+        Output("flat", "(B * C, N, N, 1) float32; flat index b * C + c"),
+        Output("positions_flat", "(B * C, 2) float32; [x, y], in the order of the flat patches; pixels"),
+    ),
+    faults=faults.FROM_CHANNEL,
+)
+
+CANVAS = Operation(
+    name="formats.canvas",
+    summary="sides of the canvas that a group's patches are merged on",
+    inputs={"settings": "(k, 4) int64; N, grid size G, offset, max_position_jitter; pixels"},
+    outputs=(
+        Output("bigN", "(k,) int64; N + (G - 1) * offset; pixels"),
+        Output("padded_size", "(k,) int64; bigN + max_position_jitter; pixels"),
+        Output("canvas_side", "(k,) int64; N and the margin (padded_size - N) // 2 on either side; pixels"),
+    ),
+    faults=faults.CANVAS,
+)
+
+
+def grid_and_flat(groups: int, side: int, N: int) -> Drawing:
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        grid = draw.real((groups, side, side, N, N, 1), step=2**-10)
+        return {"grid": grid, "flat": draw.real((groups * side**2, N, N, 1), step=2**-10)}
+
+    return make
+
+
+def channel_and_positions(groups: int, members: int, N: int) -> Drawing:
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        channel = draw.real((groups, N, N, members), step=2**-10)
+        return {"channel": channel, "positions": draw.real((groups, 1, 2, members), step=2**-10)}
+
+    return make
+
+
+def settings(draw: Draw) -> dict[str, np.ndarray]:
+    table = [
+        (64, 1, 4, 10),
+        (64, 2, 4, 10),
+        (128, 2, 4, 10),
+        (256, 1, 4, 10),
+        (32, 2, 6, 14),
+        (32, 3, 4, 10),
+        (16, 2, 5, 10),
+        (16, 1, 4, 9),
+        (4, 2, 4, 10),
+    ]
+    return {"settings": np.array(table, np.int64)}
+
+
+CASES = (
+    Case("formats/to_channel_group4", TO_CHANNEL, "three groups of four", {}, grid_and_flat(3, 2, 4)),
+    Case("formats/to_channel_group9", TO_CHANNEL, "two groups of nine", {}, grid_and_flat(2, 3, 5)),
+    Case("formats/from_channel_group4", FROM_CHANNEL, "three groups of four", {}, channel_and_positions(3, 4, 4)),
+    Case("formats/from_channel_group9", FROM_CHANNEL, "two groups of nine", {}, channel_and_positions(2, 9, 5)),
+    Case("formats/canvas", CANVAS, "the defaults, other grids, odd margins", {}, settings),
+)

@@ -1,0 +1,176 @@
+"""Faults of array formats and canvas sizes: which axis runs fastest, and what the padded canvas is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.spec.case import Arrays, Fault, Trial
+
+
+def grid_to_channel(grid: np.ndarray) -> np.ndarray:
+    """(B, G, G, N, N, 1) -> (B, N, N, C), c = row * G + column."""
+    groups, side, _, N = grid.shape[:4]
+    return np.moveaxis(grid[..., 0], (1, 2), (3, 4)).reshape(groups, N, N, side * side)
+
+
+def flat_to_channel(flat: np.ndarray, members: int) -> np.ndarray:
+    """(B * C, N, N, 1) -> (B, N, N, C), flat index b * C + c."""
+    N = flat.shape[1]
+    return np.moveaxis(flat.reshape(-1, members, N, N), 1, 3)
+
+
+def channel_to_grid(channel: np.ndarray) -> np.ndarray:
+    """(B, N, N, C) -> (B, G, G, N, N, 1)."""
+    groups, N, _, members = channel.shape
+    side = round(members**0.5)
+    return np.moveaxis(channel, 3, 1).reshape(groups, side, side, N, N, 1)
+
+
+def channel_to_flat(channel: np.ndarray) -> np.ndarray:
+    """(B, N, N, C) -> (B * C, N, N, 1)."""
+    N = channel.shape[1]
+    return np.moveaxis(channel, 3, 1).reshape(-1, N, N, 1)
+
+
+def positions_to_flat(positions: np.ndarray) -> np.ndarray:
+    """(B, 1, 2, C) -> (B * C, 2)."""
+    return np.moveaxis(positions[:, 0], 2, 1).reshape(-1, 2)
+
+
+def channel_major(flat: np.ndarray, members: int) -> np.ndarray:
+    """Rows in the order b * C + c, brought into the order c * B + b."""
+    return flat.reshape(-1, members, *flat.shape[1:]).swapaxes(0, 1).reshape(flat.shape)
+
+
+def _columns_first(channel: np.ndarray) -> np.ndarray:
+    """(B, N, N, C) with c = column * G + row."""
+    side = round(channel.shape[3] ** 0.5)
+    return channel.reshape(*channel.shape[:3], side, side).swapaxes(3, 4).reshape(channel.shape)
+
+
+_COLUMN_MAJOR = "channels run down the columns of the grid; expected c = row * G + column"
+_CHANNEL_MAJOR = "the flat index is c * B + b; expected group-major, b * C + c"
+_INTERLEAVED = "arrays are reshaped without moving an axis, so pixels of patches mix; expected whole patches"
+_TRANSPOSED = "patches are transposed on the way; expected rows to stay rows"
+
+
+def _channel_major_in(t: Trial) -> Arrays:
+    members = t.outputs["channel_of_grid"].shape[3]
+    flat = t.inputs["flat"]
+    return {"channel_of_flat": flat_to_channel(channel_major(flat, len(flat) // members), members)}
+
+
+def _interleaved_in(t: Trial) -> Arrays:
+    shape = t.outputs["channel_of_grid"].shape
+    return {"channel_of_grid": t.inputs["grid"].reshape(shape), "channel_of_flat": t.inputs["flat"].reshape(shape)}
+
+
+TO_CHANNEL = (
+    Fault.of_outputs(
+        "column_major_channels",
+        _COLUMN_MAJOR,
+        lambda outputs: {"channel_of_grid": _columns_first(outputs["channel_of_grid"])},
+    ),
+    Fault("channel_major_flat", _CHANNEL_MAJOR, _channel_major_in),
+    Fault("interleaved", _INTERLEAVED, _interleaved_in),
+    Fault.of_outputs(
+        "patch_transposed",
+        _TRANSPOSED,
+        lambda outputs: {name: array.swapaxes(1, 2).copy() for name, array in outputs.items()},
+    ),
+)
+
+
+def _channel_major_out(t: Trial) -> Arrays:
+    members = t.inputs["channel"].shape[3]
+    return {"flat": channel_major(t.outputs["flat"], members)}
+
+
+def _interleaved_out(t: Trial) -> Arrays:
+    channel = t.inputs["channel"]
+    return {name: channel.reshape(t.outputs[name].shape) for name in ("grid", "flat")}
+
+
+FROM_CHANNEL = (
+    Fault.of_outputs(
+        "column_major_channels", _COLUMN_MAJOR, lambda outputs: {"grid": outputs["grid"].swapaxes(1, 2).copy()}
+    ),
+    Fault("channel_major_flat", _CHANNEL_MAJOR, _channel_major_out),
+    Fault("interleaved", _INTERLEAVED, _interleaved_out),
+    Fault.of_outputs(
+        "patch_transposed",
+        _TRANSPOSED,
+        lambda outputs: {
+            "grid": outputs["grid"].swapaxes(3, 4).copy(),
+            "flat": outputs["flat"].swapaxes(1, 2).copy(),
+        },
+    ),
+    Fault(
+        "positions_channel_major",
+        "positions are flattened as c * B + b; expected b * C + c, as the patches",
+        lambda t: {"positions_flat": channel_major(t.outputs["positions_flat"], t.inputs["channel"].shape[3])},
+    ),
+    Fault(
+        "positions_interleaved",
+        "positions are reshaped without moving the channels before [x, y]; expected one [x, y] per patch",
+        lambda t: {"positions_flat": t.inputs["positions"].reshape(-1, 2)},
+    ),
+    Fault.of_outputs(
+        "positions_xy_swap",
+        "flat positions are [y, x]; expected [x, y]",
+        lambda outputs: {"positions_flat": outputs["positions_flat"][:, ::-1].copy()},
+    ),
+)
+
+# ------------------------------------------------------------------------------------------------ sizes
+
+
+def sizes(bigN: np.ndarray, jitter: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
+    padded = bigN + jitter
+    return {"bigN": bigN, "padded_size": padded, "canvas_side": N + 2 * ((padded - N) // 2)}
+
+
+Sizes = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Arrays]
+
+
+def _of_settings(name: str, symptom: str, make: Sizes) -> Fault:
+    """``make`` gets N, the grid size, the offset and the jitter of every row."""
+    return Fault(name, symptom, lambda t: make(*t.inputs["settings"].T))
+
+
+CANVAS = (
+    _of_settings(
+        "patches_for_grid_size",
+        "the canvas grows with the patches of a group; expected with the grid size, N + (G - 1) * offset",
+        lambda N, G, offset, jitter: sizes(N + (G**2 - 1) * offset, jitter, N),
+    ),
+    _of_settings(
+        "offset_once_more",
+        "the canvas grows by G offsets; expected G - 1",
+        lambda N, G, offset, jitter: sizes(N + G * offset, jitter, N),
+    ),
+    _of_settings(
+        "jitter_omitted",
+        "the padded size leaves no room for jitter; expected bigN + max_position_jitter",
+        lambda N, G, offset, jitter: sizes(N + (G - 1) * offset, 0 * jitter, N),
+    ),
+    _of_settings(
+        "jitter_on_both_sides",
+        "the jitter is added on either side; expected once",
+        lambda N, G, offset, jitter: sizes(N + (G - 1) * offset, 2 * jitter, N),
+    ),
+    Fault.of_outputs(
+        "odd_margin_kept",
+        "the canvas has the padded size; expected it one short where the margin is odd, as TensorFlow pads",
+        lambda outputs: {"canvas_side": outputs["padded_size"]},
+    ),
+    Fault.of_outputs(
+        "odd_margin_rounded_up",
+        "an odd margin is rounded up; expected down",
+        lambda outputs: {
+            "canvas_side": outputs["canvas_side"] + 2 * (outputs["canvas_side"] != outputs["padded_size"])
+        },
+    ),
+)

@@ -1,0 +1,377 @@
+"""The network: what every block gives on the way to the loss, the gradients of all weights, and steps of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from golden.ptychopinn.network import faults
+from golden.ptychopinn.network.faults import Structure, entries, merged_border, merged_centre, split_entries
+from golden.spec.case import Arrays, Case, Operation, Output, Parameters, hidden
+from golden.spec.random_inputs import Draw
+from golden.spec.summary import summarise
+
+__all__ = ["CASES", "Structure", "entries", "merged_border", "merged_centre", "split_entries"]
+
+INPUTS = {
+    "seed": "(1,) int64; what the recipe draws the other inputs from",
+    "X": "(B, N, N, C) float32; normalised amplitude",
+    "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
+    "probe": "(N, N) complex64; as guessed",
+    "weights": "(P,) float32; all layers' kernels (row, column, in, out) and biases, one after the other",
+}
+
+# ------------------------------------------------------------------------------------------------ the recipe
+
+
+def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
+    """Patterns, positions, probe and weights of a case; exact, from the bits that its seed gives."""
+    return _make(stored, parameters, beam)
+
+
+def make_training_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
+    """The same under a beam that leaves no pixel dark."""
+    return _make(stored, parameters, bright_beam)
+
+
+def _make(stored: Arrays, parameters: Parameters, light: Callable[[Draw, int], np.ndarray]) -> dict[str, np.ndarray]:
+    draw = Draw(f"network {int(stored['seed'][0])}")
+    N, members, groups = (int(parameters[name] or 0) for name in ("N", "members", "groups"))
+    return {
+        "X": patterns(draw, groups, members, N),
+        "coords_relative": positions(draw, groups, members),
+        "probe": light(draw, N),
+        "weights": weights(draw, Structure.of(N, members, parameters)),
+    }
+
+
+def patterns(draw: Draw, groups: int, members: int, N: int) -> np.ndarray:
+    """(B, N, N, C): speckle that falls off by halves with the distance from a pixel beside the centre."""
+    shape = (groups, N, N, members)
+    return np.asarray(draw.multiples(1 / 32, 1 / 32, 3, shape) * falloff(N, 32, 30, 8)[..., None], np.float32)
+
+
+def positions(draw: Draw, groups: int, members: int) -> np.ndarray:
+    """(B, 1, 2, C): eighths of pixels, which are moved exactly; no group's mean is 0, nor that of all."""
+    drawn = draw.multiples(1 / 8, -2.5, 2.5, (groups, 1, 2, members))
+    return np.asarray(drawn + np.array([[0.875], [-0.375]]), np.float32)
+
+
+def beam(draw: Draw, N: int) -> np.ndarray:
+    """(N, N): a speckled beam with a halo, not centred."""
+    return np.asarray(draw.complex((N, N)) * falloff(N, 30, 36, 5) * 16, np.complex64)
+
+
+def bright_beam(draw: Draw, N: int) -> np.ndarray:
+    """(N, N): weak speckle about one bright pixel, which keeps patterns from being dark anywhere.
+
+    The Poisson term weighs a pixel with 1 / intensity: dark ones would leave little but noise in the gradients.
+    """
+    probe = beam(draw, N) / 8
+    probe[29 * N // 64, 33 * N // 64] += 100
+    return probe.astype(np.complex64)
+
+
+def falloff(N: int, row: int, column: int, width: int) -> np.ndarray:
+    """(N, N): 1 about a pixel, and half as much every ``width`` pixels further along rows or columns; both of 64."""
+    unit = N // 64
+    rows, columns = np.abs(np.arange(N) - row * unit), np.abs(np.arange(N) - column * unit)
+    return np.asarray(0.5 ** (np.maximum(rows[:, None], columns[None]) // (width * unit)))
+
+
+def weights(draw: Draw, structure: Structure) -> np.ndarray:
+    """(P,): uniform kernels that keep the size of what passes ReLU, and biases; amplitudes in the border are small.
+
+    For the border is divided by 0.001 in the merge, and would drown the centre.
+    """
+    parts = []
+    for name, shape in structure.shapes().items():
+        if len(shape) == 4:
+            limit = round(math.sqrt(6 / math.prod(shape[:3])) * 1024) / 1024
+            part = draw.integers(-127, 128, shape) * (limit / 128)
+        else:
+            part = draw.integers(-15, 16, shape) / 128
+        in_border = name.startswith(("amplitude_border_c", "amplitude_whole_c"))
+        parts.append((part / 1024 if in_border else part).ravel())
+    return np.concatenate(parts).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------------ forward
+
+
+def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | None) -> tuple[Output, ...]:
+    N, s = structure.N, structure.scale
+
+    def tap(name: str, description: str, layer: int = 0) -> Output:
+        """``layer``: channels that the last convolution before it sums over."""
+        return Output(name, description, terms=9 * layer if layer else 1, keep=keep)
+
+    taps = []
+    for block, filters in enumerate(structure.down, 1):
+        side = N >> block
+        taps.append(
+            tap(f"encoder_{block}", f"after encoder block {block}; (B, {side}, {side}, {filters}) float32", filters)
+        )
+    for decoder in faults.DECODERS:
+        unit = ", radians" if decoder == "phase" else ""
+        for block, filters in enumerate(structure.up, 1):
+            side = 8 << block
+            taps.append(
+                tap(
+                    f"{decoder}_up_{block}",
+                    f"after up block {block} of the {decoder} decoder; (B, {side}, {side}, {filters}) float32",
+                    filters,
+                )
+            )
+        image = f"(B, {N}, {N}, {structure.outputs}) float32{unit}"
+        if structure.pad_object:
+            taps.append(tap(f"{decoder}_inner", f"after the centre branch of the {decoder}; {image}", 32 * s))
+        if structure.has_border:
+            taps.append(tap(f"{decoder}_border", f"after the border branch of the {decoder}; {image}", structure.last))
+        taps.append(tap(decoder, f"after the {decoder} decoder; {image}", 32 * s))
+    taps.append(tap("object_patches", "where amplitude and phase are combined; (B, N, N, C) complex64", 32 * s))
+    if structure.object_big:
+        taps += [
+            tap("merged_border", "in the merge, where no member is counted; (B, P, P, 1) complex64, 0 in the centre"),
+            tap("merged_centre", "in the merge, where all members are counted; (B, N / 2 - 8, N / 2 - 8, 1) complex64"),
+        ]
+    return (
+        *taps,
+        tap("object", "in the object; (B, N, N, 1) complex64"),
+        tap("patches", "in the extracted patches; (B * C, N, N, 1) complex64"),
+        tap("illuminated", "behind the probe; (B * C, N, N, 1) complex64"),
+        Output(
+            "predicted_amplitude",
+            "on the detector; (B, N, N, C) float32; the square root of expected counts",
+            terms=N * N,
+            keep=keep,
+        ),
+        Output("loss", "in the loss; scalar float32; mean Poisson term", terms=N * N * structure.members),
+    )
+
+
+def _forward(structure: Structure, *, whole: bool = False) -> Operation:
+    return Operation(
+        name="network.forward",
+        summary="from normalised patterns to the predicted amplitude and the loss, with what every block gives",
+        inputs=INPUTS,
+        outputs=_outputs(structure, None if whole else summarise),
+        derive=make_inputs,
+        faults=tuple(
+            fault for fault in faults.FORWARD if fault.name != "epsilon_of_stitching" or structure.fills_border
+        ),
+        in_order=True,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ gradients
+
+
+def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
+    """Outputs from the last layer to the first, as gradients are computed."""
+    shapes = structure.shapes()
+    return Operation(
+        name="network.gradients",
+        summary="the gradient of the loss for every array of weights",
+        inputs=INPUTS,
+        outputs=(
+            Output("loss", "in the loss; scalar float32; mean Poisson term", terms=structure.N**2 * structure.members),
+            *(
+                Output(
+                    name,
+                    f"in the gradient of {name}; {shapes[name]} float32",
+                    terms=structure.N**2,
+                    keep=None if whole else summarise,
+                )
+                for name in reversed(shapes)
+            ),
+        ),
+        derive=make_training_inputs,
+        faults=faults.GRADIENTS,
+        in_order=True,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ training
+
+STEADY = 1000.0
+"""How far a gradient must lie above its noise for Adam's steps to be compared: it divides by the gradient's modulus."""
+
+
+def _steady(structure: Structure) -> Callable[[Arrays, Arrays], np.ndarray]:
+    """Entries whose gradients exceed their noise 1000 times in every step; and those that have none, in no run.
+
+    The noise of the smallest of five gradients is measured, not that of each: so a weight that moved otherwise by a
+    500th of a step, for noise in a larger one, does not count either.
+    """
+
+    def steady(outputs: Arrays, moved: Arrays) -> np.ndarray:
+        still = np.max([moved[name] for name in outputs if name.startswith("step_")], axis=0) < 1 / 500
+        gradients = split_entries(outputs["least_gradient"], structure)
+        noises = split_entries(moved["least_gradient"], structure)
+        # A few runs may leave one entry alone by chance, not half of an array.
+        clear = [_is_steady(gradients[name], np.maximum(noises[name], np.median(noises[name]))) for name in gradients]
+        return np.asarray(np.concatenate(clear) & still)
+
+    return steady
+
+
+def _is_steady(gradient: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    return np.asarray((gradient > STEADY * noise) | (np.maximum(gradient, noise) == 0))
+
+
+def _training(structure: Structure) -> Operation:
+    count = sum(at.size for at in entries(structure).values())
+    steady = _steady(structure)
+    return Operation(
+        name="network.training",
+        summary="five steps of Adam on one batch: how far the weights moved",
+        inputs=INPUTS,
+        outputs=(
+            *(
+                Output(
+                    f"step_{step}",
+                    f"after step {step}; ({count},) float32; change of up to 64 entries of each array of weights, in "
+                    f"units of the learning rate",
+                    terms=structure.N**2,
+                    steady=steady,
+                )
+                for step in (1, 2, 5)
+            ),
+            Output(
+                "least_gradient",
+                f"in the gradients; ({count},) float32; their smallest modulus in the five steps, relative to the "
+                f"largest in their array in the first",
+                terms=structure.N**2,
+                steady=steady,
+            ),
+        ),
+        derive=make_training_inputs,
+        faults=faults.TRAINING,
+        in_order=True,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ cases
+
+DEFAULTS: Parameters = {
+    "N": 64,
+    "groups": 2,
+    "members": 1,
+    "n_filters_scale": 1,
+    "amp_activation": "sigmoid",
+    "object_big": True,
+    "probe_big": True,
+    "pad_object": True,
+    "probe_mask": False,
+    "probe_scale": 4.0,
+    "nphotons": 1e9,
+}
+"""TensorFlow's, but for ``n_filters_scale``, which is 2."""
+
+_SEED = 29
+
+_ONE_NUMBER = {"loss": "it is one number"}
+_ONE_MEMBER = hidden("there is one member", "channel_major_order")
+_NO_BORDER = hidden(
+    "there is no border branch",
+    "border_of_head",
+    "border_mask_inverted",
+    "border_mask_omitted",
+)
+_WHOLE = hidden("the decoder makes the whole patch at once", "activated_after_padding", "border_channels_first")
+_ZERO_AT_ZERO = hidden("the activation of 0 is 0", "activated_after_padding")
+_NO_MERGE = hidden(
+    "patches are not merged", "merge_sign", "merge_xy_swap", "count_of_ones", "epsilon_of_stitching", "groups_summed"
+)
+_EMPTY_BORDER = {"merged_border": "nothing fills it"}
+
+
+def _forward_case(
+    name: str,
+    summary: str,
+    invisible: dict[str, str] | None = None,
+    *,
+    whole: bool = False,
+    **changes: bool | float | str,
+) -> Case:
+    parameters = {**DEFAULTS, **changes}
+    structure = Structure.of(int(parameters["N"] or 0), int(parameters["members"] or 0), parameters)
+    return Case(
+        f"network/{name}",
+        _forward(structure, whole=whole),
+        summary,
+        parameters,
+        lambda draw: {"seed": draw.integers(0, 2**31, (1,))},
+        _ONE_NUMBER | ({} if structure.fills_border else _EMPTY_BORDER),
+        (invisible or {}) | (_ONE_MEMBER if structure.members == 1 else {}),
+        slow=whole,
+    )
+
+
+def _trained(
+    name: str, make: Callable[[Structure], Operation], summary: str, *, members: int, seed: int, slow: bool = False
+) -> Case:
+    """A case whose seed was chosen: of those tried, one under which no ReLU is so near its kink that rounding decides.
+
+    A unit that rounding turns on or off moves gradients by more than all other rounding, and steps by more than that.
+    Even so steps are compared of three quarters of the gradients, not nine tenths: docs/conventions.md, "Training".
+    """
+    operation = make(Structure.of(64, members, DEFAULTS))
+    training = {"learning_rate": 1e-4} if operation.name == "network.training" else {}
+    single = [name for name, shape in Structure.of(64, members, DEFAULTS).shapes().items() if shape == (1,)]
+    constant = {} if training else dict.fromkeys(("loss", *single), "it is one number")
+    return Case(
+        f"network/{name}",
+        operation,
+        summary,
+        {**DEFAULTS, "members": members, **training},
+        lambda draw: {"seed": np.array([seed])},
+        constant,
+        slow=slow,
+    )
+
+
+CASES = (
+    _forward_case("forward_group1", "three groups of one", groups=3),
+    _forward_case("forward_group4", "two groups of four, at the default width", members=4, n_filters_scale=2),
+    _forward_case(
+        "forward_no_border",
+        "probe_big is off; ReLU, the legacy probe_scale, few photons",
+        _NO_BORDER | _ZERO_AT_ZERO,
+        members=4,
+        probe_big=False,
+        amp_activation="relu",
+        probe_scale=10.0,
+        nphotons=1e5,
+    ),
+    _forward_case(
+        "forward_unmerged",
+        "object_big is off, probe_mask is on; softplus",
+        _NO_MERGE,
+        object_big=False,
+        probe_mask=True,
+        amp_activation="softplus",
+    ),
+    _forward_case(
+        "forward_unpadded", "pad_object is off; swish", _NO_BORDER | _WHOLE, pad_object=False, amp_activation="swish"
+    ),
+    _forward_case("forward_n128", "a larger patch, two groups of four", members=4, N=128),
+    _forward_case("forward_n256", "the largest patch", N=256),
+    _forward_case("forward_whole", "every element of every block, of groups of four", members=4, whole=True),
+    _trained("gradients_group1", _gradients, "two groups of one", members=1, seed=_SEED),
+    _trained("gradients_group4", _gradients, "two groups of four", members=4, seed=_SEED),
+    _trained(
+        "gradients_whole",
+        partial(_gradients, whole=True),
+        "every element of every gradient, of groups of one",
+        members=1,
+        seed=_SEED,
+        slow=True,
+    ),
+    _trained("training_group1", _training, "two groups of one", members=1, seed=_SEED),
+    _trained("training_group4", _training, "two groups of four", members=4, seed=10),
+)

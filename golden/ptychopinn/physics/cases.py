@@ -1,0 +1,271 @@
+"""Forward physics: from an object and a probe to what the detector sees, and the term that compares it with data."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from golden.ptychopinn.physics import faults
+from golden.ptychopinn.probe.cases import curved_beam
+from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, hidden
+from golden.spec.random_inputs import Draw
+
+
+def _pixels_of_padded(inputs: Arrays, parameters: Parameters) -> int:
+    N = inputs["field"].shape[1]
+    return int((N + N // 4 * 2) ** 2)
+
+
+DIFFRACTION = Operation(
+    name="physics.diffraction",
+    summary="amplitude on the detector: un-normalised FFT, |F|^2 / N^2, zero frequency moved to N // 2, square root",
+    inputs={"field": "(n, N, N, 1) complex64; rows, columns"},
+    outputs=(
+        Output(
+            "amplitude",
+            "(n, N, N, 1) float32; the sum of its squares is that of the field's",
+            terms=lambda inputs, _: inputs["field"].shape[1] ** 2,
+        ),
+    ),
+    faults=faults.DIFFRACTION,
+)
+
+PADDED_DIFFRACTION = Operation(
+    name="physics.padded_diffraction",
+    summary="the same of the field with N // 4 zeros around it, still divided by the N of the unpadded field",
+    inputs={"field": "(n, N, N, 1) complex64; rows, columns"},
+    outputs=(
+        Output("padded", "(n, N + N // 2, N + N // 2, 1) complex64"),
+        Output("amplitude", "(n, N + N // 2, N + N // 2, 1) float32", terms=_pixels_of_padded),
+    ),
+    faults=faults.PADDED_DIFFRACTION,
+)
+
+FORWARD = Operation(
+    name="physics.forward",
+    summary="patches times the normalised probe, diffracted, times the intensity scale: the predicted amplitude",
+    inputs={
+        "patches": "(B, N, N, C) complex64",
+        "probe": "(N, N) complex64; as guessed",
+    },
+    outputs=(
+        Output(
+            "amplitude",
+            "(B, N, N, C) float32; the square root of expected counts",
+            terms=lambda inputs, _: inputs["probe"].size,
+        ),
+    ),
+    faults=faults.FORWARD,
+)
+
+INTENSITY_SCALE = Operation(
+    name="physics.intensity_scale",
+    summary="what the normalised data are multiplied with: sqrt(nphotons) / (N / 2)",
+    inputs={"nphotons": "(k,) float64; photons per pattern", "N": "(k,) int64; patch side, pixels"},
+    outputs=(Output("scale", "(k,) float64"),),
+    precision="float64",
+    faults=faults.INTENSITY_SCALE,
+)
+
+
+def _pixels_of_all(inputs: Arrays, parameters: Parameters) -> int:
+    return int(next(iter(inputs.values())).size)
+
+
+PHOTON_SCALE = Operation(
+    name="physics.photon_scale",
+    summary="the factor that gives amplitudes nphotons per pattern: sqrt(nphotons / mean energy of a pattern)",
+    inputs={"X": "(B, N, N, C) float32; amplitude"},
+    outputs=(
+        Output("scale", "scalar float32", terms=_pixels_of_all),
+        Output("scaled", "(B, N, N, C) float32; scale * X", terms=_pixels_of_all),
+    ),
+    faults=faults.PHOTON_SCALE,
+)
+
+POISSON = Operation(
+    name="physics.poisson",
+    summary="the negative log-likelihood of counts without log(target!): predicted - target * log(predicted)",
+    inputs={
+        "predicted": "(B, N, N, C) float32; expected counts, positive",
+        "target": "(B, N, N, C) float32; counts",
+    },
+    outputs=(
+        Output("elementwise", "(B, N, N, C) float32", terms=2),
+        Output("mean", "scalar float32; over all elements", terms=_pixels_of_all),
+    ),
+    faults=faults.POISSON,
+)
+
+POISSON_AT_ZERO = Operation(
+    name="physics.poisson_at_zero",
+    summary="where the elementwise term is not a number of any size: no count is expected",
+    inputs={
+        "predicted": "(B, N, N, C) float32; expected counts, some 0",
+        "target": "(B, N, N, C) float32; counts, some 0",
+    },
+    outputs=(
+        Output("infinite", "(B, N, N, C) bool; +inf: predicted 0, target positive"),
+        Output("undefined", "(B, N, N, C) bool; NaN: both 0"),
+    ),
+    faults=faults.POISSON_AT_ZERO,
+)
+
+SIMULATION = Operation(
+    name="physics.simulation",
+    summary="patterns of A exp(i phi) under the probe as it is given, without noise, and what is kept as the truth",
+    inputs={
+        "amplitude": "(n, N, N, 1) float32; A",
+        "phase": "(n, N, N, 1) float32; phi, radians",
+        "probe": "(N, N) complex64",
+    },
+    outputs=(
+        Output("X", "(n, N, N, 1) float32; amplitude", terms=lambda inputs, _: inputs["probe"].size),
+        Output("Y_I", "(n, N, N, 1) float32; A |P|, illuminated"),
+        Output("Y_phi", "(n, N, N, 1) float32; phi, before the illumination; radians"),
+        Output("intensity_scale", "scalar float32; divided out of X and Y_I", terms=_pixels_of_all),
+    ),
+    faults=faults.SIMULATION,
+)
+
+
+def fields(n: int, N: int) -> Drawing:
+    """Random fields under an envelope off the centre, so that patterns have structure and no symmetry."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        rows, columns = np.mgrid[:N, :N] / N
+        envelope = np.exp(-((columns - 0.45) ** 2 + 1.5 * (rows - 0.6) ** 2) / 0.08)
+        envelope = np.round(envelope * 8) / 8
+        return {"field": (draw.texture((n, N, N, 1), bits=1) * envelope[None, :, :, None]).astype(np.complex64)}
+
+    return make
+
+
+def object_and_probe(groups: int, members: int, N: int) -> Drawing:
+    """Patches near 1 with phase, under a curved beam with a halo."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        patches = 1 + draw.texture((groups, N, N, members)) / 8
+        return {"patches": patches.astype(np.complex64), **curved_beam(N)(draw)}
+
+    return make
+
+
+def photons_and_sides(draw: Draw) -> dict[str, np.ndarray]:
+    return {
+        "nphotons": np.array([1e9, 1e9, 1e9, 1e5, 3.5e6, 1e9], np.float64),
+        "N": np.array([64, 128, 256, 64, 32, 16], np.int64),
+    }
+
+
+def amplitudes(groups: int, members: int, N: int) -> Drawing:
+    """Patterns of different brightness."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        brightness = draw.multiples(1 / 8, 0.5, 3, (groups, 1, 1, members))
+        return {"X": (draw.multiples(1 / 32, 0, 2, (groups, N, N, members)) * brightness).astype(np.float32)}
+
+    return make
+
+
+def counts(groups: int, members: int, N: int) -> Drawing:
+    """Expected counts between 0.5 and 24, counts scattered about them; some of 0."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        shape = (groups, N, N, members)
+        predicted = draw.multiples(1 / 16, 0.5, 24, shape)
+        target = np.maximum(0, np.round(predicted + draw.multiples(1 / 4, -5, 5, shape)))
+        return {"predicted": predicted.astype(np.float32), "target": target.astype(np.float32)}
+
+    return make
+
+
+def dark_counts(draw: Draw) -> dict[str, np.ndarray]:
+    """All four combinations of dark and bright."""
+    shape = (2, 4, 4, 1)
+    predicted = draw.multiples(1 / 16, 0.5, 24, shape) * draw.integers(0, 2, shape)
+    target = draw.integers(1, 20, shape) * draw.integers(0, 2, shape)
+    return {"predicted": predicted.astype(np.float32), "target": target.astype(np.float32)}
+
+
+def object_patches(n: int, N: int) -> Drawing:
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        return {
+            "amplitude": draw.multiples(1 / 64, 0.25, 1, (n, N, N, 1)).astype(np.float32),
+            "phase": draw.multiples(1 / 64, -1.5, 2, (n, N, N, 1)).astype(np.float32),
+            **curved_beam(N)(draw),
+        }
+
+    return make
+
+
+_EVEN = hidden("for even N the shift is its own inverse", "inverse_shift")
+_ONE_NUMBER = {"scale": "it is one number"}
+_MEAN = {"mean": "it is one number"}
+_INTENSITY_SCALE = {"intensity_scale": "it is one number"}
+_ONE_MEMBER = hidden("there is one member", "sum_of_members")
+
+CASES = (
+    Case("physics/diffraction_n16", DIFFRACTION, "three small fields", {}, fields(3, 16), invisible=_EVEN),
+    Case(
+        "physics/diffraction_n64",
+        DIFFRACTION,
+        "the default size",
+        {},
+        fields(1, 64),
+        invisible=_EVEN | hidden("there is one field", "shift_of_batch"),
+    ),
+    Case("physics/diffraction_n15", DIFFRACTION, "an odd side: which way the shift goes", {}, fields(2, 15)),
+    Case("physics/padded_diffraction_n16", PADDED_DIFFRACTION, "two fields, padded", {}, fields(2, 16)),
+    Case(
+        "physics/forward_group1",
+        FORWARD,
+        "two groups of one, the default photon number",
+        {"probe_scale": 4.0, "nphotons": 1e9},
+        object_and_probe(2, 1, 32),
+        invisible=hidden("there is one member", "channel_major_order"),
+    ),
+    Case(
+        "physics/forward_group4",
+        FORWARD,
+        "two groups of four, other scales",
+        {"probe_scale": 10.0, "nphotons": 1e5},
+        object_and_probe(2, 4, 16),
+    ),
+    Case("physics/intensity_scale", INTENSITY_SCALE, "the default and others", {}, photons_and_sides),
+    Case(
+        "physics/photon_scale_group1",
+        PHOTON_SCALE,
+        "patterns of different brightness",
+        {"nphotons": 1e9},
+        amplitudes(4, 1, 8),
+        _ONE_NUMBER,
+        _ONE_MEMBER,
+    ),
+    Case(
+        "physics/photon_scale_group4",
+        PHOTON_SCALE,
+        "the mean runs over groups and members",
+        {"nphotons": 1e5},
+        amplitudes(3, 4, 6),
+        _ONE_NUMBER,
+    ),
+    Case("physics/poisson_group1", POISSON, "groups of one", {}, counts(3, 1, 8), _MEAN),
+    Case("physics/poisson_group4", POISSON, "groups of four", {}, counts(2, 4, 6), _MEAN),
+    Case("physics/poisson_at_zero", POISSON_AT_ZERO, "dark pixels: the term is not clamped", {}, dark_counts),
+    Case(
+        "physics/simulation_n16",
+        SIMULATION,
+        "four patches under a curved beam",
+        {"nphotons": 1e9},
+        object_patches(4, 16),
+        _INTENSITY_SCALE,
+    ),
+    Case(
+        "physics/simulation_few_photons",
+        SIMULATION,
+        "two patches; few photons change nothing without noise",
+        {"nphotons": 1e4},
+        object_patches(2, 16),
+        _INTENSITY_SCALE,
+    ),
+)

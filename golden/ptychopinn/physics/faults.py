@@ -1,0 +1,599 @@
+"""Faults of the forward physics: diffraction, illumination, scales, the Poisson term, the noise-free simulation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.ptychopinn.formats.faults import channel_major, channel_to_flat, flat_to_channel
+from golden.ptychopinn.probe.faults import mask, norm
+from golden.spec.case import Arrays, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ diffraction
+
+
+def diffraction(field: np.ndarray) -> np.ndarray:
+    """The amplitude of fields (n, N, N, 1) on the detector, as it should be."""
+    return np.fft.fftshift(_spectrum(field), axes=(1, 2))
+
+
+def _spectrum(field: np.ndarray) -> np.ndarray:
+    return np.abs(np.fft.fft2(field.astype(np.complex128), axes=(1, 2))) / field.shape[1]
+
+
+def _field(t: Trial) -> np.ndarray:
+    """What is transformed in the operation at hand."""
+    field = t.inputs["field"]
+    return padded(field) if "padded" in t.outputs else field
+
+
+def padded(field: np.ndarray) -> np.ndarray:
+    """(n, N, N, 1) with N // 4 zeros around."""
+    margin = field.shape[1] // 4
+    return np.pad(field, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+
+
+def _per_pixel(t: Trial) -> float:
+    """The padded field is divided by the side of the unpadded one: amplitudes are larger by this than the norm's."""
+    return _field(t).shape[1] / t.inputs["field"].shape[1]
+
+
+def _transformed(name: str, symptom: str, make: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """``make`` gets the field that is transformed and returns an amplitude that is divided by that field's side."""
+
+    def commit(t: Trial) -> Arrays:
+        return {"amplitude": (make(_field(t)) * _per_pixel(t)).astype(np.float32)}
+
+    return Fault(name, symptom, commit)
+
+
+def _along_rows_only(field: np.ndarray) -> np.ndarray:
+    spectrum = np.abs(np.fft.fft(field.astype(np.complex128), axis=2)) / math.sqrt(field.shape[1])
+    return np.fft.fftshift(spectrum, axes=(1, 2))
+
+
+DIFFRACTION = (
+    _transformed(
+        "norm_omitted", "the transform is not divided by N; expected |F|^2 / N^2", lambda f: diffraction(f) * f.shape[1]
+    ),
+    _transformed(
+        "norm_twice",
+        "an orthonormal transform is divided by N again; expected |F|^2 / N^2 of the un-normalised one",
+        lambda f: diffraction(f) / f.shape[1],
+    ),
+    _transformed(
+        "norm_of_one_axis",
+        "the transform is divided by the root of N; expected by N",
+        lambda f: diffraction(f) * math.sqrt(f.shape[1]),
+    ),
+    _transformed("shift_omitted", "zero frequency lies in the corner; expected it at N // 2", _spectrum),
+    _transformed(
+        "shift_of_rows",
+        "only rows are shifted; expected rows and columns",
+        lambda f: np.fft.fftshift(_spectrum(f), axes=1),
+    ),
+    _transformed(
+        "shift_of_batch",
+        "all axes are shifted, the batch too; expected rows and columns only",
+        lambda f: np.fft.fftshift(_spectrum(f), axes=(0, 1, 2)),
+    ),
+    _transformed(
+        "inverse_shift",
+        "the shift is undone instead of made, so for odd N zero frequency lies one pixel off; expected it at N // 2",
+        lambda f: np.fft.ifftshift(_spectrum(f), axes=(1, 2)),
+    ),
+    _transformed(
+        "inverse_transform",
+        "the pattern is mirrored through its centre, as of an inverse transform; expected the forward one",
+        lambda f: diffraction(np.conj(f)),
+    ),
+    _transformed("transformed_along_rows", "only rows are transformed; expected both axes", _along_rows_only),
+    _transformed(
+        "intensity",
+        "the intensity comes back, no root was taken; expected the amplitude",
+        lambda f: diffraction(f) ** 2,
+    ),
+    _transformed("root_twice", "the root is taken twice; expected the amplitude", lambda f: np.sqrt(diffraction(f))),
+    _transformed("transposed", "patterns are transposed; expected rows first", lambda f: diffraction(f.swapaxes(1, 2))),
+    _transformed(
+        "imaginary_lost", "the imaginary part of the field is lost; expected complex", lambda f: diffraction(f.real)
+    ),
+)
+
+
+def _on_corner(t: Trial) -> Arrays:
+    field = t.inputs["field"]
+    N = field.shape[1]
+    right = np.pad(field, ((0, 0), (0, N // 4 * 2), (0, N // 4 * 2), (0, 0)))
+    return {"padded": right}
+
+
+PADDED_DIFFRACTION = (
+    *(fault for fault in DIFFRACTION if fault.name != "inverse_shift"),
+    _transformed(
+        "norm_of_padded_side",
+        "the transform is divided by the padded side; expected by that of the unpadded field",
+        lambda f: diffraction(f) * (f.shape[1] // 3 * 2) / f.shape[1],
+    ),
+    Fault("padded_at_end", "zeros are put below and to the right; expected N // 4 on every side", _on_corner),
+)
+
+# ------------------------------------------------------------------------------------------------ forward
+
+
+def scale_of(nphotons: float, N: int) -> float:
+    """The intensity scale as it should be."""
+    return math.sqrt(nphotons) / (N / 2)
+
+
+def forward(
+    t: Trial,
+    *,
+    probe: np.ndarray | None = None,
+    patches: np.ndarray | None = None,
+    scale: float | None = None,
+    detect: Callable[[np.ndarray], np.ndarray] = diffraction,
+) -> dict[str, np.ndarray]:
+    """Predicted amplitude; as it should be unless told otherwise."""
+    patches = t.inputs["patches"] if patches is None else patches
+    probe = normalised(t) if probe is None else probe
+    scale = scale_of(_photons(t), patches.shape[1]) if scale is None else scale
+    flat = channel_to_flat(patches.astype(np.complex128)) * probe[None, :, :, None]
+    return {"amplitude": (scale * flat_to_channel(detect(flat), patches.shape[3])).astype(np.float32)}
+
+
+def normalised(t: Trial) -> np.ndarray:
+    """The probe (N, N) as it should be."""
+    probe = t.inputs["probe"].astype(np.complex128)
+    return probe / (_probe_scale(t) * norm(probe))
+
+
+def _photons(t: Trial) -> float:
+    return float(t.parameters["nphotons"] or 0)
+
+
+def _probe_scale(t: Trial) -> float:
+    return float(t.parameters["probe_scale"] or 0)
+
+
+def _side(t: Trial) -> int:
+    return int(t.inputs["patches"].shape[1])
+
+
+def _with_probe(name: str, symptom: str, make: Callable[[Trial], np.ndarray]) -> Fault:
+    return Fault(name, symptom, lambda t: forward(t, probe=make(t)))
+
+
+def _with_patches(name: str, symptom: str, make: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    return Fault(name, symptom, lambda t: forward(t, patches=make(t.inputs["patches"])))
+
+
+def _scaled(name: str, symptom: str, factor: Callable[[Trial], float]) -> Fault:
+    """The right amplitude times a factor."""
+    return Fault(name, symptom, lambda t: forward(t, scale=scale_of(_photons(t), _side(t)) * factor(t)))
+
+
+def _out_of_step(t: Trial) -> Arrays:
+    amplitude, members = t.outputs["amplitude"], t.inputs["patches"].shape[3]
+    flat = channel_major(channel_to_flat(amplitude), len(amplitude))
+    return {"amplitude": flat_to_channel(flat, members)}
+
+
+FORWARD = (
+    _with_probe("raw_probe", "the probe is used as guessed; expected the normalised one", lambda t: t.inputs["probe"]),
+    _with_probe(
+        "probe_scale_twice",
+        "the normalised probe is divided by probe_scale again, so 1 / scale^2 of the counts; expected it as it is",
+        lambda t: normalised(t) / _probe_scale(t),
+    ),
+    _with_probe(
+        "mask_applied",
+        "the probe is masked; expected what lies outside the mask to be kept",
+        lambda t: normalised(t) * mask(_side(t)),
+    ),
+    _with_probe(
+        "probe_omitted",
+        "patches are diffracted without the probe; expected patch times probe",
+        lambda t: np.ones((_side(t),) * 2),
+    ),
+    _with_probe(
+        "probe_conjugated", "the probe's phase has the other sign; expected its own", lambda t: normalised(t).conj()
+    ),
+    _with_probe("probe_transposed", "the probe is transposed; expected rows to stay rows", lambda t: normalised(t).T),
+    _with_probe(
+        "probe_modulus",
+        "only the probe's modulus illuminates; expected the complex probe",
+        lambda t: np.abs(normalised(t)),
+    ),
+    _scaled(
+        "probe_for_each_patch",
+        "the probe is broadcast along an axis of its own and summed, so amplitudes grow with the batch; expected one "
+        "probe for all patches",
+        lambda t: t.inputs["patches"].shape[0] * t.inputs["patches"].shape[3],
+    ),
+    _with_patches("conjugated", "the object's phase has the other sign; expected its own", np.conj),
+    _with_patches("imaginary_lost", "the imaginary part of the object is lost; expected complex patches", np.real),
+    _with_patches(
+        "amplitude_plus_i_phase",
+        "patches are amplitude + i phase; expected amplitude times exp(i phase)",
+        lambda p: np.abs(p) + 1j * np.angle(p),
+    ),
+    _with_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
+    _scaled(
+        "scale_omitted",
+        "amplitudes are those of the normalised data; expected them times the intensity scale",
+        lambda t: 1 / scale_of(_photons(t), _side(t)),
+    ),
+    _scaled("scale_of_whole_side", "the intensity scale is root(nphotons) / N; expected / (N / 2)", lambda t: 0.5),
+    _scaled(
+        "scale_root_omitted",
+        "the intensity scale is nphotons / (N / 2); expected the root of nphotons",
+        lambda t: math.sqrt(_photons(t)),
+    ),
+    _scaled(
+        "scale_twice",
+        "the intensity scale is multiplied in twice; expected once",
+        lambda t: scale_of(_photons(t), _side(t)),
+    ),
+    Fault(
+        "intensity",
+        "counts are predicted, the amplitude squared; expected the amplitude",
+        lambda t: {"amplitude": forward(t)["amplitude"] ** 2},
+    ),
+    Fault(
+        "shift_omitted",
+        "zero frequency lies in the corner; expected it at N // 2",
+        lambda t: forward(t, detect=_spectrum),
+    ),
+    Fault("channel_major_order", "patterns come back in the order c * B + b; expected b * C + c", _out_of_step),
+)
+
+# ------------------------------------------------------------------------------------------------ scales
+
+
+def _of_table(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
+    """``make`` gets photons and sides."""
+    return Fault(name, symptom, lambda t: {"scale": make(t.inputs["nphotons"], t.inputs["N"])})
+
+
+INTENSITY_SCALE = (
+    _of_table(
+        "whole_side", "the scale is root(nphotons) / N; expected / (N / 2)", lambda photons, N: np.sqrt(photons) / N
+    ),
+    _of_table(
+        "root_omitted",
+        "the scale is nphotons / (N / 2); expected the root of nphotons",
+        lambda photons, N: photons * 2 / N,
+    ),
+    _of_table(
+        "root_of_all",
+        "the scale is root(nphotons / (N / 2)); expected the root of nphotons only",
+        lambda photons, N: np.sqrt(photons * 2 / N),
+    ),
+    _of_table(
+        "inverted",
+        "the scale is (N / 2) / root(nphotons); expected its inverse",
+        lambda photons, N: N / 2 / np.sqrt(photons),
+    ),
+    _of_table(
+        "photons_ignored",
+        "the scale is always that of 1e9 photons; expected that of nphotons",
+        lambda photons, N: 1e9**0.5 * 2 / N,
+    ),
+    _of_table(
+        "side_ignored",
+        "the scale is always that of N = 64; expected that of N",
+        lambda photons, N: np.sqrt(photons) / 32,
+    ),
+)
+
+
+def scaled(X: np.ndarray, scale: float) -> dict[str, np.ndarray]:
+    return {"scale": np.array(scale, np.float32), "scaled": (X * scale).astype(np.float32)}
+
+
+def photon_scale(X: np.ndarray, nphotons: float) -> float:
+    """The scale of amplitudes (B, N, N, C) as it should be."""
+    return math.sqrt(nphotons / energy(X).mean())
+
+
+def energy(X: np.ndarray) -> np.ndarray:
+    """(B, C): the sum of squares of each pattern."""
+    return np.asarray(np.abs(X).astype(np.float64) ** 2).sum(axis=(1, 2))
+
+
+def _by_scale(name: str, symptom: str, make: Callable[[np.ndarray, float], float]) -> Fault:
+    """``make`` gets amplitudes and photons."""
+    return Fault(name, symptom, lambda t: scaled(t.inputs["X"], make(t.inputs["X"], _photons(t))))
+
+
+def _scale_per_pattern(t: Trial) -> Arrays:
+    X = t.inputs["X"]
+    scale = np.sqrt(_photons(t) / energy(X)).astype(np.float32)
+    return {"scale": scale[:, :, None, None], "scaled": X * scale[:, None, None]}
+
+
+PHOTON_SCALE = (
+    _by_scale(
+        "root_omitted",
+        "no root is taken; expected the root of nphotons over the mean energy",
+        lambda X, photons: photons / energy(X).mean(),
+    ),
+    _by_scale(
+        "mean_of_pixels",
+        "energies are averaged over pixels too; expected the sum over a pattern's pixels",
+        lambda X, photons: math.sqrt(photons / (X.astype(np.float64) ** 2).mean()),
+    ),
+    _by_scale(
+        "sum_of_patterns",
+        "energies of all patterns are summed; expected their mean",
+        lambda X, photons: math.sqrt(photons / energy(X).sum()),
+    ),
+    _by_scale(
+        "sum_of_members",
+        "energies of a group's members are summed; expected the mean over groups and members",
+        lambda X, photons: math.sqrt(photons / energy(X).sum(axis=1).mean()),
+    ),
+    _by_scale(
+        "not_squared",
+        "amplitudes are summed; expected their squares",
+        lambda X, photons: math.sqrt(photons / X.astype(np.float64).sum(axis=(1, 2)).mean()),
+    ),
+    _by_scale(
+        "inverted",
+        "the scale is upside down; expected photons over energy",
+        lambda X, photons: 1 / photon_scale(X, photons),
+    ),
+    _by_scale(
+        "photons_ignored",
+        "the scale is that of another photon number (1e9 or 1e5); expected that of nphotons",
+        lambda X, photons: photon_scale(X, 1e5 if photons == 1e9 else 1e9),
+    ),
+    Fault(
+        "scale_per_pattern",
+        "each pattern is scaled by its own energy; expected one scale for all",
+        _scale_per_pattern,
+    ),
+)
+
+# ------------------------------------------------------------------------------------------------ Poisson term
+
+
+def poisson(predicted: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
+    """The operation's outputs, as they should be."""
+    predicted, target = predicted.astype(np.float64), target.astype(np.float64)
+    return averaged(predicted - target * np.log(predicted))
+
+
+def averaged(elementwise: np.ndarray) -> dict[str, np.ndarray]:
+    return {"elementwise": elementwise.astype(np.float32), "mean": np.array(elementwise.mean(), np.float32)}
+
+
+def _of_both(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
+    """``make`` gets predicted and target intensity, float64, and returns the elementwise term."""
+
+    def commit(t: Trial) -> Arrays:
+        both = (t.inputs[name].astype(np.float64) for name in ("predicted", "target"))
+        return averaged(make(*both))
+
+    return Fault(name, symptom, commit)
+
+
+def _reduced(name: str, symptom: str, reduce_: Callable[[np.ndarray], float]) -> Fault:
+    return Fault(
+        name,
+        symptom,
+        lambda t: {"mean": np.array(reduce_(t.outputs["elementwise"].astype(np.float64)), np.float32)},
+    )
+
+
+_log_factorial = np.vectorize(lambda count: math.lgamma(count + 1))
+
+POISSON = (
+    _reduced("summed", "the term is summed; expected its mean over all elements", np.sum),
+    _reduced(
+        "summed_per_group",
+        "the term is summed over each group and averaged over the batch; expected its mean over all elements",
+        lambda e: e.sum(axis=(1, 2, 3)).mean(),
+    ),
+    _of_both(
+        "log_factorial_included",
+        "log(target!) is added (log-gamma); expected predicted - target * log(predicted)",
+        lambda p, t: p - t * np.log(p) + _log_factorial(t),
+    ),
+    _of_both(
+        "stirling_included",
+        "Stirling's approximation of log(target!) is added where target > 1; expected neither",
+        lambda p, t: p - t * np.log(p) + np.where(t > 1, t * np.log(t) - t + 0.5 * np.log(2 * np.pi * t), 0),
+    ),
+    _of_both("exchanged", "target and prediction are exchanged", lambda p, t: t - p * np.log(t)),
+    _of_both(
+        "of_amplitudes",
+        "the term is that of amplitudes; expected of intensities",
+        lambda p, t: np.sqrt(p) - np.sqrt(t) * np.log(np.sqrt(p)),
+    ),
+    _of_both(
+        "of_squared_intensities",
+        "intensities are squared as if they were amplitudes; expected them as they are",
+        lambda p, t: p**2 - t**2 * np.log(p**2),
+    ),
+    _of_both(
+        "prediction_as_logarithm",
+        "the prediction is taken for a logarithm, Torch's default; expected an intensity",
+        lambda p, t: np.exp(p) - t * p,
+    ),
+    _of_both(
+        "prediction_omitted",
+        "the term is -target * log(predicted); expected predicted - that",
+        lambda p, t: -t * np.log(p),
+    ),
+    _of_both("negated", "the log-likelihood comes back; expected its negative", lambda p, t: t * np.log(p) - p),
+    _of_both("decimal_logarithm", "the logarithm is decimal; expected natural", lambda p, t: p - t * np.log10(p)),
+)
+
+
+def at_zero(predicted: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
+    """The operation's outputs, as they should be."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _kinds(predicted - target * np.log(predicted))
+
+
+def _kinds(term: np.ndarray) -> dict[str, np.ndarray]:
+    return {"infinite": np.isposinf(term), "undefined": np.isnan(term)}
+
+
+def _at_zero(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
+    def commit(t: Trial) -> Arrays:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _kinds(make(t.inputs["predicted"], t.inputs["target"]))
+
+    return Fault(name, symptom, commit)
+
+
+POISSON_AT_ZERO = (
+    _at_zero(
+        "epsilon_in_logarithm",
+        "the logarithm is kept finite by an epsilon or a clamp, so a dark prediction costs nothing much; expected "
+        "+inf, and NaN where the target is dark too",
+        lambda p, t: p - t * np.log(p + np.float32(1e-8)),
+    ),
+    _at_zero(
+        "zero_times_infinity_is_zero",
+        "0 * log(0) counts 0; expected NaN",
+        lambda p, t: p - np.where(t == 0, 0, t * np.log(p)),
+    ),
+)
+
+# ------------------------------------------------------------------------------------------------ simulation
+
+
+def simulate(
+    t: Trial, *, probe: np.ndarray | None = None, field: np.ndarray | None = None, scale: float | None = None
+) -> dict[str, np.ndarray]:
+    """The operation's outputs; as they should be unless told otherwise."""
+    amplitude, phase = (t.inputs[name].astype(np.float64) for name in ("amplitude", "phase"))
+    probe = t.inputs["probe"].astype(np.complex128) if probe is None else probe
+    light = probe[None, :, :, None]
+    illuminated = amplitude * np.abs(light)
+    field = amplitude * np.exp(1j * phase) * light if field is None else field
+    scale = photon_scale(illuminated, _photons(t)) if scale is None else scale
+    return {
+        "X": diffraction(field).astype(np.float32),
+        "Y_I": illuminated.astype(np.float32),
+        "Y_phi": t.inputs["phase"],
+        "intensity_scale": np.array(scale, np.float32),
+    }
+
+
+def _object_and_light(t: Trial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Amplitude and phase of the object, (n, N, N, 1), and the probe to multiply them with."""
+    amplitude, phase = (t.inputs[name].astype(np.float64) for name in ("amplitude", "phase"))
+    return amplitude, phase, t.inputs["probe"].astype(np.complex128)[None, :, :, None]
+
+
+def _of_field(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Fault:
+    """``make`` gets amplitude, phase and probe, and returns the field behind the object."""
+    return Fault(name, symptom, lambda t: {"X": simulate(t, field=make(*_object_and_light(t)))["X"]})
+
+
+def _of_simulation_scale(name: str, symptom: str, make: Callable[[Trial], float]) -> Fault:
+    return Fault(name, symptom, lambda t: {"intensity_scale": np.array(make(t), np.float32)})
+
+
+def _phase_of_field(t: Trial) -> Arrays:
+    amplitude, phase, light = _object_and_light(t)
+    return {"Y_phi": np.angle(amplitude * np.exp(1j * phase) * light).astype(np.float32)}
+
+
+def _probe_normalised(t: Trial) -> Arrays:
+    probe = t.inputs["probe"].astype(np.complex128)
+    return simulate(t, probe=probe / (4.0 * norm(probe)))
+
+
+def _patch_energy(t: Trial) -> np.ndarray:
+    return energy(simulate(t)["Y_I"])
+
+
+SIMULATION = (
+    _of_field(
+        "illuminated_twice",
+        "the illuminated amplitude is taken for the object's and illuminated again; expected A exp(i phi) P",
+        lambda a, phi, P: a * np.abs(P) * np.exp(1j * phi) * P,
+    ),
+    _of_field(
+        "probe_omitted",
+        "the object alone diffracts; expected it times the probe",
+        lambda a, phi, P: a * np.exp(1j * phi),
+    ),
+    _of_field(
+        "probe_modulus",
+        "only the probe's modulus illuminates; expected the complex probe",
+        lambda a, phi, P: a * np.exp(1j * phi) * np.abs(P),
+    ),
+    _of_field(
+        "probe_conjugated",
+        "the probe's phase has the other sign; expected its own",
+        lambda a, phi, P: a * np.exp(1j * phi) * np.conj(P),
+    ),
+    _of_field(
+        "probe_transposed",
+        "the probe is transposed; expected rows to stay rows",
+        lambda a, phi, P: a * np.exp(1j * phi) * P.swapaxes(1, 2),
+    ),
+    _of_field(
+        "phase_sign", "the object is A exp(-i phi); expected A exp(i phi)", lambda a, phi, P: a * np.exp(-1j * phi) * P
+    ),
+    _of_field("phase_omitted", "the object is its amplitude; expected A exp(i phi)", lambda a, phi, P: a * P),
+    _of_field(
+        "amplitude_plus_i_phase", "the object is A + i phi; expected A exp(i phi)", lambda a, phi, P: (a + 1j * phi) * P
+    ),
+    _of_field(
+        "patch_transposed",
+        "patches are transposed; expected rows to stay rows",
+        lambda a, phi, P: (a * np.exp(1j * phi)).swapaxes(1, 2) * P,
+    ),
+    Fault(
+        "probe_normalised",
+        "the probe is normalised first; expected it as it is given",
+        _probe_normalised,
+    ),
+    Fault(
+        "scale_not_removed",
+        "patterns and amplitudes keep the intensity scale; expected them divided by it",
+        lambda t: {name: t.outputs[name] * t.outputs["intensity_scale"] for name in ("X", "Y_I")},
+    ),
+    Fault("intensity", "X is an intensity; expected the amplitude", lambda t: {"X": t.outputs["X"] ** 2}),
+    Fault(
+        "shift_omitted",
+        "zero frequency lies in the corner; expected it at N // 2",
+        lambda t: {"X": np.fft.ifftshift(t.outputs["X"], axes=(1, 2))},
+    ),
+    Fault(
+        "norm_omitted",
+        "the transform is not divided by N; expected |F|^2 / N^2",
+        lambda t: {"X": t.outputs["X"] * np.float32(t.outputs["X"].shape[1])},
+    ),
+    Fault(
+        "amplitude_not_illuminated",
+        "Y_I is the object's amplitude; expected it times the probe's modulus",
+        lambda t: {"Y_I": t.inputs["amplitude"]},
+    ),
+    Fault("phase_of_field", "Y_phi is the phase of the illuminated field; expected the object's", _phase_of_field),
+    _of_simulation_scale(
+        "scale_of_object",
+        "the intensity scale is that of the object without the probe; expected of the illuminated amplitude",
+        lambda t: photon_scale(t.inputs["amplitude"], _photons(t)),
+    ),
+    _of_simulation_scale(
+        "scale_of_all_patches",
+        "energies of all patches are summed; expected their mean",
+        lambda t: math.sqrt(_photons(t) / _patch_energy(t).sum()),
+    ),
+    _of_simulation_scale(
+        "scale_root_omitted",
+        "no root is taken; expected the root of nphotons over the mean energy",
+        lambda t: _photons(t) / _patch_energy(t).mean(),
+    ),
+)

@@ -1,0 +1,107 @@
+"""Probe: the hard mask, the normalised probe, the default disk probe."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from golden.ptychopinn.probe import faults
+from golden.spec.case import Case, Drawing, Operation, Output, hidden
+from golden.spec.random_inputs import Draw
+
+HARD_MASK = Operation(
+    name="probe.hard_mask",
+    summary="pixels closer than N // 4 to the mask's centre",
+    inputs={},
+    outputs=(Output("mask", "(N, N, 1) bool; rows, columns"),),
+    faults=faults.HARD_MASK,
+)
+
+NORMALISE = Operation(
+    name="probe.normalise",
+    summary="the probe divided by probe_scale times the mean modulus of the masked probe",
+    inputs={"probe": "(N, N) complex64; rows, columns; the probe as guessed"},
+    outputs=(
+        Output(
+            "normalised",
+            "(N, N, 1) complex64; not masked: the mask enters only the norm",
+            terms=lambda inputs, parameters: inputs["probe"].size,
+        ),
+    ),
+    faults=faults.NORMALISATION,
+)
+
+DEFAULT_DISK = Operation(
+    name="probe.default_disk",
+    summary="a blurred disk: the probe used when there is no guess",
+    inputs={},
+    # Two blurs of 9 taps.
+    outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
+    precision="float64",
+    faults=faults.DEFAULT_DISK,
+)
+
+
+def speckled(N: int) -> Drawing:
+    """Random in the mask and well beyond it, on each side another way, so that there is no symmetry."""
+    rows, columns = slice(N // 5, N * 4 // 5), slice(N // 6, N * 7 // 8)
+    return lambda draw: {"probe": draw.window((1, N, N), rows, columns, bits=2)[0]}
+
+
+def curved_beam(N: int) -> Drawing:
+    """A wide, off-centre beam with a curved phase and a halo well beyond the mask, as a real probe has."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        rows, columns = np.mgrid[:N, :N] / N
+        x, y = columns - 0.54, rows - 0.47
+        modulus = np.exp(-(x**2 + 1.6 * y**2) / 0.04) + 0.05 * np.exp(-(x**2 + y**2) / 0.3)
+        wave = modulus * np.exp(1j * (30 * x**2 + 22 * y**2 + 9 * x * y + 2 * x))
+        return {"probe": of_few_bits(wave)}
+
+    return make
+
+
+def ring_beam(N: int) -> Drawing:
+    """What a zone plate with a central stop throws: a ring across the mask's edge, so the norm hangs on that."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        rows, columns = np.mgrid[:N, :N] / N
+        x, y = columns - 0.51, rows - 0.48
+        modulus = np.exp(-(((np.sqrt(x**2 + 1.1 * y**2) - 0.26) / 0.02) ** 2))
+        return {"probe": of_few_bits(modulus * np.exp(1j * (11 * x**2 - 7 * y**2 + 3 * x)))}
+
+    return make
+
+
+def of_few_bits(wave: np.ndarray, step: float = 1 / 64) -> np.ndarray:
+    """Rounded to multiples of a power of two, complex64: what is far below takes no space."""
+    return (np.round(wave / step) * step).astype(np.complex64)
+
+
+_EVEN = "for even N, (N - 1) / 2 and N // 2 - 0.5 are the same"
+
+
+def _mask(N: int, summary: str) -> Case:
+    invisible = {} if N % 2 else hidden(_EVEN, "centre_of_array")
+    return Case(f"probe/hard_mask_n{N}", HARD_MASK, summary, {"N": N}, invisible=invisible)
+
+
+def _normalised(name: str, summary: str, N: int, draw: Drawing, scale: float = 4.0) -> Case:
+    invisible = {} if N % 2 else hidden(_EVEN, "norm_with_mask_of_array")
+    return Case(f"probe/normalise_{name}", NORMALISE, summary, {"probe_scale": scale}, draw, invisible=invisible)
+
+
+CASES = (
+    *(_mask(N, f"the mask for N = {N}") for N in (16, 32, 64, 128)),
+    _mask(63, "the mask for N = 63, odd: its centre is half a pixel off"),
+    _normalised("n16_scale4", "a small probe", 16, speckled(16)),
+    _normalised("n64_scale4", "the default size and scale; structure outside the mask", 64, speckled(64)),
+    _normalised("n64_scale10", "the legacy scale", 64, speckled(64), scale=10.0),
+    _normalised("n63_scale4", "an odd size", 63, speckled(63)),
+    _normalised("n64_beam", "a curved, off-centre beam with a halo, as reconstructed from data", 64, curved_beam(64)),
+    _normalised("n128_ring", "a larger patch; a ring of light across the mask's edge", 128, ring_beam(128)),
+    *(
+        Case(f"probe/default_disk_n{N}", DEFAULT_DISK, f"the disk for N = {N}", {"N": N, "default_probe_scale": 0.7})
+        for N in (32, 64, 128)
+    ),
+    Case("probe/default_disk_n64_scale1", DEFAULT_DISK, "a narrower window", {"N": 64, "default_probe_scale": 1.0}),
+)

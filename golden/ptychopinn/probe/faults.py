@@ -1,0 +1,229 @@
+"""Faults of the hard mask, of the probe's normalisation, and of the default disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.spec.case import Arrays, Fault, Parameters, Trial
+
+# ------------------------------------------------------------------------------------------------ mask
+
+
+def distance(N: int, centre: float) -> np.ndarray:
+    """(N, N): distance of every pixel from the index ``centre`` on both axes, pixels."""
+    along = np.arange(N) - centre
+    return np.sqrt(along[:, None] ** 2 + along**2)
+
+
+def mask(N: int) -> np.ndarray:
+    """The hard mask as it should be."""
+    return distance(N, N // 2 - 0.5) < N // 4
+
+
+def soft_mask(N: int) -> np.ndarray:
+    """The hard mask with an edge that falls off over about a pixel."""
+    return 1 / (1 + np.exp(2.0 * (distance(N, N // 2 - 0.5) - N // 4)))
+
+
+def _mask_from(name: str, symptom: str, make: Callable[[int], np.ndarray]) -> Fault:
+    return Fault(name, symptom, lambda t: {"mask": make(int(t.parameters["N"] or 0))[..., None]})
+
+
+HARD_MASK = (
+    _mask_from(
+        "centre_on_pixel",
+        "the mask is centred on index N // 2; expected N // 2 - 0.5",
+        lambda N: distance(N, N // 2) < N // 4,
+    ),
+    _mask_from(
+        "centre_of_array",
+        "the mask is centred on (N - 1) / 2; expected N // 2 - 0.5, half a pixel lower when N is odd",
+        lambda N: distance(N, (N - 1) / 2) < N // 4,
+    ),
+    _mask_from(
+        "radius_half", "the mask's radius is N // 2; expected N // 4", lambda N: distance(N, N // 2 - 0.5) < N // 2
+    ),
+    _mask_from(
+        "diameter_quarter",
+        "the mask's diameter is N // 4; expected its radius to be",
+        lambda N: distance(N, N // 2 - 0.5) < N // 8,
+    ),
+    _mask_from(
+        "square",
+        "the mask is the central square of side N // 2; expected a disk",
+        lambda N: np.maximum(*np.abs(np.mgrid[:N, :N] - N // 2 + 0.5)) < N // 4,
+    ),
+    _mask_from("inverted", "the mask is true outside the disk; expected true inside", lambda N: ~mask(N)),
+    _mask_from(
+        "soft", "the mask has a soft edge, real numbers; expected bool", lambda N: soft_mask(N).astype(np.float32)
+    ),
+)
+
+# ------------------------------------------------------------------------------------------------ normalisation
+
+
+def _scale(t: Trial) -> float:
+    return float(t.parameters["probe_scale"] or 0)
+
+
+def _divided_by(name: str, symptom: str, mean: Callable[[np.ndarray], float]) -> Fault:
+    """``mean`` of the probe (N, N) takes the place of the mean modulus of the masked probe."""
+
+    def commit(t: Trial) -> Arrays:
+        probe = t.inputs["probe"].astype(np.complex128)
+        return {"normalised": (probe / (_scale(t) * mean(probe))).astype(np.complex64)[..., None]}
+
+    return Fault(name, symptom, commit)
+
+
+def _inside(probe: np.ndarray) -> np.ndarray:
+    return np.abs(probe) * mask(len(probe))
+
+
+def _other_scale(parameters: Parameters) -> Parameters:
+    return {"probe_scale": 4.0 if parameters["probe_scale"] == 10.0 else 10.0}
+
+
+def _of_probe(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
+    """``change`` gets the normalised probe (N, N)."""
+    return lambda outputs: {"normalised": change(outputs["normalised"][..., 0]).astype(np.complex64)[..., None].copy()}
+
+
+def norm(probe: np.ndarray) -> float:
+    """The mean modulus of the masked probe over all pixels, as it should be."""
+    return float(_inside(probe).mean())
+
+
+NORMALISATION = (
+    Fault.of_parameters(
+        "other_probe_scale",
+        "probe_scale is that of the other configuration (legacy 10, structured 4); expected the one that was given",
+        _other_scale,
+    ),
+    Fault(
+        "scale_twice",
+        "the probe is divided by probe_scale twice; expected once",
+        lambda t: {"normalised": (t.outputs["normalised"] / _scale(t)).astype(np.complex64)},
+    ),
+    Fault(
+        "scale_ignored",
+        "the probe is not divided by probe_scale; expected a mean masked modulus of 1 / probe_scale",
+        lambda t: {"normalised": (t.outputs["normalised"] * _scale(t)).astype(np.complex64)},
+    ),
+    Fault(
+        "raw_probe",
+        "the raw probe comes back, as from TensorFlow's setter; expected the normalised one, which TensorFlow stores",
+        lambda t: {"normalised": t.inputs["probe"][..., None]},
+    ),
+    _divided_by(
+        "norm_of_whole_frame",
+        "the norm is the mean modulus of the unmasked probe; expected the hard mask in it",
+        lambda probe: float(np.abs(probe).mean()),
+    ),
+    _divided_by(
+        "norm_of_mask_pixels",
+        "the mean runs over the pixels of the mask; expected over all N * N",
+        lambda probe: float(np.abs(probe)[mask(len(probe))].mean()),
+    ),
+    _divided_by(
+        "norm_with_soft_mask",
+        "the norm has a soft mask in it; expected the hard mask",
+        lambda probe: float((np.abs(probe) * soft_mask(len(probe))).mean()),
+    ),
+    _divided_by(
+        "norm_with_mask_on_pixel",
+        "the norm's mask is centred on index N // 2; expected N // 2 - 0.5",
+        lambda probe: float((np.abs(probe) * (distance(len(probe), len(probe) // 2) < len(probe) // 4)).mean()),
+    ),
+    _divided_by(
+        "norm_with_mask_of_array",
+        "the norm's mask is centred on (N - 1) / 2; expected N // 2 - 0.5, half a pixel lower when N is odd",
+        lambda probe: float((np.abs(probe) * (distance(len(probe), (len(probe) - 1) / 2) < len(probe) // 4)).mean()),
+    ),
+    _divided_by(
+        "norm_root_mean_square",
+        "the norm is a root mean square; expected the mean modulus",
+        lambda probe: float(np.sqrt((_inside(probe) ** 2).mean())),
+    ),
+    _divided_by(
+        "norm_maximum", "the norm is the largest modulus; expected the mean", lambda probe: float(_inside(probe).max())
+    ),
+    _divided_by(
+        "norm_of_real_part",
+        "the norm is taken of the real part; expected the modulus",
+        lambda probe: float((np.abs(probe.real) * mask(len(probe))).mean()),
+    ),
+    Fault.of_outputs(
+        "mask_applied",
+        "the probe is zero outside the mask; expected the mask in the norm only",
+        _of_probe(lambda probe: probe * mask(len(probe))),
+    ),
+    Fault.of_outputs("conjugated", "the phase has the other sign; expected the probe's own", _of_probe(np.conj)),
+    Fault.of_outputs("transposed", "rows and columns are exchanged; expected them kept", _of_probe(np.transpose)),
+    Fault.of_outputs("imaginary_lost", "the imaginary part is lost; expected a complex probe", _of_probe(np.real)),
+)
+
+# ------------------------------------------------------------------------------------------------ default disk
+
+
+def disk(
+    N: int,
+    scale: float,
+    *,
+    centre: float | None = None,
+    threshold: float | None = 0.5,
+    cut_at: int = 4,
+    blurs: int = 1,
+    floor: float = 1e-9,
+) -> np.ndarray:
+    """The default disk (N, N), float64; as it should be unless told otherwise."""
+    along = np.arange(N) - ((N - 1) / 2 if centre is None else centre)
+    window = np.exp(-(along**2) / 2 / (N / (scale * np.pi**2)) ** 2)
+    window /= window.max()
+    image = np.outer(window, window)
+    if threshold is not None:
+        image = (image > threshold).astype(np.float64)
+    taps = np.exp(-(np.arange(-cut_at, cut_at + 1) ** 2) / 2)
+    taps /= taps.sum()
+    for _ in range(2 * blurs):
+        padded = np.pad(image, [(cut_at, cut_at), (0, 0)], mode="symmetric")
+        image = sum(tap * padded[k : k + N] for k, tap in enumerate(taps)).T
+    return image + floor
+
+
+def _other_disk(name: str, symptom: str, **changes: float | None) -> Fault:
+    def commit(t: Trial) -> Arrays:
+        N, scale = int(t.parameters["N"] or 0), float(t.parameters["default_probe_scale"] or 0)
+        return {"probe": disk(N, scale, **changes)}  # type: ignore[arg-type]
+
+    return Fault(name, symptom, commit)
+
+
+DEFAULT_DISK = (
+    Fault(
+        "window_on_pixel",
+        "the window is centred on index N // 2; expected (N - 1) / 2",
+        lambda t: {
+            "probe": disk(
+                int(t.parameters["N"] or 0),
+                float(t.parameters["default_probe_scale"] or 0),
+                centre=int(t.parameters["N"] or 0) // 2,
+            )
+        },
+    ),
+    _other_disk(
+        "threshold_omitted", "the window is not cut to a disk; expected 1 where it exceeds 0.5", threshold=None
+    ),
+    _other_disk("threshold_at_quarter", "the window is cut at 0.25; expected 0.5", threshold=0.25),
+    _other_disk("blur_omitted", "the disk has a sharp edge; expected a blur of one pixel", blurs=0),
+    _other_disk("blur_twice", "the disk is blurred twice; expected once", blurs=2),
+    _other_disk("blur_cut_at_three", "the blur is cut at three standard deviations; expected four", cut_at=3),
+    _other_disk("floor_omitted", "1e-9 is not added; expected no pixel of the probe to be zero", floor=0.0),
+    Fault.of_parameters(
+        "other_disk_scale",
+        "default_probe_scale is not the one that was given (0.7 by default)",
+        lambda parameters: {"default_probe_scale": 0.7 if parameters["default_probe_scale"] == 1.0 else 1.0},
+    ),
+)

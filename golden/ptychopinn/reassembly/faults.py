@@ -1,0 +1,236 @@
+"""Faults of reassembly: which part of a patch is placed where, and what the sum is divided by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.spec.case import Arrays, Fault, Trial
+
+# The two operations name the positions differently, and only one of them stores the sum.
+
+
+def _positions_name(inputs: Arrays) -> str:
+    return "offsets" if "offsets" in inputs else "positions"
+
+
+def _crop(t: Trial) -> int:
+    return int(t.parameters["M"] or 0)
+
+
+def _moves(t: Trial) -> np.ndarray:
+    """(n, 2): how far each patch moves from the canvas centre, as it should."""
+    offsets = t.inputs[_positions_name(t.inputs)].reshape(-1, 2)
+    return np.asarray(offsets - offsets.mean(axis=0))
+
+
+def _reach(moves: np.ndarray) -> int:
+    pad = int(np.ceil(np.abs(moves).max()))
+    return pad + pad % 2
+
+
+def _centres(patches: np.ndarray, M: int) -> np.ndarray:
+    first = patches.shape[1] // 2 - M // 2
+    return patches[:, first : first + M, first : first + M, 0]
+
+
+def shift_and_sum(crops: np.ndarray, moves: np.ndarray, pad: int) -> np.ndarray:
+    """Crops (n, M, M) moved by moves (n, 2) and summed on a canvas (S, S), S = M + 2 pad."""
+    M = crops.shape[1]
+    side = M + 2 * pad
+    canvas = np.zeros((side + 2, side + 2), crops.dtype)
+    corner = moves[:, ::-1] + pad
+    whole = np.floor(corner).astype(int)
+    for crop, (row, column), (fy, fx) in zip(crops, whole, corner - whole):
+        for down, wy in ((0, 1 - fy), (1, fy)):
+            for right, wx in ((0, 1 - fx), (1, fx)):
+                r, c = row + down, column + right
+                canvas[r : r + M, c : c + M] += wy * wx * crop
+    return canvas[:side, :side]
+
+
+def stitch(
+    t: Trial, *, moves: np.ndarray | None = None, count_moves: np.ndarray | None = None, pad: int | None = None
+) -> dict[str, np.ndarray]:
+    """The operation's outputs; as they should be unless told otherwise."""
+    moves = _moves(t) if moves is None else moves
+    pad = _reach(moves) if pad is None else pad
+    crops = _centres(t.inputs["patches"], _crop(t))
+    total = shift_and_sum(crops, moves, pad)
+    count = shift_and_sum(np.ones(crops.shape, np.float32), moves if count_moves is None else count_moves, pad)
+    return _outputs(t, total, count)
+
+
+def _outputs(t: Trial, total: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
+    # Canvases of a fault can be huge and nearly empty: what is not touched takes no memory.
+    mosaic = np.divide(total, count + np.float32(1e-9), out=np.zeros(total.shape, np.complex64), where=total != 0)
+    found = {
+        "shift_and_sum": total[..., None],
+        "count": count[..., None],
+        "mosaic": mosaic[..., None],
+        "canvas_side": np.array(len(total), np.int64),
+    }
+    return {name: array for name, array in found.items() if name in t.outputs}
+
+
+def _divided(outputs: Arrays, denominator: np.ndarray) -> Arrays:
+    """The mosaic with another denominator than 1e-9 + count."""
+    total = outputs["mosaic"] * (outputs["count"].astype(np.float64) + 1e-9)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {"mosaic": np.where(total == 0, 0, total / denominator).astype(np.complex64)}
+
+
+def _of_positions(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """``change`` gets the positions in the reference's layout, (n, 1, 2, 1)."""
+
+    def other(inputs: Arrays) -> Arrays:
+        key = _positions_name(inputs)
+        return {key: np.asarray(change(inputs[key]), np.float64)}
+
+    return Fault.of_inputs(name, symptom, other)
+
+
+def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """``change`` gets the patches (n, N, N, 1)."""
+    return Fault.of_inputs(
+        name, symptom, lambda inputs: {"patches": np.ascontiguousarray(change(inputs["patches"]), np.complex64)}
+    )
+
+
+def _cropped_from(name: str, symptom: str, first: Callable[[int, int], int]) -> Fault:
+    """``first``: (N, M) -> the crop's first row and column, kept inside the patch."""
+
+    def commit(t: Trial) -> Arrays:
+        N, M = t.inputs["patches"].shape[1], _crop(t)
+        moved = N // 2 - M // 2 - min(max(first(N, M), 0), N - M)
+        patches = np.roll(t.inputs["patches"], (moved, moved), axis=(1, 2))
+        return t.run({**t.inputs, "patches": patches}, t.parameters)
+
+    return Fault(name, symptom, commit)
+
+
+def _without_last_padding(outputs: Arrays, pad: int) -> Arrays:
+    if pad % 2 == 0:
+        return {}
+    trimmed = {name: array[1:-1, 1:-1] for name, array in outputs.items() if array.ndim}
+    return {**trimmed, "canvas_side": outputs["canvas_side"] - 2}
+
+
+def _odd_padding(t: Trial) -> Arrays:
+    return _without_last_padding(t.outputs, int(np.ceil(np.abs(_moves(t)).max())))
+
+
+def _mean_not_removed(t: Trial) -> Arrays:
+    return stitch(t, moves=t.inputs[_positions_name(t.inputs)].reshape(-1, 2))
+
+
+def _mean_per_half(t: Trial) -> Arrays:
+    offsets = t.inputs[_positions_name(t.inputs)].reshape(-1, 2)
+    halves = np.array_split(offsets, 2) if len(offsets) > 1 else [offsets]
+    return stitch(t, moves=np.concatenate([half - half.mean(axis=0) for half in halves]))
+
+
+def _count_of_centre_mask(t: Trial) -> Arrays:
+    """Only the central N // 2 pixels of a patch are counted, as in the network's merge."""
+    N = t.inputs["patches"].shape[1]
+    centre = np.zeros(t.inputs["patches"].shape, np.float32)
+    centre[:, N // 4 : N // 4 + N // 2, N // 4 : N // 4 + N // 2] = 1
+    moves, pad = _moves(t), _reach(_moves(t))
+    total, count = (shift_and_sum(_centres(p, _crop(t)), moves, pad) for p in (t.inputs["patches"], centre))
+    return _outputs(t, total, count)
+
+
+STITCHING = (
+    _of_positions("offset_sign", "the port moves content by -offset (x and y); expected +offset", np.negative),
+    _of_positions(
+        "xy_swap", "x moves rows and y moves columns; expected x along columns, y along rows", lambda o: o[:, :, ::-1]
+    ),
+    _of_positions("x_sign", "the port moves content by -x along columns; expected +x", lambda o: o * [[[-1], [1]]]),
+    _of_positions(
+        "y_sign", "the port moves content by -y along rows (y upwards); expected +y", lambda o: o * [[[1], [-1]]]
+    ),
+    _of_positions(
+        "offsets_out_of_step",
+        "each patch is placed at its neighbour's offset; expected patch i at offset i",
+        lambda o: np.roll(o, 1, axis=0),
+    ),
+    _of_positions(
+        "offsets_collapsed",
+        "all patches are placed at one point (relative positions, zero for groups of one); expected the scan's offsets",
+        np.zeros_like,
+    ),
+    Fault(
+        "mean_not_removed",
+        "offsets are taken as they are, with a canvas that reaches from the origin; expected their mean at the centre",
+        _mean_not_removed,
+    ),
+    Fault(
+        "mean_per_batch",
+        "the mean of each batch of patches is subtracted, so batches pile up; expected one mean of the whole scan",
+        _mean_per_half,
+    ),
+    Fault(
+        "whole_pixels",
+        "patches are placed at whole pixels; expected bilinear",
+        lambda t: stitch(t, moves=np.rint(_moves(t)), pad=_reach(_moves(t))),
+    ),
+    Fault(
+        "odd_padding",
+        "an odd padding is not rounded up, so the canvas is two pixels short; expected an even padding",
+        _odd_padding,
+    ),
+    _cropped_from(
+        "crop_off_by_one",
+        "the crop begins one pixel early; expected N // 2 - M // 2",
+        lambda N, M: N // 2 - M // 2 - 1,
+    ),
+    _cropped_from("crop_at_corner", "the crop begins at index 0; expected the centre, N // 2 - M // 2", lambda N, M: 0),
+    Fault(
+        "crop_omitted",
+        "whole patches are placed; expected their central M x M pixels",
+        lambda t: t.run(t.inputs, {**t.parameters, "M": t.inputs["patches"].shape[1] // 2 * 2}),
+    ),
+    _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
+    _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: np.flip(p, 1)),
+    _of_patches(
+        "patch_flipped_columns", "patches are mirrored left to right; expected column 0 first", lambda p: np.flip(p, 2)
+    ),
+    _of_patches("conjugated", "the phase has the other sign; expected the patches' own", np.conj),
+    _of_patches("imaginary_lost", "the imaginary part is lost; expected complex patches", np.real),
+    _of_patches(
+        "amplitude_plus_i_phase",
+        "patches are amplitude + i phase; expected amplitude times exp(i phase)",
+        lambda p: np.abs(p) + 1j * np.angle(p),
+    ),
+    Fault.of_outputs(
+        "sum_not_divided",
+        "the sum is not divided by the overlap count; expected the mean of the patches",
+        lambda outputs: _divided(outputs, np.ones(outputs["count"].shape)),
+    ),
+    Fault.of_outputs(
+        "epsilon_of_merge",
+        "the count is increased by 0.001, as in the network's merge; expected 1e-9",
+        lambda outputs: _divided(outputs, outputs["count"] + 1e-3),
+    ),
+    Fault.of_outputs(
+        "background_not_zero",
+        "empty canvas is 1 (the mean of nothing, or an unset buffer); expected 0 where no patch lies",
+        lambda outputs: {"mosaic": np.where(outputs["count"] > 0.01, outputs["mosaic"], 1).astype(np.complex64)},
+    ),
+    Fault.of_outputs(
+        "at_least_one",
+        "counts below 1 are raised to 1, so the border fades; expected it to keep its value",
+        lambda outputs: _divided(outputs, np.maximum(outputs["count"], 1)),
+    ),
+    Fault(
+        "count_at_whole_pixels",
+        "the count is made from whole-pixel places; expected it to move with the patches, sub-pixel",
+        lambda t: stitch(t, count_moves=np.rint(_moves(t)), pad=_reach(_moves(t))),
+    ),
+    Fault(
+        "count_of_centre_mask",
+        "only the central N // 2 pixels are counted, as in the network's merge; expected all M x M",
+        _count_of_centre_mask,
+    ),
+)

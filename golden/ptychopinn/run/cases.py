@@ -1,0 +1,184 @@
+"""The run: a network trained on a scan, and the mosaic it makes of other patterns. The long one: ``long.py``."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from golden.ptychopinn.network.faults import Structure
+from golden.ptychopinn.run import faults, mosaics
+from golden.ptychopinn.run.faults import draw_patterns, orders, split
+from golden.ptychopinn.simulation.embedded import embedded, embedded_counts
+from golden.spec.case import Arrays, Case, Operation, Output, Parameters
+from golden.spec.random_inputs import Draw
+
+INPUTS = {
+    "seed": "(1,) int64; of patterns, initial weights and batches",
+    "diffraction": "(m, N, N) float32; amplitude of the scan's patterns",
+    "positions": "(m, 2) float64; [x, y] of a patch's index N // 2 in the object; pixels",
+    "object": "(H, W) complex64; for the judgement only",
+    "probe": "(N, N) complex64; as guessed",
+    "weights": "(P,) float32; to begin with, as of the network's operations",
+    "trained": "(n,) int64; patterns that are used for the training",
+    "order": "(epochs, n - v) int64; samples of each epoch, numbers into trained, in the order in which they are seen",
+    "held_back": "(v,) int64; samples that validate",
+    "inferred": "(k,) int64; patterns that are reconstructed",
+}
+_MIDDLE = (126.0, 110.0)
+_WIDER = 1.25
+
+
+def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
+    """What a seed makes of the embedded data set: a scan, what is drawn from it, weights and order."""
+    seed = int(stored["seed"][0])
+    scan, images, epochs, inferred = (int(parameters[name] or 0) for name in ("scan", "images", "epochs", "infer"))
+    patterns = around_the_middle(embedded("positions"), scan)
+    trained = draw_patterns(scan, images, seed)
+    training, held_back = split(images)
+    structure = Structure(64, 1, int(parameters["n_filters_scale"] or 0), True, True, True)
+    return {
+        "diffraction": np.sqrt(embedded_counts(patterns), dtype=np.float32),
+        "positions": embedded("positions")[patterns],
+        "object": embedded("object"),
+        "probe": embedded("probe"),
+        "weights": glorot(Draw(f"run {seed}"), structure),
+        "trained": trained,
+        "order": orders(len(training), epochs, seed),
+        "held_back": held_back,
+        "inferred": draw_patterns(scan, inferred, seed),
+    }
+
+
+def around_the_middle(positions: np.ndarray, n: int) -> np.ndarray:
+    """(n,) int64, ascending: the positions that lie nearest to the scan's middle, in a window wider than tall."""
+    away = np.abs(positions - _MIDDLE) / [_WIDER, 1]
+    return np.sort(np.argsort(away.max(axis=1), kind="stable")[:n])
+
+
+def glorot(draw: Draw, structure: Structure) -> np.ndarray:
+    """(P,): as Keras begins: kernels uniform within Glorot's limit, to ten bits; biases 0."""
+    parts = []
+    for shape in structure.shapes().values():
+        if len(shape) == 4:
+            limit = round(math.sqrt(6 / (9 * shape[2] + 9 * shape[3])) * 2**13) / 2**13
+            parts.append(draw.integers(-(2**10), 2**10 + 1, shape).ravel() * (limit / 2**10))
+        else:
+            parts.append(np.zeros(shape).ravel())
+    return np.concatenate(parts).astype(np.float32)
+
+
+# ------------------------------------------------------------------------------------------------ operations
+
+_PATTERN = 64 * 64
+
+TRAINING_OUTPUTS = (
+    Output("first_loss", "in the loss of the first step; scalar float32; as of any step", terms=_PATTERN),
+    Output(
+        "first_losses",
+        "in the losses of the first steps; (3,) float32; mean Poisson term of a batch, before its step",
+        terms=_PATTERN,
+    ),
+    Output("step_losses", "in the losses of all steps; (steps,) float32", terms=_PATTERN, envelope=True),
+    Output(
+        "epoch_losses",
+        "in the losses of the epochs; (2, epochs) float32; mean over the samples that train, as they were seen, and "
+        "over those that validate, at the end",
+        terms=_PATTERN,
+        envelope=True,
+    ),
+    Output(
+        "weight_changes",
+        "in the weights after three steps; (44,) float32; root mean square change of each array of weights, in units "
+        "of the learning rate",
+        terms=_PATTERN,
+        envelope=True,
+    ),
+)
+
+RECONSTRUCTION_OUTPUTS = (
+    Output(
+        "patches",
+        "in the patches; (k, N, N, 1) complex64; kept: quantiles 0.05, 0.10, ... 0.95 of the modulus in their central "
+        "20 x 20 pixels, (19,) float32",
+        keep=mosaics.brightness,
+        envelope=True,
+    ),
+    Output("canvas_side", "in the mosaic's side; scalar int64; pixels"),
+    Output("covered", "in what the mosaic covers; (2,) int64; width and height of the box around it, pixels"),
+    Output(
+        "mosaic",
+        "in the mosaic; (S, S, 1) complex64, 0 where it is not covered; kept: means of the modulus over 4 x 4 pixels",
+        keep=mosaics.coarse,
+        envelope=True,
+    ),
+    Output(
+        "orientation",
+        "in how the mosaic fits the object; (8,) float32; correlation of the moduli in place, upright, upside down, "
+        "left to right, turned, and all four transposed",
+        envelope=True,
+    ),
+    Output("probe_mean", "in the probe; scalar float32; mean modulus of the masked normalised probe", terms=_PATTERN),
+    Output("intensity_scale", "in the intensity scale; scalar float32", terms=1),
+)
+
+TRAINING = Operation(
+    name="run.training",
+    summary="a network trained on a scan: losses, step by step and epoch by epoch",
+    inputs=INPUTS,
+    outputs=TRAINING_OUTPUTS,
+    derive=make_inputs,
+    faults=faults.TRAINING,
+    in_order=True,
+)
+RECONSTRUCTION = Operation(
+    name="run.reconstruction",
+    summary="patches that the trained network makes of other patterns, stitched, and how well they show the object",
+    inputs=INPUTS,
+    outputs=RECONSTRUCTION_OUTPUTS,
+    derive=make_inputs,
+    faults=faults.RECONSTRUCTION,
+    in_order=True,
+)
+# ------------------------------------------------------------------------------------------------ cases
+
+SHORT: Parameters = {
+    "scan": 300,
+    "images": 240,
+    "infer": 128,
+    "epochs": 2,
+    "batch_size": 16,
+    "n_filters_scale": 1,
+    "learning_rate": 1e-3,
+    "epsilon": 1e-7,
+    "nphotons": 1e9,
+    "probe_scale": 4.0,
+    "M": 20,
+}
+
+
+def seed_zero(draw: Draw) -> dict[str, np.ndarray]:
+    """The programs' default."""
+    return {"seed": np.zeros(1, np.int64)}
+
+
+ONE_NUMBER = dict.fromkeys(("canvas_side", "probe_mean", "intensity_scale"), "it is one number")
+
+CASES = (
+    Case(
+        "run/short_training",
+        TRAINING,
+        "240 patterns, two epochs",
+        SHORT,
+        seed_zero,
+        {"first_loss": "it is one number"},
+    ),
+    Case(
+        "run/short_reconstruction",
+        RECONSTRUCTION,
+        "the mosaic of 128 patterns after two epochs",
+        SHORT,
+        seed_zero,
+        ONE_NUMBER,
+    ),
+)

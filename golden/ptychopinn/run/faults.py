@@ -1,0 +1,297 @@
+"""Faults of the run: of data, light and order that a network is trained with, and of what is done with its patches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.ptychopinn.probe.faults import mask, norm
+from golden.ptychopinn.reassembly.faults import shift_and_sum
+from golden.ptychopinn.run import mosaics
+from golden.spec.case import Arrays, Fault, Parameters, Trial
+
+PIXELS = 64 * 64
+TURNED = tuple(name for name in mosaics.TURNS if name != "upright")
+
+# ------------------------------------------------------------------------------------------------ as it should be
+
+
+def draw_patterns(M: int, n: int, seed: int) -> np.ndarray:
+    """(n,) int64, ascending: which of M patterns are used; all, without a draw, where as many are wanted."""
+    if n >= M:
+        return np.arange(M)
+    return np.sort(np.random.RandomState(seed).choice(M, n, replace=False))
+
+
+def split(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples that train, and those that validate: the last twentieth."""
+    return np.split(np.arange(n), [int(np.floor(n * (1 - 0.05)))])  # type: ignore[return-value]
+
+
+def orders(n: int, epochs: int, seed: int) -> np.ndarray:
+    """(epochs, n) int64: in which order n training samples are seen."""
+    return np.stack([np.random.RandomState([seed, epoch]).permutation(n) for epoch in range(1, epochs + 1)])
+
+
+def stitched(t: Trial, patches: np.ndarray, places: np.ndarray, M: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """The mosaic (S, S) of patches (n, N, N, 1) at places (n, 2), [x, y], and how many cover each of its pixels."""
+    moves = places - places.mean(axis=0)
+    pad = int(np.ceil(np.abs(moves).max()))
+    pad += pad % 2
+    first = patches.shape[1] // 2 - M // 2
+    crops = patches[:, first : first + M, first : first + M, 0].astype(np.complex128)
+    count = shift_and_sum(np.ones(crops.shape), moves, pad)
+    return shift_and_sum(crops, moves, pad) / (1e-9 + count), count
+
+
+def places_of(t: Trial) -> np.ndarray:
+    """(n, 2): positions of the patterns that are reconstructed."""
+    return t.inputs["positions"][t.inputs["inferred"]]
+
+
+def stitch(t: Trial) -> dict[str, np.ndarray]:
+    """What the trial's patches make."""
+    return judged(t, *stitched(t, t.outputs["patches"], places_of(t)))
+
+
+def judged(t: Trial, mosaic: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
+    """What a mosaic (S, S), and how many patches cover it, say: the outputs from there on."""
+    covered = count > mosaics.COVERED
+    centre = places_of(t).mean(axis=0)
+    found = {
+        "canvas_side": np.array(len(mosaic), np.int64),
+        "covered": mosaics.covered_box(count),
+        "mosaic": np.where(covered, mosaic, 0).astype(np.complex64)[..., None],
+        "orientation": mosaics.orientation(mosaic, covered, t.inputs["object"], centre),
+        **mosaics.quality(mosaic, covered, t.inputs["object"], centre),
+    }
+    return {name: array for name, array in found.items() if name in t.outputs}
+
+
+# ------------------------------------------------------------------------------------------------ training
+
+
+def _at_once(name: str, symptom: str, change: Callable[[Arrays, Parameters], tuple[Arrays, Parameters]]) -> Fault:
+    """A training that is wrong from its first steps, and so is followed through these only.
+
+    ``change`` gives the inputs and the parameters that differ.
+    """
+
+    def commit(t: Trial) -> Arrays:
+        inputs, parameters = change(t.inputs, t.parameters)
+        inputs = {**t.inputs, **inputs}
+        steps = len(t.outputs["first_losses"]) * int(t.parameters["batch_size"] or 0)
+        begun = {"order": np.ascontiguousarray(inputs["order"][:1, :steps]), "held_back": inputs["held_back"][:1]}
+        found = t.run({**inputs, **begun}, {**t.parameters, **parameters})
+        return {name: found[name] for name in ("first_loss", "first_losses")}
+
+    return Fault(name, symptom, commit)
+
+
+def _of_inputs(name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
+    return _at_once(name, symptom, lambda inputs, parameters: (change(inputs), {}))
+
+
+def _of_probe(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    return _of_inputs(name, symptom, lambda inputs: {"probe": change(inputs["probe"]).astype(np.complex64)})
+
+
+def _of_order(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -> Fault:
+    """``change`` gives the orders (epochs, n)."""
+    return _of_inputs(name, symptom, lambda inputs: {"order": change(inputs)})
+
+
+def _setting(name: str, symptom: str, **settings: float) -> Fault:
+    return _at_once(name, symptom, lambda inputs, parameters: ({}, settings))
+
+
+def _raw_probe(inputs: Arrays, parameters: Parameters) -> tuple[Arrays, Parameters]:
+    return {}, {"probe_scale": 1 / norm(inputs["probe"])}
+
+
+def _probe_scaled_twice(inputs: Arrays, parameters: Parameters) -> tuple[Arrays, Parameters]:
+    return {}, {"probe_scale": float(parameters["probe_scale"] or 0) ** 2}
+
+
+def _alternating(probe: np.ndarray) -> np.ndarray:
+    """A field times this has its far field moved by half of it: as if no fftshift had moved it there."""
+    signs = 1 - 2 * (np.arange(len(probe)) % 2)
+    return np.asarray(probe * signs[:, None] * signs)
+
+
+def _first_validate(inputs: Arrays) -> Arrays:
+    held_back = len(inputs["held_back"])
+    return {"order": inputs["order"] + held_back, "held_back": np.arange(held_back)}
+
+
+def _shuffled_before(inputs: Arrays) -> Arrays:
+    shuffled = np.random.RandomState(int(inputs["seed"][0])).permutation(len(inputs["trained"]))
+    return {name: shuffled[inputs[name]] for name in ("order", "held_back")}
+
+
+def _epochs_from_zero(inputs: Arrays) -> np.ndarray:
+    epochs, seen = inputs["order"].shape
+    n, seed = len(inputs["trained"]) - len(inputs["held_back"]), int(inputs["seed"][0])
+    return np.stack([np.random.RandomState([seed, epoch]).permutation(n)[:seen] for epoch in range(epochs)])
+
+
+def _without_last_batch(t: Trial) -> Arrays:
+    size = int(t.parameters["batch_size"] or 0)
+    whole = t.inputs["order"].shape[1] // size * size
+    return t.run({**t.inputs, "order": np.ascontiguousarray(t.inputs["order"][:, :whole])}, t.parameters)
+
+
+def _loss_summed(t: Trial) -> Arrays:
+    """Adam hardly sees it, so the weights move as they should."""
+    size, (epochs, n) = int(t.parameters["batch_size"] or 0), t.inputs["order"].shape
+    sizes = np.tile([min(size, n - first) for first in range(0, n, size)], epochs)
+    return {
+        "first_loss": np.asarray(t.outputs["first_loss"] * np.float64(size * PIXELS), np.float32),
+        "first_losses": (t.outputs["first_losses"] * np.float64(size * PIXELS)).astype(np.float32),
+        "step_losses": (t.outputs["step_losses"].astype(np.float64) * sizes * PIXELS).astype(np.float32),
+    }
+
+
+TRAINING = (
+    _at_once("probe_not_normalised", "the raw probe lights the object; expected the normalised one", _raw_probe),
+    _at_once(
+        "probe_scaled_twice",
+        "the normalised probe is divided by probe_scale again; expected it as it is",
+        _probe_scaled_twice,
+    ),
+    _setting("probe_scale_legacy", "probe_scale is 10, the legacy default; expected 4", probe_scale=10.0),
+    _of_probe(
+        "probe_masked",
+        "the probe is cut off outside the mask; expected the mask in the norm only",
+        lambda probe: probe * mask(len(probe)),
+    ),
+    _of_probe("probe_conjugated", "the conjugated probe lights the object; expected the probe", np.conj),
+    _of_probe("probe_transposed", "the probe is transposed; expected rows as rows", np.transpose),
+    _of_probe(
+        "fftshift_missing",
+        "the predicted zero frequency stays at [0, 0]; expected it at [N // 2, N // 2]",
+        _alternating,
+    ),
+    _of_inputs(
+        "intensities",
+        "patterns are squared; expected amplitudes",
+        lambda inputs: {"diffraction": np.square(inputs["diffraction"])},
+    ),
+    _setting("photons_1e5", "patterns are scaled to 1e5 photons; expected 1e9", nphotons=1e5),
+    Fault("loss_summed", "the loss is a sum; expected the mean over all elements", _loss_summed),
+    _setting("learning_rate_tenth", "the learning rate is 1e-4; expected 1e-3", learning_rate=1e-4),
+    _of_inputs("first_validate", "the first samples validate; expected the last twentieth of them", _first_validate),
+    _of_inputs(
+        "shuffled_before_split",
+        "samples are shuffled before the last ones are held back; expected the last ones as they come",
+        _shuffled_before,
+    ),
+    _of_order(
+        "not_shuffled",
+        "samples are seen as they come; expected another order in every epoch",
+        lambda inputs: np.broadcast_to(np.arange(inputs["order"].shape[1]), inputs["order"].shape),
+    ),
+    Fault.of_inputs(
+        "order_repeated",
+        "every epoch has the order of the first; expected another order in every epoch",
+        lambda inputs: {"order": np.repeat(inputs["order"][:1], len(inputs["order"]), axis=0)},
+    ),
+    _of_order(
+        "epochs_from_zero", "the order of an epoch is that of the one before; expected epochs from 1", _epochs_from_zero
+    ),
+    Fault(
+        "last_batch_dropped",
+        "the last batch of an epoch is left out because it is smaller; expected all samples",
+        _without_last_batch,
+    ),
+)
+
+# ------------------------------------------------------------------------------------------------ reconstruction
+
+
+def _learning_stops(t: Trial) -> Arrays:
+    """Both losses stay where they were; ``least`` is what the last ones stand above by the excess."""
+    names, losses = ("training_excess", "validation_excess"), t.outputs["epoch_losses"].astype(np.float64)
+    found = {}
+    for name, curve in zip(names, losses):
+        least = curve[-1] - np.exp(float(t.outputs[name]))
+        found[name] = np.asarray(np.log(curve[1] - least), np.float32)
+    return {"epoch_losses": losses[:, np.minimum(np.arange(losses.shape[1]), 1)].astype(np.float32), **found}
+
+
+def _patches_turned(name: str) -> Fault:
+    def commit(t: Trial) -> Arrays:
+        patches = np.ascontiguousarray(mosaics.TURNS[name](t.outputs["patches"][..., 0]))[..., None]
+        fit = mosaics.patch_orientation(patches, places_of(t), t.inputs["object"])
+        alone = {"patches": patches, **({"patch_orientation": fit} if "patch_orientation" in t.outputs else {})}
+        return {**alone, **judged(t, *stitched(t, patches, places_of(t)))}
+
+    return Fault(f"patches_{name}", f"patches are {_words(name)} before they are stitched; expected upright", commit)
+
+
+def _mosaic_turned(name: str) -> Fault:
+    def commit(t: Trial) -> Arrays:
+        turn = mosaics.TURNS[name]
+        mosaic, count = stitched(t, t.outputs["patches"], places_of(t))
+        return judged(t, turn(mosaic), turn(count))
+
+    return Fault(f"mosaic_{name}", f"the mosaic is {_words(name)}; expected upright", commit)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("transposed ", "transposed and ").replace("by 180", "by 180 degrees")
+
+
+def _of_places(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """``change`` gets the positions (n, 2) of the patches that are stitched."""
+    return Fault(name, symptom, lambda t: judged(t, *stitched(t, t.outputs["patches"], change(places_of(t)))))
+
+
+def _of_mosaic(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """``change`` gets the mosaic (S, S)."""
+
+    def commit(t: Trial) -> Arrays:
+        mosaic, count = stitched(t, t.outputs["patches"], places_of(t))
+        return judged(t, change(mosaic), count)
+
+    return Fault(name, symptom, commit)
+
+
+def _of_other_patterns(t: Trial) -> Arrays:
+    patches = t.outputs["patches"]
+    return judged(t, *stitched(t, patches, t.inputs["positions"][: len(patches)]))
+
+
+RECONSTRUCTION = (
+    *(_mosaic_turned(name) for name in TURNED),
+    _of_places("offsets_negated", "patches move by -offset; expected +offset", np.negative),
+    _of_places("x_negated", "patches move by -x; expected +x along columns", lambda places: places * [-1, 1]),
+    _of_places("y_negated", "patches move by -y; expected +y along rows", lambda places: places * [1, -1]),
+    _of_places(
+        "xy_swap", "x moves rows and y moves columns; expected x along columns, y along rows", lambda p: p[:, ::-1]
+    ),
+    _of_places(
+        "relative_as_global",
+        "coordinates relative to the group, zeros, place the patches; expected global ones",
+        np.zeros_like,
+    ),
+    Fault(
+        "places_of_other_patterns",
+        "patches lie where the scan's first patterns do; expected the places of the patterns that were drawn",
+        _of_other_patterns,
+    ),
+    Fault(
+        "not_cropped",
+        "whole patches are stitched; expected their central 20 x 20 pixels",
+        lambda t: judged(t, *stitched(t, t.outputs["patches"], places_of(t), M=t.outputs["patches"].shape[1])),
+    ),
+)
+
+LEARNT = (
+    *(_patches_turned(name) for name in TURNED),
+    _of_mosaic("phase_lost", "the mosaic has no phase; expected amplitude and phase", np.abs),
+    _of_mosaic("phase_negated", "the mosaic's phase has the wrong sign; expected that of the object", np.conj),
+    Fault("learning_stops", "nothing is learnt after the second epoch; expected as much as in twenty", _learning_stops),
+)
+"""Seen once patches show more than their mean brightness, which takes a long training."""

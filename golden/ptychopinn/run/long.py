@@ -1,0 +1,79 @@
+"""The long run: 1000 patterns, twenty epochs, the default width; 512 patterns inferred. A set of cases of its own.
+
+It trains for ten minutes or more, three times: so no other command should wait for it, and its golden lies apart.
+
+    make long
+
+A training is kept in ``.artifacts/runs`` after every epoch; the same command goes on from there. Its noise is told from
+two runs whose inputs were moved by their last digit, and only faults of what comes after the training are committed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from golden.ptychopinn.run import faults, mosaics
+from golden.ptychopinn.run.cases import (
+    INPUTS,
+    ONE_NUMBER,
+    RECONSTRUCTION_OUTPUTS,
+    SHORT,
+    TRAINING_OUTPUTS,
+    make_inputs,
+    seed_zero,
+)
+from golden.spec.case import Case, Operation, Output, Parameters
+
+_FROM_AFAR = (
+    "in the mosaic; (S, S, 1) complex64, 0 where not covered; kept: means of the modulus over bands of 16 pixels"
+)
+
+_LEFT = "in what is left to learn, by the last loss"
+_LOGARITHM = "logarithm of its distance from that of a perfect prediction"
+PATCHES, *STITCHED = RECONSTRUCTION_OUTPUTS
+
+RUN = Operation(
+    name="run.long_reconstruction",
+    summary="a network trained on a scan, the mosaic that it makes of other patterns, and how well it shows the object",
+    inputs=INPUTS,
+    outputs=(
+        # Two steps later rounding has moved a loss by a thousandth: the short run's first steps are steadier.
+        *(output for output in TRAINING_OUTPUTS if output.name != "first_losses"),
+        Output("training_excess", f"{_LEFT} of training; scalar float32; {_LOGARITHM}", envelope=True),
+        Output("validation_excess", f"{_LEFT} of validation; scalar float32; {_LOGARITHM}", envelope=True),
+        PATCHES,
+        Output(
+            "patch_orientation",
+            "in how single patches fit the object; (8,) float32; as the orientation, of central 21 x 21 pixels",
+            envelope=True,
+        ),
+        *(
+            replace(one, description=_FROM_AFAR, keep=mosaics.bands) if one.name == "mosaic" else one
+            for one in STITCHED
+        ),
+        Output("correlation", "in the complex correlation with the object; scalar float32", envelope=True),
+        Output("amplitude_error", "in the error of the amplitude; scalar float32; rms, relative", envelope=True),
+        Output("phase_error", "in the error of the phase; scalar float32; rms, radians", envelope=True),
+    ),
+    derive=make_inputs,
+    faults=(*faults.RECONSTRUCTION, *faults.LEARNT),
+    in_order=True,
+    only_perturbed=2,
+)
+
+SCALARS = (
+    *("first_loss", "training_excess", "validation_excess"),
+    *("correlation", "amplitude_error", "phase_error"),
+)
+WHOLE: Parameters = {**SHORT, "scan": 1087, "images": 1000, "infer": 512, "epochs": 20, "n_filters_scale": 2}
+
+CASES = (
+    Case(
+        "run/long",
+        RUN,
+        "1000 patterns, twenty epochs; 512 patterns inferred",
+        WHOLE,
+        seed_zero,
+        dict.fromkeys((*ONE_NUMBER, *SCALARS), "it is one number"),
+    ),
+)

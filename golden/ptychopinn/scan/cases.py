@@ -1,0 +1,78 @@
+"""Scans on disk: the layouts in which a file may hold a scan, and the one record that they all mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from golden.ptychopinn.scan import faults
+from golden.spec.case import Case, Operation, Output, hidden
+from golden.spec.random_inputs import Draw
+
+READ = Operation(
+    name="scan.read",
+    summary="a scan as PtychoPINN's loader understands its file",
+    inputs={
+        "stack": "(M, N, N), (M, N, N, 1) or (N, N, M) float32; amplitude, as it is stored",
+        "xcoords": "(M,) float64; pixels",
+        "ycoords": "(M,) float64; pixels",
+        "xcoords_start": "(M,) float64; pixels; left out of the file unless 'starts'",
+        "ycoords_start": "(M,) float64; likewise",
+        "probe": "(N, N) complex64; as guessed",
+    },
+    outputs=(
+        Output("diffraction", "(M, N, N) float32; amplitude"),
+        Output("xcoords", "(M,) float64; pixels"),
+        Output("ycoords", "(M,) float64; pixels"),
+        Output("xcoords_start", "(M,) float64; pixels"),
+        Output("ycoords_start", "(M,) float64; pixels"),
+        Output("probe", "(N, N) complex64"),
+        Output("scan_index", "(M,) int64"),
+    ),
+    precision="float64",
+    faults=faults.READING,
+)
+
+
+def stored_as(layout: Callable[[np.ndarray], np.ndarray]) -> Callable[[Draw], dict[str, np.ndarray]]:
+    """Seven patterns of 12 x 12, in this layout."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        stack = draw.multiples(1 / 8, 0, 16, (7, 12, 12)).astype(np.float32)
+        names = ("xcoords", "ycoords", "xcoords_start", "ycoords_start")
+        coords = {name: draw.multiples(2**-30, 20, 200, (7,)) for name in names}
+        return {"stack": np.ascontiguousarray(layout(stack)), **coords, "probe": draw.complex((12, 12))}
+
+    return make
+
+
+_FIRST = hidden("the patterns lie along the first axis", "stack_reshaped", "stack_transposed")
+_NO_STARTS = hidden("the file has no start positions", "starts_as_positions", "starts_ignored")
+
+
+def _case(
+    name: str,
+    summary: str,
+    layout: Callable[[np.ndarray], np.ndarray],
+    invisible: Mapping[str, str],
+    *,
+    key: str = "diff3d",
+    starts: bool = True,
+) -> Case:
+    constant = {"scan_index": "the file has none: zeros"}
+    return Case(f"scan/{name}", READ, summary, {"key": key, "starts": starts}, stored_as(layout), constant, invisible)
+
+
+CASES = (
+    _case("plain", "as it should be", lambda stack: stack, _FIRST),
+    _case(
+        "singleton",
+        "a last axis of length 1, under the other key",
+        lambda stack: stack[..., None],
+        _FIRST | _NO_STARTS,
+        key="diffraction",
+        starts=False,
+    ),
+    _case("last_axis", "patterns along the last axis", lambda stack: np.moveaxis(stack, 0, -1), {}),
+)

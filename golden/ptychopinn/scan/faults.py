@@ -1,0 +1,78 @@
+"""Faults of reading a scan: which axis counts the patterns, which coordinate is which, what is left as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.ptychopinn.probe.faults import norm
+from golden.spec.case import Arrays, Fault, Trial
+
+
+def _of_stack(name: str, symptom: str, change: Callable[[np.ndarray, int], np.ndarray]) -> Fault:
+    """``change`` gets the stack as it is stored, and the number of patterns; nothing changes unless they lie last."""
+
+    def commit(t: Trial) -> Arrays:
+        stack, M = t.inputs["stack"], len(t.inputs["xcoords"])
+        return {"diffraction": np.ascontiguousarray(change(stack, M))} if stack.shape[0] != M else {}
+
+    return Fault(name, symptom, commit)
+
+
+def _of_output(name: str, symptom: str, output: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    return Fault.of_outputs(
+        name, symptom, lambda outputs: {output: np.asarray(change(outputs[output]), outputs[output].dtype).copy()}
+    )
+
+
+_COORDS = ("xcoords", "ycoords", "xcoords_start", "ycoords_start")
+
+READING = (
+    _of_stack(
+        "stack_reshaped",
+        "a stack (N, N, M) is reshaped to (M, N, N), so pixels are mixed; expected its last axis moved first",
+        lambda stack, M: stack.reshape(M, *stack.shape[:2]),
+    ),
+    _of_stack(
+        "stack_transposed",
+        "all axes of a stack (N, N, M) are reversed, so patterns are transposed; expected its last axis moved first",
+        lambda stack, M: stack.T,
+    ),
+    Fault.of_outputs(
+        "xy_swap",
+        "xcoords moves rows and ycoords moves columns; expected x along columns, y along rows",
+        lambda outputs: {
+            "xcoords": outputs["ycoords"],
+            "ycoords": outputs["xcoords"],
+            "xcoords_start": outputs["ycoords_start"],
+            "ycoords_start": outputs["xcoords_start"],
+        },
+    ),
+    Fault.of_outputs(
+        "starts_as_positions",
+        "patterns lie at their start positions; expected the measured ones",
+        lambda outputs: {"xcoords": outputs["xcoords_start"], "ycoords": outputs["ycoords_start"]},
+    ),
+    Fault.of_outputs(
+        "starts_ignored",
+        "start positions are the measured ones; expected those of the file",
+        lambda outputs: {"xcoords_start": outputs["xcoords"], "ycoords_start": outputs["ycoords"]},
+    ),
+    Fault.of_outputs(
+        "single_precision",
+        "positions are rounded to float32; expected float64",
+        lambda outputs: {name: outputs[name].astype(np.float32).astype(np.float64) for name in _COORDS},
+    ),
+    _of_output(
+        "rooted", "patterns are taken for counts, and rooted; expected amplitude as it is", "diffraction", np.sqrt
+    ),
+    _of_output("squared", "patterns are squared; expected amplitude as it is", "diffraction", np.square),
+    _of_output("probe_transposed", "the probe is transposed; expected rows to stay rows", "probe", np.transpose),
+    _of_output(
+        "probe_normalised",
+        "the probe is normalised; expected it as it was guessed",
+        "probe",
+        lambda probe: probe / (4.0 * norm(probe)),
+    ),
+)

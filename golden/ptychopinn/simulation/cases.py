@@ -1,0 +1,130 @@
+"""Simulation: diffraction patterns of a known object at the scan's positions, without noise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from golden.ptychopinn.simulation import faults
+from golden.ptychopinn.simulation.embedded import embedded
+from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, hidden
+from golden.spec.random_inputs import Draw
+
+
+def _neighbours_and_stages(inputs: Arrays, parameters: Parameters) -> int:
+    """Four neighbours of a pixel, and two terms in each stage of a fast transform."""
+    return 4 + 2 * math.ceil(math.log2(inputs["probe"].size))
+
+
+def _all_pixels(inputs: Arrays, parameters: Parameters) -> int:
+    return int(inputs["probe"].size * len(inputs["positions"]))
+
+
+PATTERNS = Operation(
+    name="simulation.patterns",
+    summary="patches of an object at the scan's positions, times the probe, propagated to the far field",
+    inputs={
+        "object": "(H, W) complex64; rows = y, columns = x",
+        "probe": "(N, N) complex64; rows, columns; used as it is",
+        "positions": "(n, 1, 2, 1) float64; [x, y] of the patch's index N // 2 in the object; pixels",
+    },
+    outputs=(
+        Output(
+            "amplitude",
+            "(n, N, N, 1) float32; zero frequency at [N // 2, N // 2]; any nphotons",
+            terms=_neighbours_and_stages,
+        ),
+        Output("intensity_scale", "scalar float32; amplitude times it holds nphotons photons", terms=_all_pixels),
+    ),
+    faults=faults.PATTERNS,
+)
+
+
+def scattered(n: int, N: int, height: int, width: int, *, margin: int) -> Drawing:
+    """A textured object and probe; n sub-pixel positions at least ``margin`` pixels inside the object."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        x = draw.multiples(2**-10, margin, width - margin, (n,))
+        y = draw.multiples(2**-10, margin, height - margin, (n,))
+        return {
+            "object": draw.complex((height, width)),
+            "probe": draw.complex((N, N), step=1 / 16),
+            "positions": np.stack([x, y], axis=-1).reshape(n, 1, 2, 1),
+        }
+
+    return make
+
+
+def at_whole_pixels(draw: Draw) -> dict[str, np.ndarray]:
+    x, y = draw.integers(8, 32, (5,)), draw.integers(8, 20, (5,))
+    positions = np.stack([x, y], axis=-1).astype(np.float64).reshape(5, 1, 2, 1)
+    return {"object": draw.complex((29, 41)), "probe": draw.complex((16, 16), step=1 / 16), "positions": positions}
+
+
+def embedded_window(draw: Draw) -> dict[str, np.ndarray]:
+    """Four patterns of the embedded data set whose patches lie in a window of its object."""
+    left, top, height, width = 90, 62, 76, 88
+    x, y = embedded("positions").T - 32
+    inside = (x >= left) & (x <= left + width - 65) & (y >= top) & (y <= top + height - 65)
+    chosen = np.flatnonzero(inside)[::7][:4]
+    positions = embedded("positions")[chosen] - [left, top]
+    return {
+        "object": embedded("object")[top : top + height, left : left + width].copy(),
+        "probe": embedded("probe").copy(),
+        "positions": positions.reshape(-1, 1, 2, 1),
+    }
+
+
+_ONE_NUMBER = {"intensity_scale": "it is one number"}
+_INSIDE = hidden("all patches lie inside the object", "edge_clamped", "edge_wrapped")
+_EVEN = hidden("for even N, ifftshift and fftshift are the same", "inverse_fftshift")
+_ODD = hidden("for odd N, (N - 1) / 2 is N // 2", "position_of_middle")
+
+CASES = (
+    Case(
+        "simulation/whole_pixels_n16",
+        PATTERNS,
+        "whole-pixel positions: patches are cut, not interpolated",
+        {"nphotons": 1e9},
+        at_whole_pixels,
+        _ONE_NUMBER,
+        _INSIDE | _EVEN | hidden("all positions are whole pixels", "whole_pixels", "phase_interpolated"),
+    ),
+    Case(
+        "simulation/subpixel_n16",
+        PATTERNS,
+        "sub-pixel positions",
+        {"nphotons": 1e9},
+        scattered(6, 16, 34, 45, margin=9),
+        _ONE_NUMBER,
+        _INSIDE | _EVEN,
+    ),
+    Case(
+        "simulation/over_the_edge_n16",
+        PATTERNS,
+        "patches that hang over the object's edges: nothing is there",
+        {"nphotons": 1e5},
+        scattered(7, 16, 27, 38, margin=0),
+        _ONE_NUMBER,
+        _EVEN,
+    ),
+    Case(
+        "simulation/odd_n15",
+        PATTERNS,
+        "an odd patch: its centre is index N // 2, and so is the zero frequency",
+        {"nphotons": 1e9},
+        scattered(5, 15, 31, 40, margin=9),
+        _ONE_NUMBER,
+        _INSIDE | _ODD,
+    ),
+    Case(
+        "simulation/embedded_n64",
+        PATTERNS,
+        "four patterns of the embedded data set, without their noise",
+        {"nphotons": 3e5},
+        embedded_window,
+        _ONE_NUMBER,
+        _INSIDE | _EVEN,
+    ),
+)

@@ -1,0 +1,248 @@
+"""Faults of the simulation: which part of the object is lit, by what, and how the far field becomes a pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from golden.ptychopinn.coordinates.faults import bilinear
+from golden.ptychopinn.physics.faults import diffraction, photon_scale
+from golden.ptychopinn.probe.faults import norm
+from golden.spec.case import Arrays, Fault, Parameters, Trial
+
+# ------------------------------------------------------------------------------------------------ as it should be
+
+
+def cut(target: np.ndarray, positions: np.ndarray, N: int) -> np.ndarray:
+    """Patches (n, N, N) complex128 of an object (H, W) whose index N // 2 lies at positions (n, 2) = [x, y].
+
+    Bilinear; zero beyond the object's edges.
+    """
+    images = np.broadcast_to(target.astype(np.complex128)[None, :, :, None], (len(positions), *target.shape, 1))
+    x, y = positions.T[:, :, None] + (np.arange(N) - N // 2)
+    return bilinear(images, y, x)[..., 0]
+
+
+def simulate(t: Trial, patches: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The operation's outputs; as they should be unless other patches are given."""
+    fields = (_patches(t) if patches is None else patches) * t.inputs["probe"]
+    scale = photon_scale(fields, float(t.parameters["nphotons"] or 0))
+    return {
+        "amplitude": diffraction(fields).astype(np.float32)[..., None],
+        "intensity_scale": np.array(scale, np.float32),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ bent
+
+
+def _patches(t: Trial) -> np.ndarray:
+    return cut(t.inputs["object"], t.inputs["positions"].reshape(-1, 2), len(t.inputs["probe"]))
+
+
+def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    return Fault(name, symptom, lambda t: simulate(t, change(_patches(t))))
+
+
+def _of_positions(name: str, symptom: str, change: Callable[[np.ndarray, Arrays], np.ndarray]) -> Fault:
+    """``change`` gets the positions (n, 1, 2, 1) and all inputs."""
+    return Fault.of_inputs(
+        name, symptom, lambda inputs: {"positions": np.asarray(change(inputs["positions"], inputs), np.float64)}
+    )
+
+
+def _of_object(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    return Fault.of_inputs(name, symptom, lambda inputs: {"object": change(inputs["object"]).astype(np.complex64)})
+
+
+def _of_probe(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    return Fault.of_inputs(
+        name,
+        symptom,
+        lambda inputs: {"probe": np.ascontiguousarray(change(inputs["probe"])).astype(np.complex64)},
+    )
+
+
+def _of_patterns(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
+    """``change`` gets the amplitude (n, N, N); the intensity scale follows from it."""
+
+    def commit(t: Trial) -> Arrays:
+        changed = np.ascontiguousarray(change(t.outputs["amplitude"][..., 0]), np.float32)
+        scale = photon_scale(changed, float(t.parameters["nphotons"] or 0))
+        return {"amplitude": changed[..., None], "intensity_scale": np.array(scale, np.float32)}
+
+    return Fault(name, symptom, commit)
+
+
+def _of_scale(name: str, symptom: str, factor: Callable[[Trial], float]) -> Fault:
+    return Fault(
+        name, symptom, lambda t: {"intensity_scale": (t.outputs["intensity_scale"] * factor(t)).astype(np.float32)}
+    )
+
+
+def _mirrored(axis: int) -> Callable[[np.ndarray, Arrays], np.ndarray]:
+    def change(positions: np.ndarray, inputs: Arrays) -> np.ndarray:
+        mirrored = positions.copy()
+        mirrored[:, :, axis] = inputs["object"].shape[1 - axis] - 1 - positions[:, :, axis]
+        return mirrored
+
+    return change
+
+
+def _beyond_the_edge(mode: str) -> Callable[[Arrays], Arrays]:
+    """The object continued beyond its edges instead of zeros."""
+
+    def change(inputs: Arrays) -> Arrays:
+        N = len(inputs["probe"])
+        continued = np.pad(inputs["object"], N, mode=mode)  # type: ignore[call-overload]
+        return {"object": continued, "positions": inputs["positions"] + N}
+
+    return change
+
+
+def _phase_interpolated(t: Trial) -> Arrays:
+    positions, N = t.inputs["positions"].reshape(-1, 2), len(t.inputs["probe"])
+    modulus, phase = (cut(part(t.inputs["object"]), positions, N).real for part in (np.abs, np.angle))
+    return simulate(t, modulus * np.exp(1j * phase))
+
+
+def _from_the_other_side(patterns: np.ndarray) -> np.ndarray:
+    """Point-mirrored about the zero frequency."""
+    first = np.fft.ifftshift(patterns, axes=(1, 2))
+    mirrored = np.roll(np.flip(first, axis=(1, 2)), 1, axis=(1, 2))
+    return np.asarray(np.fft.fftshift(mirrored, axes=(1, 2)))
+
+
+def _other_photons(parameters: Parameters) -> Parameters:
+    return {"nphotons": 1e9 if parameters["nphotons"] == 1e5 else 1e5}
+
+
+PATTERNS = (
+    _of_positions(
+        "xy_swap",
+        "x moves rows and y moves columns; expected x along columns, y along rows",
+        lambda positions, _: positions[:, :, ::-1],
+    ),
+    _of_positions(
+        "position_sign",
+        "patches are taken at -position (x and y); expected +position",
+        lambda positions, _: -positions,
+    ),
+    _of_positions("x_leftwards", "x counts from the right edge; expected from the left", _mirrored(0)),
+    _of_positions("y_upwards", "y counts from the bottom edge; expected from the top", _mirrored(1)),
+    _of_positions(
+        "position_of_corner",
+        "the position is that of the patch's corner; expected that of its index N // 2",
+        lambda positions, inputs: positions + len(inputs["probe"]) // 2,
+    ),
+    _of_positions(
+        "position_of_middle",
+        "the position is that of the patch's middle, (N - 1) / 2; expected that of its index N // 2",
+        lambda positions, inputs: positions + len(inputs["probe"]) // 2 - (len(inputs["probe"]) - 1) / 2,
+    ),
+    _of_positions(
+        "whole_pixels", "patches are cut at whole pixels; expected bilinear", lambda positions, _: np.rint(positions)
+    ),
+    _of_positions(
+        "positions_out_of_step",
+        "each pattern is that of its neighbour's position; expected pattern i at position i",
+        lambda positions, _: np.roll(positions, 1, axis=0),
+    ),
+    _of_positions(
+        "first_position_for_all",
+        "all patches are cut at the first position; expected one position per patch",
+        lambda positions, _: np.repeat(positions[:1], len(positions), axis=0),
+    ),
+    Fault.of_inputs(
+        "edge_clamped",
+        "the object's edge is continued; expected zero beyond it",
+        _beyond_the_edge("edge"),
+    ),
+    Fault.of_inputs(
+        "edge_wrapped",
+        "the object is continued periodically; expected zero beyond its edge",
+        _beyond_the_edge("wrap"),
+    ),
+    _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
+    _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: p[:, ::-1]),
+    _of_patches(
+        "patch_flipped_columns", "patches are mirrored left to right; expected column 0 first", lambda p: p[:, :, ::-1]
+    ),
+    Fault(
+        "phase_interpolated",
+        "modulus and phase are interpolated; expected real and imaginary part",
+        _phase_interpolated,
+    ),
+    _of_object("object_conjugated", "the object's phase has the other sign; expected its own", np.conj),
+    _of_object("imaginary_lost", "the object's imaginary part is lost; expected a complex object", np.real),
+    _of_object(
+        "amplitude_plus_i_phase",
+        "the object is amplitude + i phase; expected amplitude times exp(i phase)",
+        lambda target: np.abs(target) + 1j * np.angle(target),
+    ),
+    _of_probe("probe_ignored", "nothing but the object makes the pattern; expected it times the probe", np.ones_like),
+    _of_probe(
+        "illuminated_twice", "the probe multiplies twice (an illuminated object is lit again); expected once", np.square
+    ),
+    _of_probe("probe_modulus", "only the probe's modulus is used; expected its phase too", np.abs),
+    _of_probe("probe_conjugated", "the probe's phase has the other sign; expected its own", np.conj),
+    _of_probe("probe_transposed", "the probe is transposed; expected rows to stay rows", np.transpose),
+    _of_probe(
+        "probe_normalised",
+        "the probe is normalised first; expected it as given",
+        lambda probe: probe / (4.0 * norm(probe)),
+    ),
+    _of_patterns(
+        "fft_norm_missing", "amplitude is |F|; expected |F| / N, which keeps the energy", lambda a: a * len(a[0])
+    ),
+    _of_patterns(
+        "fft_norm_twice", "amplitude is |F| / N**2; expected |F| / N, which keeps the energy", lambda a: a / len(a[0])
+    ),
+    _of_patterns(
+        "fftshift_missing",
+        "the zero frequency is at index 0; expected N // 2",
+        lambda a: np.fft.ifftshift(a, axes=(1, 2)),
+    ),
+    _of_patterns(
+        "inverse_fftshift",
+        "the zero frequency is at (N - 1) // 2 (ifftshift); expected N // 2",
+        lambda a: np.fft.ifftshift(np.fft.ifftshift(a, axes=(1, 2)), axes=(1, 2)),
+    ),
+    _of_patterns(
+        "batch_shifted",
+        "fftshift moves the patterns too; expected it along rows and columns only",
+        lambda a: np.fft.fftshift(a, axes=0),
+    ),
+    _of_patterns(
+        "inverse_transform",
+        "the pattern is that of the inverse transform, point-mirrored; expected the forward one",
+        _from_the_other_side,
+    ),
+    _of_patterns("intensity", "patterns are intensity; expected amplitude, its square root", np.square),
+    Fault.of_outputs(
+        "scaled_to_photons",
+        "amplitude is multiplied by the intensity scale; expected it independent of the number of photons",
+        lambda outputs: {"amplitude": outputs["amplitude"] * outputs["intensity_scale"]},
+    ),
+    Fault.of_parameters(
+        "other_nphotons",
+        "nphotons is not the one that was given (1e5 and 1e9 are defaults)",
+        _other_photons,
+    ),
+    _of_scale(
+        "photons_of_all_patterns",
+        "nphotons is shared by all patterns; expected on average in each",
+        lambda t: len(t.outputs["amplitude"]) ** -0.5,
+    ),
+    _of_scale(
+        "photons_per_pixel",
+        "nphotons is the mean of a pixel; expected the sum over a pattern",
+        lambda t: float(len(t.inputs["probe"])),
+    ),
+    _of_scale(
+        "scale_of_intensity",
+        "the scale multiplies intensity; expected its square root, which multiplies amplitude",
+        lambda t: float(t.outputs["intensity_scale"]),
+    ),
+)

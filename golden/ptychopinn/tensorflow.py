@@ -1,0 +1,49 @@
+"""What TensorFlow PtychoPINN computes, restated: the ground truth. The only package that imports TensorFlow.
+
+Each topic's module offers one function per operation. It takes the real dtype to compute in, then the operation's
+inputs and parameters by name, and returns its outputs by name, in TensorFlow's layout. With ``tf.float32`` it
+computes what is frozen; with ``tf.float64`` a check on the rounding of that. See docs/conventions.md for the
+formulas and where they come from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+NAME = "golden.reference"
+"""What provenance calls this reference. It is data, stored in every golden: moving the module does not change it."""
+
+PRODUCERS = {"defaults": "transcribed"}
+"""Topics that are written down from the behaviour of the reference rather than computed."""
+
+
+def evaluate(
+    operation: str, precision: str, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """The outputs of ``topic.function`` in ``float32`` or ``float64``."""
+    topic, function = operation.split(".")
+    module = importlib.import_module(f"golden.ptychopinn.{topic}.reference")
+    real = {"float32": tf.float32, "float64": tf.float64}[precision]
+    outputs = getattr(module, function)(real, **inputs, **parameters)
+    return {name: np.asarray(value) for name, value in outputs.items()}
+
+
+def producer(operation: str) -> str:
+    return PRODUCERS.get(operation.split(".", maxsplit=1)[0], "tensorflow")
+
+
+def provenance() -> dict[str, str]:
+    return {
+        "reference": NAME,
+        "tensorflow": tf.__version__,
+        "keras": tf.keras.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }

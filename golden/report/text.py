@@ -1,0 +1,351 @@
+"""Results as text for a terminal. Decides nothing numeric."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from html import escape as html_escape
+from types import MappingProxyType
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table
+
+from golden.judge.compare import Comparison, Verdict
+from golden.judge.diagnose import Diagnosis
+from golden.judge.proof import Caught
+from golden.review.change import Row
+from golden.review.cross_check import Crossing
+from golden.review.difference import Difference
+from golden.review.margins import Margin, margins
+from golden.spec.case import Case, digest_array
+from golden.store.golden import Golden
+from golden.store.manifest import statistics
+
+_COLOURS = {
+    Verdict.IDENTICAL: "green",
+    Verdict.WITHIN_NOISE: "green",
+    Verdict.WITHIN_TOLERANCE: "yellow",
+    Verdict.BREAKING: "red",
+    Verdict.STRUCTURAL: "red",
+}
+
+
+def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expected", "found")) -> list[str]:
+    """What is wrong with one output, for a person: a headline and the details.
+
+    Args:
+        case: its name.
+        comparison: of the output.
+        sides: what the two values are called.
+    """
+    head = f"golden {case}: output '{comparison.output}' {comparison.verdict.label}"
+    if comparison.verdict is Verdict.STRUCTURAL:
+        return [head, f"  {reason_text(comparison, sides)}"]
+    lines = [head if math.isinf(comparison.share) else f"{head} (worst {share_text(comparison.share)})"]
+    if comparison.worst is not None:
+        worst = comparison.worst
+        at = f" at {list(worst.index)}" if worst.index else ""
+        values = value_texts(worst.expected, worst.actual)
+        detail = f"  {sides[0]} {values[0]}{at}, {sides[1]} {values[1]}"
+        if comparison.failing:
+            detail += f"; {comparison.failing} of {comparison.compared} compared elements fail{_box(comparison.box)}"
+        lines.append(detail)
+    if comparison.amplitude_error is not None:
+        lines.append(
+            f"  largest error: amplitude {comparison.amplitude_error:.2g}, phase {comparison.phase_error:.2g} rad"
+        )
+    return lines
+
+
+def reason_text(comparison: Comparison, sides: tuple[str, str]) -> str:
+    """Why dtype or shape are not the same, in the words that the two values are told in."""
+    return comparison.reason.replace("expected", sides[0]).replace("found", sides[1])
+
+
+def explain_failed(
+    case: str,
+    failed: Sequence[Comparison],
+    path: Mapping[str, str],
+    remarks: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """What is wrong with a golden's outputs; of those on a path only the first is told, the others are named.
+
+    Args:
+        case: its name.
+        failed: of its outputs.
+        path: outputs in the order in which they are computed; may be empty.
+        remarks: what else is to be said of an output, by its name.
+    """
+    places = list(path)
+    following = sorted((one for one in failed if one.output in path), key=lambda one: places.index(one.output))
+    told = [*following[:1], *(one for one in failed if one.output not in path)]
+    lines: list[str] = []
+    for one in told:
+        lines += explain(case, one)
+        lines += [f"  {remarks[one.output]}"] if one.output in remarks else []
+    if following[1:]:
+        lines.append(f"  and what is computed from it: {', '.join(one.output for one in following[1:])}")
+    return lines
+
+
+def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
+    """The diagnoses of one golden; the outputs are named where there is more than one."""
+    if len(diagnoses) == 1:
+        return [f"  diagnosis: {diagnoses[0].sentence}"]
+    return [f"  diagnosis of {', '.join(repr(name) for name in one.outputs)}: {one.sentence}" for one in diagnoses]
+
+
+def explain_change(diagnoses: Sequence[Diagnosis]) -> list[str]:
+    """The diagnoses of a golden against an older one: the words are those of a port that goes wrong, here nobody is."""
+    return [
+        f"  the new answer{_of(one, diagnoses)}, held against the old one: {change_sentence(one)}" for one in diagnoses
+    ]
+
+
+def change_sentence(diagnosis: Diagnosis) -> str:
+    """Its sentence, about an old and a new answer of the reference."""
+    return diagnosis.sentence.replace("found is expected", "it is the old one").replace("the port ", "it ")
+
+
+def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:
+    return " in " + ", ".join(repr(name) for name in one.outputs) if len(among) > 1 else ""
+
+
+def crossing_lines(found: Iterable[Crossing]) -> list[str]:
+    """What two references do not agree on, and why; and what one of them cannot express, once per operation."""
+    lines: list[str] = []
+    unanswered: dict[str, list[str]] = {}
+    for crossing in found:
+        if crossing.row.note:
+            lines.append(crossing.row.note)
+        for comparison in crossing.row.comparisons:
+            if not comparison.passed:
+                lines += explain(crossing.row.case, comparison)
+        if crossing.causes:
+            lines += explain_causes(crossing.causes)
+        if crossing.unanswered:
+            unanswered.setdefault(crossing.unanswered, []).append(crossing.row.case)
+    return lines + [f"{reason}: {shortened(cases)}" for reason, cases in unanswered.items()]
+
+
+def common_causes(found: Sequence[Difference]) -> list[str]:
+    """What explains several changes at once."""
+    names = Counter(name for one in found for name in {d.faults[0] if d.faults else d.transform for d in one.diagnoses})
+    return [
+        f"{count} of {len(found)} changes look like {name!r}"
+        for name, count in names.most_common(3)
+        if name and count > 1
+    ]
+
+
+def difference_lines(one: Difference) -> list[str]:
+    """What differs in one case, for a person."""
+    lines = [f"{one.case}: {one.kind}" + (f"; outputs {one.verdict.label}" if one.comparisons else "")]
+    lines += [f"  {remark}" for remark in one.remarks]
+    for comparison in one.comparisons:
+        if comparison.verdict is not Verdict.IDENTICAL:
+            told = explain(one.case, comparison, ("was", "now"))
+            lines += [f"  {line.removeprefix(f'golden {one.case}: ')}" for line in told]
+    return lines + [f"  {line}" for line in explain_change(one.diagnoses)]
+
+
+def differences_markdown(found: Sequence[Difference], headline: str) -> str:
+    """For a comment on a pull request: a line per case, and the details folded away."""
+    lines = [f"### Goldens: {headline}", ""]
+    if found:
+        lines += ["| case | | outputs | largest change | looks like |", "|---|---|---|---|---|"]
+    for one in found:
+        label = f"{one.kind}; outputs {one.verdict.label}" if one.comparisons else one.kind
+        moved = [c for c in one.comparisons if c.verdict is not Verdict.IDENTICAL]
+        largest = share_text(max(c.share for c in moved)) if moved else "-"
+        causes = "; ".join(change_sentence(cause) for cause in one.diagnoses) or "-"
+        names = ", ".join(c.output for c in moved) or "-"
+        cells = (f"<code>{_inert(one.case)}</code>", *map(_inert, (label, names, largest, causes)))
+        lines.append("| " + " | ".join(cells) + " |")
+    for one in found:
+        details = html_escape("\n".join(difference_lines(one)), quote=False)
+        summary = f"<summary>{_inert(one.case)}</summary>"
+        lines += ["", f"<details>{summary}", "", f"<pre>{details}</pre>", "", "</details>"]
+    return "\n".join([*lines, ""])
+
+
+def _inert(text: str) -> str:
+    """A text that neither HTML nor Markdown takes for more than that: no tag, table, link, code, or mention."""
+    escaped = html_escape(text, quote=False)
+    return "".join(f"&#{ord(c)};" if c in "|`*_[]()!@#~\\" else c for c in escaped)
+
+
+def fault_table(rows: Iterable[Margin], heading: str) -> Table:
+    """A line per margin; ``heading`` is that of the faults' column."""
+    table = _table("case", "output", "noise", "tolerance", heading, "distance", "margin")
+    for margin in rows:
+        exact = margin.tolerance == 0
+        table.add_row(
+            margin.case,
+            margin.output,
+            "-" if exact else f"{margin.noise:.1e}",
+            "exact" if exact else f"{margin.tolerance:.1e}",
+            margin.fault,
+            "-" if math.isinf(margin.distance) else f"{margin.distance:.1e}",
+            margin_text(margin.margin),
+        )
+    return table
+
+
+def shortened(names: Sequence[str], most: int = 4) -> str:
+    """Names in a line; of many, the first few and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def margin_text(margin: float) -> str:
+    return "exact" if math.isinf(margin) else f"{margin:.1e} x"
+
+
+def catchers_table(goldens: Iterable[Golden]) -> Table:
+    """A line per fault of an operation: how many of its cases catch it, the smallest margin, and what it means."""
+    caught: dict[tuple[str, str], list[Caught]] = {}
+    cases: dict[str, int] = {}
+    for golden in goldens:
+        cases[golden.operation] = cases.get(golden.operation, 0) + 1
+        for name, fault in golden.faults.items():
+            caught.setdefault((golden.operation, name), []).append(fault)
+    table = _table("operation", "fault", "caught by", "nearest", "symptom")
+    for (operation, name), faults in sorted(caught.items()):
+        share = f"{len(faults)} of {cases[operation]}"
+        nearest = margin_text(min(fault.margin for fault in faults))
+        table.add_row(operation, name, share, nearest, escape(faults[0].symptom))
+    return table
+
+
+def share_text(share: float) -> str:
+    """A difference in units of the tolerance; of an exact value, or one that is no number, only that there is one."""
+    return "not equal" if math.isinf(share) else f"{share:.2g} x tolerance"
+
+
+def value_texts(one: object, other: object) -> tuple[str, str]:
+    """Two values, with as many digits as it takes to tell them apart."""
+    texts = value_text(one), value_text(other)
+    if texts[0] != texts[1] or not (isinstance(one, np.generic) and isinstance(other, np.generic)):
+        return texts
+    return str(one.item()), str(other.item())
+
+
+def value_text(value: object) -> str:
+    if isinstance(value, (bytes, np.bytes_)):
+        return value.decode(errors="replace")
+    if isinstance(value, (complex, np.complexfloating)):
+        number = complex(value)
+        return f"({number.real:.6g}{number.imag:+.6g}j)"
+    return f"{value:.7g}" if isinstance(value, (float, np.floating)) else str(value)
+
+
+def _box(box: tuple[tuple[int, int], ...]) -> str:
+    sides = [(low, high) for low, high in box]
+    if not sides:
+        return ""
+    return ", in [" + ", ".join(f"{low}:{high}" for low, high in sides) + "]"
+
+
+def case_list(cases: Iterable[Case]) -> Table:
+    table = _table("case", "operation", "what it sees")
+    for case in cases:
+        table.add_row(case.name, case.operation.name, escape(case.summary + (" (slow)" if case.slow else "")))
+    return table
+
+
+def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
+    """A line per manifest entry."""
+    table = _table("case", "operation", "outputs", "what it sees")
+    for name, entry in goldens:
+        outputs = entry["outputs"]
+        shown = (
+            ", ".join(f"{key} {value['shape']}" for key, value in outputs.items())
+            if len(outputs) < 5
+            else f"{len(outputs)} values"
+        )
+        table.add_row(name, entry["operation"], shown, escape(entry["summary"]))
+    return table
+
+
+def regeneration_table(rows: Iterable[Row], written: Collection[str]) -> Table:
+    """A line per case; ``written`` are those whose goldens were rewritten."""
+    table = _table("case", "verdict", "largest difference", "time")
+    for row in rows:
+        colour = "yellow" if row.change else _COLOURS[row.verdict]
+        label = f"[{colour}]{row.label}[/]" + (" -> written" if row.case in written else "")
+        difference = share_text(row.share) if row.share else "0" if row.comparisons else "-"
+        table.add_row(row.case, label, difference, f"{row.seconds:.2f} s" if row.comparisons else "-")
+    return table
+
+
+def describe(golden: Golden) -> list[str | Table]:
+    """Everything that a golden holds, for ``golden show``."""
+    parts: list[str | Table] = [
+        f"[bold]{golden.case}[/]  {escape(golden.summary)}",
+        f"operation   {golden.operation}",
+        "parameters  " + (", ".join(f"{key} = {value!r}" for key, value in golden.parameters.items()) or "none"),
+        f"producer    {golden.producer}: " + escape(_provenance(golden)),
+        f"content     {golden.content_digest()}",
+    ]
+    arrays = _table("inputs", "shape", "dtype", "summary", "sha256")
+    for name, array in golden.inputs.items():
+        arrays.add_row(name, str(array.shape), _dtype(array), _summary(array), f"{_digest(array)}")
+    for name, derived in golden.derived.items():
+        arrays.add_row(
+            name,
+            str(derived.shape),
+            np.dtype(derived.dtype).name,
+            "made by the operation's recipe",
+            derived.sha256[:12],
+        )
+    outputs = _table("outputs", "shape", "dtype", "summary", "noise", "tolerance", "sha256")
+    for name, array in golden.outputs.items():
+        tolerance = golden.tolerances[name]
+        floating = array.dtype.kind in "fc"
+        line = f"{tolerance.atol:.1e} + {tolerance.rtol:.1e} |e|" if floating else "exact"
+        noise = f"{tolerance.noise_atol:.1e} + {tolerance.noise_rtol:.1e} |e|" if floating else "-"
+        summary = _summary(array)
+        if name in golden.where:
+            summary += f", compared at {np.count_nonzero(golden.where[name])} of {array.size}"
+        if name in golden.expected_constant:
+            summary += f" (constant: {escape(golden.expected_constant[name])})"
+        outputs.add_row(name, str(array.shape), _dtype(array), summary, noise, line, _digest(array))
+    faults = _table("fault", "output", "margin", "symptom")
+    for margin in margins(golden):
+        symptom = golden.faults[margin.fault].symptom
+        faults.add_row(margin.fault, margin.output, margin_text(margin.margin), escape(symptom))
+    for name, reason in sorted(golden.invisible.items()):
+        faults.add_row(name, "-", "invisible", escape(reason))
+    return [*parts, *([arrays] if arrays.row_count else ["inputs      none"]), outputs, faults]
+
+
+def _provenance(golden: Golden) -> str:
+    """Who computed it, the reference first."""
+    first = ("reference", "version", "commit")
+    names = [name for name in first if name in golden.provenance]
+    names += [name for name in golden.provenance if name not in first]
+    return ", ".join(f"{name} {golden.provenance[name]}" for name in names)
+
+
+def _summary(array: np.ndarray) -> str:
+    numbers = statistics(array)
+    finite = "" if array.dtype.kind not in "fc" or np.isfinite(array).all() else " NOT FINITE"
+    return escape(", ".join(f"{key} {value}" for key, value in numbers.items()) + finite)
+
+
+def _dtype(array: np.ndarray) -> str:
+    return "text" if array.dtype.kind == "S" else array.dtype.name
+
+
+def _digest(array: np.ndarray) -> str:
+    return digest_array(array)[:12]
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column in {"operation", "fault"})
+    return table

@@ -1,0 +1,56 @@
+"""Finds the cases that a package declares: the tuple ``CASES`` of each of its ``<topic>/cases.py``."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import importlib
+import pkgutil
+from collections.abc import Iterable
+
+from golden.spec.case import Case, GoldenError
+
+
+def load_cases(module: str = "golden.ptychopinn") -> dict[str, Case]:
+    """All cases of a package, which holds a ``<topic>/cases.py`` per topic, or of a single module; by name, sorted.
+
+    Raises:
+        GoldenError: the module cannot be imported, has no cases, or two cases share a name.
+    """
+    try:
+        package = importlib.import_module(module)
+        topics = [info.name for info in pkgutil.iter_modules(getattr(package, "__path__", [])) if info.ispkg]
+        modules = [package, *(importlib.import_module(f"{module}.{topic}.cases") for topic in topics)]
+    except GoldenError:
+        raise
+    except Exception as broken:
+        raise GoldenError(f"cases {module}: cannot be imported ({type(broken).__name__}: {broken})") from broken
+    cases: dict[str, Case] = {}
+    for case in (case for topic in modules for case in getattr(topic, "CASES", ())):
+        if not isinstance(case, Case):
+            raise GoldenError(f"cases {module}: CASES holds a {type(case).__name__} ({case!r:.80}); expected a Case")
+        if case.name in cases:
+            raise GoldenError(f"case {case.name}: declared twice")
+        cases[case.name] = case
+    if not cases:
+        raise GoldenError(f"cases {module}: no case found; a cases module offers a tuple CASES")
+    return dict(sorted(cases.items()))
+
+
+def select(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """The names that match any of the glob patterns, sorted; all when there is no pattern.
+
+    Raises:
+        GoldenError: a pattern matches nothing; the message gives the nearest names.
+    """
+    available = sorted(names)
+    patterns = list(patterns)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matching = fnmatch.filter(available, pattern)
+        if not matching:
+            near = difflib.get_close_matches(pattern, available, n=4, cutoff=0.4)
+            hint = f"; nearest: {', '.join(near)}" if near else f"; there are {len(available)} cases, see --list"
+            raise GoldenError(f"no case matches {pattern!r}{hint}")
+        chosen.update(matching)
+    return sorted(chosen) if patterns else available

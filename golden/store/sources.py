@@ -1,0 +1,221 @@
+"""Where the two sides of a ``golden diff`` come from: files, directories, or git revisions, read without a checkout.
+
+What is the same on both sides, byte by byte, is not read. Nothing here is trusted: names, sizes and kinds of files are
+looked at before their contents are, which ``golden.store.guard`` reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from golden.spec.case import GoldenError
+from golden.store.git import run_git, write_blob
+from golden.store.golden import SIZE_CAP, Golden
+from golden.store.guard import read_untrusted
+
+Goldens = Mapping[str, Golden | str]
+"""By case; a text in place of a golden says why it cannot be read."""
+
+MOST = 2 * SIZE_CAP
+"""Bytes of goldens that are held at a time, both sides together."""
+_REGULAR = ("100644", "100755")
+_ADVICE = ". Restore it from version control"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A golden that lies somewhere, not read yet.
+
+    Attributes:
+        name: of its place, for a person: a path, or ``revision:path``.
+        identity: git's name for its bytes; empty when unknown.
+        path: of the file, where it is one.
+        blob: of git, and the directory of its clone, otherwise.
+        problem: why it cannot be read, or an empty text.
+    """
+
+    name: str
+    identity: str = ""
+    path: Path | None = None
+    blob: tuple[Path, str] | None = None
+    problem: str = ""
+
+
+Side = Mapping[str, Found]
+"""By case, as its place has it."""
+
+
+def sources(first: str, second: str | None, fixtures: Path) -> tuple[Side, Side]:
+    """The two sides that were asked for.
+
+    Two files or directories; or ``A..B``, two revisions, and ``A...B``, from where B left A, as git has it; or one
+    revision, against the working tree. An empty side is HEAD.
+
+    Raises:
+        GoldenError: something is not there, or there is no golden on either side.
+    """
+    sides = _sides(first, second, fixtures)
+    if not any(sides):
+        raise GoldenError(
+            f"{first}{f' and {second}' if second else ''}: no golden on either side, nothing was compared"
+        )
+    return sides
+
+
+def _sides(first: str, second: str | None, fixtures: Path) -> tuple[Side, Side]:
+    if second is not None:
+        one, other = Path(first), Path(second)
+        if one.exists() or other.exists():
+            return _of_paths(one, other)
+        return _of_revision(first, fixtures), _of_revision(second, fixtures)
+    if ".." not in first or Path(first).exists():
+        if Path(first).exists() or first.endswith(".h5"):
+            raise GoldenError(f"{first}: is compared with what? Give a second file or directory, or a revision alone")
+        return _of_revision(first, fixtures), _of_directory(fixtures)
+    dots = "..." if "..." in first else ".."
+    before, after = (side or "HEAD" for side in first.split(dots, maxsplit=1))
+    if dots == "...":
+        before = _common_ancestor(before, after, fixtures)
+    return _of_revision(before, fixtures), _of_revision(after, fixtures)
+
+
+def _of_paths(one: Path, other: Path) -> tuple[Side, Side]:
+    for path in (one, other):
+        if not path.exists():
+            raise GoldenError(f"{path}: no such file or directory")
+    if one.is_dir() and other.is_dir():
+        return _of_directory(one), _of_directory(other)
+    if one.is_dir() or other.is_dir():
+        raise GoldenError(f"{one} and {other}: expected two files or two directories, found one of each")
+    return {one.stem: _of_file(one)}, {one.stem: _of_file(other)}
+
+
+def _of_directory(directory: Path) -> Side:
+    return {
+        _case(path.relative_to(directory).as_posix()): _of_file(path)
+        for path in sorted(directory.glob("*/*.h5"))
+        if not path.parent.name.startswith(".")
+    }
+
+
+def _of_file(path: Path) -> Found:
+    name = _printable(str(path))
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return Found(name, problem=f"{name}: not a regular file")
+        return Found(name, _blob_of(path), path)
+    except OSError as problem:
+        return Found(name, problem=f"{name}: {problem.strerror}")
+
+
+def _blob_of(path: Path) -> str:
+    """What git would call a file of these bytes."""
+    hasher = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as stream:
+        while part := stream.read(2**20):
+            hasher.update(part)
+    return hasher.hexdigest()
+
+
+def _of_revision(revision: str, fixtures: Path) -> Side:
+    top = Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
+    inside = PurePosixPath(fixtures.resolve().relative_to(top.resolve()).as_posix())
+    listed = run_git(top, "ls-tree", "-r", "-l", "-z", _commit(revision, fixtures), "--", str(inside))
+    found = {}
+    for line in listed.decode(errors="backslashreplace").split("\0"):
+        about, _, name = line.partition("\t")
+        if name.endswith(".h5"):
+            case = _case(PurePosixPath(name).relative_to(inside).as_posix())
+            found[case] = _of_tree(about, f"{revision}:{_printable(name)}", top)
+    return found
+
+
+def _of_tree(about: str, name: str, top: Path) -> Found:
+    """What ``git ls-tree`` says of an entry: mode, kind, object, size."""
+    mode, _, blob, size = about.split()
+    if mode not in _REGULAR:
+        return Found(name, blob, problem=f"{name}: a symbolic link or a submodule, not a file")
+    if int(size) > SIZE_CAP:
+        return Found(name, blob, problem=f"{name}: {size} bytes; at most {SIZE_CAP} are accepted")
+    return Found(name, blob, blob=(top, blob))
+
+
+def _commit(revision: str, fixtures: Path) -> str:
+    run_git(fixtures, "rev-parse", "--git-dir")
+    try:
+        return run_git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
+    except GoldenError:
+        raise GoldenError(
+            f"{revision!r}: no such file, directory or revision (a shallow clone may lack it: git fetch --unshallow)"
+        ) from None
+
+
+def _common_ancestor(one: str, other: str, fixtures: Path) -> str:
+    commits = [_commit(side, fixtures) for side in (one, other)]
+    try:
+        return run_git(fixtures, "merge-base", *commits).decode().strip()
+    except GoldenError:
+        raise GoldenError(
+            f"{one}...{other}: no common ancestor here (a shallow clone may lack it: git fetch --unshallow)"
+        ) from None
+
+
+def _case(relative: str) -> str:
+    """The case that a file ``TOPIC/CASE.h5`` holds."""
+    return _printable(relative.removesuffix(".h5"))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
+    """The goldens of both sides that are not the same bytes."""
+    differing = [case for case in sorted({*before, *after}) if not _same(before.get(case), after.get(case))]
+    sides: tuple[dict[str, Golden | str], dict[str, Golden | str]] = ({}, {})
+    wanted = [(side, case, found) for side, of in zip(sides, (before, after)) for case, found in _pick(of, differing)]
+    held = 0
+    with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
+        paths = [_fetched(found, Path(scratch) / f"{number}.h5") for number, (*_, found) in enumerate(wanted)]
+        for (side, case, found), path, golden in zip(wanted, paths, read_untrusted(paths)):
+            held += 0 if isinstance(golden, str) else _size(golden)
+            if found.problem:
+                side[case] = found.problem
+            elif isinstance(golden, str):
+                side[case] = golden.replace(str(path), found.name).split(_ADVICE)[0]
+            elif held > MOST:
+                side[case] = (
+                    f"{found.name}: not read; what differs holds more than {MOST} bytes. Choose cases with --only"
+                )
+            else:
+                side[case] = golden
+    return sides
+
+
+def _pick(side: Side, cases: list[str]) -> Iterator[tuple[str, Found]]:
+    return ((case, side[case]) for case in cases if case in side)
+
+
+def _same(one: Found | None, other: Found | None) -> bool:
+    return one is not None and other is not None and one.identity == other.identity != ""
+
+
+def _fetched(found: Found, scratch: Path) -> Path:
+    if found.blob is not None:
+        write_blob(*found.blob, scratch)
+    elif found.path is not None and not found.problem:
+        shutil.copyfile(found.path, scratch)
+    return scratch
+
+
+def _size(golden: Golden) -> int:
+    return sum(array.nbytes for arrays in (golden.inputs, golden.outputs, golden.where) for array in arrays.values())

@@ -1,0 +1,619 @@
+"""Is it right? What an inference left is looked at, and each finding names the likely mistake.
+
+NumPy in, findings out; nothing is drawn and nothing is written here (``ptycho_torch.pictures.diagnosis``). The expected
+quantities are formed here anew, from the scan's own positions and probe, not with the code that made the mosaic.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Complex, Float
+
+from ptycho_torch.checks.image_quality import Quality, assess
+from ptycho_torch.checks.registration import (
+    LEAST_GAIN,
+    ORIENTATIONS,
+    UNDONE_BY,
+    Registration,
+    correlation,
+    placed_at,
+    register,
+)
+
+Verdict = Literal["right", "wrong", "unclear", "unknown", "measured"]
+_SAME = 0.02
+"""Relative difference of two numbers that are called the same here; wrong conventions differ by factors."""
+DEFAULT_PHOTONS = 1e9
+"""In a pattern; the loss, and what training finds, depend on it."""
+LEAST_FIT, LEAST_MARGIN = 0.4, 0.08
+"""Of the correlation in the best orientation, and above the next: with less nothing is claimed. Networks that have
+hardly begun to learn reach 0.35 and 0.06, in any orientation."""
+LEAST_AMPLITUDE_FIT = 0.8
+"""The same of amplitudes alone, which are positive and smooth and so fit anything better: 0.74 is reached by then."""
+_LOOKED_AT = 48
+"""Patches that are compared one by one with the object."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What an inference leaves to be looked at. n groups, patches of side N.
+
+    Attributes:
+        positions: (n, 2), mean position of each group, [x, y], pixels, from the scan file.
+        offsets: (n, 2), what was handed to the stitcher.
+        patches: (n, N, N) complex, what the network made of each group.
+        mosaic: (S, S) complex.
+        count: (S, S), how many patches the stitcher says cover a pixel.
+        crop: M, side of the centre of a patch that enters the mosaic.
+        raw_probe: (N, N) complex, from the scan file.
+        probe: (N, N) complex, what the model multiplies with.
+        probe_scale: the normalised probe's mean masked modulus is to be its inverse.
+        intensity_scale: of the model.
+        nphotons: photons in a pattern that the configuration asks for, on average.
+        measured, predicted: photons in all patterns, as they were scaled for the network and as it explains them.
+        known: (H, W) complex, the object; or None.
+    """
+
+    positions: Float[np.ndarray, "n 2"]
+    offsets: Float[np.ndarray, "n 2"]
+    patches: Complex[np.ndarray, "n N N"]
+    mosaic: Complex[np.ndarray, "S S"]
+    count: Float[np.ndarray, "S S"]
+    crop: int
+    raw_probe: Complex[np.ndarray, "N N"]
+    probe: Complex[np.ndarray, "N N"]
+    probe_scale: float
+    intensity_scale: float
+    nphotons: float
+    measured: float
+    predicted: float
+    known: Complex[np.ndarray, "H W"] | None = None
+
+    @property
+    def mask(self) -> Bool[np.ndarray, "S S"]:
+        """(S, S) bool: where the mosaic means anything."""
+        return np.asarray(self.count > 0.01)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: of it.
+        verdict: ``right``; ``wrong``; ``unclear``, if the evidence does not say; ``unknown``, if there is none;
+            ``measured``, if there is nothing to judge it by.
+        says: what was found.
+        numbers: behind it, by name.
+        mistake: the likely one; empty where nothing is wrong or unclear.
+    """
+
+    name: str
+    verdict: Verdict
+    says: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    mistake: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """All findings, and what they rest on.
+
+    Attributes:
+        findings: in the order of the computation: what is wrong first explains what is wrong later.
+        registration, quality: of the mosaic; None where no object is known.
+        aligned: (S, S), the known object in the mosaic's frame; None likewise.
+    """
+
+    findings: tuple[Finding, ...]
+    registration: Registration | None = None
+    quality: Quality | None = None
+    aligned: Complex[np.ndarray, "S S"] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """One line."""
+        wrong = [finding for finding in self.findings if finding.verdict == "wrong"]
+        if wrong:
+            also = ", ".join(finding.name for finding in wrong[1:])
+            return f"wrong: {wrong[0].name}: {wrong[0].mistake}" + (f" (also wrong: {also})" if also else "")
+        unclear = [finding.name for finding in self.findings if finding.verdict == "unclear"]
+        return f"nothing is wrong; unclear: {', '.join(unclear)}" if unclear else "nothing is wrong"
+
+    def __getitem__(self, name: str) -> Finding:
+        """The finding of this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        found = {finding.name: finding for finding in self.findings}
+        return found[name]
+
+    def to_text(self) -> str:
+        """A line for each finding, the verdict last."""
+        width = max(len(finding.name) for finding in self.findings)
+        lines = [
+            f"{one.verdict:<8} {one.name:<{width}}  {one.says}" + (f": {one.mistake}" if one.mistake else "")
+            for one in self.findings
+        ]
+        return "\n".join([*lines, f"verdict: {self.verdict}"])
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``json.dump`` takes; numbers that are not finite are None."""
+        return {"verdict": self.verdict, "findings": [_plain(dataclasses.asdict(one)) for one in self.findings]}
+
+
+def diagnose(evidence: Evidence) -> Diagnosis:
+    """Look at everything.
+
+    Args:
+        evidence: of an inference.
+    """
+    findings = [
+        look_at_probe(evidence),
+        look_at_photons(evidence),
+        look_at_coordinates(evidence),
+        look_at_canvas(evidence),
+        look_at_placement(evidence),
+    ]
+    known = evidence.known
+    if known is None or not _has_structure(known):
+        why = "no object is known" if known is None else "the file's objectGuess is flat, no object to compare with"
+        names = ("brightness", "patches", "orientation", "amplitude", "phase", "resolution", "similarity")
+        return Diagnosis((*findings, *(Finding(name, "unknown", why) for name in names)))
+    registration = register(known, evidence.mosaic, evidence.mask, _expected_place(evidence))
+    by_amplitude = None
+    if not _tells(registration, LEAST_FIT):
+        by_amplitude = _register_amplitude(known, evidence)
+    x, y = _expected_place(evidence)
+    aligned, inside = placed_at(known, (y, x), evidence.mosaic.shape)
+    quality = assess(evidence.mosaic, aligned, evidence.mask & inside)
+    findings += [
+        look_at_brightness(evidence),
+        look_at_patches(evidence),
+        look_at_orientation(registration, by_amplitude),
+        *look_at_quality(quality, len(evidence.probe)),
+    ]
+    return Diagnosis(tuple(findings), registration, quality, aligned)
+
+
+# ------------------------------------------------------------------------------------------------ probe and photons
+
+
+@dataclass(frozen=True)
+class ProbeStatistics:
+    """Of a probe (N, N).
+
+    Attributes:
+        mean: modulus, over all pixels.
+        largest: modulus.
+        masked_mean: modulus within the hard mask, divided by the number of *all* pixels.
+        mask_mean: modulus within the hard mask, divided by the number of its pixels.
+        outside: part of the energy that lies outside the hard mask.
+    """
+
+    mean: float
+    largest: float
+    masked_mean: float
+    mask_mean: float
+    outside: float
+
+
+def probe_statistics(probe: Complex[np.ndarray, "N N"]) -> ProbeStatistics:
+    """Statistics of a probe. The hard mask is a disk of radius N // 4, its centre at (N - 1) / 2 for even N."""
+    N = len(probe)
+    modulus = np.abs(probe).astype(np.float64)
+    distance = np.arange(N) - N // 2 + 0.5
+    mask = np.hypot(distance[:, None], distance) < N // 4
+    energy = float((modulus**2).sum())
+    return ProbeStatistics(
+        mean=float(modulus.mean()),
+        largest=float(modulus.max()),
+        masked_mean=float((modulus * mask).mean()),
+        mask_mean=float(modulus[mask].mean()),
+        outside=float((modulus[~mask] ** 2).sum()) / energy if energy else math.nan,
+    )
+
+
+def look_at_probe(evidence: Evidence) -> Finding:
+    """Whether the model's probe is the scan's, normalised: mean |mask P| = 1 / probe_scale."""
+    raw, used = probe_statistics(evidence.raw_probe), probe_statistics(evidence.probe)
+    scale = evidence.probe_scale
+    wanted = 1 / scale
+    says = f"mean|mask P| = {used.masked_mean:.6g}, 1/probe_scale = {wanted:.6g} (raw: {raw.masked_mean:.6g})"
+    numbers = {"raw": raw, "used": used, "expected": wanted}
+    alike = correlation(evidence.raw_probe, evidence.probe, np.ones(evidence.probe.shape, bool))
+    numbers["likeness"] = alike
+    mistake = _probe_mistake(raw, used, scale)
+    if mistake:
+        return Finding("probe", "wrong", says, numbers, mistake)
+    if alike < 0.98:
+        also = "the model was trained with another probe than the one in this file"
+        return Finding("probe", "unclear", f"{says}; likeness {alike:.3f}", numbers, also)
+    return Finding("probe", "right", says, numbers)
+
+
+def _probe_mistake(raw: ProbeStatistics, used: ProbeStatistics, scale: float) -> str:
+    """Empty where the mean masked modulus is what it should be and nothing was cut off."""
+    if _same(used.masked_mean, 1 / scale):
+        if used.outside < 1e-9 and raw.outside > 1e-6:
+            return "the mask was applied to the probe; it belongs into the norm only"
+        return ""
+    mistakes = {
+        "the probe was divided by probe_scale twice": _same(used.masked_mean, 1 / scale**2),
+        "the raw probe was used, it was not normalised": _same(used.masked_mean, raw.masked_mean),
+        "the raw probe was divided by probe_scale, not normalised": _same(used.masked_mean, raw.masked_mean / scale),
+        "normalised, but probe_scale was left out": _same(used.masked_mean, 1.0),
+        "normalised with probe_scale 10, the legacy default": _same(used.masked_mean, 0.1),
+        "normalised over the whole frame, without the mask": _same(used.mean, 1 / scale),
+        "normalised by the mean over the mask's pixels, not over all": _same(used.mask_mean, 1 / scale),
+    }
+    fitting = [mistake for mistake, fits in mistakes.items() if fits]
+    return fitting[0] if fitting else "it is not normalised as TensorFlow does it"
+
+
+def look_at_photons(evidence: Evidence) -> Finding:
+    """Whether the model scales patterns to the configured number of photons, and explains as many."""
+    N = len(evidence.probe)
+    photons = (evidence.intensity_scale * N / 2) ** 2
+    per_pattern = evidence.measured and evidence.predicted / evidence.measured
+    says = (
+        f"intensity scale {evidence.intensity_scale:.6g} = {photons:.4g} photons a pattern, {evidence.nphotons:.4g} "
+        f"asked for; predicted / measured photons {per_pattern:.3f}"
+    )
+    numbers = {
+        "intensity_scale": evidence.intensity_scale,
+        "photons": photons,
+        "expected_photons": evidence.nphotons,
+        "predicted_over_measured": per_pattern,
+    }
+    if not _same(photons, evidence.nphotons):
+        mistake = "the photon number is another than the configured one"
+        if _same(photons, evidence.nphotons / 1e4):
+            mistake = "the photon number is 1e4 times too small: 1e5 was used where 1e9 belongs"
+        elif _same(evidence.intensity_scale, math.sqrt(evidence.nphotons)):
+            mistake = "the intensity scale was not divided by N / 2"
+        return Finding("photons", "wrong", says, numbers, mistake)
+    if not _same(evidence.nphotons, DEFAULT_PHOTONS):
+        mistake = f"{DEFAULT_PHOTONS:g} is the default, of TensorFlow too; was another asked for on purpose?"
+        return Finding("photons", "unclear", says, numbers, mistake)
+    if not 0.5 < per_pattern < 2:
+        mistake = "the network does not explain the light: it is not trained, or probe and data are scaled differently"
+        return Finding("photons", "unclear", says, numbers, mistake)
+    return Finding("photons", "right", says, numbers)
+
+
+def look_at_brightness(evidence: Evidence) -> Finding:
+    """How bright the network's object has to be to explain the data, judged by the known one under the model's probe.
+
+    The known object's patches, times the probe, carry some energy; normalised patterns carry (N / 2)² on average. The
+    amplitude that the network must give is the known one times the root of their ratio. It cannot give more than 1 in
+    the centre with a sigmoid.
+    """
+    assert evidence.known is not None
+    N = len(evidence.probe)
+    patches = _true_patches(evidence, N)
+    energy = float(np.mean(np.sum(np.abs(patches * evidence.probe) ** 2, axis=(1, 2))))
+    factor = N / 2 / math.sqrt(energy) if energy > 0 else math.inf
+    brightest = factor * float(np.quantile(np.abs(patches), 0.999))
+    says = f"the object must come out {factor:.3g} times as bright as objectGuess, up to {brightest:.3g}"
+    numbers = {"factor": factor, "brightest": brightest}
+    if brightest > 2:
+        mistake = "a sigmoid cannot be above 1; was the probe scaled twice, or with too large a probe_scale?"
+        return Finding("brightness", "wrong", says, numbers, mistake)
+    if brightest < 0.05:
+        mistake = "hardly any light is left for the object to change; was the raw probe used?"
+        return Finding("brightness", "wrong", says, numbers, mistake)
+    if brightest > 1.05:
+        mistake = "a sigmoid cannot be above 1, so the brightest parts will saturate"
+        return Finding("brightness", "unclear", says, numbers, mistake)
+    return Finding("brightness", "right", says, numbers)
+
+
+# ------------------------------------------------------------------------------------------------ coordinates
+
+_SENSES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
+    "": ((1, 0), (0, 1)),
+    "they are negated": ((-1, 0), (0, -1)),
+    "x is negated": ((-1, 0), (0, 1)),
+    "y is negated": ((1, 0), (0, -1)),
+    "x and y are exchanged": ((0, 1), (1, 0)),
+    "x and y are exchanged and negated": ((0, -1), (-1, 0)),
+    "they are turned by a quarter": ((0, -1), (1, 0)),
+    "they are turned by a quarter, the other way": ((0, 1), (-1, 0)),
+}
+"""What a mistake makes of the positions: offset = matrix @ position + constant."""
+
+
+def look_at_coordinates(evidence: Evidence) -> Finding:
+    """In which sense the coordinates that the stitcher got are the scan's positions."""
+    spans = np.ptp(evidence.positions, axis=0), np.ptp(evidence.offsets, axis=0)
+    numbers: dict[str, Any] = {"position_span": spans[0].tolist(), "offset_span": spans[1].tolist()}
+    says = f"positions span {_pixels(spans[0])}, offsets handed to the stitcher {_pixels(spans[1])}"
+    if spans[0].max() < 1:
+        return Finding("coordinates", "unclear", says, numbers, "the scan stands still")
+    if spans[1].max() < 0.05 * spans[0].max():
+        mistake = "relative coordinates were used where global ones belong"
+        return Finding("coordinates", "wrong", says, numbers, mistake)
+    matrix, rest = _fitted(evidence.positions, evidence.offsets)
+    numbers |= {"matrix": matrix.tolist(), "residual": rest}
+    nearest = min(_SENSES, key=lambda name: float(np.abs(matrix - _SENSES[name]).max()))
+    away = float(np.abs(matrix - _SENSES[nearest]).max())
+    if rest > 0.05:
+        mistake = f"{rest:.0%} of them are not explained by the positions: other patterns', or in another order"
+        return Finding("coordinates", "wrong", says, numbers, mistake)
+    if away > 0.02:
+        mistake = (
+            f"they are the positions times {(np.round(matrix, 3) + 0.0).tolist()}: another unit, or a rotated stage"
+        )
+        return Finding("coordinates", "wrong", says, numbers, mistake)
+    if nearest:
+        return Finding("coordinates", "wrong", says, numbers, nearest)
+    return Finding("coordinates", "right", f"{says}, the same sense", numbers)
+
+
+def _fitted(positions: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, float]:
+    """The matrix that makes offsets of positions, and the part of their spread that it leaves."""
+    p, o = positions - positions.mean(axis=0), offsets - offsets.mean(axis=0)
+    matrix = np.linalg.lstsq(p, o, rcond=None)[0].T
+    return matrix, float(np.linalg.norm(o - p @ matrix.T) / np.linalg.norm(o))
+
+
+def look_at_canvas(evidence: Evidence) -> Finding:
+    """Whether the mosaic covers the span of the scan plus the crop."""
+    M, N = evidence.crop, len(evidence.probe)
+    span = np.ptp(evidence.positions, axis=0)
+    expected = span + M
+    found = np.array(covered_box(evidence.mask))
+    side = len(evidence.mosaic)
+    numbers = {"side": side, "covered": found.tolist(), "expected": expected.tolist()}
+    says = f"canvas {side} x {side}, covered {_pixels(found)}, scan span + {M} = {_pixels(expected)}"
+    if (np.abs(found - expected) <= 2.5).all():
+        return Finding("canvas", "right", says, numbers)
+    if max(found.max(), side) <= N < expected.max() - 2.5:
+        mistake = f"{side} x {side}: relative coordinates were used where global ones belong"
+    elif (np.abs(found[::-1] - expected) <= 2.5).all():
+        mistake = "x and y are exchanged"
+    elif (np.abs(found - (span + N)) <= 2.5).all():
+        mistake = f"patches were not cropped to their central {M} x {M} pixels"
+    elif (found < expected).all():
+        mistake = "patches lie closer together than the scan's positions: a mean was removed per group, or another unit"
+    else:
+        mistake = "patches do not lie where the scan's positions are"
+    return Finding("canvas", "wrong", says, numbers, mistake)
+
+
+def covered_box(mask: Bool[np.ndarray, "S S"]) -> tuple[int, int]:
+    """Width and height of the box around what is covered, pixels; 0 and 0 where nothing is."""
+    columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
+    return (int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1) if len(columns) else (0, 0)
+
+
+def expected_count(positions: Float[np.ndarray, "n 2"], M: int, side: int) -> Float[np.ndarray, "S S"]:
+    """How many crops should cover each pixel of a canvas whose centre is the mean position; whole pixels only."""
+    corner = np.rint(positions - positions.mean(axis=0) + side / 2 - M // 2).astype(int)
+    ends = np.clip(np.stack([corner, corner + M]), 0, side)
+    steps = np.zeros((side + 1, side + 1))
+    for a, sign_x in ((0, 1), (1, -1)):
+        for b, sign_y in ((0, 1), (1, -1)):
+            np.add.at(steps, (ends[b, :, 1], ends[a, :, 0]), sign_x * sign_y)
+    return np.asarray(steps.cumsum(0).cumsum(1)[:side, :side])
+
+
+def look_at_placement(evidence: Evidence) -> Finding:
+    """Whether the stitcher placed patches where they belong, by how many cover each pixel, in all orientations."""
+    expected = expected_count(evidence.positions, evidence.crop, len(evidence.count))
+    scores = {name: _likeness(evidence.count, turn(expected)) for name, turn in ORIENTATIONS.items()}
+    best = max(scores, key=lambda name: scores[name])
+    numbers = {"scores": scores}
+    says = f"overlaps fit the positions {best} ({scores[best]:.3f}; upright {scores['upright']:.3f})"
+    if scores["upright"] > scores[best] - 0.02 and scores["upright"] > 0.8:
+        return Finding("placement", "right", says, numbers)
+    if scores[best] < 0.8:
+        return Finding("placement", "wrong", says, numbers, "patches do not lie where the scan's positions are")
+    mistakes = {
+        "turned by 180 degrees": "the stitcher moves patches by -offset",
+        "transposed": "the stitcher exchanges x and y",
+        "flipped left-right": "the stitcher moves patches by -x",
+        "flipped up-down": "the stitcher moves patches by -y",
+    }
+    mistake = mistakes.get(best, "the stitcher, or the canvas after it, is turned")
+    return Finding("placement", "wrong", says, numbers, mistake)
+
+
+def _likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlation coefficient of two counts over all that either covers."""
+    either = (one > 0.01) | (other > 0.01)
+    return correlation(one.astype(np.complex128), other.astype(np.complex128), either)
+
+
+# ------------------------------------------------------------------------------------------------ the object
+
+
+def look_at_patches(evidence: Evidence) -> Finding:
+    """In which orientation the network's patches show the object, each at its position, before any stitching."""
+    side = evidence.crop + 1  # odd: turned about its middle, which is the patch's index N // 2
+    first = len(evidence.probe) // 2 - side // 2
+    centre = slice(first, first + side)
+    shown = evidence.patches[_looked_at(evidence)][:, centre, centre]
+    true = _true_patches(evidence, side)
+    scores = {name: _pooled(ORIENTATIONS[UNDONE_BY[name]](shown), true) for name in ORIENTATIONS}
+    negated = {name: _pooled(ORIENTATIONS[UNDONE_BY[name]](shown).conj(), true) for name in ORIENTATIONS}
+    return _orientation_finding("patches", scores, negated, "patches show the object")
+
+
+def look_at_orientation(registration: Registration, by_amplitude: Registration | None = None) -> Finding:
+    """Whether the mosaic shows the object upright and where it belongs.
+
+    Args:
+        registration: of the mosaic.
+        by_amplitude: of its amplitude with the object's. A network learns the amplitude first, so that it may tell
+            where the whole does not.
+    """
+    numbers = dataclasses.asdict(registration)
+    if not _tells(registration, LEAST_FIT) and by_amplitude is not None and _tells(by_amplitude, LEAST_AMPLITUDE_FIT):
+        says = f"by the amplitude, for the phase is too weak to tell: {_told(by_amplitude)}"
+        return _orientation(by_amplitude, says, numbers | {"by_amplitude": dataclasses.asdict(by_amplitude)})
+    return _orientation(registration, _told(registration), numbers, tells=_tells(registration, LEAST_FIT))
+
+
+def _orientation(registration: Registration, says: str, numbers: dict[str, Any], *, tells: bool = True) -> Finding:
+    found, (x, y) = registration.orientation, registration.shift
+    if not tells:
+        mistake = "no orientation fits clearly better: too little training, or patches that do not fit their places"
+        return Finding("orientation", "unclear", says, numbers, mistake)
+    mistakes = []
+    if found != "upright":
+        mistakes.append(f"the mosaic is {found}")
+    if registration.conjugated:
+        mistakes.append("its phase has the wrong sign")
+    if not mistakes and math.hypot(x, y) > 1:
+        mistakes.append("it lies elsewhere: a corner for a centre, a mean that is not the scan's, or another frame")
+    if mistakes:
+        return Finding("orientation", "wrong", says, numbers, " and ".join(mistakes))
+    return Finding("orientation", "right", says, numbers)
+
+
+def look_at_quality(quality: Quality, N: int) -> Iterator[Finding]:
+    """Errors, resolution and similarity, of the mosaic where it is. They are told; only a ramp is judged.
+
+    Args:
+        quality: of the mosaic.
+        N: patch side, pixels; a ramp of 2 pi / N per pixel moves a pattern by one pixel.
+    """
+    factor = {"scale": abs(quality.scale), "global_phase": float(np.angle(quality.scale))}
+    yield Finding(
+        "amplitude",
+        "measured",
+        f"error {quality.amplitude_error:.1%} (rms, scale removed: {abs(quality.scale):.3g})",
+        {"error": quality.amplitude_error, **factor},
+    )
+    off = np.array(quality.ramp) * N / (2 * math.pi)
+    says = (
+        f"error {quality.phase_error:.3f} rad (rms, global phase removed, ramp not; "
+        f"{quality.phase_error_without_ramp:.3f} without the ramp, which is {off[0]:+.2f}, {off[1]:+.2f} detector px)"
+    )
+    numbers = {
+        "error": quality.phase_error,
+        "error_without_ramp": quality.phase_error_without_ramp,
+        "ramp": quality.ramp,
+        "detector_pixels": off.tolist(),
+    }
+    if np.abs(off).max() > 0.5 and quality.phase_error_without_ramp < 0.7 * quality.phase_error:
+        yield Finding("phase", "wrong", says, numbers, "zero frequency of the patterns is not at N // 2")
+    else:
+        yield Finding("phase", "measured", says, numbers)
+    rings = {"frequencies": quality.frequencies.tolist(), "ring_correlation": quality.ring_correlation.tolist()}
+    yield Finding(
+        "resolution",
+        "measured",
+        f"half period {quality.resolution:.2f} px where the Fourier ring correlation falls below 0.5 "
+        f"(in {quality.square} x {quality.square} px)",
+        {"half_period": quality.resolution, "square": quality.square, **rings},
+    )
+    yield Finding(
+        "similarity",
+        "measured",
+        f"SSIM of the amplitude {quality.amplitude_ssim:.3f}, of the phase {quality.phase_ssim:.3f}",
+        {"amplitude_ssim": quality.amplitude_ssim, "phase_ssim": quality.phase_ssim},
+    )
+
+
+def _orientation_finding(name: str, scores: Mapping[str, float], negated: Mapping[str, float], what: str) -> Finding:
+    numbers = {"scores": dict(scores), "scores_conjugated": dict(negated)}
+    either = {name: max(scores[name], negated[name]) for name in scores}
+    *_, next_best, found = sorted(either, key=lambda name: either[name])
+    score, second = either[found], either[next_best]
+    conjugated = negated[found] > scores[found] + LEAST_GAIN
+    phase = ", its phase negated" if conjugated else ""
+    says = f"{what} {found}{phase} ({score:.3f}; next best {second:.3f}; upright {scores['upright']:.3f})"
+    if score < LEAST_FIT or score - second < LEAST_MARGIN:
+        return Finding(name, "unclear", says, numbers, "no orientation fits clearly better: too little training?")
+    if found == "upright" and not conjugated:
+        return Finding(name, "right", says, numbers)
+    turned = [] if found == "upright" else ["the network's output is turned before it is stitched"]
+    mistakes = [*turned, *(["the phase of the network's output has the wrong sign"] if conjugated else [])]
+    return Finding(name, "wrong", says, numbers, " and ".join(mistakes))
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def _register_amplitude(known: np.ndarray, evidence: Evidence) -> Registration | None:
+    """None where an amplitude is flat."""
+    object_, mosaic = (np.abs(image).astype(np.complex64) for image in (known, evidence.mosaic))
+    if not (_has_structure(object_) and _has_structure(mosaic)):
+        return None
+    return register(object_, mosaic, evidence.mask, _expected_place(evidence))
+
+
+def _next_best(registration: Registration) -> float:
+    others = (score for name, score in registration.scores.items() if name != registration.orientation)
+    return max(others, default=0.0)
+
+
+def _tells(registration: Registration, least: float) -> bool:
+    """Whether one orientation fits so well, and clearly better than the others, that it is the one."""
+    fit = registration.correlation
+    return fit >= least and fit - _next_best(registration) >= LEAST_MARGIN
+
+
+def _told(registration: Registration) -> str:
+    others = f"next best {_next_best(registration):.3f}; upright in place {registration.in_place:.3f}"
+    x, y = registration.shift
+    return f"{registration.orientation}, {registration.correlation:.3f} ({others}), shift x {x:+.2f}, y {y:+.2f} px"
+
+
+def _expected_place(evidence: Evidence) -> np.ndarray:
+    """[x, y] of the object under the mosaic's pixel [0, 0]: the mean position is the canvas's centre."""
+    return np.asarray(evidence.positions.mean(axis=0) - len(evidence.mosaic) / 2)
+
+
+def _looked_at(evidence: Evidence) -> np.ndarray:
+    return np.unique(np.linspace(0, len(evidence.positions) - 1, _LOOKED_AT).astype(int))
+
+
+def _true_patches(evidence: Evidence, side: int) -> np.ndarray:
+    """Of the known object around some of the positions, each to the nearest pixel; zeros beyond its edges."""
+    assert evidence.known is not None
+    around = np.pad(evidence.known, side)
+    corner = np.rint(evidence.positions[_looked_at(evidence)]).astype(int) - side // 2 + side
+    corner = np.clip(corner, 0, np.subtract(around.shape[::-1], side))
+    return np.stack([around[y : y + side, x : x + side] for x, y in corner])
+
+
+def _pooled(shown: np.ndarray, true: np.ndarray) -> float:
+    """Mean correlation of patches with what they should show; those that show nothing count nothing."""
+    everything = np.ones(shown.shape[1:], bool)
+    return float(np.mean([correlation(one, other, everything) for one, other in zip(shown, true)]))
+
+
+def _has_structure(known: np.ndarray) -> bool:
+    return bool(np.std(known) > 1e-3 * np.abs(known).max())
+
+
+def _same(one: float, other: float) -> bool:
+    return abs(one - other) <= _SAME * abs(other)
+
+
+def _pixels(sides: np.ndarray) -> str:
+    return " x ".join(f"{side:.4g}" for side in sides)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _plain(dataclasses.asdict(value))
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value

@@ -1,0 +1,130 @@
+"""The model's parameters in TensorFlow's order and layout.
+
+TensorFlow keeps a kernel as (row, column, in, out), Torch as (out, in, row, column). Both correlate: no tap is flipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from ptycho_torch.model import PtychoPINN
+from ptycho_torch.network.layers import Convolution
+
+
+def tensorflow_order(model: PtychoPINN) -> list[str]:
+    """The names of the model's parameters in the order in which TensorFlow lists its own.
+
+    The encoder's convolutions, from the first to the last; then those of the two decoders in turns, amplitude first:
+    up blocks, the border's, the centre's. Of each its kernel, then its bias.
+    """
+    decoders = zip(_convolutions(model, "amplitude"), _convolutions(model, "phase"), strict=True)
+    names = chain(_convolutions(model, "encoder"), chain.from_iterable(decoders))
+    return [f"{name}.{parameter}" for name in names for parameter in ("weight", "bias")]
+
+
+def from_tensorflow_weights(model: PtychoPINN, arrays: Sequence[np.ndarray]) -> None:
+    """Give the model TensorFlow's weights.
+
+    Args:
+        model: filled in place; untouched if anything is refused.
+        arrays: kernels (row, column, in, out) and biases (out,), floating, in the order of ``tensorflow_order``.
+
+    Raises:
+        ValueError: another number of arrays, or shapes or dtypes that do not fit, each by name; or a number that is
+            not finite.
+    """
+    names, parameters = tensorflow_order(model), dict(model.named_parameters())
+    if len(arrays) != len(names):
+        raise ValueError(f"arrays: expected {len(names)}, a kernel and a bias per convolution, found {len(arrays)}")
+    wrong = []
+    for place, (name, array) in enumerate(zip(names, arrays)):
+        expected = to_tensorflow_layout(parameters[name])
+        if array.shape != expected.shape:
+            wrong.append(f"{place} ({name}): expected shape {expected.shape}, found {array.shape}")
+        elif array.dtype.kind != "f" or not np.can_cast(array.dtype, expected.dtype):
+            wrong.append(f"{place} ({name}): expected {expected.dtype}, found {array.dtype}")
+        elif not np.isfinite(array).all():
+            wrong.append(f"{place} ({name}): expected finite numbers, found NaN or infinity")
+    if wrong:
+        raise ValueError("arrays: " + "; ".join(wrong))
+    with torch.no_grad():
+        for name, array in zip(names, arrays):
+            torch_layout = rearrange(array, "row column i o -> o i row column") if array.ndim == 4 else array
+            # A copy in the machine's byte order, which is all that Torch takes.
+            parameters[name].copy_(torch.from_numpy(np.array(torch_layout, array.dtype.newbyteorder("="))))
+
+
+def to_tensorflow_weights(model: PtychoPINN) -> list[np.ndarray]:
+    """The model's parameters as TensorFlow lists them, copies: the inverse of ``from_tensorflow_weights``."""
+    parameters = dict(model.named_parameters())
+    return [to_tensorflow_layout(parameters[name]) for name in tensorflow_order(model)]
+
+
+def to_tensorflow_gradients(model: PtychoPINN) -> list[np.ndarray]:
+    """The gradients of the model's parameters, in the order and layout of ``to_tensorflow_weights``.
+
+    Raises:
+        ValueError: a parameter has none; all such are named.
+    """
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    missing = [name for name, gradient in gradients.items() if gradient is None]
+    if missing:
+        raise ValueError(f"model: expected a gradient of every parameter (loss.backward()), found none of {missing}")
+    found = (gradients[name] for name in tensorflow_order(model))
+    return [to_tensorflow_layout(gradient) for gradient in found if gradient is not None]
+
+
+def to_tensorflow_layout(parameter: Tensor) -> np.ndarray:
+    """A kernel (out, in, row, column) as (row, column, in, out), a bias (out,) as it is; a copy, in host memory."""
+    array = parameter.detach().cpu().numpy()
+    return np.array(rearrange(array, "o i row column -> row column i o") if array.ndim == 4 else array)
+
+
+def read_tensorflow_weights(path: str | Path, group: str = "weights") -> list[np.ndarray]:
+    """The arrays of an HDF5 group in the order of their names, ``000``, ``001``, …: that of ``tensorflow_order``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no HDF5 file, or is cut short, has no such group, or the group holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"weights {path}: no such file")
+    if not h5py.is_hdf5(path):
+        raise ValueError(f"weights {path}: not an HDF5 file")
+    try:
+        with h5py.File(path) as file:
+            return _arrays(file, group, path)
+    except OSError as unreadable:
+        raise ValueError(f"weights {path}: cut short or damaged ({unreadable})") from unreadable
+
+
+def _arrays(file: h5py.File, group: str, path: str | Path) -> list[np.ndarray]:
+    found = file.get(group)
+    if not isinstance(found, h5py.Group):
+        raise ValueError(f"weights {path}: expected a group {group!r}, found {_listed(file)}")
+    names = sorted(found)
+    if names != [f"{place:03}" for place in range(len(names))] or not names:
+        raise ValueError(f"weights {path}: expected arrays 000, 001, … in {group!r}, found {_listed(names)}")
+    others = [name for name in names if not isinstance(found.get(name), h5py.Dataset)]
+    if others:
+        raise ValueError(
+            f"weights {path}: expected arrays in {group!r}; {_listed(others)}: groups, or links to nothing"
+        )
+    return [np.asarray(found[name]) for name in names]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(list(names)[:5]) or "nothing"
+
+
+def _convolutions(model: PtychoPINN, part: str) -> list[str]:
+    layers = model.get_submodule(part).named_modules(prefix=part)
+    return [name for name, layer in layers if isinstance(layer, Convolution)]

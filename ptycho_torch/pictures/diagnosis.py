@@ -1,0 +1,165 @@
+"""A diagnosis as one picture: what was looked at, with the findings below."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptycho_torch.checks.diagnostics import Diagnosis, Evidence, covered_box, expected_count
+from ptycho_torch.checks.image_quality import RESOLVED
+from ptycho_torch.pictures.result import show
+from ptycho_torch.scans.scan import appearing
+
+COLOURS = {"right": "tab:green", "wrong": "tab:red", "unclear": "tab:orange", "unknown": "0.5", "measured": "tab:blue"}
+"""Of a finding's verdict."""
+_CHARACTERS = 168
+"""In a line of findings."""
+
+
+def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -> None:
+    """Draw what was looked at into a PNG.
+
+    Args:
+        evidence: that the diagnosis rests on.
+        diagnosis: of it.
+        path: of the picture.
+
+    Raises:
+        ValueError: the path does not end in ``.png``.
+    """
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"picture {path}: expected a name that ends in .png")
+    lines = _lines(diagnosis)
+    text = 0.19 * (len(lines) + 1) + 0.3
+    known = diagnosis.aligned is not None
+    pictures = 10.8 if known else 7.2
+    figure = Figure(figsize=(15, pictures + text))
+    grid = figure.add_gridspec(
+        *((3 if known else 2), 4),
+        left=0.035,
+        right=0.965,
+        bottom=(text + 0.35) / (pictures + text),
+        top=1 - 0.4 / (pictures + text),
+        wspace=0.32,
+        hspace=0.3,
+    )
+    cells = [figure.add_subplot(grid[row, column]) for row in range(grid.nrows) for column in range(4)]
+    _draw_mosaic(cells[:4], evidence, diagnosis)
+    _draw_geometry(cells[4:8], evidence, diagnosis)
+    if known:
+        _draw_comparison(cells[8:], evidence, diagnosis)
+    for number, (colour, line) in enumerate(lines):
+        height = (text - 0.19 * (number + 1)) / (pictures + text)
+        figure.text(0.02, height, line, color=colour, family="monospace", fontsize=9, va="bottom")
+    with appearing(path) as file:
+        figure.savefig(file, format="png", dpi=90)
+
+
+def _lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """Colour and text."""
+    found: list[tuple[str, str]] = []
+    *findings, verdict = diagnosis.to_text().splitlines()
+    for finding, line in zip(diagnosis.findings, findings):
+        pieces = textwrap.wrap(line, _CHARACTERS, subsequent_indent=" " * 22, drop_whitespace=False)
+        found += [(COLOURS[finding.verdict], piece) for piece in pieces]
+    colour = COLOURS["wrong"] if verdict.startswith("verdict: wrong") else "black"
+    return [*found, (colour, verdict)]
+
+
+def _draw_mosaic(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> None:
+    """Amplitude and phase, as they are; probe as given and as used."""
+    mask = evidence.mask
+    amplitude, phase = (np.where(mask, part, np.nan) for part in (np.abs(evidence.mosaic), np.angle(evidence.mosaic)))
+    show(axes[0], amplitude, "mosaic, amplitude", cmap="gray")
+    show(axes[1], phase, "mosaic, phase / rad", cmap="twilight", vmin=-np.pi, vmax=np.pi)
+    used = diagnosis["probe"].numbers["used"]
+    show(axes[2], np.abs(evidence.raw_probe), "probe in the file, modulus", cmap="viridis", vmin=0)
+    show(axes[3], np.abs(evidence.probe), f"probe used: mean|mask P| {used.masked_mean:.4g}", cmap="viridis", vmin=0)
+    N = len(evidence.probe)
+    angle = np.linspace(0, 2 * np.pi, 200)
+    for axis in axes[2:]:
+        axis.plot((N - 1) / 2 + N // 4 * np.cos(angle), (N - 1) / 2 + N // 4 * np.sin(angle), "w:", linewidth=1)
+
+
+def _draw_geometry(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> None:
+    """Where the scan was, what the stitcher was told, what it covered, and what it should have."""
+    _draw_handed(axes[0], evidence)
+    side = len(evidence.count)
+    count = np.where(evidence.mask, evidence.count, np.nan)
+    width, height = covered_box(evidence.mask)
+    show(axes[1], count, f"overlaps: {width} x {height} covered of {side} x {side}", cmap="magma")
+    expected = expected_count(evidence.positions, evidence.crop, side)
+    show(axes[2], np.where(expected > 0, expected, np.nan), "overlaps that the positions ask for", cmap="magma")
+    span = np.ptp(evidence.positions, axis=0) + evidence.crop
+    middle = (evidence.positions.max(axis=0) + evidence.positions.min(axis=0)) / 2 - evidence.positions.mean(axis=0)
+    for axis in axes[1:3]:
+        x, y = middle + side / 2 - span / 2
+        box = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, 0]]) * span
+        axis.plot(x + box[:, 0], y + box[:, 1], "--", color="tab:cyan", linewidth=1)
+        axis.set(xlim=(-1, side), ylim=(side, -1))
+    _draw_scores(axes[3], diagnosis)
+
+
+def _draw_handed(axis: Any, evidence: Evidence) -> None:
+    """Each position with the offset that it became, both about their mean."""
+    positions = evidence.positions - evidence.positions.mean(axis=0)
+    offsets = evidence.offsets - evidence.offsets.mean(axis=0)
+    axis.scatter(*positions.T, s=6, color="0.7", label="positions of the scan")
+    # Coloured by their place in the scan: a sense that is wrong turns the colours.
+    colours = np.arctan2(positions[:, 1], positions[:, 0])
+    axis.scatter(*offsets.T, s=4, c=colours, cmap="hsv", label="handed to the stitcher")
+    one = int(np.argmax(np.hypot(*positions.T)))
+    axis.plot(*positions[one], "x", color="black", label="one of them: its position …")
+    axis.plot(*offsets[one], "o", markerfacecolor="none", color="black", label="… and its offset")
+    axis.set_title("positions and offsets about their mean / px", fontsize=10)
+    axis.set_aspect("equal")
+    axis.invert_yaxis()
+    axis.tick_params(labelsize=8)
+    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.08), ncol=2, frameon=False)
+
+
+def _draw_scores(axis: Any, diagnosis: Diagnosis) -> None:
+    """How the overlaps, the patches and the mosaic fit in every orientation."""
+    shown = {"placement": "overlaps", "patches": "single patches", "orientation": "mosaic"}
+    scores = {label: diagnosis[name].numbers.get("scores", {}) for name, label in shown.items()}
+    scores = {label: found for label, found in scores.items() if found}
+    names = list(next(iter(scores.values())))
+    rows = np.arange(len(names))
+    thickness = 0.8 / len(scores)
+    for number, (label, found) in enumerate(scores.items()):
+        values = [found[name] for name in names]
+        axis.barh(rows + (number - (len(scores) - 1) / 2) * thickness, values, thickness, label=label)
+    axis.set_yticks(rows, [name.replace(", ", ",\n") for name in names], fontsize=7)
+    # The names stand where the neighbour's colour bar would be.
+    left, bottom, width, height = axis.get_position().bounds
+    axis.set_position((left + 0.25 * width, bottom, 0.75 * width, height))
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1)
+    axis.tick_params(axis="x", labelsize=8)
+    axis.set_title("fit in each orientation (correlation)", fontsize=10)
+    axis.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.4, -0.06), ncol=3, frameon=False)
+
+
+def _draw_comparison(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> None:
+    """What is known, what differs, and at which frequencies."""
+    quality, known = diagnosis.quality, diagnosis.aligned
+    assert quality is not None
+    assert known is not None
+    mask = evidence.mask & (np.abs(known) > 0)
+    amplitude, phase = (np.where(mask, part, np.nan) for part in (np.abs(known), np.angle(known)))
+    show(axes[0], amplitude, "object in the mosaic's place, amplitude", cmap="gray")
+    show(axes[1], phase, "object in the mosaic's place, phase / rad", cmap="twilight", vmin=-np.pi, vmax=np.pi)
+    error = np.angle(evidence.mosaic * quality.scale * known.conj())
+    title = f"phase error / rad: {quality.phase_error:.3f} rms"
+    show(axes[2], np.where(mask, error, np.nan), title, cmap="twilight", vmin=-np.pi, vmax=np.pi)
+    axes[3].plot(quality.frequencies, quality.ring_correlation)
+    axes[3].axhline(RESOLVED, color="0.6", linestyle=":")
+    axes[3].set(xlim=(0, 0.5), ylim=(0, 1.02), xlabel="cycles per pixel")
+    axes[3].tick_params(labelsize=8)
+    axes[3].set_title(f"Fourier ring correlation: half period {quality.resolution:.2f} px", fontsize=10)

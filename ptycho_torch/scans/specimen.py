@@ -1,0 +1,212 @@
+"""What a simulated scan is made of: an object, a probe, and where the one meets the other."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from ptycho_torch.scans.scan import DAMAGE
+
+ScanKind = Literal["spiral", "raster", "jittered"]
+OBJECTS = ("leaves",)
+PROBES = ("curved", "disk")
+"""What is built in; anything else is the name of a file."""
+
+_ARRAYS = (".npy", ".npz")
+
+
+# ------------------------------------------------------------------------------------------------ object
+
+
+def make_object(
+    source: str | Path, height: int, width: int, rng: np.random.Generator, phase_image: str | Path | None = None
+) -> np.ndarray:
+    """An object of at least the size that a scan needs.
+
+    Args:
+        source: ``leaves``, a texture of overlapping disks; or a file: ``.npz`` (key ``objectGuess``) or ``.npy`` with a
+            complex (H, W) array, taken as it is; or a picture, which is cut to the shape that is needed, resized, and
+            becomes amplitude, 0.25 (black) to 1 (white), and phase, -1 to 1.5 rad.
+        height: that the scan needs, pixels.
+        width: likewise.
+        rng: for ``leaves``.
+        phase_image: another picture for the phase.
+
+    Returns:
+        (H, W) complex64; rows = y, columns = x.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no such object, or one that is too small.
+    """
+    if str(source) == "leaves":
+        values = _leaves(height, width, rng)
+        return _from_grey(values[0], values[1] if phase_image is None else _grey(Path(phase_image), height, width))
+    path = _existing(source, "object", OBJECTS)
+    if path.suffix.lower() not in _ARRAYS:
+        grey = _grey(path, height, width)
+        return _from_grey(grey, grey if phase_image is None else _grey(Path(phase_image), height, width))
+    if phase_image is not None:
+        raise ValueError(f"object {path}: has a phase of its own; leave the other picture out")
+    target = _array(path, "objectGuess")
+    if target.ndim != 2 or target.shape[0] < height or target.shape[1] < width:
+        raise ValueError(
+            f"object {path}: expected at least {height} rows and {width} columns, which the scan reaches, found "
+            f"{target.shape}. Take fewer patterns, or more overlap"
+        )
+    return target.astype(np.complex64)
+
+
+def _from_grey(brightness: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    amplitude = 0.25 + 0.75 * brightness
+    return np.asarray(amplitude * np.exp(1j * (2.5 * phase - 1)), np.complex64)
+
+
+def _leaves(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Disks of all sizes fallen on top of each other, each of one brightness and one phase, (2, H, W) in [0, 1].
+
+    Dead leaves have the statistics of photographs: edges at every scale, in every direction. That is what a
+    reconstruction has to resolve.
+    """
+    smallest, largest = 3.0, min(height, width) / 3
+    count = 40 + height * width // 20
+    # As many pixels are covered by disks of any size: the density of the radii falls with their cube.
+    radii = 1 / np.sqrt(1 / largest**2 + rng.random(count) * (1 / smallest**2 - 1 / largest**2))
+    canvas = np.full((2, height, width), 0.5)
+    centres = rng.random((count, 2)) * [height, width]
+    tones = rng.random((count, 2))
+    for (y, x), radius, tone in zip(centres, radii, tones):
+        rows = slice(max(0, int(y - radius)), int(y + radius) + 2)
+        columns = slice(max(0, int(x - radius)), int(x + radius) + 2)
+        dy, dx = np.ogrid[rows, columns]
+        window = canvas[:, rows, columns]
+        distance = np.hypot(dy[: window.shape[1]] - y, dx[:, : window.shape[2]] - x)
+        cover = np.clip(radius - distance + 0.5, 0, 1)  # an edge as soft as a pixel
+        window += cover * (tone[:, None, None] - window)
+    return canvas
+
+
+def _grey(path: Path, height: int, width: int) -> np.ndarray:
+    """A picture's brightness, (H, W) in [0, 1]."""
+    try:
+        from PIL import Image, ImageOps, UnidentifiedImageError
+    except ModuleNotFoundError:
+        raise ValueError(f"picture {path}: reading pictures needs Pillow: pip install pillow") from None
+    if not path.is_file():
+        raise FileNotFoundError(f"picture {path}: no such file")
+    try:
+        with Image.open(path) as picture:
+            fitted = ImageOps.fit(picture.convert("L"), (width, height), Image.Resampling.LANCZOS)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as broken:
+        raise ValueError(f"picture {path}: expected a picture, .npy or .npz ({broken})") from broken
+    return np.asarray(fitted, np.float64) / 255
+
+
+# ------------------------------------------------------------------------------------------------ probe
+
+
+def make_probe(source: str | Path, N: int) -> np.ndarray:
+    """A probe.
+
+    Args:
+        source: ``curved``, the focus of a round pupil, out of focus and slightly astigmatic, about a third of the patch
+            wide; ``disk``, flat and round, a quarter of it; or a file, ``.npz`` (key ``probeGuess``) or ``.npy``.
+        N: patch side, pixels.
+
+    Returns:
+        (N, N) complex64; rows = y, columns = x.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds no probe of that side, or an empty one.
+    """
+    rows, columns = (np.mgrid[:N, :N] - N // 2) / N
+    if str(source) == "curved":
+        x, y = columns / 0.16, rows / 0.16
+        radius = np.hypot(x, y)
+        pupil = 1 / (1 + np.exp(0.3 * N * (radius - 1)))
+        waves = N / 64 * (0.85 * radius**2 + 0.12 * (x**2 - y**2) + 0.1 * x * y)
+        focus = np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(pupil * np.exp(2j * np.pi * waves))))
+        return np.asarray(focus / np.abs(focus).max(), np.complex64)
+    if str(source) == "disk":
+        return np.asarray(1 / (1 + np.exp(N * (np.hypot(rows, columns) - 0.125))), np.complex64)
+    path = _existing(source, "probe", PROBES)
+    if path.suffix.lower() not in _ARRAYS:
+        raise ValueError(f"probe {path}: expected one of {', '.join(PROBES)}, or a file .npz or .npy")
+    probe = _array(path, "probeGuess")
+    if probe.shape not in {(N, N), (N, N, 1)}:
+        raise ValueError(f"probe {path}: expected shape ({N}, {N}), the patch, found {probe.shape}")
+    if not probe.any():
+        raise ValueError(f"probe {path}: expected some light, found zeros only")
+    return probe.reshape(N, N).astype(np.complex64)
+
+
+def probe_diameter(probe: np.ndarray) -> float:
+    """Diameter of the flat disk that is as wide as the probe's intensity, pixels.
+
+    For a flat disk its own; for a Gaussian, where intensity falls to 1 / e**2.
+    """
+    intensity = np.square(np.abs(probe, dtype=np.float64))
+    area = intensity.sum() ** 2 / np.square(intensity).sum()
+    return float(2 * np.sqrt(area / np.pi))
+
+
+# ------------------------------------------------------------------------------------------------ positions
+
+
+def make_positions(kind: ScanKind, patterns: int, step: float, rng: np.random.Generator) -> np.ndarray:
+    """Where the patches' centres lie, in the order in which they are measured.
+
+    Args:
+        kind: ``spiral``, Fermat's, irregular everywhere; ``raster``, rows of a square; ``jittered``, a raster each
+            point of which is off by up to a quarter of a step.
+        patterns: how many.
+        step: pixels; the distance of neighbours in a raster; there is a point per step**2 in a spiral too.
+        rng: for ``jittered``.
+
+    Returns:
+        (patterns, 2) float64, [x, y], pixels, from 0.
+    """
+    if kind == "spiral":
+        k = np.arange(patterns)
+        radius, turn = step * np.sqrt(k / np.pi), k * np.pi * (3 - math.sqrt(5))
+        points = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=-1)
+    elif kind in ("raster", "jittered"):
+        columns = math.ceil(math.sqrt(patterns))
+        y, x = np.divmod(np.arange(patterns), columns)
+        points = np.stack([x, y], axis=-1) * step
+        if kind == "jittered":
+            points += rng.uniform(-step / 4, step / 4, points.shape)
+    else:
+        raise ValueError(f"scan: expected one of {get_args(ScanKind)}, found {kind!r}")
+    return np.asarray(points - points.min(axis=0))
+
+
+# ------------------------------------------------------------------------------------------------ files
+
+
+def _existing(source: str | Path, what: str, built_in: tuple[str, ...]) -> Path:
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"{what} {source}: expected one of {', '.join(built_in)}, or a file; found neither")
+    return path
+
+
+def _array(path: Path, key: str) -> np.ndarray:
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                array = loaded
+            elif key in loaded:
+                array = loaded[key]
+            else:
+                raise ValueError(f"expected the key {key!r}, found {sorted(loaded)}")
+    except DAMAGE as broken:
+        raise ValueError(f"{path}: {broken}") from broken
+    if array.dtype.kind not in "cfiu" or not np.isfinite(array).all():
+        raise ValueError(f"{path}: expected finite numbers, found {array.dtype} or NaN among them")
+    return array

@@ -1,0 +1,381 @@
+"""Training on Lightning: its loop, devices and checkpoints; Keras's rules for the learning rate and the end.
+
+The only module that needs Lightning. See docs/conventions.md, "Training".
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from lightning.fabric.plugins.io import CheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from ptycho_torch.config_params import TrainingConfig
+from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches_of
+from ptycho_torch.files.archive import pack, read_archive, unpack, write_archive
+from ptycho_torch.files.loss_curve import Epoch, LossCurve
+from ptycho_torch.model import PtychoPINN
+from ptycho_torch.training.batch_order import EpochBatches, Order, Share
+from ptycho_torch.training.keras_rules import EpochEnd, adam, validation_split
+from ptycho_torch.training.losses import objective
+
+CHECKPOINT = "last.ckpt"
+"""In the output directory: the state after the last epoch that was finished."""
+_KIND = "ptycho_torch checkpoint 1"
+_OURS = "ptycho_torch"
+"""Key in a checkpoint of what Lightning does not keep itself."""
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where to train, in Lightning's words; they are passed on to it.
+
+    Attributes:
+        accelerator: ``auto``, ``cpu``, ``cuda``, ``mps``.
+        devices: a number, a list of numbers, or ``auto``.
+        num_nodes: hosts.
+        strategy: how they work together.
+    """
+
+    accelerator: str = "auto"
+    devices: str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Is told how far a training is."""
+
+    def batch(self, epoch: int, done: int, batches: int) -> None:
+        """A batch of an epoch (from 1) is done, that many of all."""
+        ...
+
+    def epoch(self, finished: Epoch) -> None:
+        """An epoch is finished, and kept."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is trained on what.
+
+    Attributes:
+        model: its weights are changed.
+        dataset: training samples first, then those that validate.
+        config: the training.
+        order: of the training samples.
+        num_workers: processes that read ahead.
+        fingerprint: name -> what a resumed training must have in common with the interrupted one.
+    """
+
+    model: PtychoPINN
+    dataset: MemoryMappedDataset
+    config: TrainingConfig
+    order: Order
+    num_workers: int
+    fingerprint: Mapping[str, Any]
+
+
+def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
+    """Lightning's trainer, which keeps a checkpoint of the last epoch in the directory and writes nothing else.
+
+    Args:
+        directory: of the checkpoint.
+        epochs: at most.
+        devices: where to train.
+
+    Raises:
+        ValueError: there is no such device, or Lightning does not know the strategy.
+    """
+    checkpoints = _Checkpoints(
+        dirpath=directory,
+        filename=CHECKPOINT.removesuffix(".ckpt"),
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    try:
+        with _quiet():
+            return Trainer(
+                accelerator=devices.accelerator,
+                devices=devices.devices,
+                num_nodes=devices.num_nodes,
+                strategy=devices.strategy,
+                max_epochs=epochs,
+                callbacks=[checkpoints],
+                plugins=[ArchiveCheckpoints()],
+                default_root_dir=directory,
+                logger=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                num_sanity_val_steps=0,
+                use_distributed_sampler=False,
+            )
+    except (MisconfigurationException, ValueError, RuntimeError) as misfit:
+        reason = " ".join(str(misfit).split())
+        raise ValueError(f"{devices}: Lightning cannot use this: {reason}") from misfit
+
+
+def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None = None) -> LossCurve:
+    """Train.
+
+    Args:
+        task: what is trained on what.
+        trainer: from ``make_trainer``.
+        progress: is told how far it is, by the first process only.
+        resume: a checkpoint of the same task to go on from; the result is that of a training that was not interrupted,
+            bit by bit on a CPU. None: begin.
+
+    Returns:
+        The losses; without that of the test file.
+
+    Raises:
+        ValueError: the checkpoint is damaged, or not of this task; a setting that is not ported.
+        ArithmeticError: a loss is not finite.
+    """
+    if resume is not None:
+        kept = read_checkpoint(resume)
+        require_same_task(kept, task, resume)
+        if kept.losses.stopped_early or len(kept.losses.epochs) >= task.config.epochs:
+            _restore(task.model, resume)
+            return kept.losses
+    training = _Training(task, Share(trainer.global_rank, trainer.world_size), progress)
+    with _quiet():
+        trainer.fit(
+            training,
+            batches_of(task.dataset, training.batches, num_workers=task.num_workers),
+            batches_of(task.dataset, training.held_back, num_workers=task.num_workers),
+            ckpt_path=resume,
+        )
+    return training.curve
+
+
+def _restore(model: PtychoPINN, checkpoint: Path) -> None:
+    """Give the model the weights of a finished training."""
+    weights = ArchiveCheckpoints().load_checkpoint(checkpoint)["state_dict"]
+    model.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights.items()})
+
+
+def mean_loss(
+    model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, batch_size: int, device: torch.device
+) -> float:
+    """The objective, averaged over all groups of a data set; nothing is trained.
+
+    Args:
+        model: moved to the device.
+        dataset: what is predicted.
+        config: the weights of the objective.
+        batch_size: groups at a time.
+        device: where to compute.
+    """
+    model.to(device)
+    numbers = EpochBatches(lambda _: np.arange(len(dataset)), len(dataset), batch_size)
+    total = 0.0
+    with torch.inference_mode():
+        for batch in batches_of(dataset, numbers):
+            X = batch.X.to(device)
+            predicted = model(X, batch.positions.to(device)).amplitude
+            total += objective(predicted, X * model.intensity_scale, config).item() * len(batch)
+    return total / len(dataset)
+
+
+# ------------------------------------------------------------------------------------------------ one training
+
+
+class _Training(LightningModule):
+    """What Lightning asks for: steps, optimiser, and what happens at the end of an epoch."""
+
+    def __init__(self, task: Task, share: Share, progress: Progress) -> None:
+        super().__init__()
+        self.network = task.model
+        self.config = task.config
+        self.fingerprint = task.fingerprint
+        self.progress = progress
+        training, validation = validation_split(len(task.dataset), task.config.validation_fraction)
+        last = np.arange(len(task.dataset))[validation]
+        self.batches = EpochBatches(task.order, training.stop, task.config.batch_size, share)
+        self.held_back = EpochBatches(lambda _: last, len(last), task.config.batch_size, share)
+        self.share = share
+        self.curve = LossCurve(self._least_loss(task, np.arange(training.stop)), self._least_loss(task, last))
+        self._seen: list[Tensor] = []
+        self._validated: list[Tensor] = []
+        self._restored: dict[str, Any] | None = None
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        self.optimizer = adam(self.network, self.config)
+        # Called by hand, not by Lightning: what happens at the end of an epoch happens in Keras's order.
+        self.epoch_end = EpochEnd(self.optimizer, self.config)
+        return self.optimizer
+
+    def on_train_start(self) -> None:
+        if self._restored is not None:
+            self.epoch_end.load_state_dict(self._restored)
+
+    def transfer_batch_to_device(
+        self, batch: GroupBatch, device: torch.device, dataloader_idx: int
+    ) -> tuple[Tensor, Tensor]:
+        return batch.X.to(device), batch.positions.to(device)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+        loss = self._loss(batch)
+        size = self.batches.size(number)
+        self._seen.append(loss.detach() * self.share.counted(size))
+        if self.trainer.is_global_zero:
+            self.progress.batch(self.current_epoch + 1, number + 1, len(self.batches))
+        return loss * self.share.weight(size)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], number: int) -> None:
+        self._validated.append(self._loss(batch) * self.share.counted(self.held_back.size(number)))
+
+    def on_train_epoch_end(self) -> None:
+        batch_losses, loss = self._means(self._seen, self.batches)
+        _, val_loss = self._means(self._validated, self.held_back)
+        self._seen, self._validated = [], []
+        if not (math.isfinite(loss) and math.isfinite(val_loss)):
+            raise ArithmeticError(
+                f"epoch {self.current_epoch + 1}: the loss is {loss}, that of validation {val_loss}; expected finite "
+                f"numbers. A smaller learning rate, or other initial weights, may help"
+            )
+        finished = Epoch(
+            self.current_epoch + 1, loss, val_loss, self.optimizer.param_groups[0]["lr"], tuple(batch_losses)
+        )
+        stopped = self.epoch_end.step(loss=loss, val_loss=val_loss)
+        self.curve = replace(self.curve, epochs=(*self.curve.epochs, finished), stopped_early=stopped)
+        self.trainer.should_stop = self.trainer.should_stop or stopped
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[_OURS] = {
+            "losses": self.curve.to_json(),
+            **self.epoch_end.state_dict(),
+            "fingerprint": dict(self.fingerprint),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._restored = checkpoint[_OURS]
+        self.curve = LossCurve.from_json(checkpoint[_OURS]["losses"])
+
+    def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        X, positions = batch
+        return objective(self.network(X, positions).amplitude, X * self.network.intensity_scale, self.config)
+
+    def _means(self, sums: list[Tensor], batches: EpochBatches) -> tuple[list[float], float]:
+        """The mean loss of every batch, and that of all samples."""
+        found = torch.stack(sums)
+        if self.share.ranks > 1:
+            found = self.trainer.strategy.reduce(found, reduce_op="sum")
+        sizes = np.array([batches.size(number) for number in range(len(batches))])
+        totals = found.cpu().numpy().astype(np.float64)
+        return (totals / sizes).tolist(), float(totals.sum() / sizes.sum())
+
+    def _least_loss(self, task: Task, numbers: np.ndarray) -> float:
+        """The objective of a perfect prediction."""
+        every = EpochBatches(lambda _: numbers, len(numbers), task.config.batch_size)
+        total = 0.0
+        for batch in batches_of(task.dataset, every):
+            measured = batch.X * task.model.intensity_scale.cpu()
+            total += objective(measured, measured, task.config).item() * len(batch)
+        return total / len(numbers)
+
+
+# ------------------------------------------------------------------------------------------------ checkpoints
+
+
+class _Checkpoints(ModelCheckpoint):
+    """Tells of an epoch when it is kept, not before."""
+
+    def on_train_epoch_end(self, trainer: Trainer, training: LightningModule) -> None:
+        super().on_train_epoch_end(trainer, training)
+        assert isinstance(training, _Training)
+        if trainer.is_global_zero:
+            training.progress.epoch(training.curve.epochs[-1])
+
+
+class ArchiveCheckpoints(CheckpointIO):
+    """Lightning's checkpoints as archives (``ptycho_torch.files.archive``): numbers and no code, whole or not there."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write what Lightning and the training keep."""
+        tensors: dict[str, Tensor] = {}
+        content = pack(checkpoint, tensors)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_archive(path, _KIND, {"content": content}, tensors)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read it again, into host memory. Errors are those of ``read_archive``."""
+        about, tensors = read_archive(path, _KIND)
+        found = unpack(about.get("content"), tensors)
+        if not isinstance(found, dict) or not isinstance(found.get(_OURS), dict):
+            raise ValueError(f"{path}: expected the state of a training, found another; the file is damaged")
+        return found
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete the file."""
+        Path(path).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a checkpoint says of its training.
+
+    Attributes:
+        losses: of the epochs that were finished.
+        fingerprint: name -> what a resumed training must have in common with it.
+    """
+
+    losses: LossCurve
+    fingerprint: Mapping[str, Any]
+
+
+def read_checkpoint(path: Path) -> Kept:
+    """What a checkpoint says of its training.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or another program's.
+    """
+    ours = ArchiveCheckpoints().load_checkpoint(path)[_OURS]
+    try:
+        return Kept(LossCurve.from_json(ours["losses"]), dict(ours["fingerprint"]))
+    except (KeyError, TypeError, ValueError) as misfit:
+        raise ValueError(f"{path}: expected the state of a training ({misfit}); the file is damaged") from misfit
+
+
+def require_same_task(kept: Kept, task: Task, path: Path) -> None:
+    """Refuse to go on with a training that was another.
+
+    Raises:
+        ValueError: what differs, by name.
+    """
+    differing = [
+        f"{name}: there {kept.fingerprint.get(name)!r}, here {task.fingerprint.get(name)!r}"
+        for name in sorted(kept.fingerprint.keys() | task.fingerprint.keys())
+        if kept.fingerprint.get(name) != task.fingerprint.get(name)
+    ]
+    if differing:
+        raise ValueError(f"{path}: is of another training and cannot be resumed: {'; '.join(differing)}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's hints, which are about what was chosen on purpose, and its notes of what was found."""
+    log = logging.getLogger("lightning.pytorch")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"lightning\.")
+            yield
+    finally:
+        log.setLevel(before)

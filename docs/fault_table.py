@@ -17,7 +17,7 @@ from tests.torch import layouts
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
 TOP = Path(__file__).resolve().parents[1]
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 HEAD = """# What a port that commits a fault is told
 
 Written by `python -m docs.fault_table`: the port is made to commit each fault (`tests/torch/mutants.py`), and every

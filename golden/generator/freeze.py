@@ -20,7 +20,7 @@ from golden.judge.proof import Caught, prove_faults
 from golden.report.text import explain, explain_causes
 from golden.spec.case import ULP_RUNS, Arrays, Case, GoldenError, digest_array
 from golden.spec.references import described
-from golden.store.golden import Derived, Golden, require_mask
+from golden.store.golden import Derived, Golden, require_mask, require_producer
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ def freeze(
     inputs = case.complete_inputs(stored)
     proof = prove(case, inputs, behind, varied)
     outputs, provenance = proof.outputs, answering.provenance()
+    producer = answering.producer(case.operation)
+    require_producer(case, producer)
     if answering is not behind:
         outputs, share = _agreed(case, inputs, proof, answering, behind)
         provenance |= {"proved_with": f"{described(behind.provenance())}, which agrees to {share:.2g} of the tolerance"}
@@ -76,7 +78,7 @@ def freeze(
         parameters=dict(case.parameters),
         definition=case.definition_digest(inputs),
         draw=draw,
-        producer=answering.producer(case.operation),
+        producer=producer,
         provenance=provenance,
         inputs=stored,
         outputs=outputs,

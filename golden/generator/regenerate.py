@@ -20,7 +20,7 @@ from golden.review.change import Change, Row
 from golden.review.cross_check import Crossing, cross
 from golden.review.margins import proof_moved
 from golden.spec.case import Arrays, Case, GoldenError
-from golden.spec.references import described, module_of
+from golden.spec.references import described
 from golden.store import gallery
 from golden.store.golden import Golden, golden_path, read_golden, write_golden
 from golden.store.manifest import NAME, Entry, make_entry, read_manifest, read_page, stored_cases, write_manifest
@@ -33,15 +33,15 @@ class Regeneration:
     Args:
         cases: every declared case.
         fixtures: the directory.
-        reference: the package that computes, or the name of an adapter.
+        reference: the module that computes.
         other: the one that ``cross_check`` compares it with.
     """
 
     def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
         self._cases = cases
         self._fixtures = fixtures
-        self._reference = module_of(reference)
-        self._against = module_of(other)
+        self._reference = reference
+        self._against = other
         self._processes = ExitStack()
         self._computed: set[str] = set()
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from golden.judge.proof import Caught
 from golden.spec.blocks import blocks
-from golden.spec.case import GoldenError
+from golden.spec.case import Case, GoldenError
 from golden.store import gallery
-from golden.store.golden import Golden, golden_path, parse_json
+from golden.store.golden import Golden, golden_path, parse_json, require_producer
 from golden.store.guard import read_untrusted
 from golden.store.transaction import finish_interrupted
 
@@ -183,7 +183,7 @@ def statistics(array: np.ndarray) -> Entry:
     return norm | {"min": _short(float(array.min())), "max": _short(float(array.max()))}
 
 
-def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
+def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     """Everything that is wrong with a fixtures directory; empty when nothing is.
 
     Checks that every file reads and matches its digests, that the manifest says what the files say, and that cases,
@@ -195,11 +195,11 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
         return [str(broken)]
     files = stored_cases(fixtures)
     problems = []
-    for name in sorted(cases - files):
+    for name in sorted(set(cases) - files):
         problems.append(
             f"case {name}: no golden; make it with 'python generate_golden.py --update --reason ... {name}'"
         )
-    for name in sorted(files - cases):
+    for name in sorted(files - set(cases)):
         problems.append(
             f"golden {name}: no case declares it; remove it with 'python generate_golden.py --update --reason ...'"
         )
@@ -212,6 +212,7 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
             problems.append(golden)
         else:
             problems += _verify_one(golden, name, entries.get(name), fixtures)
+            problems += _not_allowed(golden, cases.get(name))
             proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
     if read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the manifest")
@@ -277,6 +278,16 @@ def _verify_one(golden: Golden, name: str, entry: Entry | None, fixtures: Path) 
         if not _same(entry.get(key), expected[key])
     ]
     return problems + gallery.problems(golden, picture, fixtures)
+
+
+def _not_allowed(golden: Golden, case: Case | None) -> list[str]:
+    """Say who produced a golden, where its case does not allow that."""
+    try:
+        if case is not None:
+            require_producer(case, golden.producer)
+    except GoldenError as wrong:
+        return [str(wrong)]
+    return []
 
 
 def _same(found: Any, expected: Any) -> bool:

@@ -40,6 +40,7 @@ LARGE = Operation(
     derive=lambda inputs, parameters: {"ramp": inputs["start"] + np.arange(1000, dtype=np.float32)},
     faults=(Fault.of_outputs("reversed", "the ramp falls; expected it to rise", lambda o: {"z": o["z"][::-1]}),),
 )
+REFERENCES = {"toy": "tests.golden.toy_adapter"}
 ONE_NUMBER = {"rows": "it is one number"}
 
 CASES = (

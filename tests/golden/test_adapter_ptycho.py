@@ -32,7 +32,7 @@ from golden.spec.references import described
 from golden.store.golden import Golden
 
 STANDIN = Path(__file__).parent / "standin_ptycho"
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 TOPICS = {
     name: importlib.import_module(f"golden.ptychopinn.{name}.installed") for name in {c.topic for c in CASES.values()}
 }

@@ -16,7 +16,7 @@ from golden import pytest_plugin
 from golden.spec.catalogue import load_cases
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 ParityTest = Callable[[Any], None]
 OpenGolden = Callable[[str], pytest_plugin.GoldenCase]
 

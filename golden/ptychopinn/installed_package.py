@@ -24,7 +24,7 @@ import numpy as np
 
 from golden.ptychopinn.defaults.cases import FIELDS
 from golden.ptychopinn.installed_version import installed
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.spec.references import described
 
 BACKING = "golden.ptychopinn.tensorflow"

@@ -17,7 +17,7 @@ import numpy as np
 
 from golden.judge.proof import Caught
 from golden.spec.blocks import blocks
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.store import gallery
 from golden.store.golden import Golden, golden_path, parse_json
 from golden.store.guard import read_untrusted

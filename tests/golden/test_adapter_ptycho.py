@@ -18,8 +18,9 @@ import pytest
 from golden.judge.compare import compare_outputs
 from golden.ptychopinn import installed_package as ptycho
 from golden.ptychopinn.installed_version import installed
-from golden.spec.case import Case, GoldenError
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases
+from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store.golden import Golden
 

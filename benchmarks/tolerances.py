@@ -19,8 +19,8 @@ from rich.table import Table
 from golden.judge.compare import compare_outputs
 from golden.judge.tolerance import perturb
 from golden.review.margins import margins
-from golden.spec.case import HEADROOM, K
 from golden.spec.catalogue import load_cases
+from golden.spec.operation import HEADROOM, K
 from golden.store.golden import golden_path, read_golden
 from tests.torch import layouts
 

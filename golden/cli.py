@@ -23,8 +23,8 @@ from golden.report.text import (
 )
 from golden.review.difference import Difference, differences, summary
 from golden.review.margins import margins, warnings
-from golden.spec.case import GoldenError
 from golden.spec.catalogue import load_cases, select
+from golden.spec.errors import GoldenError
 from golden.store import git
 from golden.store.golden import Golden, golden_path
 from golden.store.guard import read_untrusted

@@ -28,8 +28,9 @@ from golden.report.text import (
 from golden.review.change import Change, Row
 from golden.review.cross_check import Crossing
 from golden.review.difference import Difference, difference_of
-from golden.spec.case import Case, GoldenError
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
+from golden.spec.errors import GoldenError
 from golden.spec.references import module_of
 from golden.store.manifest import NAME
 from golden.store.transaction import is_committed, lock

@@ -35,9 +35,12 @@ from golden.judge.diagnose import Diagnosis, diagnose
 from golden.report.run import Check, Run, causes, headline, require_ending, write_run
 from golden.report.text import explain_causes, explain_failed
 from golden.review.margins import MOST_USED
-from golden.spec.case import Case, GoldenError, Operation, Parameters
+from golden.spec.arrays import summarise, whereabouts
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases
-from golden.spec.summary import summarise, whereabouts
+from golden.spec.errors import GoldenError
+from golden.spec.operation import Operation
+from golden.spec.parameters import Parameters
 from golden.store.golden import Golden, golden_path, read_golden, write_outputs
 from golden.store.manifest import read_manifest, stored_cases
 

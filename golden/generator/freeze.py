@@ -18,7 +18,10 @@ from golden.judge.compare import Comparison, Tolerance, compare_outputs
 from golden.judge.diagnose import diagnose
 from golden.judge.proof import Caught, prove_faults
 from golden.report.text import explain, explain_causes
-from golden.spec.case import ULP_RUNS, Arrays, Case, GoldenError, digest_array
+from golden.spec.arrays import Arrays, digest_array
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.operation import ULP_RUNS
 from golden.spec.references import described
 from golden.store.golden import Derived, Golden, require_mask, require_producer
 

@@ -19,7 +19,9 @@ from golden.report.text import shortened
 from golden.review.change import Change, Row
 from golden.review.cross_check import Crossing, cross
 from golden.review.margins import proof_moved
-from golden.spec.case import Arrays, Case, GoldenError
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store import gallery
 from golden.store.golden import Golden, golden_path, read_golden, write_golden

@@ -23,7 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from golden.spec.case import Arrays, GoldenError, Operation, Parameters, Precision
+from golden.spec.arrays import Arrays
+from golden.spec.errors import GoldenError
+from golden.spec.operation import Operation, Precision
+from golden.spec.parameters import Parameters
 
 # Thread counts are fixed, so that a machine with more cores freezes the same bits.
 FROZEN = {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "1"}

@@ -16,7 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict, compare_outputs
-from golden.spec.case import Arrays, Case, Fault, GoldenError, Parameters, Trial
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.fault import Fault, Trial
+from golden.spec.parameters import Parameters
 
 SAMPLE = 32
 """Elements kept of a wrong output that is larger: half of them where it is most wrong, half spread evenly."""

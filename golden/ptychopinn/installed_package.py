@@ -29,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.spec.references import described
 
 BACKING = "golden.ptychopinn.tensorflow"

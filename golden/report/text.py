@@ -19,7 +19,8 @@ from golden.review.change import Row
 from golden.review.cross_check import Crossing
 from golden.review.difference import Difference
 from golden.review.margins import Margin, margins
-from golden.spec.case import Case, digest_array
+from golden.spec.arrays import digest_array
+from golden.spec.case import Case
 from golden.store.golden import Golden
 from golden.store.manifest import statistics
 

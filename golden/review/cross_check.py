@@ -9,7 +9,7 @@ from types import MappingProxyType
 from golden.judge.compare import compare_outputs
 from golden.judge.diagnose import Diagnosis, diagnose
 from golden.review.change import Change, Row
-from golden.spec.case import Arrays
+from golden.spec.arrays import Arrays
 from golden.store.golden import Golden
 
 

@@ -12,7 +12,7 @@ from golden.judge.compare import Comparison, Tolerance, Verdict, compare_outputs
 from golden.judge.diagnose import Diagnosis, diagnose
 from golden.review.change import Change, Row
 from golden.review.margins import proof_moved
-from golden.spec.case import digest_array
+from golden.spec.arrays import digest_array
 from golden.store.golden import Golden
 from golden.store.sources import Goldens
 

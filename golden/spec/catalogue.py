@@ -8,7 +8,8 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 
-from golden.spec.case import Case, GoldenError
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
 
 
 def load_cases(module: str) -> dict[str, Case]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from golden.spec.case import GoldenError, digest_array
-from golden.spec.images import images, is_picture
+from golden.spec.arrays import digest_array, images, is_picture
+from golden.spec.errors import GoldenError
 from golden.store.golden import Golden
 from golden.store.transaction import Transaction
 

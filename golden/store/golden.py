@@ -45,8 +45,10 @@ from h5py import h5a, h5d, h5f, h5l, h5o, h5p, h5s, h5t, h5z
 
 from golden.judge.compare import EXACT, Tolerance
 from golden.judge.proof import Caught, Wrong
-from golden.spec.case import Arrays, Case, GoldenError, Parameters, digest_array
-from golden.spec.images import images, is_picture, main_output
+from golden.spec.arrays import Arrays, digest_array, images, is_picture, main_output
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.parameters import Parameters
 
 FORMAT = "ptycho-golden 4"
 SIZE_CAP = 512 * 2**20

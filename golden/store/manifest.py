@@ -17,7 +17,8 @@ import numpy as np
 
 from golden.judge.proof import Caught
 from golden.spec.blocks import blocks
-from golden.spec.case import Case, GoldenError
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
 from golden.store import gallery
 from golden.store.golden import Golden, golden_path, parse_json, require_producer
 from golden.store.guard import read_untrusted

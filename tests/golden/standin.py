@@ -15,7 +15,11 @@ import numpy as np
 
 from golden.judge.compare import Tolerance
 from golden.judge.proof import prove_faults
-from golden.spec.case import HEADROOM, Arrays, Case, Fault, Operation, Output, Parameters, digest_array
+from golden.spec.arrays import Arrays, digest_array
+from golden.spec.case import Case
+from golden.spec.fault import Fault
+from golden.spec.operation import HEADROOM, Operation, Output
+from golden.spec.parameters import Parameters
 from golden.store.golden import Derived, Golden
 
 SCALE = Operation(

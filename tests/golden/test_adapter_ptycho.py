@@ -26,8 +26,9 @@ from golden.ptychopinn.physics import installed as physics
 from golden.ptychopinn.probe import installed as probe
 from golden.ptychopinn.reassembly import installed as reassembly
 from golden.ptychopinn.simulation import installed as simulation
-from golden.spec.case import Case, GoldenError
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases
+from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store.golden import Golden
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.spec.case import Case, GoldenError, digest_array
+from golden.spec.arrays import digest_array
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
+from golden.spec.errors import GoldenError
 from golden.spec.random_inputs import Draw
 from golden.store.golden import golden_path, read_golden
 from tests.golden.standin import CASES, SCALE

@@ -26,7 +26,7 @@ from golden.report.page import page, write_page
 from golden.report.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
 from golden.review.change import Change, Row
 from golden.review.difference import Difference, difference_of, differences
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.store.golden import Golden, write_golden
 from tests.golden import standin
 

@@ -10,7 +10,7 @@ import pytest
 
 from golden.ptychopinn.simulation import embedded
 from golden.ptychopinn.simulation.faults import cut
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 
 
 def nearest_distances() -> np.ndarray:

@@ -21,8 +21,9 @@ from golden.ptychopinn.probe import faults as probe
 from golden.ptychopinn.reassembly import faults as reassembly
 from golden.ptychopinn.simulation import faults as simulation
 from golden.review.margins import margins
-from golden.spec.case import Arrays, Trial
+from golden.spec.arrays import Arrays
 from golden.spec.catalogue import load_cases
+from golden.spec.fault import Trial
 from golden.store.golden import Golden
 
 CASES = load_cases("golden.ptychopinn")

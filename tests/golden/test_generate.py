@@ -20,8 +20,9 @@ from golden.generate import main
 from golden.generator.regenerate import Regeneration
 from golden.judge.compare import Verdict
 from golden.review.change import Change
-from golden.spec.case import Fault, GoldenError
 from golden.spec.catalogue import load_cases
+from golden.spec.errors import GoldenError
+from golden.spec.fault import Fault
 from golden.store.golden import golden_path, read_golden
 from golden.store.manifest import NAME, read_manifest, verify
 from golden.store.transaction import lock

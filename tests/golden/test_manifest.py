@@ -13,8 +13,8 @@ import pytest
 
 from golden.ptychopinn.run.cases import SHORT, around_the_middle
 from golden.ptychopinn.simulation import embedded
-from golden.spec.case import GoldenError
 from golden.spec.catalogue import load_cases
+from golden.spec.errors import GoldenError
 from golden.store.golden import golden_path, read_golden, write_golden
 from golden.store.manifest import NAME, make_entry, read_manifest, stored_cases, verify, write_manifest
 from tests.golden.conftest import history

@@ -13,7 +13,11 @@ from golden.judge.compare import Tolerance
 from golden.judge.proof import SAMPLE, Caught, prove_faults
 from golden.ptychopinn.probe.cases import NORMALISE, speckled
 from golden.ptychopinn.probe.faults import mask
-from golden.spec.case import Arrays, Case, Fault, GoldenError, Operation, Output, Trial
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.fault import Fault, Trial
+from golden.spec.operation import Operation, Output
 
 TOLERANCE = Tolerance(1e-5, 0, 1e-6, 0)
 

@@ -14,7 +14,7 @@ import pytest
 
 from golden.judge.compare import EXACT
 from golden.judge.proof import Caught, Wrong
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.store import golden as store
 from golden.store.golden import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
 from tests.golden.corruptions import seal

@@ -11,7 +11,7 @@ import tensorflow as tf
 from golden.ptychopinn.run import faults
 from golden.ptychopinn.run import reference as run
 from golden.ptychopinn.run.cases import CASES
-from golden.spec.case import Trial
+from golden.spec.fault import Trial
 
 
 def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

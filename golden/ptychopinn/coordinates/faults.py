@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.spec.case import Arrays, Fault, Trial
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ translation
 

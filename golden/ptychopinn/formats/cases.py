@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from golden.ptychopinn.formats import faults
-from golden.spec.case import Case, Drawing, Operation, Output
+from golden.spec.case import Case, Drawing
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 TO_CHANNEL = Operation(

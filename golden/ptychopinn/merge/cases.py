@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from golden.ptychopinn.merge import faults
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, hidden
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
 

@@ -13,7 +13,11 @@ import numpy as np
 from golden.ptychopinn.merge.faults import centre_mask
 from golden.ptychopinn.net_shift import faults
 from golden.ptychopinn.reassembly.cases import not_dust
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, Scalar, hidden
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 

@@ -19,7 +19,7 @@ from golden.ptychopinn.physics.faults import diffraction
 from golden.ptychopinn.probe.faults import norm
 from golden.ptychopinn.reassembly import faults as reassembly
 from golden.ptychopinn.simulation.faults import cut
-from golden.spec.case import Fault, Trial
+from golden.spec.fault import Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ places and turns
 

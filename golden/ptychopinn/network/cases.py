@@ -10,9 +10,12 @@ import numpy as np
 
 from golden.ptychopinn.network import faults
 from golden.ptychopinn.network.faults import Structure, entries, merged_border, merged_centre, split_entries
-from golden.spec.case import Arrays, Case, Operation, Output, Parameters, hidden
+from golden.spec.arrays import Arrays, summarise
+from golden.spec.case import Case
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
-from golden.spec.summary import summarise
 
 __all__ = ["CASES", "Structure", "entries", "merged_border", "merged_centre", "split_entries"]
 

@@ -14,8 +14,9 @@ from golden.ptychopinn.formats.faults import channel_major, channel_to_flat, fla
 from golden.ptychopinn.merge import faults as merge
 from golden.ptychopinn.physics import faults as physics
 from golden.ptychopinn.probe.faults import mask, norm
-from golden.spec.case import Arrays, Fault, Parameters, Trial
-from golden.spec.summary import sampled
+from golden.spec.arrays import Arrays, sampled
+from golden.spec.fault import Fault, Trial
+from golden.spec.parameters import Parameters
 
 BORDER_CHANNELS = 4
 """The last channels of a decoder; its border is made from them, its centre from the others."""

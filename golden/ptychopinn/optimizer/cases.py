@@ -9,7 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from golden.ptychopinn.optimizer import faults
-from golden.spec.case import Case, Drawing, Operation, Output, hidden
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 ADAM = Operation(

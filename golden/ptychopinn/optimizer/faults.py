@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from golden.spec.case import Arrays, Fault, Trial
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
 
 
 def adam(

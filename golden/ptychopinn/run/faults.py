@@ -9,7 +9,9 @@ import numpy as np
 from golden.ptychopinn.probe.faults import mask, norm
 from golden.ptychopinn.reassembly.faults import shift_and_sum
 from golden.ptychopinn.run import mosaics
-from golden.spec.case import Arrays, Fault, Parameters, Trial
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
+from golden.spec.parameters import Parameters
 
 PIXELS = 64 * 64
 TURNED = tuple(name for name in mosaics.TURNS if name != "upright")

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from golden.ptychopinn.scan import faults
-from golden.spec.case import Case, Operation, Output, hidden
+from golden.spec.case import Case
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 READ = Operation(

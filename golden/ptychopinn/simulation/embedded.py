@@ -23,7 +23,8 @@ import numpy as np
 from golden.ptychopinn.photograph import photograph
 from golden.ptychopinn.physics.faults import diffraction
 from golden.ptychopinn.simulation.faults import cut
-from golden.spec.case import GoldenError, digest_array
+from golden.spec.arrays import digest_array
+from golden.spec.errors import GoldenError
 
 N = 64
 PATTERNS = 1087

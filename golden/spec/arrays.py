@@ -1,18 +1,70 @@
-"""What is kept of an array that is too large to store: its size in three numbers, and some of its entries.
-
-A summary is in the units of its array, so that one tolerance fits all of it.
-"""
+"""Arrays: their digest, which of them are images, and what is kept of one that is too large to store."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
 
+Arrays = Mapping[str, np.ndarray]
+"""Arrays by name."""
+
+_LEAST_SIDE = 4
+
 SAMPLES = 256
 """Entries that are kept; of an array that has no more, all of it."""
 PROJECTIONS = 2
+
+
+def digest_array(array: np.ndarray) -> str:
+    """SHA-256 of an array's dtype, shape and little-endian, C-order bytes: the same on every machine."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    hasher = hashlib.sha256(f"{little.dtype.str} {list(array.shape)}\n".encode())
+    if little.size:
+        hasher.update(little.reshape(-1).view(np.uint8).data)
+    return hasher.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------ images
+
+
+def image_axes(ndim: int) -> tuple[int, int]:
+    """The axes of rows and columns in TensorFlow's layouts (H, W), (H, W, ch), (B, H, W, ch)."""
+    return (1, 2) if ndim == 4 else (0, 1)
+
+
+def images(array: np.ndarray) -> np.ndarray:
+    """A stack (k, H, W) of an array in one of these layouts.
+
+    Empty for other shapes, for images with fewer than 4 rows or columns, and for what is no number.
+    """
+    rows, columns = image_axes(array.ndim)
+    is_image = 2 <= array.ndim <= 4 and min(array.shape[rows], array.shape[columns]) >= _LEAST_SIDE
+    if not is_image or array.dtype.kind not in "biufc":
+        return np.empty((0, 0, 0))
+    return np.moveaxis(array, (rows, columns), (-2, -1)).reshape(-1, array.shape[rows], array.shape[columns])
+
+
+def is_picture(array: np.ndarray) -> bool:
+    """Whether an array can be looked at."""
+    return len(images(array)) > 0
+
+
+def main_output(outputs: Mapping[str, np.ndarray]) -> str | None:
+    """The output that a viewer shows first: images before other numbers, complex before real; None without numbers."""
+    numbers = [name for name in sorted(outputs) if outputs[name].dtype.kind in "biufc" and outputs[name].ndim]
+    return min(numbers, key=lambda name: _rank(outputs[name]), default=None)
+
+
+def _rank(array: np.ndarray) -> tuple[bool, bool]:
+    return not is_picture(array), array.dtype.kind != "c"
+
+
+# ------------------------------------------------------------------------------------------------ summaries
+
+# A summary is in the units of its array, so that one tolerance fits all of it.
 
 
 def summarise(array: np.ndarray) -> np.ndarray:

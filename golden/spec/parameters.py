@@ -1,0 +1,8 @@
+"""Scalars that an operation takes beside its arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Scalar = bool | int | float | str | None
+Parameters = Mapping[str, Scalar]

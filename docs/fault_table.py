@@ -50,8 +50,8 @@ def told(name: str) -> str:
 
 def row(mutant: Mutant) -> str:
     cases = [case for case in CASES.values() if case.operation.name == mutant.operation and not case.slow]
-    blind = [case.name.split("/")[1] for case in cases if mutant.fault not in case.visible]
-    caught = [case.name for case in cases if mutant.fault in case.visible]
+    blind = [case.name.split("/")[1] for case in cases if mutant.fault not in golden_of(case.name).faults]
+    caught = [case.name for case in cases if mutant.fault in golden_of(case.name).faults]
     with committed(mutant):
         sentences = [told(name) for name in caught]
     assert all(sentences), mutant

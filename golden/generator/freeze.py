@@ -90,7 +90,7 @@ def freeze(
         noise=proof.contributions,
         expected_constant=dict(case.expected_constant),
         faults=proof.faults,
-        invisible=dict(case.invisible),
+        invisible=case.invisible_on(inputs),
         derived={
             key: Derived(array.shape, array.dtype.str, digest_array(array))
             for key, array in inputs.items()

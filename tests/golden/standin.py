@@ -116,6 +116,6 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
         },
         "expected_constant": dict(case.expected_constant),
         "faults": prove_faults(case, complete, outputs, tolerances, where, run),
-        "invisible": dict(case.invisible),
+        "invisible": case.invisible_on(complete),
     }
     return Golden(**(fields | changes))

@@ -20,8 +20,8 @@ from golden.review.cross_check import Crossing
 from golden.review.difference import Difference
 from golden.review.margins import Margin, margins
 from golden.spec.case import Case, digest_array
+from golden.store.entry import statistics
 from golden.store.golden import Golden
-from golden.store.manifest import statistics
 
 _COLOURS = {
     Verdict.IDENTICAL: "green",

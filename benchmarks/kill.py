@@ -22,9 +22,11 @@ from pathlib import Path
 
 import click
 
-from golden.store.golden import golden_path, read_golden
-from golden.store.manifest import read_manifest, stored_cases, verify
+from golden.store.entry import read_manifest
+from golden.store.golden import golden_path, stored_cases
+from golden.store.read import read_golden
 from golden.store.transaction import lock
+from golden.store.verify import verify
 from tests.golden import standin
 from tests.golden.conftest import fill
 

@@ -21,7 +21,8 @@ from golden.judge.tolerance import perturb
 from golden.review.margins import margins
 from golden.spec.catalogue import load_cases
 from golden.spec.operation import HEADROOM, K
-from golden.store.golden import golden_path, read_golden
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 from tests.torch import layouts
 
 FIXTURES = Path(__file__).resolve().parents[1] / "golden" / "fixtures"

@@ -12,7 +12,8 @@ from golden.judge.compare import compare_outputs
 from golden.judge.diagnose import diagnose
 from golden.ptychopinn.defaults.cases import FIELDS
 from golden.spec.catalogue import load_cases
-from golden.store.golden import Golden, golden_path, read_golden
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden
 from tests.torch import layouts
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 

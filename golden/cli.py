@@ -26,10 +26,11 @@ from golden.review.margins import margins, warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
-from golden.store.golden import Golden, golden_path
+from golden.store.entry import as_text, read_manifest
+from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.guard import read_untrusted
-from golden.store.manifest import as_text, blind_spots, read_manifest, stored_cases, verify
 from golden.store.sources import read, sources
+from golden.store.verify import blind_spots, verify
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 CONTENT = "golden.ptychopinn"

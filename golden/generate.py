@@ -32,7 +32,7 @@ from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.spec.references import module_of
-from golden.store.manifest import NAME
+from golden.store.entry import NAME
 from golden.store.transaction import is_committed, lock
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"

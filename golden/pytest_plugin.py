@@ -41,8 +41,10 @@ from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.operation import Operation
 from golden.spec.parameters import Parameters
-from golden.store.golden import Golden, golden_path, read_golden, write_outputs
-from golden.store.manifest import read_manifest, stored_cases
+from golden.store.entry import read_manifest
+from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.read import read_golden
+from golden.store.write import write_outputs
 
 _LARGEST_KEPT = 64 * 2**20
 """Bytes of an obtained output of a wrong shape that is still written down."""

@@ -21,8 +21,8 @@ from golden.review.difference import Difference
 from golden.review.margins import Margin, margins
 from golden.spec.arrays import digest_array
 from golden.spec.case import Case
+from golden.store.entry import statistics
 from golden.store.golden import Golden
-from golden.store.manifest import statistics
 
 _COLOURS = {
     Verdict.IDENTICAL: "green",

@@ -34,7 +34,7 @@ Config = TypeVar("Config", DataConfig, ModelConfig, TrainingConfig)
 def installed_versions() -> dict[str, str]:
     """Of this program and of what it runs on."""
     found = {"python": platform.python_version()}
-    for name, package in (("ptycho_torch", "ptycho-golden"), ("torch",) * 2, ("numpy",) * 2, ("lightning",) * 2):
+    for name, package in (("ptycho_torch", "ptycho-golden-port"), ("torch",) * 2, ("numpy",) * 2, ("lightning",) * 2):
         try:
             found[name] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -27,7 +27,8 @@ from golden.report.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
 from golden.review.change import Change, Row
 from golden.review.difference import Difference, difference_of, differences
 from golden.spec.errors import GoldenError
-from golden.store.golden import Golden, write_golden
+from golden.store.golden import Golden
+from golden.store.write import write_golden
 from tests.golden import standin
 
 MADE = standin.make_golden(standin.CASES[0])

@@ -23,9 +23,11 @@ from golden.review.change import Change
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
-from golden.store.golden import golden_path, read_golden
-from golden.store.manifest import NAME, read_manifest, verify
+from golden.store.entry import NAME, read_manifest
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 from golden.store.transaction import lock
+from golden.store.verify import verify
 from tests.golden import standin
 from tests.golden.conftest import fill
 

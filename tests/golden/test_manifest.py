@@ -15,8 +15,11 @@ from golden.ptychopinn.run.cases import SHORT, around_the_middle
 from golden.ptychopinn.simulation import embedded
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
-from golden.store.golden import golden_path, read_golden, write_golden
-from golden.store.manifest import NAME, make_entry, read_manifest, stored_cases, verify, write_manifest
+from golden.store.entry import NAME, make_entry, read_manifest, write_manifest
+from golden.store.golden import golden_path, stored_cases
+from golden.store.read import read_golden
+from golden.store.verify import verify
+from golden.store.write import write_golden
 from tests.golden.conftest import history
 from tests.golden.standin import CASES, make_golden
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from golden import pytest_plugin
-from golden.store.golden import golden_path, read_outputs
+from golden.store.golden import golden_path
+from golden.store.read import read_outputs
 from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[2]

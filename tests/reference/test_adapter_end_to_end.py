@@ -15,8 +15,9 @@ from golden.generate import FIXTURES, main
 from golden.judge.compare import compare_outputs
 from golden.ptychopinn import installed_package as ptycho
 from golden.spec.catalogue import load_cases
-from golden.store.golden import golden_path, read_golden
-from golden.store.manifest import read_manifest
+from golden.store.entry import read_manifest
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 
 STANDIN = Path(__file__).resolve().parents[1] / "golden" / "standin_ptycho"
 CASES = ("probe/normalise_n16_scale4", "reassembly/m8", "defaults/model", "defaults/schedule")

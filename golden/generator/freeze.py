@@ -23,7 +23,7 @@ from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.operation import ULP_RUNS
 from golden.spec.references import described
-from golden.store.golden import Derived, Golden, require_mask
+from golden.store.golden import Derived, Golden, require_mask, require_producer
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def freeze(
     inputs = case.complete_inputs(stored)
     proof = prove(case, inputs, behind, varied)
     outputs, provenance = proof.outputs, answering.provenance()
+    producer = answering.producer(case.operation)
+    require_producer(case, producer)
     if answering is not behind:
         outputs, share = _agreed(case, inputs, proof, answering, behind)
         provenance |= {"proved_with": f"{described(behind.provenance())}, which agrees to {share:.2g} of the tolerance"}
@@ -79,7 +81,7 @@ def freeze(
         parameters=dict(case.parameters),
         definition=case.definition_digest(inputs),
         draw=draw,
-        producer=answering.producer(case.operation),
+        producer=producer,
         provenance=provenance,
         inputs=stored,
         outputs=outputs,
@@ -88,7 +90,7 @@ def freeze(
         noise=proof.contributions,
         expected_constant=dict(case.expected_constant),
         faults=proof.faults,
-        invisible=dict(case.invisible),
+        invisible=case.invisible_on(inputs),
         derived={
             key: Derived(array.shape, array.dtype.str, digest_array(array))
             for key, array in inputs.items()

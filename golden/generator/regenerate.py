@@ -23,7 +23,7 @@ from golden.review.margins import proof_moved
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.spec.references import described, module_of
+from golden.spec.references import described
 from golden.store import gallery
 from golden.store.entry import NAME, Entry, make_entry, read_manifest, write_manifest
 from golden.store.golden import Golden, golden_path, stored_cases
@@ -39,15 +39,15 @@ class Regeneration:
     Args:
         cases: every declared case.
         fixtures: the directory.
-        reference: the package that computes, or the name of an adapter.
+        reference: the module that computes.
         other: the one that ``cross_check`` compares it with.
     """
 
     def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
         self._cases = cases
         self._fixtures = fixtures
-        self._reference = module_of(reference)
-        self._against = module_of(other)
+        self._reference = reference
+        self._against = other
         self._processes = ExitStack()
         self._computed: set[str] = set()
 

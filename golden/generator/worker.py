@@ -49,9 +49,9 @@ class Reference:
     """A running reference. Use it in a ``with`` statement.
 
     Args:
-        module: the package to import, e.g. ``golden.ptychopinn.tensorflow``. It offers ``evaluate(operation, precision,
-            inputs, parameters)``, ``producer(operation)`` and ``provenance()``; an adapter also ``BACKING`` and
-            ``missing(operation)`` (``golden.spec.references``).
+        module: the module to import. It offers ``evaluate(operation, precision, inputs, parameters)``,
+            ``producer(operation)`` and ``provenance()``; an adapter also ``BACKING`` and ``missing(operation)``
+            (``golden.spec.references``).
         settings: environment variables of its process.
     """
 
@@ -183,8 +183,8 @@ def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     try:
         if not hasattr(reference, function) and function not in _UNLESS_OFFERED:
             raise GoldenError(
-                f"reference {module}: offers no {function}(); expected evaluate, producer and provenance, as in "
-                f"golden.ptychopinn.tensorflow"
+                f"reference {module}: offers no {function}(); expected evaluate, producer and provenance "
+                f"(docs/how-to.md, 'Goldens of your own project')"
             )
         offered = getattr(reference, function, *_UNLESS_OFFERED.get(function, ()))
         return offered(*arguments) if callable(offered) else offered

@@ -1,6 +1,11 @@
-"""Wrong conventions, one module per topic: each a mistake that ports of PtychoPINN made or could make.
+"""PtychoPINN's goldens, a folder per topic: what the framework is told of them, and by what name.
 
-A fault is an altered input or parameter of the reference, or an altered output, in NumPy. Where the mistake is inside
-the computation, the module restates as much of it as it bends; the tests hold the restatement, unbent, to the goldens.
-docs/fault-table.md lists them all.
+``<topic>/cases.py`` declares operations and cases, ``faults.py`` the wrong conventions that they catch,
+``reference.py`` is TensorFlow's answer, and ``installed.py`` asks the package that is installed.
 """
+
+REFERENCES = {
+    "tensorflow": "golden.ptychopinn.tensorflow",
+    "ptycho": "golden.ptychopinn.installed_package",
+}
+"""References by the names that the generator's ``--reference`` and ``--cross-check`` take."""

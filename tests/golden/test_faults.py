@@ -26,7 +26,7 @@ from golden.spec.catalogue import load_cases
 from golden.spec.fault import Trial
 from golden.store.golden import Golden
 
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 
 
 def test_every_case_catches_faults_by_a_hundred_tolerances(goldens: dict[str, Golden]) -> None:

@@ -97,7 +97,7 @@ def test_a_graph_that_keeps_its_first_n_is_run_eagerly() -> None:
         crops.append(helper._crop(tf.ones((1, N, N, 1), tf.complex64), 8).shape)
     assert crops == [(1, 8, 8, 1), (1, 0, 0, 1)], "left to itself, the graph crops the second N as it did the first"
 
-    case, golden = load_cases()["reassembly/m8"], read_golden(golden_path(FIXTURES, "reassembly/m8"))
+    case, golden = load_cases("golden.ptychopinn")["reassembly/m8"], read_golden(golden_path(FIXTURES, "reassembly/m8"))
     try:
         outputs = ptycho.evaluate(case.operation.name, "float32", golden.inputs, case.parameters)
     finally:

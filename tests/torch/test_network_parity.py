@@ -16,7 +16,7 @@ from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
 from tests.torch import layouts
 
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 
 
 @pytest.mark.golden("network.forward")

@@ -1,10 +1,12 @@
 """Follow the documents to the letter, in a scratch clone: ``python -m docs.follow``.
 
-README ("Adding a case") and docs/how-to.md ("Adding an operation") show all that has to be written. Each of their Python
-blocks begins with a comment that names its file; this program writes the blocks there, runs the documents' commands in
-the TensorFlow environment, and then, in the Torch environment, every test that depends on the cases: all of tests/torch,
-for only then are cases without a test found, and what in tests/golden reads PtychoPINN's cases. Exit status 1 if
-anything is red. Both environments must exist (``make test``, ``make golden``); what is not committed is not seen.
+README ("Adding a case") and docs/how-to.md ("Adding an operation") show all that has to be written. Each of their
+Python blocks begins with a comment that names its file. This program writes the blocks there and runs the documents'
+commands in the TensorFlow environment. Then it runs, in the Torch environment, style, import contracts, and every test
+that depends on the cases: all of tests/torch, for only then is a case found that no test claims, and what in
+tests/golden reads PtychoPINN's cases. It ends with the exit status of the first command that fails.
+
+Both environments must exist (``make test``, ``make golden``). What is not committed is not followed.
 """
 
 from __future__ import annotations
@@ -91,7 +93,8 @@ def write(block: Block, clone: Path) -> None:
     if block.name:
         before, opening, after = path.read_text().partition(f"\n{block.name} = (\n")
         entries, closing, rest = after.partition("\n)\n")
-        assert opening and closing, f"{block.path} has no tuple {block.name}"
+        if not (opening and closing):
+            raise SystemExit(f"{block.path} has no tuple {block.name}")
         entry = textwrap.indent(block.code.rstrip("\n"), "    ")
         path.write_text(f"{before}{opening}{entries}\n{entry}{closing}{rest}")
     elif path.exists():

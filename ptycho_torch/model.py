@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as zero_pad
 
 from ptycho_torch.config_params import ModelConfig
-from ptycho_torch.network.encoder_decoder import AMPLITUDE_ACTIVATIONS, Decoder, Encoder, phase_activation
+from ptycho_torch.network.decoder import AMPLITUDE_ACTIVATIONS, Decoder, phase_activation
+from ptycho_torch.network.encoder import Encoder
 from ptycho_torch.operators.formats import canvas_margin, padded_size
 from ptycho_torch.operators.merge import extract_patches, merge_patches, trim
 from ptycho_torch.operators.physics import diffraction_amplitude, illuminate

@@ -36,11 +36,11 @@ _WINGS = {
     "operators": "probe physics translation merge reassembly formats coordinates ground_truth normalization grouping",
     "training": "taps fit losses batch_order",
     "scans": "scan mapped specimen",
-    "files": "bundle archive loss_curve weight_files",
+    "files": "bundle archive loss_curve",
     "checks": "diagnostics registration image_quality",
 }
 _WHERE_MODULES_ARE = {
-    "network": "network.encoder_decoder",
+    "network": "network.decoder",
     "layers": "network.layers",
     "training": "training.keras_rules",
 }

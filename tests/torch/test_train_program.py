@@ -26,7 +26,7 @@ from ptycho_torch.files.bundle import NAME, Bundle, load_bundle
 from ptycho_torch.files.loss_curve import LossCurve
 from ptycho_torch.files.tensorflow_weights import to_tensorflow_weights
 from ptycho_torch.operators.ground_truth import patches_at
-from ptycho_torch.reconstruction import predict, stitch
+from ptycho_torch.reconstruction import gather_evidence, predict, stitch
 from ptycho_torch.scans.scan import load_scan, save_scan
 from ptycho_torch.simulate import Simulation, simulate_scan
 
@@ -398,7 +398,7 @@ def test_true_patches_through_the_inference_are_the_object(trained: Path, scan: 
     predicted = predict(bundle.model, dataset)
     truth = patches_at(torch.from_numpy(found.object_guess), torch.from_numpy(found.positions), 64)
     predicted = dataclasses.replace(predicted, patches=truth[predicted.nn_indices[:, 0]])
-    diagnosis = diagnose(inference.gather(found, bundle, predicted, stitch(predicted.patches, predicted.offsets)))
+    diagnosis = diagnose(gather_evidence(found, bundle, predicted, stitch(predicted.patches, predicted.offsets)))
     for name in ("coordinates", "canvas", "placement", "patches", "orientation"):
         assert diagnosis[name].verdict == "right", diagnosis[name]
     assert diagnosis.registration is not None

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from golden.judge.proof import Caught
-from golden.spec.blocks import blocks
+from golden.spec.arrays import blocks
 from golden.spec.case import GoldenError
 from golden.store import gallery
 from golden.store.golden import Golden, golden_path, parse_json

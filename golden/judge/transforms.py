@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict, scale_of
-from golden.spec.blocks import blocks
+from golden.spec.arrays import blocks
 
 LOOSER = 4.0
 """Tolerances that a match may be off by: a fault passes on the rounding of two computations, not of one."""

@@ -17,9 +17,8 @@ from golden.judge import tolerance as noise
 from golden.judge.compare import Comparison, Tolerance, compare_outputs
 from golden.judge.diagnose import diagnose
 from golden.judge.proof import Caught, prove_faults
-from golden.ptychopinn.run.reference import Arrays
 from golden.report.text import explain, explain_causes
-from golden.spec.arrays import digest_array
+from golden.spec.arrays import Arrays, digest_array
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.operation import ULP_RUNS

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from golden.generator.worker import FROZEN, VARIANTS, Reference
 from golden.judge.compare import compare_outputs
-from golden.ptychopinn.run.reference import Arrays
 from golden.report import thumbnail
 from golden.report.text import shortened
 from golden.review.change import Change, Row
 from golden.review.cross_check import Crossing, cross
 from golden.review.margins import proof_moved
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.references import described

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.spec.operation import Operation, Precision
 from golden.spec.parameters import Parameters

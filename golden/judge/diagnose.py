@@ -17,7 +17,7 @@ import numpy as np
 from golden.judge.compare import Comparison, Tolerance, scale_of
 from golden.judge.proof import Caught, Wrong, signed_sums
 from golden.judge.transforms import LOOSER, Search, apart
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 
 SECONDS = 2.0
 """After which a diagnosis settles for what it has."""

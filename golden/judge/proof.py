@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict, compare_outputs
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault, Trial

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from golden.judge.compare import EXACT, Tolerance, scale_of
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.operation import K, Output

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from golden.judge.compare import compare_outputs
 from golden.judge.diagnose import Diagnosis, diagnose
-from golden.ptychopinn.run.reference import Arrays
 from golden.review.change import Change, Row
+from golden.spec.arrays import Arrays
 from golden.store.golden import Golden
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM, ULP_RUNS, K, Operation
 from golden.spec.parameters import Parameters

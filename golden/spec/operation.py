@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
 from golden.spec.parameters import Parameters

@@ -41,8 +41,7 @@ import numpy as np
 
 from golden.judge.compare import Tolerance
 from golden.judge.proof import Caught, Wrong
-from golden.ptychopinn.run.reference import Arrays
-from golden.spec.arrays import digest_array, images, is_picture, main_output
+from golden.spec.arrays import Arrays, digest_array, images, is_picture, main_output
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.parameters import Parameters

@@ -16,8 +16,7 @@ from h5py import h5a, h5d, h5l, h5o, h5s, h5t, h5z
 
 from golden.judge.compare import EXACT, Tolerance
 from golden.judge.proof import Caught, Wrong
-from golden.ptychopinn.run.reference import Arrays
-from golden.spec.arrays import digest_array
+from golden.spec.arrays import Arrays, digest_array
 from golden.spec.errors import GoldenError
 from golden.store.golden import (
     DIGEST_LENGTH,

@@ -15,8 +15,7 @@ import h5py
 import numpy as np
 from h5py import h5f, h5p
 
-from golden.ptychopinn.run.reference import Arrays
-from golden.spec.arrays import digest_array, main_output
+from golden.spec.arrays import Arrays, digest_array, main_output
 from golden.spec.errors import GoldenError
 from golden.store.golden import (
     DIGEST_LENGTH,

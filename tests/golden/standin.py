@@ -15,8 +15,7 @@ import numpy as np
 
 from golden.judge.compare import Tolerance
 from golden.judge.proof import prove_faults
-from golden.ptychopinn.run.reference import Arrays
-from golden.spec.arrays import digest_array
+from golden.spec.arrays import Arrays, digest_array
 from golden.spec.case import Case
 from golden.spec.fault import Fault
 from golden.spec.operation import HEADROOM, Operation, Output

@@ -19,9 +19,9 @@ from golden.ptychopinn.optimizer import faults as optimizer
 from golden.ptychopinn.physics import faults as physics
 from golden.ptychopinn.probe import faults as probe
 from golden.ptychopinn.reassembly import faults as reassembly
-from golden.ptychopinn.run.reference import Arrays
 from golden.ptychopinn.simulation import faults as simulation
 from golden.review.margins import margins
+from golden.spec.arrays import Arrays
 from golden.spec.catalogue import load_cases
 from golden.spec.fault import Trial
 from golden.store.golden import Golden

@@ -13,7 +13,7 @@ from golden.judge.compare import Tolerance
 from golden.judge.proof import SAMPLE, Caught, prove_faults
 from golden.ptychopinn.probe.cases import NORMALISE, speckled
 from golden.ptychopinn.probe.faults import mask
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Condition, Fault, Trial

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from golden.ptychopinn.grouping import faults
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from golden.ptychopinn.coordinates.faults import bilinear
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 from golden.spec.parameters import Parameters
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from golden.ptychopinn.coordinates.faults import translate
 from golden.ptychopinn.formats.faults import channel_major, channel_to_flat, positions_to_flat
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ merge

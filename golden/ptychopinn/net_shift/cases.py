@@ -13,7 +13,7 @@ import numpy as np
 from golden.ptychopinn.merge.faults import centre_mask
 from golden.ptychopinn.net_shift import faults
 from golden.ptychopinn.reassembly.cases import not_dust
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output

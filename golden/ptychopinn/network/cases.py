@@ -10,8 +10,7 @@ import numpy as np
 
 from golden.ptychopinn.network import faults
 from golden.ptychopinn.network.faults import Structure, entries, merged_border, merged_centre, split_entries
-from golden.ptychopinn.run.reference import Arrays
-from golden.spec.arrays import summarise
+from golden.spec.arrays import Arrays, summarise
 from golden.spec.case import Case
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output

@@ -14,8 +14,7 @@ from golden.ptychopinn.formats.faults import channel_major, channel_to_flat, fla
 from golden.ptychopinn.merge import faults as merge
 from golden.ptychopinn.physics import faults as physics
 from golden.ptychopinn.probe.faults import mask, norm
-from golden.ptychopinn.run.reference import Arrays
-from golden.spec.arrays import sampled
+from golden.spec.arrays import Arrays, sampled
 from golden.spec.fault import Fault, Trial
 from golden.spec.parameters import Parameters
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 
 

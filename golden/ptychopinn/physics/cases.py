@@ -6,7 +6,7 @@ import numpy as np
 
 from golden.ptychopinn.physics import faults
 from golden.ptychopinn.probe.cases import curved_beam
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output

@@ -9,7 +9,7 @@ import numpy as np
 
 from golden.ptychopinn.formats.faults import channel_major, channel_to_flat, flat_to_channel
 from golden.ptychopinn.probe.faults import mask, norm
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ diffraction

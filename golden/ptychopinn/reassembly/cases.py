@@ -8,7 +8,7 @@ import numpy as np
 
 from golden.ptychopinn.photograph import photograph
 from golden.ptychopinn.reassembly.faults import STITCHING
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 
 # The two operations name the positions differently, and only one of them stores the sum.

@@ -9,7 +9,7 @@ import numpy as np
 from golden.ptychopinn.probe.faults import mask, norm
 from golden.ptychopinn.reassembly.faults import shift_and_sum
 from golden.ptychopinn.run import mosaics
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 from golden.spec.parameters import Parameters
 

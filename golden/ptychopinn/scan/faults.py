@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from golden.ptychopinn.probe.faults import norm
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 
 

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from golden.ptychopinn.run.reference import Arrays
 from golden.ptychopinn.simulation import faults
 from golden.ptychopinn.simulation.embedded import embedded
+from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output

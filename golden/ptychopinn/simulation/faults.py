@@ -9,7 +9,7 @@ import numpy as np
 from golden.ptychopinn.coordinates.faults import bilinear
 from golden.ptychopinn.physics.faults import diffraction, photon_scale
 from golden.ptychopinn.probe.faults import norm
-from golden.ptychopinn.run.reference import Arrays
+from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 from golden.spec.parameters import Parameters
 

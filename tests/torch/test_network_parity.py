@@ -9,7 +9,7 @@ import pytest
 
 from golden.judge.compare import compare_outputs
 from golden.judge.diagnose import diagnose
-from golden.ptychopinn.network.faults import Structure, entries, split_entries
+from golden.ptychopinn.network.formulas import Structure, entries, split_entries
 from golden.pytest_plugin import GoldenCase
 from golden.report.text import explain_failed
 from golden.spec.catalogue import load_cases

@@ -241,7 +241,9 @@ def test_another_training_is_not_resumed(scan: Path, trained: Path) -> None:
     before = (trained / "last.ckpt").read_bytes()
     run = training(scan, trained, "--resume", "--learning_rate", 2e-3, "--seed", 1)
     assert run.exit_code == 2
-    assert re.search(r"belongs to another training and cannot be resumed: batch order: there 'seed 0', here", run.output)
+    assert re.search(
+        r"belongs to another training and cannot be resumed: batch order: there 'seed 0', here", run.output
+    )
     assert "learning_rate: there 0.001, here 0.002" in run.output
     assert (trained / "last.ckpt").read_bytes() == before
 

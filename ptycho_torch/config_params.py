@@ -1,4 +1,4 @@
-"""The port's configurations. Defaults equal TensorFlow PtychoPINN's wherever it has a counterpart.
+"""The configurations say how the port computes. Defaults equal TensorFlow PtychoPINN's wherever it has a counterpart.
 
 docs/known-differences.md lists the names that differ, and the few values that differ on purpose.
 """

@@ -1,4 +1,4 @@
-"""A diagnosis as one picture: what was checked, with the findings below."""
+"""Draw a diagnosis as one picture: what was checked, with the findings below."""
 
 from __future__ import annotations
 

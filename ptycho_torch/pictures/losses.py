@@ -1,4 +1,4 @@
-"""A picture of a training's losses."""
+"""Draw the losses of a training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of a reconstruction: amplitude and phase as TensorFlow PtychoPINN draws them, and beside the object."""
+"""Draw a reconstruction: amplitude and phase as TensorFlow PtychoPINN draws them, and beside the object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The specimen of a simulated scan: an object, a probe, and the positions of the scan."""
+"""Make what a scan is simulated from: an object, a probe, and positions."""
 
 from __future__ import annotations
 

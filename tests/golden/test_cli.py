@@ -118,7 +118,7 @@ def test_faults_warns_of_what_will_hurt(fixtures: Path, tmp_path: Path) -> None:
     path.unlink()
     write_golden(path, replace(made, faults=near))
     check = Check(case.name, case.operation.name, {"y": {"verdict": "within tolerance", "share": 0.8}})
-    write_run(tmp_path / "run.json", Run([check]))
+    write_run(tmp_path / "run.json", Run([check]), fixtures)
     result = golden("faults", "--fixtures", str(fixtures), "--run", str(tmp_path / "run.json"), "toy/double")
     assert result.exit_code == 0
     assert "fault 'negated' lies only 5 tolerances away" in result.output

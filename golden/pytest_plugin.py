@@ -30,8 +30,8 @@ import numpy as np
 import pytest
 from pytest_regressions.common import perform_regression_check
 
-from golden.judge.compare import Comparison, Verdict, compare_outputs
-from golden.judge.diagnose import Diagnosis, diagnose
+from golden.judge.compare import Comparison, Verdict
+from golden.judge.judgement import Judgement, judge
 from golden.report.run import Check, Run, causes, headline, require_report, write_failure, write_run
 from golden.report.text import explain_causes, explain_failed
 from golden.review.margins import MOST_USED
@@ -179,33 +179,28 @@ class GoldenCase:
     def _compare(self, obtained: Mapping[str, np.ndarray], file: Path, page: Path) -> None:
         __tracebackhide__ = True
         golden = self._golden
-        comparisons = compare_outputs(golden.outputs, obtained, golden.tolerances, golden.where)
-        failed = [comparison for comparison in comparisons if not comparison.passed]
+        judgement = judge(golden, obtained, self._operation.path)
         outputs = {
             comparison.output: {
                 "verdict": comparison.verdict.label,
                 "share": comparison.share if math.isfinite(comparison.share) else None,
             }
-            for comparison in comparisons
+            for comparison in judgement.comparisons
         }
         check = Check(self.name, golden.operation, outputs)
-        if failed:
-            check = self._explained(check, obtained, comparisons, file)
+        if not judgement.passed:
+            check = self._explained(check, obtained, judgement, file)
             if _write_page(page, check, golden, obtained):
                 check = replace(check, lines=[*check.lines, f"  page: {page}"])
         self._record(check)
-        if failed:
+        if not judgement.passed:
             raise AssertionError("\n".join(check.lines))
 
-    def _explained(
-        self, check: Check, obtained: Mapping[str, np.ndarray], comparisons: Sequence[Comparison], file: Path
-    ) -> Check:
+    def _explained(self, check: Check, obtained: Mapping[str, np.ndarray], judgement: Judgement, file: Path) -> Check:
         """Add to a failed check why it failed; ``file`` holds the obtained outputs."""
-        path = self._operation.path
-        failed = [comparison for comparison in comparisons if not comparison.passed]
-        diagnoses = _diagnose(self._golden, obtained, comparisons, path)
+        failed, diagnoses = judgement.failed, judgement.causes
         places = self._whereabouts(obtained, failed)
-        lines = explain_failed(self.name, failed, path, places)
+        lines = explain_failed(self.name, failed, self._operation.path, places)
         lines += explain_causes(diagnoses) if diagnoses else []
         left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
         lines.append(f"  obtained: {file}" + (f" (without {left_out}: too large)" if left_out else ""))
@@ -229,16 +224,6 @@ class GoldenCase:
 def _replace(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
     path.unlink(missing_ok=True)
     write_outputs(path, outputs)
-
-
-def _diagnose(
-    golden: Golden, obtained: Mapping[str, np.ndarray], comparisons: Sequence[Comparison], path: Mapping[str, str]
-) -> list[Diagnosis]:
-    try:
-        return diagnose(golden.outputs, obtained, comparisons, golden.tolerances, golden.where, golden.faults, path)
-    except Exception as failed:  # a failure is reported whatever its explanation does
-        names = tuple(comparison.output for comparison in comparisons if not comparison.passed)
-        return [Diagnosis(names, f"none: it failed itself ({type(failed).__name__}: {failed})")]
 
 
 def _write_page(page: Path, check: Check, golden: Golden, obtained: Mapping[str, np.ndarray]) -> bool:

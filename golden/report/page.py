@@ -233,8 +233,8 @@ def _plain(value: Any) -> Any:
 def case_view(one: Difference) -> CaseView:
     """Prepare a case that differs for the page."""
     if one.before is not None and one.after is not None:
-        diagnoses = [(cause.outputs, change_sentence(cause)) for cause in one.diagnoses]
-        explanations = frozenset(_explanation(cause) for cause in one.diagnoses) - {""}
+        diagnoses = [(cause.outputs, change_sentence(cause)) for cause in one.causes]
+        explanations = frozenset(_explanation(cause) for cause in one.causes) - {""}
         view = CaseView(one.case, one.kind, summary=one.after.summary, remarks=one.remarks, diagnoses=diagnoses)
         return with_comparisons(
             replace(view, explanations=explanations), one.before, one.after.outputs, one.comparisons, _CHANGE

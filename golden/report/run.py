@@ -14,7 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from golden.judge.compare import compare_outputs
+from golden.judge.judgement import judge
 from golden.report.files import write_whole
 from golden.report.page import CaseView, Heading, PassedRow, render, require_libraries, with_comparisons
 from golden.review.margins import MOST_USED
@@ -244,7 +244,7 @@ def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
 
 
 def _failure(check: Check, golden: Golden, obtained: Arrays) -> CaseView:
-    comparisons = compare_outputs(golden.outputs, obtained, golden.tolerances, golden.where)
+    comparisons = judge(golden, obtained).comparisons
     diagnoses = [(one["outputs"], one["sentence"]) for one in check.diagnoses]
     view = CaseView(check.case, check.verdict, summary=golden.summary, diagnoses=diagnoses)
     return with_comparisons(view, golden, obtained, comparisons, SIDES, check.remarks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
@@ -28,6 +29,11 @@ class Trial:
     parameters: Parameters
     outputs: Arrays
     run: Callable[[Arrays, Parameters], Arrays]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Inputs and parameters by name, as a formula takes them."""
+        return {**self.inputs, **self.parameters}
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,11 @@ class Fault:
     def of_outputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
         """The right outputs, changed afterwards; ``change`` returns those that differ."""
         return cls(name, symptom, lambda t: change(t.outputs))
+
+    @classmethod
+    def of_formula(cls, name: str, symptom: str, formula: Callable[..., Arrays], **parts: Any) -> Fault:
+        """The operation's formula, with some of its parts replaced."""
+        return cls(name, symptom, lambda t: formula(**t.given, **parts))
 
 
 def hidden(reason: str, *faults: str) -> dict[str, str]:

@@ -20,8 +20,7 @@ from golden.judge.compare import EXACT, Tolerance
 from golden.report.charts import ErrorHistogram
 from golden.report.page import page, write_page
 from golden.report.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
-from golden.review.change import Change, Row
-from golden.review.difference import Difference, difference_of, differences
+from golden.review.difference import Change, Difference, differences
 from golden.spec.errors import GoldenError
 from golden.store.golden import Golden
 from golden.store.write import write_golden
@@ -63,8 +62,8 @@ def test_what_a_reviewer_reads(file_regression: FileRegressionFixture) -> None:
     before, after = ({case: named(pair[side], case) for case, pair in sides.items()} for side in (0, 1))
     before["toy/removed"], after["toy/added"] = named(MADE, "toy/removed"), named(MADE, "toy/added")
     found = differences(before, after)
-    found.append(difference_of(Row("toy/redefined", Change.REDEFINED, before=MADE, after=MADE)))
-    found.append(difference_of(Row("toy/unlisted", Change.UNLISTED, before=MADE)))
+    found.append(Difference("toy/redefined", Change.REDEFINED, before=MADE, after=MADE))
+    found.append(Difference("toy/unlisted", Change.UNLISTED, before=MADE))
     document = page(found, "a headline", "a title")
     file_regression.check(read(document), encoding="utf-8")
     assert 'data-kind="breaking" data-topic="toy"' in document
@@ -194,7 +193,10 @@ def test_hostile_texts_stay_texts() -> None:
     outputs = {**MADE.outputs, "y": -MADE.outputs["y"], HOSTILE: np.array(HOSTILE.encode())}
     after = replace(before, outputs=outputs, parameters={HOSTILE: HOSTILE}, summary="x" * 70_000)
     found = differences({HOSTILE: before}, {HOSTILE: after})
-    found += [Difference("toy/broken", "unreadable", (HOSTILE,)), Difference("toy/new", "added", (), after=before)]
+    found += [
+        Difference("toy/broken", Change.UNREADABLE, notes=(HOSTILE,)),
+        Difference("toy/new", Change.NEW, after=before),
+    ]
     document = page(found, HOSTILE, HOSTILE)
     assert "\u202e" not in document
     assert "&lt;script&gt;alert(1)" in document

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from golden.ptychopinn.simulation import embedded
-from golden.ptychopinn.simulation.faults import cut
+from golden.ptychopinn.simulation.formulas import cut
 from golden.spec.errors import GoldenError
 
 

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from golden.generate import main
 from golden.generator.regenerate import Regeneration
 from golden.judge.compare import Verdict
-from golden.review.change import Change
+from golden.review.difference import Change
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
@@ -67,7 +67,7 @@ class InProcess:
     def provenance(self) -> dict[str, str]:
         return self._reference.provenance()
 
-    def behind(self) -> str:
+    def backing(self) -> str:
         return getattr(self._reference, "BACKING", "")
 
     def missing(self, operation) -> str:
@@ -458,7 +458,7 @@ def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, m
     ours = standin.evaluate("toy.scale", "float32", golden.inputs, golden.parameters)["y"]
     assert (golden.outputs["y"] != ours).any()
     assert set(golden.faults) == {fault.name for fault in standin.SCALE.faults}
-    assert golden.noise["y"]["float64"] == 0, "noise is measured from the reference behind, not against it"
+    assert golden.noise["y"]["float64"] == 0, "noise is measured from the backing reference, not against it"
     assert {key: golden.provenance[key] for key in ("reference", "version", "commit")} == {
         "reference": "toy",
         "version": "1.2",

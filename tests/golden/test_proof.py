@@ -12,7 +12,7 @@ import pytest
 from golden.judge.compare import Tolerance
 from golden.judge.proof import SAMPLE, Caught, prove_faults
 from golden.ptychopinn.probe.cases import NORMALISE, speckled
-from golden.ptychopinn.probe.faults import mask
+from golden.ptychopinn.probe.formulas import mask
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.probe.faults import norm
+from golden.ptychopinn.probe.formulas import norm
 from golden.spec.arrays import Arrays
 from golden.spec.fault import Fault, Trial
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from golden.ptychopinn.simulation import faults
+from golden.ptychopinn.simulation import faults, formulas
 from golden.ptychopinn.simulation.embedded import embedded
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
@@ -41,6 +41,7 @@ PATTERNS = Operation(
         ),
         Output("intensity_scale", "scalar float32; amplitude times it holds nphotons photons", terms=_all_pixels),
     ),
+    formula=formulas.patterns,
     faults=faults.PATTERNS,
 )
 

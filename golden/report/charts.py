@@ -21,7 +21,7 @@ _DECADES = 340
 _SMALLEST_RANGE = 1e-3
 """Values whose range is a smaller share of them are drawn relative to the first: the ticks would all read the same."""
 LONGEST = 256
-"""The most elements that a profile shows."""
+"""A profile shows at most this many elements."""
 
 Point = tuple[float, float]
 
@@ -30,7 +30,7 @@ Point = tuple[float, float]
 
 
 class ErrorHistogram:
-    """Counts elements by their error in units of the tolerance; filled block by block.
+    """Counts elements by their error in units of the tolerance, block by block.
 
     Attributes:
         equal: how many elements have no error.
@@ -102,7 +102,7 @@ class ErrorHistogram:
 
 @dataclass(frozen=True)
 class Strip:
-    """One of the drawings of a profile, which stand above each other over one axis.
+    """Holds one drawing of a profile; the drawings stand above each other over one axis.
 
     Attributes:
         title: what is drawn.

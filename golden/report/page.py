@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from golden.report.pictures import Picture
 
 _MOST_DRAWN, _MOST_ROWS = 24, 300
-"""The outputs of a case that are drawn, and the rows of its table: a page stays a page whatever a file declares."""
+"""No more outputs of a case are drawn, and no more rows told: a page stays a page whatever a file declares."""
 _MOST_UNFOLDED = 6
 """A page with more cases unfolds only the first: a browser draws what is folded when it is unfolded."""
 _LONGEST_TEXT = 2500
@@ -39,7 +39,7 @@ _CHANGE: Sides = ("before", "after")
 
 @dataclass(frozen=True)
 class CaseView:
-    """A case as the page shows it.
+    """Holds a case as the page shows it.
 
     Attributes:
         name: of the case.
@@ -81,7 +81,7 @@ class CaseView:
 
 @dataclass(frozen=True)
 class PassedRow:
-    """A golden that agrees, as a line of a table; ``percent`` is the share of its tolerance that is used."""
+    """Holds a golden that agrees, as a line of a table; ``percent`` says how much of its tolerance is used."""
 
     case: str
     verdict: str
@@ -93,7 +93,7 @@ class PassedRow:
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands above the cases.
+    """Holds what stands above the cases.
 
     Attributes:
         title, headline: of the page.

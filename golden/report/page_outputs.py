@@ -32,10 +32,10 @@ KINDS = {
     "within noise": "ok",
     "identical": "ok",
 }
-"""What a case is, worst first, with its colour: the kind of its difference, or the worst verdict over its outputs."""
+"""A case is one of these, worst first, each with its colour: the kind of a difference, or the worst verdict."""
 
 Sides = tuple[str, str]
-"""What the first and the second of two values are called."""
+"""The first and the second of two values are called by these names."""
 _ROLES = ("first", "second")
 _FEW = 32
 """An output with no more elements is told in a table instead of drawn."""
@@ -45,7 +45,7 @@ _TIMES, _ARROW, _DASH = " \N{MULTIPLICATION SIGN} ", " \N{RIGHTWARDS ARROW} ", "
 
 @dataclass(frozen=True)
 class TableRow:
-    """A line of a case's table: an element, or an output that fits in a line."""
+    """Holds a line of a case's table: an element, or an output that fits in a line."""
 
     output: str
     verdict: str
@@ -58,7 +58,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Marks:
-    """Where the worst element and the box of failing ones lie, in pixels of a picture; a box is x, y, width, height."""
+    """Says where the worst element and the failing ones lie, in pixels of a picture; a box is x, y, width, height."""
 
     row: float
     column: float
@@ -68,7 +68,7 @@ class Marks:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing with its title.
+    """Holds a drawing with its title.
 
     Attributes:
         svg: the drawing; "" where there is nothing to draw.
@@ -84,7 +84,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class OutputView:
-    """An output with its pictures and charts.
+    """Holds an output with its pictures and charts.
 
     Attributes:
         name, verdict, colour, measure: what it is, and how far it moved.
@@ -107,7 +107,7 @@ class OutputView:
 
     @property
     def blinks(self) -> bool:
-        """Whether there are two pictures to show by turns."""
+        """Tell whether there are two pictures to show by turns."""
         return any({*_ROLES} <= {one.role for one in row} for row in self.pictures)
 
 
@@ -138,7 +138,7 @@ def _is_drawn(array: np.ndarray) -> bool:
 
 
 class SingleOutput:
-    """An output that only one side has: its case was added or removed."""
+    """Prepares an output that only one side has: its case was added or removed."""
 
     def __init__(self, kind: str, name: str, array: np.ndarray) -> None:
         self._head = (name, kind, KINDS[kind])
@@ -188,7 +188,7 @@ def _block_texts(shape: tuple[int, ...], shown: tuple[int, ...], what: str) -> l
 
 
 class ComparedOutput:
-    """An output of a case on both sides, or on one where the other lacks it.
+    """Prepares an output of a case that both sides have, where one of them may lack it.
 
     Args:
         comparison: of the output.

@@ -13,19 +13,19 @@ from PIL import Image  # Matplotlib brings it
 
 _AMPLITUDE, _PHASE, _SIGNED, _ERROR = "gray", "twilight", "RdBu_r", "magma"
 _WEAK = 1e-3
-"""The comparison takes no phase of an element that is a smaller share than this of its output's scale."""
+"""The comparison takes no phase of an element that is smaller than this share of its output's scale."""
 _LEVELS = 253
-"""The colours of a palette, an odd number, to have a middle; two more are for what is blank and what is not finite."""
+"""A palette has so many colours, an odd number, to have a middle; two more are for what is blank or not finite."""
 
 LARGEST_SIDE = 512
-"""The most pixels of a side; a larger array is cut into blocks, each of which shows one element."""
+"""A side has at most so many pixels; a larger array is cut into blocks, each of which shows one element."""
 NOT_FINITE = (0, 220, 90)
-"""The colour of NaN and infinity; no colour map used here has it."""
+"""NaN and infinity have this colour, which is in no colour map used here."""
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """A colour map, and the values at its ends."""
+    """Holds a colour map, and the values at its ends."""
 
     colours: str
     low: float
@@ -37,7 +37,7 @@ _HALF_TURNS = _Scale(_PHASE, -np.pi, np.pi)
 
 @dataclass(frozen=True)
 class Picture:
-    """An array as a page shows it.
+    """Holds an array as a page shows it.
 
     Attributes:
         role: "first", "second", or "difference".

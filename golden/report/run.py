@@ -32,7 +32,7 @@ SIDES = ("expected", "obtained")
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison of a port with a golden, in types that JSON knows.
+    """Holds one comparison of a port with a golden, in types that JSON knows.
 
     Attributes:
         case, operation: which.
@@ -60,7 +60,7 @@ class Check:
 
     @property
     def worst(self) -> str:
-        """The output that uses most of its tolerance; an empty text when nothing was compared."""
+        """Return the output that uses most of its tolerance; an empty text when nothing was compared."""
         return max(sorted(self.outputs), key=lambda name: _share(self.outputs[name]), default="")
 
     @property
@@ -74,7 +74,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Run:
-    """What a test run found out about the goldens.
+    """Holds what a test run found out about the goldens.
 
     Attributes:
         checks: every comparison.
@@ -94,7 +94,7 @@ class Run:
 
     @property
     def green(self) -> bool:
-        """Nothing failed, nothing is missing, and something was compared."""
+        """Tell whether nothing failed, nothing is missing, and something was compared."""
         sound = self.status == "ok" and not self.problems
         return sound and bool(self.checks) and all(check.passed for check in self.checks)
 

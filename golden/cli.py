@@ -26,7 +26,7 @@ from golden.review.margins import margins, warnings
 from golden.spec.case import GoldenError
 from golden.spec.catalogue import load_cases, select
 from golden.store import git
-from golden.store.entry import as_text, read_manifest
+from golden.store.entry import as_text, read_entries, read_entry
 from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.guard import read_untrusted
 from golden.store.sources import read, sources
@@ -82,7 +82,7 @@ def _console() -> Console:
 @_fixtures_option
 def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
     """List the goldens that match; all without a pattern."""
-    entries = read_manifest(fixtures)
+    entries = read_entries(fixtures)
     _console().print(golden_list((name, entries[name]) for name in select(entries, patterns)))
 
 
@@ -101,7 +101,7 @@ def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
         console = _console()
         for part in describe(golden):
             console.print(part)
-        for event in read_manifest(fixtures).get(golden.case, {}).get("history", []):
+        for event in read_entry(fixtures, golden.case)["history"]:
             console.print(
                 f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {event['reason']}",
                 markup=False,
@@ -252,7 +252,7 @@ def git_command(wanted: bool | None) -> None:
 )
 @_fixtures_option
 def verify_command(cases_module: str, fixtures: Path) -> None:
-    """Check every digest, that the manifest is in step, and that nothing is orphaned. Exit status 1 if not."""
+    """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
     problems = verify(fixtures, frozenset(load_cases(cases_module)))
     for problem in problems:
@@ -260,4 +260,4 @@ def verify_command(cases_module: str, fixtures: Path) -> None:
     if problems:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)
-    click.echo(f"{len(stored_cases(fixtures))} goldens: digests match, manifest in step, nothing orphaned")
+    click.echo(f"{len(stored_cases(fixtures))} goldens: digests match, entries in step, nothing orphaned")

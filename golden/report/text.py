@@ -257,7 +257,7 @@ def case_list(cases: Iterable[Case]) -> Table:
 
 
 def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
-    """A line per manifest entry."""
+    """Tabulate goldens, a line for each, from what their entries say."""
     table = _table("case", "operation", "outputs", "what it sees")
     for name, entry in goldens:
         outputs = entry["outputs"]

@@ -51,7 +51,7 @@ def draw(golden: Golden, path: Path) -> None:
             sheet.paste(tile, (left, top + _LINE))
             left += max(tile.width, _width(text)) + _GAP
         top += max(tile.height for _, tile in row) + _LINE + _GAP
-    sheet.quantize(128).save(path, optimize=True)
+    sheet.quantize(128).save(path, "PNG", optimize=True)
 
 
 def _tiles(name: str, array: np.ndarray) -> list[tuple[str, Image]]:

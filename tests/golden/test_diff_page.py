@@ -166,7 +166,7 @@ def test_what_the_generator_found() -> None:
     read = texts(page([difference_of(row) for row in (redefined, unlisted, new)], "a headline", "a title"))
     assert "toy/double changed outputs identical definition changed" in read
     assert "toy/triple changed 2 outputs twice" in read
-    assert "manifest out of step" in read
+    assert "entry out of step" in read
     assert "toy/new added 2 outputs twice" in read
 
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,11 +28,13 @@ from typing import Any
 import click
 
 from golden.generate import main as generate
+from golden.spec.case import Case
 from golden.store.entry import listed_cases
 from golden.store.golden import golden_path, stored_cases
 from golden.store.read import read_golden
 from golden.store.update import interrupted, is_under_way, lock
 from golden.store.verify import verify
+from tests.golden import standin
 from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -184,7 +186,7 @@ class Playground:
                 found[case] = "old"
             else:
                 found[case] = "new" if after.get(case) == self._states[world].get(case) else "torn"
-        told = verify(self._directory, frozenset(after) | listed_cases(self._directory))
+        told = verify(self._directory, _declared({*after, *listed_cases(self._directory)}))
         problems = [problem for problem in told if not _is_expected(problem, found)]
         problems += [f"{case} is torn" for case, what in found.items() if what == "torn"]
         problems += [
@@ -203,12 +205,16 @@ class Playground:
         if removed:
             self._start(World("", "tests.golden.standin_fewer")).communicate()
         after = self._state()
-        problems = verify(self._directory, frozenset(after))
+        problems = verify(self._directory, _declared(after))
         problems += [f"{path} is left" for path in self._directory.rglob(".*") if path.name != ".lock"]
         if removed:
             return problems + [f"{case} is still there" for case in removed if case in after]
         expected = {case: (before if what == "old" else wanted).get(case) for case, what in found.items()}
         return problems + [f"{case} was not finished" for case in expected if after.get(case) != expected[case]]
+
+
+def _declared(names: Iterable[str]) -> dict[str, Case]:
+    return {case.name: case for case in standin.CASES if case.name in set(names)}
 
 
 def _is_expected(problem: str, found: Mapping[str, str]) -> bool:

@@ -10,10 +10,13 @@ import click
 
 from golden.generator.session import WRITERS, Outcome, Request, aftermath, console, cross_check, regenerate, state_of
 from golden.report.text import case_list
-from golden.spec.case import GoldenError
 from golden.spec.catalogue import load_cases, select
+from golden.spec.errors import GoldenError
+from golden.spec.references import module_of
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
+CONTENT = "golden.ptychopinn"
+"""The cases that are bundled, and the references that they name."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,17 +47,18 @@ FIXTURES = Path(__file__).resolve().parent / "fixtures"
 @click.option(
     "--cases",
     "cases_module",
-    default="golden.ptychopinn",
+    default=CONTENT,
     metavar="MODULE",
     show_default=True,
     help="Where cases are declared.",
 )
 @click.option(
     "--reference",
-    default="golden.ptychopinn.tensorflow",
+    default="tensorflow",
     metavar="NAME",
     show_default=True,
-    help="The package that computes: a module, or 'ptycho', the TensorFlow package of that name that is installed.",
+    help="What computes: a module, or a name that the cases declare. Bundled: 'tensorflow', our reading of PtychoPINN; "
+    "'ptycho', PtychoPINN's own package, which must be installed.",
 )
 @click.option(
     "--cross-check",
@@ -108,12 +112,13 @@ def main(
     before = state_of(fixtures)
     try:
         cases = load_cases(cases_module)
-        asked = Request(cases, fixtures, reference, patterns, slow, prove, redraw, reason or "", yes, reports)
+        computes, compared = (module_of(name, cases_module, CONTENT) for name in (reference, other or reference))
+        asked = Request(cases, fixtures, computes, patterns, slow, prove, redraw, reason or "", yes, reports)
         if listing:
             console().print(case_list([cases[name] for name in select(cases, patterns)]))
             outcome = Outcome.SETTLED
         else:
-            outcome = cross_check(asked, other) if other else regenerate(asked)
+            outcome = cross_check(asked, compared) if other else regenerate(asked)
     except GoldenError as problem:
         _fail(str(problem))
     except OSError as problem:

@@ -12,7 +12,7 @@ import click
 from golden.report.page import write_page
 from golden.report.text import difference_lines
 from golden.review.difference import Difference
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 
 _HELP = "y: write this golden; n: leave it as it is; s: show its pictures; q: leave, and write nothing"
 

@@ -26,12 +26,10 @@ from golden.report.text import (
     differences_markdown,
     regeneration_table,
 )
-from golden.review.change import Change, Row
-from golden.review.cross_check import Crossing
-from golden.review.difference import Difference, difference_of
-from golden.spec.case import Case, GoldenError
+from golden.review.difference import Change, Difference
+from golden.spec.case import Case
 from golden.spec.catalogue import select
-from golden.spec.references import module_of
+from golden.spec.errors import GoldenError
 from golden.store.entry import entry_path, listed_cases
 from golden.store.update import finish_interrupted, is_under_way, lock
 
@@ -54,7 +52,7 @@ class Request:
     Attributes:
         cases: every declared case, by name.
         fixtures: the goldens' directory.
-        reference: the package that computes, or the name of an adapter.
+        reference: the module that computes.
         patterns: names and glob patterns of the cases to recompute; all when there is none.
         slow: recompute slow cases too, not only those named.
         prove: measure noise and commit faults again too.
@@ -108,7 +106,7 @@ def regenerate(asked: Request) -> Outcome:
             rows = [proved.get(row.case, row) for row in rows]
             written = _accepted(rows, asked)
         remarks = run.remarks()
-        found = _differences(rows, asked.cases)
+        found = [row for row in rows if row.moved]
         for file in asked.reports:  # before anything is written, so that a report that fails changes nothing
             WRITERS[file.suffix](file, found, _headline(rows, asked))
         if written:
@@ -124,12 +122,12 @@ def cross_check(asked: Request, other: str) -> Outcome:
 
     Args:
         asked: the request; its reference gives what is expected.
-        other: the reference that is compared with it.
+        other: the module that is compared with it.
 
     Raises:
         GoldenError: nothing could be compared.
     """
-    if module_of(asked.reference) == module_of(other):
+    if asked.reference == other:
         raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
     if not asked.fixtures.is_dir():
         raise GoldenError(
@@ -140,15 +138,15 @@ def cross_check(asked: Request, other: str) -> Outcome:
         found = []
         for name in track("comparing", select(run.names, asked.patterns)):
             if asked.leaves_out(name):
-                found.append(Crossing(Row(name, Change.SKIPPED)))
+                found.append(Difference(name, Change.SKIPPED))
             else:
                 found.append(run.cross_check(name))
-        compared = sum(bool(crossing.row.comparisons) for crossing in found)
+        compared = sum(bool(one.comparisons) for one in found)
         one, two = run.crossed() if compared else ("", "")
     _announce_crossed(found)
     if not compared:
         raise GoldenError("nothing was compared: no chosen case has a golden, or none can be expressed")
-    apart = sum(not crossing.agrees for crossing in found)
+    apart = sum(not one.agrees for one in found)
     if apart:
         click.echo(f"{one} (expected) and {two} (found, 'the port'): {apart} case(s) do not agree")
         return Outcome.OPEN
@@ -178,22 +176,22 @@ def aftermath(fixtures: Path, before: Mapping[str, bytes]) -> str:
 # ------------------------------------------------------------------------------------------------ computing
 
 
-def _inspected(run: Regeneration, asked: Request) -> list[Row]:
+def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
     """What became of every chosen case."""
     rows = []
     with _progress() as track:
         for name in track("proving" if asked.prove else "recomputing", select(run.names, asked.patterns)):
             if asked.redraw and name in asked.cases:
-                rows.append(Row(name, Change.REDRAWN))
+                rows.append(Difference(name, Change.REDRAWN, path=asked.cases[name].operation.path))
             elif asked.leaves_out(name):
                 row = run.inspect(name)
-                rows.append(row if row.change else Row(name, Change.SKIPPED))
+                rows.append(row if row.change else Difference(name, Change.SKIPPED))
             else:
                 rows.append(run.check_proof(name) if asked.prove else run.check(name))
     return rows
 
 
-def _proved(run: Regeneration, rows: list[Row], asked: Request) -> dict[str, Row]:
+def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
     """What moved, by case, with goldens that may be written: what a person accepts is what is then written."""
     moved = [row for row in rows if row.moved]
     if any(row.change is not Change.GONE for row in moved):
@@ -205,7 +203,7 @@ def _proved(run: Regeneration, rows: list[Row], asked: Request) -> dict[str, Row
     return proved
 
 
-def _proved_one(run: Regeneration, row: Row, is_proved: bool) -> Row:
+def _proved_one(run: Regeneration, row: Difference, is_proved: bool) -> Difference:
     if row.change is Change.PICTURE or (is_proved and row.after is not None):
         return row
     row = replace(row, before=row.before or run.stored(row.case), after=None)
@@ -214,20 +212,15 @@ def _proved_one(run: Regeneration, row: Row, is_proved: bool) -> Row:
     try:
         return replace(row, after=run.prove(row.case, redraw=row.change is Change.REDRAWN))
     except GoldenError as problem:
-        return replace(row, change=Change.FAILED, note=str(problem))
+        return replace(row, change=Change.FAILED, notes=(str(problem),))
 
 
-def _accepted(rows: list[Row], asked: Request) -> list[str]:
+def _accepted(rows: list[Difference], asked: Request) -> list[str]:
     """The cases to write: all that moved, or those that a person says yes to; none when one of them failed."""
     if any(row.change is Change.FAILED for row in rows):
         return []
-    return accepted(_differences(rows, asked.cases)) if asked.asks else [row.case for row in rows if row.moved]
-
-
-def _differences(rows: list[Row], cases: Mapping[str, Case]) -> list[Difference]:
-    """What moved, each with the order of its outputs where it has one."""
-    paths = {name: case.operation.path for name, case in cases.items()}
-    return [difference_of(row, paths.get(row.case, {})) for row in rows if row.moved]
+    moved = [row for row in rows if row.moved]
+    return accepted(moved) if asked.asks else [row.case for row in moved]
 
 
 # ------------------------------------------------------------------------------------------------ reports
@@ -266,7 +259,7 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
 
 
-def _headline(rows: list[Row], asked: Request) -> str:
+def _headline(rows: list[Difference], asked: Request) -> str:
     computed, moved = sum(bool(row.comparisons) for row in rows), sum(row.moved for row in rows)
     failed = sum(row.change is Change.FAILED for row in rows)
     of = "" if computed == len(rows) else f"of {len(rows)} "
@@ -274,14 +267,16 @@ def _headline(rows: list[Row], asked: Request) -> str:
     return f"{done}, {f'{moved} moved' if moved else 'nothing moved'}" + (f", {failed} failed" if failed else "")
 
 
-def _announce(rows: list[Row], found: list[Difference], written: list[str], remarks: list[str], asked: Request) -> None:
+def _announce(
+    rows: list[Difference], found: list[Difference], written: list[str], remarks: list[str], asked: Request
+) -> None:
     """Print what was found and what was done."""
     console().print(regeneration_table(rows, written))
     for one in [] if asked.asks else found:  # who was asked has seen them
         click.echo("\n".join(difference_lines(one)))
     failed = [row for row in rows if row.change is Change.FAILED]
     for row in failed:
-        click.echo(f"generate_golden.py: {row.note}", err=True)
+        click.echo(f"generate_golden.py: {' '.join(row.notes)}", err=True)
     for line in (*common_causes(found), *remarks):
         click.echo(line)
     skipped = sum(row.change is Change.SKIPPED for row in rows)
@@ -301,14 +296,14 @@ def _announce(rows: list[Row], found: list[Difference], written: list[str], rema
         click.echo("accept with --update --reason TEXT")
 
 
-def _announce_crossed(found: list[Crossing]) -> None:
-    changes = [crossing.row.change for crossing in found]
-    console().print(regeneration_table([crossing.row for crossing in found if crossing.has_golden], ()))
+def _announce_crossed(found: list[Difference]) -> None:
+    changes = [one.change for one in found]
+    console().print(regeneration_table([one for one in found if one.has_golden], ()))
     for line in crossing_lines(found):
         click.echo(line)
     if Change.SKIPPED in changes:
         click.echo(f"{changes.count(Change.SKIPPED)} slow case(s) not compared; name them or give --slow")
-    without = sum(not crossing.has_golden for crossing in found)
+    without = sum(not one.has_golden for one in found)
     if without:
         click.echo(f"{without} case(s) without a golden, or goldens without a case, left out")
 

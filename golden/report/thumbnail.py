@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from golden.spec.case import GoldenError, digest_array
-from golden.spec.images import images
+from golden.spec.arrays import digest_array, images
+from golden.spec.errors import GoldenError
 from golden.store.gallery import outputs_shown
 from golden.store.golden import Golden
 

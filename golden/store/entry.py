@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from golden.judge.proof import Caught
-from golden.spec.blocks import blocks
-from golden.spec.case import GoldenError
+from golden.spec.arrays import blocks
+from golden.spec.errors import GoldenError
 from golden.store.golden import Golden, cases_with
 from golden.store.read import parse_json
 

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from golden.spec.case import digest_array
-from golden.spec.images import is_picture
+from golden.spec.arrays import digest_array, is_picture
 from golden.store.golden import Golden
 
 PAGE = "README.md"

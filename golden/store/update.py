@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.store import gallery
 from golden.store.entry import Entry, listed_cases, read_entries, read_entry
 from golden.store.golden import Golden, golden_path

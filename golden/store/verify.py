@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from golden.spec.case import GoldenError
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
 from golden.store import gallery
 from golden.store.entry import Entry, listed_cases, make_entry, read_entry
-from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
 from golden.store.update import KINDS, interrupted
 
 _UPDATE = "python generate_golden.py --update --reason ..."
 
 
-def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
+def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     """Everything that is wrong with a fixtures directory; empty when nothing is.
 
     Checks that every file reads and matches its digests, that the entries say what the files say, and that cases, files
@@ -32,8 +33,8 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
     there = files.union(waiting)
     strays = _strays(fixtures, files | listed)
     problems += [f"golden {name}: {_interruption(kinds)}" for name, kinds in waiting.items()]
-    problems += [f"case {name}: no golden; make it with '{_UPDATE} {name}'" for name in sorted(cases - there)]
-    problems += [f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - cases)]
+    problems += [f"case {name}: no golden; make it with '{_UPDATE} {name}'" for name in sorted({*cases} - there)]
+    problems += [f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - {*cases})]
     problems += [f"entry {name}: its golden is missing" for name in sorted(listed - there)]
     problems += [f"file {name}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in strays]
     proved = []
@@ -45,6 +46,7 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
             problems += _verify_one(golden, name, entries[name], fixtures)
         elif name not in listed:
             problems.append(f"golden {name}: it has no entry")
+        problems += _not_allowed(golden, cases.get(name))
         proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
     if not broken and gallery.read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
@@ -111,6 +113,16 @@ def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list
         if not _same(entry.get(key), expected[key])
     ]
     return problems + gallery.problems(golden, picture, fixtures)
+
+
+def _not_allowed(golden: Golden, case: Case | None) -> list[str]:
+    """Say who produced a golden, where its case does not allow that."""
+    try:
+        if case is not None:
+            require_producer(case, golden.producer)
+    except GoldenError as wrong:
+        return [str(wrong)]
+    return []
 
 
 def _same(found: Any, expected: Any) -> bool:

@@ -15,8 +15,8 @@ import h5py
 import numpy as np
 from h5py import h5f, h5p
 
-from golden.spec.case import Arrays, GoldenError, digest_array
-from golden.spec.images import main_output
+from golden.spec.arrays import Arrays, digest_array, main_output
+from golden.spec.errors import GoldenError
 from golden.store.golden import (
     DIGEST_LENGTH,
     FORMAT,

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from golden.report.text import difference_lines, differences_markdown
 from golden.review.difference import differences, summary
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.store.entry import as_text, make_entry
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import limit_memory, read_untrusted

@@ -16,12 +16,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from golden.judge.compare import compare_outputs
+from golden.judge.judgement import judge
 from golden.judge.tolerance import perturb
 from golden.review.margins import margins
 from golden.spec.catalogue import load_cases
 from golden.spec.operation import HEADROOM, K
-from golden.store.golden import golden_path, read_golden
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 from tests.torch import layouts
 
 FIXTURES = Path(__file__).resolve().parents[1] / "golden" / "fixtures"
@@ -100,8 +101,9 @@ def noise_shares(vary: Callable[[Arrays], Arrays], only: str) -> list[float]:
         golden = read_golden(golden_path(FIXTURES, name))
         subject = getattr(layouts, case.operation.name.replace(".", "_"))
         found = case.operation.kept(subject(**vary(golden.complete_inputs(case)), **case.parameters))
-        comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
-        shares += [c.noise_share for c in comparisons if golden.outputs[c.output].dtype.kind in "fc"]
+        shares += [
+            c.noise_share for c in judge(golden, found).comparisons if golden.outputs[c.output].dtype.kind in "fc"
+        ]
     return shares
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from golden.judge.compare import compare_outputs
-from golden.judge.diagnose import diagnose
+from golden.judge.judgement import judge
 from golden.ptychopinn.defaults.cases import FIELDS
 from golden.spec.catalogue import load_cases
-from golden.store.golden import Golden, golden_path, read_golden
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden
 from tests.torch import layouts
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
@@ -42,10 +42,8 @@ def told(name: str) -> str:
     else:
         subject = getattr(layouts, case.operation.name.replace(".", "_"))
         found = subject(**golden.complete_inputs(case), **case.parameters)
-    found, path = case.operation.kept(found), case.operation.path
-    comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
-    diagnoses = diagnose(golden.outputs, found, comparisons, golden.tolerances, golden.where, golden.faults, path)
-    return "; ".join(one.sentence for one in diagnoses)
+    judgement = judge(golden, case.operation.kept(found), case.operation.path)
+    return "; ".join(cause.sentence for cause in judgement.causes)
 
 
 def row(mutant: Mutant) -> str:

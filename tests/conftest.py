@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from golden.spec.catalogue import load_cases
-from golden.store.golden import Golden, golden_path, read_golden
-from golden.store.manifest import stored_cases
+from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.read import read_golden
 
 _VARIABLE = "PTYCHO_GOLDEN_DATA"
 

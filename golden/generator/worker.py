@@ -116,8 +116,8 @@ class Reference:
     def _provenance(self) -> dict[str, str]:
         return dict(self._call("provenance"))
 
-    def behind(self) -> str:
-        """The module of the reference that stands behind this one; empty when it needs none."""
+    def backing(self) -> str:
+        """The module of the reference that computes what this one cannot; empty when it needs none."""
         return str(self._call("BACKING"))
 
     def missing(self, operation: Operation) -> str:

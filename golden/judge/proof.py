@@ -156,7 +156,7 @@ def _require_caught(
             f"case {case.name}: does not catch the fault {fault.name!r} ({fault.symptom}): it moves no output {by}. "
             f"Choose inputs that show it (asymmetric, several patches, sub-pixel, not centred), or say why it cannot "
             f"show: in Fault.invisible for all cases like this, in Case.invisible for this one; or, if the reference "
-            f"has become what the fault describes, correct {_formulas(case)} first"
+            f"has become what the fault describes, correct {_formula(case)} first"
         )
     for name in failed:
         if _differs_by_dtype_alone(outputs[name], wrong[name], tolerances[name]):
@@ -178,8 +178,10 @@ def _differs_by_dtype_alone(right: np.ndarray, wrong: np.ndarray, tolerance: Tol
     return bool((_difference(right, wrong) <= allowed).all())
 
 
-def _formulas(case: Case) -> str:
-    return f"golden/ptychopinn/{case.operation.name.partition('.')[0]}/faults.py"
+def _formula(case: Case) -> str:
+    """Where it is restated what a fault gets wrong."""
+    formula = case.operation.formula
+    return f"{formula.__module__}.{formula.__name__}" if formula else f"the faults of {case.operation.name}"
 
 
 def _require_invisible(case: Case, fault: Fault, reason: str, comparisons: list[Comparison]) -> None:
@@ -189,8 +191,8 @@ def _require_invisible(case: Case, fault: Fault, reason: str, comparisons: list[
         by = f" by {share:.2g} of its tolerance" if math.isfinite(share) else ""
         raise GoldenError(
             f"case {case.name}: the fault {fault.name!r} is declared invisible ({reason}), but it moves output "
-            f"{seen[0].output!r}{by}. If the reference changed, {_formulas(case)} still restates the "
-            f"old formula: correct that. If only the inputs changed, correct the declaration"
+            f"{seen[0].output!r}{by}. If the reference changed, {_formula(case)} still computes the old outputs: "
+            f"correct that. If only the inputs changed, correct the declaration"
         )
 
 

@@ -1,7 +1,13 @@
-"""PtychoPINN's goldens, a folder per topic: what the framework is told of them, and by what name.
+"""PtychoPINN's content: a folder for each topic, what several of them share, and what the framework is told of them.
 
-``<topic>/cases.py`` declares operations and cases, ``faults.py`` the wrong conventions that they catch,
-``reference.py`` is TensorFlow's answer, and ``installed.py`` asks the package that is installed.
+``cases.py``: the operations of the topic and the cases that freeze them.
+``faults.py``: wrong conventions, each a mistake that ports of PtychoPINN made or could make. A fault is an altered
+input, parameter or output of the reference, or a formula with a wrong part. docs/fault-table.md lists them all.
+``formulas.py``: the operations restated in NumPy. A function that is named like an operation takes its inputs and
+parameters by name and returns its outputs by name, as ``cases.py`` describes them. What it takes beside them are its
+parts, right by default, which faults replace. The tests hold every formula to the goldens.
+``reference.py``: the same functions in TensorFlow; what they return is frozen.
+``installed.py``: the same functions once more, as calls of the package that is installed.
 """
 
 REFERENCES = {

@@ -88,6 +88,9 @@ class Operation:
             must be exact arithmetic, the same to the last bit on every machine; the golden keeps its digest.
         precision: ``float32`` when TensorFlow computes this in single precision and float64 is a check on it;
             ``float64`` when the reference itself works in double precision.
+        formula: what it computes, in NumPy: a function of the inputs and parameters by name that returns the outputs by
+            name. What it takes beside them are its parts, right by default, which faults replace. ``None`` where the
+            operation is not restated, as a training.
         faults: wrong conventions. Every case of the operation catches every one of them, or says why it cannot.
         in_order: each output is computed from those before it. What is wrong in one is wrong in all that follow, so a
             fault is kept, and a failure explained, for the first only.
@@ -103,6 +106,7 @@ class Operation:
     outputs: tuple[Output, ...]
     derive: Callable[[Arrays, Parameters], dict[str, np.ndarray]] | None = None
     precision: Precision = "float32"
+    formula: Callable[..., Arrays] | None = None
     faults: tuple[Fault, ...] = ()
     in_order: bool = False
     transcribed: bool = False

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.judge.compare import compare_outputs
+from golden.judge.judgement import judge
 from golden.ptychopinn import installed_package as ptycho
 from golden.ptychopinn.coordinates import installed as coordinates
 from golden.ptychopinn.defaults import installed as defaults
@@ -105,8 +105,8 @@ def test_the_package_through_the_adapter_gives_the_goldens(
     before = dict(package("params").cfg)
     capsys.readouterr()
     golden = goldens[name]
-    comparisons = compare_outputs(golden.outputs, ask(CASES[name], golden), golden.tolerances, golden.where)
-    assert all(comparison.passed for comparison in comparisons), comparisons
+    judgement = judge(golden, ask(CASES[name], golden))
+    assert judgement.passed, judgement.comparisons
     assert package("params").cfg == before
     assert capsys.readouterr().out == "", "what the package prints is no answer"
 

@@ -12,7 +12,8 @@ from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.spec.random_inputs import Draw
-from golden.store.golden import golden_path, read_golden
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 from tests.golden.standin import CASES, SCALE
 from tests.torch.orientation import best_orientation
 

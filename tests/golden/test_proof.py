@@ -12,11 +12,11 @@ import pytest
 from golden.judge.compare import Tolerance
 from golden.judge.proof import SAMPLE, Caught, prove_faults
 from golden.ptychopinn.probe.cases import NORMALISE, speckled
-from golden.ptychopinn.probe.faults import mask
+from golden.ptychopinn.probe.formulas import mask
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.spec.fault import Fault, Invisible, Trial
+from golden.spec.fault import Condition, Fault, Trial
 from golden.spec.operation import Operation, Output
 
 TOLERANCE = Tolerance(1e-5, 0, 1e-6, 0)
@@ -72,9 +72,9 @@ def test_an_invisible_fault_must_be_invisible() -> None:
 
 
 def test_a_fault_says_itself_where_it_cannot_show() -> None:
-    shape = Invisible("it is square", lambda inputs, parameters: len(set(inputs["x"].shape)) == 1)
-    scale = Invisible("there is no scale", lambda inputs, parameters: "scale" not in parameters)
-    hidden = dataclasses.replace(of_output(lambda y: y.copy(), "hidden"), invisible=(scale, shape))
+    shape = Condition("it is square", lambda inputs, parameters: len(set(inputs["x"].shape)) == 1)
+    scale = Condition("there is no scale", lambda inputs, parameters: "scale" not in parameters)
+    hidden = of_output(lambda y: y.copy(), "hidden").invisible_when(scale, shape)
     case = Case("toy/field", operation(hidden, of_output(lambda y: -y)), "a field", {"scale": 2})
     square, wide = ({"x": np.zeros(shape, np.float32)} for shape in ((20, 20), (20, 30)))
     assert case.invisible_on(square) == {"hidden": "it is square"}

@@ -15,8 +15,9 @@ import pytest
 from golden.judge.compare import EXACT
 from golden.judge.proof import Caught, Wrong
 from golden.spec.errors import GoldenError
-from golden.store import golden as store
-from golden.store.golden import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden, read_outputs
+from golden.store.write import write_golden, write_outputs
 from tests.golden.corruptions import seal
 from tests.golden.standin import CASES, make_golden
 
@@ -85,7 +86,7 @@ def test_content_digest_sees_everything_but_provenance() -> None:
         {"inputs": {"x": y}},
         {"where": {"y": ~golden.where["y"]}},
         {"parameters": {"factor": 2}},
-        {"tolerances": golden.tolerances | {"y": store.EXACT}},
+        {"tolerances": golden.tolerances | {"y": EXACT}},
         {"definition": "other"},
     ):
         assert dataclasses.replace(golden, **change).content_digest() != golden.content_digest(), change

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from golden.judge.compare import compare_outputs
+from golden.judge.judgement import judge
 from golden.ptychopinn.net_shift.faults import TURNS, Place, fault_name
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
@@ -56,9 +56,7 @@ def outputs_of(name: str, goldens: Mapping[str, Golden], batch: int = 3) -> Mapp
 
 
 def passes(name: str, goldens: Mapping[str, Golden]) -> bool:
-    golden = goldens[name]
-    found = outputs_of(name, goldens)
-    return all(one.passed for one in compare_outputs(golden.outputs, found, golden.tolerances, golden.where))
+    return judge(goldens[name], outputs_of(name, goldens)).passed
 
 
 @pytest.mark.parametrize("batch", BATCHES)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from golden.judge.compare import compare_outputs
+from golden.judge.judgement import judge
 from golden.judge.tolerance import perturb
 from golden.spec.case import Case
 from golden.spec.catalogue import load_cases
@@ -51,9 +51,9 @@ def worst_share(
             continue
         found = subject(case)(**vary(inputs), **case.parameters)
         found = case.operation.kept({output: restore(output, array) for output, array in found.items()})
-        comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
-        assert all(comparison.passed for comparison in comparisons), (name, comparisons)
-        shares.append(max(comparison.share for comparison in comparisons))
+        judgement = judge(golden, found)
+        assert judgement.passed, (name, judgement.comparisons)
+        shares.append(judgement.share)
     assert shares
     return max(shares)
 

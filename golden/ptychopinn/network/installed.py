@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from golden.ptychopinn.installed_package import checked, global_parameters, offered, unexpected
-from golden.ptychopinn.network.cases import Structure, entries, merged_border, merged_centre
+from golden.ptychopinn.network.formulas import Structure, entries, merged_border, merged_centre
 
 _CALL = "model.create_compiled_model"
 NEEDS = dict.fromkeys(("forward", "gradients", "training"), _CALL)

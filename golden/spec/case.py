@@ -18,7 +18,7 @@ import numpy as np
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM, ULP_RUNS, K, Operation
-from golden.spec.parameters import Parameters
+from golden.spec.parameters import Parameters, require_parameters
 from golden.spec.random_inputs import Draw
 
 Drawing = Callable[[Draw], dict[str, np.ndarray]]
@@ -34,7 +34,7 @@ class Case:
         name: ``topic/case``, also the path of its golden below the fixtures directory.
         operation: what is computed.
         summary: what this case sees that others do not.
-        parameters: scalars handed to the operation.
+        parameters: scalars handed to the operation, of the types that it declares.
         draw: makes the inputs, once, from random bits that the case's name seeds.
         expected_constant: output name -> why it may be empty, zero or constant here.
         invisible: fault name -> why this case cannot see it. Checked: the fault must change nothing here.
@@ -53,6 +53,7 @@ class Case:
     def __post_init__(self) -> None:
         if not _CASE_NAME.fullmatch(self.name):
             raise GoldenError(f"case name {self.name!r}: expected 'topic/case' in lower case, digits and '_'")
+        require_parameters(self.name, self.operation.name, self.operation.parameters, self.parameters)
         unknown = set(self.expected_constant) - {output.name for output in self.operation.outputs}
         if unknown:
             raise GoldenError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,11 +12,11 @@ import numpy as np
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
-from golden.spec.parameters import Parameters
+from golden.spec.parameters import Kind, Parameters, require_kinds
 
 Precision = Literal["float32", "float64"]
 
-_ARRAY_NAME = re.compile(r"[A-Za-z0-9_]+")
+_NAME = re.compile(r"[A-Za-z0-9_]+")
 _OPERATION_NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 HEADROOM = 8.0
@@ -84,6 +84,7 @@ class Operation:
         summary: what it computes, in one sentence.
         inputs: name -> description (shape, axis order, dtype, unit) of every input array.
         outputs: the named results.
+        parameters: name -> type of every scalar that it takes: ``int``, ``float``, ``bool``, ``str``, ``int | None``.
         derive: a recipe for inputs that are too large to store: (stored inputs, parameters) -> further inputs. It
             must be exact arithmetic, the same to the last bit on every machine; the golden keeps its digest.
         precision: ``float32`` when TensorFlow computes this in single precision and float64 is a check on it;
@@ -102,6 +103,7 @@ class Operation:
     summary: str
     inputs: Mapping[str, str]
     outputs: tuple[Output, ...]
+    parameters: Mapping[str, Kind] = field(default_factory=dict)
     derive: Callable[[Arrays, Parameters], dict[str, np.ndarray]] | None = None
     precision: Precision = "float32"
     formula: Callable[..., Arrays] | None = None
@@ -115,9 +117,13 @@ class Operation:
             raise GoldenError(f"operation {self.name}: two of its faults share a name: {sorted(names)}")
         if not _OPERATION_NAME.fullmatch(self.name):
             raise GoldenError(f"operation name {self.name!r}: expected 'topic.function' in lower case")
-        for name in (*self.inputs, *(output.name for output in self.outputs)):
-            if not _ARRAY_NAME.fullmatch(name):
-                raise GoldenError(f"operation {self.name}: array name {name!r}: expected letters, digits and '_'")
+        for name in (*self.inputs, *self.parameters, *(output.name for output in self.outputs)):
+            if not _NAME.fullmatch(name):
+                raise GoldenError(f"operation {self.name}: name {name!r}: expected letters, digits and '_'")
+        both = sorted(self.inputs.keys() & self.parameters.keys())
+        if both:
+            raise GoldenError(f"operation {self.name}: both an input and a parameter: {both}; expected a name for each")
+        require_kinds(self.name, self.parameters)
 
     def output(self, name: str) -> Output:
         return next(output for output in self.outputs if output.name == name)

@@ -11,13 +11,15 @@ from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output
-from golden.spec.parameters import Parameters, Scalar
+from golden.spec.parameters import Kind, Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 _POSITIONS = {
     "xcoords": "(M,) float64; along columns; pixels",
     "ycoords": "(M,) float64; along rows; pixels",
 }
+_GROUPS: dict[str, Kind] = {"gridsize": int, "K": int, "nsamples": int, "seed": int}
+
 SUBSAMPLE = Operation(
     name="grouping.subsample",
     summary="the patterns of a scan that are used at all: drawn by the legacy generator on loading, and sorted",
@@ -26,6 +28,7 @@ SUBSAMPLE = Operation(
         Output("sample_indices", "(m,) int64, ascending; which patterns are used"),
         Output("xcoords", "(m,) float64; their positions along columns; pixels"),
     ),
+    parameters={"n_subsample": int, "subsample_seed": int},
     precision="float64",
     formula=formulas.subsample,
     faults=faults.SUBSAMPLING,
@@ -38,6 +41,7 @@ SAMPLE = Operation(
     summary="groups of C = gridsize**2 drawn from the K nearest neighbours of drawn patterns, by the legacy generator",
     inputs=_POSITIONS,
     outputs=(_INDICES,),
+    parameters={**_GROUPS, "sequential_sampling": bool},
     precision="float64",
     formula=formulas.sample,
     faults=faults.SAMPLING,
@@ -48,6 +52,7 @@ OVERSAMPLE = Operation(
     summary="more groups than patterns, drawn from all combinations of the neighbours of some patterns",
     inputs=_POSITIONS,
     outputs=(_INDICES,),
+    parameters={**_GROUPS, "neighbor_pool_size": int | None},
     precision="float64",
     formula=formulas.oversample,
     faults=faults.OVERSAMPLING,
@@ -55,7 +60,7 @@ OVERSAMPLE = Operation(
 
 
 def _members(inputs: Arrays, parameters: Parameters) -> int:
-    return int(parameters["gridsize"] or 1) ** 2
+    return parameters["gridsize"] ** 2
 
 
 RECORD = Operation(
@@ -75,6 +80,7 @@ RECORD = Operation(
         Output("X_full", "(n, N, N, C) float32; the patterns scaled by one factor, which is formed in float64"),
         Output("Y", "(n, N, N, C) complex64; the object about 2 * coords_offsets - coords_nn", terms=4),
     ),
+    parameters={**_GROUPS, "sequential_sampling": bool},
     formula=formulas.record,
     faults=faults.RECORD,
 )
@@ -92,6 +98,7 @@ START_POSITIONS = Operation(
         Output("coords_start_offsets", "(n, 1, 2, 1) float64; mean over the members; pixels", terms=_members),
         Output("coords_start_relative", "(n, 1, 2, C) float64; -(nn - offsets); pixels", terms=_members),
     ),
+    parameters=_GROUPS,
     precision="float64",
     formula=formulas.start_positions,
     faults=faults.START_POSITIONS,
@@ -119,6 +126,7 @@ GROUND_TRUTH = Operation(
         "coords_relative": "(n, 1, 2, C) float64; -(coords - offsets); pixels",
     },
     outputs=(_PATCHES,),
+    parameters={"gridsize": int, "N": int},
     formula=formulas.ground_truth,
     faults=faults.GROUND_TRUTH,
 )
@@ -128,6 +136,7 @@ MEMBER_PATCHES = Operation(
     summary="patches of an object about each member's own position: the ground truth of groups of one",
     inputs={**_OBJECT, "coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
     outputs=(_PATCHES,),
+    parameters={"N": int},
     formula=formulas.member_patches,
     faults=faults.MEMBER_PATCHES,
 )

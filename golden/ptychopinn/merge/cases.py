@@ -54,6 +54,7 @@ MERGE = Operation(
             where=_border,
         ),
     ),
+    parameters={"padded_size": int},
     formula=formulas.merge,
     faults=faults.MERGE,
 )
@@ -66,6 +67,7 @@ EXTRACT = Operation(
         "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
     },
     outputs=(Output("patches", "(B * C, N, N, 1) complex64; flat index b * C + c", terms=4),),
+    parameters={"N": int},
     formula=formulas.extract,
     faults=faults.EXTRACTION,
 )

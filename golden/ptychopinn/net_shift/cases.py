@@ -17,12 +17,12 @@ from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output
-from golden.spec.parameters import Parameters, Scalar
+from golden.spec.parameters import Kind, Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 
 def _members(inputs: Arrays, parameters: Parameters) -> int:
-    return int(parameters["gridsize"] or 1) ** 2
+    return parameters["gridsize"] ** 2
 
 
 def _merged(inputs: Arrays, parameters: Parameters) -> int:
@@ -36,13 +36,17 @@ def _transformed(inputs: Arrays, parameters: Parameters) -> int:
 
 
 def _stitched(inputs: Arrays, parameters: Parameters) -> int:
-    return 4 * int(parameters["nsamples"] or 1) + _merged(inputs, parameters)
+    return 4 * parameters["nsamples"] + _merged(inputs, parameters)
 
 
 _INPUTS = {
     "object": "(H, W) complex64; rows = y, columns = x; asymmetric",
     "probe": "(N, N) complex64; as guessed; dark but in the central N // 2 pixels",
     "positions": "(M, 1, 2, 1) float64; [x, y] of the patch's index N // 2 in the object; pixels",
+}
+_PARAMETERS: dict[str, Kind] = {
+    **dict.fromkeys(("gridsize", "K", "nsamples", "seed", "padded_size", "M"), int),
+    "probe_scale": float,
 }
 _X = Output("X_full", "(n, N, N, C) float32; patterns of the groups, normalised", terms=_transformed)
 _RELATIVE = Output("coords_relative", "(n, 1, 2, C) float64; -(position - mean of its group); pixels", terms=_members)
@@ -60,6 +64,7 @@ CONTAINER = Operation(
     summary="object, patterns, grouped record, container, merge, extraction, stitching",
     inputs=_INPUTS,
     outputs=(_X, _RELATIVE, *_BEHIND),
+    parameters=_PARAMETERS,
     formula=formulas.container,
     faults=faults.CONTAINER,
 )
@@ -69,6 +74,7 @@ MEMORY_MAPPED = Operation(
     summary="object, patterns, a scan's file, memory-mapped positions, merge, extraction, stitching",
     inputs=_INPUTS,
     outputs=(_X, *_BEHIND),
+    parameters=_PARAMETERS,
     formula=formulas.memory_mapped,
     faults=faults.MEMORY_MAPPED,
 )

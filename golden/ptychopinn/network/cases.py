@@ -14,7 +14,7 @@ from golden.spec.arrays import Arrays, summarise
 from golden.spec.case import Case
 from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output
-from golden.spec.parameters import Parameters
+from golden.spec.parameters import Kind, Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {
@@ -23,6 +23,14 @@ INPUTS = {
     "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
     "probe": "(N, N) complex64; as guessed",
     "weights": "(P,) float32; all layers' kernels (row, column, in, out) and biases, one after the other",
+}
+
+PARAMETERS: dict[str, Kind] = {
+    **dict.fromkeys(("N", "groups", "members", "n_filters_scale"), int),
+    "amp_activation": str,
+    **dict.fromkeys(("object_big", "probe_big", "pad_object", "probe_mask"), bool),
+    "probe_scale": float,
+    "nphotons": float,
 }
 
 # ------------------------------------------------------------------------------------------------ the recipe
@@ -40,7 +48,7 @@ def make_training_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np
 
 def _make(stored: Arrays, parameters: Parameters, light: Callable[[Draw, int], np.ndarray]) -> dict[str, np.ndarray]:
     draw = Draw(f"network {int(stored['seed'][0])}")
-    N, members, groups = (int(parameters[name] or 0) for name in ("N", "members", "groups"))
+    N, members, groups = (parameters[name] for name in ("N", "members", "groups"))
     return {
         "X": patterns(draw, groups, members, N),
         "coords_relative": positions(draw, groups, members),
@@ -160,6 +168,7 @@ def _forward(structure: Structure, *, whole: bool = False) -> Operation:
         summary="from normalised patterns to the predicted amplitude and the loss, with what every block gives",
         inputs=INPUTS,
         outputs=_outputs(structure, None if whole else summarise),
+        parameters=PARAMETERS,
         derive=make_inputs,
         formula=formulas.forward,
         faults=tuple(
@@ -191,6 +200,7 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
                 for name in reversed(shapes)
             ),
         ),
+        parameters=PARAMETERS,
         derive=make_training_inputs,
         faults=faults.GRADIENTS,
         in_order=True,
@@ -251,6 +261,7 @@ def _training(structure: Structure) -> Operation:
                 steady=steady,
             ),
         ),
+        parameters={**PARAMETERS, "learning_rate": float},
         derive=make_training_inputs,
         faults=faults.TRAINING,
         in_order=True,
@@ -301,7 +312,7 @@ def _forward_case(
     **changes: bool | float | str,
 ) -> Case:
     parameters = {**DEFAULTS, **changes}
-    structure = Structure.of(int(parameters["N"] or 0), int(parameters["members"] or 0), parameters)
+    structure = Structure.of(parameters["N"], parameters["members"], parameters)
     return Case(
         f"network/{name}",
         _forward(structure, whole=whole),

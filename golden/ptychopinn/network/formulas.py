@@ -49,7 +49,7 @@ class Structure:
     @classmethod
     def of(cls, N: int, members: int, parameters: Parameters) -> Structure:
         """Of a case, from the parameters of its operation."""
-        switches = (bool(parameters[name]) for name in ("object_big", "probe_big", "pad_object"))
+        switches = (parameters[name] for name in ("object_big", "probe_big", "pad_object"))
         return cls(N, members, parameters["n_filters_scale"], *switches)
 
     @property

@@ -22,6 +22,7 @@ ADAM = Operation(
         "gradients": "(steps, n) float32",
     },
     outputs=(Output("values", "(steps, n) float32; after each step", terms=4),),
+    parameters={"learning_rate": float},
     formula=formulas.adam,
     faults=faults.ADAM,
 )
@@ -34,6 +35,7 @@ SCHEDULE = Operation(
         Output("learning_rates", "(sequences, n) float32; with which each epoch is trained, as if none were the last"),
         Output("epochs", "(sequences,) int64; how many are trained, n where nothing ends it"),
     ),
+    parameters={"learning_rate": float},
     formula=formulas.schedule,
     faults=faults.SCHEDULE,
 )

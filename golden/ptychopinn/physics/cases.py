@@ -60,6 +60,7 @@ FORWARD = Operation(
             terms=lambda inputs, _: inputs["probe"].size,
         ),
     ),
+    parameters={"probe_scale": float, "nphotons": float},
     formula=formulas.forward,
     faults=faults.FORWARD,
 )
@@ -87,6 +88,7 @@ PHOTON_SCALE = Operation(
         Output("scale", "scalar float32", terms=_pixels_of_all),
         Output("scaled", "(B, N, N, C) float32; scale * X", terms=_pixels_of_all),
     ),
+    parameters={"nphotons": float},
     formula=formulas.photon_scale,
     faults=faults.PHOTON_SCALE,
 )
@@ -135,6 +137,7 @@ SIMULATION = Operation(
         Output("Y_phi", "(n, N, N, 1) float32; phi, before the illumination; radians"),
         Output("intensity_scale", "scalar float32; divided out of X and Y_I", terms=_pixels_of_all),
     ),
+    parameters={"nphotons": float},
     formula=formulas.simulation,
     faults=faults.SIMULATION,
 )

@@ -15,6 +15,7 @@ HARD_MASK = Operation(
     summary="pixels closer than N // 4 to the mask's centre",
     inputs={},
     outputs=(Output("mask", "(N, N, 1) bool; rows, columns"),),
+    parameters={"N": int},
     formula=formulas.hard_mask,
     faults=faults.HARD_MASK,
 )
@@ -30,6 +31,7 @@ NORMALISE = Operation(
             terms=lambda inputs, parameters: inputs["probe"].size,
         ),
     ),
+    parameters={"probe_scale": float},
     formula=formulas.normalise,
     faults=faults.NORMALISATION,
 )
@@ -40,6 +42,7 @@ DEFAULT_DISK = Operation(
     inputs={},
     # Two blurs of 9 taps.
     outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
+    parameters={"N": int, "default_probe_scale": float},
     precision="float64",
     formula=formulas.default_disk,
     faults=faults.DEFAULT_DISK,

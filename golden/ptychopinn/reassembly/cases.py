@@ -51,6 +51,7 @@ POSITION = Operation(
         _MOSAIC,
         _SIDE,
     ),
+    parameters={"M": int},
     formula=formulas.position,
     faults=STITCHING,
 )
@@ -83,6 +84,7 @@ SCAN_MOSAIC = Operation(
         "patches": "(n, N, N, 1) complex64; made from the object and the positions",
     },
     outputs=(_COUNT, _MOSAIC, _SIDE),
+    parameters={"N": int, "M": int},
     derive=cut_patches,
     formula=formulas.scan_mosaic,
     # A whole scan is stitched with a crop well inside the patch, and one canvas has one padding.

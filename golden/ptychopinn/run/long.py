@@ -16,6 +16,7 @@ from golden.ptychopinn.run import faults, mosaics
 from golden.ptychopinn.run.cases import (
     INPUTS,
     ONE_NUMBER,
+    PARAMETERS,
     RECONSTRUCTION_OUTPUTS,
     SHORT,
     TRAINING_OUTPUTS,
@@ -57,6 +58,7 @@ RUN = Operation(
         Output("amplitude_error", "in the error of the amplitude; scalar float32; rms, relative", envelope=True),
         Output("phase_error", "in the error of the phase; scalar float32; rms, radians", envelope=True),
     ),
+    parameters=PARAMETERS,
     derive=make_inputs,
     faults=(*faults.RECONSTRUCTION, *faults.LEARNT),
     in_order=True,

@@ -32,6 +32,7 @@ READ = Operation(
         Output("probe", "(N, N) complex64"),
         Output("scan_index", "(M,) int64"),
     ),
+    parameters={"key": str, "starts": bool},
     precision="float64",
     formula=formulas.read,
     faults=faults.READING,

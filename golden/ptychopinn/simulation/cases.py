@@ -41,6 +41,7 @@ PATTERNS = Operation(
         ),
         Output("intensity_scale", "scalar float32; amplitude times it holds nphotons photons", terms=_all_pixels),
     ),
+    parameters={"nphotons": float},
     formula=formulas.patterns,
     faults=faults.PATTERNS,
 )

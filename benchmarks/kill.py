@@ -31,7 +31,7 @@ from tests.golden import standin
 from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CASES = frozenset(case.name for case in standin.CASES)
+CASES = {case.name: case for case in standin.CASES}
 BEHAVIOURS = ("", "drift", "breaking")
 PHASES = {"computing": 3, "staging": 3, "committing": 4}
 """How many of ten rounds are killed in each. Uniform over time, hardly one would be killed while it commits."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from golden.judge.compare import compare_outputs
-from golden.judge.diagnose import diagnose
+from golden.judge.judgement import judge
 from golden.ptychopinn.defaults.cases import FIELDS
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden, golden_path
@@ -18,7 +17,7 @@ from tests.torch import layouts
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
 TOP = Path(__file__).resolve().parents[1]
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 HEAD = """# What a port that commits a fault is told
 
 Written by `python -m docs.fault_table`: the port is made to commit each fault (`tests/torch/mutants.py`), and every
@@ -43,16 +42,14 @@ def told(name: str) -> str:
     else:
         subject = getattr(layouts, case.operation.name.replace(".", "_"))
         found = subject(**golden.complete_inputs(case), **case.parameters)
-    found, path = case.operation.kept(found), case.operation.path
-    comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
-    diagnoses = diagnose(golden.outputs, found, comparisons, golden.tolerances, golden.where, golden.faults, path)
-    return "; ".join(one.sentence for one in diagnoses)
+    judgement = judge(golden, case.operation.kept(found), case.operation.path)
+    return "; ".join(cause.sentence for cause in judgement.causes)
 
 
 def row(mutant: Mutant) -> str:
     cases = [case for case in CASES.values() if case.operation.name == mutant.operation and not case.slow]
-    blind = [case.name.split("/")[1] for case in cases if mutant.fault not in case.visible]
-    caught = [case.name for case in cases if mutant.fault in case.visible]
+    blind = [case.name.split("/")[1] for case in cases if mutant.fault not in golden_of(case.name).faults]
+    caught = [case.name for case in cases if mutant.fault in golden_of(case.name).faults]
     with committed(mutant):
         sentences = [told(name) for name in caught]
     assert all(sentences), mutant

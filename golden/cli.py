@@ -33,6 +33,8 @@ from golden.store.sources import read, sources
 from golden.store.verify import blind_spots, verify
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
+CONTENT = "golden.ptychopinn"
+"""The cases that are bundled."""
 
 
 class _Group(click.Group):
@@ -195,7 +197,7 @@ def diff_command(
         if patterns:
             chosen = select({*before, *after}, patterns)
             before, after = ({case: side[case] for case in chosen if case in side} for side in (before, after))
-        paths = {name: case.operation.path for name, case in load_cases().items()}
+        paths = {name: case.operation.path for name, case in load_cases(CONTENT).items()}
         found = differences(*read(before, after), paths)
     if markdown:
         click.echo(differences_markdown(found, summary(found)), nl=False)
@@ -245,7 +247,7 @@ def git_command(wanted: bool | None) -> None:
 @click.option(
     "--cases",
     "cases_module",
-    default="golden.ptychopinn",
+    default=CONTENT,
     metavar="MODULE",
     show_default=True,
     help="Where cases are declared.",
@@ -254,7 +256,7 @@ def git_command(wanted: bool | None) -> None:
 def verify_command(cases_module: str, fixtures: Path) -> None:
     """Check every digest, that the manifest is in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
-    problems = verify(fixtures, frozenset(load_cases(cases_module)))
+    problems = verify(fixtures, load_cases(cases_module))
     for problem in problems:
         click.echo(problem)
     if problems:

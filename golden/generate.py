@@ -25,9 +25,7 @@ from golden.report.text import (
     differences_markdown,
     regeneration_table,
 )
-from golden.review.change import Change, Row
-from golden.review.cross_check import Crossing
-from golden.review.difference import Difference, difference_of
+from golden.review.difference import Change, Difference
 from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
@@ -36,6 +34,8 @@ from golden.store.entry import NAME
 from golden.store.transaction import is_committed, lock
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
+CONTENT = "golden.ptychopinn"
+"""The cases that are bundled, and the references that they name."""
 NOTHING_MOVED, SOMETHING_MOVED, COULD_NOT_RUN = 0, 1, 2
 
 
@@ -67,17 +67,18 @@ NOTHING_MOVED, SOMETHING_MOVED, COULD_NOT_RUN = 0, 1, 2
 @click.option(
     "--cases",
     "cases_module",
-    default="golden.ptychopinn",
+    default=CONTENT,
     metavar="MODULE",
     show_default=True,
     help="Where cases are declared.",
 )
 @click.option(
     "--reference",
-    default="golden.ptychopinn.tensorflow",
+    default="tensorflow",
     metavar="NAME",
     show_default=True,
-    help="The package that computes: a module, or 'ptycho', the TensorFlow package of that name that is installed.",
+    help="What computes: a module, or a name that the cases declare. Bundled: 'tensorflow', our reading of PtychoPINN; "
+    "'ptycho', PtychoPINN's own package, which must be installed.",
 )
 @click.option(
     "--cross-check",
@@ -191,15 +192,15 @@ def _run(asked: _Asked, cases_module: str, reference: str) -> int:
     with ExitStack() as held:
         if asked.reason:
             held.enter_context(lock(asked.fixtures))
-        run = held.enter_context(Regeneration(cases, asked.fixtures, reference))
+        run = held.enter_context(Regeneration(cases, asked.fixtures, module_of(reference, cases_module, CONTENT)))
         rows = _inspected(run, cases, asked)
         written: list[str] = []
         if asked.reason:
             proved = _proved(run, rows, asked)
             rows = [proved.get(row.case, row) for row in rows]
-            written = _accepted(rows, cases, asked)
+            written = _accepted(rows, asked)
         remarks = run.remarks()
-        found = _differences(rows, cases)
+        found = [row for row in rows if row.moved]
         for file in asked.reports:  # before anything is written, so that a report that fails changes nothing
             WRITERS[file.suffix](file, found, _headline(rows, asked))
         if written:
@@ -208,7 +209,7 @@ def _run(asked: _Asked, cases_module: str, reference: str) -> int:
     return _status(rows, written)
 
 
-def _status(rows: list[Row], written: list[str]) -> int:
+def _status(rows: list[Difference], written: list[str]) -> int:
     if any(row.change is Change.FAILED for row in rows):
         return COULD_NOT_RUN
     return SOMETHING_MOVED if sum(row.moved for row in rows) > len(written) else NOTHING_MOVED
@@ -224,22 +225,22 @@ def _require_report(file: Path) -> None:
         page([], "", "")
 
 
-def _inspected(run: Regeneration, cases: Mapping[str, Case], asked: _Asked) -> list[Row]:
+def _inspected(run: Regeneration, cases: Mapping[str, Case], asked: _Asked) -> list[Difference]:
     """What became of every chosen case."""
     rows = []
     with _progress() as track:
         for name in track("proving" if asked.prove else "recomputing", select(run.names, asked.patterns)):
             if asked.redraw and name in cases:
-                rows.append(Row(name, Change.REDRAWN))
+                rows.append(Difference(name, Change.REDRAWN, path=cases[name].operation.path))
             elif name in cases and cases[name].slow and not (asked.patterns or asked.slow):
                 row = run.inspect(name)
-                rows.append(row if row.change else Row(name, Change.SKIPPED))
+                rows.append(row if row.change else Difference(name, Change.SKIPPED))
             else:
                 rows.append(run.check_proof(name) if asked.prove else run.check(name))
     return rows
 
 
-def _proved(run: Regeneration, rows: list[Row], asked: _Asked) -> dict[str, Row]:
+def _proved(run: Regeneration, rows: list[Difference], asked: _Asked) -> dict[str, Difference]:
     """What moved, by case, with goldens that may be written: what a person accepts is what is then written."""
     moved = [row for row in rows if row.moved]
     if any(row.change is not Change.GONE for row in moved):
@@ -251,7 +252,7 @@ def _proved(run: Regeneration, rows: list[Row], asked: _Asked) -> dict[str, Row]
     return proved
 
 
-def _proved_one(run: Regeneration, row: Row, asked: _Asked) -> Row:
+def _proved_one(run: Regeneration, row: Difference, asked: _Asked) -> Difference:
     if row.change is Change.PICTURE or (asked.prove and row.after is not None):
         return row
     row = replace(row, before=row.before or run.stored(row.case), after=None)
@@ -260,20 +261,15 @@ def _proved_one(run: Regeneration, row: Row, asked: _Asked) -> Row:
     try:
         return replace(row, after=run.prove(row.case, redraw=row.change is Change.REDRAWN))
     except GoldenError as problem:
-        return replace(row, change=Change.FAILED, note=str(problem))
+        return replace(row, change=Change.FAILED, notes=(str(problem),))
 
 
-def _accepted(rows: list[Row], cases: Mapping[str, Case], asked: _Asked) -> list[str]:
+def _accepted(rows: list[Difference], asked: _Asked) -> list[str]:
     """The cases to write: all that moved, or those that a person says yes to; none when one of them failed."""
     if any(row.change is Change.FAILED for row in rows):
         return []
-    return accepted(_differences(rows, cases), _show) if _asks(asked) else [row.case for row in rows if row.moved]
-
-
-def _differences(rows: list[Row], cases: Mapping[str, Case]) -> list[Difference]:
-    """What moved, each with the order of its outputs where it has one."""
-    paths = {name: case.operation.path for name, case in cases.items()}
-    return [difference_of(row, paths.get(row.case, {})) for row in rows if row.moved]
+    moved = [row for row in rows if row.moved]
+    return accepted(moved, _show) if _asks(asked) else [row.case for row in moved]
 
 
 def _asks(asked: _Asked) -> bool:
@@ -295,7 +291,7 @@ def _show(one: Difference) -> None:
         click.echo(f"  {file.as_uri()}", err=True)
 
 
-def _headline(rows: list[Row], asked: _Asked) -> str:
+def _headline(rows: list[Difference], asked: _Asked) -> str:
     computed, moved = sum(bool(row.comparisons) for row in rows), sum(row.moved for row in rows)
     failed = sum(row.change is Change.FAILED for row in rows)
     of = "" if computed == len(rows) else f"of {len(rows)} "
@@ -303,14 +299,16 @@ def _headline(rows: list[Row], asked: _Asked) -> str:
     return f"{done}, {f'{moved} moved' if moved else 'nothing moved'}" + (f", {failed} failed" if failed else "")
 
 
-def _say(rows: list[Row], found: list[Difference], written: list[str], remarks: list[str], asked: _Asked) -> None:
+def _say(
+    rows: list[Difference], found: list[Difference], written: list[str], remarks: list[str], asked: _Asked
+) -> None:
     """Print what was found and what was done."""
     _console().print(regeneration_table(rows, written))
     for one in [] if _asks(asked) else found:  # who was asked has seen them
         click.echo("\n".join(difference_lines(one)))
     failed = [row for row in rows if row.change is Change.FAILED]
     for row in failed:
-        click.echo(f"generate_golden.py: {row.note}", err=True)
+        click.echo(f"generate_golden.py: {' '.join(row.notes)}", err=True)
     for line in (*common_causes(found), *remarks):
         click.echo(line)
     skipped = sum(row.change is Change.SKIPPED for row in rows)
@@ -357,24 +355,25 @@ def _console() -> Console:
 def _cross_check(
     patterns: tuple[str, ...], slow: bool, fixtures: Path, cases_module: str, reference: str, other: str
 ) -> int:
-    if module_of(reference) == module_of(other):
-        raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
     cases = _declared(cases_module)
+    modules = [module_of(name, cases_module, CONTENT) for name in (reference, other)]
+    if modules[0] == modules[1]:
+        raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
     if not fixtures.is_dir():
         raise GoldenError(f"fixtures {fixtures}: no such directory; a cross-check takes inputs and tolerances from it")
-    with Regeneration(cases, fixtures, reference, other) as run, _progress() as track:
+    with Regeneration(cases, fixtures, *modules) as run, _progress() as track:
         found = []
         for name in track("comparing", select(run.names, patterns)):
             if name in cases and cases[name].slow and not (patterns or slow):
-                found.append(Crossing(Row(name, Change.SKIPPED)))
+                found.append(Difference(name, Change.SKIPPED))
             else:
                 found.append(run.cross_check(name))
-        compared = [crossing for crossing in found if crossing.row.comparisons]
+        compared = [one for one in found if one.comparisons]
         one, two = run.crossed() if compared else ("", "")
     _say_crossed(found)
     if not compared:
         raise GoldenError("nothing was compared: no chosen case has a golden, or none can be expressed")
-    apart = sum(not crossing.agrees for crossing in found)
+    apart = sum(not one.agrees for one in found)
     if apart:
         click.echo(f"{one} (expected) and {two} (found, 'the port'): {apart} case(s) do not agree")
         return SOMETHING_MOVED
@@ -382,14 +381,14 @@ def _cross_check(
     return NOTHING_MOVED
 
 
-def _say_crossed(found: list[Crossing]) -> None:
-    changes = [crossing.row.change for crossing in found]
-    _console().print(regeneration_table([crossing.row for crossing in found if crossing.has_golden], ()))
+def _say_crossed(found: list[Difference]) -> None:
+    changes = [one.change for one in found]
+    _console().print(regeneration_table([one for one in found if one.has_golden], ()))
     for line in crossing_lines(found):
         click.echo(line)
     if Change.SKIPPED in changes:
         click.echo(f"{changes.count(Change.SKIPPED)} slow case(s) not compared; name them or give --slow")
-    without = sum(not crossing.has_golden for crossing in found)
+    without = sum(not one.has_golden for one in found)
     if without:
         click.echo(f"{without} case(s) without a golden, or goldens without a case, left out")
 

@@ -30,8 +30,8 @@ import numpy as np
 import pytest
 from pytest_regressions.common import perform_regression_check
 
-from golden.judge.compare import Comparison, Verdict, compare_outputs
-from golden.judge.diagnose import Diagnosis, diagnose
+from golden.judge.compare import Comparison, Verdict
+from golden.judge.judgement import judge
 from golden.report.run import Check, Run, causes, headline, require_ending, write_run
 from golden.report.text import explain_causes, explain_failed
 from golden.review.margins import MOST_USED
@@ -179,16 +179,15 @@ class GoldenCase:
     def _compare(self, obtained: Mapping[str, np.ndarray], file: Path, picture: Path) -> None:
         __tracebackhide__ = True
         golden = self._golden
-        comparisons = compare_outputs(golden.outputs, obtained, golden.tolerances, golden.where)
-        failed = [comparison for comparison in comparisons if not comparison.passed]
+        judgement = judge(golden, obtained, self._operation.path)
         lines: list[str] = []
         faults: set[str] = set()
         drawn = False
-        if failed:
-            diagnoses = _diagnose(golden, obtained, comparisons, self._operation.path)
+        if not judgement.passed:
+            failed, causes = judgement.failed, judgement.causes
             lines = explain_failed(self.name, failed, self._operation.path, self._whereabouts(obtained, failed))
-            lines += explain_causes(diagnoses) if diagnoses else []
-            faults = set.intersection(*(set(one.faults) for one in diagnoses)) if diagnoses else set()
+            lines += explain_causes(causes) if causes else []
+            faults = set.intersection(*(set(cause.faults) for cause in causes)) if causes else set()
             left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
             lines.append(f"  obtained: {file}" + (f" (without {left_out}: too large)" if left_out else ""))
             drawn = _draw(golden, obtained, picture)
@@ -198,10 +197,10 @@ class GoldenCase:
                 "verdict": comparison.verdict.label,
                 "share": comparison.share if math.isfinite(comparison.share) else None,
             }
-            for comparison in comparisons
+            for comparison in judgement.comparisons
         }
         self._record(Check(self.name, golden.operation, outputs, lines, sorted(faults), str(picture) if drawn else ""))
-        if failed:
+        if not judgement.passed:
             raise AssertionError("\n".join(lines))
 
     def _whereabouts(self, obtained: Mapping[str, np.ndarray], failed: Sequence[Comparison]) -> dict[str, str]:
@@ -219,16 +218,6 @@ class GoldenCase:
 def _replace(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
     path.unlink(missing_ok=True)
     write_outputs(path, outputs)
-
-
-def _diagnose(
-    golden: Golden, obtained: Mapping[str, np.ndarray], comparisons: Sequence[Comparison], path: Mapping[str, str]
-) -> list[Diagnosis]:
-    try:
-        return diagnose(golden.outputs, obtained, comparisons, golden.tolerances, golden.where, golden.faults, path)
-    except Exception as failed:  # a failure is reported whatever its explanation does
-        names = tuple(comparison.output for comparison in comparisons if not comparison.passed)
-        return [Diagnosis(names, f"none: it failed itself ({type(failed).__name__}: {failed})")]
 
 
 def _draw(golden: Golden, obtained: Mapping[str, np.ndarray], picture: Path) -> bool:

@@ -14,16 +14,14 @@ from functools import cached_property
 from pathlib import Path
 
 from golden.generator.worker import FROZEN, VARIANTS, Reference
-from golden.judge.compare import compare_outputs
 from golden.report import thumbnail
 from golden.report.text import shortened
-from golden.review.change import Change, Row
-from golden.review.cross_check import Crossing, cross
+from golden.review.difference import Change, Difference
 from golden.review.margins import proof_moved
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.spec.references import described, module_of
+from golden.spec.references import described
 from golden.store import gallery
 from golden.store.entry import NAME, Entry, make_entry, read_manifest, write_manifest
 from golden.store.golden import Golden, golden_path, stored_cases
@@ -39,15 +37,15 @@ class Regeneration:
     Args:
         cases: every declared case.
         fixtures: the directory.
-        reference: the package that computes, or the name of an adapter.
+        reference: the module that computes.
         other: the one that ``cross_check`` compares it with.
     """
 
     def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
         self._cases = cases
         self._fixtures = fixtures
-        self._reference = module_of(reference)
-        self._against = module_of(other)
+        self._reference = reference
+        self._against = other
         self._processes = ExitStack()
         self._computed: set[str] = set()
 
@@ -74,19 +72,19 @@ class Regeneration:
         return self._load(self._against)
 
     @cached_property
-    def _behind(self) -> Reference:
-        """What noise and faults come from, and the outputs that the reference has no call for; mostly it itself."""
-        module = self._asked.behind()
+    def _backing(self) -> Reference:
+        """The reference that noise and faults come from, and outputs that the asked one has no call for; mostly it."""
+        module = self._asked.backing()
         return self._load(module) if module else self._asked
 
     @cached_property
-    def _varied(self) -> dict[str, Reference]:
-        return {name: self._start(self._behind.module, settings) for name, settings in VARIANTS.items()}
+    def _variants(self) -> dict[str, Reference]:
+        return {name: self._start(self._backing.module, settings) for name, settings in VARIANTS.items()}
 
-    def _answering(self, case: Case) -> Reference:
-        """Whose outputs this case's golden holds."""
+    def _source_of(self, case: Case) -> Reference:
+        """The reference whose outputs this case's golden holds."""
         self._computed.add(case.name)
-        return self._behind if self._asked.missing(case.operation) else self._asked
+        return self._backing if self._asked.missing(case.operation) else self._asked
 
     @cached_property
     def _manifest(self) -> dict[str, Entry]:
@@ -97,101 +95,108 @@ class Regeneration:
         """Every case that is declared, stored, or listed in the manifest."""
         return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._manifest)
 
-    def inspect(self, name: str) -> Row:
-        """What can be said without computing: a row with a change, or one without."""
+    def inspect(self, name: str) -> Difference:
+        """Say what can be said without computing: a difference with a change, or one without."""
         if name not in self._cases:
-            return Row(name, Change.GONE)
-        if name not in stored_cases(self._fixtures):
-            return Row(name, Change.NEW)
+            return Difference(name, Change.GONE)
         case = self._cases[name]
+        found = Difference(name, path=case.operation.path)
+        if name not in stored_cases(self._fixtures):
+            return replace(found, change=Change.NEW)
         try:
             golden = read_golden(golden_path(self._fixtures, name))
             if set(golden.inputs) | set(golden.derived) != set(case.operation.inputs):
-                return Row(name, Change.REDEFINED, note=f"it takes other inputs: {', '.join(case.operation.inputs)}")
+                said = f"it takes other inputs: {', '.join(case.operation.inputs)}"
+                return replace(found, change=Change.REDEFINED, notes=(said,))
             inputs = golden.complete_inputs(case)
         except GoldenError as problem:
-            return Row(name, Change.UNREADABLE, note=str(problem))
+            return replace(found, change=Change.UNREADABLE, notes=(str(problem),))
         if case.definition_digest(inputs) != golden.definition:
-            return Row(name, Change.REDEFINED, note=_redefined(case, golden))
+            return replace(found, change=Change.REDEFINED, notes=(_redefined(case, golden),))
         if self._manifest.get(name, {}).get("content") != golden.content_digest():
-            return Row(name, Change.UNLISTED)
-        return Row(name)
+            return replace(found, change=Change.UNLISTED)
+        return found
 
-    def check(self, name: str) -> Row:
+    def check(self, name: str) -> Difference:
         """Recompute one golden from its stored inputs and compare."""
-        row = self.inspect(name)
-        if row.change not in (None, Change.UNLISTED):
-            return row
+        found = self.inspect(name)
+        if found.change not in (None, Change.UNLISTED):
+            return found
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         inputs = golden.complete_inputs(case)
-        reference = self._answering(case)
+        reference = self._source_of(case)
         started = time.perf_counter()
         try:
             outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
         except GoldenError as problem:
-            return Row(name, Change.FAILED, note=f"case {name}: {problem}")
-        comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
-        row = Row(name, row.change, tuple(comparisons), time.perf_counter() - started)
-        return self._with_goldens(row, golden, replace(golden, outputs=outputs))
+            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+        seconds = time.perf_counter() - started
+        return self._with_picture(
+            replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
+        )
 
-    def _with_goldens(self, row: Row, before: Golden, after: Golden) -> Row:
-        """A row with what is stored and what was computed, if it moved, or if only its picture is out of step."""
-        if row.moved:
-            return replace(row, before=before, after=after)
-        listed = self._manifest.get(before.case, {}).get("picture", {})
-        if gallery.problems(before, listed, self._fixtures):
-            return replace(row, change=Change.PICTURE, before=before, after=before)
-        return row
+    def _with_picture(self, found: Difference) -> Difference:
+        """Look at the picture too, if the golden itself needs no attention."""
+        golden = found.before
+        if found.moved or golden is None:
+            return found
+        listed = self._manifest.get(golden.case, {}).get("picture", {})
+        if gallery.problems(golden, listed, self._fixtures):
+            return replace(found, change=Change.PICTURE, after=golden)
+        return found
 
-    def cross_check(self, name: str) -> Crossing:
+    def cross_check(self, name: str) -> Difference:
         """Let both references compute one golden's outputs anew, and compare these within the golden's tolerance."""
-        row = self.inspect(name)
-        if row.change is not None:
-            return Crossing(row)
+        found = self.inspect(name)
+        if found.change is not None:
+            return found
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         references = (self._asked, self._other)
         for reference in references:
             if missing := reference.missing(case.operation):
                 asked = described(reference.provenance())
                 said = f"{asked} cannot answer {case.operation.name} ({missing}); not compared"
-                return Crossing(Row(name, Change.UNANSWERED), unanswered=said)
+                return replace(found, change=Change.UNANSWERED, notes=(said,))
         inputs = golden.complete_inputs(case)
         started = time.perf_counter()
         try:
-            expected, found = (
+            expected, others = (
                 case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
                 for reference in references
             )
         except GoldenError as problem:
-            return Crossing(Row(name, Change.FAILED, note=f"case {name}: {problem}"))
-        return cross(golden, expected, found, time.perf_counter() - started, case.operation.path)
+            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+        seconds = time.perf_counter() - started
+        # Where the first reference no longer gives the golden's shape, the golden's mask says nothing of its output.
+        where = {output: mask for output, mask in golden.where.items() if mask.shape == expected[output].shape}
+        before, after = replace(golden, outputs=expected, where=where), replace(golden, outputs=others)
+        return replace(found, before=before, after=after, seconds=seconds)
 
     def crossed(self) -> tuple[str, str]:
         """The two references of a cross-check, for a person."""
         return described(self._asked.provenance()), described(self._other.provenance())
 
-    def check_proof(self, name: str) -> Row:
+    def check_proof(self, name: str) -> Difference:
         """Prove a golden again, from its stored inputs, and compare outputs, noise and faults."""
-        row = self.inspect(name)
-        if row.change is not None:
-            return row
+        found = self.inspect(name)
+        if found.change is not None:
+            return found
         before = read_golden(golden_path(self._fixtures, name))
         self.load()
         started = time.perf_counter()
         try:
             after = self.prove(name)
         except GoldenError as problem:
-            return Row(name, Change.FAILED, note=str(problem))
-        comparisons = tuple(compare_outputs(before.outputs, after.outputs, before.tolerances, before.where))
-        row = Row(name, None, comparisons, time.perf_counter() - started)
-        if proof_moved(before, after) and not row.moved:
-            row = replace(row, change=Change.REPROVED)
-        return self._with_goldens(row, before, after)
+            return replace(found, change=Change.FAILED, notes=(str(problem),))
+        found = replace(found, before=before, after=after, seconds=time.perf_counter() - started)
+        if proof_moved(before, after) and not found.moved:
+            found = replace(found, change=Change.REPROVED)
+        return self._with_picture(found)
 
     def load(self) -> None:
         """Start every reference that a proof asks: what is wrong with them is no case's fault."""
-        self._behind.provenance()
-        for reference in self._varied.values():
+        self._backing.provenance()
+        for reference in self._variants.values():
             reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
@@ -211,7 +216,7 @@ class Regeneration:
 
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
-        golden = freeze(case, draw, stored, self._answering(case), self._behind, self._varied)
+        golden = freeze(case, draw, stored, self._source_of(case), self._backing, self._variants)
         missing = self._asked.missing(case.operation)
         if missing:
             instead = f"{described(self._asked.provenance())}: {missing}"
@@ -219,11 +224,11 @@ class Regeneration:
         return golden
 
     def remarks(self) -> list[str]:
-        """Of the cases computed in this run: who answered, where that is not who was asked or not who did before."""
+        """Say which cases were computed by another reference than was asked, or than their goldens were made with."""
         told: dict[str, list[str]] = {}
         for name in sorted(self._computed):
             case = self._cases[name]
-            answered = described(self._answering(case).provenance())
+            answered = described(self._source_of(case).provenance())
             missing = self._asked.missing(case.operation)
             if missing:
                 asked = described(self._asked.provenance())
@@ -255,7 +260,7 @@ class Regeneration:
             )
         return golden.draw, golden.inputs
 
-    def write(self, rows: Iterable[Row], reason: str) -> None:
+    def write(self, rows: Iterable[Difference], reason: str) -> None:
         """Write what was computed and remove what is gone, all of it or none of it.
 
         Args:

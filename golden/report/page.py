@@ -175,7 +175,7 @@ def _case(one: Difference) -> Shown:
 def _changed(one: Difference, before: Golden, after: Golden) -> Shown:
     moved = [comparison for comparison in one.comparisons if comparison.verdict is not Verdict.IDENTICAL]
     worst = max(moved, key=lambda c: (c.verdict, c.share), default=None)
-    diagnoses = [(", ".join(cause.outputs), change_sentence(cause)) for cause in one.diagnoses]
+    diagnoses = [(", ".join(cause.outputs), change_sentence(cause)) for cause in one.causes]
     sentences = (
         [sentence for _, sentence in diagnoses] + list(one.remarks) + [reason_text(c, SIDES) for c in moved if c.reason]
     )
@@ -188,7 +188,7 @@ def _changed(one: Difference, before: Golden, after: Golden) -> Shown:
         one.remarks,
         diagnoses,
         same=[c.output for c in one.comparisons if c.verdict is Verdict.IDENTICAL],
-        explanations=frozenset(_explanation(cause.faults, cause.transform) for cause in one.diagnoses) - {""},
+        explanations=frozenset(_explanation(cause.faults, cause.transform) for cause in one.causes) - {""},
     )
     worst_first = sorted(moved, key=lambda c: -c.verdict)
     return _with(shown, [_moved(comparison, before, after) for comparison in worst_first])

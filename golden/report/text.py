@@ -15,9 +15,7 @@ from rich.table import Table
 from golden.judge.compare import Comparison, Verdict
 from golden.judge.diagnose import Diagnosis
 from golden.judge.proof import Caught
-from golden.review.change import Row
-from golden.review.cross_check import Crossing
-from golden.review.difference import Difference
+from golden.review.difference import Change, Difference
 from golden.review.margins import Margin, margins
 from golden.spec.arrays import digest_array
 from golden.spec.case import Case
@@ -114,26 +112,26 @@ def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:
     return " in " + ", ".join(repr(name) for name in one.outputs) if len(among) > 1 else ""
 
 
-def crossing_lines(found: Iterable[Crossing]) -> list[str]:
+def crossing_lines(found: Iterable[Difference]) -> list[str]:
     """What two references do not agree on, and why; and what one of them cannot express, once per operation."""
     lines: list[str] = []
     unanswered: dict[str, list[str]] = {}
-    for crossing in found:
-        if crossing.row.note:
-            lines.append(crossing.row.note)
-        for comparison in crossing.row.comparisons:
+    for one in found:
+        if one.change is Change.UNANSWERED:
+            unanswered.setdefault(one.notes[0], []).append(one.case)
+            continue
+        lines += one.notes
+        for comparison in one.comparisons:
             if not comparison.passed:
-                lines += explain(crossing.row.case, comparison)
-        if crossing.causes:
-            lines += explain_causes(crossing.causes)
-        if crossing.unanswered:
-            unanswered.setdefault(crossing.unanswered, []).append(crossing.row.case)
+                lines += explain(one.case, comparison)
+        if one.causes:
+            lines += explain_causes(one.causes)
     return lines + [f"{reason}: {shortened(cases)}" for reason, cases in unanswered.items()]
 
 
 def common_causes(found: Sequence[Difference]) -> list[str]:
     """What explains several changes at once."""
-    names = Counter(name for one in found for name in {d.faults[0] if d.faults else d.transform for d in one.diagnoses})
+    names = Counter(name for one in found for name in {d.faults[0] if d.faults else d.transform for d in one.causes})
     return [
         f"{count} of {len(found)} changes look like {name!r}"
         for name, count in names.most_common(3)
@@ -149,7 +147,7 @@ def difference_lines(one: Difference) -> list[str]:
         if comparison.verdict is not Verdict.IDENTICAL:
             told = explain(one.case, comparison, ("was", "now"))
             lines += [f"  {line.removeprefix(f'golden {one.case}: ')}" for line in told]
-    return lines + [f"  {line}" for line in explain_change(one.diagnoses)]
+    return lines + [f"  {line}" for line in explain_change(one.causes)]
 
 
 def differences_markdown(found: Sequence[Difference], headline: str) -> str:
@@ -161,7 +159,7 @@ def differences_markdown(found: Sequence[Difference], headline: str) -> str:
         label = f"{one.kind}; outputs {one.verdict.label}" if one.comparisons else one.kind
         moved = [c for c in one.comparisons if c.verdict is not Verdict.IDENTICAL]
         largest = share_text(max(c.share for c in moved)) if moved else "-"
-        causes = "; ".join(change_sentence(cause) for cause in one.diagnoses) or "-"
+        causes = "; ".join(change_sentence(cause) for cause in one.causes) or "-"
         names = ", ".join(c.output for c in moved) or "-"
         cells = (f"<code>{_inert(one.case)}</code>", *map(_inert, (label, names, largest, causes)))
         lines.append("| " + " | ".join(cells) + " |")
@@ -271,14 +269,14 @@ def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
     return table
 
 
-def regeneration_table(rows: Iterable[Row], written: Collection[str]) -> Table:
+def regeneration_table(rows: Iterable[Difference], written: Collection[str]) -> Table:
     """A line per case; ``written`` are those whose goldens were rewritten."""
     table = _table("case", "verdict", "largest difference", "time")
     for row in rows:
         colour = "yellow" if row.change else _COLOURS[row.verdict]
         label = f"[{colour}]{row.label}[/]" + (" -> written" if row.case in written else "")
         difference = share_text(row.share) if row.share else "0" if row.comparisons else "-"
-        table.add_row(row.case, label, difference, f"{row.seconds:.2f} s" if row.comparisons else "-")
+        table.add_row(row.case, label, difference, f"{row.seconds:.2f} s" if row.seconds else "-")
     return table
 
 

@@ -1,10 +1,11 @@
-"""Arrays: their digest, which of them are images, and what is kept of one that is too large to store."""
+"""Arrays: their digest, a walk a part at a time, which are images, and what is kept of one too large to store."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,9 @@ SAMPLES = 256
 """Entries that are kept; of an array that has no more, all of it."""
 PROJECTIONS = 2
 
+_BLOCK = 1 << 15
+"""Elements worked on at a time: what stays in a core's cache."""
+
 
 def digest_array(array: np.ndarray) -> str:
     """SHA-256 of an array's dtype, shape and little-endian, C-order bytes: the same on every machine."""
@@ -25,6 +29,32 @@ def digest_array(array: np.ndarray) -> str:
     if little.size:
         hasher.update(little.reshape(-1).view(np.uint8).data)
     return hasher.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------ a part at a time
+
+
+def blocks(*arrays: np.ndarray | None) -> Iterator[tuple[int, list[Any]]]:
+    """Walk through arrays of one shape together, in C order, whatever their layout in memory.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    Yields:
+        The flat index at which a block begins, and the block of each array, flat and contiguous; None for a None. A
+        block may be written over by the next one: copy what is to last.
+    """
+    given = [array for array in arrays if array is not None]
+    walk = np.nditer(
+        given,
+        ["external_loop", "buffered", "zerosize_ok"],
+        [["readonly", "contig", "no_broadcast"]] * len(given),  # type: ignore[call-overload]  # "config" in NumPy's stubs
+        order="C",
+        buffersize=_BLOCK,
+    )
+    for _ in walk:
+        parts = iter(walk[:])
+        yield walk.iterindex, [None if array is None else next(parts) for array in arrays]
 
 
 # ------------------------------------------------------------------------------------------------ images

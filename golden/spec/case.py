@@ -37,7 +37,8 @@ class Case:
         parameters: scalars handed to the operation, of the types that it declares.
         draw: makes the inputs, once, from random bits that the case's name seeds.
         expected_constant: output name -> why it may be empty, zero or constant here.
-        invisible: fault name -> why this case cannot see it. Checked: the fault must change nothing here.
+        invisible: fault name -> why this case cannot see it, where the fault itself does not say so
+            (``Fault.invisible``). Checked: the fault must change nothing here.
         slow: recomputed only when named.
     """
 
@@ -63,10 +64,10 @@ class Case:
         if unknown:
             raise GoldenError(f"case {self.name}: invisible names no fault of its operation: {sorted(unknown)}")
 
-    @property
-    def visible(self) -> frozenset[str]:
-        """The names of the faults that it catches."""
-        return frozenset(fault.name for fault in self.operation.faults) - set(self.invisible)
+    def invisible_on(self, inputs: Arrays) -> dict[str, str]:
+        """Return the faults that cannot show on these inputs, derived ones included, and why: name -> reason."""
+        reasons = {fault.name: fault.why_invisible(inputs, self.parameters) for fault in self.operation.faults}
+        return {name: reason for name, reason in reasons.items() if reason is not None} | dict(self.invisible)
 
     @property
     def topic(self) -> str:
@@ -115,7 +116,7 @@ class Case:
                 for output in self.operation.outputs
             },
             "faults": {fault.name: fault.symptom for fault in self.operation.faults},
-            "invisible": sorted(self.invisible),
+            "invisible": sorted(self.invisible_on(inputs)),
             **({"path": list(self.operation.path)} if self.operation.in_order else {}),
             **({} if self.operation.only_perturbed is None else {"only_perturbed": self.operation.only_perturbed}),
         }

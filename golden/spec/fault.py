@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from golden.spec.arrays import Arrays
@@ -37,6 +37,19 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Condition:
+    """A condition on a case under which faults change nothing, and the reason that its golden states.
+
+    Attributes:
+        reason: one line.
+        holds: (inputs, parameters) -> bool. It is asked often, so it should be cheap.
+    """
+
+    reason: str
+    holds: Callable[[Arrays, Parameters], bool]
+
+
+@dataclass(frozen=True)
 class Fault:
     """A wrong convention that a port could follow, and that cases are proved to catch. NumPy only.
 
@@ -44,17 +57,33 @@ class Fault:
         name: lower case, digits and ``_``.
         symptom: one sentence for the diagnosis: what the port does; what is expected.
         commit: the outputs of a port that commits it; those left out are as they should be.
+        invisible: conditions under which it cannot show; the first that holds gives the reason. The generator proves
+            that it changes nothing then.
     """
 
     name: str
     symptom: str
     commit: Callable[[Trial], Arrays]
+    invisible: tuple[Condition, ...] = ()
 
     def __post_init__(self) -> None:
         if not _FAULT_NAME.fullmatch(self.name):
             raise GoldenError(f"fault name {self.name!r}: expected lower case, digits and '_'")
         if not self.symptom.strip():
             raise GoldenError(f"fault {self.name}: it needs a symptom, one sentence")
+
+    def invisible_when(self, *conditions: Condition) -> Fault:
+        """Return the fault that cannot show under any of these conditions either."""
+        return replace(self, invisible=(*self.invisible, *conditions))
+
+    def why_invisible(self, inputs: Arrays, parameters: Parameters) -> str | None:
+        """Return why it cannot show there; None where it should."""
+        try:
+            return next((one.reason for one in self.invisible if one.holds(inputs, parameters)), None)
+        except Exception as failed:
+            raise GoldenError(
+                f"fault {self.name}: cannot tell whether it shows ({type(failed).__name__}: {failed})"
+            ) from failed
 
     @classmethod
     def of_inputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:

@@ -95,6 +95,8 @@ class Operation:
         faults: wrong conventions. Every case of the operation catches every one of them, or says why it cannot.
         in_order: each output is computed from those before it. What is wrong in one is wrong in all that follow, so a
             fault is kept, and a failure explained, for the first only.
+        transcribed: whether a reference may answer from a document, where TensorFlow cannot be asked. A golden of any
+            other operation must be TensorFlow's own answer.
         only_perturbed: for what takes long: from so many runs with perturbed inputs its noise is told, and from nothing
             else. None: from all that changes rounding.
     """
@@ -109,6 +111,7 @@ class Operation:
     formula: Callable[..., Arrays] | None = None
     faults: tuple[Fault, ...] = ()
     in_order: bool = False
+    transcribed: bool = False
     only_perturbed: int | None = None
 
     def __post_init__(self) -> None:

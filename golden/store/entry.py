@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from golden.judge.proof import Caught
-from golden.spec.blocks import blocks
+from golden.spec.arrays import blocks
 from golden.spec.errors import GoldenError
 from golden.store.golden import Golden
 from golden.store.read import parse_json

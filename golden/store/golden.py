@@ -49,8 +49,8 @@ from golden.spec.parameters import Parameters
 FORMAT = "ptycho-golden 4"
 SIZE_CAP = 512 * 2**20
 """Bytes of all datasets of a file together, decompressed."""
-TRANSCRIBED_TOPICS = frozenset({"defaults"})
-"""Topics whose goldens may be written down from a document instead of computed by TensorFlow."""
+TRANSCRIBED = "transcribed"
+"""The producer of what was written down from a document; only operations that say so may have it."""
 DIGEST_LENGTH = 32
 """Characters of an array's SHA-256 that the file keeps beside it."""
 TOLERANCE_PARTS = ("atol", "rtol", "noise_atol", "noise_rtol")
@@ -93,9 +93,13 @@ class Golden:
     def complete_inputs(self, case: Case) -> dict[str, np.ndarray]:
         """The stored inputs, and the derived ones made again by the case's recipe and checked.
 
+        Every use of a golden with its case begins here, so a golden that its case does not allow is refused here.
+
         Raises:
-            GoldenError: the recipe no longer gives the inputs that the golden was made from.
+            GoldenError: TensorFlow did not produce it, and its operation is not transcribed; or the recipe no longer
+                gives the inputs that the golden was made from.
         """
+        require_producer(case, self.producer)
         inputs = case.complete_inputs(self.inputs)
         for name, derived in self.derived.items():
             if name not in inputs or digest_array(inputs[name]) != derived.sha256:
@@ -151,6 +155,12 @@ def require_mask(case: str, output: str, values: np.ndarray, mask: np.ndarray) -
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != values.shape:
         found = f"{getattr(mask, 'dtype', type(mask).__name__)} {getattr(mask, 'shape', '')}"
         raise GoldenError(f"case {case}: mask of output {output!r}: expected bool {values.shape}, found {found}")
+
+
+def require_producer(case: Case, producer: str) -> None:
+    """Refuse what TensorFlow did not produce, except the transcription of an operation that may be transcribed."""
+    if producer != "tensorflow" and not (producer == TRANSCRIBED and case.operation.transcribed):
+        raise GoldenError(f"golden {case.name}: its producer is {producer!r}; a golden must be produced by TensorFlow")
 
 
 def golden_path(fixtures: Path, case: str) -> Path:

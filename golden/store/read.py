@@ -24,7 +24,7 @@ from golden.store.golden import (
     MOST_ATTRIBUTES,
     SIZE_CAP,
     TOLERANCE_PARTS,
-    TRANSCRIBED_TOPICS,
+    TRANSCRIBED,
     Derived,
     Golden,
     kind_of,
@@ -68,8 +68,7 @@ def read_golden(path: Path) -> Golden:
         if found != FORMAT:
             raise reader.error(f"expected format {FORMAT!r}, found {found!r}; use the release that wrote it")
         case, producer = reader.text(root, "case"), reader.text(root, "producer")
-        transcribed = producer == "transcribed" and case.split("/")[0] in TRANSCRIBED_TOPICS
-        if producer != "tensorflow" and not transcribed:
+        if producer not in ("tensorflow", TRANSCRIBED):  # whether it may be transcribed, only its case can say
             raise reader.error(f"its producer is {producer!r}; a golden must be produced by TensorFlow")
         outputs = reader.arrays("outputs")
         if not outputs:

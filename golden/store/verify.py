@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.store import gallery
 from golden.store.entry import NAME, Entry, make_entry, read_manifest
-from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
 
 
-def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
+def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     """Everything that is wrong with a fixtures directory; empty when nothing is.
 
     Checks that every file reads and matches its digests, that the manifest says what the files say, and that cases,
@@ -27,11 +28,11 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
         return [str(broken)]
     files = stored_cases(fixtures)
     problems = []
-    for name in sorted(cases - files):
+    for name in sorted(set(cases) - files):
         problems.append(
             f"case {name}: no golden; make it with 'python generate_golden.py --update --reason ... {name}'"
         )
-    for name in sorted(files - cases):
+    for name in sorted(files - set(cases)):
         problems.append(
             f"golden {name}: no case declares it; remove it with 'python generate_golden.py --update --reason ...'"
         )
@@ -44,6 +45,7 @@ def verify(fixtures: Path, cases: frozenset[str]) -> list[str]:
             problems.append(golden)
         else:
             problems += _verify_one(golden, name, entries.get(name), fixtures)
+            problems += _not_allowed(golden, cases.get(name))
             proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
     if read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the manifest")
@@ -103,6 +105,16 @@ def _verify_one(golden: Golden, name: str, entry: Entry | None, fixtures: Path) 
         if not _same(entry.get(key), expected[key])
     ]
     return problems + gallery.problems(golden, picture, fixtures)
+
+
+def _not_allowed(golden: Golden, case: Case | None) -> list[str]:
+    """Say who produced a golden, where its case does not allow that."""
+    try:
+        if case is not None:
+            require_producer(case, golden.producer)
+    except GoldenError as wrong:
+        return [str(wrong)]
+    return []
 
 
 def _same(found: Any, expected: Any) -> bool:

@@ -45,6 +45,7 @@ LARGE = Operation(
     derive=lambda inputs, parameters: {"ramp": inputs["start"] + np.arange(1000, dtype=np.float32)},
     faults=(Fault.of_outputs("reversed", "the ramp falls; expected it to rise", lambda o: {"z": o["z"][::-1]}),),
 )
+REFERENCES = {"toy": "tests.golden.toy_adapter"}
 ONE_NUMBER = {"rows": "it is one number"}
 
 CASES = (
@@ -116,6 +117,6 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
         },
         "expected_constant": dict(case.expected_constant),
         "faults": prove_faults(case, complete, outputs, tolerances, where, run),
-        "invisible": dict(case.invisible),
+        "invisible": case.invisible_on(complete),
     }
     return Golden(**(fields | changes))

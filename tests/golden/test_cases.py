@@ -22,12 +22,17 @@ FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, case in load_cases().items() if name != "reassembly/scan_photograph" and not case.slow]
+    "name",
+    [
+        name
+        for name, case in load_cases("golden.ptychopinn").items()
+        if name != "reassembly/scan_photograph" and not case.slow
+    ],
 )
 def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
     """Except for the photographs: drawing them needs scikit-image, which belongs to the generator."""
     golden = read_golden(golden_path(FIXTURES, name))
-    drawn = load_cases()[name].draw_inputs(golden.draw)
+    drawn = load_cases("golden.ptychopinn")[name].draw_inputs(golden.draw)
     assert set(drawn) == set(golden.inputs)
     for key, array in drawn.items():
         assert digest_array(array) == digest_array(golden.inputs[key]), key

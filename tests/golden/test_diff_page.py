@@ -24,8 +24,7 @@ from golden.report import charts
 from golden.report import page as diff_page
 from golden.report.page import page, write_page
 from golden.report.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
-from golden.review.change import Change, Row
-from golden.review.difference import Difference, difference_of, differences
+from golden.review.difference import Change, Difference, differences
 from golden.spec.errors import GoldenError
 from golden.store.golden import Golden
 from golden.store.write import write_golden
@@ -160,10 +159,10 @@ def test_values_that_look_alike_are_told_apart() -> None:
 
 
 def test_what_the_generator_found() -> None:
-    redefined = Row("toy/double", Change.REDEFINED, before=MADE, after=MADE)
-    unlisted = Row("toy/triple", Change.UNLISTED, before=MADE)
-    new = Row("toy/new", Change.NEW, after=MADE)
-    read = texts(page([difference_of(row) for row in (redefined, unlisted, new)], "a headline", "a title"))
+    redefined = Difference("toy/double", Change.REDEFINED, before=MADE, after=MADE)
+    unlisted = Difference("toy/triple", Change.UNLISTED, before=MADE)
+    new = Difference("toy/new", Change.NEW, after=MADE)
+    read = texts(page([redefined, unlisted, new], "a headline", "a title"))
     assert "toy/double changed outputs identical definition changed" in read
     assert "toy/triple changed 2 outputs twice" in read
     assert "manifest out of step" in read
@@ -238,7 +237,10 @@ def test_hostile_texts_stay_texts() -> None:
     outputs = {**MADE.outputs, "y": -MADE.outputs["y"], HOSTILE: np.array(HOSTILE.encode())}
     after = replace(before, outputs=outputs, parameters={HOSTILE: HOSTILE}, summary="x" * 70_000)
     found = differences({HOSTILE: before}, {HOSTILE: after})
-    found += [Difference("toy/broken", "unreadable", (HOSTILE,)), Difference("toy/new", "added", (), after=before)]
+    found += [
+        Difference("toy/broken", Change.UNREADABLE, notes=(HOSTILE,)),
+        Difference("toy/new", Change.NEW, after=before),
+    ]
     document = page(found, HOSTILE, HOSTILE)
     assert "\u202e" not in document
     assert "&lt;script&gt;alert(1)" in document

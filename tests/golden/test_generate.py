@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from golden.generate import main
 from golden.generator.regenerate import Regeneration
 from golden.judge.compare import Verdict
-from golden.review.change import Change
+from golden.review.difference import Change
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
@@ -33,7 +33,7 @@ from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STANDIN = ("--cases", "tests.golden.standin", "--reference", "tests.golden.standin")
-ALL = frozenset(case.name for case in standin.CASES)
+ALL = {case.name: case for case in standin.CASES}
 
 
 def generate(*arguments: str, behaviour: str = "") -> Result:
@@ -67,7 +67,7 @@ class InProcess:
     def provenance(self) -> dict[str, str]:
         return self._reference.provenance()
 
-    def behind(self) -> str:
+    def backing(self) -> str:
         return getattr(self._reference, "BACKING", "")
 
     def missing(self, operation) -> str:
@@ -434,9 +434,19 @@ def redraw_that_sleeps(directory: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.usefixtures("in_process")
+def test_what_tensorflow_did_not_produce_is_not_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standin, "producer", lambda operation: "transcribed")
+    run = generate("--fixtures", str(tmp_path), *STANDIN, "--update", "--reason", "from a document", "toy/ramp")
+    assert run.exit_code == 2
+    assert "golden toy/ramp: its producer is 'transcribed'; a golden must be produced by TensorFlow" in run.stderr
+    assert not golden_path(tmp_path, "toy/ramp").exists()
+
+
 # ------------------------------------------------------------------------------------------------ an adapter
 
-ADAPTER = ("--cases", "tests.golden.standin", "--reference", "tests.golden.toy_adapter")
+ADAPTER = ("--cases", "tests.golden.standin", "--reference", "toy")
+"""A name that the stand-in's cases declare."""
 
 
 @pytest.mark.usefixtures("in_process")
@@ -449,7 +459,7 @@ def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, m
     ours = standin.evaluate("toy.scale", "float32", golden.inputs, golden.parameters)["y"]
     assert (golden.outputs["y"] != ours).any()
     assert set(golden.faults) == {fault.name for fault in standin.SCALE.faults}
-    assert golden.noise["y"]["float64"] == 0, "noise is measured from the reference behind, not against it"
+    assert golden.noise["y"]["float64"] == 0, "noise is measured from the backing reference, not against it"
     assert {key: golden.provenance[key] for key in ("reference", "version", "commit")} == {
         "reference": "toy",
         "version": "1.2",

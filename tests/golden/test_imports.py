@@ -59,8 +59,10 @@ def test_who_imports_whom() -> None:
     port = start(modules_of(ptycho_torch, "ptycho_torch.training.fit"), ["tensorflow", "keras", "golden", *heavy])
     others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
     doors = start(["golden"], ["numpy", "golden.spec"])
+    bare_port = start(["ptycho_torch"], ["torch", "numpy", "scipy", "jaxtyping"])
     programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "torch", "pytest", "skimage"])
-    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without ptycho_torch.fit"
+    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without training.fit"
+    assert intruders(bare_port) == [], "the port's public names are imported when they are used"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
     assert intruders(doors) == [], "importing golden loads nothing until a name is asked for"
     assert intruders(programs) == [], "--help and --list load nothing heavy"

@@ -107,7 +107,7 @@ def test_a_declared_fault_is_named(project: pytest.Pytester) -> None:
 
 
 def test_a_diagnosis_that_breaks_hides_no_failure(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("golden.pytest_plugin.diagnose", lambda *arguments: 1 / 0)
+    monkeypatch.setattr("golden.judge.judgement.diagnose", lambda *arguments: 1 / 0)
     edit(project, "FACTOR = 1", "FACTOR = 2")
     result = project.runpytest("-k", "double")
     result.assert_outcomes(failed=1, deselected=3)

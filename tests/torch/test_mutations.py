@@ -14,9 +14,10 @@ import pytest
 import tests.torch
 from golden import pytest_plugin
 from golden.spec.catalogue import load_cases
+from golden.store.golden import Golden
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 ParityTest = Callable[[Any], None]
 OpenGolden = Callable[[str], pytest_plugin.GoldenCase]
 
@@ -38,12 +39,12 @@ def _parity_tests() -> dict[str, ParityTest]:
 PARITY_TESTS = _parity_tests()
 
 
-def cases_that_see(mutant: Mutant, config: pytest.Config) -> list[str]:
-    """One of the cases that catch the mutant's fault; all with ``--all-mutations``, which takes half a minute."""
+def cases_that_see(mutant: Mutant, goldens: dict[str, Golden], config: pytest.Config) -> list[str]:
+    """Return one case that catches the mutant's fault; with ``--all-mutations``, which takes half a minute, all."""
     names = [
-        case.name
-        for case in CASES.values()
-        if case.operation.name == mutant.operation and mutant.fault in case.visible and not case.slow
+        name
+        for name, golden in goldens.items()
+        if golden.operation == mutant.operation and mutant.fault in golden.faults
     ]
     return names if config.getoption("--all-mutations") else names[-1:]
 
@@ -66,13 +67,13 @@ def _marked(mutant: Mutant) -> Any:
 
 @pytest.mark.parametrize("mutant", [_marked(mutant) for mutant in MUTANTS], ids=str)
 def test_a_port_that_commits_a_fault_fails_and_is_told_which(
-    mutant: Mutant, open_golden: OpenGolden, pytestconfig: pytest.Config
+    mutant: Mutant, open_golden: OpenGolden, goldens: dict[str, Golden], pytestconfig: pytest.Config
 ) -> None:
     if mutant.operation.startswith("run."):
         pytest.importorskip("lightning")
     if mutant.operation == "run.training" and not pytestconfig.getoption("--all-mutations"):
         pytest.skip("each trains a network: --all-mutations")
-    for name in cases_that_see(mutant, pytestconfig):
+    for name in cases_that_see(mutant, goldens, pytestconfig):
         golden = open_golden(name)
         with committed(mutant), pytest.raises(AssertionError) as failure:
             PARITY_TESTS[mutant.operation](golden)

@@ -93,6 +93,7 @@ def _operation(table: str) -> Operation:
             *(Output(name, "scalar text; the value as JSON") for name in FIELDS[table]),
         ),
         faults=BY_TABLE[table],
+        transcribed=True,
     )
 
 

@@ -1,6 +1,6 @@
-"""A case: one frozen computation. Plain, frozen records that name no framework and do no I/O.
+"""A case is one frozen computation: a plain record that names no framework and does no I/O.
 
-A *case* is data. The producer (TensorFlow) and the consumer (Torch) meet only at the arrays that the case
+The producer (TensorFlow) and the consumer (Torch) meet only at the arrays that the case
 names, so nothing in this package, nor in a ``cases.py``, imports either of them. NumPy only.
 """
 
@@ -28,7 +28,7 @@ _CASE_NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 
 @dataclass(frozen=True)
 class Case:
-    """One frozen computation.
+    """A case is one frozen computation.
 
     Attributes:
         name: ``topic/case``, also the path of its golden below the fixtures directory.
@@ -74,13 +74,13 @@ class Case:
         return self.name.split("/")[0]
 
     def draw_inputs(self, number: int) -> dict[str, np.ndarray]:
-        """The stored inputs of draw ``number`` (0 at first; ``--redraw`` counts up)."""
+        """Return the stored inputs of draw ``number``: 0 at first; ``--redraw`` counts up."""
         inputs = self.draw(Draw(f"{self.name}#{number}"))
         self._require_inputs(inputs)
         return inputs
 
     def complete_inputs(self, stored: Arrays) -> dict[str, np.ndarray]:
-        """The stored inputs and those that the operation's recipe derives from them."""
+        """Return the stored inputs and those that the operation's recipe derives from them."""
         inputs = dict(stored)
         if self.operation.derive is not None:
             inputs |= self.operation.derive(stored, self.parameters)
@@ -95,7 +95,7 @@ class Case:
             )
 
     def definition_digest(self, inputs: Arrays) -> str:
-        """A digest of what the case *declares*; it changes when a golden must be proved again.
+        """Return a digest of what the case *declares*; it changes when a golden must be proved again.
 
         The code that draws inputs is not part of it: inputs are frozen, and only ``--redraw`` runs it again.
         """

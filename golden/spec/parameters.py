@@ -1,4 +1,4 @@
-"""Scalars that an operation takes beside its arrays, and the types that it declares for them."""
+"""Parameters are the scalars that an operation takes beside its arrays; it declares their types."""
 
 from __future__ import annotations
 

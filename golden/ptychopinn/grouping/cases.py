@@ -1,4 +1,4 @@
-"""Grouping: which patterns form a group, what is gathered for it, the scale of the data set, ground-truth patches."""
+"""These cases freeze which patterns form a group, what is gathered for it, the scale of the data, and ground truth."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ MEMBER_PATCHES = Operation(
 
 
 def along_x(M: int) -> Drawing:
-    """Positions (M,) along x, none twice."""
+    """Draw positions (M,) along x, none twice."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return {"xcoords": np.arange(M) * 3 + draw.multiples(2**-8, 0, 2, (M,))}
@@ -151,7 +151,7 @@ def along_x(M: int) -> Drawing:
 
 
 def scattered(M: int, step: float = 2**-10) -> Drawing:
-    """M positions on 40 x 30 pixels."""
+    """Draw M positions on 40 x 30 pixels."""
     return lambda draw: {
         "xcoords": draw.multiples(step, 20, 60, (M,)),
         "ycoords": draw.multiples(step, 15, 45, (M,)),
@@ -159,7 +159,7 @@ def scattered(M: int, step: float = 2**-10) -> Drawing:
 
 
 def commanded(M: int) -> Drawing:
-    """Measured positions, and the commanded ones up to three pixels away."""
+    """Draw measured positions, and commanded ones up to three pixels away."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         measured = scattered(M)(draw)
@@ -171,7 +171,7 @@ def commanded(M: int) -> Drawing:
 
 
 def scan(M: int, N: int, dtype: type = np.float32) -> Drawing:
-    """Patterns of unlike strength, at positions that float32 cannot hold, on an object."""
+    """Draw patterns of unlike strength, at positions that float32 cannot hold, on an object."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return scattered(M, 2**-24)(draw) | {
@@ -183,14 +183,14 @@ def scan(M: int, N: int, dtype: type = np.float32) -> Drawing:
 
 
 def patterns(draw: Draw, shape: tuple[int, ...], strengths: int, dtype: type) -> np.ndarray:
-    """Amplitudes whose squares do not fit uint16; the i-th entry of the first axis is stronger by i."""
+    """Draw amplitudes whose squares do not fit uint16; the i-th entry of the first axis is stronger by i."""
     strength = 1 + np.arange(strengths).reshape(-1, *(1 for _ in shape[1:]))
     whole = draw.integers(0, 1000, shape) * strength
     return whole.astype(dtype) if dtype is np.uint16 else (whole / 64).astype(dtype)
 
 
 def stack(groups: int, N: int, members: int, dtype: type = np.float32) -> Drawing:
-    """Patterns of groups, the later groups and the later members stronger."""
+    """Draw patterns of groups, the later groups and the later members stronger."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         of_groups = patterns(draw, (groups, N, N, members), groups, dtype)
@@ -200,14 +200,14 @@ def stack(groups: int, N: int, members: int, dtype: type = np.float32) -> Drawin
 
 
 def known_object(draw: Draw, groups: int, members: int) -> tuple[np.ndarray, np.ndarray]:
-    """An object, and positions (n, 1, 2, C) on it; those of the first group lie in its lower left corner."""
+    """Draw an object, and positions (n, 1, 2, C) on it; those of the first group lie in its lower left corner."""
     mean = draw.multiples(2**-4, 6, 30, (groups, 1, 2, 1))
     mean[0, 0, :, 0] = 3.25, 28.5
     return draw.complex((32, 36), step=1 / 4), mean + draw.multiples(2**-4, -5, 6, (groups, 1, 2, members))
 
 
 def grouped_object(groups: int, members: int) -> Drawing:
-    """Means are rounded to 1/16 pixel, so that every position is exact in float32, with any number of members."""
+    """Round means to 1/16 pixel, so that every position is exact in float32, with any number of members."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         target, coords = known_object(draw, groups, members)

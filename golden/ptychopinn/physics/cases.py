@@ -1,4 +1,4 @@
-"""Forward physics: from an object and a probe to what the detector sees, and the term that compares it with data."""
+"""These cases freeze what the detector sees of an object and a probe, and the term that compares it with data."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ SIMULATION = Operation(
 
 
 def fields(n: int, N: int) -> Drawing:
-    """Random fields under an envelope off the centre, so that patterns have structure and no symmetry."""
+    """Draw fields under an envelope off the centre, so that patterns have structure and no symmetry."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -155,7 +155,7 @@ def fields(n: int, N: int) -> Drawing:
 
 
 def object_and_probe(groups: int, members: int, N: int) -> Drawing:
-    """Patches near 1 with phase, under a curved beam with a halo."""
+    """Draw patches near 1 with phase, under a curved beam with a halo."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         patches = 1 + draw.texture((groups, N, N, members)) / 8
@@ -172,7 +172,7 @@ def photons_and_sides(draw: Draw) -> dict[str, np.ndarray]:
 
 
 def amplitudes(groups: int, members: int, N: int) -> Drawing:
-    """Patterns of different brightness."""
+    """Draw patterns of different brightness."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         brightness = draw.multiples(1 / 8, 0.5, 3, (groups, 1, 1, members))
@@ -182,7 +182,7 @@ def amplitudes(groups: int, members: int, N: int) -> Drawing:
 
 
 def counts(groups: int, members: int, N: int) -> Drawing:
-    """Expected counts between 0.5 and 24, counts scattered about them; some of 0."""
+    """Draw expected counts between 0.5 and 24, and counts scattered about them, some of 0."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         shape = (groups, N, N, members)
@@ -194,7 +194,7 @@ def counts(groups: int, members: int, N: int) -> Drawing:
 
 
 def dark_counts(draw: Draw) -> dict[str, np.ndarray]:
-    """All four combinations of dark and bright."""
+    """Draw all four combinations of dark and bright."""
     shape = (2, 4, 4, 1)
     predicted = draw.multiples(1 / 16, 0.5, 24, shape) * draw.integers(0, 2, shape)
     target = draw.integers(1, 20, shape) * draw.integers(0, 2, shape)

@@ -1,4 +1,4 @@
-"""Probe: the hard mask, the normalised probe, the default disk probe."""
+"""These cases freeze the hard mask, the normalised probe, and the default disk."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ DEFAULT_DISK = Operation(
 
 
 def speckled(N: int) -> Drawing:
-    """Random in the mask and well beyond it, on each side another way, so that there is no symmetry."""
+    """Draw speckle in the mask and well beyond it, on each side another way, so that there is no symmetry."""
     rows, columns = slice(N // 5, N * 4 // 5), slice(N // 6, N * 7 // 8)
     return lambda draw: {"probe": draw.window((1, N, N), rows, columns, bits=2)[0]}
 
 
 def curved_beam(N: int) -> Drawing:
-    """A wide, off-centre beam with a curved phase and a halo well beyond the mask, as a real probe has."""
+    """Draw a wide, off-centre beam with a curved phase and a halo well beyond the mask, as a real probe has."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -68,7 +68,7 @@ def curved_beam(N: int) -> Drawing:
 
 
 def ring_beam(N: int) -> Drawing:
-    """What a zone plate with a central stop throws: a ring across the mask's edge, so the norm hangs on that."""
+    """Draw what a zone plate with a central stop throws: a ring across the mask's edge, so the norm depends on that."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -80,7 +80,7 @@ def ring_beam(N: int) -> Drawing:
 
 
 def of_few_bits(wave: np.ndarray, step: float = 1 / 64) -> np.ndarray:
-    """Rounded to multiples of a power of two, complex64: what is far below takes no space."""
+    """Round to multiples of a power of two, complex64: what is far below takes no space."""
     return (np.round(wave / step) * step).astype(np.complex64)
 
 

@@ -1,4 +1,4 @@
-"""The run: a network trained on a scan, and the mosaic it makes of other patterns. The long one: ``long.py``."""
+"""These cases freeze a training on a scan, and the mosaic of other patterns. The long one stands in ``long.py``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WIDER = 1.25
 
 
 def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """What a seed makes of the embedded data set: a scan, what is drawn from it, weights and order."""
+    """Make of a seed and the embedded data set a scan, what is drawn from it, weights and order."""
     seed = int(stored["seed"][0])
     scan, images, epochs, inferred = (parameters[name] for name in ("scan", "images", "epochs", "infer"))
     patterns = around_the_middle(embedded("positions"), scan)
@@ -58,13 +58,13 @@ def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]
 
 
 def around_the_middle(positions: np.ndarray, n: int) -> np.ndarray:
-    """(n,) int64, ascending: the positions that lie nearest to the scan's middle, in a window wider than tall."""
+    """Return the n positions nearest to the scan's middle, (n,) int64, ascending, in a window wider than tall."""
     away = np.abs(positions - _MIDDLE) / [_WIDER, 1]
     return np.sort(np.argsort(away.max(axis=1), kind="stable")[:n])
 
 
 def glorot(draw: Draw, structure: Structure) -> np.ndarray:
-    """(P,): as Keras begins: kernels uniform within Glorot's limit, to ten bits; biases 0."""
+    """Draw weights (P,) as Keras begins: kernels uniform within Glorot's limit, to ten bits; biases 0."""
     parts = []
     for shape in structure.shapes().values():
         if len(shape) == 4:
@@ -167,7 +167,7 @@ SHORT: Parameters = {
 
 
 def seed_zero(draw: Draw) -> dict[str, np.ndarray]:
-    """The programs' default."""
+    """Return the seed that is the programs' default."""
     return {"seed": np.zeros(1, np.int64)}
 
 

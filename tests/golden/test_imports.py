@@ -60,7 +60,9 @@ def test_who_imports_whom() -> None:
     others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
     doors = start(["golden"], ["numpy", "golden.spec"])
     bare_port = start(["ptycho_torch"], ["torch", "numpy", "scipy", "jaxtyping"])
-    programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "PIL", "jinja2", "torch", "pytest", "skimage"])
+    programs = start(
+        ["golden.generate", "golden.cli"], ["scipy", "matplotlib", "PIL", "jinja2", "torch", "pytest", "skimage"]
+    )
     assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without training.fit"
     assert intruders(bare_port) == [], "the port's public names are imported when they are used"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"

@@ -104,8 +104,3 @@ class Fault:
     def of_formula(cls, name: str, symptom: str, formula: Callable[..., Arrays], **parts: Any) -> Fault:
         """The operation's formula, with some of its parts replaced."""
         return cls(name, symptom, lambda t: formula(**t.given, **parts))
-
-
-def hidden(reason: str, *faults: str) -> dict[str, str]:
-    """Entries of ``Case.invisible``: these faults, for one reason."""
-    return dict.fromkeys(faults, reason)

@@ -5,7 +5,9 @@ import-linter holds the same rules over the source; this also sees imports that 
 
 from __future__ import annotations
 
+import importlib.util
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +76,16 @@ def test_what_a_cases_module_is_written_with() -> None:
     assert {getattr(golden, name).__name__ for name in golden.__all__} == set(golden.__all__)
     with pytest.raises(AttributeError, match="module 'golden' has no attribute 'Cases'"):
         _ = golden.Cases
+
+
+def test_the_table_of_old_and_new_names_is_true() -> None:
+    """Each module in the last column of "Where things went" exists (``T``, any topic, is ``probe`` here)."""
+    text = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text(encoding="utf-8")
+    table = text.partition("## Where things went")[2]
+    now = " ".join(line.split(" | ")[-1] for line in table.splitlines() if line.startswith("| `"))
+    names = [name.replace(".T.", ".probe.") for name in re.findall(r"`((?:golden|ptycho_torch)\.[\w.]+)`", now)]
+    assert len(names) > 40
+    assert [name for name in names if importlib.util.find_spec(name) is None] == []
 
 
 def test_this_test_would_notice(tmp_path: Path) -> None:

@@ -9,7 +9,19 @@ import numpy as np
 from golden.ptychopinn.formats.formulas import channel_major, positions_to_flat
 from golden.ptychopinn.merge.formulas import centre_mask, displacements, divided, extract, margin, merge, moves, sums
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+_ONE_MEMBER = Condition("there is one member", lambda inputs, _: inputs["coords_relative"].shape[3] == 1)
+_ONE_GROUP = Condition("there is one group", lambda inputs, _: len(inputs["coords_relative"]) == 1)
+_ZERO_MEAN = Condition(
+    "the positions of every group have zero mean",
+    lambda inputs, _: bool((np.abs(inputs["coords_relative"].mean(axis=3)) < 1e-6).all()),
+)
+_WHOLE = Condition("all positions are whole pixels", lambda inputs, _: not (inputs["coords_relative"] % 1).any())
+_EVEN = Condition("the margin is even", lambda inputs, p: (p["padded_size"] - inputs["patches"].shape[1]) % 2 == 0)
+
 
 # ------------------------------------------------------------------------------------------------ merge
 
@@ -59,22 +71,22 @@ def _misplaced(formula: Callable[..., Arrays], sign: str) -> tuple[Fault, ...]:
             "first_group_for_all",
             "the positions of the first group are repeated for all groups; expected one position per patch",
             lambda r: np.repeat(r[:1], len(r), axis=0),
-        ),
+        ).invisible_when(_ONE_GROUP),
         fault(
             "first_member_for_all",
             "one position is repeated for all members of a group; expected one position per patch",
             lambda r: np.repeat(r[..., :1], r.shape[3], axis=3),
-        ),
+        ).invisible_when(_ONE_MEMBER),
         fault(
             "column_major_channels",
             "positions run down the columns of the grid; expected c = row * G + column",
             _columns_first,
-        ),
+        ).invisible_when(_ONE_MEMBER),
         fault(
             "channel_major_order",
             "positions are flattened as c * B + b and patches as b * C + c; expected b * C + c for both",
             _channels_first,
-        ),
+        ).invisible_when(_ONE_MEMBER, _ONE_GROUP),
     )
 
 
@@ -116,29 +128,29 @@ MERGE = (
         "positions are taken as they are; expected the mean over all patches of the call to be subtracted",
         merge,
         by=lambda relative: -displacements(relative),
-    ),
+    ).invisible_when(_ZERO_MEAN),
     Fault.of_formula(
         "mean_per_group",
         "the mean of each group is subtracted; expected that over all patches of the call",
         merge,
         by=_mean_per_group,
-    ),
+    ).invisible_when(_ZERO_MEAN, _ONE_GROUP),
     Fault.of_formula(
         "whole_pixels",
         "members are placed at whole pixels; expected bilinear",
         merge,
         by=lambda relative: np.rint(moves(relative)),
-    ),
+    ).invisible_when(_WHOLE),
     Fault(
         "groups_summed",
         "the patches of all groups are summed into one canvas; expected a canvas for each group",
         _groups_summed,
-    ),
+    ).invisible_when(_ONE_GROUP),
     Fault(
         "averaged",
         "sum and count are divided by the number of members, so 0.001 weighs more; expected sums",
         _averaged,
-    ),
+    ).invisible_when(_ONE_MEMBER),
     Fault.of_formula(
         "epsilon_omitted",
         "the sum is divided by the count alone, and is 0 where that is 0; expected count + 0.001",
@@ -174,7 +186,7 @@ MERGE = (
         "the count is made from whole-pixel places; expected it to move with the patches, sub-pixel",
         merge,
         count_by=lambda relative: np.rint(moves(relative)),
-    ),
+    ).invisible_when(_WHOLE),
     _of_patches(
         "numerator_masked",
         "only the centres of the patches are summed; expected whole patches, whose border is divided by 0.001",
@@ -185,7 +197,7 @@ MERGE = (
         "the canvas has the padded size; expected it one short where the margin is odd",
         merge,
         pad=_padded_in_full,
-    ),
+    ).invisible_when(_EVEN),
     _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: p[:, ::-1]),
     _of_patches(
@@ -239,7 +251,7 @@ EXTRACTION = (
         "canvases are tiled, c * B + b; expected each repeated for its members, b * C + c",
         extract,
         repeat=lambda canvas, members: np.tile(canvas, (members, 1, 1, 1)),
-    ),
+    ).invisible_when(_ONE_MEMBER),
     _of_canvas(
         "first_canvas_for_all",
         "all groups are cut from the first canvas; expected each from its own",

@@ -14,7 +14,7 @@ import numpy as np
 
 from golden.ptychopinn.net_shift.formulas import Turn, container, memory_mapped
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault
+from golden.spec.fault import Condition, Fault
 
 # ------------------------------------------------------------------------------------------------ places and turns
 
@@ -77,6 +77,8 @@ TURNS: Mapping[str, tuple[str, Turn]] = {
 
 Formula = Callable[..., Arrays]
 
+_GROUPS_OF_ONE = Condition("a group of one lies at its own mean", lambda _, p: p["gridsize"] == 1)
+
 
 def fault_name(turn: str, *places: Place) -> str:
     return "_and_".join(f"{place.name}_{turn}" for place in places)
@@ -86,12 +88,13 @@ def _fault(turn: str, *places: Place, formula: Formula) -> Fault:
     words, turned = TURNS[turn]
     subjects, rules = (" and ".join(texts) for texts in ([p.subject for p in places], [p.rule for p in places]))
     has = "has" if len(places) == 1 else "both have"
-    return Fault.of_formula(
+    fault = Fault.of_formula(
         fault_name(turn, *places),
         f"{subjects} {has} {words}; expected {rules}",
         formula,
         turns={place.name: turned for place in places},
     )
+    return fault.invisible_when(_GROUPS_OF_ONE) if all(place.in_group for place in places) else fault
 
 
 def faults_in(places: Iterable[Place], formula: Formula) -> tuple[Fault, ...]:

@@ -26,7 +26,15 @@ from golden.ptychopinn.physics.formulas import (
 )
 from golden.ptychopinn.probe.formulas import mask, norm, normalised
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+_EVEN = Condition("for even N the shift is its own inverse", lambda inputs, _: inputs["field"].shape[1] % 2 == 0)
+_ONE_FIELD = Condition("there is one field", lambda inputs, _: len(inputs["field"]) == 1)
+_ONE_PATCH = Condition("there is one member", lambda inputs, _: inputs["patches"].shape[3] == 1)
+_ONE_PATTERN = Condition("there is one member", lambda inputs, _: inputs["X"].shape[3] == 1)
+
 
 # ------------------------------------------------------------------------------------------------ diffraction
 
@@ -76,12 +84,12 @@ DIFFRACTION = (
         "shift_of_batch",
         "all axes are shifted, the batch too; expected rows and columns only",
         lambda f: np.fft.fftshift(spectrum(f), axes=(0, 1, 2)),
-    ),
+    ).invisible_when(_ONE_FIELD),
     _transformed(
         "inverse_shift",
         "the shift is undone instead of made, so for odd N zero frequency lies one pixel off; expected it at N // 2",
         lambda f: np.fft.ifftshift(spectrum(f), axes=(1, 2)),
-    ),
+    ).invisible_when(_EVEN),
     _transformed(
         "inverse_transform",
         "the pattern is mirrored through its centre, as of an inverse transform; expected the forward one",
@@ -220,7 +228,9 @@ FORWARD = (
         forward,
         detect=spectrum,
     ),
-    Fault("channel_major_order", "patterns come back in the order c * B + b; expected b * C + c", _out_of_step),
+    Fault(
+        "channel_major_order", "patterns come back in the order c * B + b; expected b * C + c", _out_of_step
+    ).invisible_when(_ONE_PATCH),
 )
 
 # ------------------------------------------------------------------------------------------------ scales
@@ -294,7 +304,7 @@ PHOTON_SCALE = (
         "sum_of_members",
         "energies of a group's members are summed; expected the mean over groups and members",
         lambda X, photons: math.sqrt(photons / energy(X).sum(axis=1).mean()),
-    ),
+    ).invisible_when(_ONE_PATTERN),
     _by_scale(
         "not_squared",
         "amplitudes are summed; expected their squares",

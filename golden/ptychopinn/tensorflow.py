@@ -1,4 +1,4 @@
-"""What TensorFlow PtychoPINN computes, restated: the ground truth. The only package that imports TensorFlow.
+"""The reference restates what TensorFlow PtychoPINN computes: the ground truth.
 
 Each topic's module offers one function per operation. It takes the real dtype to compute in, then the operation's
 inputs and parameters by name, and returns its outputs by name, in TensorFlow's layout. With ``tf.float32`` it
@@ -24,7 +24,7 @@ NAME = "golden.reference"
 def evaluate(
     operation: str, precision: str, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """The outputs of ``topic.function`` in ``float32`` or ``float64``."""
+    """Return the outputs of ``topic.function``, computed in ``float32`` or ``float64``."""
     real = {"float32": tf.float32, "float64": tf.float64}[precision]
     function = getattr(_topic(operation), operation.partition(".")[2])
     outputs = function(real, **inputs, **parameters)

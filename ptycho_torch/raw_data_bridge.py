@@ -157,8 +157,8 @@ class RawDataTorch:
             ``X_full`` (n, N, N, C) float32, the patterns normalised by one factor; ``coords_nn`` (n, 1, 2, C) float64,
             positions of the members, [x, y], pixels; ``coords_offsets`` (n, 1, 2, 1), their mean; ``coords_relative``
             (n, 1, 2, C), ``-(coords_nn - coords_offsets)``; ``coords_start_nn``, ``coords_start_offsets`` and
-            ``coords_start_relative``, the same of the start positions; ``nn_indices`` (n, C), int64 for C = 1, else
-            int32; ``Y`` (n, N, N, C) complex64, ground truth, or None; ``objectGuess`` (H, W), or None; and
+            ``coords_start_relative``, the same of the start positions; ``nn_indices`` (n, C), integers as of
+            ``draw_groups``; ``Y`` (n, N, N, C) complex64, ground truth, or None; ``objectGuess`` (H, W), or None; and
             ``sample_indices``, if the raw record has them.
 
             ``Y`` is gathered from the raw record's ``Y``. Without that it is cut from the object as TensorFlow does

@@ -36,29 +36,30 @@ def draw_groups(
         K: number of nearest neighbours from which a group is drawn; at least C.
         gridsize: root of C.
         seed: seed of the draws, 0..2**32 - 1; None for another draw each time.
-        sequential_sampling: use the first patterns in order as seeds, and draw members with seed 0.
+        sequential_sampling: use the first patterns in order as seeds, and draw members with seed 0; when oversampling,
+            with ``seed``.
         enable_oversampling: allow more groups than patterns, from all combinations of neighbours.
         neighbor_pool_size: number of neighbours to combine when oversampling; None for K.
 
     Returns:
-        (n, C), indices of patterns; int64 for groups of one, int32 for larger ones, as in TensorFlow.
+        (n, C), indices of patterns; int32 for groups of several members from at most M seeds, else int64, as in
+        TensorFlow.
 
     Raises:
         ValueError: there are fewer patterns, neighbours or pooled neighbours than members; there are more groups of
-            several members than patterns, without oversampling or in sequence; positions do not fit together or are
-            not finite.
+            several members than patterns, without oversampling; positions do not fit together or are not finite.
     """
     points = _points(xcoords, ycoords)
     M, C = len(points), gridsize**2
     pool_size = K if neighbor_pool_size is None else neighbor_pool_size
-    oversampling = C > 1 and nsamples > M
-    _require_enough(M, C, K, nsamples)
-    if oversampling:
-        _require_oversampling(M, C, nsamples, pool_size, sequential_sampling, enable_oversampling)
-
+    _require_enough(M, C, nsamples)
+    if C > 1 and nsamples > M:
+        _require_oversampling(M, C, nsamples, pool_size, enable_oversampling)
+        draws = np.random.RandomState(seed)
+        return _oversampled(draws, points, nsamples, pool_size, C, sequential_sampling=sequential_sampling)
+    if K < C:
+        raise ValueError(f"K: expected at least the {C} members of a group, found {K}; raise K or lower gridsize")
     draws = np.random.RandomState(0 if sequential_sampling else seed)
-    if oversampling:
-        return _oversampled(draws, points, nsamples, pool_size, C)
     seeds = np.arange(min(nsamples, M)) if sequential_sampling else _draw_seeds(draws, M, nsamples)
     if C == 1:
         return seeds.astype(np.int64)[:, None]
@@ -99,25 +100,17 @@ def _points(xcoords: np.ndarray, ycoords: np.ndarray) -> np.ndarray:
     return points
 
 
-def _require_enough(M: int, C: int, K: int, nsamples: int) -> None:
+def _require_enough(M: int, C: int, nsamples: int) -> None:
     if nsamples < 1 or C < 1:
         raise ValueError(f"nsamples, gridsize: expected positive numbers, found nsamples = {nsamples}, C = {C}")
     if M < C:
         raise ValueError(f"{M} patterns are fewer than the {C} members of a group; give more, or a smaller gridsize")
-    if K < C:
-        raise ValueError(f"K: expected at least the {C} members of a group, found {K}; raise K or lower gridsize")
 
 
-def _require_oversampling(
-    M: int, C: int, nsamples: int, pool_size: int, sequential_sampling: bool, enable_oversampling: bool
-) -> None:
+def _require_oversampling(M: int, C: int, nsamples: int, pool_size: int, enable_oversampling: bool) -> None:
     if not enable_oversampling:
         raise ValueError(
             f"nsamples: {nsamples} groups of {C} from {M} patterns; expected at most {M}, or enable_oversampling"
-        )
-    if sequential_sampling:
-        raise ValueError(
-            f"nsamples: {nsamples} groups in sequence from {M} patterns; expected at most {M}: oversampling is random"
         )
     if pool_size < C:
         raise ValueError(f"neighbor_pool_size: expected at least the {C} members of a group, found {pool_size}")
@@ -133,21 +126,33 @@ def _neighbours(points: np.ndarray, seeds: np.ndarray, K: int) -> np.ndarray:
 
     If M <= K, all M are returned.
     """
-    count = min(K + 1, len(points))
-    _, near = cKDTree(points).query(points[seeds], k=count)
-    # The first, at distance 0, is the seed (or a pattern at the very same place). TensorFlow drops it only if K others
-    # came back. So in a tiny data set the seed is among those that members are drawn from.
-    return np.asarray(near[:, 1:] if count > K else near)
+    near = _nearest(points, seeds, K)
+    # TensorFlow drops the first only if K others came back. So in a tiny data set the seed is among those that members
+    # are drawn from.
+    return near[:, 1:] if near.shape[1] > K else near
 
 
-def _oversampled(draws: np.random.RandomState, points: np.ndarray, nsamples: int, K: int, C: int) -> np.ndarray:
-    """Draw groups from a pool: all combinations of C of the K neighbours of some seeds, twice as many if possible."""
-    seeds_needed = math.ceil(nsamples / math.comb(K, C))
-    seeds = _draw_seeds(draws, len(points), min(2 * seeds_needed, len(points)))
+def _nearest(points: np.ndarray, seeds: np.ndarray, K: int) -> np.ndarray:
+    """Return the indices of the K + 1 patterns nearest to each seed, or of all, nearest first.
+
+    The first, at distance 0, is the seed (or a pattern at the very same place).
+    """
+    _, near = cKDTree(points).query(points[seeds], k=min(K + 1, len(points)))
+    return np.asarray(near)
+
+
+def _oversampled(
+    draws: np.random.RandomState, points: np.ndarray, nsamples: int, K: int, C: int, *, sequential_sampling: bool
+) -> np.ndarray:
+    """Draw groups from a pool of 2 n: combinations of C of the K neighbours of seeds, twice as many as are needed."""
+    count = min(2 * math.ceil(nsamples / math.comb(K, C)), len(points))
+    seeds = np.arange(count) if sequential_sampling else _draw_seeds(draws, len(points), count)
     pool: list[tuple[int, ...]] = []
-    for available in _neighbours(points, seeds, K):
-        pool.extend(itertools.combinations(available, C))
-        if len(pool) >= 2 * nsamples:
+    for seed, near in zip(seeds, _nearest(points, seeds, K)):
+        others = near[1:]
+        available = others if len(others) >= C else [seed, *others]
+        pool.extend(itertools.islice(itertools.combinations(available, C), 2 * nsamples - len(pool)))
+        if len(pool) == 2 * nsamples:
             break
     chosen = draws.choice(len(pool), nsamples, replace=len(pool) < nsamples)
-    return np.array(pool, np.int32)[chosen]
+    return np.array(pool, np.int64)[chosen]

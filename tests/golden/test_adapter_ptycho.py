@@ -52,7 +52,7 @@ TRAINED = {
 }
 """Operations that ask the package's model; the stand-in has none."""
 UNEQUAL = dict.fromkeys(("merge/batch16", "merge/odd_margin"), "the real package cannot compute it")
-BEYOND = {*NO_CALL, "grouping.oversample", *(() if INSTALLED else TRAINED)}
+BEYOND = {*NO_CALL, *(() if INSTALLED else TRAINED)}
 EXPRESSIBLE = [name for name, case in CASES.items() if not (case.slow or case.operation.name in BEYOND)]
 Module = Callable[[str], ModuleType]
 

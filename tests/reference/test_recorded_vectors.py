@@ -7,6 +7,7 @@ Tolerances: probe 1e-6 relative; translation 1e-5; sums 1e-4 of the largest valu
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,7 @@ import tensorflow as tf
 from golden.ptychopinn.network.reference import Network
 from golden.ptychopinn.reassembly.cases import cut_patches
 from golden.ptychopinn.tensorflow import evaluate
-from tests.vectors import assert_close, network_settings, records, zero_mean_merges
+from tests.vectors import Record, assert_close, network_settings, records, zero_mean_merges
 
 
 def run(operation: str, inputs: dict[str, np.ndarray], **parameters: object) -> dict[str, np.ndarray]:
@@ -68,6 +69,13 @@ def test_groups(external_data: Path) -> None:
         drawn = {name: int(given[name]) for name in ("gridsize", "K", "nsamples")} | {
             "seed": max(int(given["seed"]), 0)
         }
+        if given.get("oversampling"):
+            outputs = oversampled(record, scan, drawn)
+            assert set(outputs) == set(record.outputs)
+            for name, value in outputs.items():
+                assert value.dtype == record.outputs[name].dtype, f"{record.name}: {name}"
+                assert_close(record, name, value, record.outputs[name], allowed.get(name, 1e-14))
+            continue
         outputs = run(
             "grouping.record",
             {**scan, "diff3d": inputs["diff3d"], "object": inputs.get("object", np.ones((8, 8), np.complex64))},
@@ -82,6 +90,22 @@ def test_groups(external_data: Path) -> None:
         for name in compared:
             assert outputs[name].dtype == record.outputs[name].dtype, f"{record.name}: {name}"
             assert_close(record, name, outputs[name], record.outputs[name], allowed.get(name, 1e-14))
+
+
+def oversampled(record: Record, scan: dict[str, np.ndarray], drawn: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Groups from a pool; then what the record makes of any groups, by operations of its own."""
+    pool = int(record.attributes["neighbor_pool_size"])
+    drawn |= {"sequential_sampling": bool(record.attributes["sequential"])}
+    drawn |= {"neighbor_pool_size": None if pool < 0 else pool}
+    groups = evaluate("grouping.oversample", "float64", scan, drawn)["nn_indices"]
+    members = np.stack([scan["xcoords"][groups], scan["ycoords"][groups]], axis=1)[:, None]
+    patterns = np.moveaxis(record.inputs["diff3d"][groups], 1, 3)
+    return {
+        "nn_indices": groups,
+        "coords_nn": members,
+        **evaluate("coordinates.relative", "float64", {"coords_nn": members}, {}),
+        **evaluate("grouping.normalise", "float64", {"diffraction": patterns}, {}),
+    }
 
 
 def test_ground_truth(external_data: Path) -> None:

@@ -199,9 +199,12 @@ _GENERATOR = "draws = np.random.RandomState(0 if sequential_sampling else seed)"
 _SEEDS = "seeds = np.arange(min(nsamples, M)) if sequential_sampling else _draw_seeds(draws, M, nsamples)"
 _SEED = "return np.arange(M) if count >= M else draws.choice(M, count, replace=False)"
 _POINTS = "np.column_stack([x, y])"
-_AVAILABLE = "near[:, 1:] if count > K else near"
+_AVAILABLE = "near[:, 1:] if near.shape[1] > K else near"
 _MEMBERS = "[draws.choice(available, C, replace=False) for available in near]"
-_POOLED = "pool.extend(itertools.combinations(available, C))"
+_OF_POOL = "draws = np.random.RandomState(seed)\n        return"
+_POOLED = "itertools.combinations(available, C)"
+_OTHERS = "others = near[1:]"
+_FULL = "if len(pool) == 2 * nsamples:"
 _CHOSEN = "chosen = draws.choice(len(pool), nsamples, replace=len(pool) < nsamples)"
 
 DRAWS: dict[str, tuple[str, str]] = {
@@ -909,12 +912,25 @@ MUTANTS: tuple[Mutant, ...] = (
     *_of(
         "grouping.oversample",
         "grouping",
-        **DRAWS,
-        combinations_reversed=(_POOLED, "pool.extend([*itertools.combinations(available, C)][::-1])"),
+        newer_generator=(_OF_POOL, _OF_POOL.replace("RandomState", "default_rng")),
+        seed_ignored=(_OF_POOL, _OF_POOL.replace("(seed)", "(0)")),
+        seed_0_in_sequence=(_OF_POOL, _OF_POOL.replace("(seed)", "(0 if sequential_sampling else seed)")),
+        coordinates_mixed=DRAWS["coordinates_mixed"],
+        draw_for_all_points=(
+            DRAWS["draw_for_all_points"],
+            ("np.arange(count) if sequential_sampling else _draw_seeds", "_draw_seeds"),
+        ),
+        seeds_sorted=DRAWS["seeds_sorted"],
+        sequential_ignored=("np.arange(count) if sequential_sampling else _draw_seeds", "_draw_seeds"),
+        seed_kept_in_group=(_OTHERS, "others = near[:K]"),
+        seed_kept_where_few=(_OTHERS, "others = near[1:] if len(near) > K else near"),
+        seed_last=("[seed, *others]", "[*others, seed]"),
+        combinations_reversed=(_POOLED, f"[*{_POOLED}][::-1]"),
         pool_size_ignored=("pool_size = K if neighbor_pool_size is None else neighbor_pool_size", "pool_size = K"),
-        seeds_not_doubled=("min(2 * seeds_needed, len(points))", "min(seeds_needed, len(points))"),
-        pool_of_all_seeds=("if len(pool) >= 2 * nsamples:", "if False:"),
-        pool_stops_at_n=("if len(pool) >= 2 * nsamples:", "if len(pool) >= nsamples:"),
+        seeds_not_doubled=("min(2 * math", "min(math"),
+        pool_of_all_seeds=((_FULL, "if False:"), ("2 * nsamples - len(pool)", "None")),
+        pool_of_whole_seeds=((_FULL, "if len(pool) >= 2 * nsamples:"), ("2 * nsamples - len(pool)", "None")),
+        pool_stops_at_n=((_FULL, "if len(pool) == nsamples:"), ("2 * nsamples - len(pool)", "nsamples - len(pool)")),
         drawn_with_replacement=(_CHOSEN, _CHOSEN.replace("len(pool) < nsamples", "True")),
         first_of_pool=(_CHOSEN, "chosen = np.arange(nsamples) % len(pool)"),
     ),

@@ -108,11 +108,6 @@ def test_patterns_at_one_place_fill_a_group_all_the_same() -> None:
             {"nsamples": 10, "gridsize": 2, "enable_oversampling": True, "neighbor_pool_size": 3},
             "neighbor_pool_size: expected at least the 4 members of a group, found 3",
         ),
-        (
-            9,
-            {"nsamples": 10, "gridsize": 2, "enable_oversampling": True, "sequential_sampling": True},
-            "oversampling is random",
-        ),
         (9, {"nsamples": 0}, "expected positive numbers, found nsamples = 0, C = 1"),
         (9, {"nsamples": 4, "gridsize": 0}, "expected positive numbers, found nsamples = 4, C = 0"),
         (9, {"nsamples": 4, "seed": -1}, "Seed must be between 0 and 2**32 - 1"),
@@ -138,6 +133,13 @@ def test_oversampling_begins_beyond_the_number_of_patterns(arguments: Mapping[st
     for pool in (None, 2):
         found = draw_groups(x, y, gridsize=2, seed=1, neighbor_pool_size=pool, **arguments)
         np.testing.assert_array_equal(found, draw_groups(x, y, gridsize=2, seed=1, **plain))
+
+
+def test_oversampling_combines_pooled_neighbours_however_few_k_are() -> None:
+    x, y = positions(9)
+    arguments: dict[str, Any] = {"gridsize": 2, "seed": 1, "enable_oversampling": True, "neighbor_pool_size": 6}
+    found = draw_groups(x, y, 20, K=2, **arguments)
+    np.testing.assert_array_equal(found, draw_groups(x, y, 20, K=6, **arguments))
 
 
 # ------------------------------------------------------------------------------------------------ normalisation
@@ -225,13 +227,15 @@ def test_positions_of_another_axis_order_are_refused() -> None:
 
 
 def recorded_parameters(record: Record) -> dict[str, Any]:
-    """What the recorded call was given; -1 stands for no seed."""
+    """What the recorded call was given; -1 stands for no seed, and for no pool size."""
     given = record.attributes
-    seed = int(given["seed"])
+    seed, pool = int(given["seed"]), int(given.get("neighbor_pool_size", -1))
     return {
         **{name: int(given[name]) for name in ("gridsize", "K", "nsamples")},
         "seed": None if seed < 0 else seed,
         "sequential_sampling": bool(given["sequential"]),
+        "enable_oversampling": bool(given.get("oversampling", False)),
+        "neighbor_pool_size": None if pool < 0 else pool,
     }
 
 
@@ -252,7 +256,11 @@ def test_recorded_groups(external_data: Path) -> None:
             assert isinstance(value, np.ndarray)
             assert value.dtype == expected.dtype, f"{record.name}: {name}"
             # Recorded positions are full float64, so TensorFlow's float32 weights of Y carry 1e-6 of the canvas side.
-            assert_close(record, name, value, expected, {"X_full": 1e-6, "Y": 2e-5}.get(name, 0))
+            allowed = {"X_full": 1e-6, "Y": 2e-5}
+            if record.outputs["nn_indices"].shape[1] > 4:
+                # The mean of nine positions: NumPy and Torch add them in another order, up to the last digit.
+                allowed |= dict.fromkeys(("coords_offsets", "coords_relative"), 4 * np.finfo(np.float64).eps)
+            assert_close(record, name, value, expected, allowed.get(name, 0))
 
 
 def test_recorded_ground_truth(external_data: Path) -> None:

@@ -48,8 +48,8 @@ OVERSAMPLE = Operation(
     name="grouping.oversample",
     summary="more groups than patterns, drawn from all combinations of the neighbours of some patterns",
     inputs=_POSITIONS,
-    outputs=(_INDICES,),
-    parameters={**_GROUPS, "neighbor_pool_size": int | None},
+    outputs=(Output("nn_indices", "(n, C) int64; which pattern each member is"),),
+    parameters={**_GROUPS, "sequential_sampling": bool, "neighbor_pool_size": int | None},
     precision="float64",
     formula=formulas.oversample,
     faults=faults.OVERSAMPLING,
@@ -250,7 +250,12 @@ def _sample(
 
 
 def _oversample(name: str, summary: str, M: int, **parameters: int | None) -> Case:
-    given: dict[str, Scalar] = {"gridsize": 2, "neighbor_pool_size": None, **parameters}
+    given: dict[str, Scalar] = {
+        "gridsize": 2,
+        "neighbor_pool_size": None,
+        "sequential_sampling": False,
+        **parameters,
+    }
     return Case(f"grouping/oversample_{name}", OVERSAMPLE, summary, given, scattered(M))
 
 
@@ -373,7 +378,7 @@ CASES = (
     ),
     _oversample(
         "group4_pool",
-        "a pool of its own size; it is full before the last seed",
+        "a pool of its own size; it is full within the combinations of the third of four seeds",
         16,
         K=4,
         neighbor_pool_size=7,
@@ -395,6 +400,35 @@ CASES = (
         K=4,
         nsamples=14,
         seed=3,
+    ),
+    _oversample(
+        "group4_few",
+        "fewer others than are combined: the seed is dropped all the same",
+        6,
+        K=4,
+        neighbor_pool_size=8,
+        nsamples=8,
+        seed=14,
+    ),
+    _oversample(
+        "group4_just_enough",
+        "four patterns: the seed comes first, before the three others",
+        4,
+        K=4,
+        nsamples=5,
+        seed=4,
+    ),
+    _oversample(
+        "group4_sequential",
+        "the first patterns in order are seeds, and the user's seed draws",
+        12,
+        K=5,
+        nsamples=14,
+        seed=17,
+        sequential_sampling=True,
+    ),
+    _oversample(
+        "group9", "groups of nine (grid size 3) from ten neighbours", 12, gridsize=3, K=10, nsamples=13, seed=2
     ),
     Case(
         "grouping/record_group1",

@@ -30,6 +30,7 @@ from golden.ptychopinn.grouping.formulas import (
     oversample,
     patches_at,
     points_of,
+    pool_seeds,
     positions_and_truth,
     recorded,
     relative_starts,
@@ -74,8 +75,14 @@ _ALL_NEAR = Condition("all patterns are drawn from", lambda inputs, p: len(input
 
 # Oversampling.
 def _combinations(parameters: Parameters) -> int:
-    """Count the groups that a seed has."""
+    """Count the groups that a seed would have in a scan that is large enough."""
     return math.comb(parameters["neighbor_pool_size"] or parameters["K"], parameters["gridsize"] ** 2)
+
+
+def _combined(inputs: Arrays, parameters: Parameters) -> int:
+    """Count the groups that a seed has; it counts itself where the scan has too few others for one."""
+    C, size = parameters["gridsize"] ** 2, parameters["neighbor_pool_size"] or parameters["K"]
+    return math.comb(max(C, min(size, len(inputs["xcoords"]) - 1)), C)
 
 
 def _seeds(inputs: Arrays, parameters: Parameters) -> int:
@@ -83,22 +90,39 @@ def _seeds(inputs: Arrays, parameters: Parameters) -> int:
     return min(2 * math.ceil(parameters["nsamples"] / _combinations(parameters)), len(inputs["xcoords"]))
 
 
+def _in_pool(inputs: Arrays, parameters: Parameters) -> int:
+    """Count the groups of all seeds, from which the pool is filled."""
+    return _seeds(inputs, parameters) * _combined(inputs, parameters)
+
+
 _POOL_OF_K = Condition("the pool size is K", lambda _, p: p["neighbor_pool_size"] in (None, p["K"]))
-_ONE_COMBINATION = Condition("a seed has one combination", lambda _, p: _combinations(p) == 1)
+_ONE_COMBINATION = Condition("a seed has one combination", lambda inputs, p: _combined(inputs, p) == 1)
 _SEEDS_DRAWN = Condition(
-    "fewer seeds than patterns are drawn", lambda inputs, p: _seeds(inputs, p) < len(inputs["xcoords"])
+    "fewer seeds than patterns are drawn",
+    lambda inputs, p: not p["sequential_sampling"] and _seeds(inputs, p) < len(inputs["xcoords"]),
 )
 _ALL_SEEDS = Condition("all patterns are seeds", lambda inputs, p: _seeds(inputs, p) == len(inputs["xcoords"]))
-_SHORT = Condition(
-    "all combinations do not suffice", lambda inputs, p: len(inputs["xcoords"]) * _combinations(p) < p["nsamples"]
-)
+_SHORT = Condition("all combinations do not suffice", lambda inputs, p: _in_pool(inputs, p) < p["nsamples"])
 _NEVER_FULL = Condition(
-    "all seeds together do not fill the pool",
-    lambda inputs, p: _seeds(inputs, p) * _combinations(p) < 2 * p["nsamples"],
+    "all seeds together do not overfill the pool", lambda inputs, p: _in_pool(inputs, p) <= 2 * p["nsamples"]
 )
-_ALL_NEEDED = Condition(
-    "all drawn seeds are needed to fill the pool",
-    lambda inputs, p: (_seeds(inputs, p) - 1) * _combinations(p) < 2 * p["nsamples"],
+_FULL_WITH_SEED = Condition(
+    "the pool is full with the last combination of a seed",
+    lambda inputs, p: 2 * p["nsamples"] % _combined(inputs, p) == 0,
+)
+_NOT_DOUBLED = Condition(
+    "all patterns are needed, undoubled",
+    lambda inputs, p: math.ceil(p["nsamples"] / _combinations(p)) >= len(inputs["xcoords"]),
+)
+_OTHERS = Condition(
+    "there are as many others as are combined",
+    lambda inputs, p: len(inputs["xcoords"]) > (p["neighbor_pool_size"] or p["K"]),
+)
+_SEED_NEEDED = Condition(
+    "the seed is needed for its group", lambda inputs, p: len(inputs["xcoords"]) == p["gridsize"] ** 2
+)
+_ENOUGH_OTHERS = Condition(
+    "the other patterns make a group", lambda inputs, p: len(inputs["xcoords"]) > p["gridsize"] ** 2
 )
 
 # Records, normalisation, ground truth.
@@ -317,20 +341,40 @@ def _pooled(name: str, symptom: str, **rules: Any) -> Fault:
 
 
 OVERSAMPLING = (
-    _pooled("newer_generator", _NEWER, generator=np.random.default_rng),
-    _pooled("seed_ignored", _IGNORED, generator=lambda seed: np.random.RandomState(0)),
+    _pooled("newer_generator", _NEWER, generator=lambda seed, _: np.random.default_rng(seed)),
+    _pooled("seed_ignored", _IGNORED, generator=lambda seed, _: np.random.RandomState(0)),
     _pooled("coordinates_mixed", _MIXED, points=_mixed),
-    _pooled("seed_kept_in_group", _KEPT, neighbours=lambda order, K: order[:K]),
+    _pooled("seed_kept_in_group", _KEPT, neighbours=lambda order, size: order[:size]).invisible_when(_SEED_NEEDED),
+    _pooled(
+        "seed_kept_where_few",
+        "the seed is combined where there are not as many others; expected it to be dropped there too",
+        neighbours=neighbours,
+    ).invisible_when(_OTHERS, _SEED_NEEDED),
+    _pooled(
+        "seed_last",
+        "a seed that completes its group is its last member; expected its first",
+        completed=lambda seed, near: [*near, seed],
+    ).invisible_when(_ENOUGH_OTHERS),
     _pooled(
         "seeds_sorted",
         "drawn seeds are sorted; expected the order of the draw",
-        seeds=lambda *arguments: np.sort(drawn(*arguments)),
-    ).invisible_when(_ALL_SEEDS),
+        seeds=lambda *arguments: np.sort(pool_seeds(*arguments)),
+    ).invisible_when(_ALL_SEEDS, _SEED_0),
     _pooled(
         "draw_for_all_points",
         "seeds are drawn in random order where all patterns are needed; expected their own order, and no draw",
-        seeds=lambda generator, M, count: generator.choice(M, count, replace=False),
+        seeds=lambda generator, M, count, _: generator.choice(M, count, replace=False),
     ).invisible_when(_SEEDS_DRAWN),
+    _pooled(
+        "sequential_ignored",
+        "seeds are drawn in sequential mode; expected the first ones in order",
+        seeds=lambda generator, M, count, _: drawn(generator, M, count),
+    ).invisible_when(_RANDOM, _ALL_SEEDS),
+    _pooled(
+        "seed_0_in_sequence",
+        "sequential mode draws with seed 0; expected the user's seed where groups are pooled",
+        generator=legacy,
+    ).invisible_when(_RANDOM),
     _pooled(
         "combinations_reversed",
         "a seed's combinations are pooled from the last; expected lexicographic order, nearest first",
@@ -343,10 +387,15 @@ OVERSAMPLING = (
     ).invisible_when(_POOL_OF_K),
     _pooled(
         "seeds_not_doubled", "just the seeds needed are drawn; expected twice as many", seeds_per_needed=1
-    ).invisible_when(_SHORT),
+    ).invisible_when(_NOT_DOUBLED),
     _pooled(
-        "pool_of_all_seeds", "all drawn seeds are pooled; expected a stop at 2 n combinations", full=math.inf
-    ).invisible_when(_SHORT, _NEVER_FULL, _ALL_NEEDED),
+        "pool_of_all_seeds", "all drawn seeds are pooled; expected a stop at 2 n combinations", full=10**6
+    ).invisible_when(_NEVER_FULL),
+    _pooled(
+        "pool_of_whole_seeds",
+        "the pool takes all combinations of its last seed; expected a stop at 2 n combinations, within a seed's",
+        taken=lambda found, room: found,
+    ).invisible_when(_NEVER_FULL, _FULL_WITH_SEED),
     _pooled("pool_stops_at_n", "the pool is full with n combinations; expected 2 n", full=1).invisible_when(_SHORT),
     _pooled(
         "drawn_with_replacement",

@@ -110,20 +110,32 @@ def sample(
 # ------------------------------------------------------------------------------------------------ oversampling
 
 
+def pool_generator(seed: int, sequential_sampling: bool) -> Generator:
+    """Return the generator that draws the pool's seeds and the groups; it has the user's seed in every mode."""
+    return np.random.RandomState(seed)
+
+
+def pool_seeds(generator: Generator, M: int, count: int, sequential_sampling: bool) -> np.ndarray:
+    """Draw the patterns whose neighbours are combined, (count,)."""
+    return np.arange(count) if sequential_sampling else drawn(generator, M, count)
+
+
 @dataclass(frozen=True)
 class PoolRules:
     """Pool rules are the steps of oversampling; a fault replaces one."""
 
     points: Callable[[np.ndarray, np.ndarray], np.ndarray] = points_of
-    generator: Callable[[int], Generator] = np.random.RandomState
-    seeds: Callable[[Generator, int, int], np.ndarray] = drawn
-    neighbours: Callable[[np.ndarray, int], np.ndarray] = neighbours
+    generator: Callable[[int, bool], Generator] = pool_generator
+    seeds: Callable[[Generator, int, int, bool], np.ndarray] = pool_seeds
+    neighbours: Callable[[np.ndarray, int], np.ndarray] = lambda order, size: order[1 : size + 1]
+    completed: Callable[[int, np.ndarray], Sequence[int]] = lambda seed, near: [seed, *near]
     combinations: Callable[[Sequence[int], int], Sequence[tuple[int, ...]]] = lambda near, C: [
         *itertools.combinations(near, C)
     ]
+    taken: Callable[[Sequence[tuple[int, ...]], int], Sequence[tuple[int, ...]]] = lambda found, room: found[:room]
     pool_size: Callable[[int, int | None], int] = lambda K, neighbor_pool_size: neighbor_pool_size or K
     seeds_per_needed: int = 2
-    full: float = 2
+    full: int = 2
     choose: Callable[[Generator, int, int], np.ndarray] = lambda generator, pool, n: generator.choice(
         pool, n, replace=pool < n
     )
@@ -138,18 +150,22 @@ def oversample(
     neighbor_pool_size: int | None,
     nsamples: int,
     seed: int,
+    sequential_sampling: bool,
     rules: PoolRules = PoolRules(),
 ) -> dict[str, np.ndarray]:
-    points, generator = rules.points(xcoords, ycoords), rules.generator(seed)
-    C, size = gridsize**2, rules.pool_size(K, neighbor_pool_size)
+    points, generator = rules.points(xcoords, ycoords), rules.generator(seed, sequential_sampling)
+    C, size, full = gridsize**2, rules.pool_size(K, neighbor_pool_size), rules.full * nsamples
     needed = math.ceil(nsamples / math.comb(size, C))
-    seeds = rules.seeds(generator, len(points), min(rules.seeds_per_needed * needed, len(points)))
+    count = min(rules.seeds_per_needed * needed, len(points))
+    seeds = rules.seeds(generator, len(points), count, sequential_sampling)
     pool: list[tuple[int, ...]] = []
-    for order in nearest_first(points, seeds):
-        pool.extend(rules.combinations(rules.neighbours(order, size), C))  # type: ignore[arg-type]
-        if len(pool) >= rules.full * nsamples:
+    for one, order in zip(seeds, nearest_first(points, seeds)):
+        near: Sequence[int] = rules.neighbours(order, size)  # type: ignore[assignment]
+        near = rules.completed(one, near) if len(near) < C else near  # type: ignore[arg-type]
+        pool.extend(rules.taken(rules.combinations(near, C), full - len(pool)))
+        if len(pool) >= full:
             break
-    return {"nn_indices": np.array(pool, np.int32)[rules.choose(generator, len(pool), nsamples)]}
+    return {"nn_indices": np.array(pool, np.int64)[rules.choose(generator, len(pool), nsamples)]}
 
 
 # ------------------------------------------------------------------------------------------------ normalisation

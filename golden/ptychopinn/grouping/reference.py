@@ -6,7 +6,7 @@ what is restated; patches of an object are cut by TensorFlow's translation.
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, islice
 from math import ceil, comb
 
 import numpy as np
@@ -55,18 +55,22 @@ def oversample(
     K: int,
     nsamples: int,
     seed: int,
+    sequential_sampling: bool,
     neighbor_pool_size: int | None,
 ) -> dict[str, np.ndarray]:
     M, C, size = len(xcoords), gridsize**2, neighbor_pool_size or K
-    random = Random(seed)
-    seeds = _choose(random, M, min(M, 2 * ceil(nsamples / comb(size, C))))
+    random, full = Random(seed), 2 * nsamples
+    count = min(M, 2 * ceil(nsamples / comb(size, C)))
+    seeds = np.arange(count) if sequential_sampling else _choose(random, M, count)
     pool: list[tuple[int, ...]] = []
-    for near in _near(xcoords, ycoords, seeds, size):
-        pool += combinations(near, C)
-        if len(pool) >= 2 * nsamples:
+    for one, near in zip(seeds, _nearest(xcoords, ycoords, seeds, size)):
+        others = near[1:]
+        members = others if len(others) >= C else [one, *others]
+        pool += islice(combinations(members, C), full - len(pool))
+        if len(pool) == full:
             break
-    chosen = random.choice(np.arange(len(pool)), nsamples, replace=len(pool) < nsamples)
-    return {"nn_indices": np.array([pool[k] for k in chosen], np.int32)}
+    chosen = random.choice(len(pool), nsamples, replace=len(pool) < nsamples)
+    return {"nn_indices": np.array(pool, np.int64)[chosen]}
 
 
 def record(
@@ -169,9 +173,14 @@ def _choose(random: Random, M: int, count: int) -> np.ndarray:
 
 
 def _near(xcoords: np.ndarray, ycoords: np.ndarray, seeds: np.ndarray, K: int) -> list[np.ndarray]:
+    return [near[1:] if len(near) > K else near for near in _nearest(xcoords, ycoords, seeds, K)]
+
+
+def _nearest(xcoords: np.ndarray, ycoords: np.ndarray, seeds: np.ndarray, K: int) -> np.ndarray:
+    """Return the patterns nearest to each seed, itself the first: K + 1, or all."""
     points = np.column_stack([xcoords, ycoords])
     _, found = cKDTree(points).query(points[seeds], k=min(K + 1, len(points)))
-    return [near[1:] if len(near) > K else near for near in found]
+    return np.asarray(found)
 
 
 def _positions(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -43,20 +43,31 @@ class RawData:
             starts = (scan.get("xcoords_start", x), scan.get("ycoords_start", y))
             return RawData(x, y, *starts, scan["diff3d"], scan["probeGuess"], np.zeros(len(x), int))
 
-    def generate_grouped_data(self, N, K=4, nsamples=1, seed=None, sequential_sampling=False, gridsize=None):
+    def generate_grouped_data(
+        self,
+        N,
+        K=4,
+        nsamples=1,
+        seed=None,
+        sequential_sampling=False,
+        gridsize=None,
+        enable_oversampling=False,
+        neighbor_pool_size=None,
+    ):
         print("grouping", N)
+        given = {"gridsize": gridsize, "K": K, "nsamples": nsamples, "sequential_sampling": sequential_sampling}
+        scan = {"xcoords": self.xcoords, "ycoords": self.ycoords, "seed": seed}
+        pooled = nsamples > len(self.xcoords) and gridsize > 1
         if seed is not None or sequential_sampling:
-            np.random.seed(0 if sequential_sampling else seed)
-        nn_indices = formulas.sample(
-            xcoords=self.xcoords,
-            ycoords=self.ycoords,
-            gridsize=gridsize,
-            K=K,
-            nsamples=nsamples,
-            seed=seed,
-            sequential_sampling=sequential_sampling,
-            rules=formulas.Rules(generator=lambda seed, sequential_sampling: np.random),
-        )["nn_indices"]
+            np.random.seed(0 if sequential_sampling and not pooled else seed)
+        if pooled:
+            assert enable_oversampling
+            rules = formulas.PoolRules(generator=lambda seed, sequential_sampling: np.random)
+            groups = formulas.oversample(**scan, **given, neighbor_pool_size=neighbor_pool_size, rules=rules)
+        else:
+            rules = formulas.Rules(generator=lambda seed, sequential_sampling: np.random)
+            groups = formulas.sample(**scan, **given, rules=rules)
+        nn_indices = groups["nn_indices"]
         dset = {"nn_indices": nn_indices, "diffraction": formulas.gather(self.diff3d, nn_indices), "Y": None}
         for name, x, y in (
             ("coords", self.xcoords, self.ycoords),

@@ -15,7 +15,6 @@ import ast
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
@@ -40,7 +39,7 @@ class Block:
     code: str
 
 
-def main() -> int:
+def main() -> None:
     for environment in (TORCH, TENSORFLOW):
         if not (environment / "python").exists():
             raise SystemExit(f"{environment}: no such environment; make test and make golden make both")
@@ -58,7 +57,6 @@ def main() -> int:
             run(TORCH, "git add -A && git diff --cached --stat && git commit -qm followed", clone)
         run(TORCH, "ruff format --check . && ruff check . && lint-imports && golden verify", clone)
         run(TORCH, f"python -m pytest -q -n 2 {' '.join(tests(clone))}", clone)
-    return 0
 
 
 def section_of(text: str, heading: str) -> str:
@@ -139,10 +137,10 @@ def run(environment: Path, command: str, clone: Path) -> None:
         f"GIT_{who}_{what}": "nobody@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
     settings = os.environ | identity | {"PATH": f"{environment}:{os.environ['PATH']}", "PYTHONPATH": str(clone)}
-    done = subprocess.run(["bash", "-c", command], cwd=clone, env=settings, check=False)
+    done = subprocess.run(["bash", "-ec", command], cwd=clone, env=settings, check=False)
     if done.returncode:
         raise SystemExit(f"exit status {done.returncode}: {command}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

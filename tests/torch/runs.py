@@ -5,13 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import torch
 
 from golden.ptychopinn.network.cases import Structure
 from golden.ptychopinn.network.faults import split
@@ -128,13 +126,6 @@ def trained(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
     return model, train(run, model, dataset, first), first
 
 
-@lru_cache(maxsize=1)
-def inferred(run: Run) -> tuple[PtychoPINN, torch.Tensor]:
-    """The model after its training, and the patches (k, N, N) that it makes; trained once, whoever asks."""
-    model = trained(run)[0]
-    return model, predict(model, run.dataset(run["infer"], GROUP_SEED)).patches
-
-
 def training(**given: Any) -> Arrays:
     """The outputs of ``run.training``."""
     run = run_of(given)
@@ -153,14 +144,14 @@ def training(**given: Any) -> Arrays:
 def reconstruction(**given: Any) -> Arrays:
     """The outputs of ``run.reconstruction``."""
     run = run_of(given)
-    model, patches = inferred(run)
-    offsets = run.dataset(run["infer"], GROUP_SEED).global_offsets.reshape(-1, 2)
-    mosaic = stitch(patches, offsets, run["M"])
+    model, _, _ = trained(run)
+    found = predict(model, run.dataset(run["infer"], GROUP_SEED))
+    mosaic = stitch(found.patches, found.offsets, run["M"])
     count, values = mosaic.count.numpy(), mosaic.values.numpy()
     mask = count > mosaics.COVERED
     centre = run.inputs["positions"][run.inputs["inferred"]].mean(axis=0)
     return {
-        "patches": patches.numpy()[..., None],
+        "patches": found.patches.numpy()[..., None],
         "canvas_side": np.asarray(len(count), np.int64),
         "covered": mosaics.covered_box(count),
         "mosaic": (values * mask)[..., None],

@@ -1,14 +1,12 @@
-"""The comparison of two large HDF5 files beside its peers: ``python -m benchmarks.compare [MIB]``.
+"""The comparison of two large arrays beside its peers: ``python -m benchmarks.compare [MIB]``.
 
-Ratios in one run, on complex64: against reading both files, h5diff (where it is installed) and pytest-regressions'
-``ndarrays_regression``. Each runs in a process of its own, which also gives its peak memory above the imports.
+Ratios in one run, on complex64: against reading both arrays once, NumPy's ``allclose``, and pytest-regressions'
+``ndarrays_regression``. Each runs in a process of its own, which also gives the peak memory that it adds to the arrays.
 """
 
 from __future__ import annotations
 
 import resource
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,7 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import h5py
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -30,88 +27,81 @@ TOLERANCE = Tolerance(8e-7, 8e-7, 1e-7, 1e-7)
 COLUMNS = 4096
 REPEATS = 5
 
+Pair = tuple[np.ndarray, np.ndarray]
 
-def write_pair(directory: Path, mib: int, noise: float) -> None:
-    """``a.h5`` and ``b.h5``, whose elements differ by errors of that size, and ``a.npz``."""
+
+def pair(mib: int, noise: float) -> Pair:
+    """Two arrays whose elements differ by errors of that size."""
     random = np.random.default_rng(1)
     shape = (mib * 2**20 // 8 // COLUMNS, COLUMNS)
-    parts = random.standard_normal((2, *shape), dtype=np.float32)
-    a = (parts[0] + 1j * parts[1]).astype(np.complex64)
-    parts = noise * random.standard_normal((2, *shape), dtype=np.float32)
-    for name, array in (("a", a), ("b", a + (parts[0] + 1j * parts[1]).astype(np.complex64))):
-        with h5py.File(directory / f"{name}.h5", "w") as file:
-            file.create_dataset("y", data=array)
-    np.savez(directory / "a.npz", y=a)
+    a, b = np.empty(shape, np.complex64), np.empty(shape, np.complex64)
+    for row, other in zip(a, b):  # no temporary array that peaks
+        parts = random.standard_normal((2, 2, COLUMNS), dtype=np.float32)
+        row[:] = parts[0, 0] + 1j * parts[0, 1]
+        other[:] = row + np.float32(noise) * (parts[1, 0] + 1j * parts[1, 1])
+    return a, b
 
 
-def read(directory: Path) -> str:
-    buffer = np.empty((64, COLUMNS), np.complex64)
-    for name in "ab":
-        with h5py.File(directory / f"{name}.h5") as file:
-            for start in range(0, len(file["y"]), len(buffer)):
-                file["y"].read_direct(buffer, np.s_[start : start + len(buffer)])
+def read(a: np.ndarray, b: np.ndarray) -> str:
+    for array in (a, b):
+        array.view(np.float32).max()
     return "-"
 
 
-def ours(directory: Path) -> str:
-    with h5py.File(directory / "a.h5") as one, h5py.File(directory / "b.h5") as other:
-        return compare("y", one["y"], other["y"], TOLERANCE).verdict.label
+def ours(a: np.ndarray, b: np.ndarray) -> str:
+    return compare("y", a, b, TOLERANCE).verdict.label
 
 
-def h5diff(directory: Path) -> str:
-    command = ["h5diff", "--relative=1e-6", str(directory / "a.h5"), str(directory / "b.h5")]
-    return f"exit status {subprocess.run(command, capture_output=True, check=False).returncode}"
+def allclose(a: np.ndarray, b: np.ndarray) -> str:
+    return str(np.allclose(a, b, rtol=1e-6, atol=1e-6))
 
 
-def ndarrays_regression(directory: Path) -> str:
-    """pytest-regressions' fixture on arrays in memory, its expected file written beforehand."""
+def ndarrays_regression(a: np.ndarray, b: np.ndarray) -> str:
+    """pytest-regressions' fixture, its expected file written beforehand."""
     from pytest_regressions.ndarrays_regression import NDArraysRegressionFixture
 
-    with h5py.File(directory / "b.h5") as file:
-        obtained = {"y": file["y"][()]}
     options = {"force_regen": False, "regen_all": False, "with_test_class_names": False}
     request = SimpleNamespace(
         config=SimpleNamespace(getoption=options.get), node=SimpleNamespace(name="y", originalname="y"), cls=None
     )
-    fixture = NDArraysRegressionFixture(directory, directory, request)  # type: ignore[arg-type]
-    fixture.check(obtained, basename="a", default_tolerance={"atol": 1e-6, "rtol": 1e-6})
+    with tempfile.TemporaryDirectory(prefix="golden-compare-") as scratch:
+        directory = Path(scratch)
+        np.savez(directory / "a.npz", y=a)
+        fixture = NDArraysRegressionFixture(directory, directory, request)  # type: ignore[arg-type]
+        fixture.check({"y": b}, basename="a", default_tolerance={"atol": 1e-6, "rtol": 1e-6})
     return "passed"
 
 
-def measured(work: Callable[[Path], str], directory: Path, repeats: int) -> tuple[str, float, float]:
-    """What it says, its best time in seconds, and the MiB that it needed above the imports."""
+def measured(work: Callable[..., str], mib: int, noise: float, repeats: int) -> tuple[str, float, float]:
+    """What it says, its best time in seconds, and the MiB that it needed beside the arrays."""
+    arrays = pair(mib, noise)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
-        said = work(directory)
+        said = work(*arrays)
         times.append(time.perf_counter() - started)
     return said, min(times), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
-def in_a_process(work: Callable[..., Any], *arguments: Any) -> Any:
-    # Even the writing: a process begins with the peak memory of the one that made it.
+def in_a_process(*arguments: Any) -> tuple[str, float, float]:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
+        return pool.submit(measured, *arguments).result()
 
 
 def main() -> None:
     mib = int(sys.argv[1]) if len(sys.argv) > 1 else 256
-    table = Table("files", "what", "says", "seconds", "x reading both", "x our comparison", "MiB above imports")
-    with tempfile.TemporaryDirectory(prefix="golden-compare-") as scratch:
-        directory = Path(scratch)
-        for label, noise in (("identical", 0.0), (Verdict.WITHIN_NOISE.label, 2e-8), ("within tolerance", 1e-7)):
-            in_a_process(write_pair, directory, mib, noise)
-            reading = in_a_process(measured, read, directory, REPEATS)
-            own = in_a_process(measured, ours, directory, REPEATS)
-            results = {"reading both": reading, "golden.judge.compare": own}
-            if label == Verdict.WITHIN_NOISE.label:
-                results["ndarrays_regression"] = in_a_process(measured, ndarrays_regression, directory, 1)
-            if shutil.which("h5diff"):
-                results["h5diff"] = in_a_process(measured, h5diff, directory, 1)
-            for what, (said, seconds, memory) in results.items():
-                peers = f"{seconds / reading[1]:.2f}", f"{seconds / own[1]:.1f}"
-                table.add_row(label, what, said, f"{seconds:.3f}", *peers, f"{memory:.0f}" if what != "h5diff" else "-")
+    table = Table("arrays", "what", "says", "seconds", "x reading both", "x our comparison", "MiB beside the arrays")
+    for label, noise in (("identical", 0.0), (Verdict.WITHIN_NOISE.label, 2e-8), ("within tolerance", 1e-7)):
+        reading = in_a_process(read, mib, noise, REPEATS)
+        own = in_a_process(ours, mib, noise, REPEATS)
+        results = {"reading both": reading, "golden.judge.compare": own}
+        results["numpy.allclose"] = in_a_process(allclose, mib, noise, 1)
+        if label == Verdict.WITHIN_NOISE.label:
+            results["ndarrays_regression"] = in_a_process(ndarrays_regression, mib, noise, 1)
+        for what, (said, seconds, memory) in results.items():
+            ratios = f"{seconds / reading[1]:.2f}", f"{seconds / own[1]:.1f}"
+            table.add_row(label, what, said, f"{seconds:.3f}", *ratios, f"{memory:.0f}")
     Console(width=132).print(table)
 
 

@@ -9,16 +9,17 @@ from functools import cache
 from operator import attrgetter
 from pathlib import Path
 
-from golden.judge.compare import compare_outputs
-from golden.judge.diagnose import diagnose
-from golden.spec.case import Arrays, Case, Fault
+from golden import Case, Fault
+from golden.judge.judgement import judge
+from golden.spec.arrays import Arrays
 from golden.spec.catalogue import load_cases
-from golden.store.golden import Golden, golden_path, read_golden
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden
 from tests.torch.mutants import committed, run_port
 
 TOP = Path(__file__).resolve().parents[1]
 TABLE = TOP / "docs" / "fault-table.md"
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 HEAD = """# What a port that commits a fault is told
 
 Written by `python -m docs.fault_table`. A fault is committed by *its trial*, which runs the port with what the fault
@@ -41,16 +42,14 @@ def opened(name: str) -> tuple[Golden, Arrays, Arrays]:
 def told(case: Case, outputs: Arrays) -> str:
     """What a port that returns these outputs is told; empty when it passes."""
     golden, _, _ = opened(case.name)
-    found, path = case.operation.kept(outputs), case.operation.path
-    comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
-    diagnoses = diagnose(golden.outputs, found, comparisons, golden.tolerances, golden.where, golden.faults, path)
-    return "; ".join(one.sentence for one in diagnoses)
+    judgement = judge(golden, case.operation.kept(outputs), case.operation.path)
+    return "; ".join(cause.sentence for cause in judgement.causes)
 
 
 def row(operation: str, fault: Fault) -> str:
     cases = [case for case in CASES.values() if case.operation.name == operation and not case.slow]
-    blind = [case.name.split("/")[1] for case in cases if fault.name not in case.visible]
-    catching = [case for case in cases if fault.name in case.visible]
+    catching = [case for case in cases if fault.name in opened(case.name)[0].faults]
+    blind = [case.name.split("/")[1] for case in cases if case not in catching]
     wrong = [committed(case, fault, *opened(case.name)[1:]) for case in catching]
     sentences = [told(case, outputs) for case, (outputs, _) in zip(catching, wrong)]
     assert all(sentences), (operation, fault.name)

@@ -1,4 +1,4 @@
-"""Reconstruct an object from a scan, with a trained model, and look whether it is right.
+"""Reconstruct an object from a scan with a trained model, and check the result.
 
     python -m ptycho_torch.inference --model_path out --test_data scan.npz --output_dir result
 
@@ -38,50 +38,58 @@ if TYPE_CHECKING:
     from ptycho_torch.checks.diagnostics import Diagnosis, Evidence
     from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset
     from ptycho_torch.files.bundle import Bundle
-    from ptycho_torch.reconstruction import Mosaic, Prediction
+    from ptycho_torch.reconstruction import Prediction
     from ptycho_torch.scans.scan import Scan
 
 AMPLITUDE, PHASE, COMPARISON = "reconstructed_amplitude.png", "reconstructed_phase.png", "comparison.png"
 RESULT, LOG = "reconstruction.npz", "inference.log"
 DIAGNOSTICS = "diagnostics"
 GROUP_SEED = 45
-"""TensorFlow PtychoPINN seeds its generator with it after the patterns are drawn: it decides which groups of several
-members are made of them, and nothing for groups of one."""
+"""TensorFlow PtychoPINN seeds its generator with this after it drew the patterns. It decides how they form groups of
+several members, and changes nothing for groups of one."""
 
 
 @click.command(context_settings=CONTEXT)
 @click.option(
-    "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="What training wrote."
+    "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory that training wrote."
 )
-@click.option("--test_data", type=FILE, required=True, metavar="NPZ", help="The scan to reconstruct.")
-@click.option("--output_dir", type=DIRECTORY, required=True, metavar="DIR", help="Takes all results; made if missing.")
+@click.option("--test_data", type=FILE, required=True, metavar="NPZ", help="Scan to reconstruct.")
+@click.option(
+    "--output_dir",
+    type=DIRECTORY,
+    required=True,
+    metavar="DIR",
+    help="Directory for all results; it is made if missing.",
+)
 @click.option(
     "--n_images",
     type=click.IntRange(1),
     metavar="N",
     default=512,
-    help="Patterns drawn from the scan, and groups of them.",
+    help="Number of patterns to draw from the scan, and of groups to form.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Of the patterns that are drawn."
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Seed for drawing the patterns."
 )
 @click.option("--batch_size", type=click.IntRange(1), metavar="N", default=32, help="Groups predicted together.")
 @click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
-@click.option("--phase_vmin", type=float, metavar="X", help="Colours of the phase begin there.  [default: the least]")
-@click.option("--phase_vmax", type=float, metavar="X", help="Colours of the phase end there.  [default: the largest]")
-@click.option("--save_patches", is_flag=True, help="Keep the patches too, not only the mosaic.")
+@click.option("--phase_vmin", type=float, metavar="X", help="Phase of the first colour, radians.  [default: the least]")
+@click.option(
+    "--phase_vmax", type=float, metavar="X", help="Phase of the last colour, radians.  [default: the largest]"
+)
+@click.option("--save_patches", is_flag=True, help="Write the patches too, not only the mosaic.")
 def main(**options: Any) -> None:
-    """Reconstruct an object with a trained model, and look whether it is right.
+    """Reconstruct an object from a scan with a trained model, and check the result.
 
     \b
-    --output_dir takes
+    Files in --output_dir:
       reconstructed_amplitude.png, reconstructed_phase.png
-      comparison.png                   beside the object, if the file has an objectGuess
-      reconstruction.npz               the mosaic, how many patches cover it, positions
-      diagnostics.txt, .json, .png     what was looked at, and the likely mistake if something is wrong
-      inference.log                    what was said
+      comparison.png                the mosaic beside the object, if the scan has an objectGuess
+      reconstruction.npz            the mosaic, how many patches cover it, their positions
+      diagnostics.txt, .json, .png  what was checked, and the likely mistake if something is wrong
+      inference.log                 all messages
 
-    The exit status says that it ran, not that the result is right: the last line of diagnostics.txt does.
+    The exit status says whether the program ran. The last line of diagnostics.txt says whether the result is right.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
@@ -92,7 +100,7 @@ def main(**options: Any) -> None:
 
 def _infer(directory: Path, options: dict[str, Any]) -> None:
     from ptycho_torch.files.bundle import load_bundle
-    from ptycho_torch.reconstruction import predict, stitch
+    from ptycho_torch.reconstruction import gather_evidence, predict, stitch
     from ptycho_torch.scans.scan import load_scan
 
     with checking_input(), warnings_in_the_log():
@@ -105,42 +113,11 @@ def _infer(directory: Path, options: dict[str, Any]) -> None:
         prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=_with_a_bar)
         mosaic = stitch(prediction.patches, prediction.offsets)
         log.info("reconstructed in %.1f s on %s", time.perf_counter() - begun, device)
-        evidence = gather(scan, bundle, prediction, mosaic)
+        evidence = gather_evidence(scan, bundle, prediction, mosaic)
         diagnosis = _write(directory, evidence, prediction, options)
     for line in diagnosis.to_text().splitlines():
         log.info("%s", line)
     log.info("%s", directory / AMPLITUDE)
-
-
-def gather(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: Mosaic) -> Evidence:
-    """What is to be looked at, of an inference (``ptycho_torch.checks.diagnostics``).
-
-    Args:
-        scan: that was reconstructed.
-        bundle: the model.
-        prediction: of the model.
-        mosaic: of the prediction.
-    """
-    from ptycho_torch.checks.diagnostics import Evidence
-    from ptycho_torch.reconstruction import CROP
-
-    return Evidence(
-        # From the file, not from what was handed on.
-        positions=scan.positions[prediction.nn_indices.numpy()].mean(axis=1),
-        offsets=prediction.offsets.numpy(),
-        patches=prediction.patches.numpy(),
-        mosaic=mosaic.values.numpy(),
-        count=mosaic.count.numpy(),
-        crop=CROP,
-        raw_probe=np.asarray(scan.probe),
-        probe=bundle.model.probe.cpu().numpy(),
-        probe_scale=bundle.data.probe_scale,
-        intensity_scale=bundle.model.intensity_scale.item(),
-        nphotons=bundle.data.nphotons,
-        measured=prediction.measured,
-        predicted=prediction.predicted,
-        known=scan.object_guess,
-    )
 
 
 def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappedDataset:
@@ -148,7 +125,7 @@ def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappe
 
     N = scan.diffraction.shape[1]
     if bundle.data.N != N:
-        raise ValueError(f"{scan.source}: patterns of side {N}; the model was trained on {bundle.data.N}")
+        raise ValueError(f"{scan.source}: expected patterns of side {bundle.data.N}, as in training, found {N}")
     wanted = options["n_images"]
     config = dataclasses.replace(
         bundle.data, n_groups=wanted, n_images=None, n_subsample=wanted, subsample_seed=options["seed"]
@@ -163,7 +140,7 @@ def _device(accelerator: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     found = [name for name, available in there.items() if available and accelerator in {"auto", name}]
     if not found:
-        raise ValueError(f"--accelerator {accelerator}: there is none; expected one of auto, cpu")
+        raise ValueError(f"--accelerator {accelerator}: found no such device; use auto or cpu")
     return torch.device(found[0])
 
 
@@ -181,7 +158,7 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
     from ptycho_torch.checks.diagnostics import diagnose
     from ptycho_torch.pictures.diagnosis import draw_diagnosis
     from ptycho_torch.pictures.result import draw_amplitude, draw_comparison, draw_phase
-    from ptycho_torch.scans.scan import appearing
+    from ptycho_torch.scans.atomic_file import write_atomically
 
     arrays = {
         "mosaic": evidence.mosaic,
@@ -190,7 +167,7 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
         "nn_indices": prediction.nn_indices.numpy(),
         **({"patches": evidence.patches} if options["save_patches"] else {}),
     }
-    with appearing(directory / RESULT) as file:
+    with write_atomically(directory / RESULT) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     draw_amplitude(evidence.mosaic, directory / AMPLITUDE)
     draw_phase(evidence.mosaic, directory / PHASE, options["phase_vmin"], options["phase_vmax"])

@@ -1,8 +1,8 @@
-"""Making a golden: freeze what the reference returns, measure the noise, commit the faults, refuse what proves nothing.
+"""Makes a golden: freezes outputs, measures the noise, commits the faults, refuses a case that proves nothing.
 
-One reference answers, and its outputs are frozen. Behind it stands one that can do more than answer: compute in
+Outputs come from one reference, the source. Noise and faults come from the backing reference, which can also compute in
 float64, under other settings, on perturbed inputs, and with faults. Mostly the two are one. Where they are two, they
-must first agree, within the tolerance that was measured from the one behind.
+must first agree, within the tolerance that was measured from the backing one.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.generator.worker import Reference
-from golden.judge import tolerance as noise
-from golden.judge.compare import Comparison, Tolerance, compare_outputs
-from golden.judge.diagnose import diagnose
+from golden.judge.compare import Tolerance
+from golden.judge.judgement import Judgement, judge
 from golden.judge.proof import Caught, prove_faults
+from golden.judge.tolerance import largest_differences, measure, perturb, require_not_vacuous
 from golden.report.text import explain, explain_causes
-from golden.spec.case import ULP_RUNS, Arrays, Case, GoldenError, digest_array
+from golden.spec.arrays import Arrays, digest_array
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.operation import ULP_RUNS
 from golden.spec.references import described
-from golden.store.golden import Derived, Golden, require_mask
+from golden.store.golden import Derived, Golden, require_mask, require_producer
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What the reference that stands behind says of a case.
+    """What the backing reference says of a case.
 
     Attributes:
-        outputs: its own.
+        outputs: what it computes.
         where: the elements that count, of some outputs.
         tolerances: of every output.
-        contributions: to the noise: output -> variant -> fraction of the output's scale.
+        contributions: to the noise: output -> rerun -> fraction of the output's scale.
         faults: those that the case catches.
     """
 
@@ -46,9 +49,9 @@ def freeze(
     case: Case,
     draw: int,
     stored: Arrays,
-    answering: Reference,
-    behind: Reference,
-    varied: Mapping[str, Reference],
+    source: Reference,
+    backing: Reference,
+    variants: Mapping[str, Reference],
 ) -> Golden:
     """Make the golden of a case.
 
@@ -56,19 +59,23 @@ def freeze(
         case: the case.
         draw: number of the draw that gave the inputs.
         stored: the inputs that the golden stores.
-        answering: the reference whose outputs are frozen.
-        behind: the one that noise and faults come from.
-        varied: the one behind, under settings that may change rounding only.
+        source: the reference whose outputs are frozen.
+        backing: the reference that noise and faults come from.
+        variants: the backing reference again, under settings that may change rounding only; by name.
 
     Raises:
         GoldenError: the case proves nothing, or the two references do not agree.
     """
     inputs = case.complete_inputs(stored)
-    proof = prove(case, inputs, behind, varied)
-    outputs, provenance = proof.outputs, answering.provenance()
-    if answering is not behind:
-        outputs, share = _agreed(case, inputs, proof, answering, behind)
-        provenance |= {"proved_with": f"{described(behind.provenance())}, which agrees to {share:.2g} of the tolerance"}
+    proof = prove(case, inputs, backing, variants)
+    outputs, provenance = proof.outputs, source.provenance()
+    producer = source.producer(case.operation)
+    require_producer(case, producer)
+    if source is not backing:
+        outputs, share = _agreed(case, inputs, proof, source, backing)
+        provenance |= {
+            "proved_with": f"{described(backing.provenance())}, which agrees to {share:.2g} of the tolerance"
+        }
     return Golden(
         case=case.name,
         operation=case.operation.name,
@@ -76,7 +83,7 @@ def freeze(
         parameters=dict(case.parameters),
         definition=case.definition_digest(inputs),
         draw=draw,
-        producer=answering.producer(case.operation),
+        producer=producer,
         provenance=provenance,
         inputs=stored,
         outputs=outputs,
@@ -85,7 +92,7 @@ def freeze(
         noise=proof.contributions,
         expected_constant=dict(case.expected_constant),
         faults=proof.faults,
-        invisible=dict(case.invisible),
+        invisible=case.invisible_on(inputs),
         derived={
             key: Derived(array.shape, array.dtype.str, digest_array(array))
             for key, array in inputs.items()
@@ -97,64 +104,64 @@ def freeze(
 # ------------------------------------------------------------------------------------------------ proving
 
 
-def prove(case: Case, inputs: Arrays, behind: Reference, varied: Mapping[str, Reference]) -> Proof:
-    """Outputs, noise and faults of a case, from the reference that can tell all of them."""
+def prove(case: Case, inputs: Arrays, backing: Reference, variants: Mapping[str, Reference]) -> Proof:
+    """Compute a case's outputs, measure their noise, and commit the faults."""
     operation = case.operation
-    whole = behind.evaluate(operation, inputs, case.parameters)
+    whole = backing.evaluate(operation, inputs, case.parameters)
     outputs = operation.kept(whole)
-    variants = _variants(case, inputs, behind, varied)
-    exact = variants.get("float64", outputs)
+    reruns = _reruns(case, inputs, backing, variants)
+    exact = reruns.get("float64", outputs)
     where = {output.name: output.where(exact) for output in operation.outputs if output.where is not None}
-    moved = noise.largest_differences(outputs, variants.values())
+    moved = largest_differences(outputs, reruns.values())
     where |= {output.name: output.steady(outputs, moved) for output in operation.outputs if output.steady is not None}
     for name, mask in where.items():
         require_mask(case.name, name, outputs[name], mask)
-    noise.require_not_vacuous(case, outputs, where)
-    tolerances, contributions = _measured(case, inputs, outputs, variants, where)
+    require_not_vacuous(case, outputs, where)
+    tolerances, contributions = _measured(case, inputs, outputs, reruns, where)
     faults = prove_faults(
         case,
         inputs,
         whole,
         tolerances,
         where,
-        lambda changed, parameters: behind.evaluate(operation, changed, parameters),
+        lambda changed, parameters: backing.evaluate(operation, changed, parameters),
     )
     return Proof(outputs, where, tolerances, contributions, faults)
 
 
-def _variants(
-    case: Case, inputs: Arrays, behind: Reference, varied: Mapping[str, Reference]
+def _reruns(
+    case: Case, inputs: Arrays, backing: Reference, variants: Mapping[str, Reference]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """The outputs again, in every way that may change rounding and nothing else."""
+    """Compute the outputs again, in every way that may change rounding and nothing else."""
     operation, parameters = case.operation, case.parameters
 
     def perturbed(runs: int) -> dict[str, dict[str, np.ndarray]]:
         return {
-            f"1 ULP, run {run}": operation.kept(behind.evaluate(operation, noise.perturb(inputs, run), parameters))
+            f"1 ULP, run {run}": operation.kept(backing.evaluate(operation, perturb(inputs, run), parameters))
             for run in range(1, runs + 1)
         }
 
     if operation.only_perturbed is not None:
         return perturbed(operation.only_perturbed)
-    variants = {name: process.evaluate(operation, inputs, parameters) for name, process in varied.items()}
-    variants["again"] = behind.evaluate(operation, inputs, parameters)
+    reruns = {name: process.evaluate(operation, inputs, parameters) for name, process in variants.items()}
+    reruns["again"] = backing.evaluate(operation, inputs, parameters)
     if operation.precision == "float32":
-        variants["float64"] = behind.evaluate(operation, inputs, parameters, "float64")
-    return {name: operation.kept(outputs) for name, outputs in variants.items()} | perturbed(ULP_RUNS)
+        reruns["float64"] = backing.evaluate(operation, inputs, parameters, "float64")
+    return {name: operation.kept(outputs) for name, outputs in reruns.items()} | perturbed(ULP_RUNS)
 
 
 def _measured(
-    case: Case, inputs: Arrays, outputs: Arrays, variants: Mapping[str, Arrays], where: Arrays
+    case: Case, inputs: Arrays, outputs: Arrays, reruns: Mapping[str, Arrays], where: Arrays
 ) -> tuple[dict[str, Tolerance], dict[str, dict[str, float]]]:
-    """The tolerance of every output, and what each variant contributed to it."""
+    """Measure the tolerance of every output, and what each rerun contributed to it."""
     tolerances, contributions = {}, {}
     for output in case.operation.outputs:
-        tolerances[output.name], contributions[output.name] = noise.measure(
+        tolerances[output.name], contributions[output.name] = measure(
             case,
             output,
             inputs,
             outputs[output.name],
-            {name: found[output.name] for name, found in variants.items()},
+            {name: found[output.name] for name, found in reruns.items()},
             where.get(output.name),
         )
     return tolerances, contributions
@@ -164,20 +171,20 @@ def _measured(
 
 
 def _agreed(
-    case: Case, inputs: Arrays, proof: Proof, answering: Reference, behind: Reference
+    case: Case, inputs: Arrays, proof: Proof, source: Reference, backing: Reference
 ) -> tuple[dict[str, np.ndarray], float]:
-    """What the answering reference returns, and the share of the tolerance by which it differs from the one behind.
+    """Compute the outputs with the source, and the share of the tolerance by which they differ from the backing ones.
 
     Raises:
-        GoldenError: that is more than the tolerance; or the faults, which were measured from the one behind, lie so
-            near that they might not be caught from here.
+        GoldenError: that is more than the tolerance; or the faults, which were measured from the backing reference,
+            lie so near that they might not be caught from here.
     """
-    outputs = case.operation.kept(answering.evaluate(case.operation, inputs, case.parameters))
-    comparisons = compare_outputs(proof.outputs, outputs, proof.tolerances, proof.where)
-    if not all(comparison.passed for comparison in comparisons):
-        raise GoldenError(_disagreement(case, proof, outputs, comparisons, answering, behind))
-    noise.require_not_vacuous(case, outputs, proof.where)
-    share = max(comparison.share for comparison in comparisons)
+    outputs = case.operation.kept(source.evaluate(case.operation, inputs, case.parameters))
+    judgement = judge(proof, outputs, case.operation.path)
+    if not judgement.passed:
+        raise GoldenError(_disagreement(case, judgement, source, backing))
+    require_not_vacuous(case, outputs, proof.where)
+    share = judgement.share
     near = [name for name, caught in proof.faults.items() if caught.margin <= 1 + share]
     if near:
         raise GoldenError(
@@ -187,27 +194,15 @@ def _agreed(
     return outputs, share
 
 
-def _disagreement(
-    case: Case,
-    proof: Proof,
-    outputs: Arrays,
-    comparisons: list[Comparison],
-    answering: Reference,
-    behind: Reference,
-) -> str:
-    asked, ours = described(answering.provenance()), described(behind.provenance())
+def _disagreement(case: Case, judgement: Judgement, source: Reference, backing: Reference) -> str:
+    asked, ours = described(source.provenance()), described(backing.provenance())
     lines = [f"case {case.name}: {asked} does not compute what {ours} does, so nothing can be proved of its outputs"]
-    for comparison in comparisons:
-        if not comparison.passed:
-            lines += explain(case.name, comparison)
-    causes = diagnose(
-        proof.outputs, outputs, comparisons, proof.tolerances, proof.where, proof.faults, case.operation.path
-    )
-    if causes:
-        lines += [*explain_causes(causes), f"  (expected: {ours}; found, and 'the port': {asked})"]
-    topic = case.operation.name.split(".")[0]
+    for comparison in judgement.failed:
+        lines += explain(case.name, comparison)
+    if judgement.causes:
+        lines += [*explain_causes(judgement.causes), f"  (expected: {ours}; found, and 'the port': {asked})"]
     lines.append(
-        f"  Either it changed, or our reading of it is wrong: correct {behind.module}.{topic} and the documents after "
-        f"it. Nothing was written"
+        f"  Either it changed, or our reading of it is wrong: correct how {backing.module} computes "
+        f"{case.operation.name}, and the documents after it. Nothing was written"
     )
     return "\n".join(lines)

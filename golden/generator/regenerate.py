@@ -14,17 +14,20 @@ from functools import cached_property
 from pathlib import Path
 
 from golden.generator.worker import FROZEN, VARIANTS, Reference
-from golden.judge.compare import compare_outputs
+from golden.report import thumbnail
 from golden.report.text import shortened
-from golden.review.change import Change, Row
-from golden.review.cross_check import Crossing, cross
+from golden.review.difference import Change, Difference
 from golden.review.margins import proof_moved
-from golden.spec.case import Arrays, Case, GoldenError
-from golden.spec.references import described, module_of
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.references import described
 from golden.store import gallery
-from golden.store.golden import Golden, golden_path, read_golden, write_golden
-from golden.store.manifest import NAME, Entry, make_entry, read_manifest, read_page, stored_cases, write_manifest
-from golden.store.transaction import Transaction, transaction
+from golden.store.entry import Entry, entry_text, make_entry, read_entries
+from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.read import read_golden
+from golden.store.update import Update, update
+from golden.store.write import write_golden
 
 
 class Regeneration:
@@ -33,15 +36,15 @@ class Regeneration:
     Args:
         cases: every declared case.
         fixtures: the directory.
-        reference: the package that computes, or the name of an adapter.
+        reference: the module that computes.
         other: the one that ``cross_check`` compares it with.
     """
 
     def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
         self._cases = cases
         self._fixtures = fixtures
-        self._reference = module_of(reference)
-        self._against = module_of(other)
+        self._reference = reference
+        self._against = other
         self._processes = ExitStack()
         self._computed: set[str] = set()
 
@@ -68,124 +71,131 @@ class Regeneration:
         return self._load(self._against)
 
     @cached_property
-    def _behind(self) -> Reference:
-        """What noise and faults come from, and the outputs that the reference has no call for; mostly it itself."""
-        module = self._asked.behind()
+    def _backing(self) -> Reference:
+        """The reference that noise and faults come from, and outputs that the asked one has no call for; mostly it."""
+        module = self._asked.backing()
         return self._load(module) if module else self._asked
 
     @cached_property
-    def _varied(self) -> dict[str, Reference]:
-        return {name: self._start(self._behind.module, settings) for name, settings in VARIANTS.items()}
+    def _variants(self) -> dict[str, Reference]:
+        return {name: self._start(self._backing.module, settings) for name, settings in VARIANTS.items()}
 
-    def _answering(self, case: Case) -> Reference:
-        """Whose outputs this case's golden holds."""
+    def _source_of(self, case: Case) -> Reference:
+        """The reference whose outputs this case's golden holds."""
         self._computed.add(case.name)
-        return self._behind if self._asked.missing(case.operation) else self._asked
+        return self._backing if self._asked.missing(case.operation) else self._asked
 
     @cached_property
-    def _manifest(self) -> dict[str, Entry]:
-        return read_manifest(self._fixtures)
+    def _entries(self) -> dict[str, Entry]:
+        return read_entries(self._fixtures)
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Every case that is declared, stored, or listed in the manifest."""
-        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._manifest)
+        """Every case that is declared, or has a golden or an entry."""
+        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._entries)
 
-    def inspect(self, name: str) -> Row:
-        """What can be said without computing: a row with a change, or one without."""
+    def inspect(self, name: str) -> Difference:
+        """Say what can be said without computing: a difference with a change, or one without."""
         if name not in self._cases:
-            return Row(name, Change.GONE)
-        if name not in stored_cases(self._fixtures):
-            return Row(name, Change.NEW)
+            return Difference(name, Change.GONE)
         case = self._cases[name]
+        found = Difference(name, path=case.operation.path)
+        if name not in stored_cases(self._fixtures):
+            return replace(found, change=Change.NEW)
         try:
             golden = read_golden(golden_path(self._fixtures, name))
             if set(golden.inputs) | set(golden.derived) != set(case.operation.inputs):
-                return Row(name, Change.REDEFINED, note=f"it takes other inputs: {', '.join(case.operation.inputs)}")
+                said = f"it takes other inputs: {', '.join(case.operation.inputs)}"
+                return replace(found, change=Change.REDEFINED, notes=(said,))
             inputs = golden.complete_inputs(case)
         except GoldenError as problem:
-            return Row(name, Change.UNREADABLE, note=str(problem))
+            return replace(found, change=Change.UNREADABLE, notes=(str(problem),))
         if case.definition_digest(inputs) != golden.definition:
-            return Row(name, Change.REDEFINED, note=_redefined(case, golden))
-        if self._manifest.get(name, {}).get("content") != golden.content_digest():
-            return Row(name, Change.UNLISTED)
-        return Row(name)
+            return replace(found, change=Change.REDEFINED, notes=(_redefined(case, golden),))
+        if self._entries.get(name, {}).get("content") != golden.content_digest():
+            return replace(found, change=Change.UNLISTED)
+        return found
 
-    def check(self, name: str) -> Row:
+    def check(self, name: str) -> Difference:
         """Recompute one golden from its stored inputs and compare."""
-        row = self.inspect(name)
-        if row.change not in (None, Change.UNLISTED):
-            return row
+        found = self.inspect(name)
+        if found.change not in (None, Change.UNLISTED):
+            return found
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         inputs = golden.complete_inputs(case)
-        reference = self._answering(case)
+        reference = self._source_of(case)
         started = time.perf_counter()
         try:
             outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
         except GoldenError as problem:
-            return Row(name, Change.FAILED, note=f"case {name}: {problem}")
-        comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)
-        row = Row(name, row.change, tuple(comparisons), time.perf_counter() - started)
-        return self._with_goldens(row, golden, replace(golden, outputs=outputs))
+            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+        seconds = time.perf_counter() - started
+        return self._with_picture(
+            replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
+        )
 
-    def _with_goldens(self, row: Row, before: Golden, after: Golden) -> Row:
-        """A row with what is stored and what was computed, if it moved, or if only its picture is out of step."""
-        if row.moved:
-            return replace(row, before=before, after=after)
-        listed = self._manifest.get(before.case, {}).get("picture", {})
-        if gallery.problems(before, listed, self._fixtures):
-            return replace(row, change=Change.PICTURE, before=before, after=before)
-        return row
+    def _with_picture(self, found: Difference) -> Difference:
+        """Look at the picture too, if the golden itself needs no attention."""
+        golden = found.before
+        if found.moved or golden is None:
+            return found
+        listed = self._entries.get(golden.case, {}).get("picture", {})
+        if gallery.problems(golden, listed, self._fixtures):
+            return replace(found, change=Change.PICTURE, after=golden)
+        return found
 
-    def cross_check(self, name: str) -> Crossing:
+    def cross_check(self, name: str) -> Difference:
         """Let both references compute one golden's outputs anew, and compare these within the golden's tolerance."""
-        row = self.inspect(name)
-        if row.change is not None:
-            return Crossing(row)
+        found = self.inspect(name)
+        if found.change is not None:
+            return found
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         references = (self._asked, self._other)
         for reference in references:
             if missing := reference.missing(case.operation):
                 asked = described(reference.provenance())
                 said = f"{asked} cannot answer {case.operation.name} ({missing}); not compared"
-                return Crossing(Row(name, Change.UNANSWERED), unanswered=said)
+                return replace(found, change=Change.UNANSWERED, notes=(said,))
         inputs = golden.complete_inputs(case)
         started = time.perf_counter()
         try:
-            expected, found = (
+            expected, others = (
                 case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
                 for reference in references
             )
         except GoldenError as problem:
-            return Crossing(Row(name, Change.FAILED, note=f"case {name}: {problem}"))
-        return cross(golden, expected, found, time.perf_counter() - started, case.operation.path)
+            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+        seconds = time.perf_counter() - started
+        # Where the first reference no longer gives the golden's shape, the golden's mask says nothing of its output.
+        where = {output: mask for output, mask in golden.where.items() if mask.shape == expected[output].shape}
+        before, after = replace(golden, outputs=expected, where=where), replace(golden, outputs=others)
+        return replace(found, before=before, after=after, seconds=seconds)
 
     def crossed(self) -> tuple[str, str]:
         """The two references of a cross-check, for a person."""
         return described(self._asked.provenance()), described(self._other.provenance())
 
-    def check_proof(self, name: str) -> Row:
+    def check_proof(self, name: str) -> Difference:
         """Prove a golden again, from its stored inputs, and compare outputs, noise and faults."""
-        row = self.inspect(name)
-        if row.change is not None:
-            return row
+        found = self.inspect(name)
+        if found.change is not None:
+            return found
         before = read_golden(golden_path(self._fixtures, name))
         self.load()
         started = time.perf_counter()
         try:
             after = self.prove(name)
         except GoldenError as problem:
-            return Row(name, Change.FAILED, note=str(problem))
-        comparisons = tuple(compare_outputs(before.outputs, after.outputs, before.tolerances, before.where))
-        row = Row(name, None, comparisons, time.perf_counter() - started)
-        if proof_moved(before, after) and not row.moved:
-            row = replace(row, change=Change.REPROVED)
-        return self._with_goldens(row, before, after)
+            return replace(found, change=Change.FAILED, notes=(str(problem),))
+        found = replace(found, before=before, after=after, seconds=time.perf_counter() - started)
+        if proof_moved(before, after) and not found.moved:
+            found = replace(found, change=Change.REPROVED)
+        return self._with_picture(found)
 
     def load(self) -> None:
         """Start every reference that a proof asks: what is wrong with them is no case's fault."""
-        self._behind.provenance()
-        for reference in self._varied.values():
+        self._backing.provenance()
+        for reference in self._variants.values():
             reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
@@ -205,7 +215,7 @@ class Regeneration:
 
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
-        golden = freeze(case, draw, stored, self._answering(case), self._behind, self._varied)
+        golden = freeze(case, draw, stored, self._source_of(case), self._backing, self._variants)
         missing = self._asked.missing(case.operation)
         if missing:
             instead = f"{described(self._asked.provenance())}: {missing}"
@@ -213,17 +223,17 @@ class Regeneration:
         return golden
 
     def remarks(self) -> list[str]:
-        """Of the cases computed in this run: who answered, where that is not who was asked or not who did before."""
+        """Say which cases were computed by another reference than was asked, or than their goldens were made with."""
         told: dict[str, list[str]] = {}
         for name in sorted(self._computed):
             case = self._cases[name]
-            answered = described(self._answering(case).provenance())
+            answered = described(self._source_of(case).provenance())
             missing = self._asked.missing(case.operation)
             if missing:
                 asked = described(self._asked.provenance())
                 said = f"{asked} cannot answer {case.operation.name} ({missing}); {answered} did"
                 told.setdefault(said, []).append(name)
-            entry = self._manifest.get(name)
+            entry = self._entries.get(name)
             before = described(entry.get("provenance", {})) if entry else answered
             if before != answered:
                 told.setdefault(f"made with {before}, recomputed with {answered}", []).append(name)
@@ -234,7 +244,7 @@ class Regeneration:
             raise GoldenError(f"case {case.name}: has no inputs, so there are none to draw anew")
         if redraw:
             # Either the file or the history may be lost; no earlier draw must come again.
-            number = len(self._manifest.get(case.name, {}).get("history", []))
+            number = len(self._entries.get(case.name, {}).get("history", []))
             with suppress(GoldenError):
                 number = max(number, read_golden(golden_path(self._fixtures, case.name)).draw + 1)
             return number, case.draw_inputs(number)
@@ -249,42 +259,53 @@ class Regeneration:
             )
         return golden.draw, golden.inputs
 
-    def write(self, rows: Iterable[Row], reason: str) -> None:
-        """Write what was computed and remove what is gone, all of it or none of it.
+    def write(self, rows: Iterable[Difference], reason: str) -> None:
+        """Write what was computed and remove what is gone.
 
         Args:
             rows: of cases that are gone, or whose ``after`` was proved.
-            reason: for the manifest's history.
+            reason: for the history of their entries.
         """
-        entries = dict(self._manifest)
-        with transaction(self._fixtures) as change:
+        with update(self._fixtures) as change:
             for row in rows:
-                before = entries.pop(row.case, None)
-                if row.after is not None:
-                    entries[row.case] = self._stage(change, row.before, row.after, before, reason)
-                    continue
-                change.remove(f"{row.case}.h5")
-                if gallery.picture_path(self._fixtures, row.case).exists():
-                    change.remove(f"{row.case}.png")
-            write_manifest(change.path_for(NAME), entries)
-            page = gallery.page(entries)
-            if page != read_page(self._fixtures):
-                change.path_for(gallery.PAGE).write_text(page, encoding="utf-8")
+                if row.after is None:
+                    change.remove(row.case)
+                else:
+                    self._stage(change, row.before, row.after, reason)
 
-    def _stage(
-        self, change: Transaction, before: Golden | None, after: Golden, entry: Entry | None, reason: str
-    ) -> Entry:
-        """Stage what is not there yet of a golden, its picture and its entry in the manifest; returns the entry."""
+    def _stage(self, change: Update, before: Golden | None, after: Golden, reason: str) -> None:
+        """Stage a golden where it is another than before, its picture where it shows something else, and its entry."""
+        entry = self._entries.get(after.case)
         same = before is not None and before.content_digest() == after.content_digest()
-        if not same:
-            staged = change.path_for(f"{after.case}.h5")
-            write_golden(staged, after)
-            if read_golden(staged).content_digest() != after.content_digest():
-                raise GoldenError(f"case {after.case}: what was written does not read back the same")
         golden = before if before is not None and same else after
-        picture = gallery.renew(golden, (entry or {}).get("picture", {}), self._fixtures, change)
-        history = entry["history"] if entry is not None and same else _history(entry, golden, reason)
-        return make_entry(golden, history, picture)
+        if not same:
+            staged = change.path_for(golden.case, "h5")
+            write_golden(staged, golden)
+            if read_golden(staged).content_digest() != golden.content_digest():
+                raise GoldenError(f"case {golden.case}: what was written does not read back the same")
+        picture = renewed_picture(golden, (entry or {}).get("picture", {}), self._fixtures, change)
+        listed = entry is not None and entry["content"] == golden.content_digest()
+        history = entry["history"] if entry is not None and listed else _history(entry, golden, reason)
+        text = entry_text(make_entry(golden, history, picture))
+        change.path_for(golden.case, "json").write_text(text, encoding="utf-8", newline="\n")
+
+
+def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, change: Update) -> dict[str, str]:
+    """Draw a golden's picture as part of an update, unless it still shows the same; what its entry says of it.
+
+    Args:
+        golden: the new one.
+        listed: what the entry said of the picture before; empty where there was none.
+        fixtures: the directory.
+        change: the update.
+    """
+    if not gallery.outputs_shown(golden):
+        return {}
+    if listed.get("drawn_from") == gallery.drawn_from(golden) and not gallery.problems(golden, listed, fixtures):
+        return dict(listed)
+    staged = change.path_for(golden.case, "png")
+    thumbnail.draw(golden, staged)
+    return gallery.picture_entry(golden, staged)
 
 
 def _redefined(case: Case, golden: Golden) -> str:
@@ -307,6 +328,7 @@ def _redefined(case: Case, golden: Golden) -> str:
 
 
 def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
+    """The events of a golden's entry, the newest, which led to its content, first."""
     before = entry["content"][:16] if entry else None
     versions = golden.provenance
     event = {
@@ -317,4 +339,4 @@ def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
         "before": before,
         "after": golden.content_digest()[:16],
     }
-    return [*(entry["history"] if entry else []), event]
+    return [event, *(entry["history"] if entry else [])]

@@ -1,10 +1,7 @@
-"""Arrays in, a Comparison out: no asserts, no formatting. NumPy only.
+"""Compares an output with its golden: arrays in, a Comparison out. NumPy only.
 
 An element passes when ``|actual - expected| <= atol + rtol * |expected|``: scaled by the golden, never by the
 subject. Complex differences are taken by modulus. NaN never equals anything. dtype and shape must match exactly.
-
-Both sides are looked at block by block, so either may be something that is read as it is sliced (an HDF5 dataset):
-then no more than a block of it is in memory.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from golden.spec.blocks import Sliceable, blocks
+from golden.spec.arrays import Arrays, blocks
 
 
 class Verdict(IntEnum):
@@ -35,9 +32,9 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What an output may differ by: ``atol + rtol * |expected|``; the noise floor has the same form.
+    """What an output may differ by: ``atol + rtol * |expected|``. The noise floor has the same form.
 
-    All zero for exact outputs (integers, booleans, strings).
+    All of it is zero for exact outputs (integers, booleans, strings).
     """
 
     atol: float = 0.0
@@ -51,7 +48,7 @@ EXACT = Tolerance()
 
 @dataclass(frozen=True)
 class Offender:
-    """The element that uses most of its tolerance."""
+    """One element, expected and found."""
 
     index: tuple[int, ...]
     expected: object
@@ -60,19 +57,19 @@ class Offender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outcome for one output.
+    """What was found for one output.
 
     Attributes:
-        output: its name.
+        output: name.
         verdict: the worst over all elements.
-        share: largest difference in units of the tolerance (1 is the limit); inf where it cannot be expressed.
+        share: largest difference in units of the tolerance (1 is the limit); inf where no number can say it.
         noise_share: the same in units of the noise floor.
-        reason: for a structural verdict, what differs.
+        reason: what differs, if the verdict is structural; else empty.
         compared, failing: numbers of elements.
         box: for each axis, first and last+1 index of the failing elements.
-        worst: the worst element; None when all are identical or the verdict is structural.
-        amplitude_error, phase_error: largest, for complex outputs that moved beyond noise; the phase in radians over
-            elements whose modulus exceeds 1e-3 of the output's scale.
+        worst: the element that uses most of its tolerance; None when all are identical or the verdict is structural.
+        amplitude_error, phase_error: the largest, of a complex output that moved beyond noise. The phase is in radians;
+            it is taken where the modulus exceeds 1e-3 of the output's scale.
     """
 
     output: str
@@ -93,12 +90,12 @@ class Comparison:
 
 
 def compare_outputs(
-    expected: Mapping[str, Sliceable],
+    expected: Arrays,
     actual: Mapping[str, object],
     tolerances: Mapping[str, Tolerance],
-    where: Mapping[str, Sliceable],
+    where: Arrays,
 ) -> list[Comparison]:
-    """Compare every output of a case. A missing or an extra output is structural."""
+    """Compare every output of a case, in order of their names. A missing or an extra output is structural."""
     comparisons = []
     for name in sorted(set(expected) | set(actual)):
         if name not in actual:
@@ -114,21 +111,22 @@ def compare_outputs(
 
 def compare(
     output: str,
-    expected: Sliceable,
+    expected: np.ndarray,
     actual: object,
     tolerance: Tolerance,
-    where: Sliceable | None = None,
+    where: np.ndarray | None = None,
 ) -> Comparison:
-    """Hold ``actual`` against ``expected``.
+    """Compare one output with what was expected.
 
     Args:
         output: name, repeated in the result.
-        expected: the golden's array, or its dataset.
-        actual: what the subject returned; anything that has no dtype, shape and slices is structural.
-        tolerance: of this output.
-        where: bool, of expected's shape: elements that count. Those outside it need only be finite.
+        expected: the golden's array.
+        actual: what the subject returned; anything but an array is structural.
+        tolerance: what it may differ by.
+        where: bool, of the shape of ``expected``: the elements that count; None for all. The others need only be
+            finite.
     """
-    if not isinstance(actual, Sliceable):
+    if not isinstance(actual, np.ndarray):
         return _structural(output, f"expected an ndarray, found {type(actual).__name__}")
     if not _same_dtype(expected.dtype, actual.dtype):
         return _structural(output, f"expected dtype {expected.dtype}, found {actual.dtype}")
@@ -149,19 +147,18 @@ def _same_dtype(expected: np.dtype, actual: np.dtype) -> bool:
     return expected == actual
 
 
-def _compare_exact(output: str, expected: Sliceable, actual: Sliceable, where: Sliceable | None) -> Comparison:
+def _compare_exact(output: str, expected: np.ndarray, actual: np.ndarray, where: np.ndarray | None) -> Comparison:
     failures = _Failures(expected.shape)
-    size = math.prod(expected.shape)
     for start, (e, a, counts) in blocks(expected, actual, where):
         failures.add(start, np.flatnonzero((e != a) if counts is None else (e != a) & counts))
     if not failures.count:
-        return Comparison(output, Verdict.IDENTICAL, compared=size)
+        return Comparison(output, Verdict.IDENTICAL, compared=expected.size)
     return Comparison(
         output,
         Verdict.BREAKING,
         share=np.inf,
         noise_share=np.inf,
-        compared=size,
+        compared=expected.size,
         failing=failures.count,
         box=failures.box(),
         worst=_offender(failures.first, expected, actual),
@@ -169,7 +166,7 @@ def _compare_exact(output: str, expected: Sliceable, actual: Sliceable, where: S
 
 
 def _compare_floating(
-    output: str, expected: Sliceable, actual: Sliceable, tolerance: Tolerance, where: Sliceable | None
+    output: str, expected: np.ndarray, actual: np.ndarray, tolerance: Tolerance, where: np.ndarray | None
 ) -> Comparison:
     failures = _Failures(expected.shape)
     compared, worst = 0, _Worst()
@@ -205,14 +202,14 @@ def _compare_floating(
 
 @dataclass(frozen=True)
 class _Worst:
-    """The largest shares so far, and the flat index of the first."""
+    """The largest shares so far, and the flat index of the element that uses most of its tolerance."""
 
     share: float = 0.0
     noise_share: float = 0.0
     at: int | None = None
 
     def or_worse(self, found: _Worst, start: int) -> _Worst:
-        """With those of a block that begins at ``start``."""
+        """Take in what was found in a block that begins at the flat index ``start``."""
         assert found.at is not None
         noise_share = max(self.noise_share, found.noise_share)
         if self.at is None or found.share > self.share:
@@ -221,7 +218,7 @@ class _Worst:
 
 
 class _Failures:
-    """How many elements fail, the first of them, and the box around them."""
+    """Counts the elements that fail, and keeps the first of them and the box around all."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape or (1,)  # a scalar is looked up like an array of one
@@ -232,7 +229,7 @@ class _Failures:
         self.first = -1
 
     def add(self, start: int, failing: np.ndarray) -> None:
-        """Those of a block: flat indices within it."""
+        """Take in a block that begins at ``start``; ``failing`` are flat indices within it."""
         if not failing.size:
             return
         if not self.count:
@@ -243,14 +240,14 @@ class _Failures:
         self._high = np.maximum(self._high, places.max(axis=1))
 
     def box(self) -> tuple[tuple[int, int], ...]:
-        """First and last+1 index of each axis; empty when nothing fails."""
+        """Return the first and the last+1 index for each axis; nothing when no element fails."""
         if not self.count:
             return ()
         return tuple((int(low), int(high) + 1) for low, high in zip(self._low, self._high))[: self._axes]
 
 
 def _equal(e: np.ndarray, a: np.ndarray) -> bool:
-    """All values equal; NaN is equal to nothing, itself included."""
+    """Whether all values are equal. NaN equals nothing, itself included."""
     if e.dtype.kind == "c":  # part by part: four times as fast
         part = e.real.dtype
         e, a = e.view(part), a.view(part)
@@ -258,7 +255,7 @@ def _equal(e: np.ndarray, a: np.ndarray) -> bool:
 
 
 def _passing(e: np.ndarray, a: np.ndarray, tolerance: Tolerance) -> _Worst | None:
-    """The shares of a block in its own precision, when that leaves no doubt that all of it passes; else None."""
+    """Find the worst of a block in the block's own precision; None unless all of it passes beyond doubt."""
     # Squares of differences as small as the tolerance must not underflow.
     if e.dtype.char == "e" or min(tolerance.atol, tolerance.noise_atol) < 1e4 * math.sqrt(np.finfo(e.dtype).tiny):
         return None
@@ -275,7 +272,7 @@ def _passing(e: np.ndarray, a: np.ndarray, tolerance: Tolerance) -> _Worst | Non
 
 
 def _judged(e: np.ndarray, a: np.ndarray, tolerance: Tolerance, counts: np.ndarray | None) -> tuple[_Worst, np.ndarray]:
-    """The shares of a block in double precision, and the flat indices of what fails."""
+    """Find the worst of a block in double precision, and the flat indices of what fails."""
     modulus = np.abs(e.astype(_wide(e)))
     difference = np.abs(a.astype(_wide(e)) - e)
     difference[a == e] = 0  # infinities too
@@ -289,8 +286,8 @@ def _judged(e: np.ndarray, a: np.ndarray, tolerance: Tolerance, counts: np.ndarr
     return _Worst(float(shares[at]), float(noise_shares.max()), at), np.flatnonzero(shares > 1)
 
 
-def _errors_of_parts(expected: Sliceable, actual: Sliceable, where: Sliceable | None) -> tuple[float, float]:
-    """Largest errors of amplitude and of phase."""
+def _errors_of_parts(expected: np.ndarray, actual: np.ndarray, where: np.ndarray | None) -> tuple[float, float]:
+    """Find the largest errors of amplitude and of phase."""
     weak = 1e-3 * scale_of(expected)
     amplitude_error = phase_error = 0.0
     with np.errstate(all="ignore"):
@@ -306,19 +303,19 @@ def _errors_of_parts(expected: Sliceable, actual: Sliceable, where: Sliceable | 
     return amplitude_error, phase_error
 
 
-def scale_of(array: Sliceable) -> float:
-    """The largest finite modulus of an array: what its absolute errors are judged against. 0 when empty."""
+def scale_of(array: np.ndarray) -> float:
+    """Return the largest finite modulus of an array, against which absolute errors are judged; 0 when empty."""
     return max((_largest(block) for _, (block,) in blocks(array)), default=0.0)
 
 
 def _largest(array: np.ndarray) -> float:
-    """The largest finite modulus; 0 when there is none."""
+    """Return the largest finite modulus; 0 when there is none."""
     moduli = np.abs(array)
     top = float(moduli.max(initial=0.0))
     return top if math.isfinite(top) else float(np.max(moduli, where=np.isfinite(moduli), initial=0.0))
 
 
-def _offender(flat: int, expected: Sliceable, actual: Sliceable) -> Offender:
+def _offender(flat: int, expected: np.ndarray, actual: np.ndarray) -> Offender:
     shape = expected.shape
     index = tuple(int(i) for i in np.unravel_index(flat, shape)) if shape else ()
     return Offender(index, expected[index], actual[index])
@@ -335,7 +332,7 @@ def _wide(array: np.ndarray) -> type:
 
 
 def _ratio(difference: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Difference / allowed; 0 where they are equal in a zero tolerance, inf where NaN or where nothing is allowed."""
+    """Divide; 0 where nothing differs, though nothing be allowed; inf where NaN, or where nothing is allowed."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio: np.ndarray = difference / allowed
     ratio[difference == 0] = 0

@@ -14,7 +14,10 @@ import numpy as np
 from scipy.optimize import linprog
 
 from golden.judge.compare import EXACT, Tolerance, scale_of
-from golden.spec.case import Arrays, Case, GoldenError, K, Output
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.operation import K, Output
 
 _LARGEST_SHARE = 0.01
 """Of an output's spread, that its tolerance may take; beyond, the golden could not tell right from wrong."""

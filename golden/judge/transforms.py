@@ -1,34 +1,39 @@
-"""Transforms that turn what was expected into what was found; failing that, the shape of the difference.
+"""Finds the transform that turns what was expected into what was found; failing that, the shape of the difference.
 
-Bounded: a candidate is a view or a formula, tried on a few thousand elements and only then, slab by slab, on all; the
-search for shifts looks at one image of at most a million pixels, the shape of the difference at four million elements;
-and after the deadline no new candidate is begun, nor one that fits looked at further.
+Its work is bounded by what it looks at, never by time, so that a failure is told in the same words everywhere. A
+candidate is tried on a few thousand elements, and only if it fits there on all. The search for shifts looks at one
+image of at most a million pixels, the shape of the difference at four million elements.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice, pairwise, permutations
 from typing import Any
 
 import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict, scale_of
-from golden.spec.blocks import blocks
+from golden.spec.arrays import blocks
 
 LOOSER = 4.0
-"""Tolerances that a match may be off by: a fault passes on the rounding of two computations, not of one."""
+"""How many tolerances a match may be off by: it has the rounding of two computations, not of one."""
 
-_TRIED = 4096
+_SAMPLE = 4096
+"""Elements that a candidate is tried on before all."""
+_PASSES, _LEAST_WORK = 8, 1 << 24
+"""A search looks at so many elements: the array's, eight times; of a small array as many as it takes."""
 _SHIFT_SIDE = 1 << 10
-_LOOKED_AT = 1 << 22
+"""Side of the image that shifts are looked for in."""
+_THINNED = 1 << 22
+"""Elements from which the shape of a difference is told."""
 _LEAST_SIDE = 8
-"""Of an image whose border, rings and masks can be told apart."""
-_FEW = 4
-"""Channels: a last axis so short is taken for them, a longer one for columns."""
+"""Side of the smallest image whose border, rings and masks can be told apart."""
+_MOST_CHANNELS = 4
+"""A last axis that is no longer is taken for channels, a longer one for columns."""
 
 View = Callable[[np.ndarray], np.ndarray]
 
@@ -86,7 +91,7 @@ def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
     if array.ndim == 2 and min(array.shape) > 2:
         return 0, 1
     if array.ndim == 3:
-        axes = (0, 1) if array.shape[2] <= _FEW else (1, 2)
+        axes = (0, 1) if array.shape[2] <= _MOST_CHANNELS else (1, 2)
         return axes if min(array.shape[axis] for axis in axes) > 2 else None
     if array.ndim == 4 and min(array.shape[1:3]) > 2:
         return 1, 2
@@ -94,9 +99,9 @@ def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
 
 
 def apart(wanted: np.ndarray, found: np.ndarray, tolerance: Tolerance, scale: float) -> float | None:
-    """Largest difference relative to the scale, or None when an element is off by more than a few tolerances.
+    """Find the largest difference relative to the scale; None when an element is off by more than a few tolerances.
 
-    A wrong convention may enlarge elements, and their rounding with them: those are judged, and told, relative to
+    A wrong convention may enlarge elements, and their rounding with them: differences of those are relative to
     themselves.
     """
     modulus = np.abs(wanted.astype(np.complex128))
@@ -110,14 +115,13 @@ def apart(wanted: np.ndarray, found: np.ndarray, tolerance: Tolerance, scale: fl
 
 
 class Search:
-    """The explanation of one failed output.
+    """Looks for the explanation of one failed output.
 
     Args:
-        comparison: of the output.
+        comparison: what was found of the output.
         expected, found: its arrays.
-        tolerance: of the output.
-        where: the elements that count, or None.
-        deadline: of ``time.monotonic``.
+        tolerance: what it may differ by.
+        where: bool, the elements that count; None for all.
     """
 
     def __init__(
@@ -127,14 +131,13 @@ class Search:
         found: np.ndarray,
         tolerance: Tolerance,
         where: np.ndarray | None,
-        deadline: float,
     ) -> None:
         self._comparison = comparison
         self._expected = np.atleast_1d(expected)
         self._found = np.atleast_1d(found)
         self._tolerance = tolerance
         self._where = None if where is None else np.atleast_1d(where)
-        self._deadline = deadline
+        self._looked_at = 0
         self._scale = scale_of(expected) if expected.dtype.kind in "fc" else 1.0
 
     def run(self) -> Explanation:
@@ -159,17 +162,18 @@ class Search:
             distance = self._fits(candidate)
             if distance is not None:
                 close = f" (to {distance:.1e})" if distance else " (exactly)"
-                close += ", as far as there was time to look" if self._late() else ""
                 return Explanation(f"found is expected, {candidate.name}{close}{besides}", candidate.name, distance)
-            if self._late():
-                return Explanation("no known fault; the search for a transform was cut short")
+            if self._is_enough():
+                besides += "; not every transform was tried on so many elements"
+                break
         return Explanation(f"no known fault; the difference {self._shape_of_difference()}{besides}")
 
-    def _late(self) -> bool:
-        return time.monotonic() > self._deadline
+    def _is_enough(self) -> bool:
+        """Whether so much was looked at that no further candidate is tried."""
+        return self._looked_at > max(_LEAST_WORK, _PASSES * self._expected.size)
 
     def _set_strange_aside(self) -> str:
-        """What is not finite, in words; it no longer counts."""
+        """Say what is not finite, and let it count no longer."""
         if self._found.dtype.kind not in "fc":
             return ""
         strange = ~np.isfinite(self._found) & np.isfinite(self._expected)
@@ -182,7 +186,7 @@ class Search:
         return f"NaN or infinity in {count} of {strange.size} elements{outside}"
 
     def _structural(self) -> Explanation:
-        """For another shape or dtype: whether the values at least are the right ones, or a transform of them."""
+        """Of another shape or dtype, say whether the values at least are the right ones, or a transform of them."""
         expected, found = self._expected, self._found
         if found.dtype != expected.dtype and found.shape == expected.shape:
             told = self._of_values()
@@ -197,18 +201,17 @@ class Search:
         return Explanation("no known fault has this shape and dtype")
 
     def _in_another_order(self) -> str:
-        expected, found = self._expected, self._found.reshape(-1)
-        if self._agree(expected.reshape(-1), found):
+        expected, found = self._expected, self._found
+        if self._agree(expected, found.reshape(expected.shape)):
             return "the values are right and in order, only the shape differs: a missing reshape"
         for axes in islice(permutations(range(expected.ndim)), 1, 1000):
-            if self._late():
-                break
-            if expected.size and self._agree(expected.transpose(axes).reshape(-1), found):
+            turned = expected.transpose(axes)
+            if expected.size and not self._is_enough() and self._agree(turned, found.reshape(turned.shape)):
                 return f"the values are right with the axes in the order {list(axes)}: another layout"
         return ""
 
     def _with_another_border(self) -> str:
-        """A canvas with some pixels more, or less, on every side."""
+        """Recognise a canvas with some pixels more, or less, on every side."""
         axes, other = spatial_axes(self._expected), spatial_axes(self._found)
         if axes is None or axes != other:
             return ""
@@ -226,36 +229,43 @@ class Search:
         return ""
 
     def _agree(self, one: np.ndarray, other: np.ndarray) -> bool:
-        at = _pick(one.shape, _TRIED)
-        return apart(one[at], other[at], self._tolerance, self._scale) is not None and all(
-            apart(a, b, self._tolerance, self._scale) is not None for _, (a, b) in blocks(one, other)
-        )
+        at = _pick(one.shape, _SAMPLE)
+        if apart(one[at], other[at], self._tolerance, self._scale) is None:
+            return False
+        for _, (a, b) in blocks(one, other):
+            self._looked_at += a.size
+            if apart(a, b, self._tolerance, self._scale) is None:
+                return False
+        return True
 
     def _fits(self, candidate: Candidate) -> float | None:
-        """How far off, relative to the scale, the candidate is; None when it is not the explanation."""
+        """Find how far off the candidate is, relative to the scale; None when it is not the explanation."""
         arranged = candidate.rearrange(self._expected)
         if arranged.shape != self._found.shape:
             return None
-        at = self._some_elements()
+        if not np.may_share_memory(arranged, self._expected):
+            self._looked_at += arranged.size  # a copy
+        at = self._sample
         if apart(candidate.change(arranged[at]), self._found[at], self._tolerance, self._scale) is None:
             return None
         worst = 0.0
         for _, (right, found, counts) in blocks(arranged, self._found, self._where):
+            self._looked_at += right.size
             picked = slice(None) if counts is None else counts
             distance = apart(candidate.change(right[picked]), found[picked], self._tolerance, self._scale)
             if distance is None:
                 return None
             worst = max(worst, distance)
-            if self._late():  # the sample agreed; a part of the rest has to do
-                break
         return worst
 
-    def _some_elements(self) -> tuple[np.ndarray, ...]:
-        at = _pick(self._expected.shape, _TRIED)
-        if self._where is None:
-            return at
-        inside = self._where[at]
-        return tuple(index[inside] for index in at)
+    @cached_property
+    def _sample(self) -> tuple[np.ndarray, ...]:
+        """Indices of some elements that count, among them the one that differs most."""
+        at = _pick(self._expected.shape, _SAMPLE)
+        worst = self._comparison.worst
+        if worst is not None and worst.index:
+            at = tuple(np.append(index, place) for index, place in zip(at, worst.index))
+        return at if self._where is None else tuple(index[self._where[at]] for index in at)
 
     # ------------------------------------------------------------------------------------------------ candidates
 
@@ -273,13 +283,11 @@ class Search:
         yield from self._orientations()
         if kind in "fc":
             yield from self._scaled()
-        if not self._late():
-            yield from self._shifted()
-        if not self._late():
-            yield from self._permuted()
+        yield from self._shifted()
+        yield from self._permuted()
 
     def _pairs(self) -> Iterator[Candidate]:
-        """An axis of two entries is [x, y]: they may be exchanged, or one of them negated."""
+        """Take an axis of two entries for [x, y]: exchange them, or negate one."""
         for axis, size in enumerate(self._expected.shape):
             if size != 2:
                 continue
@@ -313,8 +321,8 @@ class Search:
             yield Candidate("with its quadrants swapped (ifftshift)", lambda a: np.roll(a, [-h for h in half], axes))
 
     def _scaled(self) -> Iterator[Candidate]:
-        """The best factor by least squares, of modulus 1, complex, real; and the best constant."""
-        at = self._some_elements()
+        """Fit a factor by least squares (of modulus 1, complex, real), and a constant."""
+        at = self._sample
         e, f = (a[at].astype(np.complex128) for a in (self._expected, self._found))
         e, f = e[np.isfinite(f)], f[np.isfinite(f)]
         unit = self._scale or 1.0
@@ -332,7 +340,7 @@ class Search:
         yield Candidate(f"plus the constant {_number(constant)}", change=lambda a: a + constant)
 
     def _shifted(self) -> Iterator[Candidate]:
-        """Rolled by whole pixels: the peak of the cross-correlation of one image, or of one line."""
+        """Find a shift by whole pixels from the cross-correlation of one image, or of one line."""
         axes: tuple[int, ...] | None = spatial_axes(self._expected)
         if axes is None:
             longest = max(range(self._expected.ndim), key=lambda axis: self._expected.shape[axis])
@@ -356,13 +364,13 @@ class Search:
             yield Candidate(f"{name}, wrapped", lambda a: np.roll(a, by, axes))
 
     def _permuted(self) -> Iterator[Candidate]:
-        """Channels, or entries of the batch, in another order: each is held against all the others."""
+        """Find another order of channels, or of the batch: each entry is held against all the others."""
         for axis, what in ((self._expected.ndim - 1, "channels"), (0, "entries of axis 0")):
             count = self._expected.shape[axis] if self._expected.ndim > 1 else 0
             if not 1 < count <= 512:
                 continue
             e, f = (np.moveaxis(a, axis, 0) for a in (self._expected, self._found))
-            at = _pick(e.shape[1:], max(8, min(256, _LOOKED_AT // count**2)))
+            at = _pick(e.shape[1:], max(8, min(256, _THINNED // count**2)))
             e, f = (np.stack([entry[at] for entry in a]).astype(np.complex128) for a in (e, f))
             order = np.abs(f[:, None] - e[None]).max(axis=-1).argmin(axis=1)
             if len(set(order.tolist())) == count and (order != np.arange(count)).any():
@@ -408,31 +416,32 @@ def _negate_entry(array: np.ndarray, axis: int, entry: int) -> np.ndarray:
 
 
 def _one_of(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """The first image, or line, along these axes; its first 1024 pixels in either direction."""
+    """Take the first image, or line, along these axes: its first 1024 pixels in either direction."""
     at: list[Any] = [slice(_SHIFT_SIDE) if axis in axes else 0 for axis in range(array.ndim)]
     return np.asarray(array[tuple(at)], np.complex128)
 
 
 def _shift(array: np.ndarray, by: Sequence[int], axes: Sequence[int]) -> np.ndarray:
+    """Move content by whole pixels; zeros come in."""
     moved = np.roll(array, by, axes)
     for axis, distance in zip(axes, by):
-        behind: list[Any] = [slice(None)] * moved.ndim
-        behind[axis] = slice(0, distance) if distance >= 0 else slice(distance, None)
-        moved[tuple(behind)] = 0
+        emptied: list[Any] = [slice(None)] * moved.ndim
+        emptied[axis] = slice(0, distance) if distance >= 0 else slice(distance, None)
+        moved[tuple(emptied)] = 0
     return moved
 
 
 def _thinning(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Every second, fourth, ... element of the longest axes, until few enough are left."""
+    """Skip every other element of the longest axis, again and again, until few enough are left."""
     steps = [1] * len(shape)
-    while np.prod([-(-n // step) for n, step in zip(shape, steps)]) > _LOOKED_AT:
+    while np.prod([-(-n // step) for n, step in zip(shape, steps)]) > _THINNED:
         longest = max(range(len(shape)), key=lambda axis: shape[axis] / steps[axis])
         steps[longest] *= 2
     return tuple(slice(None, None, step) for step in steps)
 
 
 def _of_slices(bad: np.ndarray, axes: tuple[int, int] | None) -> str:
-    """Whole entries of an axis that are right while others fail."""
+    """Name the entries of an axis that fail, while others are right as a whole."""
     for axis, size in enumerate(bad.shape):
         if (axes is not None and axis in axes) or size < 2:
             continue
@@ -471,7 +480,7 @@ def _in_the_image(bad: np.ndarray, difference: np.ndarray, axes: tuple[int, int]
 
 
 def _pick(shape: tuple[int, ...], most: int) -> tuple[np.ndarray, ...]:
-    """Indices of some elements: all of a small array, else a fixed random choice."""
+    """Choose elements: all of a small array, else some at random, always the same."""
     size = int(np.prod(shape))
     flat = np.arange(size) if size <= most else np.random.default_rng(0).integers(0, size, most)
     return tuple(np.unravel_index(flat, shape))
@@ -484,7 +493,7 @@ def _number(value: complex) -> str:
 
 
 def _factor(value: float) -> str:
-    """Factors below one are often divisions by a round number; those near one differ from it by little."""
+    """Write a factor; one below 1 as a division by a round number, if it is; one near 1 as what it adds."""
     if abs(value - 1) < 1e-4:
         return f"1 {'+' if value >= 1 else '-'} {abs(value - 1):.2g}"
     inverse = 1 / value if value else 0.0

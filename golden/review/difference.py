@@ -1,125 +1,194 @@
-"""What differs between two sets of goldens: files, directories, or git revisions. Decides nothing; writes nothing."""
+"""What differs of a case between two states: stored and recomputed, older and newer, of one reference and of another.
+
+Decides nothing; writes nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 
-from golden.judge.compare import Comparison, Tolerance, Verdict, compare_outputs
-from golden.judge.diagnose import Diagnosis, diagnose
-from golden.review.change import Change, Row
+from golden.judge.compare import Comparison, Tolerance, Verdict
+from golden.judge.diagnose import Diagnosis
+from golden.judge.judgement import Judgement, judge
 from golden.review.margins import proof_moved
-from golden.spec.case import digest_array
+from golden.spec.arrays import digest_array
 from golden.store.golden import Golden
 from golden.store.sources import Goldens
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One case in two states.
-
-    Attributes:
-        case: its name.
-        kind: "added", "removed", "changed", or "unreadable".
-        remarks: what changed apart from outputs, a sentence each; or why it cannot be read.
-        comparisons: of the outputs, the old ones as what was expected, within the old tolerance.
-        diagnoses: of outputs that moved beyond it.
-        before, after: the goldens, where there are any.
-    """
-
-    case: str
-    kind: str
-    remarks: tuple[str, ...] = ()
-    comparisons: tuple[Comparison, ...] = ()
-    diagnoses: tuple[Diagnosis, ...] = ()
-    before: Golden | None = None
-    after: Golden | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        return max((comparison.verdict for comparison in self.comparisons), default=Verdict.IDENTICAL)
-
 
 Order = Mapping[str, str]
 """Outputs in the order in which they are computed, and where each stands (``Operation.path``)."""
 
 
+class Change(Enum):
+    """Why a golden needs attention, apart from its values."""
+
+    NEW = "new"
+    GONE = "gone: no case declares it"
+    REDEFINED = "definition changed"
+    UNLISTED = "entry out of step"
+    UNREADABLE = "unreadable"
+    REPROVED = "proof changed"
+    REDRAWN = "inputs drawn anew"
+    PICTURE = "picture out of step"
+    FAILED = "failed"
+    SKIPPED = "slow, not recomputed"
+    UNANSWERED = "no call for it"
+
+
+_KINDS = {Change.NEW: "added", Change.GONE: "removed", Change.UNREADABLE: "unreadable"}
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """One case in two states.
+
+    Attributes:
+        case: name of the case.
+        change: why it needs attention apart from its values, or None.
+        before, after: the golden in either state; None where there is none, or none that was needed.
+        path: outputs in the order in which they are computed: there the first that differs is explained.
+        notes: what is to be said beside what can be seen from the two goldens, a sentence each.
+        seconds: how long it took to compute the outputs; 0 when nothing was computed.
+    """
+
+    case: str
+    change: Change | None = None
+    before: Golden | None = None
+    after: Golden | None = None
+    path: Order = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @cached_property
+    def judgement(self) -> Judgement | None:
+        """What the older golden says of the newer outputs; None where either is missing."""
+        if self.before is None or self.after is None:
+            return None
+        return judge(self.before, self.after.outputs, self.path)
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        return self.judgement.comparisons if self.judgement else ()
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict if self.judgement else Verdict.IDENTICAL
+
+    @property
+    def share(self) -> float:
+        return self.judgement.share if self.judgement else 0.0
+
+    @cached_property
+    def causes(self) -> tuple[Diagnosis, ...]:
+        """Why outputs differ by more than the tolerance; nothing where they were computed from something else."""
+        if self.judgement is None or self.before is None or self.after is None:
+            return ()
+        if _changed(self.before.inputs, self.after.inputs) or self.before.parameters != self.after.parameters:
+            return ()
+        return self.judgement.causes
+
+    @cached_property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said beside the outputs, a sentence each."""
+        told = [self.change.value] if self.change and self.change not in _KINDS else []
+        told += self.notes
+        if self.before is not None and self.after is not None:
+            told += _remarks(self.before, self.after, self.verdict)
+        elif (golden := self.after or self.before) is not None:
+            told.append(golden.summary)
+        return tuple(dict.fromkeys(told))
+
+    @property
+    def kind(self) -> str:
+        """Which of "added", "removed", "changed" and "unreadable" it is."""
+        return _KINDS.get(self.change, "changed") if self.change else "changed"
+
+    @property
+    def label(self) -> str:
+        return self.change.value if self.change else self.verdict.label
+
+    @property
+    def moved(self) -> bool:
+        """Whether the generator has something to write."""
+        if self.change is not None:
+            return self.change not in (Change.SKIPPED, Change.UNANSWERED, Change.FAILED)
+        return self.verdict > Verdict.WITHIN_NOISE
+
+    @property
+    def has_golden(self) -> bool:
+        """Whether there are both a case and a golden; without, there is nothing to agree on."""
+        return self.change not in (Change.NEW, Change.GONE)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether two references agree; not where something is wrong with the golden, so that nothing was compared."""
+        if self.change is not None:
+            return self.change in (Change.NEW, Change.GONE, Change.SKIPPED, Change.UNANSWERED)
+        return self.verdict <= Verdict.WITHIN_TOLERANCE
+
+
 def differences(before: Goldens, after: Goldens, paths: Mapping[str, Order] = MappingProxyType({})) -> list[Difference]:
-    """Every case whose golden is not the same in both, in order of their names.
+    """Find every case whose golden is not the same in both, in order of their names.
 
     Args:
         before: the older goldens, by case.
         after: the newer ones.
-        paths: of cases whose outputs follow from each other: there the first that differs is explained.
+        paths: of cases whose outputs follow from each other, the order of these.
     """
     found = []
     for case in sorted(set(before) | set(after)):
         one, other = before.get(case), after.get(case)
         broken = [golden for golden in (one, other) if isinstance(golden, str)]
         if broken:
-            found.append(Difference(case, "unreadable", tuple(broken)))
+            found.append(Difference(case, Change.UNREADABLE, notes=tuple(broken)))
         elif one is None or isinstance(one, str):
             assert isinstance(other, Golden)
-            found.append(Difference(case, "added", (other.summary,), after=other))
+            found.append(Difference(case, Change.NEW, after=other))
         elif other is None or isinstance(other, str):
-            found.append(Difference(case, "removed", (one.summary,), before=one))
-        elif one.content_digest() != other.content_digest():
-            found.append(_difference(case, one, other, paths.get(other.case, {})))
-        elif dict(one.provenance) != dict(other.provenance):
-            said = f"provenance only: {_told(one.provenance)}, now {_told(other.provenance)}"
-            found.append(Difference(case, "changed", (said,), (), (), one, other))
+            found.append(Difference(case, Change.GONE, before=one))
+        elif one.content_digest() != other.content_digest() or dict(one.provenance) != dict(other.provenance):
+            found.append(Difference(case, None, one, other, paths.get(other.case, {})))
     return [_with_name(one) for one in found]
+
+
+def _with_name(one: Difference) -> Difference:
+    """Take the case's name from a golden that lies elsewhere; remark it where its file has the name of another."""
+    says = [golden.case for golden in (one.before, one.after) if golden is not None]
+    if says and "/" not in one.case:
+        return replace(one, case=says[0])
+    wrong = tuple(f"it lies under this name, but says that it is {name}" for name in sorted({*says} - {one.case}))
+    return replace(one, notes=wrong + one.notes) if wrong else one
+
+
+# ------------------------------------------------------------------------------------------------ remarks
+
+
+def _remarks(before: Golden, after: Golden, verdict: Verdict) -> list[str]:
+    """Say what changed apart from outputs, a sentence each."""
+    remarks = [*_remarks_of_case(before, after), *_remarks_of_proof(before, after)]
+    if verdict <= Verdict.WITHIN_NOISE:  # where outputs moved, what faults make of them moves too
+        remarks += _remarks_of_faults(before, after)
+    if remarks or verdict is not Verdict.IDENTICAL:
+        return remarks
+    if before.content_digest() != after.content_digest():
+        return ["only what is not compared differs: masked elements, or signs of zeros"]
+    if dict(before.provenance) != dict(after.provenance):
+        return [f"provenance only: {_told(before.provenance)}, now {_told(after.provenance)}"]
+    return []
 
 
 def _told(provenance: Mapping[str, str]) -> str:
     return ", ".join(f"{key} {value}" for key, value in provenance.items())
 
 
-def _with_name(one: Difference) -> Difference:
-    """Under the case that a file of its own says it holds; with a remark where the place of a file says another."""
-    says = [golden.case for golden in (one.before, one.after) if golden is not None]
-    if says and "/" not in one.case:
-        return replace(one, case=says[0])
-    wrong = tuple(f"it lies under this name, but says that it is {name}" for name in sorted({*says} - {one.case}))
-    return replace(one, remarks=wrong + one.remarks) if wrong else one
-
-
-def difference_of(row: Row, path: Order = MappingProxyType({})) -> Difference:
-    """What the generator found, as a difference between what is stored and what was computed."""
-    kinds = {Change.NEW: "added", Change.GONE: "removed", Change.UNREADABLE: "unreadable"}
-    label = row.change.value if row.change and row.change not in kinds else ""
-    if row.before is not None and row.after is not None:
-        found = _difference(row.case, row.before, row.after, path)
-        others = [remark for remark in found.remarks if remark != label]
-        return replace(found, remarks=tuple(filter(None, (label, row.note, *others))))
-    kind = kinds.get(row.change, "changed") if row.change else "changed"
-    golden = row.after or row.before
-    remarks = filter(None, (label, row.note, golden.summary if golden else ""))
-    return Difference(row.case, kind, tuple(remarks), before=row.before, after=row.after)
-
-
-def _difference(case: str, before: Golden, after: Golden, path: Order) -> Difference:
-    comparisons = compare_outputs(before.outputs, after.outputs, before.tolerances, before.where)
-    places = {output: place for place, output in enumerate(path, 1)}
-    comparisons.sort(key=lambda comparison: places.get(comparison.output, 0))
-    told: list[Diagnosis] = []
-    if not _changed(before.inputs, after.inputs) and before.parameters == after.parameters:
-        told = diagnose(
-            before.outputs, after.outputs, comparisons, before.tolerances, before.where, before.faults, path
-        )
-    remarks = [*_remarks_of_case(before, after), *_remarks_of_proof(before, after)]
-    if not any(comparison.verdict > Verdict.WITHIN_NOISE for comparison in comparisons):
-        remarks += _remarks_of_faults(before, after)  # of outputs that moved, what faults make of them moves too
-    if not remarks and all(comparison.verdict is Verdict.IDENTICAL for comparison in comparisons):
-        remarks = ["only what is not compared differs: masked elements, or signs of zeros"]
-    return Difference(case, "changed", tuple(remarks), tuple(comparisons), tuple(told), before, after)
-
-
 def _remarks_of_case(before: Golden, after: Golden) -> list[str]:
-    """What was computed, and from what."""
+    """Compare what was computed, and from what."""
     remarks = []
     for what in ("case", "operation", "summary", "producer"):
         old, new = getattr(before, what), getattr(after, what)
@@ -138,7 +207,7 @@ def _remarks_of_case(before: Golden, after: Golden) -> list[str]:
 
 
 def _remarks_of_proof(before: Golden, after: Golden) -> list[str]:
-    """What outputs are held to: tolerances, masks, faults."""
+    """Compare what outputs are held to: tolerances, masks, faults."""
     remarks = []
     for name in sorted(set(before.outputs) & set(after.outputs)):
         old, new = before.tolerances[name], after.tolerances[name]
@@ -168,6 +237,7 @@ def _remarks_of_proof(before: Golden, after: Golden) -> list[str]:
 
 
 def _remarks_of_faults(before: Golden, after: Golden) -> list[str]:
+    """Compare what faults make of the outputs, of the faults that both goldens catch."""
     both = sorted(set(before.faults) & set(after.faults))
     only = [replace(golden, faults={name: golden.faults[name] for name in both}) for golden in (before, after)]
     if all(one == other for one, other in zip(*(_table_of(golden) for golden in only))):
@@ -218,7 +288,7 @@ def _changed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) 
 
 
 def summary(found: Sequence[Difference]) -> str:
-    """One line over all of them."""
+    """Count the differences of each kind, in one line."""
     if not found:
         return "no golden differs"
     counts = {kind: sum(one.kind == kind for one in found) for kind in ("added", "removed", "changed", "unreadable")}

@@ -1,7 +1,7 @@
 """git shows goldens as text: a textconv driver, as nbdime sets one up for notebooks.
 
 ``.gitattributes`` names the driver (``*.h5 diff=golden``); what it runs is configuration of each clone, which no
-repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden as the manifest does.
+repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden in the words of its entry.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 
 _DRIVER = "golden"
 _SECTION = f"diff.{_DRIVER}"

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from golden.report.text import difference_lines, differences_markdown
 from golden.review.difference import differences, summary
-from golden.spec.case import GoldenError
-from golden.store.golden import SIZE_CAP, Golden, read_golden
+from golden.spec.errors import GoldenError
+from golden.store.entry import as_text, make_entry
+from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import limit_memory, read_untrusted
-from golden.store.manifest import as_text, make_entry
+from golden.store.read import read_golden
 from tests.golden.corruptions import BASES, DAMAGE, RESEALED, RESEALED_HOSTILE, base, corrupt, kinds
 
 SECONDS = 20.0
@@ -77,7 +78,7 @@ def _read(path: Path, sound: Golden) -> tuple[str, str]:
         said = str(refused)
         return (REFUSED if said.isprintable() and str(path) in said else WRONG, said)
     same = golden.content_digest() == sound.content_digest()
-    shown = [as_text(golden), json.dumps(make_entry(golden, []))]
+    shown = [as_text(golden), json.dumps(make_entry(golden, [], {}))]
     for pair in ({sound.case: sound}, {sound.case: golden}), ({sound.case: golden}, {sound.case: sound}):
         found = differences(*pair)
         shown += [line for one in found for line in difference_lines(one)]
@@ -88,7 +89,7 @@ def _read(path: Path, sound: Golden) -> tuple[str, str]:
             return WRONG, f"shown to a terminal: {text[-200:]!r}"
     if not same:
         return ANOTHER, ""
-    beside = make_entry(golden, []) != make_entry(sound, [])
+    beside = make_entry(golden, [], {}) != make_entry(sound, [], {})
     return HARMLESS, "differs beside the content" if beside else ""
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -201,35 +199,31 @@ def noisy(kind: str, change: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("change", [0, 1e-6, 4e-6, 1e-3])
+@pytest.mark.parametrize("masked", [False, True])
 def test_the_way_of_comparing_does_not_show(
-    kind: str, change: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, change: float, masked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Arrays at once, datasets slab by slab, quickly or in double precision: one answer."""
-    expected, actual, where = noisy(kind, change)
-    with h5py.File(tmp_path / "arrays.h5", "w") as file:
-        stored = [file.create_dataset(f"{n}", data=array) for n, array in enumerate((expected, actual, where))]
-        for mask, stored_mask in ((None, None), (where, stored[2])):
-            at_once = compare("y", expected, actual, TOLERANCE, mask)
-            monkeypatch.setattr("golden.spec.blocks._READ", 16)
-            monkeypatch.setattr("golden.spec.blocks._BLOCK", 5)
-            assert compare("y", stored[0], stored[1], TOLERANCE, stored_mask) == at_once
-            monkeypatch.setattr("golden.judge.compare._passing", lambda *arguments: None)
-            precisely = compare("y", expected, actual, TOLERANCE, mask)
-            monkeypatch.undo()
-            assert replace(precisely, share=0.0, noise_share=0.0) == replace(at_once, share=0.0, noise_share=0.0)
-            assert precisely.share == pytest.approx(at_once.share, rel=1e-5)
-            assert precisely.noise_share == pytest.approx(at_once.noise_share, rel=1e-5)
+    """At once or a few elements at a time, quickly or in double precision: one answer."""
+    expected, actual, mask = noisy(kind, change)
+    where = mask if masked else None
+    at_once = compare("y", expected, actual, TOLERANCE, where)
+    monkeypatch.setattr("golden.spec.arrays._BLOCK", 5)
+    assert compare("y", expected, actual, TOLERANCE, where) == at_once
+    monkeypatch.setattr("golden.judge.compare._passing", lambda *arguments: None)
+    precisely = compare("y", expected, actual, TOLERANCE, where)
+    assert replace(precisely, share=0.0, noise_share=0.0) == replace(at_once, share=0.0, noise_share=0.0)
+    assert precisely.share == pytest.approx(at_once.share, rel=1e-5)
+    assert precisely.noise_share == pytest.approx(at_once.noise_share, rel=1e-5)
 
 
-def test_datasets_are_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+def test_large_arrays_are_not_copied() -> None:
     expected, actual = np.ones((2, 2048, 1024), np.complex64), np.full((2, 2048, 1024), 1 + 1e-6, np.complex64)
-    with h5py.File(tmp_path / "arrays.h5", "w") as file:
-        one, other = file.create_dataset("one", data=expected), file.create_dataset("other", data=actual)
+    for found in (actual, actual[:, ::-1].swapaxes(0, 2).swapaxes(0, 2)):
         tracemalloc.start()
-        assert compare("y", one, other, TOLERANCE).verdict is Verdict.WITHIN_NOISE
+        assert compare("y", expected, found, TOLERANCE).verdict is Verdict.WITHIN_NOISE
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert peak < expected.nbytes / 4
+        assert peak < expected.nbytes / 8
 
 
 @pytest.mark.parametrize("tiny", [1e-22, 1e-30, 1e-42])
@@ -258,11 +252,3 @@ def test_what_differs_only_where_nothing_is_compared_is_identical() -> None:
     assert compare("y", expected, np.array([1, 5], np.float32), TOLERANCE, mask).verdict is Verdict.IDENTICAL
     broken = compare("y", expected, np.array([1, np.nan], np.float32), TOLERANCE, mask)
     assert (broken.failing, broken.compared) == (1, 2)
-
-
-def test_one_compressed_chunk_is_inflated_once(tmp_path: Path) -> None:
-    """Slab by slab, this would take minutes."""
-    array = np.zeros((4096, 2048), np.float32)
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        stored = file.create_dataset("y", data=array, chunks=array.shape, compression=1, shuffle=True)
-        assert compare("y", array, stored, TOLERANCE).verdict is Verdict.IDENTICAL

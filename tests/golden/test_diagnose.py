@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from golden.judge.compare import EXACT, Tolerance, compare_outputs
+from golden.judge import transforms
+from golden.judge.compare import EXACT, Tolerance
 from golden.judge.diagnose import Diagnosis, diagnose
+from golden.judge.judgement import judge
 from golden.judge.proof import Caught, Wrong, signed_sums
 
 TOLERANCE = Tolerance(1e-5, 1e-6, 1e-6, 1e-7)
@@ -20,14 +24,22 @@ def stack(*shape: int, kind: str = "c8") -> np.ndarray:
     return (real + 1j * RNG.normal(size=shape)).astype(kind) if kind.startswith("c") else real.astype(kind)
 
 
+def causes(
+    expected: Mapping[str, np.ndarray],
+    found: Mapping[str, Any],
+    tolerance: Tolerance = TOLERANCE,
+    where: Mapping[str, np.ndarray] | None = None,
+    faults: Mapping[str, Caught] | None = None,
+    path: Mapping[str, str] | None = None,
+) -> list[Diagnosis]:
+    tolerances = {name: tolerance if array.dtype.kind in "fc" else EXACT for name, array in expected.items()}
+    golden = SimpleNamespace(outputs=expected, tolerances=tolerances, where=where or {}, faults=faults or {})
+    judgement = judge(golden, found, path or {})
+    return diagnose(golden, found, judgement.comparisons, path or {})
+
+
 def explain(expected: np.ndarray, found: Any, where: np.ndarray | None = None, **options: Any) -> Diagnosis:
-    floating = expected.dtype.kind in "fc"
-    tolerances = {"y": TOLERANCE if floating else EXACT}
-    masks = {} if where is None else {"y": where}
-    comparisons = compare_outputs({"y": expected}, {"y": found}, tolerances, masks)
-    (one,) = diagnose(
-        {"y": expected}, {"y": found}, comparisons, tolerances, masks, options.pop("faults", {}), **options
-    )
+    (one,) = causes({"y": expected}, {"y": found}, where={} if where is None else {"y": where}, **options)
     return one
 
 
@@ -197,19 +209,23 @@ def test_a_fault_with_huge_numbers_does_not_match_everything() -> None:
 
 def test_outputs_that_fail_for_one_reason_share_a_diagnosis() -> None:
     expected = {"a": FIELD, "b": FIELD + 1, "c": FIELD}
-    tolerances = dict.fromkeys(expected, TOLERANCE)
     found = {"a": -FIELD, "b": -(FIELD + 1), "c": FIELD}
-    told = diagnose(expected, found, compare_outputs(expected, found, tolerances, {}), tolerances, {}, {})
-    assert [one.outputs for one in told] == [("a", "b")]
+    assert [one.outputs for one in causes(expected, found)] == [("a", "b")]
 
 
 def test_what_agrees_needs_no_explanation() -> None:
-    comparisons = compare_outputs({"y": FIELD}, {"y": FIELD}, {"y": TOLERANCE}, {})
-    assert diagnose({"y": FIELD}, {"y": FIELD}, comparisons, {"y": TOLERANCE}, {}, {}) == []
+    assert causes({"y": FIELD}, {"y": FIELD}) == []
 
 
-def test_time_that_is_up_ends_the_search() -> None:
-    assert "cut short" in explain(IMAGES, stack(*IMAGES.shape), seconds=0.0).sentence
+def test_the_search_is_bounded_by_what_it_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = stack(*IMAGES.shape)
+    monkeypatch.setattr(transforms, "_LEAST_WORK", 0)
+    assert "tried" not in explain(IMAGES, other).sentence
+    monkeypatch.setattr(transforms, "_PASSES", 0)
+    told = explain(IMAGES, other).sentence
+    assert told.startswith("no known fault; the difference is scattered over ")
+    assert told.endswith("; not every transform was tried on so many elements")
+    assert explain(IMAGES, -IMAGES).transform == "negated", "what was begun is finished"
 
 
 @pytest.mark.parametrize("kind", ["f4", "c8", "i8", "b1", "S3"])
@@ -226,8 +242,7 @@ def test_no_array_upsets_it(kind: str, shape: tuple[int, ...]) -> None:
 
 
 def test_missing_and_unknown_outputs_are_left_to_the_comparison() -> None:
-    comparisons = compare_outputs({"y": FIELD}, {"z": FIELD}, {"y": TOLERANCE}, {})
-    assert diagnose({"y": FIELD}, {"z": FIELD}, comparisons, {"y": TOLERANCE}, {}, {}) == []
+    assert causes({"y": FIELD}, {"z": FIELD}) == []
 
 
 def test_a_few_tolerances_are_not_called_a_transform() -> None:
@@ -264,16 +279,10 @@ def test_a_fault_is_not_known_by_its_sample_alone() -> None:
 
 def test_a_fault_that_the_other_outputs_contradict_is_only_a_hint() -> None:
     expected = {"a": FIELD, "b": FIELD + 1}
-    tolerances = dict.fromkeys(expected, TOLERANCE)
     both = {"a": fault(-FIELD).outputs["y"], "b": fault(-FIELD - 1).outputs["y"]}
     faults = {"sign": Caught("the port negates; expected it not to", both)}
-
-    def told(found: dict[str, np.ndarray]) -> list[Diagnosis]:
-        comparisons = compare_outputs(expected, found, tolerances, {})
-        return diagnose(expected, found, comparisons, tolerances, {}, faults)
-
-    assert [one.faults for one in told({"a": -FIELD, "b": -FIELD - 1})] == [("sign",)]
-    (one,) = told({"a": -FIELD, "b": FIELD + 1})
+    assert [one.faults for one in causes(expected, {"a": -FIELD, "b": -FIELD - 1}, faults=faults)] == [("sign",)]
+    (one,) = causes(expected, {"a": -FIELD, "b": FIELD + 1}, faults=faults)
     assert one.faults == ()
     assert one.transform == "negated"
 
@@ -284,8 +293,7 @@ def test_any_scale_is_diagnosed(scale: float) -> None:
     tolerance = Tolerance(1e-6 * scale, 0, 1e-7 * scale, 0)
 
     def told(found: np.ndarray) -> Diagnosis:
-        comparisons = compare_outputs({"y": expected}, {"y": found}, {"y": tolerance}, {})
-        return diagnose({"y": expected}, {"y": found}, comparisons, {"y": tolerance}, {}, {})[0]
+        return explain(expected, found, tolerance=tolerance)
 
     assert told(np.roll(expected, 3, axis=0)).transform == "shifted by +3 rows and +0 columns, wrapped"
     assert told(-expected).transform == "negated"
@@ -319,10 +327,7 @@ def test_stacks_without_channels() -> None:
 def test_of_outputs_in_order_only_the_first_that_differs_is_explained() -> None:
     right = {"b": stack(3, 12, 12, 4), "a": stack(3, 12, 12, 4), "other": stack(5, 5)}
     found = {"b": right["b"].conj(), "a": 2 * right["a"], "other": -right["other"]}
-    tolerances = dict.fromkeys(right, TOLERANCE)
-    comparisons = compare_outputs(right, found, tolerances, {})
-    path = {"b": "after block 1", "a": "after block 2"}
-    told = diagnose(right, found, comparisons, tolerances, {}, {}, path)
+    told = causes(right, found, path={"b": "after block 1", "a": "after block 2"})
     assert {one.outputs: one.sentence for one in told} == {
         ("b",): "first differs after block 1: found is expected, conjugated (exactly)",
         ("other",): "found is expected, negated (exactly)",

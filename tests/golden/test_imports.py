@@ -5,10 +5,14 @@ import-linter holds the same rules over the source; this also sees imports that 
 
 from __future__ import annotations
 
+import importlib.util
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import golden
 import ptycho_torch
@@ -56,10 +60,32 @@ def test_who_imports_whom() -> None:
     heavy = ["lightning", "pytorch_lightning", "torchmetrics", "skimage", "matplotlib"]
     port = start(modules_of(ptycho_torch, "ptycho_torch.training.fit"), ["tensorflow", "keras", "golden", *heavy])
     others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
-    programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "torch", "pytest", "skimage"])
-    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without ptycho_torch.fit"
+    doors = start(["golden"], ["numpy", "golden.spec"])
+    bare_port = start(["ptycho_torch"], ["torch", "numpy", "scipy", "jaxtyping"])
+    programs = start(
+        ["golden.generate", "golden.cli"], ["scipy", "matplotlib", "PIL", "jinja2", "torch", "pytest", "skimage"]
+    )
+    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without training.fit"
+    assert intruders(bare_port) == [], "the port's public names are imported when they are used"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
+    assert intruders(doors) == [], "importing golden loads nothing until a name is asked for"
     assert intruders(programs) == [], "--help and --list load nothing heavy"
+
+
+def test_what_a_cases_module_is_written_with() -> None:
+    assert {getattr(golden, name).__name__ for name in golden.__all__} == set(golden.__all__)
+    with pytest.raises(AttributeError, match="module 'golden' has no attribute 'Cases'"):
+        _ = golden.Cases
+
+
+def test_the_table_of_old_and_new_names_is_true() -> None:
+    """Each module in the last column of "Where things went" exists (``T``, any topic, is ``probe`` here)."""
+    text = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text(encoding="utf-8")
+    table = text.partition("## Where things went")[2]
+    now = " ".join(line.split(" | ")[-1] for line in table.splitlines() if line.startswith("| `"))
+    names = [name.replace(".T.", ".probe.") for name in re.findall(r"`((?:golden|ptycho_torch)\.[\w.]+)`", now)]
+    assert len(names) > 40
+    assert [name for name in names if importlib.util.find_spec(name) is None] == []
 
 
 def test_this_test_would_notice(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.generator.freeze import _variants
+from golden.generator.freeze import _reruns
 from golden.judge import tolerance as noise
 from golden.judge.compare import EXACT
-from golden.spec.case import ENVELOPE_HEADROOM, HEADROOM, Case, GoldenError
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM
 from tests.golden.standin import CASES
 
 DOUBLE = CASES[0]
@@ -132,7 +134,7 @@ class Answering:
 def test_what_takes_long_is_run_again_a_few_times() -> None:
     case = replace(DOUBLE, operation=replace(DOUBLE.operation, only_perturbed=2))
     asked, inputs = Answering(), case.draw_inputs(0)
-    found = _variants(case, inputs, asked, {"1 thread": asked})  # type: ignore[arg-type]
+    found = _reruns(case, inputs, asked, {"1 thread": asked})  # type: ignore[arg-type]
     assert list(found) == ["1 ULP, run 1", "1 ULP, run 2"]
     assert (found["1 ULP, run 1"]["y"] != 2 * inputs["x"]).any()
     assert (found["1 ULP, run 1"]["y"] != found["1 ULP, run 2"]["y"]).any()

@@ -21,14 +21,17 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from golden import Case, Fault
 from golden.ptychopinn.net_shift.faults import CONTAINER_ROUTE, MEMORY_MAPPED_ROUTE, TURNS, Place, fault_name
-from golden.spec.case import Arrays, Case, Fault, Parameters, Trial
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Trial
+from golden.spec.parameters import Parameters
 from ptycho_torch import model, reconstruction
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.files import tensorflow_weights
-from ptycho_torch.network import encoder_decoder
+from ptycho_torch.network import decoder
 from ptycho_torch.operators import (
     coordinates,
     formats,
@@ -540,7 +543,7 @@ def real_part_of_patches(right, self, amplitude, phase):
     return right(self, amplitude, phase).real + 0j
 
 
-@instead_of(encoder_decoder.phase_activation, "network.forward: phase_without_pi")
+@instead_of(decoder.phase_activation, "network.forward: phase_without_pi")
 def phase_without_pi(right, x):
     return torch.tanh(x)
 

@@ -11,8 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from golden.ptychopinn.network.cases import Structure
-from golden.ptychopinn.network.faults import split
+from golden.ptychopinn.network.formulas import Structure, split
 from golden.ptychopinn.run import mosaics
 from ptycho_torch.checks.diagnostics import probe_statistics
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
@@ -104,16 +103,17 @@ class FirstSteps:
 
 
 def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress) -> LossCurve:
-    """The port's training, epoch by epoch."""
+    """The port's training, epoch by epoch: as many as there are orders. (A fault that shows at once gives fewer.)"""
+    epochs = len(run.inputs["order"])
     config = TrainingConfig(
-        epochs=run["epochs"],
+        epochs=epochs,
         batch_size=run["batch_size"],
         learning_rate=run["learning_rate"],
         adam_epsilon=run["epsilon"],
     )
     training, _ = validation_split(len(dataset), config.validation_fraction)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = make_trainer(Path(directory), run["epochs"], Devices(accelerator="cpu", devices="1"))
+        trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"))
         task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
         return fit(task, trainer, progress)
 

@@ -10,20 +10,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from golden.judge.compare import compare_outputs
-from golden.judge.diagnose import diagnose
+from golden.judge.judgement import judge
 from golden.ptychopinn.run import long as long_run
 from golden.ptychopinn.run import mosaics
 from golden.ptychopinn.simulation.embedded import as_ptychopinn, embedded
 from golden.pytest_plugin import GoldenCase
 from golden.report.text import explain, explain_causes
 from golden.spec.case import Case
-from golden.store.golden import Golden, golden_path, read_golden
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden
 
 pytest.importorskip("lightning")
 
@@ -125,12 +126,8 @@ def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[s
 
 
 def require_like_tensorflow(case: Case, golden: Golden, found: dict[str, np.ndarray]) -> None:
-    """As ``GoldenCase.check``, for as many of the case's outputs as programs tell."""
-    expected = {name: array for name, array in golden.outputs.items() if name in found}
-    found = case.operation.kept({name: found[name] for name in expected})
-    comparisons = compare_outputs(expected, found, golden.tolerances, golden.where)
-    path = case.operation.path
-    causes = diagnose(expected, found, comparisons, golden.tolerances, golden.where, golden.faults, path)
-    failed = [comparison for comparison in comparisons if not comparison.passed]
-    said = [line for comparison in failed for line in explain(case.name, comparison)]
-    assert not failed, "\n".join([*said, *explain_causes(causes)])
+    """Do as ``GoldenCase.check``, for as many of the case's outputs as programs tell."""
+    told = replace(golden, outputs={name: array for name, array in golden.outputs.items() if name in found})
+    judgement = judge(told, case.operation.kept({name: found[name] for name in told.outputs}), case.operation.path)
+    said = [line for comparison in judgement.failed for line in explain(case.name, comparison)]
+    assert judgement.passed, "\n".join([*said, *explain_causes(judgement.causes)])

@@ -7,16 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from golden.judge.compare import compare_outputs
-from golden.judge.diagnose import diagnose
-from golden.ptychopinn.network.cases import Structure, entries, split_entries
+from golden.judge.judgement import judge
+from golden.ptychopinn.network.formulas import Structure, entries, split_entries
 from golden.pytest_plugin import GoldenCase
 from golden.report.text import explain_failed
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
 from tests.torch import layouts
 
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 
 
 @pytest.mark.golden("network.forward")
@@ -33,13 +32,12 @@ def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Go
     before = list(shapes)[: list(shapes).index("encoder_2a_bias")]
     weights[sum(math.prod(shapes[name]) for name in before)] += 1
     found = case.operation.kept(layouts.network_forward(**inputs | {"weights": weights}, **case.parameters))
-    comparisons = compare_outputs(golden.outputs, found, golden.tolerances, golden.where)
-    assert {one.output for one in comparisons if one.passed} == {"encoder_1"}
-    path = case.operation.path
-    (told,) = diagnose(golden.outputs, found, comparisons, golden.tolerances, golden.where, golden.faults, path)
+    judgement = judge(golden, found, case.operation.path)
+    assert {one.output for one in judgement.comparisons if one.passed} == {"encoder_1"}
+    (told,) = judgement.causes
     assert told.outputs == ("encoder_2",)
     assert told.sentence.startswith("first differs after encoder block 2: ")
-    lines = explain_failed(case.name, [one for one in comparisons if not one.passed], path)
+    lines = explain_failed(case.name, judgement.failed, case.operation.path)
     assert lines[0].startswith("golden network/forward_group1: output 'encoder_2' breaking")
     assert lines[-1].startswith("  and what is computed from it: encoder_3, amplitude_up_1, ")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.merge import faults
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, hidden
+from golden.ptychopinn.merge import faults, formulas
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
 
@@ -50,6 +53,7 @@ MERGE = Operation(
             where=_border,
         ),
     ),
+    formula=formulas.merge,
     faults=faults.MERGE,
 )
 
@@ -61,6 +65,7 @@ EXTRACT = Operation(
         "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
     },
     outputs=(Output("patches", "(B * C, N, N, 1) complex64; flat index b * C + c", terms=4),),
+    formula=formulas.extract,
     faults=faults.EXTRACTION,
 )
 
@@ -120,46 +125,32 @@ def canvases(groups: int, members: int, P: int) -> Drawing:
     return make
 
 
-_EVEN = hidden("the margin is even", "odd_margin_kept")
-_ONE_GROUP = hidden(
-    "there is one group", "first_group_for_all", "channel_major_order", "mean_per_group", "groups_summed"
-)
-_ONE_MEMBER = hidden(
-    "there is one member", "first_member_for_all", "column_major_channels", "channel_major_order", "averaged"
-)
-_ZERO_MEAN = hidden("the positions of every group have zero mean", "mean_not_removed", "mean_per_group")
-_WHOLE = hidden("all positions are whole pixels", "whole_pixels", "count_at_whole_pixels")
-
-
-def _merged(name: str, summary: str, padded_size: int, draw: Drawing, invisible: Mapping[str, str]) -> Case:
-    return Case(f"merge/{name}", MERGE, summary, {"padded_size": padded_size}, draw, invisible=invisible)
+def _merged(name: str, summary: str, padded_size: int, draw: Drawing) -> Case:
+    return Case(f"merge/{name}", MERGE, summary, {"padded_size": padded_size}, draw)
 
 
 CASES = (
-    _merged("group1_n16", "three groups of one, not centred", 26, group_patches(3, 1, 16), _EVEN | _ONE_MEMBER),
-    _merged("group4_n16", "three groups of four, not centred", 30, textured_window(3, 4, 16), _EVEN),
+    _merged("group1_n16", "three groups of one, not centred", 26, group_patches(3, 1, 16)),
+    _merged("group4_n16", "three groups of four, not centred", 30, textured_window(3, 4, 16)),
     _merged(
         "group4_n64",
         "the default sizes, centred",
         78,
         textured_window(1, 4, 64, centred),
-        _EVEN | _ONE_GROUP | _ZERO_MEAN,
     ),
-    _merged("group9_n32", "one group of nine", 50, textured_window(1, 9, 32), _EVEN | _ONE_GROUP),
-    _merged("odd_margin", "a canvas one short of the padded size", 29, textured_window(2, 4, 16), {}),
+    _merged("group9_n32", "one group of nine", 50, textured_window(1, 9, 32)),
+    _merged("odd_margin", "a canvas one short of the padded size", 29, textured_window(2, 4, 16)),
     _merged(
         "batch16",
         "64 patches, of which TensorFlow makes one canvas: what it gives for fewer at a time",
         12,
         group_patches(16, 4, 6, centred),
-        _EVEN | _ZERO_MEAN,
     ),
     _merged(
         "pixels",
         "bright pixels: larger x ends further right, larger y further down",
         30,
         bright_pixels,
-        _EVEN | _ZERO_MEAN | _WHOLE,
     ),
     Case(
         "merge/extract_group1",
@@ -167,13 +158,6 @@ CASES = (
         "three groups of one",
         {"N": 16},
         canvases(3, 1, 26),
-        invisible=hidden(
-            "there is one member",
-            "first_member_for_all",
-            "column_major_channels",
-            "channel_major_order",
-            "canvases_out_of_step",
-        ),
     ),
     Case("merge/extract_group4", EXTRACT, "three groups of four", {"N": 12}, canvases(3, 4, 22)),
     Case("merge/extract_group9", EXTRACT, "two groups of nine", {"N": 8}, canvases(2, 9, 22)),

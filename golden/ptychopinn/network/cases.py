@@ -8,13 +8,13 @@ from functools import partial
 
 import numpy as np
 
-from golden.ptychopinn.network import faults
-from golden.ptychopinn.network.faults import Structure, entries, merged_border, merged_centre, split_entries
-from golden.spec.case import Arrays, Case, Operation, Output, Parameters, hidden
+from golden.ptychopinn.network import faults, formulas
+from golden.ptychopinn.network.formulas import Structure, entries, split_entries
+from golden.spec.arrays import Arrays, summarise
+from golden.spec.case import Case
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
-from golden.spec.summary import summarise
-
-__all__ = ["CASES", "Structure", "entries", "merged_border", "merged_centre", "split_entries"]
 
 INPUTS = {
     "seed": "(1,) int64; what the recipe draws the other inputs from",
@@ -115,7 +115,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
         taps.append(
             tap(f"encoder_{block}", f"after encoder block {block}; (B, {side}, {side}, {filters}) float32", filters)
         )
-    for decoder in faults.DECODERS:
+    for decoder in formulas.DECODERS:
         unit = ", radians" if decoder == "phase" else ""
         for block, filters in enumerate(structure.up, 1):
             side = 8 << block
@@ -160,6 +160,7 @@ def _forward(structure: Structure, *, whole: bool = False) -> Operation:
         inputs=INPUTS,
         outputs=_outputs(structure, None if whole else summarise),
         derive=make_inputs,
+        formula=formulas.forward,
         faults=tuple(
             fault for fault in faults.FORWARD if fault.name != "epsilon_of_stitching" or structure.fills_border
         ),
@@ -275,25 +276,12 @@ DEFAULTS: Parameters = {
 _SEED = 29
 
 _ONE_NUMBER = {"loss": "it is one number"}
-_ONE_MEMBER = hidden("there is one member", "channel_major_order")
-_NO_BORDER = hidden(
-    "there is no border branch",
-    "border_of_head",
-    "border_mask_inverted",
-    "border_mask_omitted",
-)
-_WHOLE = hidden("the decoder makes the whole patch at once", "activated_after_padding", "border_channels_first")
-_ZERO_AT_ZERO = hidden("the activation of 0 is 0", "activated_after_padding")
-_NO_MERGE = hidden(
-    "patches are not merged", "merge_sign", "merge_xy_swap", "count_of_ones", "epsilon_of_stitching", "groups_summed"
-)
 _EMPTY_BORDER = {"merged_border": "nothing fills it"}
 
 
 def _forward_case(
     name: str,
     summary: str,
-    invisible: dict[str, str] | None = None,
     *,
     whole: bool = False,
     **changes: bool | float | str,
@@ -307,7 +295,6 @@ def _forward_case(
         parameters,
         lambda draw: {"seed": draw.integers(0, 2**31, (1,))},
         _ONE_NUMBER | ({} if structure.fills_border else _EMPTY_BORDER),
-        (invisible or {}) | (_ONE_MEMBER if structure.members == 1 else {}),
         slow=whole,
     )
 
@@ -341,7 +328,6 @@ CASES = (
     _forward_case(
         "forward_no_border",
         "probe_big is off; ReLU, the legacy probe_scale, few photons",
-        _NO_BORDER | _ZERO_AT_ZERO,
         members=4,
         probe_big=False,
         amp_activation="relu",
@@ -351,14 +337,11 @@ CASES = (
     _forward_case(
         "forward_unmerged",
         "object_big is off, probe_mask is on; softplus",
-        _NO_MERGE,
         object_big=False,
         probe_mask=True,
         amp_activation="softplus",
     ),
-    _forward_case(
-        "forward_unpadded", "pad_object is off; swish", _NO_BORDER | _WHOLE, pad_object=False, amp_activation="swish"
-    ),
+    _forward_case("forward_unpadded", "pad_object is off; swish", pad_object=False, amp_activation="swish"),
     _forward_case("forward_n128", "a larger patch, two groups of four", members=4, N=128),
     _forward_case("forward_n256", "the largest patch", N=256),
     _forward_case("forward_whole", "every element of every block, of groups of four", members=4, whole=True),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.scan import faults
-from golden.spec.case import Case, Operation, Output, hidden
+from golden.ptychopinn.scan import faults, formulas
+from golden.spec.case import Case
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 READ = Operation(
@@ -31,6 +32,7 @@ READ = Operation(
         Output("scan_index", "(M,) int64"),
     ),
     precision="float64",
+    formula=formulas.read,
     faults=faults.READING,
 )
 
@@ -47,32 +49,26 @@ def stored_as(layout: Callable[[np.ndarray], np.ndarray]) -> Callable[[Draw], di
     return make
 
 
-_FIRST = hidden("the patterns lie along the first axis", "stack_reshaped", "stack_transposed")
-_NO_STARTS = hidden("the file has no start positions", "starts_as_positions", "starts_ignored")
-
-
 def _case(
     name: str,
     summary: str,
     layout: Callable[[np.ndarray], np.ndarray],
-    invisible: Mapping[str, str],
     *,
     key: str = "diff3d",
     starts: bool = True,
 ) -> Case:
     constant = {"scan_index": "the file has none: zeros"}
-    return Case(f"scan/{name}", READ, summary, {"key": key, "starts": starts}, stored_as(layout), constant, invisible)
+    return Case(f"scan/{name}", READ, summary, {"key": key, "starts": starts}, stored_as(layout), constant)
 
 
 CASES = (
-    _case("plain", "as it should be", lambda stack: stack, _FIRST),
+    _case("plain", "as it should be", lambda stack: stack),
     _case(
         "singleton",
         "a last axis of length 1, under the other key",
         lambda stack: stack[..., None],
-        _FIRST | _NO_STARTS,
         key="diffraction",
         starts=False,
     ),
-    _case("last_axis", "patterns along the last axis", lambda stack: np.moveaxis(stack, 0, -1), {}),
+    _case("last_axis", "patterns along the last axis", lambda stack: np.moveaxis(stack, 0, -1)),
 )

@@ -4,26 +4,28 @@
 astigmatic beam scans it along a Fermat spiral that fills a rectangle wider than tall, with jitter; neighbours overlap
 by more than 70 %. Counts are Poisson's, 300,000 photons a pattern.
 
-What was drawn is stored, in ``golden/data``: no later release of anything can change it, and none of the code under
-test has made it. ``draw`` is the recipe, NumPy only; where scikit-image, which ships the photographs, is installed, a
-test repeats it.
+What was drawn is stored, in ``golden/ptychopinn/data``: no later release of anything can change it, and none of the
+code under test has made it. ``draw`` is the recipe, NumPy only; where scikit-image, which ships the photographs, is
+installed, a test repeats it.
 
-    python -m golden.ptychopinn.simulation.embedded OUT.npz      writes it as PtychoPINN reads it
+    golden scan OUT.npz                                      writes it as PtychoPINN reads it
+    python -m golden.ptychopinn.simulation.embedded --draw   draws it anew into the package
 """
 
 from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from golden.ptychopinn.photograph import photograph
-from golden.ptychopinn.physics.faults import diffraction
-from golden.ptychopinn.simulation.faults import cut
-from golden.spec.case import GoldenError, digest_array
+from golden.ptychopinn.physics.formulas import amplitude_of
+from golden.ptychopinn.simulation.formulas import cut
+from golden.spec.arrays import digest_array
+from golden.spec.errors import GoldenError
 
 N = 64
 PATTERNS = 1087
@@ -137,7 +139,7 @@ def draw() -> dict[str, np.ndarray]:
 
 def _rates(target: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """What the counts at these positions are on average, (n, 64, 64) float64."""
-    return np.asarray(diffraction(cut(target, positions, N) * probe) ** 2)
+    return np.asarray(amplitude_of(cut(target, positions, N) * probe) ** 2)
 
 
 def _parts(positions: np.ndarray) -> list[np.ndarray]:
@@ -185,18 +187,15 @@ def _write(arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def main(arguments: Sequence[str]) -> None:
-    """``OUT.npz``: write the data set for PtychoPINN. ``--draw``: draw it anew into the package; say its digests."""
-    if list(arguments) == ["--draw"]:
-        drawn = draw()
-        _write(drawn)
-        for name, array in drawn.items():
-            print(f'    "{name}": "{digest_array(array)}",')
-    elif len(arguments) == 1 and arguments[0].endswith(".npz"):
-        np.savez(arguments[0], **as_ptychopinn())  # type: ignore[arg-type]
-    else:
-        raise SystemExit("usage: python -m golden.ptychopinn.simulation.embedded OUT.npz")
+def main() -> None:
+    """Draw the data set anew into the package, and print its digests."""
+    drawn = draw()
+    _write(drawn)
+    for name, array in drawn.items():
+        print(f'    "{name}": "{digest_array(array)}",')
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:] != ["--draw"]:
+        raise SystemExit("usage: golden scan OUT.npz writes the scan; --draw draws it anew into the package")
+    main()

@@ -20,7 +20,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -31,8 +31,8 @@ import pytest
 from pytest_regressions.common import perform_regression_check
 
 from golden.judge.compare import Comparison, Verdict
-from golden.judge.judgement import judge
-from golden.report.run import Check, Run, causes, headline, require_ending, write_run
+from golden.judge.judgement import Judgement, judge
+from golden.report.run import Check, Run, causes, headline, require_report, write_failure, write_run
 from golden.report.text import explain_causes, explain_failed
 from golden.review.margins import MOST_USED
 from golden.spec.arrays import summarise, whereabouts
@@ -41,7 +41,7 @@ from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.operation import Operation
 from golden.spec.parameters import Parameters
-from golden.store.entry import read_manifest
+from golden.store.entry import listed_cases, read_entry
 from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.read import read_golden
 from golden.store.write import write_outputs
@@ -85,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "golden(operation, ...): run once per golden of these operations")
     if config.getoption("--golden-report"):
         try:
-            require_ending(Path(config.getoption("--golden-report")))
+            require_report(Path(config.getoption("--golden-report")))
         except GoldenError as problem:
             raise pytest.UsageError(str(problem)) from None
     config.pluginmanager.register(GoldenRun(config), "golden-run")
@@ -150,11 +150,11 @@ class GoldenCase:
         copies.mkdir(exist_ok=True)
         shutil.copyfile(self._source, copies / f"{base}.h5")
         obtained = copies / f"{base}.obtained.h5"
-        picture = copies / f"{base}.png"
+        page = copies / f"{base}.html"
 
         def compare(found: Path, _: Path) -> None:
             __tracebackhide__ = True
-            self._compare(outputs, obtained, picture)
+            self._compare(outputs, obtained, page)
 
         perform_regression_check(
             datadir=copies,  # type: ignore[arg-type]
@@ -176,22 +176,10 @@ class GoldenCase:
             if array.nbytes <= _LARGEST_KEPT or (name in expected and expected[name].shape == array.shape)
         }
 
-    def _compare(self, obtained: Mapping[str, np.ndarray], file: Path, picture: Path) -> None:
+    def _compare(self, obtained: Mapping[str, np.ndarray], file: Path, page: Path) -> None:
         __tracebackhide__ = True
         golden = self._golden
         judgement = judge(golden, obtained, self._operation.path)
-        lines: list[str] = []
-        faults: set[str] = set()
-        drawn = False
-        if not judgement.passed:
-            failed, causes = judgement.failed, judgement.causes
-            lines = explain_failed(self.name, failed, self._operation.path, self._whereabouts(obtained, failed))
-            lines += explain_causes(causes) if causes else []
-            faults = set.intersection(*(set(cause.faults) for cause in causes)) if causes else set()
-            left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
-            lines.append(f"  obtained: {file}" + (f" (without {left_out}: too large)" if left_out else ""))
-            drawn = _draw(golden, obtained, picture)
-            lines += [f"  pictures: {picture}"] if drawn else []
         outputs = {
             comparison.output: {
                 "verdict": comparison.verdict.label,
@@ -199,14 +187,32 @@ class GoldenCase:
             }
             for comparison in judgement.comparisons
         }
-        self._record(Check(self.name, golden.operation, outputs, lines, sorted(faults), str(picture) if drawn else ""))
+        check = Check(self.name, golden.operation, outputs)
         if not judgement.passed:
-            raise AssertionError("\n".join(lines))
+            check = self._explained(check, obtained, judgement, file)
+            if _write_page(page, check, golden, obtained):
+                check = replace(check, lines=[*check.lines, f"  page: {page}"])
+        self._record(check)
+        if not judgement.passed:
+            raise AssertionError("\n".join(check.lines))
+
+    def _explained(self, check: Check, obtained: Mapping[str, np.ndarray], judgement: Judgement, file: Path) -> Check:
+        """Add to a failed check why it failed; ``file`` holds the obtained outputs."""
+        failed, diagnoses = judgement.failed, judgement.causes
+        places = self._whereabouts(obtained, failed)
+        lines = explain_failed(self.name, failed, self._operation.path, places)
+        lines += explain_causes(diagnoses) if diagnoses else []
+        left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
+        lines.append(f"  obtained: {file}" + (f" (without {left_out}: too large)" if left_out else ""))
+        remarks = places | dict.fromkeys(left_out, "too large to be kept")
+        faults = set.intersection(*(set(one.faults) for one in diagnoses)) if diagnoses else set()
+        told = [{"outputs": list(one.outputs), "sentence": one.sentence} for one in diagnoses]
+        return replace(check, lines=lines, faults=sorted(faults), diagnoses=told, remarks=remarks, obtained=str(file))
 
     def _whereabouts(self, obtained: Mapping[str, np.ndarray], failed: Sequence[Comparison]) -> dict[str, str]:
         """Of outputs that only a summary is kept of: where in the whole array its wrong entries lie."""
         found = {}
-        for name in {one.output for one in failed if one.verdict is Verdict.BREAKING} & self._whole.keys():
+        for name in (one.output for one in failed if one.verdict is Verdict.BREAKING and one.output in self._whole):
             expected, tolerance = self._golden.outputs[name], self._golden.tolerances[name]
             with np.errstate(invalid="ignore"):
                 passed = np.abs(obtained[name] - expected) <= tolerance.atol + tolerance.rtol * np.abs(expected)
@@ -220,12 +226,12 @@ def _replace(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
     write_outputs(path, outputs)
 
 
-def _draw(golden: Golden, obtained: Mapping[str, np.ndarray], picture: Path) -> bool:
+def _write_page(page: Path, check: Check, golden: Golden, obtained: Mapping[str, np.ndarray]) -> bool:
     try:
-        from golden.report.pictures import draw_failure
-    except ModuleNotFoundError:
-        return False  # Matplotlib is a convenience; the failure is reported all the same
-    return draw_failure(golden.case, golden.outputs, obtained, picture)
+        write_failure(page, check, golden, obtained)
+    except GoldenError:
+        return False  # a page is a convenience; the failure is reported without it
+    return True
 
 
 def _refuse_regeneration(config: pytest.Config, name: str) -> None:
@@ -321,7 +327,6 @@ class GoldenRun:
         configured = config.getini("golden_fixtures")
         self._fixtures: Path = configured[0] if configured else Path(__file__).resolve().parent / "fixtures"
         self._cases: dict[str, Case] | None = None
-        self._manifest: dict[str, Any] | None = None
         self._problems: list[str] = []
         self._checks: list[Check] = []
         self._skipped_slow: list[str] = []
@@ -337,12 +342,6 @@ class GoldenRun:
                 raise pytest.UsageError(str(problem)) from problem
         return self._cases
 
-    @property
-    def manifest(self) -> dict[str, Any]:
-        if self._manifest is None:
-            self._manifest = read_manifest(self._fixtures)
-        return self._manifest
-
     def parameter(self, case: Case) -> Any:
         marks = [pytest.mark.skip(reason="slow golden; run it with --golden-slow")] if self._skips(case) else []
         return pytest.param(case.name, id=case.name, marks=marks)
@@ -353,17 +352,16 @@ class GoldenRun:
     def open(
         self, name: str, scratch: Path, request: pytest.FixtureRequest, record: Callable[[Check], None]
     ) -> GoldenCase:
-        """Read a golden and check that it is the one that the manifest and the case speak of.
+        """Read a golden and check that it is the one that its entry and the case speak of.
 
         ``record`` is told the outcome of every comparison with it.
         """
         source = golden_path(self._fixtures, name)
         golden = read_golden(source)
-        entry = self.manifest.get(name)
-        if entry is None or entry.get("content") != golden.content_digest():
+        if read_entry(self._fixtures, name)["content"] != golden.content_digest():
             raise GoldenError(
-                f"golden {source}: the manifest does not list this content; was it written by hand? "
-                f"Run 'golden verify', restore it, or: {_REGENERATE} {name}"
+                f"golden {source}: its entry does not list this content; was it written by hand, or an update "
+                f"interrupted? Run 'golden verify', which says so; restore it, or: {_REGENERATE} {name}"
             )
         case = self.cases[name]
         inputs = golden.complete_inputs(case)
@@ -387,11 +385,7 @@ class GoldenRun:
                 )
         if not self._is_full():
             return
-        try:
-            stored, listed = stored_cases(self._fixtures), set(self.manifest)
-        except GoldenError as problem:
-            self._problems.append(str(problem))
-            return
+        stored, listed = stored_cases(self._fixtures), listed_cases(self._fixtures)
         for name in sorted(set(self.cases) - claimed):
             self._problems.append(
                 f"case {name}: no collected test claims it; mark one with golden({self.cases[name].operation.name!r})"
@@ -401,7 +395,7 @@ class GoldenRun:
         for name in sorted(stored - set(self.cases)):
             self._problems.append(f"golden {name}: no case declares it; remove it with: {_REGENERATE}")
         for name in sorted(listed ^ stored):
-            self._problems.append(f"golden {name}: only one of file and manifest entry is there; run 'golden verify'")
+            self._problems.append(f"golden {name}: only one of golden and entry is there; run 'golden verify'")
 
     def _is_full(self) -> bool:
         """Whether the collection of the parity tests was not narrowed by options or paths."""
@@ -466,8 +460,8 @@ class GoldenRun:
         report = self._config.getoption("--golden-report")
         if report and not self._config.option.collectonly:
             try:
-                write_run(Path(report), run)
-            except OSError as problem:
+                write_run(Path(report), run, self._fixtures)
+            except GoldenError as problem:
                 terminalreporter.line(f"goldens: no report: {problem}", red=True)
             else:
                 terminalreporter.line(f"goldens: report in {report}")

@@ -1,7 +1,7 @@
 """git shows goldens as text: a textconv driver, as nbdime sets one up for notebooks.
 
 ``.gitattributes`` names the driver (``*.h5 diff=golden``); what it runs is configuration of each clone, which no
-repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden as the manifest does.
+repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden in the words of its entry.
 """
 
 from __future__ import annotations

@@ -169,7 +169,12 @@ def golden_path(fixtures: Path, case: str) -> Path:
 
 def stored_cases(fixtures: Path) -> frozenset[str]:
     """The names of all goldens that lie in a fixtures directory."""
-    names = (path.relative_to(fixtures).with_suffix("").as_posix() for path in fixtures.glob("*/*.h5"))
+    return cases_with(fixtures, ".h5")
+
+
+def cases_with(fixtures: Path, ending: str) -> frozenset[str]:
+    """The names of all cases that have a file ``TOPIC/CASE`` with an ending in a fixtures directory."""
+    names = (path.relative_to(fixtures).with_suffix("").as_posix() for path in fixtures.glob(f"*/*{ending}"))
     return frozenset(name for name in names if not name.startswith("."))
 
 

@@ -19,8 +19,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
-from golden.store.golden import SIZE_CAP, Golden
+from golden.store.golden import SIZE_CAP, Golden, golden_path, stored_cases
 from golden.store.read import read_golden
 from golden.store.write import write_golden
 
@@ -49,6 +50,20 @@ def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[
             if status and not any(answers):
                 yield _crashed(rest[len(answers)], status, seconds)
                 done += 1
+
+
+def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
+    """Read the goldens of a directory that match a pattern; all where there is none.
+
+    Raises:
+        GoldenError: a pattern matches nothing, or a golden cannot be read.
+    """
+    goldens = []
+    for golden in read_untrusted([golden_path(fixtures, name) for name in select(stored_cases(fixtures), patterns)]):
+        if isinstance(golden, str):
+            raise GoldenError(golden)
+        goldens.append(golden)
+    return goldens
 
 
 def _run(paths: Sequence[Path], copies: Sequence[Path], seconds: float) -> tuple[int, list[str]]:

@@ -6,13 +6,12 @@ import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from golden.report import thumbnail
 from golden.store import gallery, guard
-from golden.store.entry import NAME, make_entry, write_manifest
+from golden.store.entry import Entry, entry_path, entry_text, make_entry
 from golden.store.golden import Golden, golden_path
 from golden.store.write import write_golden
 from tests.golden import standin
@@ -22,19 +21,23 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture
 def fixtures(tmp_path: Path) -> Path:
-    """A directory with the goldens of all stand-in cases and their manifest."""
+    """A directory with the goldens of all stand-in cases and their entries."""
     directory = tmp_path / "fixtures"
     fill(directory)
     return directory
 
 
-def history(golden: Golden) -> list[dict[str, Any]]:
+def history(golden: Golden) -> list[Entry]:
     after = golden.content_digest()[:16]
     return [{"date": "2026-01-01", "reason": "first", "tensorflow": "none", "before": None, "after": after}]
 
 
+def write_entry(directory: Path, case: str, entry: Entry) -> None:
+    entry_path(directory, case).write_text(entry_text(entry), encoding="utf-8")
+
+
 def fill(directory: Path) -> None:
-    """The goldens of all stand-in cases and their manifest, in a new directory."""
+    """The goldens of all stand-in cases and their entries, in a new directory."""
     shutil.copytree(_made_once(), directory, dirs_exist_ok=True)
 
 
@@ -52,7 +55,7 @@ def _made_once() -> Path:
             thumbnail.draw(golden, gallery.picture_path(directory, case.name))
             picture = gallery.picture_entry(golden, gallery.picture_path(directory, case.name))
         entries[case.name] = make_entry(golden, history(golden), picture)
-    write_manifest(directory / NAME, entries)
+        write_entry(directory, case.name, entries[case.name])
     (directory / gallery.PAGE).write_text(gallery.page(entries), encoding="utf-8")
     return directory
 

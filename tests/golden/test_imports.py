@@ -62,7 +62,9 @@ def test_who_imports_whom() -> None:
     others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
     doors = start(["golden"], ["numpy", "golden.spec"])
     bare_port = start(["ptycho_torch"], ["torch", "numpy", "scipy", "jaxtyping"])
-    programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "torch", "pytest", "skimage"])
+    programs = start(
+        ["golden.generate", "golden.cli"], ["scipy", "matplotlib", "PIL", "jinja2", "torch", "pytest", "skimage"]
+    )
     assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without training.fit"
     assert intruders(bare_port) == [], "the port's public names are imported when they are used"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
@@ -74,6 +76,13 @@ def test_what_a_cases_module_is_written_with() -> None:
     assert {getattr(golden, name).__name__ for name in golden.__all__} == set(golden.__all__)
     with pytest.raises(AttributeError, match="module 'golden' has no attribute 'Cases'"):
         _ = golden.Cases
+
+
+def test_the_framework_does_not_name_the_content() -> None:
+    """Nor in a text, where import-linter does not look. Only the doors name it, as the default of an option."""
+    wings = [path for path in Path(golden.__file__).parent.glob("*/**/*.py") if "ptychopinn" not in path.parts]
+    assert {path.parent.name for path in wings} >= {"spec", "judge", "store", "review", "report", "generator"}
+    assert [path.name for path in wings if "ptychopinn" in path.read_text(encoding="utf-8").lower()] == []
 
 
 def test_the_table_of_old_and_new_names_is_true() -> None:

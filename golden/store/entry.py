@@ -19,7 +19,7 @@ from golden.judge.proof import Caught
 from golden.spec.arrays import blocks
 from golden.spec.errors import GoldenError
 from golden.store.golden import Golden, cases_with
-from golden.store.read import parse_json
+from golden.store.layout import parse_json
 
 FORMAT = "ptycho-golden entry 1"
 

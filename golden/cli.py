@@ -1,7 +1,8 @@
-"""``golden list | show | faults | diff | verify | text | git``: look at the goldens; nothing here writes one."""
+"""The command ``golden``: options and exit codes. The wings do the work; nothing here writes a golden."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import track
 
+from golden.report.files import write_arrays
 from golden.report.run import read_shares
 from golden.report.text import (
     catchers_table,
@@ -18,23 +19,25 @@ from golden.report.text import (
     difference_lines,
     differences_markdown,
     fault_table,
+    faults_headline,
     golden_list,
-    margin_text,
 )
 from golden.review.difference import Difference, differences, summary
-from golden.review.margins import margins, warnings
+from golden.review.margins import warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
 from golden.store.entry import as_text, read_entries, read_entry
-from golden.store.golden import Golden, golden_path, stored_cases
-from golden.store.guard import read_untrusted
-from golden.store.sources import read, sources
+from golden.store.golden import stored_cases
+from golden.store.guard import read_chosen, read_untrusted
+from golden.store.sources import only, read, sources
 from golden.store.verify import blind_spots, verify
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 CONTENT = "golden.ptychopinn"
-"""The cases that are bundled."""
+"""The module of the cases that are bundled."""
+SCAN = "golden.ptychopinn.simulation.embedded"
+"""The module of the scan that is bundled."""
 
 
 class _Group(click.Group):
@@ -56,6 +59,9 @@ def main() -> None:
     """
 
 
+_OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
 def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
     kind = click.Path(path_type=Path, exists=True, file_okay=False)
     return click.option(
@@ -65,14 +71,6 @@ def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
         metavar="DIR",
         help="The goldens' directory.  [default: golden/fixtures]",
     )(command)
-
-
-def _goldens(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
-    found = list(read_untrusted([golden_path(fixtures, name) for name in select(stored_cases(fixtures), patterns)]))
-    for golden in found:
-        if isinstance(golden, str):
-            raise GoldenError(golden)
-    return [golden for golden in found if isinstance(golden, Golden)]
 
 
 def _console() -> Console:
@@ -90,38 +88,18 @@ def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
 
 @main.command("show")
 @click.argument("case")
-@click.option(
-    "--picture",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="PNG",
-    help="Draw its inputs and outputs into this file too.",
-)
+@click.option("--picture", type=_OUTPUT_FILE, metavar="PNG", help="Draw its inputs and outputs into this file too.")
 @_fixtures_option
 def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
     """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, history."""
-    for golden in _goldens(fixtures, [case]):
-        console = _console()
-        for part in describe(golden):
-            console.print(part)
-        for event in read_entry(fixtures, golden.case)["history"]:
-            console.print(
-                f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {event['reason']}",
-                markup=False,
-            )
+    for golden in read_chosen(fixtures, [case]):
+        for part in describe(golden, read_entry(fixtures, golden.case)["history"]):
+            _console().print(part)
         if picture is not None:
-            _draw(golden, picture)
+            from golden.report.thumbnail import draw_inputs_and_outputs
 
-
-def _draw(golden: Any, picture: Path) -> None:
-    try:
-        from golden.report.pictures import draw_golden
-
-        draw_golden(golden, picture)
-    except ModuleNotFoundError:
-        raise GoldenError("pictures need Matplotlib: pip install matplotlib") from None
-    except (ValueError, OSError) as problem:
-        raise GoldenError(str(problem)) from problem
-    click.echo(f"picture     {picture}")
+            draw_inputs_and_outputs(golden, picture)
+            click.echo(f"picture     {picture}")
 
 
 @main.command("faults")
@@ -141,24 +119,13 @@ def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, repor
 
     Exit status 1 when a golden catches nothing, or a fault is caught by none.
     """
-    goldens = _goldens(fixtures, patterns)
-    rows = [margin for golden in goldens for margin in (margins(golden) if every else margins(golden)[:1])]
-    _console().print(catchers_table(goldens) if by_fault else fault_table(rows, "fault" if every else "nearest fault"))
-    told = warnings(goldens, read_shares(report) if report else {})
+    goldens = read_chosen(fixtures, patterns)
+    _console().print(catchers_table(goldens) if by_fault else fault_table(goldens, every))
+    warned = warnings(goldens, read_shares(report) if report else {})
     problems = [] if patterns else blind_spots(goldens)
-    for line in [*told, *problems]:
+    for line in (*warned, *problems, faults_headline(goldens, len(warned))):
         click.echo(line)
-    everything = [margin for golden in goldens for margin in margins(golden)]
-    if everything:
-        nearest = min(everything, key=lambda margin: margin.margin)
-        distinct = {(golden.operation, name) for golden in goldens for name in golden.faults}
-        click.echo(
-            f"{len(goldens)} goldens catch {len(distinct)} faults, proved {len(everything)} times; the nearest lies "
-            f"{margin_text(nearest.margin)} its tolerance away ({nearest.fault} in {nearest.case}); "
-            f"{len(told)} warning(s)"
-        )
-    if problems:
-        sys.exit(1)
+    sys.exit(1 if problems else 0)
 
 
 @main.command("diff")
@@ -167,11 +134,7 @@ def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, repor
 @click.option("--only", "patterns", multiple=True, metavar="CASE", help="A case or a glob pattern; may be repeated.")
 @click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
 @click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Write a page with pictures, histograms and profiles too.",
+    "--html", "page", type=_OUTPUT_FILE, metavar="FILE", help="Write a page with pictures, histograms and profiles too."
 )
 @click.option("--exit-code", is_flag=True, help="Exit status 1 when something differs.")
 @_fixtures_option
@@ -193,12 +156,9 @@ def diff_command(
     golden diff HEAD             a revision against the working tree
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     with Console(stderr=True).status("comparing"):
-        before, after = sources(first, second, fixtures)
-        if patterns:
-            chosen = select({*before, *after}, patterns)
-            before, after = ({case: side[case] for case in chosen if case in side} for side in (before, after))
+        chosen = only(*sources(first, second, fixtures), patterns)
         paths = {name: case.operation.path for name, case in load_cases(CONTENT).items()}
-        found = differences(*read(before, after), paths)
+        found = differences(*read(*chosen), paths)
     if markdown:
         click.echo(differences_markdown(found, summary(found)), nl=False)
     else:
@@ -206,13 +166,14 @@ def diff_command(
             click.echo("\n".join(difference_lines(one)) + "\n")
         click.echo(summary(found))
     if page is not None:
-        title = f"Goldens: {first} and {second}" if second else f"Goldens: {first}"
-        _write_page(page, found, title)
+        _write_page(page, found, f"Goldens: {first} and {second}" if second else f"Goldens: {first}")
     if found and exit_code:
         sys.exit(1)
 
 
 def _write_page(path: Path, found: Sequence[Difference], title: str) -> None:
+    from rich.progress import track
+
     from golden.report.page import write_page
 
     console = Console(stderr=True)
@@ -236,8 +197,7 @@ def git_command(wanted: bool | None) -> None:
     """Let git diff, log -p and blame show goldens as text in this clone."""
     here = Path.cwd()
     if wanted is None:
-        state = "enabled" if git.is_enabled(here) else "not enabled; --enable does"
-        click.echo(f"goldens as text: {state}")
+        click.echo(f"goldens as text: {'enabled' if git.is_enabled(here) else 'not enabled; --enable does'}")
         return
     for line in git.enable(here) if wanted else git.disable(here):
         click.echo(line)
@@ -245,21 +205,24 @@ def git_command(wanted: bool | None) -> None:
 
 @main.command("verify")
 @click.option(
-    "--cases",
-    "cases_module",
-    default=CONTENT,
-    metavar="MODULE",
-    show_default=True,
-    help="Where cases are declared.",
+    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
 )
 @_fixtures_option
-def verify_command(cases_module: str, fixtures: Path) -> None:
+def verify_command(module: str, fixtures: Path) -> None:
     """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
-    problems = verify(fixtures, load_cases(cases_module))
+    problems = verify(fixtures, load_cases(module))
     for problem in problems:
         click.echo(problem)
     if problems:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)
     click.echo(f"{len(stored_cases(fixtures))} goldens: digests match, entries in step, nothing orphaned")
+
+
+@main.command("scan")
+@click.argument("file", metavar="OUT.npz", type=_OUTPUT_FILE)
+def scan_command(file: Path) -> None:
+    """Write the bundled scan of 1087 diffraction patterns as PtychoPINN reads it. A file that is there is replaced."""
+    write_arrays(file, importlib.import_module(SCAN).as_ptychopinn())
+    click.echo(f"scan: {file}")

@@ -20,7 +20,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -31,8 +31,8 @@ import pytest
 from pytest_regressions.common import perform_regression_check
 
 from golden.judge.compare import Comparison, Verdict
-from golden.judge.judgement import judge
-from golden.report.run import Check, Run, causes, headline, require_ending, write_run
+from golden.judge.judgement import Judgement, judge
+from golden.report.run import Check, Run, causes, headline, require_report, write_failure, write_run
 from golden.report.text import explain_causes, explain_failed
 from golden.review.margins import MOST_USED
 from golden.spec.arrays import summarise, whereabouts
@@ -85,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "golden(operation, ...): run once per golden of these operations")
     if config.getoption("--golden-report"):
         try:
-            require_ending(Path(config.getoption("--golden-report")))
+            require_report(Path(config.getoption("--golden-report")))
         except GoldenError as problem:
             raise pytest.UsageError(str(problem)) from None
     config.pluginmanager.register(GoldenRun(config), "golden-run")
@@ -150,11 +150,11 @@ class GoldenCase:
         copies.mkdir(exist_ok=True)
         shutil.copyfile(self._source, copies / f"{base}.h5")
         obtained = copies / f"{base}.obtained.h5"
-        picture = copies / f"{base}.png"
+        page = copies / f"{base}.html"
 
         def compare(found: Path, _: Path) -> None:
             __tracebackhide__ = True
-            self._compare(outputs, obtained, picture)
+            self._compare(outputs, obtained, page)
 
         perform_regression_check(
             datadir=copies,  # type: ignore[arg-type]
@@ -176,22 +176,10 @@ class GoldenCase:
             if array.nbytes <= _LARGEST_KEPT or (name in expected and expected[name].shape == array.shape)
         }
 
-    def _compare(self, obtained: Mapping[str, np.ndarray], file: Path, picture: Path) -> None:
+    def _compare(self, obtained: Mapping[str, np.ndarray], file: Path, page: Path) -> None:
         __tracebackhide__ = True
         golden = self._golden
         judgement = judge(golden, obtained, self._operation.path)
-        lines: list[str] = []
-        faults: set[str] = set()
-        drawn = False
-        if not judgement.passed:
-            failed, causes = judgement.failed, judgement.causes
-            lines = explain_failed(self.name, failed, self._operation.path, self._whereabouts(obtained, failed))
-            lines += explain_causes(causes) if causes else []
-            faults = set.intersection(*(set(cause.faults) for cause in causes)) if causes else set()
-            left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
-            lines.append(f"  obtained: {file}" + (f" (without {left_out}: too large)" if left_out else ""))
-            drawn = _draw(golden, obtained, picture)
-            lines += [f"  pictures: {picture}"] if drawn else []
         outputs = {
             comparison.output: {
                 "verdict": comparison.verdict.label,
@@ -199,14 +187,32 @@ class GoldenCase:
             }
             for comparison in judgement.comparisons
         }
-        self._record(Check(self.name, golden.operation, outputs, lines, sorted(faults), str(picture) if drawn else ""))
+        check = Check(self.name, golden.operation, outputs)
         if not judgement.passed:
-            raise AssertionError("\n".join(lines))
+            check = self._explained(check, obtained, judgement, file)
+            if _write_page(page, check, golden, obtained):
+                check = replace(check, lines=[*check.lines, f"  page: {page}"])
+        self._record(check)
+        if not judgement.passed:
+            raise AssertionError("\n".join(check.lines))
+
+    def _explained(self, check: Check, obtained: Mapping[str, np.ndarray], judgement: Judgement, file: Path) -> Check:
+        """Add to a failed check why it failed; ``file`` holds the obtained outputs."""
+        failed, diagnoses = judgement.failed, judgement.causes
+        places = self._whereabouts(obtained, failed)
+        lines = explain_failed(self.name, failed, self._operation.path, places)
+        lines += explain_causes(diagnoses) if diagnoses else []
+        left_out = sorted(set(obtained) - set(self._worth_keeping(obtained)))
+        lines.append(f"  obtained: {file}" + (f" (without {left_out}: too large)" if left_out else ""))
+        remarks = places | dict.fromkeys(left_out, "too large to be kept")
+        faults = set.intersection(*(set(one.faults) for one in diagnoses)) if diagnoses else set()
+        told = [{"outputs": list(one.outputs), "sentence": one.sentence} for one in diagnoses]
+        return replace(check, lines=lines, faults=sorted(faults), diagnoses=told, remarks=remarks, obtained=str(file))
 
     def _whereabouts(self, obtained: Mapping[str, np.ndarray], failed: Sequence[Comparison]) -> dict[str, str]:
         """Of outputs that only a summary is kept of: where in the whole array its wrong entries lie."""
         found = {}
-        for name in {one.output for one in failed if one.verdict is Verdict.BREAKING} & self._whole.keys():
+        for name in (one.output for one in failed if one.verdict is Verdict.BREAKING and one.output in self._whole):
             expected, tolerance = self._golden.outputs[name], self._golden.tolerances[name]
             with np.errstate(invalid="ignore"):
                 passed = np.abs(obtained[name] - expected) <= tolerance.atol + tolerance.rtol * np.abs(expected)
@@ -220,12 +226,12 @@ def _replace(path: Path, outputs: Mapping[str, np.ndarray]) -> None:
     write_outputs(path, outputs)
 
 
-def _draw(golden: Golden, obtained: Mapping[str, np.ndarray], picture: Path) -> bool:
+def _write_page(page: Path, check: Check, golden: Golden, obtained: Mapping[str, np.ndarray]) -> bool:
     try:
-        from golden.report.pictures import draw_failure
-    except ModuleNotFoundError:
-        return False  # Matplotlib is a convenience; the failure is reported all the same
-    return draw_failure(golden.case, golden.outputs, obtained, picture)
+        write_failure(page, check, golden, obtained)
+    except GoldenError:
+        return False  # a page is a convenience; the failure is reported without it
+    return True
 
 
 def _refuse_regeneration(config: pytest.Config, name: str) -> None:
@@ -454,8 +460,8 @@ class GoldenRun:
         report = self._config.getoption("--golden-report")
         if report and not self._config.option.collectonly:
             try:
-                write_run(Path(report), run)
-            except OSError as problem:
+                write_run(Path(report), run, self._fixtures)
+            except GoldenError as problem:
                 terminalreporter.line(f"goldens: no report: {problem}", red=True)
             else:
                 terminalreporter.line(f"goldens: report in {report}")

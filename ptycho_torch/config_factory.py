@@ -1,4 +1,4 @@
-"""From a data file and a few overrides to the configurations of a run."""
+"""The factory makes the configurations of a run from a data file and a few overrides."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TENSORFLOW_NAMES: Mapping[str, str] = {
     "nepochs": "epochs",
     "max_epochs": "epochs",
 }
-"""Names that people bring from TensorFlow PtychoPINN -> the port's field."""
+"""Name in TensorFlow PtychoPINN -> the port's field."""
 
 Config = TypeVar("Config", DataConfig, ModelConfig, TrainingConfig, InferenceConfig)
 
 
 @dataclass(frozen=True)
 class TrainingPayload:
-    """Everything that a training run is configured by."""
+    """A training payload holds the configurations of a training run."""
 
     data: DataConfig
     model: ModelConfig
@@ -35,7 +35,7 @@ class TrainingPayload:
 
 @dataclass(frozen=True)
 class InferencePayload:
-    """Everything that an inference run is configured by."""
+    """An inference payload holds the files and configurations of an inference run."""
 
     model_path: Path
     test_data_file: Path
@@ -47,16 +47,16 @@ class InferencePayload:
 def create_training_payload(
     train_data_file: str | Path, output_dir: str | Path, overrides: Mapping[str, Any] | None = None
 ) -> TrainingPayload:
-    """The configurations of a training run.
+    """Make the configurations of a training run.
 
     Args:
         train_data_file: NPZ with ``probeGuess``, whose side is N.
-        output_dir: where results will go; not created here.
-        overrides: field name -> value, of any of the configurations; TensorFlow's ``gridsize``, ``neighbor_count`` and
+        output_dir: directory of the results; it is not created here.
+        overrides: name of a field of any configuration -> value; TensorFlow's ``gridsize``, ``neighbor_count`` and
             ``nepochs`` are understood too.
 
     Raises:
-        FileNotFoundError: there is no such data file.
+        FileNotFoundError: the data file does not exist.
         ValueError: the file has no square probe, N contradicts it, or an override is unknown or unfit.
     """
     given = {
@@ -74,13 +74,17 @@ def create_inference_payload(
     output_dir: str | Path,
     overrides: Mapping[str, Any] | None = None,
 ) -> InferencePayload:
-    """The configurations of an inference run; arguments and errors as of ``create_training_payload``.
+    """Make the configurations of an inference run.
 
     Args:
-        model_path: the directory that training wrote.
+        model_path: directory that training wrote.
         test_data_file: NPZ to reconstruct.
-        output_dir: where results will go; not created here.
-        overrides: field name -> value.
+        output_dir: directory of the results; it is not created here.
+        overrides: as for ``create_training_payload``.
+
+    Raises:
+        FileNotFoundError: the model or the data file does not exist.
+        ValueError: the file has no square probe, N contradicts it, or an override is unknown or unfit.
     """
     if not Path(model_path).exists():
         raise FileNotFoundError(f"model_path: {model_path} does not exist")
@@ -103,16 +107,16 @@ _PARTS: Mapping[type, tuple[type, ...]] = {
 
 
 def _translate_overrides(overrides: Mapping[str, Any], payload: type) -> dict[str, Any]:
-    """Port names throughout; ``gridsize`` sets the grid and the number of channels together."""
+    """Translate TensorFlow's names to the port's; ``gridsize`` sets the grid and the number of channels together."""
     known = {field.name for part in _PARTS[payload] for field in dataclasses.fields(part)}
     accepted = sorted(known | {name for name, port in TENSORFLOW_NAMES.items() if port in known} | {"gridsize"})
     translated: dict[str, Any] = {}
     for name, value in overrides.items():
         if name in _PATHS:
-            raise ValueError(f"overrides: {name!r} is an argument of its own; pass it there")
+            raise ValueError(f"overrides: found {name!r}, which is an argument of its own; pass it there")
         if name not in accepted:
             near = ", ".join(difflib.get_close_matches(name, accepted, n=3)) or "see ptycho_torch/config_params.py"
-            raise ValueError(f"overrides: unknown field {name!r}; nearest: {near}")
+            raise ValueError(f"overrides: expected the name of a field, found {name!r}; nearest: {near}")
         fields = {TENSORFLOW_NAMES.get(name, name): value}
         if name == "gridsize":
             if not isinstance(value, int):
@@ -122,7 +126,7 @@ def _translate_overrides(overrides: Mapping[str, Any], payload: type) -> dict[st
             fields = {"C": value, "C_forward": value, "C_model": value}
         for field, new in fields.items():
             if translated.setdefault(field, new) != new:
-                raise ValueError(f"overrides: {field} is given twice, as {translated[field]!r} and as {new!r}")
+                raise ValueError(f"overrides: expected {field} once, found it as {translated[field]!r} and as {new!r}")
     if "grid_size" in translated:
         members = int(np.prod(translated["grid_size"]))
         for name in ("C", "C_forward", "C_model"):
@@ -133,11 +137,11 @@ def _translate_overrides(overrides: Mapping[str, Any], payload: type) -> dict[st
 def _with_probe_side(given: dict[str, Any], path: Path) -> dict[str, Any]:
     side = read_probe_side(path)
     if given.setdefault("N", side) != side:
-        raise ValueError(f"overrides: N = {given['N']}, but the probe in {path} has side {side}")
+        raise ValueError(f"overrides: N: expected {side}, the side of the probe in {path}, found {given['N']}")
     return given
 
 
 def _take(config: type[Config], given: Mapping[str, Any]) -> Config:
-    """A configuration from those of the given fields that are its own."""
+    """Make a configuration from those of the given fields that are its own."""
     names = {field.name for field in dataclasses.fields(config)}
     return config(**{name: value for name, value in given.items() if name in names})

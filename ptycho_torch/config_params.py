@@ -1,6 +1,6 @@
-"""Configurations of the port. Defaults equal TensorFlow PtychoPINN's wherever it has a counterpart.
+"""The configurations say how the port computes. Defaults equal TensorFlow PtychoPINN's wherever it has a counterpart.
 
-docs/known-differences.md lists the names that differ and the few values that do on purpose.
+docs/known-differences.md lists the names that differ, and the few values that differ on purpose.
 """
 
 from __future__ import annotations
@@ -14,23 +14,26 @@ AmplitudeActivation = Literal["sigmoid", "swish", "softplus", "relu"]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What the patterns are and how they are grouped.
+    """A data configuration says what the patterns are and how they are grouped.
 
     Attributes:
         N: patch side, pixels.
-        grid_size: patches per group along rows and columns; TensorFlow's ``gridsize`` squared.
+        grid_size: patches per group along rows and columns; TensorFlow's ``gridsize``, twice.
         C: patches per group, the product of ``grid_size``.
-        K: nearest neighbours from which a group is drawn; TensorFlow's ``neighbor_count``.
+        K: number of nearest neighbours from which a group is drawn; TensorFlow's ``neighbor_count``.
         nphotons: photons per pattern, on average.
-        probe_scale: the normalised probe's mean masked modulus is its inverse.
-        n_groups: groups to use; None: 512.
+        probe_scale: inverse of the normalised probe's mean masked modulus.
+        n_groups: number of groups to use; None for 512.
         n_images: deprecated alias of ``n_groups``.
-        n_subsample: patterns to keep on loading; None: ``n_groups``.
-        subsample_seed: seed of that choice; None: not reproducible.
+        n_subsample: number of patterns to keep on loading; None for ``n_groups``.
+        subsample_seed: seed of that choice; None for another choice each time.
         enable_oversampling: allow more groups than patterns.
-        neighbor_pool_size: neighbours to oversample from; None: ``K``.
+        neighbor_pool_size: number of neighbours to oversample from; None for ``K``.
         sequential_sampling: take the first patterns in order instead of drawing.
         positions_provided: positions come with the data.
+
+    Raises:
+        ValueError: a number is not positive, or ``C`` is not the product of two equal sides.
     """
 
     N: int = 64
@@ -62,24 +65,29 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network.
+    """A model configuration says how the network and the physics behind it are built.
 
     Attributes:
-        C_forward: patches per group that the physics sees.
-        C_model: patches per group that the network sees.
+        C_forward: patches per group that the physics takes.
+        C_model: patches per group that the network takes.
         object_big: merge a group's patches on a padded canvas and extract them again: the overlap constraint.
         probe_big: the decoder fills the border of the patch too.
-        probe_mask: multiply the illuminated field by the hard mask.
-        probe_mask_sigma, probe_mask_diameter: shape of a soft mask, pixels.
+        probe_mask: multiply the illuminated field with the hard mask.
+        probe_mask_sigma: softness of a soft mask, pixels; not used.
+        probe_mask_diameter: diameter of a soft mask, pixels; not used.
         pad_object: the decoder predicts the patch's centre and pads it.
-        n_filters_scale: multiplies the width of all layers.
-        amp_activation: of the amplitude head.
-        gaussian_smoothing_sigma: of the illuminated field, pixels; 0: none.
-        model_type, architecture: the kind of network.
-        offset: distance of raster neighbours, pixels; enters the padded size.
+        n_filters_scale: factor for the width of all layers.
+        amp_activation: last activation of the amplitude's decoder.
+        gaussian_smoothing_sigma: smoothing of the illuminated field, pixels; only 0, none, is ported.
+        model_type: kind of model; only ``pinn`` is ported.
+        architecture: kind of network; only ``cnn`` is ported.
+        offset: distance of raster neighbours, pixels; it enters the padded size.
         max_position_jitter: margin of the padded canvas, pixels.
-        probe_trainable, intensity_scale_trainable: as in TensorFlow's configuration. (In its present stack neither
-            is trained.)
+        probe_trainable: as in TensorFlow's configuration, where it changes nothing at present.
+        intensity_scale_trainable: as in TensorFlow's configuration, where it changes nothing at present.
+
+    Raises:
+        ValueError: a number is not positive, ``C_forward`` is not ``C_model``, or the activation is unknown.
     """
 
     C_forward: int = 1
@@ -111,20 +119,26 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The training run: Adam, a learning rate halved on a plateau of the validation loss, an early stop.
+    """A training configuration says how to train: Adam, a learning rate halved on a plateau, an early stop.
 
     Attributes:
-        train_data_file, test_data_file: NPZ files.
-        output_dir: where results go.
+        train_data_file: NPZ to train on.
+        test_data_file: NPZ whose loss is computed after training; None for none.
+        output_dir: directory of the results.
         batch_size: groups per step; a power of two.
-        epochs: at most.
-        mae_weight, nll_weight: of the amplitude and the Poisson term, 0..1.
-        realspace_mae_weight, realspace_weight: of the object terms.
-        learning_rate, adam_beta_1, adam_beta_2, adam_epsilon, adam_amsgrad: Keras's Adam.
-        weight_decay, gradient_clip_norm: None: none.
-        plateau_factor, plateau_patience, plateau_min_lr, plateau_min_delta, plateau_monitor: the learning rate.
-        early_stop_patience, early_stop_min_delta, early_stop_monitor: the end of training.
-        validation_fraction: taken from the end of the data, before it is shuffled.
+        epochs: epochs at most.
+        mae_weight: weight of the amplitude term, 0..1.
+        nll_weight: weight of the Poisson term, 0..1.
+        realspace_mae_weight, realspace_weight: weights of terms of the object; only 0 is ported.
+        learning_rate, adam_beta_1, adam_beta_2, adam_epsilon, adam_amsgrad: settings of Keras's Adam.
+        weight_decay, gradient_clip_norm: only None, none, is ported.
+        plateau_factor, plateau_patience, plateau_min_lr, plateau_min_delta, plateau_monitor: when the learning rate
+            falls, to what part of it, down to which least one, and by which loss (``loss`` or ``val_loss``).
+        early_stop_patience, early_stop_min_delta, early_stop_monitor: when training ends, and by which loss.
+        validation_fraction: part of the data that validates, taken from their end before they are shuffled.
+
+    Raises:
+        ValueError: a value is out of its range.
     """
 
     train_data_file: str | None = None
@@ -167,10 +181,10 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """The inference run.
+    """An inference configuration says where results go.
 
     Attributes:
-        output_dir: where results go.
+        output_dir: directory of the results.
         debug: write intermediate statistics too.
     """
 

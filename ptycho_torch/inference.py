@@ -1,4 +1,4 @@
-"""Reconstruct an object from a scan, with a trained model, and look whether it is right.
+"""Reconstruct an object from a scan with a trained model, and check the result.
 
     python -m ptycho_torch.inference --model_path out --test_data scan.npz --output_dir result
 
@@ -45,43 +45,51 @@ AMPLITUDE, PHASE, COMPARISON = "reconstructed_amplitude.png", "reconstructed_pha
 RESULT, LOG = "reconstruction.npz", "inference.log"
 DIAGNOSTICS = "diagnostics"
 GROUP_SEED = 45
-"""TensorFlow PtychoPINN seeds its generator with it after the patterns are drawn: it decides which groups of several
-members are made of them, and nothing for groups of one."""
+"""TensorFlow PtychoPINN seeds its generator with this after it drew the patterns. It decides how they form groups of
+several members, and changes nothing for groups of one."""
 
 
 @click.command(context_settings=CONTEXT)
 @click.option(
-    "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="What training wrote."
+    "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory that training wrote."
 )
-@click.option("--test_data", type=FILE, required=True, metavar="NPZ", help="The scan to reconstruct.")
-@click.option("--output_dir", type=DIRECTORY, required=True, metavar="DIR", help="Takes all results; made if missing.")
+@click.option("--test_data", type=FILE, required=True, metavar="NPZ", help="Scan to reconstruct.")
+@click.option(
+    "--output_dir",
+    type=DIRECTORY,
+    required=True,
+    metavar="DIR",
+    help="Directory for all results; it is made if missing.",
+)
 @click.option(
     "--n_images",
     type=click.IntRange(1),
     metavar="N",
     default=512,
-    help="Patterns drawn from the scan, and groups of them.",
+    help="Number of patterns to draw from the scan, and of groups to form.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Of the patterns that are drawn."
+    "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Seed for drawing the patterns."
 )
 @click.option("--batch_size", type=click.IntRange(1), metavar="N", default=32, help="Groups predicted together.")
 @click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
-@click.option("--phase_vmin", type=float, metavar="X", help="Colours of the phase begin there.  [default: the least]")
-@click.option("--phase_vmax", type=float, metavar="X", help="Colours of the phase end there.  [default: the largest]")
-@click.option("--save_patches", is_flag=True, help="Keep the patches too, not only the mosaic.")
+@click.option("--phase_vmin", type=float, metavar="X", help="Phase of the first colour, radians.  [default: the least]")
+@click.option(
+    "--phase_vmax", type=float, metavar="X", help="Phase of the last colour, radians.  [default: the largest]"
+)
+@click.option("--save_patches", is_flag=True, help="Write the patches too, not only the mosaic.")
 def main(**options: Any) -> None:
-    """Reconstruct an object with a trained model, and look whether it is right.
+    """Reconstruct an object from a scan with a trained model, and check the result.
 
     \b
-    --output_dir takes
+    Files in --output_dir:
       reconstructed_amplitude.png, reconstructed_phase.png
-      comparison.png                   beside the object, if the file has an objectGuess
-      reconstruction.npz               the mosaic, how many patches cover it, positions
-      diagnostics.txt, .json, .png     what was looked at, and the likely mistake if something is wrong
-      inference.log                    what was said
+      comparison.png                the mosaic beside the object, if the scan has an objectGuess
+      reconstruction.npz            the mosaic, how many patches cover it, their positions
+      diagnostics.txt, .json, .png  what was checked, and the likely mistake if something is wrong
+      inference.log                 all messages
 
-    The exit status says that it ran, not that the result is right: the last line of diagnostics.txt does.
+    The exit status says whether the program ran. The last line of diagnostics.txt says whether the result is right.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
@@ -117,7 +125,7 @@ def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappe
 
     N = scan.diffraction.shape[1]
     if bundle.data.N != N:
-        raise ValueError(f"{scan.source}: patterns of side {N}; the model was trained on {bundle.data.N}")
+        raise ValueError(f"{scan.source}: expected patterns of side {bundle.data.N}, as in training, found {N}")
     wanted = options["n_images"]
     config = dataclasses.replace(
         bundle.data, n_groups=wanted, n_images=None, n_subsample=wanted, subsample_seed=options["seed"]
@@ -132,7 +140,7 @@ def _device(accelerator: str) -> torch.device:
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     found = [name for name, available in there.items() if available and accelerator in {"auto", name}]
     if not found:
-        raise ValueError(f"--accelerator {accelerator}: there is none; expected one of auto, cpu")
+        raise ValueError(f"--accelerator {accelerator}: found no such device; use auto or cpu")
     return torch.device(found[0])
 
 

@@ -1,6 +1,6 @@
-"""What the programs have in common: options by either spelling, a log, a progress bar, an end that says how it went.
+"""The programs share how options are spelt, how they log, and how they end.
 
-Exit status: 0 done, 1 the run failed, 2 wrong options or files, 130 interrupted (143: by SIGTERM).
+Exit status: 0 done, 1 the run failed, 2 wrong options or files, 130 interrupted (143 by SIGTERM).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ CONTEXT: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "show_default": True,
     "max_content_width": 110,
-    # --output-dir is --output_dir.
+    # So that --output-dir means --output_dir.
     "token_normalize_func": lambda name: name.replace("-", "_"),
 }
-"""Of a ``click.command``."""
+"""Settings for ``click.command``."""
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 FILE = click.Path(path_type=Path, dir_okay=False)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
@@ -32,9 +32,9 @@ log = logging.getLogger("ptycho_torch")
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error
-    """The user, or the system, asks the program to end.
+    """The user or the system asked the program to end.
 
-    Not a ``KeyboardInterrupt``: on that Lightning ends the process itself.
+    It is no ``KeyboardInterrupt``, for on that Lightning ends the process itself.
     """
 
     def __init__(self, number: int) -> None:
@@ -43,20 +43,20 @@ class Interrupted(Exception):  # noqa: N818 - not an error
 
 
 class WrongInput(click.ClickException):
-    """Options, or files that they name, which do not do."""
+    """Options, or the files that they name, are wrong."""
 
     exit_code = 2
 
 
 class FailedRun(click.ClickException):
-    """The run itself went wrong."""
+    """The run itself failed."""
 
     exit_code = 1
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C and SIGTERM raise ``Interrupted``."""
+    """Raise ``Interrupted`` on Ctrl-C and on SIGTERM."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
@@ -72,10 +72,10 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def ending(kept: Callable[[], str]) -> Iterator[None]:
-    """An end by ``Interrupted`` is one line, and its exit status.
+    """Turn ``Interrupted`` into one line of the log, and its exit status.
 
     Args:
-        kept: what the user is to know then.
+        kept: returns what the user should know then.
     """
     try:
         with interruptible():
@@ -87,7 +87,7 @@ def ending(kept: Callable[[], str]) -> Iterator[None]:
 
 @contextmanager
 def checking_input() -> Iterator[None]:
-    """What is wrong with options and files is one line, and exit status 2."""
+    """Turn what is wrong with options and files into one line, and exit status 2."""
     try:
         yield
     except (ValueError, OSError) as problem:
@@ -96,11 +96,11 @@ def checking_input() -> Iterator[None]:
 
 @contextmanager
 def running(what: str, log_file: Path) -> Iterator[None]:
-    """What goes wrong in a run is one line, and exit status 1; the traceback goes to the log.
+    """Turn what goes wrong in a run into one line, and exit status 1; the traceback goes to the log.
 
     Args:
-        what: is run.
-        log_file: where the log is.
+        what: name of the run.
+        log_file: path of the log.
     """
     try:
         yield
@@ -114,10 +114,10 @@ def running(what: str, log_file: Path) -> Iterator[None]:
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Messages go to standard error as they are, and with the time to a file, after what it holds.
+    """Write messages to standard error, and with the time to the end of a file.
 
     Args:
-        path: of the file.
+        path: path of the file.
     """
     screen, file = logging.StreamHandler(sys.stderr), logging.FileHandler(path, encoding="utf-8")
     screen.setLevel(logging.INFO)
@@ -138,7 +138,7 @@ def logging_to(path: Path) -> Iterator[None]:
 
 @contextmanager
 def warnings_in_the_log() -> Iterator[None]:
-    """A warning is a line of the log."""
+    """Turn warnings into lines of the log."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         yield
@@ -150,12 +150,12 @@ def patterns_used(count: int, there: int, groups: int, members: int) -> None:
     """Log which part of a scan is used, in words that people search for.
 
     Args:
-        count: patterns that were drawn.
-        there: patterns of the scan.
-        groups: made of them.
-        members: patterns in each.
+        count: number of patterns that were drawn.
+        there: number of patterns in the scan.
+        groups: number of groups made of them.
+        members: number of patterns in each group.
     """
-    log.info("subsampling %d images%s", count, f" of {there}" if count < there else ": all there are")
+    log.info("subsampling %d images%s", count, f" of {there}" if count < there else ", all of the scan")
     if members == 1:
         log.info("using %d individual images", groups)
     else:

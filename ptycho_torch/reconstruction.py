@@ -1,4 +1,4 @@
-"""From a trained model and the groups of a scan to a mosaic, and to the evidence that a diagnosis rests on."""
+"""Reconstruct a mosaic from the groups of a scan with a trained model, and gather the evidence for a diagnosis."""
 
 from __future__ import annotations
 

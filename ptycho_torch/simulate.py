@@ -1,4 +1,4 @@
-"""Simulated scans: what a known object, lit by a known probe, would be measured as.
+"""Simulate what would be measured of a known object under a known probe.
 
     python -m ptycho_torch.simulate OUT.npz --preview OUT.png
 
@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.operators.physics import diffraction_amplitude, illuminate, scale_nphotons
+from ptycho_torch.program import CONTEXT
 from ptycho_torch.scans.scan import Scan, save_scan
 from ptycho_torch.scans.specimen import (
     OBJECTS,
@@ -35,7 +36,7 @@ from ptycho_torch.scans.specimen import (
 )
 
 _AT_A_TIME = 64
-"""Patterns computed together."""
+"""So many patterns are computed together."""
 
 Track = Callable[[range], Iterable[int]]
 
@@ -46,18 +47,18 @@ Track = Callable[[range], Iterable[int]]
 def diffraction_patterns(
     target: Complex[Tensor, "H W"], probe: Complex[Tensor, "N N"], positions: Float[Tensor, "M 2"]
 ) -> Float[Tensor, "M N N"]:
-    """Amplitude that a detector would see without noise: patches of the object, times the probe, in the far field.
+    """Compute the amplitude on the detector without noise: patches of the object, times the probe, in the far field.
 
     Args:
-        target: (H, W) complex, the object; rows = y, columns = x. Beyond its edges lies nothing.
-        probe: (N, N) complex, used as it is (not normalised).
+        target: (H, W) complex, the object; rows = y, columns = x. It is 0 beyond its edges.
+        probe: (N, N) complex; it is not normalised here.
         positions: (M, 2), [x, y] of each patch's index N // 2 in the object, pixels; any fractions.
 
     Returns:
-        (M, N, N) real, zero frequency at [N // 2, N // 2]; the sum of its squares is that of the field's.
+        (M, N, N) real, zero frequency at [N // 2, N // 2]; its sum of squares is the field's.
 
     Raises:
-        ValueError: shapes or values that do not fit.
+        ValueError: shapes or values do not fit.
     """
     if probe.ndim != 2 or probe.shape[0] != probe.shape[1] or not probe.is_complex():
         raise ValueError(f"probe: expected complex (N, N), found {probe.dtype} {tuple(probe.shape)}")
@@ -70,19 +71,22 @@ def diffraction_patterns(
 
 @dataclass(frozen=True)
 class Simulation:
-    """What to simulate.
+    """A simulation holds the settings of a simulated scan.
 
     Attributes:
-        patterns: how many, M.
+        patterns: number of patterns, M.
         N: patch side, pixels.
-        scan: ``spiral``, ``raster`` or ``jittered`` (``specimen.make_positions``).
-        overlap: 1 - step / probe diameter (``specimen.probe_diameter``).
-        photons: in a pattern, on average.
-        noise: count photons; otherwise amplitude is exact.
-        probe: ``curved``, ``disk``, or a file (``specimen.make_probe``).
-        object: ``leaves``, or a file (``specimen.make_object``).
-        phase_image: a picture for the object's phase, or None.
-        seed: of all that is random; the same gives the same scan with the same NumPy.
+        scan: arrangement of positions: ``spiral``, ``raster`` or ``jittered`` (``specimen.make_positions``).
+        overlap: overlap of neighbours, 1 - step / probe diameter (``specimen.probe_diameter``).
+        photons: photons in a pattern, on average.
+        noise: draw counts of photons; otherwise amplitudes are exact.
+        probe: ``curved``, ``disk`` or the name of a file (``specimen.make_probe``).
+        object: ``leaves`` or the name of a file (``specimen.make_object``).
+        phase_image: name of a picture for the object's phase, or None.
+        seed: seed of all random numbers; with the same NumPy the same seed gives the same scan.
+
+    Raises:
+        ValueError: a value is out of its range.
     """
 
     patterns: int = 1000
@@ -101,7 +105,9 @@ class Simulation:
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected at least {least}, found {getattr(self, name)}")
         if not 0 <= self.overlap < 1:
-            raise ValueError(f"overlap: expected 0 to 1, found {self.overlap}; it is a part of the probe's diameter")
+            raise ValueError(
+                f"overlap: expected 0 to 1, found {self.overlap}; it is a fraction of the probe's diameter"
+            )
         if not 0 < self.photons < 1e15:
             raise ValueError(f"photons: expected a positive number, at most 1e15, found {self.photons}")
 
@@ -109,18 +115,19 @@ class Simulation:
 def simulate_scan(settings: Simulation, track: Track = lambda starts: starts) -> Scan:
     """Simulate a scan.
 
-    The object is as large as the scan needs, unless it comes as an array, in whose middle the scan then lies. The probe
-    that is returned carries the photons: ``diffraction`` is, but for the noise, the amplitude of object times probe.
+    The object is as large as the scan needs. If it comes as an array, the scan lies in its middle. The returned probe
+    carries the photons: apart from noise, ``diffraction`` is the amplitude of object times probe.
 
     Args:
-        settings: what to simulate.
-        track: is given the first pattern of every block, and gives them back one after the other: for a progress bar.
+        settings: settings of the scan.
+        track: takes the first pattern of every block and yields them one after the other, for a progress bar.
 
     Returns:
         The scan, with its object; ``source`` is None.
 
     Raises:
-        FileNotFoundError, ValueError: of files and settings that do not fit.
+        FileNotFoundError: a file does not exist.
+        ValueError: a file does not fit the settings.
     """
     for_object, for_positions, for_noise = np.random.default_rng(settings.seed).spawn(3)
     N = settings.N
@@ -138,7 +145,7 @@ def simulate_scan(settings: Simulation, track: Track = lambda starts: starts) ->
         amplitude[block] = diffraction_patterns(object_, light, centres[block]).numpy()
     scale = np.float32(scale_nphotons(torch.from_numpy(amplitude[:, None]), settings.photons).item())
     if not 0 < scale < math.inf:
-        raise ValueError("object: expected some light behind it, found none: is it empty where the probe is?")
+        raise ValueError("object: expected some light behind it, found none. Is it empty where the probe is?")
     amplitude *= scale
     if settings.noise:
         for first in range(0, settings.patterns, _AT_A_TIME):
@@ -164,36 +171,48 @@ def _describe(settings: Simulation) -> str:
     return json.dumps({"simulated by": "ptycho_torch.simulate", **dataclasses.asdict(settings)})
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(context_settings=CONTEXT)
 @click.argument("out", type=_FILE, metavar="OUT.npz")
-@click.option("--patterns", type=int, default=Simulation.patterns, help="How many.")
+@click.option("--patterns", type=int, default=Simulation.patterns, help="Number of patterns.")
 @click.option("--size", "N", type=int, default=Simulation.N, help="Side of a pattern, pixels.")
-@click.option("--scan", type=click.Choice(get_args(ScanKind)), default=Simulation.scan, help="How positions lie.")
-@click.option("--overlap", type=float, default=Simulation.overlap, help="Of neighbours, part of the probe's diameter.")
-@click.option("--photons", type=float, default=Simulation.photons, help="In a pattern, on average.")
-@click.option("--noise/--no-noise", default=Simulation.noise, help="Count photons, or give exact amplitude.")
-@click.option("--probe", default=Simulation.probe, metavar="|".join((*PROBES, "FILE")), help="FILE: .npz or .npy.")
 @click.option(
-    "--object", default=Simulation.object, metavar="|".join((*OBJECTS, "FILE")), help="FILE: a picture, .npz or .npy."
+    "--scan", type=click.Choice(get_args(ScanKind)), default=Simulation.scan, help="Arrangement of positions."
 )
-@click.option("--phase-image", metavar="FILE", help="A picture for the object's phase.  [default: as its amplitude]")
-@click.option("--seed", type=int, default=Simulation.seed, help="Another one gives another scan.")
-@click.option("--preview", type=_FILE, metavar="PNG", help="Draw object, scan, probe and patterns into this file too.")
+@click.option(
+    "--overlap",
+    type=float,
+    default=Simulation.overlap,
+    help="Overlap of neighbours, as a fraction of the probe's diameter.",
+)
+@click.option("--photons", type=float, default=Simulation.photons, help="Photons in a pattern on average.")
+@click.option("--noise/--no-noise", default=Simulation.noise, help="Draw counts of photons, or keep exact amplitudes.")
+@click.option(
+    "--probe",
+    default=Simulation.probe,
+    metavar="|".join((*PROBES, "FILE")),
+    help="Built-in probe, or FILE: .npz or .npy.",
+)
+@click.option(
+    "--object",
+    default=Simulation.object,
+    metavar="|".join((*OBJECTS, "FILE")),
+    help="Built-in object, or FILE: a picture, .npz or .npy.",
+)
+@click.option("--phase-image", metavar="FILE", help="Picture for the object's phase.  [default: the amplitude's]")
+@click.option("--seed", type=int, default=Simulation.seed, help="Seed of all random numbers.")
+@click.option("--preview", type=_FILE, metavar="PNG", help="File for a picture of object, scan, probe and patterns.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def main(out: Path, preview: Path | None, overwrite: bool, **options: object) -> None:
-    """Simulate a ptychographic scan and write it as PtychoPINN's NPZ.
-
-    The file holds the object and the probe too; the diffraction amplitude is that of object times probe.
-    """
+    """Simulate a ptychographic scan and write it as PtychoPINN's NPZ, with its object and probe."""
     from rich.console import Console
     from rich.progress import track
 
-    # Before a long simulation, not after it.
+    # Checked before a long simulation, not after it.
     for path, suffix in ((out, ".npz"), (preview, ".png")):
         if path is not None and (path.suffix.lower() != suffix or not path.parent.is_dir()):
             raise click.ClickException(f"{path}: expected a name that ends in {suffix}, in a directory that exists")
         if path is not None and path.exists() and not overwrite:
-            raise click.ClickException(f"{path} exists; --overwrite replaces it")
+            raise click.ClickException(f"{path}: found a file of this name; --overwrite replaces it")
     console = Console(stderr=True)
     try:
         settings = Simulation(**options)  # type: ignore[arg-type]

@@ -45,66 +45,79 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--train_data_file", type=FILE, required=True, metavar="NPZ", help="The scan to train on.")
-@click.option("--test_data_file", type=FILE, metavar="NPZ", help="A scan whose loss is told at the end.")
-@click.option("--output_dir", type=DIRECTORY, required=True, metavar="DIR", help="Takes all results; made if missing.")
-@click.option("--max_epochs", type=click.IntRange(1), metavar="N", default=50, help="Passes over the data, at most.")
+@click.option("--train_data_file", type=FILE, required=True, metavar="NPZ", help="Scan to train on.")
+@click.option("--test_data_file", type=FILE, metavar="NPZ", help="Scan whose loss is reported after training.")
+@click.option(
+    "--output_dir",
+    type=DIRECTORY,
+    required=True,
+    metavar="DIR",
+    help="Directory for all results; it is made if missing.",
+)
+@click.option("--max_epochs", type=click.IntRange(1), metavar="N", default=50, help="Passes over the data at most.")
 @click.option(
     "--n_images",
     type=click.IntRange(2),
     metavar="N",
     default=512,
-    help="Patterns drawn from the scan, and groups of them.",
+    help="Number of patterns to draw from the scan, and of groups to form.",
 )
 @click.option(
-    "--gridsize", type=click.IntRange(1), metavar="N", default=1, help="A group has this number squared of patterns."
+    "--gridsize", type=click.IntRange(1), metavar="N", default=1, help="Root of the number of patterns in a group."
 )
 @click.option(
     "--batch_size", type=int, metavar="N", default=16, help="Groups in a step, on all devices together; a power of two."
 )
-@click.option("--n_filters_scale", type=click.IntRange(1), metavar="N", default=2, help="Width of the network.")
 @click.option(
-    "--nphotons", type=float, metavar="X", default=1e9, help="Photons in a pattern, on average; scales the loss."
+    "--n_filters_scale", type=click.IntRange(1), metavar="N", default=2, help="Factor for the width of the network."
 )
-@click.option("--learning_rate", type=float, metavar="X", default=1e-3, help="At the beginning.")
+@click.option(
+    "--nphotons", type=float, metavar="X", default=1e9, help="Photons in a pattern on average; they scale the loss."
+)
+@click.option("--learning_rate", type=float, metavar="X", default=1e-3, help="Learning rate of the first epoch.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     metavar="N",
     default=0,
-    help="Of patterns, initial weights and batches.",
+    help="Seed for patterns, initial weights and batches.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the training in --output_dir, after its last whole epoch.")
+@click.option("--resume", is_flag=True, help="Go on with the training in --output_dir after its last whole epoch.")
+@click.option("--overwrite", is_flag=True, help="Begin anew even if --output_dir holds an interrupted training.")
 @click.option(
-    "--overwrite", is_flag=True, help="Begin anew although --output_dir holds a training that was interrupted."
-)
-@click.option(
-    "--initial_weights", type=FILE, metavar="H5", help="To begin with, in TensorFlow's order.  [default: drawn]"
+    "--initial_weights", type=FILE, metavar="H5", help="Initial weights in TensorFlow's order.  [default: drawn]"
 )
 @click.option(
-    "--batch_order", type=FILE, metavar="NPY", help="Order of the samples, a row per epoch.  [default: drawn]"
+    "--batch_order", type=FILE, metavar="NPY", help="Order of the samples, a row for each epoch.  [default: drawn]"
 )
 @click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
-@click.option("--devices", metavar="N", default="auto", help="How many of them, or which; as Lightning takes it.")
-@click.option("--num_nodes", type=click.IntRange(1), metavar="N", default=1, help="Hosts; as Lightning takes it.")
-@click.option("--strategy", metavar="NAME", default="auto", help="How devices work together; as Lightning takes it.")
+@click.option("--devices", metavar="N", default="auto", help="How many devices, or which; passed to Lightning.")
 @click.option(
-    "--num_workers", type=click.IntRange(0), metavar="N", default=0, help="Processes that read ahead; for slow disks."
+    "--num_nodes", type=click.IntRange(1), metavar="N", default=1, help="Number of hosts; passed to Lightning."
 )
-@click.option("--disable_mlflow", is_flag=True, help="Accepted because callers pass it; there is no MLflow here.")
+@click.option("--strategy", metavar="NAME", default="auto", help="How devices work together; passed to Lightning.")
+@click.option(
+    "--num_workers",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    help="Number of processes that read ahead, for slow disks.",
+)
+@click.option("--disable_mlflow", is_flag=True, help="Changes nothing: there is no MLflow here, but callers pass it.")
 def main(**options: Any) -> None:
-    """Train PtychoPINN on a scan, without ever being shown the object.
+    """Train PtychoPINN on a scan. The network is never shown the object.
 
     \b
-    --output_dir takes
-      wts.h5.zip              the trained model: configuration, weights, probe, scale
-      losses.json, losses.png how the losses went
-      last.ckpt               what --resume goes on from
-      train.log               what was said
+    Files in --output_dir:
+      wts.h5.zip               the trained model: configuration, weights, probe, scale
+      losses.json, losses.png  the loss of every epoch and step
+      last.ckpt                the state from which --resume goes on
+      train.log                all messages
 
-    Ctrl-C leaves a training that the same command and --resume go on with, to the same result as without the
-    interruption. The last 5 % of the groups are held back for validation. The learning rate is halved when their loss
-    does not fall; training ends when its own does not, or after --max_epochs.
+    The last 5 % of the groups are held back for validation. The learning rate is halved when the validation loss stops
+    falling. Training ends when the training loss stops falling, or after --max_epochs.
+
+    After Ctrl-C the same command with --resume goes on, and ends with the same result as without the interruption.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
@@ -126,7 +139,7 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
         devices = fit.Devices(*(options[name] for name in ("accelerator", "devices", "num_nodes", "strategy")))
         trainer = fit.make_trainer(directory, payload.training.epochs, devices)
         if not trainer.is_global_zero:
-            log.setLevel("ERROR")  # one of several processes is enough to listen to
+            log.setLevel("ERROR")  # the first of several processes reports for all
         checkpoint = directory / fit.CHECKPOINT
         if trainer.is_global_zero:
             _require_no_loss(checkpoint, options)
@@ -141,7 +154,7 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
     with running("training", directory / LOG):
         if not options["resume"] and trainer.is_global_zero:
             for old in (checkpoint, *directory.glob(f".{fit.CHECKPOINT}.*.part")):
-                old.unlink(missing_ok=True)  # parts are what a killed process leaves
+                old.unlink(missing_ok=True)  # a killed process leaves parts
         with _Bar(payload.training.epochs) as bar:
             curve = fit.fit(task, trainer, bar, resume=checkpoint if options["resume"] else None)
         if not trainer.is_global_zero:
@@ -190,7 +203,7 @@ def _dataset(payload: TrainingPayload, seed: int) -> MemoryMappedDataset:
 
 
 def _test_set(payload: TrainingPayload, seed: int) -> MemoryMappedDataset | None:
-    """As many groups as in training, of all patterns of the file."""
+    """Draw as many groups as in training, of all patterns of the file."""
     from ptycho_torch.dataloader import MemoryMappedDataset
     from ptycho_torch.scans.scan import load_scan
 
@@ -242,7 +255,7 @@ def _task(payload: TrainingPayload, dataset: MemoryMappedDataset, model: PtychoP
 
 
 def _digest(*tensors: torch.Tensor) -> str:
-    """By which the same numbers are known again."""
+    """Return a digest by which the same numbers are recognised."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
@@ -263,18 +276,17 @@ def _tested(
 
 
 def _require_no_loss(checkpoint: Path, options: dict[str, Any]) -> None:
-    """Refuse to begin anew where an interrupted training would be lost."""
+    """Refuse to begin anew if an interrupted training would be lost."""
     from ptycho_torch.files.bundle import NAME
 
     if options["resume"] and options["overwrite"]:
-        raise ValueError("--resume and --overwrite: expected one of them")
+        raise ValueError("--resume, --overwrite: expected one of them, found both")
     if options["resume"] or options["overwrite"] or not checkpoint.is_file():
         return
     bundle = checkpoint.parent / NAME
     if not bundle.is_file() or bundle.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
         raise ValueError(
-            f"{checkpoint.parent}: holds a training that was interrupted; --resume goes on with it, --overwrite begins "
-            f"anew"
+            f"{checkpoint.parent}: found an interrupted training; --resume goes on with it, --overwrite begins anew"
         )
 
 
@@ -282,7 +294,7 @@ def _require_same_training(checkpoint: Path, task: Task) -> None:
     from ptycho_torch.training.fit import read_checkpoint, require_same_task
 
     if not checkpoint.is_file():
-        raise ValueError(f"{checkpoint.parent}: no epoch was finished here; begin without --resume")
+        raise ValueError(f"{checkpoint.parent}: found no finished epoch to go on from; begin without --resume")
     kept = read_checkpoint(checkpoint)
     require_same_task(kept, task, checkpoint)
     log.info("going on after epoch %d", len(kept.losses.epochs))
@@ -294,11 +306,11 @@ def _what_is_kept(directory: Path) -> str:
     if not (directory / CHECKPOINT).is_file():
         return "no epoch was finished, nothing is kept"
     epochs = len(read_checkpoint(directory / CHECKPOINT).losses.epochs)
-    return f"all until the end of epoch {epochs} is kept; the same command with --resume goes on from there"
+    return f"the state after epoch {epochs} is kept; the same command with --resume goes on from there"
 
 
 class _Bar:
-    """A bar where there is a terminal, and a line for every epoch."""
+    """Show a progress bar if there is a terminal, and log a line for every epoch."""
 
     def __init__(self, epochs: int) -> None:
         from rich.console import Console

@@ -42,7 +42,12 @@ VARIANTS: Mapping[str, dict[str, str]] = {
 _UNLESS_OFFERED: Mapping[str, tuple[Any]] = {"BACKING": ("",), "missing": (lambda operation: "",)}
 """What a reference need not offer, and what holds then."""
 
-_ALWAYS = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+PINNED = {
+    **{"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+    # The user's own Keras settings: no keras.json is read where there is no folder, and Keras 3 runs on TensorFlow.
+    **{"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0"},
+}
+"""Settings of every process, whatever the user's own are."""
 
 
 class Reference:
@@ -61,7 +66,7 @@ class Reference:
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_prepare,
-            initargs=({**_ALWAYS, **settings},),
+            initargs=({**PINNED, **settings},),
         )
         # Start loading now: several references come up side by side while the first is asked.
         self._pool.submit(_load, module)

@@ -1,118 +1,128 @@
-"""Two small drawings as SVG, to stand inside a page and take its colours: how errors are spread, and a line of values.
+"""Draw the two charts of a page as SVG: how the errors are spread, and values along a line through the worst one.
 
-By hand rather than by Matplotlib: they follow the page's light and dark, are a tenth of the size, and take no time.
+They are made by hand: a chart of Matplotlib's is ten times as large, takes 50 ms, and does not follow the page's light
+and dark. Coordinates are whole thirds of a pixel, relative to the point before, which keeps a page of goldens small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
-_WIDTH, _LEFT, _RIGHT, _TOP = 320, 46, 8, 8
-_HISTOGRAM, _STRIP, _HEAD, _GAP, _FOOT = 110, 58, 14, 6, 16
+_WIDTH, _LEFT, _RIGHT, _TOP = 960, 138, 24, 24
+_HISTOGRAM, _STRIP, _HEAD, _GAP, _FOOT = 330, 174, 42, 18, 48
 _MOST_BARS = 60
-_FINEST = 8
-"""Bins per factor of ten."""
+_BINS_PER_DECADE = 8
 _DECADES = 340
-"""Powers of ten on either side of 1 that a float64 can reach."""
-_FINE = 1e-3
-"""Of the values: a smaller range than this is drawn about one of them, for its ticks would all read the same."""
-LONGEST = 512
-"""Elements of a profile."""
+"""A float64 lies between these powers of ten, negative and positive."""
+_SMALLEST_RANGE = 1e-3
+"""Values whose range is a smaller share of them are drawn relative to the first: the ticks would all read the same."""
+LONGEST = 256
+"""A profile shows at most this many elements."""
+
+Point = tuple[float, float]
 
 
-# ------------------------------------------------------------------------------------------------ errors
+# ------------------------------------------------------------------------------------------------ histogram
 
 
-class Errors:
-    """How many elements err by how much, in units of their tolerance; filled block by block."""
+class ErrorHistogram:
+    """Counts elements by their error in units of the tolerance, block by block.
+
+    Attributes:
+        equal: how many elements have no error.
+        infinite: how many have an error that no number can say.
+        floor: the smallest and the largest noise floor, in units of the tolerance.
+    """
 
     def __init__(self) -> None:
-        self.none = self.beyond_number = 0
+        self.equal = self.infinite = 0
         self.floor = (np.inf, -np.inf)
-        self._bins = np.zeros(2 * _DECADES * _FINEST, np.int64)
+        self._bins = np.zeros(2 * _DECADES * _BINS_PER_DECADE, np.int64)
 
-    def add(self, shares: np.ndarray, floors: np.ndarray) -> None:
-        """Count elements; ``floors`` is their noise floor, in units of the tolerance too."""
-        self.none += int(np.count_nonzero(shares == 0))
-        self.beyond_number += int(np.count_nonzero(~np.isfinite(shares)))
-        told = shares[(shares > 0) & np.isfinite(shares)]
+    def add(self, errors: np.ndarray, floors: np.ndarray) -> None:
+        """Count the elements of a block; both arrays are in units of the tolerance."""
+        self.equal += int(np.count_nonzero(errors == 0))
+        self.infinite += int(np.count_nonzero(~np.isfinite(errors)))
+        counted = errors[(errors > 0) & np.isfinite(errors)]
         # An element just at the tolerance passes: the upper edge belongs to a bin.
-        numbers = np.ceil(np.log10(told) * _FINEST).astype(int) - 1 + _DECADES * _FINEST
+        numbers = np.ceil(np.log10(counted) * _BINS_PER_DECADE).astype(int) - 1 + _DECADES * _BINS_PER_DECADE
         self._bins += np.bincount(np.clip(numbers, 0, len(self._bins) - 1), minlength=len(self._bins))
         floors = floors[np.isfinite(floors)]
         if floors.size:
             self.floor = (min(self.floor[0], float(floors.min())), max(self.floor[1], float(floors.max())))
 
     def bars(self) -> tuple[int, list[tuple[float, int]]]:
-        """Bars per factor of ten, and each bar's lower end as a power of ten with its count."""
+        """Return how many bars a factor of ten has, and each bar's lower end as a power of ten with its count."""
         filled = np.flatnonzero(self._bins)
         if not filled.size:
-            return _FINEST, []
-        per = next(n for n in (8, 4, 2, 1) if (filled[-1] - filled[0]) * n / _FINEST <= _MOST_BARS or n == 1)
-        merged = self._bins.reshape(-1, _FINEST // per).sum(1)
-        return per, [(int(i) / per - _DECADES, int(merged[i])) for i in np.flatnonzero(merged)]
+            return _BINS_PER_DECADE, []
+        decades = (filled[-1] - filled[0]) / _BINS_PER_DECADE
+        per_decade = next(n for n in (8, 4, 2, 1) if decades * n <= _MOST_BARS or n == 1)
+        merged = self._bins.reshape(-1, _BINS_PER_DECADE // per_decade).sum(1)
+        return per_decade, [(int(i) / per_decade - _DECADES, int(merged[i])) for i in np.flatnonzero(merged)]
+
+    def svg(self) -> str:
+        """Draw bars over the error, both axes logarithmic, with the noise floor and the tolerance; "" without any."""
+        per_decade, bars = self.bars()
+        if not bars:
+            return ""
+        noise = [float(np.log10(value)) for value in self.floor if 0 < value < np.inf]
+        low = float(np.floor(min(bars[0][0], 0, *noise))) - (0.0 if bars[0][0] > np.floor(bars[0][0]) else 0.5)
+        high = max(bars[-1][0] + 1 / per_decade, 0) + 0.5
+        top = float(np.log10(max(count for _, count in bars))) + 0.15
+        base = _TOP + _HISTOGRAM
+
+        def x(power: float) -> float:
+            return _LEFT + (power - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+
+        def y(count: float) -> float:
+            return base - (float(np.log10(count)) + 0.25) / (top + 0.25) * _HISTOGRAM
+
+        parts = _grid([(y(10.0**power), _power_text(power)) for power in _power_ticks(0, top, 3)])
+        if noise:
+            left, right = x(min(noise)), x(max(noise))
+            parts.append(_path("noise", [_box(left - 2, right + 2, _TOP, base)]))
+        boxes: dict[bool, list[str]] = {False: [], True: []}
+        for power, count in bars:
+            left, right = x(power) + 1.5, x(power + 1 / per_decade) - 1.5
+            boxes[power >= 0].append(_box(left, max(right, left + 6), y(count), base))
+        parts += [_path("over" if over else "bar", drawn) for over, drawn in boxes.items() if drawn]
+        parts.append(_path("limit", [f"M{x(0):.0f} {_TOP}V{base}"]))
+        parts.append(_path("axis", [_across(base)]))
+        parts.append(_labels(base, [(x(power), _power_text(power)) for power in _power_ticks(low, high, 6)]))
+        return _svg(base + _FOOT, parts, "histogram of the errors in units of the tolerance")
 
 
-def histogram(errors: Errors) -> str:
-    """Bars over a logarithmic axis in units of the tolerance, with the noise floor and the tolerance itself."""
-    per, bars = errors.bars()
-    if not bars:
-        return ""
-    noise = [float(np.log10(value)) for value in errors.floor if 0 < value < np.inf]
-    low = float(np.floor(min(bars[0][0], 0, *noise))) - (0.0 if bars[0][0] > np.floor(bars[0][0]) else 0.5)
-    high = max(bars[-1][0] + 1 / per, 0) + 0.5
-    top = float(np.log10(max(count for _, count in bars))) + 0.15
-    base = _TOP + _HISTOGRAM
-
-    def x(power: float) -> float:
-        return _LEFT + (power - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
-
-    def y(count: float) -> float:
-        return base - (float(np.log10(count)) + 0.25) / (top + 0.25) * _HISTOGRAM
-
-    parts = [_horizontal(y(10.0**power), _power(power)) for power in _ticks_of_powers(0, top, 3)]
-    if noise:
-        left, right = x(min(noise)), x(max(noise))
-        parts.append(_bar("noise", left - 0.75, right + 0.75, _TOP, base))
-    for power, count in bars:
-        left, right = x(power) + 0.5, x(power + 1 / per) - 0.5
-        parts.append(_bar("bar over" if power >= 0 else "bar", left, max(right, left + 2), y(count), base))
-    parts.append(_vertical(x(0), _TOP, base, "limit"))
-    parts.append(_line("axis", [(_LEFT, base), (_WIDTH - _RIGHT, base)]))
-    parts += [_label(x(power), base + 13, _power(power)) for power in _ticks_of_powers(low, high, 6)]
-    return _svg(base + _FOOT, parts, "histogram of the errors in units of the tolerance; both axes are logarithmic")
-
-
-# ------------------------------------------------------------------------------------------------ profiles
+# ------------------------------------------------------------------------------------------------ profile
 
 
 @dataclass(frozen=True)
 class Strip:
-    """One of the drawings of a profile, above each other over one axis.
+    """Holds one drawing of a profile; the drawings stand above each other over one axis.
 
     Attributes:
         title: what is drawn.
-        lines: class of the line ("before", "after", "error") and its values.
-        powers: whether the axis is logarithmic, in units of the tolerance.
+        lines: what each line is ("first", "second", "error") and its values.
+        is_logarithmic: whether the axis is logarithmic, in units of the tolerance.
     """
 
     title: str
     lines: Sequence[tuple[str, np.ndarray]]
-    powers: bool = False
+    is_logarithmic: bool = False
 
 
 def window(length: int, at: int) -> slice:
-    """The elements of a line to draw: all, or the ``LONGEST`` about one."""
+    """Choose the elements of a line to draw: all, or the ``LONGEST`` about one."""
     start = max(0, min(at - LONGEST // 2, length - LONGEST))
     return slice(start, min(start + LONGEST, length))
 
 
 def profile(strips: Sequence[Strip], start: int, worst: int, label: str) -> str:
-    """Lines over the index of the elements, from ``start``; the worst one is marked."""
+    """Draw lines over the index of the elements, from ``start`` on, with a mark at the worst element."""
     length = max(len(values) for strip in strips for _, values in strip.lines)
     parts: list[str] = []
     y = 0.0
@@ -125,16 +135,17 @@ def profile(strips: Sequence[Strip], start: int, worst: int, label: str) -> str:
         parts += _strip(strip, y, [x(start + i) for i in range(length)], worst - start)
         y += _STRIP + _GAP
     base = y - _GAP
-    parts += [_label(x(index), base + 13, str(index)) for index in _whole_ticks(start, start + length - 1)]
+    parts.append(_path("worst", [f"M{x(worst):.0f} {_HEAD}V{base:.0f}"]))
+    parts.append(_labels(base, [(x(index), str(index)) for index in _whole_ticks(start, start + length - 1)]))
     return _svg(base + _FOOT, parts, label)
 
 
 def _strip(strip: Strip, top: float, x: Sequence[float], worst: int) -> list[str]:
     base = top + _STRIP
-    lines = [(kind, np.log10(values) if strip.powers else values) for kind, values in strip.lines]
-    low, high = _range(np.concatenate([values for _, values in lines]), strip.powers)
-    title, shift = strip.title, 0.0
-    if not strip.powers and high / 2 - low / 2 < _FINE * max(abs(low), abs(high)):
+    lines = [(kind, np.log10(values) if strip.is_logarithmic else values) for kind, values in strip.lines]
+    low, high = _range(np.concatenate([values for _, values in lines]), strip.is_logarithmic)
+    title = strip.title
+    if not strip.is_logarithmic and high / 2 - low / 2 < _SMALLEST_RANGE * max(abs(low), abs(high)):
         shift = float(f"{lines[0][1][np.isfinite(lines[0][1])][0]:.6g}")
         title = f"{title} \N{MINUS SIGN} {_number(shift, 6)}" if shift > 0 else f"{title} + {_number(-shift, 6)}"
         lines = [(kind, values - shift) for kind, values in lines]
@@ -145,26 +156,26 @@ def _strip(strip: Strip, top: float, x: Sequence[float], worst: int) -> list[str
     def y(value: float) -> float:
         return float(base - (value / scale - low / scale) / extent * _STRIP)
 
-    if strip.powers:
-        parts = [_horizontal(y(power), _power(power)) for power in _ticks_of_powers(low, high, 3)]
-        parts += [_across(y(0), "limit")] if low <= 0 <= high else []
+    if strip.is_logarithmic:
+        parts = _grid([(y(power), _power_text(power)) for power in _power_ticks(low, high, 3)])
+        parts += [_path("limit", [_across(y(0))])] if low <= 0 <= high else []
     else:
-        parts = [_horizontal(y(value), _number(value)) for value in _ticks(low, high)]
-    parts.append(_vertical(x[worst], top, base, "worst"))
+        parts = _grid([(y(value), _number(value)) for value in _ticks(low, high)])
     for kind, values in lines:
-        for run in _runs(x, [y(v) if np.isfinite(v) else None for v in values.tolist()]):
-            parts.append(_line(kind, run) if len(run) > 1 else _dot(kind, *run[0], 2.2))
+        runs = list(_runs(x, [y(value) if np.isfinite(value) else None for value in values.tolist()]))
+        parts.append(_path(kind, [_line(run) for run in runs if len(run) > 1]))
+        parts += [_dot(kind, run[0], 7) for run in runs if len(run) == 1]
         if np.isfinite(values[worst]):
-            parts.append(_dot(kind, x[worst], y(float(values[worst])), 3))
-    return [*parts, f'<text class="title" x="{_LEFT}" y="{top - 4:.1f}">{escape(title)}</text>']
+            parts.append(_dot(kind, (x[worst], y(float(values[worst]))), 9))
+    return [*parts, f'<text class="title" x="{_LEFT}" y="{top - 12:.0f}">{escape(title)}</text>']
 
 
-def _range(values: np.ndarray, powers: bool) -> tuple[float, float]:
+def _range(values: np.ndarray, is_logarithmic: bool) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return (-1.0, 1.0)
     low, high = float(finite.min()), float(finite.max())
-    if powers:
+    if is_logarithmic:
         low, high = min(low, 0.0), max(high, 0.0)
         return max(low, high - 12) - 0.3, high + 0.3
     if low == high:
@@ -175,9 +186,9 @@ def _range(values: np.ndarray, powers: bool) -> tuple[float, float]:
     return max(low - room, -most), min(high + room, most)
 
 
-def _runs(x: Sequence[float], y: Sequence[float | None]) -> Iterator[list[tuple[float, float]]]:
-    """The stretches between what has no value."""
-    run: list[tuple[float, float]] = []
+def _runs(x: Sequence[float], y: Sequence[float | None]) -> Iterable[list[Point]]:
+    """Yield the stretches of a line between elements that have no value."""
+    run: list[Point] = []
     for across, down in [*zip(x, y), (0.0, None)]:
         if down is not None:
             run.append((across, down))
@@ -190,7 +201,7 @@ def _runs(x: Sequence[float], y: Sequence[float | None]) -> Iterator[list[tuple[
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Two to four round numbers."""
+    """Choose up to four round numbers."""
     extent = high / 2 - low / 2
     power = np.floor(np.log10(extent)) if extent > 0 else 0
     for factor in (0.5, 1, 2, 5, 10):
@@ -210,13 +221,13 @@ def _whole_ticks(first: int, last: int) -> list[int]:
     return list(range(-(-first // step) * step, last + 1, step))
 
 
-def _ticks_of_powers(low: float, high: float, most: int) -> list[int]:
+def _power_ticks(low: float, high: float, most: int) -> list[int]:
     first, last = int(np.ceil(low)), int(np.floor(high))
     step = max(1, -(-(last - first) // most))
     return [power for power in range(first, last + 1) if power % step == 0]
 
 
-def _power(power: int) -> str:
+def _power_text(power: int) -> str:
     if -2 <= power <= 3:
         return f"{10.0**power:g}"
     return "10" + str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
@@ -228,35 +239,50 @@ def _number(value: float, digits: int = 3) -> str:
     )
 
 
+# ------------------------------------------------------------------------------------------------ SVG
+
+
 def _svg(height: float, parts: Sequence[str], label: str) -> str:
     box = f"0 0 {_WIDTH} {height:.0f}"
     return f'<svg class="chart" role="img" aria-label="{escape(label)}" viewBox="{box}">{"".join(parts)}</svg>'
 
 
-def _line(kind: str, points: Sequence[tuple[float, float]]) -> str:
-    return f'<polyline class="{kind}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
+def _path(kind: str, pieces: Iterable[str]) -> str:
+    drawn = "".join(pieces)
+    return f'<path class="{kind}" d="{drawn}"/>' if drawn else ""
 
 
-def _bar(kind: str, left: float, right: float, top: float, base: float) -> str:
-    size = f'width="{right - left:.1f}" height="{base - top:.1f}"'
-    return f'<rect class="{kind}" x="{left:.1f}" y="{top:.1f}" {size}/>'
+def _line(points: Sequence[Point]) -> str:
+    """Return the points as path data: the first absolute, each other relative to the one before."""
+    whole = [(round(x), round(y)) for x, y in points]
+    steps = (f"{_joined(x - before)}{_joined(y - above)}" for (x, y), (before, above) in zip(whole[1:], whole))
+    return f"M{whole[0][0]} {whole[0][1]}l{''.join(steps).lstrip()}"
 
 
-def _dot(kind: str, x: float, y: float, radius: float) -> str:
-    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
+def _joined(number: int) -> str:
+    """Return a number that may follow another one: a minus sign separates them as well as a space."""
+    return f"{number}" if number < 0 else f" {number}"
 
 
-def _vertical(x: float, top: float, base: float, kind: str) -> str:
-    return _line(kind, [(x, top), (x, base)])
+def _box(left: float, right: float, top: float, base: float) -> str:
+    return f"M{left:.0f} {base:.0f}V{top:.0f}H{right:.0f}V{base:.0f}z"
 
 
-def _across(y: float, kind: str) -> str:
-    return _line(kind, [(_LEFT, y), (_WIDTH - _RIGHT, y)])
+def _dot(kind: str, point: Point, radius: float) -> str:
+    return f'<circle class="{kind}" cx="{point[0]:.0f}" cy="{point[1]:.0f}" r="{radius}"/>'
 
 
-def _horizontal(y: float, text: str) -> str:
-    return _across(y, "grid") + f'<text class="tick" x="{_LEFT - 6}" y="{y + 3.5:.1f}">{text}</text>'
+def _across(y: float) -> str:
+    return f"M{_LEFT} {y:.0f}H{_WIDTH - _RIGHT}"
 
 
-def _label(x: float, y: float, text: str) -> str:
-    return f'<text class="label" x="{x:.1f}" y="{y:.1f}">{text}</text>'
+def _grid(lines: Sequence[tuple[float, str]]) -> list[str]:
+    """Draw horizontal lines, each with a text before it."""
+    texts = "".join(f'<text x="{_LEFT - 18}" y="{y + 10:.0f}">{text}</text>' for y, text in lines)
+    return [_path("grid", [_across(y) for y, _ in lines]), f'<g class="tick">{texts}</g>' if texts else ""]
+
+
+def _labels(base: float, labels: Sequence[tuple[float, str]]) -> str:
+    """Draw texts below the axis."""
+    texts = "".join(f'<text x="{x:.0f}" y="{base + 39:.0f}">{text}</text>' for x, text in labels)
+    return f'<g class="label">{texts}</g>'

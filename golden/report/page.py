@@ -1,52 +1,74 @@
-"""What differs between two sets of goldens as a page that needs no other file, for the reviewer of a change.
+"""Make a page that needs no other file: of what differs between two sets of goldens, or of a test run.
 
-Decides nothing numeric: verdicts, worst elements and boxes are the comparison's. It draws what they speak of.
+Decides nothing numeric: verdicts, worst elements and boxes are the comparison's.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from golden.judge.compare import EXACT, Comparison, Verdict
-from golden.report.page_outputs import KINDS, SIDES, Alone, Drawn, Moved, Value, measure
+from golden.judge.diagnose import Diagnosis
+from golden.report.files import write_whole
+from golden.report.page_outputs import KINDS, OutputOfCase, OutputView, Sides, TableRow, measure
 from golden.report.text import change_sentence, reason_text
 from golden.review.difference import Difference
+from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.store.golden import Golden
 
 if TYPE_CHECKING:
-    from golden.report.pictures import Pixels
+    from golden.report.pictures import Picture
 
 _MOST_DRAWN, _MOST_ROWS = 24, 300
-"""Outputs of a case, and rows of its table: a page stays a page whatever a file declares."""
-_LONGEST_TEXT = 1500
+"""No more outputs of a case are drawn, and no more rows told: a page stays a page whatever a file declares."""
+_MOST_UNFOLDED = 6
+"""A page with more cases unfolds only the first: a browser draws what is folded when it is unfolded."""
+_LONGEST_TEXT = 2500
+_CHANGE: Sides = ("before", "after")
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A case as the page shows it."""
+class CaseView:
+    """Holds a case as the page shows it.
+
+    Attributes:
+        name: of the case.
+        kind: a key of ``KINDS``.
+        measure: how far it is off, in a few words.
+        sentence: what is shown of it when it is folded.
+        summary: what the case sees.
+        remarks: a sentence each.
+        diagnoses: names of outputs, and why they are wrong.
+        text: lines to be shown as they are, such as a traceback.
+        drawn, rows: its outputs, with pictures or in a table.
+        identical: names of outputs that are the same.
+        left_out: how many outputs and rows are not shown.
+        explanations: what explains it, to be counted over all cases.
+    """
 
     name: str
     kind: str
-    measure: str
-    sentence: str
-    summary: str
+    measure: str = ""
+    sentence: str = ""
+    summary: str = ""
     remarks: Sequence[str] = ()
-    diagnoses: Sequence[tuple[str, str]] = ()
-    drawn: Sequence[Drawn] = ()
-    values: Sequence[Value] = ()
-    same: Sequence[str] = ()
+    diagnoses: Sequence[tuple[Sequence[str], str]] = ()
+    text: str = ""
+    drawn: Sequence[OutputView] = ()
+    rows: Sequence[TableRow] = ()
+    identical: Sequence[str] = ()
     left_out: int = 0
-    explanations: frozenset[str] = field(default=frozenset())
+    explanations: frozenset[str] = frozenset()
 
     @property
     def topic(self) -> str:
@@ -57,39 +79,102 @@ class Shown:
         return KINDS[self.kind]
 
 
-def page(found: Iterable[Difference], headline: str, title: str) -> str:
-    """The whole page. ``found`` is gone through once, each case being drawn as it comes.
+@dataclass(frozen=True)
+class PassedRow:
+    """Holds a golden that agrees, as a line of a table; ``percent`` says how much of its tolerance is used."""
+
+    case: str
+    verdict: str
+    colour: str
+    percent: float
+    share: str
+    output: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """Holds what stands above the cases.
+
+    Attributes:
+        title, headline: of the page.
+        colour: of the headline: "ok", "bad", or "" for neither.
+        remarks: a sentence each.
+        versions: what took part.
+    """
+
+    title: str
+    headline: str
+    colour: str = ""
+    remarks: Sequence[str] = ()
+    versions: str = ""
+
+
+def write_page(path: Path, found: Iterable[Difference], headline: str, title: str) -> None:
+    """Write ``page`` into a file; a reader never sees half of it.
 
     Raises:
-        GoldenError: Jinja2 or Matplotlib is not installed.
+        GoldenError: it cannot be made, or not be written there.
     """
-    template, tools = _template()
-    cases = sorted((_case(one) for one in found), key=lambda case: (list(KINDS).index(case.kind), case.name))
+    write_whole(path, page(found, headline, title).encode())
+
+
+def page(found: Iterable[Difference], headline: str, title: str) -> str:
+    """Make the page of what differs; ``found`` is gone through once, each case being drawn as it comes.
+
+    Raises:
+        GoldenError: as ``render``.
+    """
+    require_libraries()
+    return render(Heading(title, headline), (case_view(one) for one in found))
+
+
+def require_libraries() -> None:
+    """Refuse to go on without what a page is made with.
+
+    Raises:
+        GoldenError: Jinja2, or Matplotlib with Pillow, is not installed.
+    """
+    missing = [name for name, module in (("jinja2", "jinja2"), ("matplotlib", "matplotlib")) if not find_spec(module)]
+    if missing:
+        needed = "a page needs Jinja2 and Matplotlib"
+        raise GoldenError(f"{needed}, found no {' and no '.join(missing)}: pip install {' '.join(missing)}")
+
+
+def render(
+    heading: Heading, views: Iterable[CaseView], sides: Sides = _CHANGE, passed: Sequence[PassedRow] = ()
+) -> str:
+    """Make a page, the worst cases first.
+
+    Raises:
+        GoldenError: Jinja2, or Matplotlib with Pillow, is not installed.
+    """
+    require_libraries()
+    template, style, script = _template()
+    cases = sorted(views, key=lambda case: (list(KINDS).index(case.kind), case.name))
     text: str = template.render(
-        title=title,
-        headline=headline,
-        cases=cases,
+        heading=heading,
+        cases=list(zip(_anchors(cases), cases)),
+        unfolded=len(cases) if len(cases) <= _MOST_UNFOLDED else 1,
+        passed=passed,
+        roles={"first": sides[0], "second": sides[1], "difference": "difference"},
         kinds=[(kind, KINDS[kind], count) for kind in KINDS if (count := sum(case.kind == kind for case in cases))],
         topics=sorted(Counter(case.topic for case in cases).items()),
-        explanations=_shared(cases),
-        zoom=_zoom,
-        **tools,
+        explanations=_common_explanations(cases),
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
     )
     return text
 
 
 @cache
-def _template() -> tuple[Any, dict[str, Any]]:
-    """The page's template, and what it needs beside the cases."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
+def _template() -> tuple[Any, Any, Any]:
+    """Return the template, its style and its script."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
-        from golden.report.pictures import NOT_FINITE, colour_bar
-    except ModuleNotFoundError as missing:
-        raise GoldenError(
-            f"a page needs Jinja2 and Matplotlib, found no {missing.name}: pip install jinja2 matplotlib"
-        ) from None
+    from golden.report.pictures import colour_rules
 
     loader = PackageLoader("golden.report")
     environment = Environment(
@@ -101,45 +186,30 @@ def _template() -> tuple[Any, dict[str, Any]]:
         lstrip_blocks=True,
     )
     environment.filters["base64"] = lambda data: Markup(base64.b64encode(data).decode())
-    style, script = (loader.get_source(environment, name)[0] for name in ("diff.css", "diff.js"))
-    tools = {
-        "style": Markup(style),
-        "script": Markup(script),
-        "style_hash": _hash(style),
-        "script_hash": _hash(script),
-        "svg": Markup,
-        "colour_bar": colour_bar,
-        "not_finite": "#{:02x}{:02x}{:02x}".format(*NOT_FINITE),
-    }
-    return environment.get_template("diff.html"), tools
+    environment.filters["svg"] = Markup
+    environment.globals["zoom"] = _zoom
+    style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
+    return environment.get_template("page.html"), Markup(style + colour_rules()), Markup(script)
 
 
-def write_page(path: Path, found: Iterable[Difference], headline: str, title: str) -> None:
-    """Write the page; a reader never sees half of it.
-
-    Raises:
-        GoldenError: it cannot be made, or not be written there.
-    """
-    text = page(found, headline, title)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        partial.replace(path)
-    except OSError as refused:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise GoldenError(f"page {path}: {refused.strerror or refused}") from refused
+def _anchors(cases: Sequence[CaseView]) -> list[str]:
+    """Return a place in the page for each case: its name, with a number where several have it."""
+    seen: Counter[str] = Counter()
+    anchors = []
+    for case in cases:
+        seen[case.name] += 1
+        anchors.append(case.name if seen[case.name] == 1 else f"{case.name} ({seen[case.name]})")
+    return anchors
 
 
-def _shared(cases: Sequence[Shown]) -> list[tuple[str, int]]:
-    """What explains more than one case, most first."""
+def _common_explanations(cases: Sequence[CaseView]) -> list[tuple[str, int]]:
+    """Return what explains more than one case, with its count, the most frequent first."""
     counts = Counter(name for case in cases for name in sorted(case.explanations))
     return [(name, count) for name, count in counts.most_common(5) if count > 1]
 
 
-def _zoom(row: Sequence[Pixels]) -> int:
-    """Screen pixels per element for pictures beside each other: whole ones, so that all elements look alike."""
+def _zoom(row: Sequence[Picture]) -> int:
+    """Return how many screen pixels an element takes: a whole number, the same for pictures beside each other."""
     side = max(max(one.rows, one.columns) for one in row)
     times = max(1, 264 // side)
     return times + 1 if times * side < 180 and (times + 1) * side <= 320 else times
@@ -150,7 +220,7 @@ def _hash(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Texts without control characters, among them those that reverse the direction of reading, and not too long."""
+    """Cut a long text, and replace control characters, among them those that reverse the direction of reading."""
     if type(value) is not str:  # markup is of a type of its own
         return value
     text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in value[:_LONGEST_TEXT])
@@ -160,58 +230,81 @@ def _plain(value: Any) -> Any:
 # ------------------------------------------------------------------------------------------------ a case
 
 
-def _case(one: Difference) -> Shown:
+def case_view(one: Difference) -> CaseView:
+    """Prepare a case that differs for the page."""
     if one.before is not None and one.after is not None:
-        return _changed(one, one.before, one.after)
+        diagnoses = [(cause.outputs, change_sentence(cause)) for cause in one.causes]
+        explanations = frozenset(_explanation(cause) for cause in one.causes) - {""}
+        view = CaseView(one.case, one.kind, summary=one.after.summary, remarks=one.remarks, diagnoses=diagnoses)
+        return with_comparisons(
+            replace(view, explanations=explanations), one.before, one.after.outputs, one.comparisons, _CHANGE
+        )
     golden = one.after or one.before
     if golden is None:
-        return Shown(one.case, one.kind, "", one.remarks[0] if one.remarks else "", "", one.remarks[1:])
+        return CaseView(one.case, one.kind, sentence=one.remarks[0] if one.remarks else "", remarks=one.remarks[1:])
     count = f"{len(golden.outputs)} output{'s' if len(golden.outputs) != 1 else ''}"
     remarks = [remark for remark in one.remarks if remark != golden.summary]
-    shown = Shown(one.case, one.kind, count, golden.summary, golden.operation, remarks)
-    return _with(shown, [Alone(one.kind, name, array) for name, array in sorted(golden.outputs.items())])
+    view = CaseView(one.case, one.kind, count, golden.summary, golden.operation, remarks)
+    role = "first" if one.kind == "removed" else "second"
+    return _with_outputs(
+        view,
+        [
+            OutputOfCase(Comparison(name, Verdict.STRUCTURAL), {role: array}, EXACT, None, _CHANGE, kind=one.kind)
+            for name, array in sorted(golden.outputs.items())
+        ],
+    )
 
 
-def _changed(one: Difference, before: Golden, after: Golden) -> Shown:
-    moved = [comparison for comparison in one.comparisons if comparison.verdict is not Verdict.IDENTICAL]
+def with_comparisons(
+    view: CaseView,
+    golden: Golden,
+    outputs: Arrays,
+    comparisons: Sequence[Comparison],
+    sides: Sides,
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> CaseView:
+    """Add to a case how its outputs compare with a golden's.
+
+    Args:
+        view: the case, with its diagnoses.
+        golden: what was expected, and how far off it may be.
+        outputs: what was found.
+        comparisons: of all outputs.
+        sides: what the two are called.
+        notes: output -> what else is to be said of it.
+    """
+    moved = [comparison for comparison in comparisons if comparison.verdict is not Verdict.IDENTICAL]
     worst = max(moved, key=lambda c: (c.verdict, c.share), default=None)
-    diagnoses = [(", ".join(cause.outputs), change_sentence(cause)) for cause in one.causes]
-    sentences = (
-        [sentence for _, sentence in diagnoses] + list(one.remarks) + [reason_text(c, SIDES) for c in moved if c.reason]
+    by_reach = sorted(view.diagnoses, key=lambda diagnosis: -len(diagnosis[0]))
+    sentences = [sentence for _, sentence in by_reach] + list(view.remarks)
+    sentences += [reason_text(c, sides) for c in moved if c.reason]
+    view = replace(
+        view,
+        kind=max(c.verdict for c in moved).label if moved else view.kind,
+        measure=measure(worst) if worst else "outputs identical",
+        sentence=sentences[0] if sentences else "",
+        identical=[c.output for c in comparisons if c.verdict is Verdict.IDENTICAL],
     )
-    shown = Shown(
-        one.case,
-        one.verdict.label if moved else one.kind,
-        measure(worst) if worst else "outputs identical",
-        sentences[0] if sentences else "",
-        after.summary,
-        one.remarks,
-        diagnoses,
-        same=[c.output for c in one.comparisons if c.verdict is Verdict.IDENTICAL],
-        explanations=frozenset(_explanation(cause.faults, cause.transform) for cause in one.causes) - {""},
-    )
-    worst_first = sorted(moved, key=lambda c: -c.verdict)
-    return _with(shown, [_moved(comparison, before, after) for comparison in worst_first])
+    explained = {name for names, _ in view.diagnoses for name in names}
+    prepared = []
+    for one in sorted(moved, key=lambda c: (-c.verdict, c.output not in explained)):
+        both = (("first", golden.outputs), ("second", outputs))
+        arrays = {role: of_side[one.output] for role, of_side in both if one.output in of_side}
+        tolerance, where = golden.tolerances.get(one.output, EXACT), golden.where.get(one.output)
+        prepared.append(OutputOfCase(one, arrays, tolerance, where, sides, notes.get(one.output, "")))
+    return _with_outputs(view, prepared)
 
 
-def _moved(comparison: Comparison, before: Golden, after: Golden) -> Moved:
-    name = comparison.output
-    sides = (("before", before), ("after", after))
-    arrays = {what: golden.outputs[name] for what, golden in sides if name in golden.outputs}
-    return Moved(comparison, arrays, before.tolerances.get(name, EXACT), before.where.get(name))
-
-
-def _with(shown: Shown, outputs: Sequence[Alone | Moved]) -> Shown:
-    """A case with its outputs, as many as are of use."""
-    large = [output for output in outputs if output.is_drawn]
-    values = [value for output in outputs if not output.is_drawn for value in output.values()]
+def _with_outputs(view: CaseView, outputs: Sequence[OutputOfCase]) -> CaseView:
+    drawn = [output for output in outputs if output.is_drawn]
+    rows = [row for output in outputs if not output.is_drawn for row in output.table_rows()]
     return replace(
-        shown,
-        drawn=[output.drawn() for output in large[:_MOST_DRAWN]],
-        values=values[:_MOST_ROWS],
-        left_out=max(0, len(large) - _MOST_DRAWN) + max(0, len(values) - _MOST_ROWS),
+        view,
+        drawn=[output.view() for output in drawn[:_MOST_DRAWN]],
+        rows=rows[:_MOST_ROWS],
+        left_out=max(0, len(drawn) - _MOST_DRAWN) + max(0, len(rows) - _MOST_ROWS),
     )
 
 
-def _explanation(faults: Sequence[str], transform: str) -> str:
-    return f"fault {faults[0]!r}" if faults else transform
+def _explanation(cause: Diagnosis) -> str:
+    return f"fault {cause.faults[0]!r}" if cause.faults else cause.transform

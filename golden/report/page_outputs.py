@@ -1,6 +1,6 @@
-"""One output of a case as a page shows it: what the comparison says of it, pictures, histogram and profiles.
+"""Prepare one output for a page: what the comparison says of it, its pictures, histogram and profiles.
 
-Decides nothing numeric: worst elements, boxes and shares are the comparison's. It draws what they speak of.
+Decides nothing numeric: worst elements, boxes and shares are the comparison's.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from golden.judge.compare import EXACT, Comparison, Offender, Tolerance, Verdict, scale_of
-from golden.report import charts
+from golden.report.charts import ErrorHistogram, Strip, profile, window
 from golden.report.text import reason_text, share_text, value_text, value_texts
 from golden.spec.arrays import blocks, image_axes, images, is_picture
 
 if TYPE_CHECKING:
-    from golden.report.pictures import Pixels
+    from golden.report.pictures import Picture
 
 KINDS = {
     "unreadable": "bad",
+    "error": "bad",
     "structural": "bad",
     "breaking": "bad",
     "removed": "gone",
@@ -31,31 +32,33 @@ KINDS = {
     "within noise": "ok",
     "identical": "ok",
 }
-"""What a case is, worst first, and its colour: the kind of its difference, or the verdict over its outputs."""
+"""A case is one of these, worst first, each with its colour: the kind of a difference, or the worst verdict."""
 
-SIDES = ("before", "after")
-"""What a page calls the two values."""
-_SMALL = 32
-"""Elements of an output that is told in a table rather than drawn."""
+Sides = tuple[str, str]
+"""The first and the second of two values are called by these names."""
+_ROLES = ("first", "second")
+_FEW = 32
+"""An output with no more elements is told in a table instead of drawn."""
 _MOST_ROWS = 12
+_TIMES, _ARROW, _DASH = " \N{MULTIPLICATION SIGN} ", " \N{RIGHTWARDS ARROW} ", "\N{EM DASH}"
 
 
 @dataclass(frozen=True)
-class Value:
-    """A line of a table: an element, or an output told in one line."""
+class TableRow:
+    """Holds a line of a case's table: an element, or an output that fits in a line."""
 
     output: str
     verdict: str
     colour: str
     index: str
-    before: str
-    after: str
+    first: str
+    second: str
     note: str
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Where the worst element and the box of failing ones lie, in pixels of a picture."""
+    """Says where the worst element and the failing ones lie, in pixels of a picture; a box is x, y, width, height."""
 
     row: float
     column: float
@@ -65,7 +68,13 @@ class Marks:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing with its title; ``keys`` are the lines in it that want a name, ``note`` is what it leaves out."""
+    """Holds a drawing with its title.
+
+    Attributes:
+        svg: the drawing; "" where there is nothing to draw.
+        keys: class and name of the lines that need a name.
+        note: what the drawing leaves out.
+    """
 
     title: str
     svg: str
@@ -74,14 +83,14 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """An output with its pictures and charts.
+class OutputView:
+    """Holds an output with its pictures and charts.
 
     Attributes:
         name, verdict, colour, measure: what it is, and how far it moved.
         facts: a term and a text each.
-        pictures: rows of before, after, difference.
-        caption: which image of a stack, and which of its elements.
+        pictures: rows of first, second, difference.
+        caption: which image of a stack is shown, and which of its elements.
         marks: what to point at in the pictures.
         charts: histogram and profiles.
     """
@@ -91,213 +100,197 @@ class Drawn:
     colour: str
     measure: str
     facts: Sequence[tuple[str, str]]
-    pictures: Sequence[Sequence[Pixels]] = ()
+    pictures: Sequence[Sequence[Picture]] = ()
     caption: str = ""
     marks: Marks | None = None
     charts: Sequence[Chart] = ()
 
     @property
     def blinks(self) -> bool:
-        """Whether there are two pictures to show by turns."""
-        return any({"before", "after"} <= {one.what for one in row} for row in self.pictures)
+        """Tell whether there are two pictures to show by turns."""
+        return any({*_ROLES} <= {one.role for one in row} for row in self.pictures)
 
 
 def measure(comparison: Comparison) -> str:
+    """Say in a few words how far an output is off."""
     if comparison.verdict is Verdict.STRUCTURAL:
         return "other shape or type"
     if comparison.worst is not None and comparison.compared == 1 and math.isinf(comparison.share):
-        return _change(comparison.worst)
+        return _both_values(comparison.worst)
     if math.isinf(comparison.share):
         return f"{comparison.failing} of {comparison.compared} fail"
     return _share(comparison.share)
 
 
-def _change(worst: Offender) -> str:
-    """Both values."""
-    before, after = value_texts(worst.expected, worst.actual)
-    return f"{before} \N{RIGHTWARDS ARROW} {after}"
+def _both_values(worst: Offender) -> str:
+    return _ARROW.join(value_texts(worst.expected, worst.actual))
 
 
 def _share(share: float) -> str:
-    return share_text(share).replace(" x ", " \N{MULTIPLICATION SIGN} ")
+    return share_text(share).replace(" x ", _TIMES)
 
 
 # ------------------------------------------------------------------------------------------------ an output
 
 
 def _is_drawn(array: np.ndarray) -> bool:
-    return is_picture(array) or (array.dtype.kind in "fc" and array.size > _SMALL)
+    return is_picture(array) or (array.dtype.kind in "fc" and array.size > _FEW)
 
 
-class Alone:
-    """An output of a case that was added or removed."""
+def _separate_pictures(arrays: Mapping[str, np.ndarray]) -> tuple[list[list[Picture]], list[str]]:
+    """Draw the first image of each array, where they cannot be compared; return the pictures, and what they show."""
+    from golden.report.pictures import one_per_block, pictures
 
-    def __init__(self, kind: str, name: str, array: np.ndarray) -> None:
-        self._head = (name, kind, KINDS[kind])
-        self._what = "before" if kind == "removed" else "after"
-        self._array = array
-
-    @property
-    def is_drawn(self) -> bool:
-        return _is_drawn(self._array)
-
-    def drawn(self) -> Drawn:
-        facts = [("type", _type(self._array))]
-        if not is_picture(self._array):
-            return Drawn(*self._head, "", [*facts, ("values", _text_of(self._array))])
-        rows, caption = _pictures_alone({self._what: self._array})
-        beside = [[picture for row in rows for picture in row]]
-        return Drawn(*self._head, "", facts, beside, caption)
-
-    def values(self) -> list[Value]:
-        text = _text_of(self._array)
-        return [Value(*self._head, "", *((text, "") if self._what == "before" else ("", text)), "")]
-
-
-def _pictures_alone(arrays: Mapping[str, np.ndarray]) -> tuple[list[list[Pixels]], str]:
-    """Pictures of arrays that cannot be held against each other; the first image of each."""
-    from golden.report.pictures import one_per_block, pixels_of
-
-    shown, captions = {}, []
-    for what, array in arrays.items():
+    shown, captions = {}, list[str]()
+    for role, array in arrays.items():
         if is_picture(array):
             stack = images(array)
             image = stack[0]
             rows, columns = one_per_block(np.zeros(image.shape))
-            shown[what] = image[rows, columns]
+            shown[role] = image[rows, columns]
             told = [f"image 1 of {len(stack)}"] if len(stack) > 1 else []
-            told += _blocks(image.shape, shown[what].shape, "one element")
-            captions += [f"{what}: {'; '.join(told)}"] if told else []
+            told += _block_texts(image.shape, shown[role].shape, "one element")
+            captions.append("; ".join(told))
     of_one_kind = len({np.iscomplexobj(image) for image in shown.values()}) == 1
-    groups = [shown] if of_one_kind else [{what: image} for what, image in shown.items()]
-    return [row for group in groups if group for row in pixels_of(group)], "; ".join(captions)
+    groups = [shown] if of_one_kind else [{role: image} for role, image in shown.items()]
+    return [row for group in groups if group for row in pictures(group)], captions
 
 
-def _blocks(shape: tuple[int, ...], shown: tuple[int, ...], what: str) -> list[str]:
+def _block_texts(shape: tuple[int, ...], shown: tuple[int, ...], what: str) -> list[str]:
     if shape == shown:
         return []
-    factors = " \N{MULTIPLICATION SIGN} ".join(str(-(-whole // part)) for whole, part in zip(shape, shown))
-    size = " \N{MULTIPLICATION SIGN} ".join(map(str, shape))
-    return [f"{size} elements: of each block of {factors}, {what} is shown"]
+    factors = _TIMES.join(str(-(-whole // part)) for whole, part in zip(shape, shown))
+    return [f"{_TIMES.join(map(str, shape))} elements: of each block of {factors}, {what} is shown"]
 
 
-class Moved:
-    """An output of a case in both states, or in one where the other lacks it."""
+class OutputOfCase:
+    """Prepares an output of a case for the page.
+
+    Args:
+        comparison: of the output.
+        arrays: "first" and "second"; one of them where the other side lacks it.
+        tolerance: of the output.
+        where: bool, the elements that are compared; None for all.
+        sides: what the two are called.
+        note: what else is to be said of the output; may be empty.
+        kind: what is said in place of a verdict where only one side has the case: "added" or "removed".
+    """
 
     def __init__(
-        self, comparison: Comparison, arrays: Mapping[str, np.ndarray], tolerance: Tolerance, where: np.ndarray | None
+        self,
+        comparison: Comparison,
+        arrays: Mapping[str, np.ndarray],
+        tolerance: Tolerance,
+        where: np.ndarray | None,
+        sides: Sides,
+        note: str = "",
+        kind: str = "",
     ) -> None:
         self._comparison = comparison
+        self._measure = "" if kind else reason_text(comparison, sides) or measure(comparison)
+        self._head = (comparison.output, kind or comparison.verdict.label, KINDS[kind or comparison.verdict.label])
         self._arrays = arrays
         self._tolerance = tolerance
+        self._sides = sides
+        self._note = note
         both = list(arrays.values())
-        self._comparable = (
+        self._is_comparable = (
             len(both) == 2 and both[0].shape == both[1].shape and all(a.dtype.kind in "biufc" for a in both)
         )
-        self._measured = self._comparable and tolerance != EXACT and all(a.dtype.kind in "fc" for a in both)
-        self._counts = None if where is None or not both or where.shape != both[0].shape else where
+        self._has_tolerance = self._is_comparable and tolerance != EXACT and all(a.dtype.kind in "fc" for a in both)
+        self._where = None if where is None or not both or where.shape != both[0].shape else where
 
     @property
     def is_drawn(self) -> bool:
         return any(_is_drawn(array) for array in self._arrays.values())
 
-    def drawn(self) -> Drawn:
-        one = self._comparison
-        pictures, caption, marks = self._pictures()
-        facts = self._facts()
-        return Drawn(
-            one.output,
-            one.verdict.label,
-            KINDS[one.verdict.label],
-            reason_text(one, SIDES) or measure(one),
-            facts,
-            pictures,
-            caption,
-            marks,
-            [*self._histogram(), *self._profiles()],
-        )
+    def view(self) -> OutputView:
+        rows, caption, marks = self._pictures()
+        charts = [*self._histogram(), *self._profiles()]
+        return OutputView(*self._head, self._measure, self._facts(), rows, caption, marks, charts)
 
-    def values(self) -> list[Value]:
-        """The elements that changed; the output as a whole where they cannot be told apart."""
+    def table_rows(self) -> list[TableRow]:
+        """Return the elements that differ, or the output as a whole where elements cannot be compared."""
         one = self._comparison
-        head = (one.output, one.verdict.label, KINDS[one.verdict.label])
-        before, after = self._arrays.get("before"), self._arrays.get("after")
-        if one.verdict is Verdict.STRUCTURAL or before is None or after is None:
-            return [
-                Value(
-                    *head, "", _text_of(before), _text_of(after), reason_text(one, SIDES) + _other_texts(before, after)
-                )
-            ]
-        shares = self._shares(before, after) if self._measured else np.asarray(before != after, float)
-        shares = np.where((before == after) | ~self._counted(before.shape), 0.0, shares)
-        order = np.argsort(-shares.ravel(), kind="stable")[: np.count_nonzero(shares)]
+        first, second = (self._arrays.get(role) for role in _ROLES)
+        if one.verdict is Verdict.STRUCTURAL or first is None or second is None:
+            note = "; ".join(filter(None, (reason_text(one, self._sides), self._note))) + _other_texts(first, second)
+            return [TableRow(*self._head, "", _array_text(first), _array_text(second), note)]
+        errors = self._errors(first, second) if self._has_tolerance else np.asarray(first != second, float)
+        errors = np.where((first == second) | ~self._compared_elements(first.shape), 0.0, errors)
+        order = np.argsort(-errors.ravel(), kind="stable")[: np.count_nonzero(errors)]
         rows = []
         for flat in np.sort(order[:_MOST_ROWS]):
-            index = tuple(int(i) for i in np.unravel_index(flat, before.shape))
-            note = _share(float(shares[index])) if self._measured else ""
+            index = tuple(int(i) for i in np.unravel_index(flat, first.shape))
+            note = _share(float(errors[index])) if self._has_tolerance else ""
             rows.append(
-                Value(*head, str(list(index)) if index else "", *value_texts(before[index], after[index]), note)
+                TableRow(
+                    *self._head, str(list(index)) if index else "", *value_texts(first[index], second[index]), note
+                )
             )
         if len(order) > _MOST_ROWS:
-            rows.append(Value(*head, "", "", "", f"and {len(order) - _MOST_ROWS} more elements"))
+            rows.append(TableRow(*self._head, "", "", "", f"and {len(order) - _MOST_ROWS} more elements"))
         return rows
 
     def _facts(self) -> list[tuple[str, str]]:
         one, facts = self._comparison, list[tuple[str, str]]()
-        types = [_type(array) for array in self._arrays.values()]
-        facts.append(("type", types[0] if len(set(types)) == 1 else " \N{RIGHTWARDS ARROW} ".join(types)))
+        facts.append(("type", _ARROW.join(dict.fromkeys(_type_text(array) for array in self._arrays.values()))))
+        facts += [
+            ("values", _array_text(a)) for a in self._arrays.values() if len(self._arrays) == 1 and not is_picture(a)
+        ]
         if one.worst is not None:
             at = f"at {list(one.worst.index)}: " if one.worst.index else ""
-            facts.append(("worst element", at + _change(one.worst)))
+            facts.append(("worst element", at + _both_values(one.worst)))
         if one.verdict is not Verdict.STRUCTURAL:
             box = ", ".join(f"{low}:{high}" for low, high in one.box)
             facts.append(("failing", f"{one.failing} of {one.compared}" + (f", in [{box}]" if box else "")))
         if one.amplitude_error is not None:
             facts.append(("largest error", f"amplitude {one.amplitude_error:.2g}, phase {one.phase_error:.2g} rad"))
-        if self._measured:
+        if self._has_tolerance:
             t = self._tolerance
             facts.append(("tolerance", _line_text(t.atol, t.rtol)))
-            noise = _line_text(t.noise_atol, t.noise_rtol)
-            times = (
-                f"; moved by {one.noise_share:.2g} \N{MULTIPLICATION SIGN} this"
-                if math.isfinite(one.noise_share)
-                else ""
-            )
-            facts.append(("noise floor", noise + times))
-        return facts
+            off = f"; off by {one.noise_share:.2g}{_TIMES}this" if math.isfinite(one.noise_share) else ""
+            facts.append(("noise floor", _line_text(t.noise_atol, t.noise_rtol) + off))
+        return facts + ([("note", self._note)] if self._note else [])
 
     # -------------------------------------------------------------------------------------------- pictures
 
-    def _pictures(self) -> tuple[list[list[Pixels]], str, Marks | None]:
-        from golden.report.pictures import difference_pixels, one_per_block, pixels_of
+    def _pictures(self) -> tuple[list[list[Picture]], str, Marks | None]:
+        from golden.report.pictures import difference_pictures, one_per_block, pictures
 
-        if not self._comparable or not is_picture(self._arrays["before"]):
-            return (*_pictures_alone(self._arrays), None)
-        stacks = {what: images(array) for what, array in self._arrays.items()}
+        if not self._is_comparable or not is_picture(self._arrays["first"]):
+            rows, captions = _separate_pictures(self._arrays)
+            if len(self._arrays) == 1:  # amplitude and phase beside each other
+                rows = [[picture for row in rows for picture in row]] if rows else []
+            return rows, captions[0] if len(set(captions)) == 1 else self._by_side(captions), None
+        stacks = {role: images(array) for role, array in self._arrays.items()}
         number = self._image_number(stacks)
-        before, after = (stack[number] for stack in stacks.values())
-        counts = np.ones(before.shape, bool) if self._counts is None else images(self._counts)[number]
+        first, second = (stack[number] for stack in stacks.values())
+        counts = np.ones(first.shape, bool) if self._where is None else images(self._where)[number]
         with np.errstate(all="ignore"):
-            apart = np.abs(after - 1.0 * before)
-        rows, columns = one_per_block(np.where(counts | ~np.isfinite(apart), apart, 0.0))
-        before_shown, after_shown, counts_shown = (image[rows, columns] for image in (before, after, counts))
-        scale = scale_of(self._arrays["before"])
-        pictures = pixels_of({"before": before_shown, "after": after_shown})
-        for row, difference in zip(pictures, difference_pixels(before_shown, after_shown, counts_shown, scale)):
+            apart = np.abs(second - 1.0 * first)
+        elements = one_per_block(np.where(counts | ~np.isfinite(apart), apart, 0.0))
+        first_shown, second_shown, counts_shown = (image[elements] for image in (first, second, counts))
+        scale = scale_of(self._arrays["first"])
+        rows = pictures(dict(zip(_ROLES, (first_shown, second_shown))))
+        for row, difference in zip(rows, difference_pictures(first_shown, second_shown, counts_shown, scale)):
             row.append(difference)
         most = ", which differs most" if apart.any() else ""
-        told = [f"image {number + 1} of {len(stacks['before'])}{most}"] if len(stacks["before"]) > 1 else []
-        told += _blocks(before.shape, before_shown.shape, "the element that differs most")
-        return pictures, "; ".join(told), self._marks(before.shape, before_shown.shape)
+        told = [f"image {number + 1} of {len(stacks['first'])}{most}"] if len(stacks["first"]) > 1 else []
+        told += _block_texts(first.shape, first_shown.shape, "the element that differs most")
+        return rows, "; ".join(told), self._marks(first.shape, first_shown.shape)
+
+    def _by_side(self, captions: Sequence[str]) -> str:
+        return "; ".join(f"{side}: {caption}" for side, caption in zip(self._sides, captions) if caption)
 
     def _image_number(self, stacks: Mapping[str, np.ndarray]) -> int:
-        """The image of a stack that holds the worst element."""
-        before, after = stacks.values()
+        """Return which image of a stack holds the worst element."""
+        first, second = stacks.values()
         if self._comparison.worst is None:
             with np.errstate(all="ignore"):
-                apart = np.nan_to_num(np.abs(after - 1.0 * before), nan=np.inf)
+                apart = np.nan_to_num(np.abs(second - 1.0 * first), nan=np.inf)
             return int(apart.max(axis=(1, 2)).argmax())
-        shape, index = self._arrays["before"].shape, self._comparison.worst.index
+        shape, index = self._arrays["first"].shape, self._comparison.worst.index
         others = [axis for axis in range(len(shape)) if axis not in image_axes(len(shape))]
         if not others:
             return 0
@@ -307,7 +300,7 @@ class Moved:
         one = self._comparison
         if one.worst is None:
             return None
-        axes = image_axes(self._arrays["before"].ndim)
+        axes = image_axes(self._arrays["first"].ndim)
         down, across = (-(-whole // part) for whole, part in zip(shape, shown))
         row, column = one.worst.index[axes[0]] // down + 0.5, one.worst.index[axes[1]] // across + 0.5
         box = None
@@ -319,70 +312,67 @@ class Moved:
     # -------------------------------------------------------------------------------------------- charts
 
     def _histogram(self) -> list[Chart]:
-        if not self._measured:
+        if not self._has_tolerance:
             return []
-        errors = charts.Errors()
-        for _, (e, a, counts) in blocks(*self._arrays.values(), self._counts):
-            counted = np.ones(e.shape, bool) if counts is None else counts | ~np.isfinite(a)
-            errors.add(self._shares(e[counted], a[counted]), self._floors(e[counted]))
-        told = [f"{errors.none} equal"] if errors.none else []
-        told += [f"{errors.beyond_number} beyond any number"] if errors.beyond_number else []
+        counted = ErrorHistogram()
+        for _, (e, a, where) in blocks(*self._arrays.values(), self._where):
+            elements = np.ones(e.shape, bool) if where is None else where | ~np.isfinite(a)
+            counted.add(self._errors(e[elements], a[elements]), self._floors(e[elements]))
+        notes = [f"{counted.equal} equal"] if counted.equal else []
+        notes += [f"{counted.infinite} beyond any number"] if counted.infinite else []
         keys = [("noise", "noise floor"), ("limit", "tolerance")]
-        return [Chart("errors, in tolerances", charts.histogram(errors), keys, "; ".join(told))]
+        return [Chart("errors, in tolerances", counted.svg(), keys, "; ".join(notes))]
 
     def _profiles(self) -> list[Chart]:
         one = self._comparison
-        if one.worst is None or not one.worst.index or not self._comparable:
+        if one.worst is None or not one.worst.index or not self._is_comparable:
             return []
-        shape = self._arrays["before"].shape
-        return [self._profile(axis, name) for axis, name in _profile_axes(self._arrays["before"]) if shape[axis] > 1]
+        shape = self._arrays["first"].shape
+        return [self._profile(axis, name) for axis, name in _profile_axes(self._arrays["first"]) if shape[axis] > 1]
 
     def _profile(self, axis: int, name: str) -> Chart:
         assert self._comparison.worst is not None
         index = list(self._comparison.worst.index)
-        before, after = self._arrays.values()
-        at, part = index[axis], charts.window(before.shape[axis], index[axis])
+        first, second = self._arrays.values()
+        at, part = index[axis], window(first.shape[axis], index[axis])
         line: tuple[Any, ...] = (*index[:axis], part, *index[axis + 1 :])
-        e, a = before[line], after[line]
-        strips = [
-            charts.Strip(quantity, [("before", of(e)), ("after", of(a))])
-            for quantity, of in _quantities(before).items()
-        ]
-        if self._measured:
-            shares = self._shares(e, a)
-            counted = self._counted(before.shape)[line] | ~np.isfinite(a)
-            shown = np.where(counted & (shares > 0), shares, np.nan)
+        e, a = first[line], second[line]
+        strips = [Strip(quantity, [("first", of(e)), ("second", of(a))]) for quantity, of in _quantities(first).items()]
+        if self._has_tolerance:
+            errors = self._errors(e, a)
+            elements = self._compared_elements(first.shape)[line] | ~np.isfinite(a)
+            shown = np.where(elements & (errors > 0), errors, np.nan)
             if np.isfinite(shown).any():
-                strips.append(charts.Strip("error, in tolerances", [("error", shown)], powers=True))
+                strips.append(Strip("error, in tolerances", [("error", shown)], is_logarithmic=True))
         where = ", ".join(":" if i == axis else str(at) for i, at in enumerate(index))
-        label = f"values before and after {name} through the worst element, [{where}]"
-        cut = f"elements {part.start} to {part.stop - 1}" if part.stop - part.start < before.shape[axis] else ""
-        drawing = charts.profile(strips, part.start, at, label)
-        return Chart(f"{name} [{where}]", drawing, [("before", "before"), ("after", "after")], cut)
+        title = f"{name} [{where}]"
+        cut = f"elements {part.start} to {part.stop - 1}" if part.stop - part.start < first.shape[axis] else ""
+        drawing = profile(strips, part.start, at, f"values {title}, through the worst element")
+        return Chart(title, drawing, list(zip(_ROLES, self._sides)), cut)
 
     # ------------------------------------------------------------------------------------- what is drawn of numbers
 
-    def _counted(self, shape: tuple[int, ...]) -> np.ndarray:
-        return np.broadcast_to(np.True_, shape) if self._counts is None else self._counts
+    def _compared_elements(self, shape: tuple[int, ...]) -> np.ndarray:
+        return np.broadcast_to(np.True_, shape) if self._where is None else self._where
 
-    def _shares(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """Errors in units of the tolerance, as the comparison takes them."""
-        e, a = _wide(before), _wide(after)
+    def _errors(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return errors in units of the tolerance, as the comparison takes them."""
+        e, a = _wide(first), _wide(second)
         with np.errstate(all="ignore"):
-            shares: np.ndarray = np.abs(a - e) / (self._tolerance.atol + self._tolerance.rtol * np.abs(e))
-        shares = np.where(np.isnan(shares), np.inf, shares)
-        return np.where(e == a, 0.0, shares)
+            errors: np.ndarray = np.abs(a - e) / (self._tolerance.atol + self._tolerance.rtol * np.abs(e))
+        errors = np.where(np.isnan(errors), np.inf, errors)
+        return np.where(e == a, 0.0, errors)
 
-    def _floors(self, before: np.ndarray) -> np.ndarray:
-        """The noise floor in units of the tolerance."""
-        t, modulus = self._tolerance, np.abs(_wide(before))
+    def _floors(self, first: np.ndarray) -> np.ndarray:
+        """Return the noise floor in units of the tolerance."""
+        t, modulus = self._tolerance, np.abs(_wide(first))
         with np.errstate(all="ignore"):
             floors: np.ndarray = (t.noise_atol + t.noise_rtol * modulus) / (t.atol + t.rtol * modulus)
         return floors
 
 
 def _profile_axes(array: np.ndarray) -> list[tuple[int, str]]:
-    """Along rows and columns of a picture; along the longest axis of anything else."""
+    """Return rows and columns of a picture, or the longest axis of anything else."""
     if is_picture(array):
         rows, columns = image_axes(array.ndim)
         return [(columns, "along the row"), (rows, "along the column")]
@@ -407,31 +397,30 @@ def _wide(array: np.ndarray) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ texts
 
 
-def _type(array: np.ndarray) -> str:
+def _type_text(array: np.ndarray) -> str:
     kind = "text" if array.dtype.kind == "S" else array.dtype.name
-    shape = " \N{MULTIPLICATION SIGN} ".join(map(str, array.shape))
-    return f"{kind}, {shape}" if shape else f"{kind}, one value"
+    return f"{kind}, {_TIMES.join(map(str, array.shape)) or 'one value'}"
 
 
-def _text_of(array: np.ndarray | None) -> str:
-    """An array in a line: its first elements."""
+def _array_text(array: np.ndarray | None) -> str:
+    """Return an array in a line: its first elements."""
     if array is None:
-        return "\N{EM DASH}"
+        return _DASH
     if not array.shape:
         return value_text(array[()])
-    told = ", ".join(value_text(array.flat[i]) for i in range(min(array.size, _SMALL)))
-    return f"{_type(array)}: {told}" + (", …" if array.size > _SMALL else "")
+    told = ", ".join(value_text(array.flat[i]) for i in range(min(array.size, _FEW)))
+    return f"{_type_text(array)}: {told}" + (", …" if array.size > _FEW else "")
 
 
-def _other_texts(before: np.ndarray | None, after: np.ndarray | None) -> str:
-    """Of two lists of texts, what only one of them has."""
-    if before is None or after is None or not before.dtype.kind == after.dtype.kind == "S":
+def _other_texts(first: np.ndarray | None, second: np.ndarray | None) -> str:
+    """Say which texts only one of two lists has."""
+    if first is None or second is None or not first.dtype.kind == second.dtype.kind == "S":
         return ""
-    sets = (set(before.ravel().tolist()), set(after.ravel().tolist()))
+    sets = (set(first.ravel().tolist()), set(second.ravel().tolist()))
     told = ""
-    for what, one, other in (("no longer", *sets), ("new", *sets[::-1])):
+    for what, one, other in (("missing", *sets), ("new", *sets[::-1])):
         names = [value_text(name) for name in sorted(one - other)]
-        told += f"; {what}: {', '.join(names[:_SMALL])}" if names else ""
+        told += f"; {what}: {', '.join(names[:_FEW])}" if names else ""
     return told
 
 

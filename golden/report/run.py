@@ -1,41 +1,48 @@
-"""A test run as a file: Markdown for a CI job summary, JSON for programs, HTML with its pictures for people.
+"""Write down a test run: Markdown for a CI job summary, JSON for programs, a page with pictures for people.
 
-The file's ending chooses. Nothing numeric is decided here: verdicts and shares come from the comparison.
+The file's ending chooses. Nothing numeric is decided here: verdicts and shares are the comparison's.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from golden.judge.judgement import judge
+from golden.report.files import write_whole
+from golden.report.page import CaseView, Heading, PassedRow, render, require_libraries, with_comparisons
 from golden.review.margins import MOST_USED
+from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden, read_outputs
 
-FORMAT = "ptycho-golden run 1"
+FORMAT = "ptycho-golden run 2"
 ENDINGS = (".md", ".json", ".html")
 _NAMED = 5
 PASSED = ("identical", "within noise", "within tolerance")
+SIDES = ("expected", "obtained")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One comparison of a port with a golden, in types that JSON knows.
+    """Holds one comparison of a port with a golden, in types that JSON knows.
 
     Attributes:
         case, operation: which.
         outputs: name -> {"verdict": label, "share": of the tolerance, or None when no number can say it}. Empty when
             the port, or the golden, broke before anything was compared.
-        lines: the explanation of a failure; empty when it passed.
+        lines: what a person is told of a failure; empty when it passed.
         faults: declared faults, each of which explains the whole failure.
-        picture: file with expected, found and difference, or an empty text.
+        diagnoses: {"outputs": names, "sentence": why they are wrong} each.
+        remarks: output -> what else is to be said of it.
+        obtained: file of the outputs of the port, or an empty text.
     """
 
     case: str
@@ -43,7 +50,9 @@ class Check:
     outputs: Mapping[str, Mapping[str, Any]]
     lines: Sequence[str] = ()
     faults: Sequence[str] = ()
-    picture: str = ""
+    diagnoses: Sequence[Mapping[str, Any]] = ()
+    remarks: Mapping[str, str] = field(default_factory=dict)
+    obtained: str = ""
 
     @property
     def passed(self) -> bool:
@@ -51,7 +60,7 @@ class Check:
 
     @property
     def worst(self) -> str:
-        """The output that uses most of its tolerance; an empty text when nothing was compared."""
+        """Return the output that uses most of its tolerance; an empty text when nothing was compared."""
         return max(sorted(self.outputs), key=lambda name: _share(self.outputs[name]), default="")
 
     @property
@@ -65,14 +74,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Run:
-    """What a test run found out about the goldens.
+    """Holds what a test run found out about the goldens.
 
     Attributes:
         checks: every comparison.
         problems: why the run is not complete.
         slow: tests of slow goldens that were not run.
-        narrowed: not all parity tests were collected.
-        versions: of what took part.
+        narrowed: whether some parity tests were not collected.
+        versions: name -> version of what took part.
         status: how pytest ended: "ok", "tests failed", "interrupted", ...
     """
 
@@ -85,7 +94,7 @@ class Run:
 
     @property
     def green(self) -> bool:
-        """Nothing failed, nothing is missing, and something was compared."""
+        """Tell whether nothing failed, nothing is missing, and something was compared."""
         sound = self.status == "ok" and not self.problems
         return sound and bool(self.checks) and all(check.passed for check in self.checks)
 
@@ -94,32 +103,40 @@ def _share(output: Mapping[str, Any]) -> float:
     return math.inf if output["share"] is None else float(output["share"])
 
 
-def require_ending(path: Path) -> None:
-    """Refuse a file that is none of the three kinds.
+def require_report(path: Path) -> None:
+    """Refuse, before anything is run, a report that could not be written.
 
     Raises:
-        GoldenError: it ends in something else, or is a directory.
+        GoldenError: it ends in something else than the three kinds, it is a directory, or its libraries are missing.
     """
     if path.suffix not in ENDINGS:
         raise GoldenError(f"--golden-report {path}: expected a file that ends in {', '.join(ENDINGS)}")
     if path.is_dir():
         raise GoldenError(f"--golden-report {path}: is a directory")
+    if path.suffix == ".html":
+        require_libraries()
 
 
-def write_run(path: Path, run: Run) -> None:
-    """Write the report; a reader never sees half of it."""
-    text = {".md": markdown, ".json": _json, ".html": html}[path.suffix](run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def write_run(path: Path, run: Run, fixtures: Path) -> None:
+    """Write the report; a reader never sees half of it.
+
+    Args:
+        path: the file; its ending chooses the kind.
+        run: what to write down.
+        fixtures: directory of the goldens, whose expected outputs a page shows.
+
+    Raises:
+        GoldenError: it cannot be made, or not be written there.
+    """
+    text = html(run, fixtures) if path.suffix == ".html" else {".md": markdown, ".json": _json}[path.suffix](run)
+    write_whole(path, text.encode())
 
 
 def read_shares(path: Path) -> dict[str, float]:
-    """Case -> largest share of its tolerance, from a JSON report.
+    """Return case -> largest share of its tolerance, from a JSON report.
 
     Raises:
-        GoldenError: it is not one.
+        GoldenError: the file is no such report.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -138,7 +155,7 @@ def read_shares(path: Path) -> dict[str, float]:
 
 
 def headline(run: Run) -> str:
-    """The run in one sentence."""
+    """Say in one sentence how the run went."""
     failed = [check for check in run.checks if not check.passed]
     outputs = sum(len(check.outputs) for check in run.checks)
     if not run.checks:
@@ -153,7 +170,7 @@ def headline(run: Run) -> str:
 
 
 def causes(run: Run) -> list[str]:
-    """Which fault explains how many of the failures: the one that explains most, then the rest likewise."""
+    """Say which fault explains most of the failures, then which explains most of those that are left, and so on."""
     left = [check for check in run.checks if not check.passed]
     failed, told = len(left), []
     while left:
@@ -168,14 +185,14 @@ def causes(run: Run) -> list[str]:
 
 
 def remarks(run: Run) -> list[str]:
-    """What else must be known of a run: how it ended, what it left out, what is wrong with it."""
+    """Say what else must be known of a run: how it ended, what it left out, what is wrong with it."""
     ended = [] if run.status in ("ok", "tests failed") else [f"pytest ended with: {run.status}"]
     narrowed = ["a narrowed run: it was not checked that every case is claimed"] if run.narrowed else []
     return [*ended, *causes(run), *run.problems, *narrowed, *(f"slow, not run: {name}" for name in run.slow)]
 
 
 def markdown(run: Run) -> str:
-    """For a CI job summary."""
+    """Return the report for a CI job summary."""
     lines = [f"## Goldens: {headline(run)}", "", _versions(run), ""]
     lines += [f"* {escape(remark, quote=False)}" for remark in remarks(run)]
     for check in sorted(run.checks, key=lambda check: check.case):
@@ -190,51 +207,72 @@ def markdown(run: Run) -> str:
     return "\n".join([*lines, "", "</details>", ""])
 
 
-def html(run: Run) -> str:
-    """A page that needs no other file."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # only this kind of report needs it
+def html(run: Run, fixtures: Path) -> str:
+    """Return the report as a page: what a failed golden expected and what it obtained, then the goldens that agree.
 
-    environment = Environment(loader=PackageLoader("golden.report"), autoescape=True, undefined=StrictUndefined)
-    checks = [_shown(check) for check in sorted(run.checks, key=lambda check: check.case)]
-    return environment.get_template("run.html").render(
-        title="Goldens",
-        headline=headline(run),
-        versions=_versions(run),
-        remarks=remarks(run),
-        green=run.green,
-        checks=checks,
-        failed=[check for check in checks if check["lines"]],
-    )
+    Raises:
+        GoldenError: Jinja2 or Matplotlib is not installed.
+    """
+    heading = Heading("Goldens", headline(run), "ok" if run.green else "bad", remarks(run), _versions(run))
+    passed = sorted((check for check in run.checks if check.passed), key=lambda check: (-check.share, check.case))
+    return render(heading, _failures(run, fixtures), SIDES, [_passed_row(check) for check in passed])
+
+
+def write_failure(path: Path, check: Check, golden: Golden, obtained: Arrays) -> None:
+    """Write the page of one golden that a port does not agree with.
+
+    Raises:
+        GoldenError: it cannot be made, or not be written there.
+    """
+    heading = Heading(check.case, f"{check.operation}: {check.verdict}", "bad")
+    write_whole(path, render(heading, [_failure(check, golden, obtained)], SIDES).encode())
+
+
+def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
+    for check in run.checks:
+        if check.passed:
+            continue
+        if not check.obtained:
+            yield _told(check, _error_line(check.lines))
+            continue
+        try:
+            golden, obtained = read_golden(golden_path(fixtures, check.case)), read_outputs(Path(check.obtained))
+        except GoldenError as lost:
+            yield _told(check, str(lost))
+        else:
+            yield _failure(check, golden, obtained)
+
+
+def _failure(check: Check, golden: Golden, obtained: Arrays) -> CaseView:
+    comparisons = judge(golden, obtained).comparisons
+    diagnoses = [(one["outputs"], one["sentence"]) for one in check.diagnoses]
+    view = CaseView(check.case, check.verdict, summary=golden.summary, diagnoses=diagnoses)
+    return with_comparisons(view, golden, obtained, comparisons, SIDES, check.remarks)
+
+
+def _told(check: Check, sentence: str) -> CaseView:
+    """Return what is to be read of a failure that cannot be drawn."""
+    return CaseView(check.case, check.verdict, sentence=sentence, summary=check.operation, text="\n".join(check.lines))
+
+
+def _error_line(lines: Sequence[str]) -> str:
+    """Return what pytest marks as the error in a report."""
+    return next((line[1:].strip() for line in lines if line.startswith("E ")), "nothing was compared")
+
+
+def _passed_row(check: Check) -> PassedRow:
+    colour = "warn" if check.share > MOST_USED else "ok"
+    percent = round(100 * min(check.share, 1.0), 1)
+    share = _share_text(check.share)
+    return PassedRow(check.case, check.verdict, colour, percent, share, check.worst)
 
 
 def _json(run: Run) -> str:
     return json.dumps({"format": FORMAT, "headline": headline(run), **asdict(run)}, indent=1) + "\n"
 
 
-def _shown(check: Check) -> dict[str, Any]:
-    colour = "bad" if not check.passed else "warn" if check.share > MOST_USED else "ok"
-    return {
-        "case": check.case,
-        "operation": check.operation,
-        "verdict": check.verdict,
-        "worst": check.worst,
-        "share_text": _share_text(check.share),
-        "percent": round(100 * min(check.share, 1.0), 1),
-        "colour": colour,
-        "lines": _plain(check.lines),
-        "image": _image(check.picture),
-    }
-
-
-def _image(picture: str) -> str:
-    try:
-        return base64.b64encode(Path(picture).read_bytes()).decode() if picture else ""
-    except OSError:
-        return ""  # pytest keeps the directories of the last three runs only
-
-
 def _plain(lines: Sequence[str]) -> str:
-    """Without control characters, which a terminal or a page would obey."""
+    """Return the lines without control characters, which a terminal or a page would obey."""
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 

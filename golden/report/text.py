@@ -1,4 +1,4 @@
-"""Results as text for a terminal. Decides nothing numeric."""
+"""Put results into words: lines and tables for a terminal, Markdown for a pull request. Decides nothing numeric."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape as html_escape
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from rich.markup import escape
@@ -16,7 +17,7 @@ from golden.judge.compare import Comparison, Verdict
 from golden.judge.diagnose import Diagnosis
 from golden.judge.proof import Caught
 from golden.review.difference import Change, Difference
-from golden.review.margins import Margin, margins
+from golden.review.margins import margins
 from golden.spec.arrays import digest_array
 from golden.spec.case import Case
 from golden.store.entry import statistics
@@ -32,10 +33,10 @@ _COLOURS = {
 
 
 def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expected", "found")) -> list[str]:
-    """What is wrong with one output, for a person: a headline and the details.
+    """Say what is wrong with one output: a headline and the details.
 
     Args:
-        case: its name.
+        case: name of the case.
         comparison: of the output.
         sides: what the two values are called.
     """
@@ -59,7 +60,7 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
 
 
 def reason_text(comparison: Comparison, sides: tuple[str, str]) -> str:
-    """Why dtype or shape are not the same, in the words that the two values are told in."""
+    """Say why an output cannot be compared, with the two sides called by their names; "" where it can."""
     return comparison.reason.replace("expected", sides[0]).replace("found", sides[1])
 
 
@@ -69,13 +70,13 @@ def explain_failed(
     path: Mapping[str, str],
     remarks: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
-    """What is wrong with a golden's outputs; of those on a path only the first is told, the others are named.
+    """Say what is wrong with a golden's outputs. Of outputs on a path the first is explained, the others are named.
 
     Args:
-        case: its name.
-        failed: of its outputs.
+        case: name of the case.
+        failed: its outputs that failed.
         path: outputs in the order in which they are computed; may be empty.
-        remarks: what else is to be said of an output, by its name.
+        remarks: output -> what else is to be said of it.
     """
     places = list(path)
     following = sorted((one for one in failed if one.output in path), key=lambda one: places.index(one.output))
@@ -90,21 +91,21 @@ def explain_failed(
 
 
 def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
-    """The diagnoses of one golden; the outputs are named where there is more than one."""
+    """Word the diagnoses of one golden; outputs are named where there is more than one diagnosis."""
     if len(diagnoses) == 1:
         return [f"  diagnosis: {diagnoses[0].sentence}"]
     return [f"  diagnosis of {', '.join(repr(name) for name in one.outputs)}: {one.sentence}" for one in diagnoses]
 
 
 def explain_change(diagnoses: Sequence[Diagnosis]) -> list[str]:
-    """The diagnoses of a golden against an older one: the words are those of a port that goes wrong, here nobody is."""
+    """Word the diagnoses of a golden against an older one, where no port is wrong: the reference changed."""
     return [
         f"  the new answer{_of(one, diagnoses)}, held against the old one: {change_sentence(one)}" for one in diagnoses
     ]
 
 
 def change_sentence(diagnosis: Diagnosis) -> str:
-    """Its sentence, about an old and a new answer of the reference."""
+    """Return a diagnosis's sentence, put in words for an old and a new answer of the reference."""
     return diagnosis.sentence.replace("found is expected", "it is the old one").replace("the port ", "it ")
 
 
@@ -113,7 +114,7 @@ def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:
 
 
 def crossing_lines(found: Iterable[Difference]) -> list[str]:
-    """What two references do not agree on, and why; and what one of them cannot express, once per operation."""
+    """Say where two references do not agree, and why; then which operations one of them cannot express."""
     lines: list[str] = []
     unanswered: dict[str, list[str]] = {}
     for one in found:
@@ -130,7 +131,7 @@ def crossing_lines(found: Iterable[Difference]) -> list[str]:
 
 
 def common_causes(found: Sequence[Difference]) -> list[str]:
-    """What explains several changes at once."""
+    """Say what explains several changes at once."""
     names = Counter(name for one in found for name in {d.faults[0] if d.faults else d.transform for d in one.causes})
     return [
         f"{count} of {len(found)} changes look like {name!r}"
@@ -140,7 +141,7 @@ def common_causes(found: Sequence[Difference]) -> list[str]:
 
 
 def difference_lines(one: Difference) -> list[str]:
-    """What differs in one case, for a person."""
+    """Say what differs in one case."""
     lines = [f"{one.case}: {one.kind}" + (f"; outputs {one.verdict.label}" if one.comparisons else "")]
     lines += [f"  {remark}" for remark in one.remarks]
     for comparison in one.comparisons:
@@ -151,7 +152,7 @@ def difference_lines(one: Difference) -> list[str]:
 
 
 def differences_markdown(found: Sequence[Difference], headline: str) -> str:
-    """For a comment on a pull request: a line per case, and the details folded away."""
+    """Return a comment for a pull request: a line per case, and the details folded away."""
     lines = [f"### Goldens: {headline}", ""]
     if found:
         lines += ["| case | | outputs | largest change | looks like |", "|---|---|---|---|---|"]
@@ -171,15 +172,16 @@ def differences_markdown(found: Sequence[Difference], headline: str) -> str:
 
 
 def _inert(text: str) -> str:
-    """A text that neither HTML nor Markdown takes for more than that: no tag, table, link, code, or mention."""
+    """Escape what HTML or Markdown would take for more than text: a tag, table, link, code, or mention."""
     escaped = html_escape(text, quote=False)
     return "".join(f"&#{ord(c)};" if c in "|`*_[]()!@#~\\" else c for c in escaped)
 
 
-def fault_table(rows: Iterable[Margin], heading: str) -> Table:
-    """A line per margin; ``heading`` is that of the faults' column."""
+def fault_table(goldens: Iterable[Golden], every: bool) -> Table:
+    """Return a line per golden, with its nearest fault, or one per fault if ``every``."""
+    heading = "fault" if every else "nearest fault"
     table = _table("case", "output", "noise", "tolerance", heading, "distance", "margin")
-    for margin in rows:
+    for margin in (margin for golden in goldens for margin in (margins(golden) if every else margins(golden)[:1])):
         exact = margin.tolerance == 0
         table.add_row(
             margin.case,
@@ -194,7 +196,7 @@ def fault_table(rows: Iterable[Margin], heading: str) -> Table:
 
 
 def shortened(names: Sequence[str], most: int = 4) -> str:
-    """Names in a line; of many, the first few and how many more."""
+    """Return names in a line; of many, the first few and how many more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
@@ -203,8 +205,21 @@ def margin_text(margin: float) -> str:
     return "exact" if math.isinf(margin) else f"{margin:.1e} x"
 
 
+def faults_headline(goldens: Sequence[Golden], warned: int) -> str:
+    """Say in one line how many faults are caught, and which lies nearest; ``warned`` is the number of warnings."""
+    proved = [margin for golden in goldens for margin in margins(golden)]
+    if not proved:
+        return f"{len(goldens)} goldens catch no fault"
+    nearest = min(proved, key=lambda margin: margin.margin)
+    distinct = {(golden.operation, name) for golden in goldens for name in golden.faults}
+    return (
+        f"{len(goldens)} goldens catch {len(distinct)} faults, proved {len(proved)} times; the nearest lies "
+        f"{margin_text(nearest.margin)} its tolerance away ({nearest.fault} in {nearest.case}); {warned} warning(s)"
+    )
+
+
 def catchers_table(goldens: Iterable[Golden]) -> Table:
-    """A line per fault of an operation: how many of its cases catch it, the smallest margin, and what it means."""
+    """Return a line per fault of an operation: how many cases catch it, the smallest margin, and the symptom."""
     caught: dict[tuple[str, str], list[Caught]] = {}
     cases: dict[str, int] = {}
     for golden in goldens:
@@ -220,12 +235,12 @@ def catchers_table(goldens: Iterable[Golden]) -> Table:
 
 
 def share_text(share: float) -> str:
-    """A difference in units of the tolerance; of an exact value, or one that is no number, only that there is one."""
+    """Return a difference in units of the tolerance, or "not equal" where no number can say it."""
     return "not equal" if math.isinf(share) else f"{share:.2g} x tolerance"
 
 
 def value_texts(one: object, other: object) -> tuple[str, str]:
-    """Two values, with as many digits as it takes to tell them apart."""
+    """Return two values, with as many digits as it takes to tell them apart."""
     texts = value_text(one), value_text(other)
     if texts[0] != texts[1] or not (isinstance(one, np.generic) and isinstance(other, np.generic)):
         return texts
@@ -270,7 +285,7 @@ def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
 
 
 def regeneration_table(rows: Iterable[Difference], written: Collection[str]) -> Table:
-    """A line per case; ``written`` are those whose goldens were rewritten."""
+    """Return a line per case; ``written`` are those whose goldens were rewritten."""
     table = _table("case", "verdict", "largest difference", "time")
     for row in rows:
         colour = "yellow" if row.change else _COLOURS[row.verdict]
@@ -280,8 +295,8 @@ def regeneration_table(rows: Iterable[Difference], written: Collection[str]) -> 
     return table
 
 
-def describe(golden: Golden) -> list[str | Table]:
-    """Everything that a golden holds, for ``golden show``."""
+def describe(golden: Golden, history: Sequence[Mapping[str, Any]]) -> list[str | Table]:
+    """Say all that a golden holds, and how it came to be; the parts are to be printed by Rich, one below the other."""
     parts: list[str | Table] = [
         f"[bold]{golden.case}[/]  {escape(golden.summary)}",
         f"operation   {golden.operation}",
@@ -318,11 +333,15 @@ def describe(golden: Golden) -> list[str | Table]:
         faults.add_row(margin.fault, margin.output, margin_text(margin.margin), escape(symptom))
     for name, reason in sorted(golden.invisible.items()):
         faults.add_row(name, "-", "invisible", escape(reason))
-    return [*parts, *([arrays] if arrays.row_count else ["inputs      none"]), outputs, faults]
+    parts += [arrays if arrays.row_count else "inputs      none", outputs, faults]
+    return parts + [
+        f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {escape(event['reason'])}"
+        for event in history
+    ]
 
 
 def _provenance(golden: Golden) -> str:
-    """Who computed it, the reference first."""
+    """Say who computed a golden, the reference first."""
     first = ("reference", "version", "commit")
     names = [name for name in first if name in golden.provenance]
     names += [name for name in golden.provenance if name not in first]

@@ -1,17 +1,19 @@
-"""Drawing the small PNG that lies beside a golden.
+"""Draw the small PNG that lies beside a golden, and the large one of ``golden show --picture``.
 
-One row per output: amplitude and phase of its first images, each pixel a square, with the range of the grey scale in
+An array has a row: amplitude and phase of its first images, each pixel a square, with the range of the grey scale in
 words.
 """
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from golden.spec.arrays import digest_array, images
+from golden.report.files import write_whole
+from golden.spec.arrays import Arrays, digest_array, images, is_picture
 from golden.spec.errors import GoldenError
 from golden.store.gallery import outputs_shown
 from golden.store.golden import Golden
@@ -19,8 +21,8 @@ from golden.store.golden import Golden
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_SIDE = 160
-"""Pixels of a tile: images are enlarged up to it by a whole factor, larger ones keep every second, third, ... pixel."""
+_SIDE, _LARGE_SIDE = 160, 320
+"""Images are enlarged to this many pixels by a whole factor; larger ones keep every second, third, ... pixel."""
 _MOST_IMAGES = 3
 """Images of a stack that are drawn."""
 _GAP, _LINE = 8, 14
@@ -29,16 +31,35 @@ _NOT_A_NUMBER, _NO_PHASE = "tab:red", _PAPER
 
 
 def draw(golden: Golden, path: Path) -> None:
-    """Draw the picture-like outputs of a golden.
+    """Draw the picture-like outputs of a golden, for the PNG beside it.
 
     Raises:
         GoldenError: Matplotlib, or Pillow with it, is not installed.
     """
+    path.write_bytes(_sheet({name: golden.outputs[name] for name in outputs_shown(golden)}, _SIDE))
+
+
+def draw_inputs_and_outputs(golden: Golden, path: Path) -> None:
+    """Draw what can be looked at in a golden, larger than beside it.
+
+    Raises:
+        GoldenError: nothing in it is a picture, Matplotlib is not installed, or the file cannot be written.
+    """
+    named = {f"input {name}": array for name, array in golden.inputs.items()}
+    named |= {f"output {name}": array for name, array in golden.outputs.items()}
+    shown = {name: array for name, array in named.items() if is_picture(array)}
+    if not shown:
+        raise GoldenError(f"golden {golden.case}: nothing in it is a picture")
+    write_whole(path, _sheet(shown, _LARGE_SIDE))
+
+
+def _sheet(arrays: Arrays, side: int) -> bytes:
+    """Draw a row for each array, under its name; no side of an image has more pixels than ``side``. Returns a PNG."""
     try:
         from PIL import Image, ImageDraw
     except ModuleNotFoundError:
-        raise GoldenError("the gallery needs Matplotlib and Pillow: pip install matplotlib") from None
-    rows = [_tiles(name, golden.outputs[name]) for name in outputs_shown(golden)]
+        raise GoldenError("pictures need Matplotlib and Pillow: pip install matplotlib") from None
+    rows = [_tiles(name, array, side) for name, array in arrays.items()]
     width = max(sum(max(tile.width, _width(text)) + _GAP for text, tile in row) for row in rows) + _GAP
     height = sum(max(tile.height for _, tile in row) + _LINE + _GAP for row in rows) + _GAP
     sheet = Image.new("RGB", (width, height), _PAPER)
@@ -51,41 +72,43 @@ def draw(golden: Golden, path: Path) -> None:
             sheet.paste(tile, (left, top + _LINE))
             left += max(tile.width, _width(text)) + _GAP
         top += max(tile.height for _, tile in row) + _LINE + _GAP
-    sheet.quantize(128).save(path, "PNG", optimize=True)
+    stream = io.BytesIO()
+    sheet.quantize(128).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
 
 
-def _tiles(name: str, array: np.ndarray) -> list[tuple[str, Image]]:
+def _tiles(name: str, array: np.ndarray, side: int) -> list[tuple[str, Image]]:
     stack, digest = images(array), digest_array(array)[:8]
     tiles: list[tuple[str, Image]] = []
     for number, image in enumerate(stack[:_MOST_IMAGES]):
         which = f"{name} {number + 1}/{len(stack)}" if len(stack) > 1 else name
         which = which if number else f"{which} [{digest}]"  # changes with pixels that are not shown, too
         if np.iscomplexobj(image):
-            tiles += [_tile(f"{which}, amplitude", np.abs(image)), _phase(image)]
+            tiles += [_tile(f"{which}, amplitude", np.abs(image), side), _phase(image, side)]
         else:
-            tiles.append(_tile(which, image))
+            tiles.append(_tile(which, image, side))
     return tiles
 
 
-def _phase(image: np.ndarray) -> tuple[str, Image]:
+def _phase(image: np.ndarray, side: int) -> tuple[str, Image]:
     angles = np.where(image != 0, np.angle(image), np.nan)
-    return "phase: -pi to pi", _coloured(angles, -np.pi, np.pi, "twilight", _NO_PHASE)
+    return "phase: -pi to pi", _coloured(angles, -np.pi, np.pi, "twilight", _NO_PHASE, side)
 
 
-def _tile(text: str, image: np.ndarray) -> tuple[str, Image]:
+def _tile(text: str, image: np.ndarray, side: int) -> tuple[str, Image]:
     values = image.astype(np.float64)
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
     low = min(low, 0.0)
-    return f"{text}: {low:.3g} to {high:.3g}", _coloured(values, low, high, "gray", _NOT_A_NUMBER)
+    return f"{text}: {low:.3g} to {high:.3g}", _coloured(values, low, high, "gray", _NOT_A_NUMBER, side)
 
 
-def _coloured(values: np.ndarray, low: float, high: float, colours: str, bad: str) -> Image:
+def _coloured(values: np.ndarray, low: float, high: float, colours: str, bad: str, side: int) -> Image:
     from matplotlib import colormaps
     from PIL import Image
 
-    step = -(-max(values.shape) // _SIDE)
-    factor = max(1, _SIDE // max(values.shape))
+    step = -(-max(values.shape) // side)
+    factor = max(1, side // max(values.shape))
     small = values[::step, ::step].repeat(factor, axis=0).repeat(factor, axis=1)
     colormap = colormaps[colours].with_extremes(bad=bad)
     with np.errstate(all="ignore"):

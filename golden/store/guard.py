@@ -25,8 +25,9 @@ from typing import IO
 
 import numpy as np
 
+from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
-from golden.store.golden import SIZE_CAP, Golden
+from golden.store.golden import SIZE_CAP, Golden, golden_path, stored_cases
 from golden.store.layout import Contents, golden_of, parse_json
 from golden.store.read import read_contents
 
@@ -47,6 +48,20 @@ def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[
         for path, answer in zip(paths[done:], _answers(paths[done:], seconds)):
             done += 1
             yield answer if isinstance(answer, str) else _golden_or_problem(answer, path)
+
+
+def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
+    """Read the goldens of a directory that match a pattern; all where there is none.
+
+    Raises:
+        GoldenError: a pattern matches nothing, or a golden cannot be read.
+    """
+    goldens = []
+    for golden in read_untrusted([golden_path(fixtures, name) for name in select(stored_cases(fixtures), patterns)]):
+        if isinstance(golden, str):
+            raise GoldenError(golden)
+        goldens.append(golden)
+    return goldens
 
 
 def _golden_or_problem(contents: Contents, path: Path) -> Golden | str:

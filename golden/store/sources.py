@@ -10,10 +10,11 @@ import hashlib
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
 from golden.store.git import run_git, write_blob
 from golden.store.golden import SIZE_CAP, Golden
@@ -176,6 +177,16 @@ def _printable(text: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ reading
+
+
+def only(before: Side, after: Side, patterns: Sequence[str]) -> tuple[Side, Side]:
+    """Keep the cases that match a pattern; all where there is none.
+
+    Raises:
+        GoldenError: a pattern matches nothing.
+    """
+    chosen = select({*before, *after}, patterns)
+    return dict(_pick(before, chosen)), dict(_pick(after, chosen))
 
 
 def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:

@@ -1,4 +1,4 @@
-"""The losses of a training, by epoch and step, and their JSON."""
+"""A loss curve holds the losses of a training, by epoch and step, and is kept as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model's parameters in TensorFlow's order and layout.
+"""Convert the model's parameters to TensorFlow's order and layout, and back.
 
 TensorFlow keeps a kernel as (row, column, in, out), Torch as (out, in, row, column). Both correlate: no tap is flipped.
 """

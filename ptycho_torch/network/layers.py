@@ -1,4 +1,4 @@
-"""The layers of the network: convolutions with Keras's initial weights, and blocks that halve or double the side."""
+"""The network is made of these layers: convolutions with Keras's initial weights, blocks that halve or double."""
 
 from __future__ import annotations
 

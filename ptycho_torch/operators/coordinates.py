@@ -1,4 +1,4 @@
-"""Coordinates of a group's members, relative to their mean."""
+"""Compute the coordinates of a group's members relative to their mean."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ def shift_and_sum(
     side = M + 2 * pad
     if side > LARGEST_SIDE:
         raise ValueError(
-            f"offsets: reach {reach:.3g} from their mean, which needs a canvas of {side:.3g} pixels a side; at most "
-            f"{LARGEST_SIDE} are made. Offsets are in pixels, not in metres"
+            f"offsets: expected a canvas of at most {LARGEST_SIDE} pixels a side, found {side:.3g}: they reach "
+            f"{reach:.3g} from their mean. Offsets are in pixels, not in metres"
         )
 
     corner = (moves + pad).flatten(0, 1)

@@ -1,4 +1,4 @@
-"""Bilinear translation with zero fill, by which merge and extraction move images."""
+"""Move images by bilinear translation with zero fill, as merge and extraction do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A diagnosis as one picture: what was looked at, with the findings below."""
+"""Draw a diagnosis as one picture: what was checked, with the findings below."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ptycho_torch.pictures.result import show
 from ptycho_torch.scans.atomic_file import write_atomically
 
 COLOURS = {"right": "tab:green", "wrong": "tab:red", "unclear": "tab:orange", "unknown": "0.5", "measured": "tab:blue"}
-"""Of a finding's verdict."""
+"""A finding's verdict -> its colour."""
 _CHARACTERS = 168
-"""In a line of findings."""
+"""So many characters fit in a line of findings."""
 
 
 def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -> None:
-    """Draw what was looked at into a PNG.
+    """Draw what was checked, and the findings, into a PNG.
 
     Args:
-        evidence: that the diagnosis rests on.
-        diagnosis: of it.
-        path: of the picture.
+        evidence: what the diagnosis rests on.
+        diagnosis: findings to show.
+        path: path of the picture, ending in ``.png``.
 
     Raises:
-        ValueError: the path does not end in ``.png``.
+        ValueError: the path has another suffix.
     """
     from matplotlib.figure import Figure
 
@@ -62,7 +62,7 @@ def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -
 
 
 def _lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
-    """Colour and text."""
+    """Return colour and text of each line of findings."""
     found: list[tuple[str, str]] = []
     *findings, verdict = diagnosis.to_text().splitlines()
     for finding, line in zip(diagnosis.findings, findings):
@@ -73,7 +73,7 @@ def _lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
 
 
 def _draw_mosaic(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> None:
-    """Amplitude and phase, as they are; probe as given and as used."""
+    """Draw amplitude and phase, and the probe as given and as used."""
     mask = evidence.mask
     amplitude, phase = (np.where(mask, part, np.nan) for part in (np.abs(evidence.mosaic), np.angle(evidence.mosaic)))
     show(axes[0], amplitude, "mosaic, amplitude", cmap="gray")
@@ -88,7 +88,7 @@ def _draw_mosaic(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> N
 
 
 def _draw_geometry(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> None:
-    """Where the scan was, what the stitcher was told, what it covered, and what it should have."""
+    """Draw where the scan was, what the stitcher was given, what it covered, and what it should have covered."""
     _draw_handed(axes[0], evidence)
     side = len(evidence.count)
     count = np.where(evidence.mask, evidence.count, np.nan)
@@ -107,11 +107,11 @@ def _draw_geometry(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) ->
 
 
 def _draw_handed(axis: Any, evidence: Evidence) -> None:
-    """Each position with the offset that it became, both about their mean."""
+    """Draw each position with the offset that it became, both about their mean."""
     positions = evidence.positions - evidence.positions.mean(axis=0)
     offsets = evidence.offsets - evidence.offsets.mean(axis=0)
     axis.scatter(*positions.T, s=6, color="0.7", label="positions of the scan")
-    # Coloured by their place in the scan: a sense that is wrong turns the colours.
+    # Colours are those of the positions: with a wrong sign or axis they turn.
     colours = np.arctan2(positions[:, 1], positions[:, 0])
     axis.scatter(*offsets.T, s=4, c=colours, cmap="hsv", label="handed to the stitcher")
     one = int(np.argmax(np.hypot(*positions.T)))
@@ -125,7 +125,7 @@ def _draw_handed(axis: Any, evidence: Evidence) -> None:
 
 
 def _draw_scores(axis: Any, diagnosis: Diagnosis) -> None:
-    """How the overlaps, the patches and the mosaic fit in every orientation."""
+    """Draw how well overlaps, patches and mosaic fit in every orientation."""
     shown = {"placement": "overlaps", "patches": "single patches", "orientation": "mosaic"}
     scores = {label: diagnosis[name].numbers.get("scores", {}) for name, label in shown.items()}
     scores = {label: found for label, found in scores.items() if found}
@@ -136,7 +136,7 @@ def _draw_scores(axis: Any, diagnosis: Diagnosis) -> None:
         values = [found[name] for name in names]
         axis.barh(rows + (number - (len(scores) - 1) / 2) * thickness, values, thickness, label=label)
     axis.set_yticks(rows, [name.replace(", ", ",\n") for name in names], fontsize=7)
-    # The names stand where the neighbour's colour bar would be.
+    # Narrower, so that the names do not cover the neighbour's colour bar.
     left, bottom, width, height = axis.get_position().bounds
     axis.set_position((left + 0.25 * width, bottom, 0.75 * width, height))
     axis.invert_yaxis()
@@ -147,7 +147,7 @@ def _draw_scores(axis: Any, diagnosis: Diagnosis) -> None:
 
 
 def _draw_comparison(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> None:
-    """What is known, what differs, and at which frequencies."""
+    """Draw the known object, the phase error, and the correlation at each frequency."""
     quality, known = diagnosis.quality, diagnosis.aligned
     assert quality is not None
     assert known is not None

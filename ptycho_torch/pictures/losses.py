@@ -1,4 +1,4 @@
-"""A picture of how the losses went."""
+"""Draw the losses of a training."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from ptycho_torch.scans.atomic_file import write_atomically
 
 
 def draw_losses(curve: LossCurve, path: str | Path) -> None:
-    """Draw the losses into a PNG, as distances from what a perfect prediction would leave.
+    """Draw the losses into a PNG, as distances from the loss of a perfect prediction.
 
-    The Poisson loss of real counts is far from 0 and barely changes in its leading digits; its distance from the least
-    possible value, half the mean deviance, is what a training makes small.
+    The Poisson loss of real counts is far from 0 and barely changes in its leading digits. What a training makes small
+    is its distance from the least possible value, half the mean deviance.
 
     Args:
-        curve: with one epoch at least.
-        path: of the picture.
+        curve: losses of at least one epoch.
+        path: path of the picture, ending in ``.png``.
 
     Raises:
-        ValueError: no epoch, or a path that does not end in ``.png``.
+        ValueError: there is no epoch, or the path has another suffix.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"picture {path}: expected a name that ends in .png")
     if not curve.epochs:
-        raise ValueError("losses: expected an epoch at least, found none")
+        raise ValueError("losses: expected at least one epoch, found none")
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 5.2))
-    # Set by hand, here and in the other pictures: Matplotlib's own layout takes longer than the drawing.
+    # Margins are set by hand: Matplotlib's own layout takes longer than the drawing.
     margins = {"left": 0.12, "right": 0.97, "bottom": 0.1, "top": 0.93, "hspace": 0.08}
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1), gridspec_kw=margins)
     epochs = np.array([one.epoch for one in curve.epochs])

@@ -1,4 +1,4 @@
-"""Pictures of a reconstruction: amplitude and phase as TensorFlow PtychoPINN shows them, and beside the object."""
+"""Draw a reconstruction: amplitude and phase as TensorFlow PtychoPINN draws them, and beside the object."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ptycho_torch.scans.atomic_file import write_atomically
 
 
 def draw_amplitude(mosaic: Complex[np.ndarray, "S S"], path: str | Path) -> None:
-    """The modulus, grey, 8 x 8 inches, with a colour bar.
+    """Draw the modulus in grey, 8 x 8 inches, with a colour bar.
 
     Args:
-        mosaic: (S, S).
-        path: of the PNG.
+        mosaic: (S, S) complex.
+        path: path of the PNG.
     """
     _draw_one(np.abs(mosaic), "reconstructed amplitude", path, cmap="gray")
 
@@ -24,13 +24,13 @@ def draw_amplitude(mosaic: Complex[np.ndarray, "S S"], path: str | Path) -> None
 def draw_phase(
     mosaic: Complex[np.ndarray, "S S"], path: str | Path, vmin: float | None = None, vmax: float | None = None
 ) -> None:
-    """The phase, radians, viridis, 8 x 8 inches, with a colour bar.
+    """Draw the phase in the colours of viridis, 8 x 8 inches, with a colour bar in radians.
 
     Args:
-        mosaic: (S, S).
-        path: of the PNG.
-        vmin: colours begin there; None: at the least value.
-        vmax: colours end there; None: at the largest value.
+        mosaic: (S, S) complex.
+        path: path of the PNG.
+        vmin: phase of the first colour; None for the least value.
+        vmax: phase of the last colour; None for the largest value.
     """
     _draw_one(np.angle(mosaic), "reconstructed phase / rad", path, cmap="viridis", vmin=vmin, vmax=vmax)
 
@@ -38,13 +38,13 @@ def draw_phase(
 def draw_comparison(
     mosaic: Complex[np.ndarray, "S S"], known: Complex[np.ndarray, "S S"], mask: np.ndarray, path: str | Path
 ) -> None:
-    """Amplitude and phase of a mosaic above those of the object that it should show, in one frame and on one scale.
+    """Draw amplitude and phase of a mosaic above those of the object that it should show, on the same scales.
 
     Args:
-        mosaic: (S, S), its global scale and phase as they are to be shown.
-        known: (S, S).
+        mosaic: (S, S) complex, with the object's global scale and phase.
+        known: (S, S) complex, the object in the mosaic's frame.
         mask: (S, S) bool; what lies outside is left empty.
-        path: of the PNG.
+        path: path of the PNG.
     """
     from matplotlib.figure import Figure
 
@@ -61,13 +61,13 @@ def draw_comparison(
 
 
 def show(axis: Any, image: np.ndarray, title: str, **how: Any) -> None:
-    """An image with a title and a colour bar; grey where it is NaN.
+    """Show an image with a title and a colour bar; it is grey where it is NaN.
 
     Args:
-        axis: Matplotlib's.
+        axis: Matplotlib's axes to draw in.
         image: (H, W).
-        title: of it.
-        how: as of ``imshow``; ``cmap`` by name.
+        title: title of the image.
+        how: options of ``imshow``; ``cmap`` by name.
     """
     from matplotlib import colormaps
 

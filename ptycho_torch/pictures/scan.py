@@ -1,4 +1,4 @@
-"""A picture of a scan: what was lit, where, by what, and what was measured."""
+"""A picture of a scan shows what was lit, where and by what, and what was measured."""
 
 from __future__ import annotations
 
@@ -16,30 +16,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHOWN = 3
-"""Single patterns."""
+"""So many single patterns are shown."""
 
 
 def draw_scan(scan: Scan, path: str | Path) -> None:
     """Draw a scan into a PNG: object (if it is known), positions, how much light fell where, probe, patterns.
 
     Args:
-        scan: simulated or measured.
-        path: of the picture.
+        scan: a simulated or measured scan.
+        path: path of the picture, ending in ``.png``.
 
     Raises:
-        ValueError: Matplotlib is not installed, or the path does not end in ``.png``.
+        ValueError: the path has another suffix, or positions are too far apart.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"picture {path}: expected a name that ends in .png")
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError:
-        raise ValueError("pictures need Matplotlib: pip install matplotlib") from None
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(12.5, 6.4))
     figure.suptitle(_headline(scan), fontsize=11)
     places = 1 if scan.object_guess is None else 3
-    # Set by hand: Matplotlib's own layout takes longer than the drawing.
+    # Places are set by hand: Matplotlib's own layout takes longer than the drawing.
     above = figure.add_gridspec(1, places, left=0.05, right=0.93, bottom=0.42, top=0.92, wspace=0.27)
     below = figure.add_gridspec(1, 3 + _SHOWN, left=0.03, right=0.965, bottom=0.03, top=0.34, wspace=0.45)
     _draw_places(_row(above.subplots(sharex=True, sharey=True)), scan)
@@ -53,13 +51,13 @@ def _row(subplots: Any) -> list[Axes]:
 
 
 def light(scan: Scan) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """The probe's intensity, summed over all positions, each rounded to a pixel.
+    """Sum the probe's intensity over all positions, each rounded to a pixel.
 
     Returns:
-        (H, W) float64, and the extent [left, right, bottom, top] in object pixels, for Matplotlib.
+        The sum (H, W) float64, and its extent (left, right, bottom, top) in object pixels, for Matplotlib.
 
     Raises:
-        ValueError: positions too far apart.
+        ValueError: positions are too far apart.
     """
     N = len(scan.probe)
     intensity = np.square(np.abs(scan.probe, dtype=np.float64))
@@ -68,8 +66,8 @@ def light(scan: Scan) -> tuple[np.ndarray, tuple[float, float, float, float]]:
     width, height = corner.max(axis=0) - (left, top) + N
     if max(width, height) > LARGEST_SIDE:
         raise ValueError(
-            f"positions: reach over {max(width, height):.3g} pixels; at most {LARGEST_SIDE} are drawn. Positions are "
-            f"in pixels of the object, not in metres or nanometres"
+            f"positions: expected them within {LARGEST_SIDE} pixels, found {max(width, height):.3g}. Positions are in "
+            f"pixels of the object, not in metres or nanometres"
         )
     total = np.zeros((height, width))
     for x, y in corner - (left, top):

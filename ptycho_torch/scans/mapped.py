@@ -1,8 +1,8 @@
-"""A few items of an array that is larger than the memory.
+"""Items of an array that may be larger than the memory are read from its file.
 
-A mapped array is handy to look at. But every page of it that was touched counts as the process's memory until the
-system takes it back, pages arrive one fault at a time, pickling copies all of it, and a file that is cut short kills
-the process. So whoever goes through a large array *reads* its items from where they lie, which a ``Window`` knows.
+A mapped array is easy to index. But every page that was touched counts as the process's memory until the system takes
+it back, pages arrive one fault at a time, pickling copies the whole array, and a file that is cut short kills the
+process. So whoever goes through a large array *reads* its items from the file: ``InFile`` knows where they lie.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from jaxtyping import Int, Shaped
 
 @runtime_checkable
 class Items(Protocol):
-    """The items of an array (M, ...) along its first axis. It can be sent to another process."""
+    """Items are the parts of an array (M, ...) along its first axis. They can be sent to another process."""
 
     def read(self, indices: Int[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
-        """Some of them, a new array.
+        """Read some items into a new array.
 
         Args:
-            indices: (n,), 0..M - 1.
+            indices: (n,) integer, 0..M - 1.
+
+        Returns:
+            (n, ...), dtype of the array.
 
         Raises:
             ValueError: the file that holds the array changed.
@@ -34,26 +37,22 @@ class Items(Protocol):
 
 
 def items_of(array: Shaped[np.ndarray, "M ..."]) -> Items:
-    """The items of an array: read from its file if it is mapped, else taken from memory.
-
-    Raises:
-        ValueError: another file has taken the place of the one that was mapped (``map_array``).
-    """
+    """Return the items of an array (M, ...): in its file if it is mapped, else in memory."""
     mapped = _mapped_by(array)
-    return Held(array) if mapped is None else _window_of(array, mapped)
+    return InMemory(array) if mapped is None else _in_file(array, mapped)
 
 
 def map_array(
     file: IO[bytes], dtype: np.dtype[Any], offset: int, shape: tuple[int, ...], order: Literal["C", "F"]
 ) -> np.memmap[Any, Any]:
-    """An array in place, read-only, that remembers which file it was mapped from, by name, size and time.
+    """Map an array in a file, read-only. It remembers its file by name, size and time.
 
     Args:
-        file: open for reading.
-        dtype: of the array.
-        offset: where its first element lies, bytes.
-        shape: of the array.
-        order: C or Fortran.
+        file: the file, open for reading.
+        dtype: dtype of the array.
+        offset: place of its first element in the file, bytes.
+        shape: shape of the array.
+        order: order of the elements, C or Fortran.
     """
     array: Any = np.memmap(file, dtype, "r", offset, shape, order)  # type: ignore[call-overload]
     array.stamp = _stamp(os.fstat(file.fileno()))
@@ -61,8 +60,8 @@ def map_array(
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
-    """An array in memory."""
+class InMemory:
+    """Take the items of an array in memory."""
 
     array: Shaped[np.ndarray, "M ..."]
 
@@ -72,14 +71,16 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Window:
-    """An array in a file.
+class InFile:
+    """Read the items of an array in a file.
 
     Attributes:
-        path: of the file.
-        offset: where the array's first element lies, bytes.
-        shape, strides, dtype: as of NumPy.
-        stamp: size, bytes, and time of modification, ns, by which the file is known again.
+        path: path of the file.
+        offset: place of the array's first element in the file, bytes.
+        shape: shape of the array.
+        strides: strides of the array, bytes.
+        dtype: dtype of the array.
+        stamp: the file's size (bytes) and time of modification (ns); if they differ, the file changed.
     """
 
     path: Path
@@ -94,7 +95,7 @@ class Window:
             if _stamp(os.fstat(file.fileno())) != self.stamp:
                 raise ValueError(f"data file {self.path}: it changed since it was loaded; load it again")
             if not self._in_pieces or not hasattr(os, "preadv"):
-                return Held(self._mapped()).read(indices)
+                return InMemory(self._mapped()).read(indices)
             items = np.empty((len(indices), *self.shape[1:]), self.dtype)
             for item, index in zip(items, indices.tolist()):
                 if os.preadv(file.fileno(), [item], self.offset + index * self.strides[0]) != item.nbytes:
@@ -103,7 +104,7 @@ class Window:
 
     @property
     def _in_pieces(self) -> bool:
-        """Each item is one piece of the file; in a stack (N, N, M) they are interleaved."""
+        """Say whether each item is one piece of the file. In a stack (N, N, M) items are interleaved."""
         return self.strides[1:] == np.empty(self.shape[1:], self.dtype).strides
 
     def _mapped(self) -> np.ndarray:
@@ -112,21 +113,21 @@ class Window:
 
 
 def _mapped_by(array: np.ndarray) -> np.memmap[Any, Any] | None:
-    """The mapped array that this one is, or is a view of; None if its values are not those in the file.
+    """Return the mapped array that this one is, or is a view of; None if its values are not those in the file.
 
-    The type does not tell: a copy of a mapped array is a ``numpy.memmap`` too.
+    Its type does not say: a copy of a mapped array is a ``numpy.memmap`` too.
     """
     while array is not None and not isinstance(array.base, mmap.mmap):
         array = array.base  # type: ignore[assignment]
-    in_file = isinstance(array, np.memmap) and array.mode != "c"  # c: copied where it was changed
+    in_file = isinstance(array, np.memmap) and array.mode != "c"  # "c": changed pages are copies
     return array if in_file else None
 
 
-def _window_of(array: np.ndarray, mapped: np.memmap[Any, Any]) -> Window:
+def _in_file(array: np.ndarray, mapped: np.memmap[Any, Any]) -> InFile:
     path = Path(str(mapped.filename))
     offset = mapped.offset + array.ctypes.data - mapped.ctypes.data
     stamp = getattr(mapped, "stamp", None) or _stamp(os.stat(path))
-    return Window(path, offset, array.shape, array.strides, array.dtype, stamp)
+    return InFile(path, offset, array.shape, array.strides, array.dtype, stamp)
 
 
 def _stamp(found: os.stat_result) -> tuple[int, int]:

@@ -1,7 +1,7 @@
-"""Scans on disk: one function in, one record out, whatever the file's format.
+"""A scan is read from a file by one function, and is the same record whatever the file's format.
 
-``READERS`` maps a file's suffix to the function that reads it; another format (CXI, say) is one more function that
-returns a ``Scan``, and no caller changes. See docs/conventions.md, "Scan files".
+``READERS`` maps a file's suffix to the function that reads it. Another format (CXI, say) is one more function that
+returns a ``Scan``; no caller changes. See docs/conventions.md, "Scan files".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ptycho_torch.scans.atomic_file import write_atomically
 from ptycho_torch.scans.mapped import map_array
 
 _BLOCK = 2**24
-"""Bytes that are looked at together: a scan may be larger than the memory."""
+"""So many bytes are checked together: a scan may be larger than the memory."""
 DAMAGE = (
     OSError,
     RuntimeError,
@@ -42,24 +42,24 @@ _KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What was measured at M positions, patch side N.
+    """A scan holds what was measured at M positions, with patches of side N.
 
-    Arrays may be read-only, and ``diffraction`` and ``Y`` may be windows on the file (``load_scan``): copy what you
+    Arrays may be read-only, and ``diffraction`` and ``Y`` may be mapped from the file (``load_scan``): copy what you
     change.
 
     Attributes:
-        source: the file, or None for a scan that comes from none.
+        source: path of the file, or None for a scan without one.
         diffraction: (M, N, N) float32, amplitude (square root of counts), zero frequency at [N // 2, N // 2].
         positions: (M, 2) float64, [x, y] of the patch's centre index N // 2, object pixels; x = column, y = row.
-        start_positions: (M, 2) float64, where the stage was sent; equal to ``positions`` where the file has none.
+        start_positions: (M, 2) float64, where the stage was sent; equal to ``positions`` if the file has none.
         probe: (N, N) complex64, as guessed, not normalised.
-        scan_index: (M,) int64, which scan a pattern belongs to; zeros where the file has none.
-        object_guess: (H, W) complex64, or None.
+        scan_index: (M,) int64, which scan a pattern belongs to; zeros if the file has none.
+        object_guess: (H, W) complex64, the known object, or None.
         Y: (M, N, N) complex64, ground-truth patches, or None.
 
     Raises:
-        ValueError: an array of another shape or dtype, or positions or a probe that are not finite. What patterns and
-            ``Y`` hold is not looked at here: they may be larger than the memory.
+        ValueError: an array has another shape or dtype, or positions or probe are not finite. The values of patterns
+            and ``Y`` are not checked here: they may be larger than the memory.
     """
 
     source: Path | None
@@ -104,26 +104,27 @@ class Scan:
 
 
 def load_scan(path: str | Path) -> Scan:
-    """Read a scan; its format follows from the file's suffix.
+    """Read a scan. The file's suffix says its format.
 
-    ``.npz``, as PtychoPINN writes it. Keys: ``diff3d`` (M, N, N) amplitude (``diffraction`` is taken for it),
-    ``xcoords``, ``ycoords`` (M,), ``probeGuess`` (N, N); optionally ``xcoords_start``, ``ycoords_start`` (both or
-    none), ``scan_index`` (M,), ``objectGuess`` (H, W), ``Y`` (M, N, N). Others are not looked at. M is the number of
-    positions. A last axis of length 1 is dropped; a stack (N, N, M), known by its last axis, not its first, having
-    length M, becomes (M, N, N); a ``Y`` that is not of length M is left out with a warning.
+    A ``.npz`` is what PtychoPINN writes. Its keys are ``diff3d`` (M, N, N) amplitude (or ``diffraction`` instead),
+    ``xcoords`` and ``ycoords`` (M,), ``probeGuess`` (N, N); optionally ``xcoords_start`` and ``ycoords_start`` (both or
+    none), ``scan_index`` (M,), ``objectGuess`` (H, W), ``Y`` (M, N, N). Other keys are ignored. M is the number of
+    positions. A last axis of length 1 is dropped. A stack (N, N, M) is recognised by the length of its last axis and
+    becomes (M, N, N). A ``Y`` of another length than M is left out with a warning.
 
-    Shapes and dtypes are checked before any data are read; then every value is looked at once, a block at a time.
-    Float32 stacks (and complex64 ``Y``) that the archive holds uncompressed, as ``numpy.savez`` writes them, are not
-    loaded: they are mapped, read-only, and may be larger than the memory. All else is loaded and converted.
+    Shapes and dtypes are checked before any data are read; then every value is checked once, a block at a time. Float32
+    stacks (and complex64 ``Y``) that the archive holds uncompressed, as ``numpy.savez`` writes them, are not loaded:
+    they are mapped, read-only, and may be larger than the memory. All else is loaded and converted.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        OSError: it may not be read.
-        ValueError: it is no such file, lacks a key, holds objects (nothing is unpickled), or an array has a shape,
-            dtype or value that does not fit. The message names file, key, what was expected and what was found.
+        FileNotFoundError: the file does not exist.
+        OSError: the file may not be read.
+        ValueError: the file has another format, lacks a key or holds Python objects (nothing is unpickled), or an array
+            has a shape, dtype or value that does not fit. The message names file, key, what was expected and what was
+            found.
     """
     path = Path(path)
     if not path.is_file():
@@ -135,13 +136,15 @@ def load_scan(path: str | Path) -> Scan:
 
 
 def read_probe_side(path: str | Path) -> int:
-    """N, the side of the probe in a scan file, of which nothing else is looked at.
+    """Read N, the side of the probe in a scan file, and nothing else.
 
     Args:
-        path: of an ``.npz``, see ``load_scan``.
+        path: path of an ``.npz``, see ``load_scan``.
 
     Raises:
-        FileNotFoundError, OSError, ValueError: as ``load_scan``.
+        FileNotFoundError: the file does not exist.
+        OSError: the file may not be read.
+        ValueError: the file has another format, or holds no square probe.
     """
     path = Path(path)
     if not path.is_file():
@@ -152,14 +155,12 @@ def read_probe_side(path: str | Path) -> int:
 
 
 def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
-    """Write a scan as PtychoPINN's ``.npz``, which ``load_scan`` can map.
-
-    The file appears under its name only when it is complete; one that was there is replaced.
+    """Write a scan as PtychoPINN's ``.npz``, which ``load_scan`` can map. The file appears whole or not at all.
 
     Args:
-        path: of the file; it ends in ``.npz``. Its directory must exist.
+        path: path of the file, ending in ``.npz``; an existing file is replaced. Its directory must exist.
         scan: what to write; ``source`` is not written.
-        remark: a text kept under the key ``remark``, which ``load_scan`` does not look at.
+        remark: text for the key ``remark``, which ``load_scan`` ignores.
 
     Raises:
         ValueError: the path has another suffix.
@@ -214,7 +215,8 @@ def _read_npz(path: Path) -> Scan:
 
     if stack.dtype.kind in "iu":
         warnings.warn(
-            f"{stack}: whole numbers are taken for amplitude; if they are counts, store their square root", stacklevel=3
+            f"{stack}: expected amplitudes, found whole numbers; if they are counts, store their square root",
+            stacklevel=3,
         )
     found = {key: vector.load(np.int64 if key == "scan_index" else np.float64) for key, vector in vectors.items()}
     positions = np.stack([found["xcoords"], found["ycoords"]], axis=-1)
@@ -232,11 +234,11 @@ def _read_npz(path: Path) -> Scan:
 
 
 READERS: Mapping[str, Callable[[Path], Scan]] = MappingProxyType({".npz": _read_npz})
-"""Suffix -> reader."""
+"""Suffix of a file -> function that reads it."""
 
 
 def _stack_layout(stack: _Member, M: int) -> tuple[Arrange, int]:
-    """What views a stack of patterns as (M, N, N), and N."""
+    """Return a function that views a stack of patterns as (M, N, N), and N."""
     stored = stack.shape[:-1] if len(stack.shape) == 4 and stack.shape[-1] == 1 else stack.shape
     last = len(stored) == 3 and stored[0] != M and stored[-1] == M
     shape = (M, *stored[:2]) if last else stored
@@ -262,7 +264,7 @@ def _ground_truth(require: _Required, shape: tuple[int, ...]) -> _Member | None:
 
 @dataclass(frozen=True)
 class _Member:
-    """An array of an NPZ archive, of which only the header was read."""
+    """A member is an array of an NPZ archive, of which only the header was read."""
 
     path: Path
     key: str
@@ -276,13 +278,13 @@ class _Member:
         return f"data file {self.path}: {self.key!r}"
 
     def expect(self, expected: str, fits: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:
-        """The shape, if it fits."""
+        """Return the shape, if it fits; refuse it otherwise."""
         if not fits(self.shape):
             raise ValueError(f"{self}: expected shape {expected}, found {self.shape}")
         return self.shape
 
     def expect_kind(self, kind: str) -> None:
-        """Refuse what is not ``kind`` of numbers, one of ``_KINDS``."""
+        """Refuse numbers of another kind than ``kind``, a key of ``_KINDS``."""
         if self.dtype.kind not in _KINDS[kind]:
             raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
 
@@ -294,13 +296,13 @@ class _Member:
         mapped: bool = False,
         least: float | None = None,
     ) -> np.ndarray:
-        """The values, converted to ``dtype``, all of them finite and none below ``least``.
+        """Load the values, converted to ``dtype``. All must be finite, and none below ``least``.
 
         Args:
-            dtype: of the result.
-            arrange: views the stored array in another shape.
-            mapped: give a window on the file, read-only, if it holds just these bytes.
-            least: smallest value that may be there.
+            dtype: dtype of the result.
+            arrange: function that views the stored array in another shape.
+            mapped: map the array, read-only, if the file holds its bytes as they are.
+            least: smallest value allowed; None for any.
         """
         window = mapped and self._in_place and self.dtype == np.dtype(dtype)
         try:
@@ -327,7 +329,7 @@ class _Member:
 
     @property
     def _in_place(self) -> bool:
-        """The file holds the bytes as they are, and all of them: the checksum is of no more than ``compress_size``."""
+        """Say whether the file holds the bytes as they are, and all of them: zipfile checks ``compress_size`` only."""
         return self.info.compress_type == zipfile.ZIP_STORED and self.info.compress_size == self.info.file_size
 
     def _read(self) -> np.ndarray:
@@ -335,23 +337,23 @@ class _Member:
             return np.asarray(npy.read_array(member, allow_pickle=False))
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        """The values as they lie in the file. Read through the archive, which compares their checksum at the end."""
+        """Read the values in the order of the file. zipfile compares their checksum at the end."""
         with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
             member.read(self.header_bytes)
             while block := member.read(_BLOCK):
                 yield np.frombuffer(block, self.dtype)
 
     def _map(self) -> np.ndarray:
-        """The data in place."""
+        """Map the array in the file."""
         with self.path.open("rb") as file:
-            # The archive's own list does not say how long this header is.
+            # The archive's directory does not say how long the member's own header is.
             file.seek(self.info.header_offset + 26)
             name, extra = struct.unpack("<HH", file.read(4))
             start = self.info.header_offset + 30 + name + extra + self.header_bytes
             return map_array(file, self.dtype, start, self.shape, "F" if self.fortran_order else "C")
 
     def _first_wrong(self, blocks: Iterable[np.ndarray], least: float | None) -> tuple[int, Any] | None:
-        """Index and value of the first that is not finite or too small. All blocks are read."""
+        """Return index and value of the first number that is not finite or too small. All blocks are read."""
         found, first = None, 0
         for block in blocks:
             wrong = ~np.isfinite(block) if least is None else ~((block >= least) & (block < np.inf))
@@ -363,24 +365,24 @@ class _Member:
 
 
 def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
-    """An array's values as they lie in memory, some at a time."""
+    """Yield an array's values in the order of memory, some at a time."""
     flat, at_once = array.ravel(order="K"), _BLOCK // array.itemsize
     return (flat[first : first + at_once] for first in range(0, len(flat), at_once))
 
 
 @dataclass(frozen=True)
 class _Required:
-    """Looks up members of an archive by key."""
+    """Look up members of an archive by key."""
 
     path: Path
     members: Mapping[str, zipfile.ZipInfo]
 
     def __call__(self, key: str, kind: str) -> _Member:
-        """The member of this key, its header read.
+        """Return the member of this key, after reading its header.
 
         Args:
-            key: of the array.
-            kind: of its numbers, one of ``_KINDS``.
+            key: key of the array.
+            kind: kind of its numbers, a key of ``_KINDS``.
         """
         if key not in self.members:
             raise ValueError(f"data file {self.path}: expected the key {key!r}, found {sorted(self.members)}")
@@ -392,7 +394,7 @@ class _Required:
 
 
 def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
-    with path.open("rb") as file:  # by its name, zipfile would take a file that may not be read for no archive
+    with path.open("rb") as file:  # given its name, zipfile would say that an unreadable file is no archive
         if not zipfile.is_zipfile(file):
             raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
     try:
@@ -414,6 +416,6 @@ def _open_member(path: Path, key: str, info: zipfile.ZipInfo) -> _Member:
     found = _Member(path, key, info, shape, dtype, fortran_order, header_bytes)
     declared = header_bytes + dtype.itemsize * int(np.prod(shape, dtype=object))
     if not dtype.hasobject and info.file_size != declared:
-        # Before any memory is taken for it.
+        # Refused before it takes any memory.
         raise ValueError(f"{found}: expected {declared} bytes for {dtype} {shape}, found {info.file_size}")
     return found

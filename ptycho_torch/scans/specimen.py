@@ -1,4 +1,4 @@
-"""What a simulated scan is made of: an object, a probe, and where the one meets the other."""
+"""Make what a scan is simulated from: an object, a probe, and positions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ptycho_torch.scans.scan import DAMAGE
 ScanKind = Literal["spiral", "raster", "jittered"]
 OBJECTS = ("leaves",)
 PROBES = ("curved", "disk")
-"""What is built in; anything else is the name of a file."""
+"""These are built in; anything else is the name of a file."""
 
 _ARRAYS = (".npy", ".npz")
 
@@ -24,22 +24,22 @@ _ARRAYS = (".npy", ".npz")
 def make_object(
     source: str | Path, height: int, width: int, rng: np.random.Generator, phase_image: str | Path | None = None
 ) -> np.ndarray:
-    """An object of at least the size that a scan needs.
+    """Make an object of at least the size that a scan needs.
 
     Args:
-        source: ``leaves``, a texture of overlapping disks; or a file: ``.npz`` (key ``objectGuess``) or ``.npy`` with a
-            complex (H, W) array, taken as it is; or a picture, which is cut to the shape that is needed, resized, and
-            becomes amplitude, 0.25 (black) to 1 (white), and phase, -1 to 1.5 rad.
-        height: that the scan needs, pixels.
-        width: likewise.
-        rng: for ``leaves``.
-        phase_image: another picture for the phase.
+        source: ``leaves`` for a texture of overlapping disks; or the name of a file. An ``.npz`` (key ``objectGuess``)
+            or ``.npy`` holds a complex (H, W) array, which is used as it is. A picture is cut and resized to the needed
+            shape, and becomes amplitude, 0.25 (black) to 1 (white), and phase, -1 to 1.5 rad.
+        height: rows that the scan needs, pixels.
+        width: columns that the scan needs, pixels.
+        rng: random generator, for ``leaves``.
+        phase_image: name of another picture for the phase; None to use the same.
 
     Returns:
         (H, W) complex64; rows = y, columns = x.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: the file holds no such object, or one that is too small.
     """
     if str(source) == "leaves":
@@ -50,7 +50,7 @@ def make_object(
         grey = _grey(path, height, width)
         return _from_grey(grey, grey if phase_image is None else _grey(Path(phase_image), height, width))
     if phase_image is not None:
-        raise ValueError(f"object {path}: has a phase of its own; leave the other picture out")
+        raise ValueError(f"object {path}: expected no phase image, for the array has a phase; leave the image out")
     target = _array(path, "objectGuess")
     if target.ndim != 2 or target.shape[0] < height or target.shape[1] < width:
         raise ValueError(
@@ -66,14 +66,14 @@ def _from_grey(brightness: np.ndarray, phase: np.ndarray) -> np.ndarray:
 
 
 def _leaves(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Disks of all sizes fallen on top of each other, each of one brightness and one phase, (2, H, W) in [0, 1].
+    """Draw disks of all sizes on top of each other, each of one brightness and one phase: (2, H, W) in [0, 1].
 
-    Dead leaves have the statistics of photographs: edges at every scale, in every direction. That is what a
+    Such *dead leaves* have the statistics of photographs: edges at every scale and in every direction. These are what a
     reconstruction has to resolve.
     """
     smallest, largest = 3.0, min(height, width) / 3
     count = 40 + height * width // 20
-    # As many pixels are covered by disks of any size: the density of the radii falls with their cube.
+    # Disks of every size cover as many pixels: the density of the radii falls with their cube.
     radii = 1 / np.sqrt(1 / largest**2 + rng.random(count) * (1 / smallest**2 - 1 / largest**2))
     canvas = np.full((2, height, width), 0.5)
     centres = rng.random((count, 2)) * [height, width]
@@ -84,24 +84,24 @@ def _leaves(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
         dy, dx = np.ogrid[rows, columns]
         window = canvas[:, rows, columns]
         distance = np.hypot(dy[: window.shape[1]] - y, dx[:, : window.shape[2]] - x)
-        cover = np.clip(radius - distance + 0.5, 0, 1)  # an edge as soft as a pixel
+        cover = np.clip(radius - distance + 0.5, 0, 1)  # edges are one pixel wide
         window += cover * (tone[:, None, None] - window)
     return canvas
 
 
 def _grey(path: Path, height: int, width: int) -> np.ndarray:
-    """A picture's brightness, (H, W) in [0, 1]."""
+    """Read a picture's brightness, (H, W) in [0, 1]."""
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ModuleNotFoundError:
-        raise ValueError(f"picture {path}: reading pictures needs Pillow: pip install pillow") from None
+        raise ValueError(f"picture {path}: reading it needs Pillow; pip install pillow") from None
     if not path.is_file():
         raise FileNotFoundError(f"picture {path}: no such file")
     try:
         with Image.open(path) as picture:
             fitted = ImageOps.fit(picture.convert("L"), (width, height), Image.Resampling.LANCZOS)
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as broken:
-        raise ValueError(f"picture {path}: expected a picture, .npy or .npz ({broken})") from broken
+        raise ValueError(f"picture {path}: expected a picture, .npy or .npz, found another ({broken})") from broken
     return np.asarray(fitted, np.float64) / 255
 
 
@@ -109,18 +109,19 @@ def _grey(path: Path, height: int, width: int) -> np.ndarray:
 
 
 def make_probe(source: str | Path, N: int) -> np.ndarray:
-    """A probe.
+    """Make a probe.
 
     Args:
-        source: ``curved``, the focus of a round pupil, out of focus and slightly astigmatic, about a third of the patch
-            wide; ``disk``, flat and round, a quarter of it; or a file, ``.npz`` (key ``probeGuess``) or ``.npy``.
+        source: ``curved`` for a round pupil's beam, out of focus and slightly astigmatic, about a third of the patch
+            wide; ``disk`` for a flat disk, a quarter of the patch wide; or the name of a file, ``.npz`` (key
+            ``probeGuess``) or ``.npy``.
         N: patch side, pixels.
 
     Returns:
         (N, N) complex64; rows = y, columns = x.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: the file holds no probe of that side, or an empty one.
     """
     rows, columns = (np.mgrid[:N, :N] - N // 2) / N
@@ -145,9 +146,10 @@ def make_probe(source: str | Path, N: int) -> np.ndarray:
 
 
 def probe_diameter(probe: np.ndarray) -> float:
-    """Diameter of the flat disk that is as wide as the probe's intensity, pixels.
+    """Return the effective diameter of a probe (N, N), pixels.
 
-    For a flat disk its own; for a Gaussian, where intensity falls to 1 / e**2.
+    It is that of the flat disk with the same spread of intensity: a flat disk's own; a Gaussian's where the intensity
+    has fallen to 1 / e**2.
     """
     intensity = np.square(np.abs(probe, dtype=np.float64))
     area = intensity.sum() ** 2 / np.square(intensity).sum()
@@ -158,17 +160,20 @@ def probe_diameter(probe: np.ndarray) -> float:
 
 
 def make_positions(kind: ScanKind, patterns: int, step: float, rng: np.random.Generator) -> np.ndarray:
-    """Where the patches' centres lie, in the order in which they are measured.
+    """Make the positions of the patches' centres, in the order in which they are measured.
 
     Args:
-        kind: ``spiral``, Fermat's, irregular everywhere; ``raster``, rows of a square; ``jittered``, a raster each
-            point of which is off by up to a quarter of a step.
-        patterns: how many.
-        step: pixels; the distance of neighbours in a raster; there is a point per step**2 in a spiral too.
-        rng: for ``jittered``.
+        kind: ``spiral`` for Fermat's, irregular everywhere; ``raster`` for the rows of a square; ``jittered`` for a
+            raster whose points are displaced by up to a quarter of a step.
+        patterns: number of positions.
+        step: distance of neighbours in a raster, pixels; a spiral has one point per step**2 too.
+        rng: random generator, for ``jittered``.
 
     Returns:
         (patterns, 2) float64, [x, y], pixels, from 0.
+
+    Raises:
+        ValueError: the kind is unknown.
     """
     if kind == "spiral":
         k = np.arange(patterns)
@@ -208,5 +213,5 @@ def _array(path: Path, key: str) -> np.ndarray:
     except DAMAGE as broken:
         raise ValueError(f"{path}: {broken}") from broken
     if array.dtype.kind not in "cfiu" or not np.isfinite(array).all():
-        raise ValueError(f"{path}: expected finite numbers, found {array.dtype} or NaN among them")
+        raise ValueError(f"{path}: expected finite numbers, found {array.dtype} with others among them")
     return array

@@ -1,4 +1,4 @@
-"""The rules of Keras's training: optimiser, learning rate, early end, and which patterns validate.
+"""Keras's rules decide on optimiser, learning rate and early end, and on which patterns validate.
 
 ``ptycho_torch.training.fit`` follows them. See docs/conventions.md, "Training".
 """

@@ -1,4 +1,4 @@
-"""The loss that training minimises: Poisson likelihood of the measured counts. See docs/conventions.md, "Training"."""
+"""Training minimises the Poisson negative log-likelihood of the counts. See docs/conventions.md, "Training"."""
 
 from __future__ import annotations
 

@@ -71,8 +71,3 @@ def test_what_the_file_holds_is_what_was_drawn(monkeypatch: pytest.MonkeyPatch, 
         embedded.embedded("probe")
     with pytest.raises(GoldenError, match=r"other\.npz: cannot be read"):
         embedded.embedded("counts_00")
-
-
-def test_its_program_says_how_it_is_used() -> None:
-    with pytest.raises(SystemExit, match=r"usage: python -m golden\.ptychopinn\.simulation\.embedded OUT\.npz"):
-        embedded.main([])

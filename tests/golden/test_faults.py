@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.util
 from collections.abc import Iterator, Mapping
@@ -33,6 +34,19 @@ def test_the_catalogue_is_covered(goldens: dict[str, Golden]) -> None:
     assert len(names) >= 30
     declared = {fault.name for case in CASES.values() for fault in case.operation.faults}
     assert names == declared
+
+
+def test_reasons_why_faults_do_not_show_are_the_stored_ones(goldens: dict[str, Golden]) -> None:
+    """The digest of a definition covers only for which faults there is one."""
+    for name, golden in goldens.items():
+        assert CASES[name].invisible_on(golden.complete_inputs(CASES[name])) == golden.invisible, name
+
+
+def test_a_case_repeats_no_reason_that_a_fault_gives_itself(goldens: dict[str, Golden]) -> None:
+    for name, golden in goldens.items():
+        case = CASES[name]
+        alone = dataclasses.replace(case, invisible={}).invisible_on(golden.complete_inputs(case))
+        assert not alone.keys() & case.invisible.keys(), name
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.operation.formula and not case.slow])

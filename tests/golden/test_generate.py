@@ -227,7 +227,8 @@ def test_new_gone_and_redefined_cases(fixtures: Path) -> None:
     assert check(fixtures, "toy/triple").change is Change.NEW
     assert check(fixtures, "toy/other").change is Change.GONE
     cases = load_cases("tests.golden.standin")
-    cases["toy/double"] = replace(cases["toy/double"], parameters={"factor": 2})
+    of_whole_numbers = replace(standin.SCALE, parameters={"factor": int})
+    cases["toy/double"] = replace(cases["toy/double"], operation=of_whole_numbers, parameters={"factor": 2})
     with Regeneration(cases, fixtures, "tests.golden.standin") as run:
         assert run.check("toy/double").change is Change.REDEFINED
 

@@ -5,7 +5,9 @@ import-linter holds the same rules over the source; this also sees imports that 
 
 from __future__ import annotations
 
+import importlib.util
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +62,9 @@ def test_who_imports_whom() -> None:
     others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
     doors = start(["golden"], ["numpy", "golden.spec"])
     bare_port = start(["ptycho_torch"], ["torch", "numpy", "scipy", "jaxtyping"])
-    programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "torch", "pytest", "skimage"])
+    programs = start(
+        ["golden.generate", "golden.cli"], ["scipy", "matplotlib", "PIL", "jinja2", "torch", "pytest", "skimage"]
+    )
     assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without training.fit"
     assert intruders(bare_port) == [], "the port's public names are imported when they are used"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
@@ -72,6 +76,23 @@ def test_what_a_cases_module_is_written_with() -> None:
     assert {getattr(golden, name).__name__ for name in golden.__all__} == set(golden.__all__)
     with pytest.raises(AttributeError, match="module 'golden' has no attribute 'Cases'"):
         _ = golden.Cases
+
+
+def test_the_framework_does_not_name_the_content() -> None:
+    """Nor in a text, where import-linter does not look. Only the doors name it, as the default of an option."""
+    wings = [path for path in Path(golden.__file__).parent.glob("*/**/*.py") if "ptychopinn" not in path.parts]
+    assert {path.parent.name for path in wings} >= {"spec", "judge", "store", "review", "report", "generator"}
+    assert [path.name for path in wings if "ptychopinn" in path.read_text(encoding="utf-8").lower()] == []
+
+
+def test_the_table_of_old_and_new_names_is_true() -> None:
+    """Each module in the last column of "Where things went" exists (``T``, any topic, is ``probe`` here)."""
+    text = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text(encoding="utf-8")
+    table = text.partition("## Where things went")[2]
+    now = " ".join(line.split(" | ")[-1] for line in table.splitlines() if line.startswith("| `"))
+    names = [name.replace(".T.", ".probe.") for name in re.findall(r"`((?:golden|ptycho_torch)\.[\w.]+)`", now)]
+    assert len(names) > 40
+    assert [name for name in names if importlib.util.find_spec(name) is None] == []
 
 
 def test_this_test_would_notice(tmp_path: Path) -> None:

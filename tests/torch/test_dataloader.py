@@ -23,7 +23,7 @@ from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
 from ptycho_torch.operators.grouping import draw_groups, draw_patterns
 from ptycho_torch.operators.probe import normalize_probe_like_tf
 from ptycho_torch.raw_data_bridge import RawDataTorch
-from ptycho_torch.scans.mapped import Held, Window, items_of
+from ptycho_torch.scans.mapped import InFile, InMemory, items_of
 from ptycho_torch.scans.scan import Scan, load_scan, save_scan
 
 M, N = 23, 16
@@ -137,14 +137,14 @@ def test_however_patterns_lie_in_the_file(tmp_path: Path, arrange: Callable[[np.
     stack = arrange(scan.diffraction)
     np.savez(tmp_path / "scan.npz", diff3d=stack, probeGuess=scan.probe, xcoords=x, ycoords=y)
     loaded = load_scan(tmp_path / "scan.npz")
-    assert isinstance(items_of(loaded.diffraction), Window)
+    assert isinstance(items_of(loaded.diffraction), InFile)
     found = MemoryMappedDataset(loaded, groups_of(scan, 2))[range(10)]
     assert_same(found, container_of(scan, 2))
 
 
 def test_scans_in_memory_too() -> None:
     scan = make_scan()
-    assert isinstance(items_of(scan.diffraction), Held)
+    assert isinstance(items_of(scan.diffraction), InMemory)
     assert_same(MemoryMappedDataset(scan, groups_of(scan, 2))[range(10)], container_of(scan, 2))
 
 
@@ -171,7 +171,7 @@ def test_changes_that_the_file_does_not_have_are_seen(tmp_path: Path) -> None:
 def test_views_of_what_is_mapped(mapped: Scan) -> None:
     for view in (mapped.diffraction[4:], mapped.diffraction[::-2], mapped.diffraction[:, 2:9, ::3]):
         window = items_of(view)
-        assert isinstance(window, Window)
+        assert isinstance(window, InFile)
         np.testing.assert_array_equal(window.read(np.array([0, 5, 5])), view[[0, 5, 5]])
 
 
@@ -240,10 +240,10 @@ def test_a_file_that_changed_before_groups_were_made_is_noticed(mapped: Scan, tm
 
 def test_a_file_cut_short_while_it_is_read(mapped: Scan, tmp_path: Path) -> None:
     window = items_of(mapped.diffraction)
-    assert isinstance(window, Window)
+    assert isinstance(window, InFile)
     os.truncate(tmp_path / "scan.npz", window.offset + 3 * N * N * 4)
     found = os.stat(tmp_path / "scan.npz")
-    cut = Window(**{**vars(window), "stamp": (found.st_size, found.st_mtime_ns)})
+    cut = InFile(**{**vars(window), "stamp": (found.st_size, found.st_mtime_ns)})
     np.testing.assert_array_equal(cut.read(np.array([2])), make_scan().diffraction[2:3])
     with pytest.raises(ValueError, match="ends too early"):
         cut.read(np.array([3]))

@@ -125,7 +125,7 @@ def test_ground_truth_of_another_length_is_left_out(tmp_path: Path, patches: np.
 
 def test_whole_numbers_may_be_counts(tmp_path: Path) -> None:
     path = write(tmp_path, diff3d=np.arange(M * N * N, dtype=np.uint16).reshape(M, N, N))
-    with pytest.warns(UserWarning, match=r"'diff3d': whole numbers .* if they are counts, store their square root"):
+    with pytest.warns(UserWarning, match=r"'diff3d': expected amplitudes, found whole numbers; .* their square root"):
         scan = load_scan(path)
     assert scan.diffraction[-1, -1, -1] == M * N * N - 1
 

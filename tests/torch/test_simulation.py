@@ -177,7 +177,7 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     out.write_bytes(b"mine")
     refused = simulate(out, "--patterns", 2, "--size", 16)
     assert (refused.exit_code, out.read_bytes()) == (1, b"mine")
-    assert "exists; --overwrite replaces it" in refused.output
+    assert "found a file of this name; --overwrite replaces it" in refused.output
     preview = tmp_path / "scan.png"
     preview.write_bytes(b"mine")
     refused = simulate(tmp_path / "other.npz", "--patterns", 2, "--size", 16, "--preview", preview)
@@ -244,7 +244,10 @@ def test_arrays_as_object_and_probe(tmp_path: Path) -> None:
         (("--object", "{dir}/text.png"), "text.png: expected a picture, .npy or .npz"),
         (("--object", "{dir}/small.npy"), "columns, which the scan reaches, found (9, 9)"),
         (("--object", "{dir}/dark.npy"), "expected some light behind it, found none"),
-        (("--object", "{dir}/dark.npy", "--phase-image", "x.png"), "has a phase of its own"),
+        (
+            ("--object", "{dir}/dark.npy", "--phase-image", "x.png"),
+            "expected no phase image, for the array has a phase",
+        ),
         (("--object", "{dir}/empty.npz"), "expected the key 'objectGuess', found ['other']"),
         (("--object", "{dir}/objects.npy"), "objects.npy: "),
         (("--object", "{dir}/vast.npy"), "vast.npy: "),

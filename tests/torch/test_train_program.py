@@ -176,13 +176,13 @@ def test_an_interrupted_training_goes_on_to_the_same_result(scan: Path, trained:
         run = training(scan, tmp_path)
     assert run.exit_code == 130
     log = (tmp_path / "train.log").read_text()
-    assert "all until the end of epoch 2 is kept; the same command with --resume goes on from there" in log
+    assert "the state after epoch 2 is kept; the same command with --resume goes on from there" in log
     assert not (tmp_path / NAME).exists()
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
 
     again = training(scan, tmp_path)
     assert again.exit_code == 2
-    assert "holds a training that was interrupted; --resume goes on with it, --overwrite begins anew" in again.output
+    assert "found an interrupted training; --resume goes on with it, --overwrite begins anew" in again.output
     resumed = training(scan, tmp_path, "--resume")
     assert resumed.exit_code == 0, resumed.output
     assert "going on after epoch 2" in (tmp_path / "train.log").read_text()
@@ -305,8 +305,8 @@ def test_train_help() -> None:
         (("--train_data_file", "{dir}/text.npz"), "text.npz: expected an NPZ archive"),
         (("--gridsize", 2, "--n_images", 500), "500 groups of 4 from 8 patterns"),
         (("--nphotons", -1), "DataConfig.nphotons: expected a positive number"),
-        (("--resume",), "no epoch was finished here; begin without --resume"),
-        (("--resume", "--overwrite"), "--resume and --overwrite: expected one of them"),
+        (("--resume",), "found no finished epoch to go on from; begin without --resume"),
+        (("--resume", "--overwrite"), "--resume, --overwrite: expected one of them, found both"),
         (("--strategy", "none"), "Lightning cannot use this"),
         (("--initial_weights", "{dir}/none.h5"), "none.h5: no such file"),
         (("--initial_weights", "{dir}/text.npz"), "not an HDF5 file"),
@@ -411,7 +411,7 @@ def test_true_patches_through_the_inference_are_the_object(trained: Path, scan: 
 def test_inference_help() -> None:
     run = CliRunner().invoke(inference.main, ["-h"])
     assert run.exit_code == 0
-    assert "\n    inference.log                    what was said\n" in run.output, "lines are kept"
+    assert "\n    inference.log                 all messages\n" in run.output, "lines are kept"
 
 
 @pytest.mark.integration
@@ -422,10 +422,10 @@ def test_inference_help() -> None:
         ("{dir}/none", "{scan}", (), "none: no such file"),
         ("{scan}", "{scan}", (), "expected the members about.json and tensors.safetensors"),
         ("{model}", "{dir}/none.npz", (), "none.npz: no such file"),
-        ("{model}", "{dir}/small.npz", (), "patterns of side 32; the model was trained on 64"),
+        ("{model}", "{dir}/small.npz", (), "expected patterns of side 64, as in training, found 32"),
         ("{model}", "{scan}", ("--n_images", 0), "Invalid value for '--n_images'"),
         pytest.param(
-            *("{model}", "{scan}", ("--accelerator", "mps"), "--accelerator mps: there is none"),
+            *("{model}", "{scan}", ("--accelerator", "mps"), "--accelerator mps: found no such device"),
             marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one"),
         ),
     ],

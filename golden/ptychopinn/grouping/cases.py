@@ -1,23 +1,22 @@
-"""Grouping: which patterns form a group, what is gathered for it, the scale of the data set, ground-truth patches."""
+"""These cases freeze which patterns form a group, what is gathered for it, the scale of the data, and ground truth."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 
 from golden.ptychopinn.grouping import faults, formulas
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
-from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output
-from golden.spec.parameters import Parameters, Scalar
+from golden.spec.parameters import Kind, Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 _POSITIONS = {
     "xcoords": "(M,) float64; along columns; pixels",
     "ycoords": "(M,) float64; along rows; pixels",
 }
+_GROUPS: dict[str, Kind] = {"gridsize": int, "K": int, "nsamples": int, "seed": int}
+
 SUBSAMPLE = Operation(
     name="grouping.subsample",
     summary="the patterns of a scan that are used at all: drawn by the legacy generator on loading, and sorted",
@@ -26,6 +25,7 @@ SUBSAMPLE = Operation(
         Output("sample_indices", "(m,) int64, ascending; which patterns are used"),
         Output("xcoords", "(m,) float64; their positions along columns; pixels"),
     ),
+    parameters={"n_subsample": int, "subsample_seed": int},
     precision="float64",
     formula=formulas.subsample,
     faults=faults.SUBSAMPLING,
@@ -38,6 +38,7 @@ SAMPLE = Operation(
     summary="groups of C = gridsize**2 drawn from the K nearest neighbours of drawn patterns, by the legacy generator",
     inputs=_POSITIONS,
     outputs=(_INDICES,),
+    parameters={**_GROUPS, "sequential_sampling": bool},
     precision="float64",
     formula=formulas.sample,
     faults=faults.SAMPLING,
@@ -48,6 +49,7 @@ OVERSAMPLE = Operation(
     summary="more groups than patterns, drawn from all combinations of the neighbours of some patterns",
     inputs=_POSITIONS,
     outputs=(_INDICES,),
+    parameters={**_GROUPS, "neighbor_pool_size": int | None},
     precision="float64",
     formula=formulas.oversample,
     faults=faults.OVERSAMPLING,
@@ -55,7 +57,7 @@ OVERSAMPLE = Operation(
 
 
 def _members(inputs: Arrays, parameters: Parameters) -> int:
-    return int(parameters["gridsize"] or 1) ** 2
+    return parameters["gridsize"] ** 2
 
 
 RECORD = Operation(
@@ -75,6 +77,7 @@ RECORD = Operation(
         Output("X_full", "(n, N, N, C) float32; the patterns scaled by one factor, which is formed in float64"),
         Output("Y", "(n, N, N, C) complex64; the object about 2 * coords_offsets - coords_nn", terms=4),
     ),
+    parameters={**_GROUPS, "sequential_sampling": bool},
     formula=formulas.record,
     faults=faults.RECORD,
 )
@@ -92,6 +95,7 @@ START_POSITIONS = Operation(
         Output("coords_start_offsets", "(n, 1, 2, 1) float64; mean over the members; pixels", terms=_members),
         Output("coords_start_relative", "(n, 1, 2, C) float64; -(nn - offsets); pixels", terms=_members),
     ),
+    parameters=_GROUPS,
     precision="float64",
     formula=formulas.start_positions,
     faults=faults.START_POSITIONS,
@@ -119,6 +123,7 @@ GROUND_TRUTH = Operation(
         "coords_relative": "(n, 1, 2, C) float64; -(coords - offsets); pixels",
     },
     outputs=(_PATCHES,),
+    parameters={"gridsize": int, "N": int},
     formula=formulas.ground_truth,
     faults=faults.GROUND_TRUTH,
 )
@@ -128,6 +133,7 @@ MEMBER_PATCHES = Operation(
     summary="patches of an object about each member's own position: the ground truth of groups of one",
     inputs={**_OBJECT, "coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
     outputs=(_PATCHES,),
+    parameters={"N": int},
     formula=formulas.member_patches,
     faults=faults.MEMBER_PATCHES,
 )
@@ -136,7 +142,7 @@ MEMBER_PATCHES = Operation(
 
 
 def along_x(M: int) -> Drawing:
-    """Positions (M,) along x, none twice."""
+    """Draw positions (M,) along x, none twice."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return {"xcoords": np.arange(M) * 3 + draw.multiples(2**-8, 0, 2, (M,))}
@@ -145,7 +151,7 @@ def along_x(M: int) -> Drawing:
 
 
 def scattered(M: int, step: float = 2**-10) -> Drawing:
-    """M positions on 40 x 30 pixels."""
+    """Draw M positions on 40 x 30 pixels."""
     return lambda draw: {
         "xcoords": draw.multiples(step, 20, 60, (M,)),
         "ycoords": draw.multiples(step, 15, 45, (M,)),
@@ -153,7 +159,7 @@ def scattered(M: int, step: float = 2**-10) -> Drawing:
 
 
 def commanded(M: int) -> Drawing:
-    """Measured positions, and the commanded ones up to three pixels away."""
+    """Draw measured positions, and commanded ones up to three pixels away."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         measured = scattered(M)(draw)
@@ -165,7 +171,7 @@ def commanded(M: int) -> Drawing:
 
 
 def scan(M: int, N: int, dtype: type = np.float32) -> Drawing:
-    """Patterns of unlike strength, at positions that float32 cannot hold, on an object."""
+    """Draw patterns of unlike strength, at positions that float32 cannot hold, on an object."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return scattered(M, 2**-24)(draw) | {
@@ -177,14 +183,14 @@ def scan(M: int, N: int, dtype: type = np.float32) -> Drawing:
 
 
 def patterns(draw: Draw, shape: tuple[int, ...], strengths: int, dtype: type) -> np.ndarray:
-    """Amplitudes whose squares do not fit uint16; the i-th entry of the first axis is stronger by i."""
+    """Draw amplitudes whose squares do not fit uint16; the i-th entry of the first axis is stronger by i."""
     strength = 1 + np.arange(strengths).reshape(-1, *(1 for _ in shape[1:]))
     whole = draw.integers(0, 1000, shape) * strength
     return whole.astype(dtype) if dtype is np.uint16 else (whole / 64).astype(dtype)
 
 
 def stack(groups: int, N: int, members: int, dtype: type = np.float32) -> Drawing:
-    """Patterns of groups, the later groups and the later members stronger."""
+    """Draw patterns of groups, the later groups and the later members stronger."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         of_groups = patterns(draw, (groups, N, N, members), groups, dtype)
@@ -194,14 +200,14 @@ def stack(groups: int, N: int, members: int, dtype: type = np.float32) -> Drawin
 
 
 def known_object(draw: Draw, groups: int, members: int) -> tuple[np.ndarray, np.ndarray]:
-    """An object, and positions (n, 1, 2, C) on it; those of the first group lie in its lower left corner."""
+    """Draw an object, and positions (n, 1, 2, C) on it; those of the first group lie in its lower left corner."""
     mean = draw.multiples(2**-4, 6, 30, (groups, 1, 2, 1))
     mean[0, 0, :, 0] = 3.25, 28.5
     return draw.complex((32, 36), step=1 / 4), mean + draw.multiples(2**-4, -5, 6, (groups, 1, 2, members))
 
 
 def grouped_object(groups: int, members: int) -> Drawing:
-    """Means are rounded to 1/16 pixel, so that every position is exact in float32, with any number of members."""
+    """Round means to 1/16 pixel, so that every position is exact in float32, with any number of members."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         target, coords = known_object(draw, groups, members)
@@ -221,33 +227,11 @@ def object_and_members(groups: int, members: int) -> Drawing:
 
 # ------------------------------------------------------------------------------------------------ cases
 
-_ONE = hidden(
-    "a group of one has no neighbours",
-    "coordinates_mixed",
-    "seed_kept_in_group",
-    "seed_always_dropped",
-    "one_neighbour_fewer",
-    "one_neighbour_more",
-    "nearest_members",
-    "members_sorted",
-    "members_with_replacement",
-    "one_choice_for_all",
-)
-_SEVERAL = hidden("groups have several members", "neighbour_for_seed", "not_capped")
-_DRAWN = hidden(
-    "patterns are drawn, fewer than there are", "sequential_ignored", "users_seed_in_sequence", "draw_for_all_points"
-)
-_FEWER = hidden("fewer groups than patterns are wanted", "not_capped")
-_IN_ORDER = hidden("patterns are taken in order", "always_in_sequence", "seeds_sorted", "seeds_with_replacement")
-_SEQUENTIAL = _IN_ORDER | hidden("the seed of sequential sampling is 0", "seed_ignored", "draw_for_all_points")
-_PLENTY = hidden("there are more than K others", "seed_always_dropped")
-
 
 def _sample(
     name: str,
     summary: str,
     M: int,
-    invisible: Mapping[str, str],
     *,
     gridsize: int,
     K: int,
@@ -262,30 +246,15 @@ def _sample(
         "seed": seed,
         "sequential_sampling": sequential_sampling,
     }
-    return Case(f"grouping/sample_{name}", SAMPLE, summary, parameters, scattered(M), invisible=invisible)
+    return Case(f"grouping/sample_{name}", SAMPLE, summary, parameters, scattered(M))
 
 
-def _oversample(name: str, summary: str, M: int, invisible: Mapping[str, str], **parameters: int | None) -> Case:
+def _oversample(name: str, summary: str, M: int, **parameters: int | None) -> Case:
     given: dict[str, Scalar] = {"gridsize": 2, "neighbor_pool_size": None, **parameters}
-    return Case(f"grouping/oversample_{name}", OVERSAMPLE, summary, given, scattered(M), invisible=invisible)
+    return Case(f"grouping/oversample_{name}", OVERSAMPLE, summary, given, scattered(M))
 
 
 _NO_MEMBERS = {"coords_relative": "a group of one lies at its own mean, so every distance is 0"}
-_RECORD_OF_ONE = hidden(
-    "there is one member",
-    "relative_sign",
-    "first_member_as_origin",
-    "k_ignored",
-    "first_pattern_for_all",
-    "members_reversed",
-    "ground_truth_not_mirrored",
-    "ground_truth_at_mean",
-)
-_SINGLE = hidden("there is one member to sum over", "sum_over_members")
-_FLOATS = hidden("squares of floats do not wrap", "squares_wrapped")
-_TRUTH_OF_ONE = hidden(
-    "there is one member", "column_major_channels", "channel_major_order", "not_mirrored", "relative_ignored"
-)
 
 CASES = (
     Case(
@@ -294,7 +263,6 @@ CASES = (
         "some patterns of a scan, ascending",
         {"n_subsample": 12, "subsample_seed": 5},
         along_x(40),
-        invisible=hidden("fewer patterns than there are are wanted", "repeated_where_more_are_wanted"),
     ),
     Case(
         "grouping/subsample_of_few",
@@ -302,13 +270,11 @@ CASES = (
         "more patterns wanted than there are: all of them",
         {"n_subsample": 30, "subsample_seed": 5},
         along_x(9),
-        invisible=hidden("all patterns are used", "newer_generator", "seed_ignored", "not_sorted", "first_ones"),
     ),
     _sample(
         "group1",
         "groups of one: patterns in the order of the draw",
         24,
-        _ONE | _DRAWN | _FEWER,
         gridsize=1,
         K=4,
         nsamples=9,
@@ -318,9 +284,6 @@ CASES = (
         "group1_all",
         "as many groups of one as patterns, in order, although more were wanted",
         20,
-        _ONE
-        | _IN_ORDER
-        | hidden("nothing is drawn", "newer_generator", "seed_ignored", "sequential_ignored", "users_seed_in_sequence"),
         gridsize=1,
         K=4,
         nsamples=50,
@@ -330,7 +293,6 @@ CASES = (
         "group1_sequential",
         "the first patterns in order",
         24,
-        _ONE | _SEQUENTIAL | _FEWER | hidden("nothing is drawn", "newer_generator", "users_seed_in_sequence"),
         gridsize=1,
         K=4,
         nsamples=7,
@@ -341,7 +303,6 @@ CASES = (
         "group4",
         "groups of four from four neighbours, the default",
         30,
-        _SEVERAL | _DRAWN | _PLENTY,
         gridsize=2,
         K=4,
         nsamples=10,
@@ -351,7 +312,6 @@ CASES = (
         "group4_of_seven",
         "groups of four from seven neighbours",
         30,
-        _SEVERAL | _DRAWN | _PLENTY,
         gridsize=2,
         K=7,
         nsamples=9,
@@ -361,7 +321,6 @@ CASES = (
         "group4_all",
         "as many groups as patterns: no draw for the seeds",
         18,
-        _SEVERAL | _IN_ORDER | _PLENTY | hidden("sampling is random", "sequential_ignored", "users_seed_in_sequence"),
         gridsize=2,
         K=6,
         nsamples=18,
@@ -371,7 +330,6 @@ CASES = (
         "group4_sequential",
         "the first patterns in order, their neighbours drawn with seed 0",
         30,
-        _SEVERAL | _SEQUENTIAL | _PLENTY,
         gridsize=2,
         K=6,
         nsamples=8,
@@ -382,7 +340,6 @@ CASES = (
         "group4_few",
         "fewer patterns than K + 1: the seed is one of those drawn from",
         5,
-        _SEVERAL | _DRAWN | hidden("all patterns are drawn from", "seed_kept_in_group", "one_neighbour_more"),
         gridsize=2,
         K=6,
         nsamples=3,
@@ -392,7 +349,6 @@ CASES = (
         "group4_just_enough",
         "K + 1 patterns: the seed is dropped",
         5,
-        _SEVERAL | _DRAWN | _PLENTY,
         gridsize=2,
         K=4,
         nsamples=4,
@@ -402,7 +358,6 @@ CASES = (
         "group9",
         "groups of nine (grid size 3) from twelve neighbours",
         30,
-        _SEVERAL | _DRAWN | _PLENTY,
         gridsize=3,
         K=12,
         nsamples=6,
@@ -412,9 +367,6 @@ CASES = (
         "group4",
         "30 groups from 12 patterns: 15 combinations a seed, four drawn seeds",
         12,
-        hidden("the pool size is K", "pool_size_ignored")
-        | hidden("all drawn seeds are needed to fill the pool", "pool_of_all_seeds")
-        | hidden("fewer seeds than patterns are drawn", "draw_for_all_points"),
         K=6,
         nsamples=30,
         seed=14,
@@ -423,7 +375,6 @@ CASES = (
         "group4_pool",
         "a pool of its own size; it is full before the last seed",
         16,
-        hidden("fewer seeds than patterns are drawn", "draw_for_all_points"),
         K=4,
         neighbor_pool_size=7,
         nsamples=36,
@@ -433,9 +384,6 @@ CASES = (
         "group4_all",
         "every pattern is a seed, so none is drawn; the pool suffices",
         10,
-        hidden("the pool size is K", "pool_size_ignored")
-        | hidden("all seeds together do not fill the pool", "pool_of_all_seeds")
-        | hidden("all patterns are seeds", "seeds_sorted"),
         K=5,
         nsamples=28,
         seed=6,
@@ -444,16 +392,6 @@ CASES = (
         "group4_short",
         "fewer combinations than groups: drawn with replacement",
         6,
-        hidden("the pool size is K", "pool_size_ignored")
-        | hidden(
-            "all combinations do not suffice",
-            "pool_of_all_seeds",
-            "pool_stops_at_n",
-            "drawn_with_replacement",
-            "seeds_not_doubled",
-        )
-        | hidden("a seed has one combination", "combinations_reversed")
-        | hidden("all patterns are seeds", "seeds_sorted"),
         K=4,
         nsamples=14,
         seed=3,
@@ -465,7 +403,6 @@ CASES = (
         {"gridsize": 1, "K": 4, "nsamples": 7, "seed": 3, "sequential_sampling": False},
         scan(12, 8),
         _NO_MEMBERS,
-        _RECORD_OF_ONE,
     ),
     Case(
         "grouping/record_group4",
@@ -504,12 +441,9 @@ CASES = (
         "groups of one",
         {},
         stack(6, 8, 1),
-        invisible=_FLOATS | _SINGLE | hidden("there is one channel", "scale_per_channel"),
     ),
-    Case("grouping/normalise_group4", NORMALISE, "groups of four", {}, stack(3, 8, 4), invisible=_FLOATS),
-    Case(
-        "grouping/normalise_odd", NORMALISE, "an odd patch: N / 2 is not N // 2", {}, stack(3, 7, 4), invisible=_FLOATS
-    ),
+    Case("grouping/normalise_group4", NORMALISE, "groups of four", {}, stack(3, 8, 4)),
+    Case("grouping/normalise_odd", NORMALISE, "an odd patch: N / 2 is not N // 2", {}, stack(3, 7, 4)),
     Case(
         "grouping/normalise_counts",
         NORMALISE,
@@ -523,7 +457,6 @@ CASES = (
         "groups of one: the patch at the position, some over the object's edge",
         {"gridsize": 1, "N": 8},
         grouped_object(7, 1),
-        invisible=_TRUTH_OF_ONE,
     ),
     Case(
         "grouping/ground_truth_group4",
@@ -538,7 +471,6 @@ CASES = (
         "groups of nine, an odd patch",
         {"gridsize": 3, "N": 7},
         grouped_object(2, 9),
-        invisible=hidden("for odd N, (N - 1) / 2 is N // 2", "geometric_centre"),
     ),
     Case(
         "grouping/member_patches_group4",
@@ -553,6 +485,5 @@ CASES = (
         "groups of nine, an odd patch",
         {"N": 7},
         object_and_members(2, 9),
-        invisible=hidden("for odd N, (N - 1) / 2 is N // 2", "geometric_centre"),
     ),
 )

@@ -1,4 +1,4 @@
-"""Faults of group sampling, of the grouped record, of its normalisation, and of ground-truth patches."""
+"""These faults get the groups, the grouped record, its normalisation, or ground-truth patches wrong."""
 
 from __future__ import annotations
 
@@ -40,7 +40,80 @@ from golden.ptychopinn.grouping.formulas import (
     sums_of_squares,
 )
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
+from golden.spec.parameters import Parameters
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+# Subsampling.
+_ALL_USED = Condition("all patterns are used", lambda inputs, p: p["n_subsample"] >= len(inputs["xcoords"]))
+_FEWER_USED = Condition(
+    "fewer patterns than there are are wanted", lambda inputs, p: p["n_subsample"] <= len(inputs["xcoords"])
+)
+
+# Sampling.
+_NO_NEIGHBOURS = Condition("a group of one has no neighbours", lambda _, p: p["gridsize"] == 1)
+_SEVERAL = Condition("groups have several members", lambda _, p: p["gridsize"] > 1)
+_FEWER_GROUPS = Condition(
+    "fewer groups than patterns are wanted", lambda inputs, p: p["nsamples"] <= len(inputs["xcoords"])
+)
+_DRAWN = Condition(
+    "patterns are drawn, fewer than there are",
+    lambda inputs, p: not p["sequential_sampling"] and p["nsamples"] < len(inputs["xcoords"]),
+)
+_RANDOM = Condition("sampling is random", lambda _, p: not p["sequential_sampling"])
+_SEED_0 = Condition("the seed of sequential sampling is 0", lambda _, p: p["sequential_sampling"])
+_IN_ORDER = Condition("patterns are taken in order", lambda inputs, p: not _DRAWN.holds(inputs, p))
+_NOTHING_DRAWN = Condition("nothing is drawn", lambda inputs, p: p["gridsize"] == 1 and _IN_ORDER.holds(inputs, p))
+_ALL_SINGLE = Condition(
+    "nothing is drawn", lambda inputs, p: p["gridsize"] == 1 and p["nsamples"] >= len(inputs["xcoords"])
+)
+_PLENTY = Condition("there are more than K others", lambda inputs, p: len(inputs["xcoords"]) > p["K"])
+_ALL_NEAR = Condition("all patterns are drawn from", lambda inputs, p: len(inputs["xcoords"]) <= p["K"])
+
+
+# Oversampling.
+def _combinations(parameters: Parameters) -> int:
+    """Count the groups that a seed has."""
+    return math.comb(parameters["neighbor_pool_size"] or parameters["K"], parameters["gridsize"] ** 2)
+
+
+def _seeds(inputs: Arrays, parameters: Parameters) -> int:
+    """Count the seeds that are drawn: twice those that are needed, and no more than there are patterns."""
+    return min(2 * math.ceil(parameters["nsamples"] / _combinations(parameters)), len(inputs["xcoords"]))
+
+
+_POOL_OF_K = Condition("the pool size is K", lambda _, p: p["neighbor_pool_size"] in (None, p["K"]))
+_ONE_COMBINATION = Condition("a seed has one combination", lambda _, p: _combinations(p) == 1)
+_SEEDS_DRAWN = Condition(
+    "fewer seeds than patterns are drawn", lambda inputs, p: _seeds(inputs, p) < len(inputs["xcoords"])
+)
+_ALL_SEEDS = Condition("all patterns are seeds", lambda inputs, p: _seeds(inputs, p) == len(inputs["xcoords"]))
+_SHORT = Condition(
+    "all combinations do not suffice", lambda inputs, p: len(inputs["xcoords"]) * _combinations(p) < p["nsamples"]
+)
+_NEVER_FULL = Condition(
+    "all seeds together do not fill the pool",
+    lambda inputs, p: _seeds(inputs, p) * _combinations(p) < 2 * p["nsamples"],
+)
+_ALL_NEEDED = Condition(
+    "all drawn seeds are needed to fill the pool",
+    lambda inputs, p: (_seeds(inputs, p) - 1) * _combinations(p) < 2 * p["nsamples"],
+)
+
+# Records, normalisation, ground truth.
+_FLOATS = Condition("squares of floats do not wrap", lambda inputs, _: inputs["diffraction"].dtype.kind == "f")
+_ONE_CHANNEL = Condition("there is one channel", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
+_ONE_TO_SUM = Condition("there is one member to sum over", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
+_ODD = Condition("for odd N, (N - 1) / 2 is N // 2", lambda _, p: p["N"] % 2 == 1)
+_ONE_PATCH = Condition("there is one member", lambda inputs, _: _coords(inputs).shape[3] == 1)
+_ONE_MEMBER = Condition("there is one member", lambda _, p: p["gridsize"] == 1)
+
+
+def _coords(inputs: Arrays) -> np.ndarray:
+    """Return the positions (n, 1, 2, C) that either operation on ground truth takes."""
+    return inputs["coords_relative" if "coords_relative" in inputs else "coords_nn"]
+
 
 # ------------------------------------------------------------------------------------------------ subsampling
 
@@ -57,24 +130,24 @@ SUBSAMPLING = (
         lambda every, count, seed: np.sort(
             np.random.default_rng(seed).choice(every, min(count, len(every)), replace=False)
         ),
-    ),
+    ).invisible_when(_ALL_USED),
     Fault.of_parameters(
         "seed_ignored",
         "draws with seed 0 whatever seed is given; expected the given seed",
         lambda parameters: {"subsample_seed": 0},
-    ),
+    ).invisible_when(_ALL_USED),
     _otherwise_used(
         "not_sorted",
         "drawn patterns keep the order of the draw; expected ascending order",
         lambda every, count, seed: (
             np.random.RandomState(seed).permutation(every)[:count] if count < len(every) else every
         ),
-    ),
+    ).invisible_when(_ALL_USED),
     _otherwise_used(
         "first_ones",
         "the first patterns of the file are used; expected drawn ones",
         lambda every, count, seed: every[:count],
-    ),
+    ).invisible_when(_ALL_USED),
     _otherwise_used(
         "drawn_with_repetition",
         "a pattern may be drawn twice; expected each at most once",
@@ -86,7 +159,7 @@ SUBSAMPLING = (
         lambda every, count, seed: (
             np.sort(np.resize(every, count)) if count > len(every) else drawn_once(every, count, seed)
         ),
-    ),
+    ).invisible_when(_FEWER_USED),
 )
 
 
@@ -153,85 +226,87 @@ _MIXED = "the tree's points are x and y interleaved along the wrong axis; expect
 _KEPT = "the seed is one of the neighbours that a group is drawn from; expected it to be dropped"
 
 SAMPLING = (
-    _sampled("newer_generator", _NEWER, generator=_newer),
-    Fault.of_parameters("seed_ignored", _IGNORED, lambda parameters: {"seed": 0}),
+    _sampled("newer_generator", _NEWER, generator=_newer).invisible_when(_NOTHING_DRAWN),
+    Fault.of_parameters("seed_ignored", _IGNORED, lambda parameters: {"seed": 0}).invisible_when(_SEED_0, _ALL_SINGLE),
     Fault.of_parameters(
         "sequential_ignored",
         "patterns are drawn although they were wanted in sequence; expected the first ones in order",
         lambda parameters: {"sequential_sampling": False},
-    ),
+    ).invisible_when(_DRAWN, _ALL_SINGLE, _RANDOM),
     _sampled(
         "always_in_sequence",
         "the first patterns are taken in order; expected random ones",
         seeds=lambda generator, M, nsamples, in_sequence: np.arange(min(nsamples, M)),
-    ),
+    ).invisible_when(_IN_ORDER),
     _sampled(
         "users_seed_in_sequence",
         "members are drawn with the given seed in sequential mode; expected seed 0",
         generator=_of_user_in_sequence,
-    ),
+    ).invisible_when(_DRAWN, _NOTHING_DRAWN, _RANDOM),
     _sampled(
         "draw_for_all_points",
         "all patterns are drawn in random order where all are wanted; expected their own order, and no draw",
         seeds=_always_drawn,
-    ),
+    ).invisible_when(_DRAWN, _SEED_0),
     _sampled(
         "seeds_sorted",
         "drawn patterns are sorted; expected the order of the draw",
         seeds=lambda *arguments: np.sort(drawn_seeds(*arguments)),
-    ),
+    ).invisible_when(_IN_ORDER),
     _sampled(
         "seeds_with_replacement",
         "patterns are drawn with replacement; expected each at most once",
         seeds=_drawn_with_replacement,
-    ),
+    ).invisible_when(_IN_ORDER),
     _sampled(
         "not_capped",
         "more groups of one than patterns are drawn, with repetitions; expected each pattern once",
         seeds=_not_capped,
-    ),
+    ).invisible_when(_SEVERAL, _FEWER_GROUPS),
     Fault(
         "neighbour_for_seed",
         "a group of one is the nearest neighbour of the drawn pattern; expected that pattern itself",
         _neighbour_for_seed,
+    ).invisible_when(_SEVERAL),
+    _sampled("coordinates_mixed", _MIXED, points=_mixed).invisible_when(_NO_NEIGHBOURS),
+    _sampled("seed_kept_in_group", _KEPT, neighbours=lambda order, K: order[:K]).invisible_when(
+        _NO_NEIGHBOURS, _ALL_NEAR
     ),
-    _sampled("coordinates_mixed", _MIXED, points=_mixed),
-    _sampled("seed_kept_in_group", _KEPT, neighbours=lambda order, K: order[:K]),
     _sampled(
         "seed_always_dropped",
         "the seed is dropped where no K others are there; expected it to stay among those drawn from",
         neighbours=lambda order, K: order[1 : K + 1],
-    ),
+    ).invisible_when(_NO_NEIGHBOURS, _PLENTY),
     _sampled(
         "one_neighbour_fewer",
         "a group is drawn from K - 1 neighbours; expected K",
         neighbours=lambda order, K: neighbours(order, K)[:-1],
-    ),
+    ).invisible_when(_NO_NEIGHBOURS),
     _sampled(
         "one_neighbour_more",
         "a group is drawn from K + 1 neighbours; expected K",
         neighbours=lambda order, K: neighbours(order, K + 1),
-    ),
+    ).invisible_when(_NO_NEIGHBOURS, _ALL_NEAR),
     _sampled(
         "nearest_members",
         "a group is the nearest neighbours; expected a draw from all K",
         members=lambda generator, near, C: near[:C],
-    ),
+    ).invisible_when(_NO_NEIGHBOURS),
     _sampled(
         "members_sorted",
         "a group's members are sorted; expected the order of the draw",
         members=lambda *arguments: np.sort(drawn_members(*arguments)),
-    ),
+    ).invisible_when(_NO_NEIGHBOURS),
     _sampled(
         "members_with_replacement",
         "members are drawn with replacement; expected each at most once",
         members=lambda generator, near, C: generator.choice(near, C, replace=True),
-    ),
+    ).invisible_when(_NO_NEIGHBOURS),
     Fault(
         "one_choice_for_all",
         "the same of the neighbours, by their distance, are taken for all groups; expected a draw for each",
         _one_choice_for_all,
-    ),
+    ).invisible_when(_NO_NEIGHBOURS),
 )
 
 # ------------------------------------------------------------------------------------------------ oversampling
@@ -250,30 +325,34 @@ OVERSAMPLING = (
         "seeds_sorted",
         "drawn seeds are sorted; expected the order of the draw",
         seeds=lambda *arguments: np.sort(drawn(*arguments)),
-    ),
+    ).invisible_when(_ALL_SEEDS),
     _pooled(
         "draw_for_all_points",
         "seeds are drawn in random order where all patterns are needed; expected their own order, and no draw",
         seeds=lambda generator, M, count: generator.choice(M, count, replace=False),
-    ),
+    ).invisible_when(_SEEDS_DRAWN),
     _pooled(
         "combinations_reversed",
         "a seed's combinations are pooled from the last; expected lexicographic order, nearest first",
         combinations=lambda near, C: [*itertools.combinations(near, C)][::-1],
-    ),
+    ).invisible_when(_ONE_COMBINATION),
     _pooled(
         "pool_size_ignored",
         "groups are drawn from K neighbours; expected from neighbor_pool_size",
         pool_size=lambda K, neighbor_pool_size: K,
-    ),
-    _pooled("seeds_not_doubled", "just the seeds needed are drawn; expected twice as many", seeds_per_needed=1),
-    _pooled("pool_of_all_seeds", "all drawn seeds are pooled; expected a stop at 2 n combinations", full=math.inf),
-    _pooled("pool_stops_at_n", "the pool is full with n combinations; expected 2 n", full=1),
+    ).invisible_when(_POOL_OF_K),
+    _pooled(
+        "seeds_not_doubled", "just the seeds needed are drawn; expected twice as many", seeds_per_needed=1
+    ).invisible_when(_SHORT),
+    _pooled(
+        "pool_of_all_seeds", "all drawn seeds are pooled; expected a stop at 2 n combinations", full=math.inf
+    ).invisible_when(_SHORT, _NEVER_FULL, _ALL_NEEDED),
+    _pooled("pool_stops_at_n", "the pool is full with n combinations; expected 2 n", full=1).invisible_when(_SHORT),
     _pooled(
         "drawn_with_replacement",
         "groups are drawn from the pool with replacement; expected each at most once while it suffices",
         choose=lambda generator, pool, n: generator.choice(pool, n, replace=True),
-    ),
+    ).invisible_when(_SHORT),
     _pooled(
         "first_of_pool",
         "the first n of the pool are taken; expected a draw",
@@ -298,7 +377,9 @@ def _wrapped(t: Trial) -> Arrays:
 
 
 NORMALISATION = (
-    Fault("squares_wrapped", "squares of whole numbers wrap around in their own dtype; expected float64", _wrapped),
+    Fault(
+        "squares_wrapped", "squares of whole numbers wrap around in their own dtype; expected float64", _wrapped
+    ).invisible_when(_FLOATS),
     _scaled_by(
         "scale_per_pattern",
         "each pattern is scaled by itself; expected one factor for all",
@@ -313,12 +394,12 @@ NORMALISATION = (
         "scale_per_channel",
         "each channel is scaled by itself; expected one factor for all",
         lambda d: scaled(d, sums_of_squares(d).mean(axis=0, keepdims=True)),
-    ),
+    ).invisible_when(_ONE_CHANNEL),
     _scaled_by(
         "sum_over_members",
         "squares are summed over a group's members; expected their mean",
         lambda d: scaled(d, sums_of_squares(d).sum(axis=3).mean()),
-    ),
+    ).invisible_when(_ONE_TO_SUM),
     _scaled_by(
         "n_instead_of_half",
         "squares sum to N**2; expected (N / 2)**2",
@@ -376,14 +457,14 @@ def _column_major(patches: np.ndarray) -> np.ndarray:
 
 
 def _channel_major(patches: np.ndarray) -> np.ndarray:
-    """Patches cut in the order c * n + b, read in the order b * C + c."""
+    """Cut patches in the order c * n + b, and read them in the order b * C + c."""
     groups, _, _, members = patches.shape
     flat = patches.transpose(3, 0, 1, 2).reshape(groups, members, *patches.shape[1:3])
     return np.moveaxis(flat, 1, 3)
 
 
 def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
-    """Faults of cutting patches at positions, whichever they are."""
+    """Return the faults of cutting patches at positions, whichever they are."""
 
     def cut(name: str, symptom: str, way: Cut) -> Fault:
         return Fault.of_formula(name, symptom, formula, cut=way)
@@ -416,7 +497,7 @@ def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
             "geometric_centre",
             "the middle of the patch, (N - 1) / 2, lies at the position; expected index N // 2",
             lambda o, p, N: patches_at(o, p, N, (N - 1) / 2),
-        ),
+        ).invisible_when(_ODD),
         cut(
             "whole_pixels",
             "patches are cut at whole pixels; expected bilinear",
@@ -452,10 +533,10 @@ def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
         ),
         changed(
             "column_major_channels", "members run down the columns of the grid; expected their own order", _column_major
-        ),
+        ).invisible_when(_ONE_PATCH),
         changed(
             "channel_major_order", "patches are ordered c * n + b; expected b * C + c, members fastest", _channel_major
-        ),
+        ).invisible_when(_ONE_PATCH),
     )
 
 
@@ -465,12 +546,12 @@ GROUND_TRUTH = (
         "not_mirrored",
         "each member gets the patch at its own position; TensorFlow's ground truth lies at 2 * mean - position",
         lambda t: ground_truth(**t.given | {"coords_relative": -t.inputs["coords_relative"]}),
-    ),
+    ).invisible_when(_ONE_PATCH),
     Fault(
         "relative_ignored",
         "all members get the patch at the group's mean; expected a patch for each",
         lambda t: ground_truth(**t.given | {"coords_relative": 0 * t.inputs["coords_relative"]}),
-    ),
+    ).invisible_when(_ONE_PATCH),
 )
 
 
@@ -491,7 +572,7 @@ MEMBER_PATCHES = (
 
 
 def _recorded(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -> Fault:
-    """The record with other positions of the members; ``change`` gets the outputs."""
+    """Give the members of the record other positions; ``change`` gets the outputs."""
 
     def commit(t: Trial) -> Arrays:
         return recorded(t.inputs["diff3d"], t.inputs["object"], t.outputs["nn_indices"], change(t.outputs))
@@ -502,7 +583,7 @@ def _recorded(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -
 def _from_centre(
     name: str, symptom: str, parts: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 ) -> Fault:
-    """Other offsets and relative positions; ``parts`` gets the members' positions and their right mean."""
+    """Give other offsets and relative positions; ``parts`` gets the members' positions and their right mean."""
 
     def commit(t: Trial) -> Arrays:
         coords = t.outputs["coords_nn"]
@@ -518,7 +599,7 @@ def _of_batch(coords: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _of_diffraction(name: str, symptom: str, change: Callable[[Arrays, np.ndarray], np.ndarray]) -> Fault:
-    """Other patterns in the groups; ``change`` gets inputs and indices and returns the patterns."""
+    """Put other patterns into the groups; ``change`` gets inputs and indices and returns the patterns."""
 
     def commit(t: Trial) -> Arrays:
         diffraction = change(t.inputs, t.outputs["nn_indices"])
@@ -542,12 +623,12 @@ RECORD = (
         "k_ignored",
         "groups are drawn from 4 neighbours, or as many as they have members, whatever K is; expected K",
         lambda parameters: {"K": max(4, parameters["gridsize"] ** 2)},
-    ),
+    ).invisible_when(_ONE_MEMBER),
     _from_centre(
         "relative_sign",
         "relative positions are +(coords - mean); the grouped record holds -(coords - mean)",
         lambda coords, mean: (mean, coords - mean),
-    ),
+    ).invisible_when(_ONE_MEMBER),
     _from_centre(
         "mean_not_removed",
         "relative positions are absolute; expected the group's mean to be subtracted",
@@ -562,7 +643,7 @@ RECORD = (
         "first_member_as_origin",
         "the first member is taken for the group's centre; expected the mean of the members",
         lambda coords, mean: (coords[..., :1], -(coords - coords[..., :1])),
-    ),
+    ).invisible_when(_ONE_MEMBER),
     _recorded("xy_swap", "x and y are exchanged; expected [x, y] on axis 2", _swapped),
     _recorded(
         "single_precision",
@@ -573,7 +654,7 @@ RECORD = (
         "first_pattern_for_all",
         "all members of a group show the pattern of the first; expected each its own",
         lambda inputs, nn: gather(inputs["diff3d"], np.repeat(nn[:, :1], nn.shape[1], axis=1)),
-    ),
+    ).invisible_when(_ONE_MEMBER),
     _of_diffraction(
         "patterns_of_next",
         "patterns are those of the next index; expected those of the members",
@@ -588,7 +669,7 @@ RECORD = (
         "members_reversed",
         "patterns run backwards through a group, positions forwards; expected one order for both",
         lambda inputs, nn: gather(inputs["diff3d"], nn[:, ::-1]),
-    ),
+    ).invisible_when(_ONE_MEMBER),
     _of_diffraction(
         "patterns_transposed",
         "patterns are transposed; expected rows to stay rows",
@@ -608,7 +689,7 @@ RECORD = (
         "ground_truth_not_mirrored",
         "ground truth is cut at each member's own position; TensorFlow's lies at 2 * mean - position",
         lambda t: {"Y": patches_at(t.inputs["object"], t.outputs["coords_nn"], t.inputs["diff3d"].shape[1])},
-    ),
+    ).invisible_when(_ONE_MEMBER),
     Fault(
         "ground_truth_at_mean",
         "ground truth is cut at the group's mean for all members; expected a patch for each",
@@ -619,7 +700,7 @@ RECORD = (
                 t.inputs["diff3d"].shape[1],
             )
         },
-    ),
+    ).invisible_when(_ONE_MEMBER),
 )
 
 # ------------------------------------------------------------------------------------------------ start positions

@@ -1,4 +1,4 @@
-"""Faults of merging a group's patches on the padded canvas, and of extracting them again."""
+"""These faults get the merge of a group's patches on the padded canvas, or their extraction, wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ import numpy as np
 from golden.ptychopinn.formats.formulas import channel_major, positions_to_flat
 from golden.ptychopinn.merge.formulas import centre_mask, displacements, divided, extract, margin, merge, moves, sums
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+_ONE_MEMBER = Condition("there is one member", lambda inputs, _: inputs["coords_relative"].shape[3] == 1)
+_ONE_GROUP = Condition("there is one group", lambda inputs, _: len(inputs["coords_relative"]) == 1)
+_ZERO_MEAN = Condition(
+    "the positions of every group have zero mean",
+    lambda inputs, _: bool((np.abs(inputs["coords_relative"].mean(axis=3)) < 1e-6).all()),
+)
+_WHOLE = Condition("all positions are whole pixels", lambda inputs, _: not (inputs["coords_relative"] % 1).any())
+_EVEN = Condition("the margin is even", lambda inputs, p: (p["padded_size"] - inputs["patches"].shape[1]) % 2 == 0)
+
 
 # ------------------------------------------------------------------------------------------------ merge
 
@@ -20,22 +32,22 @@ def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarr
 
 
 def _columns_first(relative: np.ndarray) -> np.ndarray:
-    """(B, 1, 2, C) with c = column * G + row."""
+    """Return relative positions (B, 1, 2, C) in the order c = column * G + row."""
     side = round(relative.shape[3] ** 0.5)
     return relative.reshape(*relative.shape[:3], side, side).swapaxes(3, 4).reshape(relative.shape)
 
 
 def _channels_first(relative: np.ndarray) -> np.ndarray:
-    """(B, 1, 2, C) whose flat positions are in the order c * B + b."""
+    """Return relative positions (B, 1, 2, C) that are flat in the order c * B + b."""
     groups, _, _, members = relative.shape
     flat = channel_major(positions_to_flat(relative), members)
     return flat.reshape(groups, members, 2).transpose(0, 2, 1)[:, None]
 
 
 def _misplaced(formula: Callable[..., Arrays], sign: str) -> tuple[Fault, ...]:
-    """Faults of the positions in either operation; ``sign`` is the symptom of the first.
+    """Return the faults of the positions in either operation; ``sign`` is the symptom of the first.
 
-    By the formula: from 64 patches on the reference makes several calls of TensorFlow, each of which has another mean.
+    They bend the formula: from 64 patches on the reference makes several calls of TensorFlow, each with another mean.
     """
 
     def fault(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
@@ -59,22 +71,22 @@ def _misplaced(formula: Callable[..., Arrays], sign: str) -> tuple[Fault, ...]:
             "first_group_for_all",
             "the positions of the first group are repeated for all groups; expected one position per patch",
             lambda r: np.repeat(r[:1], len(r), axis=0),
-        ),
+        ).invisible_when(_ONE_GROUP),
         fault(
             "first_member_for_all",
             "one position is repeated for all members of a group; expected one position per patch",
             lambda r: np.repeat(r[..., :1], r.shape[3], axis=3),
-        ),
+        ).invisible_when(_ONE_MEMBER),
         fault(
             "column_major_channels",
             "positions run down the columns of the grid; expected c = row * G + column",
             _columns_first,
-        ),
+        ).invisible_when(_ONE_MEMBER),
         fault(
             "channel_major_order",
             "positions are flattened as c * B + b and patches as b * C + c; expected b * C + c for both",
             _channels_first,
-        ),
+        ).invisible_when(_ONE_MEMBER, _ONE_GROUP),
     )
 
 
@@ -88,7 +100,7 @@ def _sums(t: Trial) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _groups_summed(t: Trial) -> Arrays:
-    """One canvas for the whole batch, as TensorFlow makes it from 64 patches on."""
+    """Sum the whole batch on one canvas, as TensorFlow does from 64 patches on."""
     return divided(*(one.sum(axis=0, keepdims=True) for one in _sums(t)))
 
 
@@ -116,29 +128,29 @@ MERGE = (
         "positions are taken as they are; expected the mean over all patches of the call to be subtracted",
         merge,
         by=lambda relative: -displacements(relative),
-    ),
+    ).invisible_when(_ZERO_MEAN),
     Fault.of_formula(
         "mean_per_group",
         "the mean of each group is subtracted; expected that over all patches of the call",
         merge,
         by=_mean_per_group,
-    ),
+    ).invisible_when(_ZERO_MEAN, _ONE_GROUP),
     Fault.of_formula(
         "whole_pixels",
         "members are placed at whole pixels; expected bilinear",
         merge,
         by=lambda relative: np.rint(moves(relative)),
-    ),
+    ).invisible_when(_WHOLE),
     Fault(
         "groups_summed",
         "the patches of all groups are summed into one canvas; expected a canvas for each group",
         _groups_summed,
-    ),
+    ).invisible_when(_ONE_GROUP),
     Fault(
         "averaged",
         "sum and count are divided by the number of members, so 0.001 weighs more; expected sums",
         _averaged,
-    ),
+    ).invisible_when(_ONE_MEMBER),
     Fault.of_formula(
         "epsilon_omitted",
         "the sum is divided by the count alone, and is 0 where that is 0; expected count + 0.001",
@@ -174,7 +186,7 @@ MERGE = (
         "the count is made from whole-pixel places; expected it to move with the patches, sub-pixel",
         merge,
         count_by=lambda relative: np.rint(moves(relative)),
-    ),
+    ).invisible_when(_WHOLE),
     _of_patches(
         "numerator_masked",
         "only the centres of the patches are summed; expected whole patches, whose border is divided by 0.001",
@@ -185,7 +197,7 @@ MERGE = (
         "the canvas has the padded size; expected it one short where the margin is odd",
         merge,
         pad=_padded_in_full,
-    ),
+    ).invisible_when(_EVEN),
     _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: p[:, ::-1]),
     _of_patches(
@@ -239,7 +251,7 @@ EXTRACTION = (
         "canvases are tiled, c * B + b; expected each repeated for its members, b * C + c",
         extract,
         repeat=lambda canvas, members: np.tile(canvas, (members, 1, 1, 1)),
-    ),
+    ).invisible_when(_ONE_MEMBER),
     _of_canvas(
         "first_canvas_for_all",
         "all groups are cut from the first canvas; expected each from its own",

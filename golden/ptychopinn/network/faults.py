@@ -1,4 +1,4 @@
-"""Faults of the network: its layers, heads, canvas and physics, each a wrong part in an otherwise right computation."""
+"""These faults put a wrong layer, head, canvas or physics into an otherwise right network."""
 
 from __future__ import annotations
 
@@ -28,13 +28,22 @@ from golden.ptychopinn.network.formulas import (
 from golden.ptychopinn.physics.formulas import amplitude_of
 from golden.ptychopinn.probe.formulas import normalised
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+_ONE_MEMBER = Condition("there is one member", lambda _, p: p["members"] == 1)
+_NO_BORDER = Condition("there is no border branch", lambda _, p: not (p["pad_object"] and p["probe_big"]))
+_WHOLE = Condition("the decoder makes the whole patch at once", lambda _, p: not p["pad_object"])
+_ZERO_AT_ZERO = Condition("the activation of 0 is 0", lambda _, p: p["amp_activation"] in ("relu", "swish"))
+_NO_MERGE = Condition("patches are not merged", lambda _, p: not p["object_big"])
+
 
 # ------------------------------------------------------------------------------------------------ forward
 
 
 def _with(name: str, symptom: str, **parts: Any) -> Fault:
-    """The network with other parts."""
+    """Give the network other parts."""
     return Fault.of_formula(name, symptom, forward, network=Network(**parts))
 
 
@@ -64,7 +73,7 @@ def _phase_first(structure: Structure) -> list[tuple[str, int, int]]:
 
 
 def _pooled_early(images: np.ndarray) -> np.ndarray:
-    """Windows that begin one pixel before the image, as with a padding of 1."""
+    """Pool windows that begin one pixel before the image, as with a padding of 1."""
     return largest(np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)[:, :-2, :-2])
 
 
@@ -129,27 +138,27 @@ FORWARD = (
         "activated_after_padding",
         "the centre is padded before its activation, which gives the border the activation of 0; expected zeros",
         activate_padded=True,
-    ),
+    ).invisible_when(_WHOLE, _ZERO_AT_ZERO),
     _with(
         "border_channels_first",
         "the border is made from the first four channels; expected the last four",
         border_channels=lambda x: (x[..., :4], x[..., 4:]),
-    ),
+    ).invisible_when(_WHOLE),
     _with(
         "border_of_head",
         "the border has the activation of the centre; expected swish for both decoders",
         border=lambda head: head,
-    ),
+    ).invisible_when(_NO_BORDER),
     _with(
         "border_mask_inverted",
         "the border branch is kept in the centre; expected it around the centre",
         mask=lambda N: 1 - border_mask(N),
-    ),
+    ).invisible_when(_NO_BORDER),
     _with(
         "border_mask_omitted",
         "the border branch is added everywhere; expected it around the centre only",
         mask=lambda N: np.ones_like(border_mask(N)),
-    ),
+    ).invisible_when(_NO_BORDER),
     _with(
         "amplitude_plus_i_phase",
         "patches are amplitude + i phase; expected amplitude times exp(i phase)",
@@ -164,23 +173,25 @@ FORWARD = (
         "merge_sign",
         "members merge at minus their position; expected at their position, -relative",
         merge_by=np.negative,
-    ),
+    ).invisible_when(_NO_MERGE),
     _with(
         "merge_xy_swap",
         "in the merge x moves rows and y moves columns; expected x along columns, y along rows",
         merge_by=lambda by: by[:, ::-1],
-    ),
+    ).invisible_when(_NO_MERGE),
     _with(
         "count_of_ones",
         "all N x N pixels of a patch are counted, as in stitching; expected the central N // 2",
         counted=lambda N: np.ones((N, N)),
-    ),
-    _with("epsilon_of_stitching", "the count is increased by 1e-9, as in stitching; expected 0.001", epsilon=1e-9),
+    ).invisible_when(_NO_MERGE),
+    _with(
+        "epsilon_of_stitching", "the count is increased by 1e-9, as in stitching; expected 0.001", epsilon=1e-9
+    ).invisible_when(_NO_MERGE),
     _with(
         "groups_summed",
         "all groups are merged on one canvas, as in TensorFlow from 64 patches on; expected a canvas for each group",
         groups=lambda one: np.broadcast_to(one.sum(axis=0, keepdims=True), one.shape),
-    ),
+    ).invisible_when(_NO_MERGE),
     _with(
         "extraction_sign",
         "the canvas moves by -relative for the extraction, as patches do in the merge; expected +relative",
@@ -223,7 +234,7 @@ FORWARD = (
         predicted=lambda amplitude: flat_to_channel(
             channel_major(channel_to_flat(amplitude), len(amplitude)), amplitude.shape[3]
         ),
-    ),
+    ).invisible_when(_ONE_MEMBER),
     _with(
         "loss_summed",
         "the loss is a sum; expected the mean over all elements",
@@ -272,7 +283,7 @@ def _clipped(t: Trial) -> Arrays:
 
 
 def _other_decoder(name: str) -> str:
-    """The same array of the other decoder; the encoder's own."""
+    """Return the name of the same array of the other decoder; of the encoder, its own."""
     part, joint, rest = name.partition("_")
     return {"amplitude": "phase", "phase": "amplitude"}.get(part, part) + joint + rest
 
@@ -373,4 +384,4 @@ TRAINING = (
         _by_array(lambda parts, name: parts[_other_decoder(name)]),
     ),
 )
-"""As they show in the first step, which the optimiser's own goldens go beyond."""
+"""These show in the first step; the optimiser's own goldens go beyond it."""

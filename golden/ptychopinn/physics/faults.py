@@ -1,4 +1,4 @@
-"""Faults of the forward physics: diffraction, illumination, scales, the Poisson term, the noise-free simulation."""
+"""These faults get diffraction, illumination, scales, the Poisson term, or the simulation without noise wrong."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from golden.ptychopinn.formats.formulas import channel_major, channel_to_flat, flat_to_channel
 from golden.ptychopinn.physics.formulas import (
     amplitude_of,
-    behind,
     diffraction,
     energy,
+    exit_wave,
     forward,
     intensity_scale_of,
     object_and_light,
@@ -26,13 +26,21 @@ from golden.ptychopinn.physics.formulas import (
 )
 from golden.ptychopinn.probe.formulas import mask, norm, normalised
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+_EVEN = Condition("for even N the shift is its own inverse", lambda inputs, _: inputs["field"].shape[1] % 2 == 0)
+_ONE_FIELD = Condition("there is one field", lambda inputs, _: len(inputs["field"]) == 1)
+_ONE_PATCH = Condition("there is one member", lambda inputs, _: inputs["patches"].shape[3] == 1)
+_ONE_PATTERN = Condition("there is one member", lambda inputs, _: inputs["X"].shape[3] == 1)
+
 
 # ------------------------------------------------------------------------------------------------ diffraction
 
 
 def _formula(t: Trial) -> Callable[..., Arrays]:
-    """That of the operation at hand."""
+    """Return the formula of the operation at hand."""
     return padded_diffraction if "padded" in t.outputs else diffraction
 
 
@@ -76,12 +84,12 @@ DIFFRACTION = (
         "shift_of_batch",
         "all axes are shifted, the batch too; expected rows and columns only",
         lambda f: np.fft.fftshift(spectrum(f), axes=(0, 1, 2)),
-    ),
+    ).invisible_when(_ONE_FIELD),
     _transformed(
         "inverse_shift",
         "the shift is undone instead of made, so for odd N zero frequency lies one pixel off; expected it at N // 2",
         lambda f: np.fft.ifftshift(spectrum(f), axes=(1, 2)),
-    ),
+    ).invisible_when(_EVEN),
     _transformed(
         "inverse_transform",
         "the pattern is mirrored through its centre, as of an inverse transform; expected the forward one",
@@ -133,7 +141,7 @@ def _with_patches(name: str, symptom: str, make: Callable[[np.ndarray], np.ndarr
 
 
 def _scaled(name: str, symptom: str, factor: Callable[[Trial], float]) -> Fault:
-    """The right amplitude times a factor."""
+    """Multiply the right amplitude by a factor."""
     return Fault(name, symptom, lambda t: forward(**t.given, factor=factor(t)))
 
 
@@ -220,7 +228,9 @@ FORWARD = (
         forward,
         detect=spectrum,
     ),
-    Fault("channel_major_order", "patterns come back in the order c * B + b; expected b * C + c", _out_of_step),
+    Fault(
+        "channel_major_order", "patterns come back in the order c * B + b; expected b * C + c", _out_of_step
+    ).invisible_when(_ONE_PATCH),
 )
 
 # ------------------------------------------------------------------------------------------------ scales
@@ -294,7 +304,7 @@ PHOTON_SCALE = (
         "sum_of_members",
         "energies of a group's members are summed; expected the mean over groups and members",
         lambda X, photons: math.sqrt(photons / energy(X).sum(axis=1).mean()),
-    ),
+    ).invisible_when(_ONE_PATTERN),
     _by_scale(
         "not_squared",
         "amplitudes are summed; expected their squares",
@@ -404,7 +414,7 @@ def _object_and_light(t: Trial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _of_field(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Fault:
-    """``make`` gets amplitude, phase and probe, and returns the field behind the object."""
+    """``make`` gets amplitude, phase and probe, and returns the field that leaves the object."""
     return Fault(name, symptom, lambda t: {"X": simulation(**t.given, field=make)["X"]})
 
 
@@ -413,7 +423,7 @@ def _of_simulation_scale(name: str, symptom: str, make: Callable[[Trial], float]
 
 
 def _phase_of_field(t: Trial) -> Arrays:
-    return {"Y_phi": np.angle(behind(*_object_and_light(t))).astype(np.float32)}
+    return {"Y_phi": np.angle(exit_wave(*_object_and_light(t))).astype(np.float32)}
 
 
 def _probe_normalised(t: Trial) -> Arrays:

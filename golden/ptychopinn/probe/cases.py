@@ -1,4 +1,4 @@
-"""Probe: the hard mask, the normalised probe, the default disk probe."""
+"""These cases freeze the hard mask, the normalised probe, and the default disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 
 from golden.ptychopinn.probe import faults, formulas
 from golden.spec.case import Case, Drawing
-from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
@@ -15,6 +14,7 @@ HARD_MASK = Operation(
     summary="pixels closer than N // 4 to the mask's centre",
     inputs={},
     outputs=(Output("mask", "(N, N, 1) bool; rows, columns"),),
+    parameters={"N": int},
     formula=formulas.hard_mask,
     faults=faults.HARD_MASK,
 )
@@ -30,6 +30,7 @@ NORMALISE = Operation(
             terms=lambda inputs, parameters: inputs["probe"].size,
         ),
     ),
+    parameters={"probe_scale": float},
     formula=formulas.normalise,
     faults=faults.NORMALISATION,
 )
@@ -40,6 +41,7 @@ DEFAULT_DISK = Operation(
     inputs={},
     # Two blurs of 9 taps.
     outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
+    parameters={"N": int, "default_probe_scale": float},
     precision="float64",
     formula=formulas.default_disk,
     faults=faults.DEFAULT_DISK,
@@ -47,13 +49,13 @@ DEFAULT_DISK = Operation(
 
 
 def speckled(N: int) -> Drawing:
-    """Random in the mask and well beyond it, on each side another way, so that there is no symmetry."""
+    """Draw speckle in the mask and well beyond it, on each side another way, so that there is no symmetry."""
     rows, columns = slice(N // 5, N * 4 // 5), slice(N // 6, N * 7 // 8)
     return lambda draw: {"probe": draw.window((1, N, N), rows, columns, bits=2)[0]}
 
 
 def curved_beam(N: int) -> Drawing:
-    """A wide, off-centre beam with a curved phase and a halo well beyond the mask, as a real probe has."""
+    """Draw a wide, off-centre beam with a curved phase and a halo well beyond the mask, as a real probe has."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -66,7 +68,7 @@ def curved_beam(N: int) -> Drawing:
 
 
 def ring_beam(N: int) -> Drawing:
-    """What a zone plate with a central stop throws: a ring across the mask's edge, so the norm hangs on that."""
+    """Draw what a zone plate with a central stop throws: a ring across the mask's edge, so the norm depends on that."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -78,32 +80,27 @@ def ring_beam(N: int) -> Drawing:
 
 
 def of_few_bits(wave: np.ndarray, step: float = 1 / 64) -> np.ndarray:
-    """Rounded to multiples of a power of two, complex64: what is far below takes no space."""
+    """Round to multiples of a power of two, complex64: what is far below takes no space."""
     return (np.round(wave / step) * step).astype(np.complex64)
 
 
-_EVEN = "for even N, (N - 1) / 2 and N // 2 - 0.5 are the same"
-
-
 def _mask(N: int, summary: str) -> Case:
-    invisible = {} if N % 2 else hidden(_EVEN, "centre_of_array")
-    return Case(f"probe/hard_mask_n{N}", HARD_MASK, summary, {"N": N}, invisible=invisible)
+    return Case(f"probe/hard_mask_n{N}", HARD_MASK, summary, {"N": N})
 
 
-def _normalised(name: str, summary: str, N: int, draw: Drawing, scale: float = 4.0) -> Case:
-    invisible = {} if N % 2 else hidden(_EVEN, "norm_with_mask_of_array")
-    return Case(f"probe/normalise_{name}", NORMALISE, summary, {"probe_scale": scale}, draw, invisible=invisible)
+def _normalised(name: str, summary: str, draw: Drawing, scale: float = 4.0) -> Case:
+    return Case(f"probe/normalise_{name}", NORMALISE, summary, {"probe_scale": scale}, draw)
 
 
 CASES = (
     *(_mask(N, f"the mask for N = {N}") for N in (16, 32, 64, 128)),
     _mask(63, "the mask for N = 63, odd: its centre is half a pixel off"),
-    _normalised("n16_scale4", "a small probe", 16, speckled(16)),
-    _normalised("n64_scale4", "the default size and scale; structure outside the mask", 64, speckled(64)),
-    _normalised("n64_scale10", "the legacy scale", 64, speckled(64), scale=10.0),
-    _normalised("n63_scale4", "an odd size", 63, speckled(63)),
-    _normalised("n64_beam", "a curved, off-centre beam with a halo, as reconstructed from data", 64, curved_beam(64)),
-    _normalised("n128_ring", "a larger patch; a ring of light across the mask's edge", 128, ring_beam(128)),
+    _normalised("n16_scale4", "a small probe", speckled(16)),
+    _normalised("n64_scale4", "the default size and scale; structure outside the mask", speckled(64)),
+    _normalised("n64_scale10", "the legacy scale", speckled(64), scale=10.0),
+    _normalised("n63_scale4", "an odd size", speckled(63)),
+    _normalised("n64_beam", "a curved, off-centre beam with a halo, as reconstructed from data", curved_beam(64)),
+    _normalised("n128_ring", "a larger patch; a ring of light across the mask's edge", ring_beam(128)),
     *(
         Case(f"probe/default_disk_n{N}", DEFAULT_DISK, f"the disk for N = {N}", {"N": N, "default_probe_scale": 0.7})
         for N in (32, 64, 128)

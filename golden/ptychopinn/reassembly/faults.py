@@ -1,4 +1,4 @@
-"""Faults of reassembly: which part of a patch is placed where, and what the sum is divided by."""
+"""These faults place a wrong part of a patch, or place it wrongly, or divide the sum by something else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,32 @@ import numpy as np
 
 from golden.ptychopinn.reassembly.formulas import centres, divided, moves, reach, shift_and_sum, stitched
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+_WHOLE = Condition("all distances from the mean are whole pixels", lambda inputs, _: not (_moves(inputs) % 1).any())
+_AT_MEAN = Condition("there is one patch, at the mean", lambda inputs, _: len(inputs["patches"]) == 1)
+_COVERED_ONCE = Condition("a single patch covers each pixel once", lambda inputs, _: len(inputs["patches"]) == 1)
+_FULL_CANVAS = Condition("no canvas is left empty", lambda inputs, _: len(inputs["patches"]) == 1)
+_ONE_X = Condition("all patches lie at one x", lambda inputs, _: not _moves(inputs)[:, 0].any())
+_ONE_Y = Condition("all patches lie at one y", lambda inputs, _: not _moves(inputs)[:, 1].any())
+_EVEN_PADDING = Condition("the padding is even without rounding up", lambda inputs, _: _padding(inputs) % 2 == 0)
+_NO_OTHER_CROP = Condition("M = N: there is no other crop", lambda inputs, p: p["M"] == inputs["patches"].shape[1])
+_CENTRAL = Condition(
+    "the crop lies inside the central N // 2 pixels", lambda inputs, p: p["M"] <= inputs["patches"].shape[1] // 2
+)
+
+
+def _moves(inputs: Arrays) -> np.ndarray:
+    """Return the distances (n, 2) from the mean position, pixels."""
+    return moves(inputs[_positions_name(inputs)])
+
+
+def _padding(inputs: Arrays) -> int:
+    """Return the padding before it is rounded up to an even number, pixels."""
+    return int(np.ceil(np.abs(_moves(inputs)).max()))
+
 
 # The two operations name the positions differently, and only one of them stores the sum.
 
@@ -29,7 +54,7 @@ def _offsets(t: Trial) -> np.ndarray:
 
 
 def _divided(outputs: Arrays, denominator: np.ndarray) -> Arrays:
-    """The mosaic with another denominator than 1e-9 + count."""
+    """Divide the sum by another denominator than 1e-9 + count."""
     total = outputs["mosaic"] * (outputs["count"].astype(np.float64) + 1e-9)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {"mosaic": np.where(total == 0, 0, total / denominator).astype(np.complex64)}
@@ -53,7 +78,7 @@ def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarr
 
 
 def _cropped_from(name: str, symptom: str, first: Callable[[int, int], int]) -> Fault:
-    """``first``: (N, M) -> the crop's first row and column, kept inside the patch."""
+    """``first`` makes of (N, M) the crop's first row and column, which are kept inside the patch."""
 
     def commit(t: Trial) -> Arrays:
         N, M = t.inputs["patches"].shape[1], t.parameters["M"]
@@ -72,7 +97,7 @@ def _without_last_padding(outputs: Arrays, pad: int) -> Arrays:
 
 
 def _odd_padding(t: Trial) -> Arrays:
-    return _without_last_padding(t.outputs, int(np.ceil(np.abs(moves(_offsets(t))).max())))
+    return _without_last_padding(t.outputs, _padding(t.inputs))
 
 
 def _mean_not_removed(t: Trial) -> Arrays:
@@ -96,7 +121,7 @@ def _count_at_whole_pixels(t: Trial) -> Arrays:
 
 
 def _count_of_centre_mask(t: Trial) -> Arrays:
-    """Only the central N // 2 pixels of a patch are counted, as in the network's merge."""
+    """Count only the central N // 2 pixels of a patch, as the network's merge does."""
     N = t.inputs["patches"].shape[1]
     centre = np.zeros(t.inputs["patches"].shape, np.float32)
     centre[:, N // 4 : N // 4 + N // 2, N // 4 : N // 4 + N // 2] = 1
@@ -106,55 +131,61 @@ def _count_of_centre_mask(t: Trial) -> Arrays:
 
 
 STITCHING = (
-    _of_positions("offset_sign", "the port moves content by -offset (x and y); expected +offset", np.negative),
+    _of_positions(
+        "offset_sign", "the port moves content by -offset (x and y); expected +offset", np.negative
+    ).invisible_when(_AT_MEAN),
     _of_positions(
         "xy_swap", "x moves rows and y moves columns; expected x along columns, y along rows", lambda o: o[:, :, ::-1]
-    ),
-    _of_positions("x_sign", "the port moves content by -x along columns; expected +x", lambda o: o * [[[-1], [1]]]),
+    ).invisible_when(_AT_MEAN),
+    _of_positions(
+        "x_sign", "the port moves content by -x along columns; expected +x", lambda o: o * [[[-1], [1]]]
+    ).invisible_when(_AT_MEAN, _ONE_X),
     _of_positions(
         "y_sign", "the port moves content by -y along rows (y upwards); expected +y", lambda o: o * [[[1], [-1]]]
-    ),
+    ).invisible_when(_AT_MEAN, _ONE_Y),
     _of_positions(
         "offsets_out_of_step",
         "each patch is placed at its neighbour's offset; expected patch i at offset i",
         lambda o: np.roll(o, 1, axis=0),
-    ),
+    ).invisible_when(_AT_MEAN),
     _of_positions(
         "offsets_collapsed",
         "all patches are placed at one point (relative positions, zero for groups of one); expected the scan's offsets",
         np.zeros_like,
-    ),
+    ).invisible_when(_AT_MEAN),
     Fault(
         "mean_not_removed",
         "offsets are taken as they are, with a canvas that reaches from the origin; expected their mean at the centre",
         _mean_not_removed,
-    ),
+    ).invisible_when(_AT_MEAN),
     Fault(
         "mean_per_batch",
         "the mean of each batch of patches is subtracted, so batches pile up; expected one mean of the whole scan",
         _mean_per_half,
-    ),
+    ).invisible_when(_AT_MEAN),
     Fault(
         "whole_pixels",
         "patches are placed at whole pixels; expected bilinear",
         _at_whole_pixels,
-    ),
+    ).invisible_when(_WHOLE),
     Fault(
         "odd_padding",
         "an odd padding is not rounded up, so the canvas is two pixels short; expected an even padding",
         _odd_padding,
-    ),
+    ).invisible_when(_EVEN_PADDING),
     _cropped_from(
         "crop_off_by_one",
         "the crop begins one pixel early; expected N // 2 - M // 2",
         lambda N, M: N // 2 - M // 2 - 1,
-    ),
-    _cropped_from("crop_at_corner", "the crop begins at index 0; expected the centre, N // 2 - M // 2", lambda N, M: 0),
+    ).invisible_when(_NO_OTHER_CROP),
+    _cropped_from(
+        "crop_at_corner", "the crop begins at index 0; expected the centre, N // 2 - M // 2", lambda N, M: 0
+    ).invisible_when(_NO_OTHER_CROP),
     Fault(
         "crop_omitted",
         "whole patches are placed; expected their central M x M pixels",
         lambda t: t.run(t.inputs, {**t.parameters, "M": t.inputs["patches"].shape[1] // 2 * 2}),
-    ),
+    ).invisible_when(_NO_OTHER_CROP),
     _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: np.flip(p, 1)),
     _of_patches(
@@ -171,7 +202,7 @@ STITCHING = (
         "sum_not_divided",
         "the sum is not divided by the overlap count; expected the mean of the patches",
         lambda outputs: _divided(outputs, np.ones(outputs["count"].shape)),
-    ),
+    ).invisible_when(_COVERED_ONCE),
     Fault.of_outputs(
         "epsilon_of_merge",
         "the count is increased by 0.001, as in the network's merge; expected 1e-9",
@@ -181,20 +212,20 @@ STITCHING = (
         "background_not_zero",
         "empty canvas is 1 (the mean of nothing, or an unset buffer); expected 0 where no patch lies",
         lambda outputs: {"mosaic": np.where(outputs["count"] > 0.01, outputs["mosaic"], 1).astype(np.complex64)},
-    ),
+    ).invisible_when(_FULL_CANVAS),
     Fault.of_outputs(
         "at_least_one",
         "counts below 1 are raised to 1, so the border fades; expected it to keep its value",
         lambda outputs: _divided(outputs, np.maximum(outputs["count"], 1)),
-    ),
+    ).invisible_when(_WHOLE),
     Fault(
         "count_at_whole_pixels",
         "the count is made from whole-pixel places; expected it to move with the patches, sub-pixel",
         _count_at_whole_pixels,
-    ),
+    ).invisible_when(_WHOLE),
     Fault(
         "count_of_centre_mask",
         "only the central N // 2 pixels are counted, as in the network's merge; expected all M x M",
         _count_of_centre_mask,
-    ),
+    ).invisible_when(_CENTRAL),
 )

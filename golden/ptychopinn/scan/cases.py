@@ -1,14 +1,13 @@
-"""Scans on disk: the layouts in which a file may hold a scan, and the one record that they all mean."""
+"""These cases freeze how a scan is read: several layouts in a file mean the same record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
 from golden.ptychopinn.scan import faults, formulas
 from golden.spec.case import Case
-from golden.spec.fault import hidden
 from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
@@ -32,6 +31,7 @@ READ = Operation(
         Output("probe", "(N, N) complex64"),
         Output("scan_index", "(M,) int64"),
     ),
+    parameters={"key": str, "starts": bool},
     precision="float64",
     formula=formulas.read,
     faults=faults.READING,
@@ -39,7 +39,7 @@ READ = Operation(
 
 
 def stored_as(layout: Callable[[np.ndarray], np.ndarray]) -> Callable[[Draw], dict[str, np.ndarray]]:
-    """Seven patterns of 12 x 12, in this layout."""
+    """Draw seven patterns of 12 x 12, in this layout."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         stack = draw.multiples(1 / 8, 0, 16, (7, 12, 12)).astype(np.float32)
@@ -50,32 +50,26 @@ def stored_as(layout: Callable[[np.ndarray], np.ndarray]) -> Callable[[Draw], di
     return make
 
 
-_FIRST = hidden("the patterns lie along the first axis", "stack_reshaped", "stack_transposed")
-_NO_STARTS = hidden("the file has no start positions", "starts_as_positions", "starts_ignored")
-
-
 def _case(
     name: str,
     summary: str,
     layout: Callable[[np.ndarray], np.ndarray],
-    invisible: Mapping[str, str],
     *,
     key: str = "diff3d",
     starts: bool = True,
 ) -> Case:
     constant = {"scan_index": "the file has none: zeros"}
-    return Case(f"scan/{name}", READ, summary, {"key": key, "starts": starts}, stored_as(layout), constant, invisible)
+    return Case(f"scan/{name}", READ, summary, {"key": key, "starts": starts}, stored_as(layout), constant)
 
 
 CASES = (
-    _case("plain", "as it should be", lambda stack: stack, _FIRST),
+    _case("plain", "as it should be", lambda stack: stack),
     _case(
         "singleton",
         "a last axis of length 1, under the other key",
         lambda stack: stack[..., None],
-        _FIRST | _NO_STARTS,
         key="diffraction",
         starts=False,
     ),
-    _case("last_axis", "patterns along the last axis", lambda stack: np.moveaxis(stack, 0, -1), {}),
+    _case("last_axis", "patterns along the last axis", lambda stack: np.moveaxis(stack, 0, -1)),
 )

@@ -1,4 +1,4 @@
-"""Faults of reading a scan: which axis counts the patterns, which coordinate is which, what is left as it was."""
+"""These faults misread a scan: which axis counts the patterns, which coordinate is which, what is left as it was."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import numpy as np
 
 from golden.ptychopinn.probe.formulas import norm
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+_FIRST = Condition(
+    "the patterns lie along the first axis", lambda inputs, _: len(inputs["stack"]) == len(inputs["xcoords"])
+)
+_NO_STARTS = Condition("the file has no start positions", lambda _, p: not p["starts"])
 
 
 def _of_stack(name: str, symptom: str, change: Callable[[np.ndarray, int], np.ndarray]) -> Fault:
@@ -34,12 +41,12 @@ READING = (
         "stack_reshaped",
         "a stack (N, N, M) is reshaped to (M, N, N), so pixels are mixed; expected its last axis moved first",
         lambda stack, M: stack.reshape(M, *stack.shape[:2]),
-    ),
+    ).invisible_when(_FIRST),
     _of_stack(
         "stack_transposed",
         "all axes of a stack (N, N, M) are reversed, so patterns are transposed; expected its last axis moved first",
         lambda stack, M: stack.T,
-    ),
+    ).invisible_when(_FIRST),
     Fault.of_outputs(
         "xy_swap",
         "xcoords moves rows and ycoords moves columns; expected x along columns, y along rows",
@@ -54,12 +61,12 @@ READING = (
         "starts_as_positions",
         "patterns lie at their start positions; expected the measured ones",
         lambda outputs: {"xcoords": outputs["xcoords_start"], "ycoords": outputs["ycoords_start"]},
-    ),
+    ).invisible_when(_NO_STARTS),
     Fault.of_outputs(
         "starts_ignored",
         "start positions are the measured ones; expected those of the file",
         lambda outputs: {"xcoords_start": outputs["xcoords"], "ycoords_start": outputs["ycoords"]},
-    ),
+    ).invisible_when(_NO_STARTS),
     Fault.of_outputs(
         "single_precision",
         "positions are rounded to float32; expected float64",

@@ -1,4 +1,4 @@
-"""Faults of the simulation: which part of the object is lit, by what, and how the far field becomes a pattern."""
+"""These faults light a wrong part of the object, or with a wrong probe, or make a wrong pattern of the far field."""
 
 from __future__ import annotations
 
@@ -10,8 +10,22 @@ from golden.ptychopinn.physics.formulas import photons_to_scale
 from golden.ptychopinn.probe.formulas import norm
 from golden.ptychopinn.simulation.formulas import cut, patterns
 from golden.spec.arrays import Arrays
-from golden.spec.fault import Fault, Trial
+from golden.spec.fault import Condition, Fault, Trial
 from golden.spec.parameters import Parameters
+
+# ------------------------------------------------------------------------------------------------ conditions
+
+_INSIDE = Condition("all patches lie inside the object", lambda inputs, _: _lie_inside(**inputs))
+_EVEN = Condition("for even N, ifftshift and fftshift are the same", lambda inputs, _: len(inputs["probe"]) % 2 == 0)
+_ODD = Condition("for odd N, (N - 1) / 2 is N // 2", lambda inputs, _: len(inputs["probe"]) % 2 == 1)
+_WHOLE = Condition("all positions are whole pixels", lambda inputs, _: not (inputs["positions"] % 1).any())
+
+
+def _lie_inside(object: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> bool:
+    """Return whether the patches at all positions lie inside the object."""
+    first = positions[:, 0, :, 0] - len(probe) // 2
+    height, width = object.shape
+    return bool((first >= 0).all() and (first + len(probe) <= [width, height]).all())
 
 
 def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
@@ -64,7 +78,7 @@ def _mirrored(axis: int) -> Callable[[np.ndarray, Arrays], np.ndarray]:
 
 
 def _beyond_the_edge(mode: str) -> Callable[[Arrays], Arrays]:
-    """The object continued beyond its edges instead of zeros."""
+    """Continue the object beyond its edges, where zeros should be."""
 
     def change(inputs: Arrays) -> Arrays:
         N = len(inputs["probe"])
@@ -80,7 +94,7 @@ def _phase_interpolated(target: np.ndarray, positions: np.ndarray, N: int) -> np
 
 
 def _from_the_other_side(amplitude: np.ndarray) -> np.ndarray:
-    """Point-mirrored about the zero frequency."""
+    """Mirror patterns through the zero frequency."""
     first = np.fft.ifftshift(amplitude, axes=(1, 2))
     mirrored = np.roll(np.flip(first, axis=(1, 2)), 1, axis=(1, 2))
     return np.asarray(np.fft.fftshift(mirrored, axes=(1, 2)))
@@ -112,10 +126,10 @@ PATTERNS = (
         "position_of_middle",
         "the position is that of the patch's middle, (N - 1) / 2; expected that of its index N // 2",
         lambda positions, inputs: positions + len(inputs["probe"]) // 2 - (len(inputs["probe"]) - 1) / 2,
-    ),
+    ).invisible_when(_ODD),
     _of_positions(
         "whole_pixels", "patches are cut at whole pixels; expected bilinear", lambda positions, _: np.rint(positions)
-    ),
+    ).invisible_when(_WHOLE),
     _of_positions(
         "positions_out_of_step",
         "each pattern is that of its neighbour's position; expected pattern i at position i",
@@ -130,12 +144,12 @@ PATTERNS = (
         "edge_clamped",
         "the object's edge is continued; expected zero beyond it",
         _beyond_the_edge("edge"),
-    ),
+    ).invisible_when(_INSIDE),
     Fault.of_inputs(
         "edge_wrapped",
         "the object is continued periodically; expected zero beyond its edge",
         _beyond_the_edge("wrap"),
-    ),
+    ).invisible_when(_INSIDE),
     _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: p[:, ::-1]),
     _of_patches(
@@ -146,7 +160,7 @@ PATTERNS = (
         "modulus and phase are interpolated; expected real and imaginary part",
         patterns,
         patches=_phase_interpolated,
-    ),
+    ).invisible_when(_WHOLE),
     _of_object("object_conjugated", "the object's phase has the other sign; expected its own", np.conj),
     _of_object("imaginary_lost", "the object's imaginary part is lost; expected a complex object", np.real),
     _of_object(
@@ -181,7 +195,7 @@ PATTERNS = (
         "inverse_fftshift",
         "the zero frequency is at (N - 1) // 2 (ifftshift); expected N // 2",
         lambda a: np.fft.ifftshift(np.fft.ifftshift(a, axes=(1, 2)), axes=(1, 2)),
-    ),
+    ).invisible_when(_EVEN),
     _of_patterns(
         "batch_shifted",
         "fftshift moves the patterns too; expected it along rows and columns only",

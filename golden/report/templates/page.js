@@ -1,9 +1,8 @@
 "use strict";
-// Everything is visible without this; it folds, filters, blinks and listens to keys.
+// Everything can be seen without this; it filters, blinks, listens to keys, and fits pictures to the screen.
 document.documentElement.classList.add("script");
 const find = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 const byId = (id) => document.getElementById(id);
-const FEW = 6; // cases that are left unfolded
 const PERIOD = 700; // ms that one of the two is seen: far below what can trigger seizures
 
 const links = find("nav a"); // in the order of the cases
@@ -12,8 +11,8 @@ const cases = find(".case").map((article, i) => ({
   details: article.querySelector("details"),
   summary: article.querySelector("summary"),
   link: links[i],
-  text: article.textContent.toLowerCase(),
 }));
+const text = (one) => (one.text ??= one.article.textContent.toLowerCase());
 const seen = () => cases.filter((one) => !one.article.hidden);
 
 // ---------------------------------------------------------------- the current case
@@ -60,7 +59,7 @@ function filter() {
   for (const one of cases) {
     const { kind, topic } = one.article.dataset;
     const fits = (!kinds.length || kinds.includes(kind)) && (!topics.length || topics.includes(topic))
-      && words.every((word) => one.text.includes(word));
+      && words.every((word) => text(one).includes(word));
     one.article.hidden = !fits;
     one.link.parentElement.hidden = !fits;
   }
@@ -78,20 +77,21 @@ function press(button, on) {
 
 // ---------------------------------------------------------------- pictures: whole screen pixels per element
 function fit(inside = document) {
-  for (const row of find(".pictures .three", inside)) {
+  for (const row of find("details[open] .pictures .three", inside)) { // what is folded has no width yet
     const images = find(".canvas img", row);
-    const columns = Math.max(...images.map((image) => Number(image.dataset.columns)));
-    const rows = Math.max(...images.map((image) => Number(image.dataset.rows)));
+    const columns = Math.max(...images.map((image) => side(image, "width")));
+    const rows = Math.max(...images.map((image) => side(image, "height")));
     for (const image of images) enlarge(image, columns, rows, Boolean(row.closest(".blinking") && !image.closest(".difference")));
   }
 }
+const side = (image, name) => Number(image.getAttribute(name)) / Number(image.dataset.times); // in elements
 function enlarge(image, columns, rows, large) {
   const room = image.closest("figure").clientWidth;
-  if (!room) return; // folded away
+  if (!room) return; // filtered out
   const density = window.devicePixelRatio || 1;
   const wanted = large ? (0.75 * window.innerHeight) / rows : Number(image.dataset.times);
   const times = Math.floor(Math.min(room / columns, wanted) * density) / density;
-  image.style.width = times ? `${times * image.dataset.columns}px` : "100%";
+  image.style.width = times ? `${times * side(image, "width")}px` : "100%";
 }
 
 // ---------------------------------------------------------------- blinking
@@ -139,7 +139,7 @@ document.addEventListener("click", (event) => {
   if (button) {
     if (output.classList.contains("blinking")) stop(output);
     else blink(output, still.matches);
-  } else if (output && output.classList.contains("blinking") && event.target.closest(".before .canvas, .after .canvas")) {
+  } else if (output && output.classList.contains("blinking") && event.target.closest(".first .canvas, .second .canvas")) {
     blink(output, true);
   }
 });
@@ -183,13 +183,12 @@ if (cases.length) {
   byId("fold").addEventListener("click", () => fold(false));
   byId("unfold").addEventListener("click", () => fold(true));
   byId("help-button").addEventListener("click", () => help.showModal());
-  if (cases.length > FEW) cases.forEach((one, i) => { one.details.open = i === 0; });
   let folded = [];
   addEventListener("beforeprint", () => { folded = cases.filter((one) => !one.details.open); fold(true); unblink(document); });
   addEventListener("afterprint", () => { for (const one of folded) one.details.open = false; });
   addEventListener("resize", () => fit());
   addEventListener("hashchange", goToHash);
-  for (const link of find("nav a, aside a, li > a[href^='#case/']")) link.addEventListener("click", () => setTimeout(goToHash));
+  for (const link of links) link.addEventListener("click", () => setTimeout(goToHash));
   fit();
   tell();
   goToHash();

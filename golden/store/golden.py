@@ -1,4 +1,4 @@
-"""A golden: the record of one frozen case, and the digests of what it says."""
+"""A golden is the record of one frozen case. Digests say whether two goldens say the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRANSCRIBED = "transcribed"
 
 @dataclass(frozen=True)
 class Derived:
-    """What a golden remembers of an input that a recipe makes: enough to know it again."""
+    """What a golden remembers of an input that a recipe makes: enough to recognise it."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -57,7 +57,7 @@ class Golden:
     invisible: Mapping[str, str] = field(default_factory=dict)
 
     def complete_inputs(self, case: Case) -> dict[str, np.ndarray]:
-        """The stored inputs, and the derived ones made again by the case's recipe and checked.
+        """Complete the stored inputs by the derived ones, which the case's recipe makes again and which are checked.
 
         Every use of a golden with its case begins here, so a golden that its case does not allow is refused here.
 
@@ -77,7 +77,7 @@ class Golden:
         return inputs
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of every array, by group and name (``outputs/mosaic``)."""
+        """Compute the SHA-256 of every array, by group and name (``outputs/mosaic``)."""
         values, indices = packed(self.faults)
         groups = {
             "inputs": self.inputs,
@@ -90,7 +90,7 @@ class Golden:
         return stored | {f"derived/{name}": self.derived[name].sha256 for name in sorted(self.derived)}
 
     def content_digest(self, digests: Mapping[str, str] | None = None) -> str:
-        """SHA-256 of everything but the provenance: two goldens with one digest say the same.
+        """Compute the SHA-256 of everything but the provenance: two goldens with one digest say the same.
 
         Args:
             digests: what ``digests()`` gives, where it is known already.
@@ -134,18 +134,18 @@ def golden_path(fixtures: Path, case: str) -> Path:
 
 
 def stored_cases(fixtures: Path) -> frozenset[str]:
-    """The names of all goldens that lie in a fixtures directory."""
+    """Name the cases that have a golden in a fixtures directory."""
     return cases_with(fixtures, ".h5")
 
 
 def cases_with(fixtures: Path, ending: str) -> frozenset[str]:
-    """The names of all cases that have a file ``TOPIC/CASE`` with an ending in a fixtures directory."""
+    """Name the cases that have a file ``TOPIC/CASE`` with this ending in a fixtures directory."""
     names = (path.relative_to(fixtures).with_suffix("").as_posix() for path in fixtures.glob(f"*/*{ending}"))
     return frozenset(name for name in names if not name.startswith("."))
 
 
 def packed(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Values and indices of all faults, by output."""
+    """Collect values and indices of all faults, by output."""
     values: dict[str, list[np.ndarray]] = {}
     indices: dict[str, list[np.ndarray]] = {}
     for _, output, wrong in in_order(faults):
@@ -158,7 +158,7 @@ def packed(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[st
 
 
 def table_of_faults(faults: Mapping[str, Caught], outputs: Arrays) -> dict[str, Any]:
-    """What the arrays of ``/proof`` mean; shape and dtype only where they are not those of the golden's output."""
+    """Tabulate the faults; shape and dtype only where they are not those of the golden's output."""
     table: dict[str, Any] = {name: {"symptom": caught.symptom, "outputs": {}} for name, caught in faults.items()}
     for name, output, wrong in in_order(faults):
         entry: dict[str, Any] = {

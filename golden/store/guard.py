@@ -1,4 +1,4 @@
-"""Reading goldens that nobody vouches for, of a pull request, say: in another process, which may crash.
+"""Goldens that nobody vouches for, of a pull request, say, are read in another process, which may crash.
 
 ``golden.store.read`` refuses what it can see before libhdf5 does. But libhdf5 divides by zero, or worse, on
 metadata that were forged with their checksums, and only it can read them. So another process, with a limit of time and
@@ -72,7 +72,7 @@ def _golden_or_problem(contents: Contents, path: Path) -> Golden | str:
 
 
 def _answers(paths: Sequence[Path], seconds: float) -> Iterator[Contents | str]:
-    """What a process reads from files up to the first bad one, of which it is told what is wrong."""
+    """Let a process read files up to the first bad one; the last answer says what is wrong with that."""
     above = str(Path(__file__).resolve().parents[2])
     with tempfile.TemporaryFile() as tasks, tempfile.TemporaryFile() as errors:
         tasks.write(json.dumps([str(path) for path in paths]).encode())
@@ -140,7 +140,7 @@ def _send(stream: IO[bytes], answer: Contents | str) -> None:
 
 
 def _receive(stream: BufferedReader) -> Contents | str | None:
-    """The next answer; None where the process ended, or sent what it never sends."""
+    """Receive the next answer; None where the process ended, or sent what it never sends."""
     line = stream.readline(_LONGEST_HEAD)
     if not line.endswith(b"\n"):
         return None

@@ -1,4 +1,4 @@
-"""How a golden lies in a file, and the golden that the contents of a file make. NumPy only: files are others' to open.
+"""A golden lies in a file in this layout, and what stands in a file makes a golden again. Others open the file.
 
 Layout of a golden::
 
@@ -70,7 +70,7 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class Contents:
-    """What stands in a file, not judged yet.
+    """What stands in a file and was not looked at yet.
 
     Attributes:
         arrays: data of each dataset, by its path without the first slash (``outputs/mosaic``).
@@ -120,7 +120,10 @@ def outputs_of(contents: Contents, path: Path) -> dict[str, np.ndarray]:
 
 
 def picture_of(outputs: Arrays) -> dict[str, np.ndarray]:
-    """The main output as a coarse image or stack of images, by its name; empty when it is none. 0 and 1 for a mask."""
+    """Turn the main output into a coarse image or stack of images, by its name; nothing when it is none.
+
+    A mask becomes 0 and 1.
+    """
     name = main_output(outputs)
     if name is None or not is_picture(outputs[name]):
         return {}
@@ -130,7 +133,7 @@ def picture_of(outputs: Arrays) -> dict[str, np.ndarray]:
 
 
 def _coarse(array: np.ndarray) -> np.ndarray:
-    """Numbers rounded to ``_PICTURE_BITS`` bits of mantissa, which is exact arithmetic: the same on every machine."""
+    """Round numbers to ``_PICTURE_BITS`` bits of mantissa. The arithmetic is exact, so every machine gives the same."""
     if array.dtype.kind not in "fc":
         return array
     parts = np.ascontiguousarray(array).view(array.real.dtype)
@@ -142,7 +145,7 @@ def _coarse(array: np.ndarray) -> np.ndarray:
 
 
 def kind_of(dtype: str) -> str:
-    """The name of the array in ``/proof`` that values of a dtype are in; texts of all lengths are in one."""
+    """Name the array in ``/proof`` that holds values of a dtype. Texts of all lengths are in one."""
     return "text" if np.dtype(dtype).kind == "S" else np.dtype(dtype).name
 
 
@@ -191,7 +194,7 @@ class _Interpreter:
     # ------------------------------------------------------------------------------------------------ arrays
 
     def arrays(self, group: str) -> dict[str, np.ndarray]:
-        """The arrays of a group by name, each held to its digest."""
+        """Take the arrays of a group by name, each held to its digest."""
         found = self._unsealed(group)
         for name, array in found.items():
             self._require_sound(f"{group}/{name}", array)
@@ -291,7 +294,7 @@ class _Interpreter:
         return faults
 
     def _values(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """What stands in wrong outputs, by dtype, and where."""
+        """Take what stands in wrong outputs, by dtype, and where it stands."""
         values = self.arrays("proof")
         del values["table"]
         steps = values.pop("at", np.empty(0))
@@ -392,7 +395,10 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_printable(value: Any) -> bool:
-    """Whether all texts of a JSON document can be shown: no control sequence of a terminal, no half of a character."""
+    """Tell whether all texts of a JSON document can be shown.
+
+    A control sequence of a terminal cannot, nor half of a character.
+    """
     if isinstance(value, dict):
         return all(map(_is_printable, (*value, *value.values())))
     if isinstance(value, list):

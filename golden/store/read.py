@@ -1,4 +1,4 @@
-"""Reading what stands in an HDF5 file, and the refusal of files that do harm, before any of their data is read."""
+"""Reads what stands in an HDF5 file, and refuses files that do harm before any of their data is read."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _require_hdf5(path: Path) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file; what goes wrong while it is open, or when it closes, is one clear error."""
+    """Open a file. What goes wrong while it is open, or when it closes, becomes one clear error."""
     with damage_told(path):
         file = h5py.File(path, "r")
         try:
@@ -184,7 +184,7 @@ class _Reader:
         return node
 
     def _plain_attributes(self, node: Any) -> dict[str, np.ndarray]:
-        """The attributes of an object, none of which is large or of an unusual type."""
+        """Read the attributes of an object, none of which may be large or of an unusual type."""
         number = h5a.get_num_attrs(node)
         if number > MOST_ATTRIBUTES:
             raise self.error(f"an object has {number} attributes; at most {MOST_ATTRIBUTES} are accepted")
@@ -203,7 +203,7 @@ class _Reader:
         return name, value
 
     def _plain_dataset(self, path: str, node: Any) -> _Dataset:
-        """A dataset whose layout, filters, type and sizes are those of a golden."""
+        """Require layout, filters, type and sizes of a dataset to be those of a golden."""
         creation, space, kind = node.get_create_plist(), node.get_space(), node.get_type()
         layout = creation.get_layout()
         if layout == h5d.VIRTUAL or creation.get_external_count():

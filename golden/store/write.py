@@ -1,4 +1,4 @@
-"""Writing a golden into an HDF5 file, in the layout of ``golden.store.layout``."""
+"""Writes a golden into an HDF5 file, in the layout of ``golden.store.layout``."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _mark_for_viewers(file: h5py.File, outputs: Arrays) -> None:
 
 
 def _proof(golden: Golden) -> dict[str, np.ndarray]:
-    """What ``/proof`` holds. An array of each wrong output for itself would be mostly headers."""
+    """Pack what ``/proof`` holds. An array for each wrong output would be mostly headers."""
     values: dict[str, list[np.ndarray]] = {}
     indices = [np.zeros(1, np.int64)]
     for _, _, wrong in in_order(golden.faults):

@@ -1,4 +1,4 @@
-"""Recomputing goldens with the reference, and writing what was accepted: what the generator's command runs.
+"""Recomputes goldens with the reference, and writes what was accepted.
 
 The reference is imported in other processes only (``worker``), and only once a case has to be computed.
 """
@@ -81,7 +81,7 @@ class Regeneration:
         return {name: self._start(self._backing.module, settings) for name, settings in VARIANTS.items()}
 
     def _source_of(self, case: Case) -> Reference:
-        """The reference whose outputs this case's golden holds."""
+        """Choose the reference whose outputs this case's golden holds."""
         self._computed.add(case.name)
         return self._backing if self._asked.missing(case.operation) else self._asked
 
@@ -172,7 +172,7 @@ class Regeneration:
         return replace(found, before=before, after=after, seconds=seconds)
 
     def crossed(self) -> tuple[str, str]:
-        """The two references of a cross-check, for a person."""
+        """Name the two references of a cross-check, for a person."""
         return described(self._asked.provenance()), described(self._other.provenance())
 
     def check_proof(self, name: str) -> Difference:
@@ -199,7 +199,7 @@ class Regeneration:
             reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
-        """The golden as it lies there; None where there is none that can be read."""
+        """Read the golden as it lies there; None where there is none that can be read."""
         with suppress(GoldenError):
             return read_golden(golden_path(self._fixtures, name))
         return None
@@ -291,7 +291,7 @@ class Regeneration:
 
 
 def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, change: Update) -> dict[str, str]:
-    """Draw a golden's picture as part of an update, unless it still shows the same; what its entry says of it.
+    """Draw a golden's picture as part of an update, unless it still shows the same; return what its entry says of it.
 
     Args:
         golden: the new one.
@@ -309,7 +309,7 @@ def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, c
 
 
 def _redefined(case: Case, golden: Golden) -> str:
-    """What of a case is not what its golden was made from, as far as the golden says it."""
+    """Say what of a case is not what its golden was made from, as far as the golden tells."""
     declared, stored = {output.name for output in case.operation.outputs}, set(golden.outputs)
     faults, proved = {fault.name for fault in case.operation.faults}, {*golden.faults, *golden.invisible}
     parts = [
@@ -328,7 +328,7 @@ def _redefined(case: Case, golden: Golden) -> str:
 
 
 def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
-    """The events of a golden's entry, the newest, which led to its content, first."""
+    """List the events of a golden, the newest first, which led to its content."""
     before = entry["content"][:16] if entry else None
     versions = golden.provenance
     event = {

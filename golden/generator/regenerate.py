@@ -128,7 +128,7 @@ class Regeneration:
         try:
             outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+            return failed(found, problem)
         seconds = time.perf_counter() - started
         return self._with_picture(
             replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
@@ -164,7 +164,7 @@ class Regeneration:
                 for reference in references
             )
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+            return failed(found, problem)
         seconds = time.perf_counter() - started
         # Where the first reference no longer gives the golden's shape, the golden's mask says nothing of its output.
         where = {output: mask for output, mask in golden.where.items() if mask.shape == expected[output].shape}
@@ -186,7 +186,7 @@ class Regeneration:
         try:
             after = self.prove(name)
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(str(problem),))
+            return failed(found, problem)
         found = replace(found, before=before, after=after, seconds=time.perf_counter() - started)
         if proof_moved(before, after) and not found.moved:
             found = replace(found, change=Change.REPROVED)
@@ -288,6 +288,13 @@ class Regeneration:
         history = entry["history"] if entry is not None and listed else _history(entry, golden, reason)
         text = entry_text(make_entry(golden, history, picture))
         change.path_for(golden.case, "json").write_text(text, encoding="utf-8", newline="\n")
+
+
+def failed(found: Difference, problem: GoldenError) -> Difference:
+    """Say that a case could not be computed or proved, and why, by its name."""
+    said = str(problem)
+    named = said if said.startswith(f"case {found.case}:") else f"case {found.case}: {said}"
+    return replace(found, change=Change.FAILED, notes=(named,))
 
 
 def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, change: Update) -> dict[str, str]:

@@ -6,19 +6,21 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import golden
 import tests.torch
-from golden import pytest_plugin
 from golden.spec.catalogue import load_cases
+from golden.testing import fixture
+from golden.testing.fixture import GoldenCase, Goldens
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
 CASES = load_cases()
 ParityTest = Callable[[Any], None]
-OpenGolden = Callable[[str], pytest_plugin.GoldenCase]
+OpenGolden = Callable[[str], GoldenCase]
 
 
 def _parity_tests() -> dict[str, ParityTest]:
@@ -49,14 +51,12 @@ def cases_that_see(mutant: Mutant, config: pytest.Config) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def open_golden(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenGolden]:
-    """The suite's own ``golden`` fixture, without its pictures, which reports to nobody."""
-    run = pytestconfig.pluginmanager.get_plugin("golden-run")
-    assert isinstance(run, pytest_plugin.GoldenRun)
-    request: Any = SimpleNamespace(config=pytestconfig)
+def open_golden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenGolden]:
+    """What the suite's own ``golden`` fixture gives, without its pictures."""
+    goldens = Goldens(Path(golden.__file__).parent / "fixtures")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pytest_plugin, "_draw", lambda *arguments: False)
-        yield cache(lambda name: run.open(name, tmp_path_factory.mktemp("mutant"), request, lambda check: None))
+        patch.setattr(fixture, "_draw", lambda *arguments: False)
+        yield cache(lambda name: goldens.open(name, tmp_path_factory.mktemp("mutant")))
 
 
 def _marked(mutant: Mutant) -> Any:
@@ -73,9 +73,9 @@ def test_a_port_that_commits_a_fault_fails_and_is_told_which(
     if mutant.operation == "run.training" and not pytestconfig.getoption("--all-mutations"):
         pytest.skip("each trains a network: --all-mutations")
     for name in cases_that_see(mutant, pytestconfig):
-        golden = open_golden(name)
+        opened = open_golden(name)
         with committed(mutant), pytest.raises(AssertionError) as failure:
-            PARITY_TESTS[mutant.operation](golden)
+            PARITY_TESTS[mutant.operation](opened)
         told = [line for line in str(failure.value).splitlines() if line.startswith("  diagnosis")]
         assert told, name
         for line in told:
@@ -85,9 +85,9 @@ def test_a_port_that_commits_a_fault_fails_and_is_told_which(
 @pytest.mark.parametrize("mutant", REFUSED, ids=str)
 def test_some_faults_the_port_refuses_itself(mutant: Mutant, open_golden: OpenGolden) -> None:
     (name,) = (case.name for case in CASES.values() if case.operation.name == mutant.operation)
-    golden = open_golden(name)
+    opened = open_golden(name)
     with committed(mutant), pytest.raises((ValueError, TypeError)):
-        PARITY_TESTS[mutant.operation](golden)
+        PARITY_TESTS[mutant.operation](opened)
 
 
 def test_every_declared_fault_has_a_port_that_commits_it() -> None:
@@ -98,7 +98,7 @@ def test_every_declared_fault_has_a_port_that_commits_it() -> None:
 
 def test_afterwards_the_port_is_right_again(open_golden: OpenGolden) -> None:
     mutant = next(mutant for mutant in MUTANTS if mutant.fault == "offset_sign")
-    golden = open_golden("reassembly/m20_subpixel")
+    opened = open_golden("reassembly/m20_subpixel")
     with committed(mutant), pytest.raises(AssertionError):
-        PARITY_TESTS[mutant.operation](golden)
-    PARITY_TESTS[mutant.operation](golden)
+        PARITY_TESTS[mutant.operation](opened)
+    PARITY_TESTS[mutant.operation](opened)

@@ -63,9 +63,10 @@ star: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/golden show --fixtures .artifacts/star --picture .artifacts/star.png star/measured_n128
 
 # A failed install leaves no mark, so the next run begins again.
-$(TORCH)/made: pyproject.toml constraints/torch.txt
+$(TORCH)/made: pyproject.toml ptycho_torch/pyproject.toml constraints/torch.txt
 	$(PYTHON) -m venv --clear $(TORCH)
-	$(TORCH)/bin/python -m pip install -q --disable-pip-version-check -c constraints/torch.txt -e '.[test,lint]'
+	$(TORCH)/bin/python -m pip install -q --disable-pip-version-check -c constraints/torch.txt \
+		-e '.[test,lint]' -e './ptycho_torch[train]'
 	touch $@
 
 $(TENSORFLOW)/made: pyproject.toml constraints/tensorflow.txt

@@ -22,14 +22,16 @@ from pathlib import Path
 
 import click
 
-from golden.store.golden import golden_path, read_golden
-from golden.store.manifest import read_manifest, stored_cases, verify
+from golden.store.entry import read_manifest
+from golden.store.golden import golden_path, stored_cases
+from golden.store.read import read_golden
 from golden.store.transaction import lock
+from golden.store.verify import verify
 from tests.golden import standin
 from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CASES = frozenset(case.name for case in standin.CASES)
+CASES = {case.name: case for case in standin.CASES}
 BEHAVIOURS = ("", "drift", "breaking")
 PHASES = {"computing": 3, "staging": 3, "committing": 4}
 """How many of ten rounds are killed in each. Uniform over time, hardly one would be killed while it commits."""

@@ -19,9 +19,10 @@ from rich.table import Table
 from golden.judge.judgement import judge
 from golden.judge.tolerance import perturb
 from golden.review.margins import margins
-from golden.spec.case import HEADROOM, K
 from golden.spec.catalogue import load_cases
-from golden.store.golden import golden_path, read_golden
+from golden.spec.operation import HEADROOM, K
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 from tests.torch import layouts
 
 FIXTURES = Path(__file__).resolve().parents[1] / "golden" / "fixtures"
@@ -93,7 +94,7 @@ def moved(run: int) -> Callable[[Arrays], Arrays]:
 
 def noise_shares(vary: Callable[[Arrays], Arrays], only: str) -> list[float]:
     shares = []
-    for name, case in load_cases().items():
+    for name, case in load_cases("golden.ptychopinn").items():
         # A training is not moved by rounding alone: its noise is that of whole runs.
         if case.topic in ("defaults", "run") or case.slow or not case.operation.name.startswith(only):
             continue
@@ -108,7 +109,8 @@ def noise_shares(vary: Callable[[Arrays], Arrays], only: str) -> list[float]:
 
 def faults() -> str:
     nearest = min(
-        (margins(read_golden(golden_path(FIXTURES, name)))[0] for name in load_cases()), key=lambda m: m.margin
+        (margins(read_golden(golden_path(FIXTURES, name)))[0] for name in load_cases("golden.ptychopinn")),
+        key=lambda m: m.margin,
     )
     return (
         f"nearest fault: {nearest.margin * HEADROOM:.0f} floors ({nearest.fault} in {nearest.case}); "

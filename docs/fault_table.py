@@ -11,12 +11,13 @@ from pathlib import Path
 from golden.judge.judgement import judge
 from golden.ptychopinn.defaults.cases import FIELDS
 from golden.spec.catalogue import load_cases
-from golden.store.golden import Golden, golden_path, read_golden
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden
 from tests.torch import layouts
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
 TOP = Path(__file__).resolve().parents[1]
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 HEAD = """# What a port that commits a fault is told
 
 Written by `python -m docs.fault_table`: the port is made to commit each fault (`tests/torch/mutants.py`), and every
@@ -47,8 +48,8 @@ def told(name: str) -> str:
 
 def row(mutant: Mutant) -> str:
     cases = [case for case in CASES.values() if case.operation.name == mutant.operation and not case.slow]
-    blind = [case.name.split("/")[1] for case in cases if mutant.fault not in case.visible]
-    caught = [case.name for case in cases if mutant.fault in case.visible]
+    blind = [case.name.split("/")[1] for case in cases if mutant.fault not in golden_of(case.name).faults]
+    caught = [case.name for case in cases if mutant.fault in golden_of(case.name).faults]
     with committed(mutant):
         sentences = [told(name) for name in caught]
     assert all(sentences), mutant

@@ -16,7 +16,8 @@ from PIL import Image
 
 from golden.ptychopinn.reassembly.cases import cut_patches
 from golden.ptychopinn.simulation import embedded
-from golden.store.golden import Golden, golden_path, read_golden
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden
 from ptycho_torch.pictures.scan import draw_scan
 from ptycho_torch.scans.scan import load_scan
 

@@ -64,9 +64,9 @@ STEPS = (
         tail=3,
     ),
     Step(
-        "The faults restate the mask that they bend, with the old radius. A golden that is held to faults of another "
-        "convention would prove nothing, so these formulas are corrected first.",
-        "sed -i 's#< \\(N\\|len(probe)\\) // 4#& - 1#' golden/ptychopinn/probe/faults.py && git diff --stat",
+        "The formulas restate the mask, and the faults that replace it too, with the old radius. A golden that is held "
+        "to faults of another convention would prove nothing, so both are corrected first.",
+        "sed -i 's#< \\(N\\|len(probe)\\) // 4#& - 1#' golden/ptychopinn/probe/{formulas,faults}.py && git diff --stat",
         TENSORFLOW,
     ),
     Step(

@@ -1,1 +1,37 @@
-"""Golden artefacts: TensorFlow freezes what is true, and a port is held to it without TensorFlow."""
+"""Golden artefacts: TensorFlow freezes what is true, and a port is held to it without TensorFlow.
+
+What a cases module is written with, here and in any other package that keeps goldens:
+
+    from golden import Case, Draw, Fault, Operation, Output
+
+``Operation``: a computation, its inputs, parameters, outputs and faults. ``Output``: one of its results.
+``Fault``: a wrong convention that a port could follow. ``Case``: the operation on certain inputs. ``Draw``: the random
+source that makes these inputs. ``golden.spec`` holds the rest. Importing this package loads nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from golden.spec.case import Case
+    from golden.spec.fault import Fault
+    from golden.spec.operation import Operation, Output
+    from golden.spec.random_inputs import Draw
+
+__all__ = ["Case", "Draw", "Fault", "Operation", "Output"]
+
+_MODULES = {
+    "Case": "golden.spec.case",
+    "Draw": "golden.spec.random_inputs",
+    "Fault": "golden.spec.fault",
+    "Operation": "golden.spec.operation",
+    "Output": "golden.spec.operation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES[name]), name)

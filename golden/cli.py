@@ -23,15 +23,18 @@ from golden.report.text import (
 )
 from golden.review.difference import Difference, differences, summary
 from golden.review.margins import margins, warnings
-from golden.spec.case import GoldenError
 from golden.spec.catalogue import load_cases, select
+from golden.spec.errors import GoldenError
 from golden.store import git
-from golden.store.golden import Golden, golden_path
+from golden.store.entry import as_text, read_manifest
+from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.guard import read_untrusted
-from golden.store.manifest import as_text, blind_spots, read_manifest, stored_cases, verify
 from golden.store.sources import read, sources
+from golden.store.verify import blind_spots, verify
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
+CONTENT = "golden.ptychopinn"
+"""The cases that are bundled."""
 
 
 class _Group(click.Group):
@@ -194,7 +197,7 @@ def diff_command(
         if patterns:
             chosen = select({*before, *after}, patterns)
             before, after = ({case: side[case] for case in chosen if case in side} for side in (before, after))
-        paths = {name: case.operation.path for name, case in load_cases().items()}
+        paths = {name: case.operation.path for name, case in load_cases(CONTENT).items()}
         found = differences(*read(before, after), paths)
     if markdown:
         click.echo(differences_markdown(found, summary(found)), nl=False)
@@ -244,7 +247,7 @@ def git_command(wanted: bool | None) -> None:
 @click.option(
     "--cases",
     "cases_module",
-    default="golden.ptychopinn",
+    default=CONTENT,
     metavar="MODULE",
     show_default=True,
     help="Where cases are declared.",
@@ -253,7 +256,7 @@ def git_command(wanted: bool | None) -> None:
 def verify_command(cases_module: str, fixtures: Path) -> None:
     """Check every digest, that the manifest is in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
-    problems = verify(fixtures, frozenset(load_cases(cases_module)))
+    problems = verify(fixtures, load_cases(cases_module))
     for problem in problems:
         click.echo(problem)
     if problems:

@@ -26,13 +26,16 @@ from golden.report.text import (
     regeneration_table,
 )
 from golden.review.difference import Change, Difference
-from golden.spec.case import Case, GoldenError
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
+from golden.spec.errors import GoldenError
 from golden.spec.references import module_of
-from golden.store.manifest import NAME
+from golden.store.entry import NAME
 from golden.store.transaction import is_committed, lock
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
+CONTENT = "golden.ptychopinn"
+"""The cases that are bundled, and the references that they name."""
 NOTHING_MOVED, SOMETHING_MOVED, COULD_NOT_RUN = 0, 1, 2
 
 
@@ -64,17 +67,18 @@ NOTHING_MOVED, SOMETHING_MOVED, COULD_NOT_RUN = 0, 1, 2
 @click.option(
     "--cases",
     "cases_module",
-    default="golden.ptychopinn",
+    default=CONTENT,
     metavar="MODULE",
     show_default=True,
     help="Where cases are declared.",
 )
 @click.option(
     "--reference",
-    default="golden.ptychopinn.tensorflow",
+    default="tensorflow",
     metavar="NAME",
     show_default=True,
-    help="The package that computes: a module, or 'ptycho', the TensorFlow package of that name that is installed.",
+    help="What computes: a module, or a name that the cases declare. Bundled: 'tensorflow', our reading of PtychoPINN; "
+    "'ptycho', PtychoPINN's own package, which must be installed.",
 )
 @click.option(
     "--cross-check",
@@ -188,7 +192,7 @@ def _run(asked: _Asked, cases_module: str, reference: str) -> int:
     with ExitStack() as held:
         if asked.reason:
             held.enter_context(lock(asked.fixtures))
-        run = held.enter_context(Regeneration(cases, asked.fixtures, reference))
+        run = held.enter_context(Regeneration(cases, asked.fixtures, module_of(reference, cases_module, CONTENT)))
         rows = _inspected(run, cases, asked)
         written: list[str] = []
         if asked.reason:
@@ -351,12 +355,13 @@ def _console() -> Console:
 def _cross_check(
     patterns: tuple[str, ...], slow: bool, fixtures: Path, cases_module: str, reference: str, other: str
 ) -> int:
-    if module_of(reference) == module_of(other):
-        raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
     cases = _declared(cases_module)
+    modules = [module_of(name, cases_module, CONTENT) for name in (reference, other)]
+    if modules[0] == modules[1]:
+        raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
     if not fixtures.is_dir():
         raise GoldenError(f"fixtures {fixtures}: no such directory; a cross-check takes inputs and tolerances from it")
-    with Regeneration(cases, fixtures, reference, other) as run, _progress() as track:
+    with Regeneration(cases, fixtures, *modules) as run, _progress() as track:
         found = []
         for name in track("comparing", select(run.names, patterns)):
             if name in cases and cases[name].slow and not (patterns or slow):

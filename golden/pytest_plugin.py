@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from golden.report.run import Check, require_ending, write_run
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.testing.fixture import REGENERATE, GoldenCase, Goldens
 from golden.testing.import_guard import ImportGuard
 from golden.testing.run import GoldenRun, summary

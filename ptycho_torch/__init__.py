@@ -2,8 +2,51 @@
 
 Conventions used everywhere: images are (row, column); positions and offsets are [x, y] in pixels, x being the column
 axis and y the row axis; an offset is a position, so ``+offset`` moves content by ``+offset``.
+
+The public names are imported when they are first used: ``import ptycho_torch`` loads neither Torch nor NumPy.
 """
 
-from ptycho_torch.scans.scan import Scan, load_scan, save_scan
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Scan", "load_scan", "save_scan"]
+if TYPE_CHECKING:
+    from ptycho_torch.checks.diagnostics import diagnose
+    from ptycho_torch.files.bundle import load_bundle
+    from ptycho_torch.pictures.scan import draw_scan
+    from ptycho_torch.reconstruction import gather_evidence, predict, stitch
+    from ptycho_torch.scans.scan import Scan, load_scan, save_scan
+else:  # so that type checkers know the names above and no others
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+_HOMES = {
+    "Scan": "scans.scan",
+    "diagnose": "checks.diagnostics",
+    "draw_scan": "pictures.scan",
+    "gather_evidence": "reconstruction",
+    "load_bundle": "files.bundle",
+    "load_scan": "scans.scan",
+    "predict": "reconstruction",
+    "save_scan": "scans.scan",
+    "stitch": "reconstruction",
+}
+
+__all__ = [
+    "Scan",
+    "diagnose",
+    "draw_scan",
+    "gather_evidence",
+    "load_bundle",
+    "load_scan",
+    "predict",
+    "save_scan",
+    "stitch",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
-"""The memory-mapped route: groups of patterns read from a scan's file as they are needed.
+"""The memory-mapped route reads groups of patterns from a scan's file as they are needed.
 
 Nothing here is larger than a batch, so a scan may be larger than the memory. The other route, ``RawDataTorch`` and
-``PtychoDataContainerTorch``, holds all groups; both give the same tensors for the same groups.
+``PtychoDataContainerTorch``, holds all groups in memory. Both give the same tensors for the same groups.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from ptycho_torch.scans.mapped import items_of
 from ptycho_torch.scans.scan import Scan
 
 DEFAULT_GROUPS = 512
-"""Groups that are used where a configuration names no number."""
+"""Number of groups if the configuration names none."""
 _BLOCK = 2**20
-"""Bytes of patterns that are looked at together: they stay in the processor's cache."""
+"""So many bytes of patterns are read together: they stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class GroupBatch:
-    """B groups of C patterns, as the network takes them.
+    """A group batch holds B groups of C patterns, as the network takes them.
 
     Attributes:
         X: (B, C, N, N) float32, normalised amplitude.
-        positions: (B, 1, 2, C) float32, [x, y] of each pattern relative to the mean of its group, pixels; a position:
-            larger x is further right, larger y further down.
+        positions: (B, 1, 2, C) float32, [x, y] of each pattern relative to the mean of its group, pixels: larger x is
+            further right, larger y further down.
         offsets: (B, 1, 2, 1) float64, mean position of each group, pixels.
         nn_indices: (B, C) int64, which pattern of the scan each member is.
     """
@@ -49,11 +49,11 @@ class GroupBatch:
         return len(self.X)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> GroupBatch:
-        """The same on a device."""
+        """Return the batch on a device."""
         return GroupBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
 
     def pin_memory(self) -> GroupBatch:
-        """The same in page-locked memory; ``DataLoader`` calls it."""
+        """Return the batch in page-locked memory; ``DataLoader`` calls this."""
         return GroupBatch(*(tensor.pin_memory() for tensor in self._tensors()))
 
     def _tensors(self) -> Iterator[Tensor]:
@@ -61,28 +61,28 @@ class GroupBatch:
 
 
 class MemoryMappedDataset(Dataset[GroupBatch]):
-    """Groups of a scan's patterns, read when they are asked for.
+    """Read groups of a scan's patterns when they are asked for.
 
-    Positions are built here, as positions; nothing is negated (the container, of the other route, negates what
-    TensorFlow's record holds). Patterns are scaled by one factor for all groups, as in ``normalize_data``: to know it,
-    each pattern that occurs is read once when the data set is made. It may be sent to worker processes, by fork or by
-    pickling; patterns that are mapped (``load_scan``) are not copied.
+    Positions are formed here without a negation; only the container, of the other route, negates, for TensorFlow's
+    record holds the opposite sign. All patterns are scaled by one factor, as in ``normalize_data``. To find it, every
+    pattern that occurs is read once when the data set is made. A data set may be sent to worker processes, by fork or
+    by pickling; patterns that are mapped (``load_scan``) are not copied.
 
     Args:
-        scan: of which the patterns are.
-        nn_indices: (n, C) integer, the patterns of each group, as ``draw_groups`` gives them.
-        probe_scale: the normalised probe's mean masked modulus is its inverse.
+        scan: scan to take the patterns from.
+        nn_indices: (n, C) integer, the patterns of each group, as ``draw_groups`` returns them.
+        probe_scale: inverse of the normalised probe's mean masked modulus.
 
     Attributes:
         nn_indices: (n, C) int64.
         coords_nominal: (n, 1, 2, C) float32, positions relative to the group's mean, [x, y], pixels.
         global_offsets: (n, 1, 2, 1) float64, mean position of each group, pixels.
         probe: (N, N) complex64, normalised.
-        factor: what amplitudes are multiplied by.
+        factor: factor from measured to normalised amplitudes.
 
     Raises:
-        ValueError: indices of another shape, or of no pattern; patterns that are empty, negative
-            or not finite; a probe that is empty.
+        ValueError: indices have another shape or name no pattern; patterns are empty, negative or not finite; the probe
+            is empty.
     """
 
     nn_indices: Int64[Tensor, "n C"]
@@ -103,18 +103,18 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
 
     @classmethod
     def from_config(cls, scan: Scan, config: DataConfig, seed: int | None = None) -> MemoryMappedDataset:
-        """The groups that a configuration asks for.
+        """Draw the groups that a configuration asks for.
 
-        First ``n_subsample`` patterns are drawn (as many as groups, if that is not given; all, if neither is), with
-        ``subsample_seed``; from these ``n_groups`` groups (512, if that is not given), with ``seed``.
+        First ``n_subsample`` patterns are drawn with ``subsample_seed`` (without ``n_subsample`` as many as groups, and
+        all without either). From these, ``n_groups`` groups are drawn with ``seed`` (512 without ``n_groups``).
 
         Args:
-            scan: of which the patterns are; of side ``config.N``.
-            config: what to use of it.
-            seed: of the groups; None: another draw each time.
+            scan: scan to take the patterns from; their side is ``config.N``.
+            config: data configuration.
+            seed: seed of the groups; None for another draw each time.
 
         Raises:
-            ValueError: as the class and ``draw_groups``; a scan of another side.
+            ValueError: the patterns have another side, or ``draw_groups`` or the class refuse their arguments.
         """
         N = scan.diffraction.shape[1]
         if config.N != N:
@@ -139,7 +139,7 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         return len(self.nn_indices)
 
     def __getitem__(self, groups: int | slice | Sequence[int]) -> GroupBatch:
-        """The groups of these numbers, read together; one group is a batch of one. Negative ones count from the end.
+        """Read groups by number, together; one number gives a batch of one. Negative numbers count from the end.
 
         Raises:
             IndexError: there is no such group.
@@ -153,7 +153,7 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         return GroupBatch(X, self.coords_nominal[chosen], self.global_offsets[chosen], indices)
 
     def _mean_energy(self) -> float:
-        """Mean sum of squares of a pattern, over all members of all groups."""
+        """Average the sum of squares of a pattern over all members of all groups."""
         used, times = np.unique(self.nn_indices.numpy(), return_counts=True)
         at_once = max(1, _BLOCK // self._patterns.read(used[:1]).nbytes)
         blocks = (slice(first, first + at_once) for first in range(0, len(used), at_once))
@@ -178,15 +178,15 @@ def batches(
     num_workers: int = 0,
     pin_memory: bool = False,
 ) -> DataLoader[GroupBatch]:
-    """Batches of groups, each read at once; the last may be smaller.
+    """Make a loader of batches of groups; the last batch may be smaller.
 
     Args:
         dataset: a ``MemoryMappedDataset``, or a part of one that takes lists of numbers.
-        batch_size: groups.
-        shuffle: in another order each time.
-        generator: of that order.
-        num_workers: processes that read ahead; 0: none.
-        pin_memory: for faster copies to a GPU.
+        batch_size: number of groups in a batch.
+        shuffle: use another order each time.
+        generator: random generator of that order.
+        num_workers: number of processes that read ahead; 0 for none.
+        pin_memory: use page-locked memory, for faster copies to a GPU.
     """
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
     numbers = BatchSampler(order, batch_size, drop_last=False)
@@ -196,13 +196,13 @@ def batches(
 def batches_of(
     dataset: Dataset[GroupBatch], numbers: Sampler[list[int]], *, num_workers: int = 0, pin_memory: bool = False
 ) -> DataLoader[GroupBatch]:
-    """Batches of just these groups.
+    """Make a loader of the batches that ``numbers`` lists.
 
     Args:
         dataset: a ``MemoryMappedDataset``, or a part of one that takes lists of numbers.
-        numbers: of the groups of every batch.
-        num_workers: as of ``batches``.
-        pin_memory: as of ``batches``.
+        numbers: the numbers of the groups in every batch.
+        num_workers: number of processes that read ahead; 0 for none.
+        pin_memory: use page-locked memory, for faster copies to a GPU.
     """
     return DataLoader(
         dataset,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ptycho_torch.checks.diagnostics import Diagnosis, Evidence
     from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset
     from ptycho_torch.files.bundle import Bundle
-    from ptycho_torch.reconstruction import Mosaic, Prediction
+    from ptycho_torch.reconstruction import Prediction
     from ptycho_torch.scans.scan import Scan
 
 AMPLITUDE, PHASE, COMPARISON = "reconstructed_amplitude.png", "reconstructed_phase.png", "comparison.png"
@@ -92,7 +92,7 @@ def main(**options: Any) -> None:
 
 def _infer(directory: Path, options: dict[str, Any]) -> None:
     from ptycho_torch.files.bundle import load_bundle
-    from ptycho_torch.reconstruction import predict, stitch
+    from ptycho_torch.reconstruction import gather_evidence, predict, stitch
     from ptycho_torch.scans.scan import load_scan
 
     with checking_input(), warnings_in_the_log():
@@ -105,42 +105,11 @@ def _infer(directory: Path, options: dict[str, Any]) -> None:
         prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=_with_a_bar)
         mosaic = stitch(prediction.patches, prediction.offsets)
         log.info("reconstructed in %.1f s on %s", time.perf_counter() - begun, device)
-        evidence = gather(scan, bundle, prediction, mosaic)
+        evidence = gather_evidence(scan, bundle, prediction, mosaic)
         diagnosis = _write(directory, evidence, prediction, options)
     for line in diagnosis.to_text().splitlines():
         log.info("%s", line)
     log.info("%s", directory / AMPLITUDE)
-
-
-def gather(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: Mosaic) -> Evidence:
-    """What is to be looked at, of an inference (``ptycho_torch.checks.diagnostics``).
-
-    Args:
-        scan: that was reconstructed.
-        bundle: the model.
-        prediction: of the model.
-        mosaic: of the prediction.
-    """
-    from ptycho_torch.checks.diagnostics import Evidence
-    from ptycho_torch.reconstruction import CROP
-
-    return Evidence(
-        # From the file, not from what was handed on.
-        positions=scan.positions[prediction.nn_indices.numpy()].mean(axis=1),
-        offsets=prediction.offsets.numpy(),
-        patches=prediction.patches.numpy(),
-        mosaic=mosaic.values.numpy(),
-        count=mosaic.count.numpy(),
-        crop=CROP,
-        raw_probe=np.asarray(scan.probe),
-        probe=bundle.model.probe.cpu().numpy(),
-        probe_scale=bundle.data.probe_scale,
-        intensity_scale=bundle.model.intensity_scale.item(),
-        nphotons=bundle.data.nphotons,
-        measured=prediction.measured,
-        predicted=prediction.predicted,
-        known=scan.object_guess,
-    )
 
 
 def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappedDataset:
@@ -181,7 +150,7 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
     from ptycho_torch.checks.diagnostics import diagnose
     from ptycho_torch.pictures.diagnosis import draw_diagnosis
     from ptycho_torch.pictures.result import draw_amplitude, draw_comparison, draw_phase
-    from ptycho_torch.scans.scan import appearing
+    from ptycho_torch.scans.atomic_file import write_atomically
 
     arrays = {
         "mosaic": evidence.mosaic,
@@ -190,7 +159,7 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
         "nn_indices": prediction.nn_indices.numpy(),
         **({"patches": evidence.patches} if options["save_patches"] else {}),
     }
-    with appearing(directory / RESULT) as file:
+    with write_atomically(directory / RESULT) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     draw_amplitude(evidence.mosaic, directory / AMPLITUDE)
     draw_phase(evidence.mosaic, directory / PHASE, options["phase_vmin"], options["phase_vmax"])

@@ -1,7 +1,7 @@
-"""PtychoPINN: measured patterns in; out come the object, and what the detector should have seen of it.
+"""The model turns measured patterns into the object, and into what the detector should have seen of it.
 
-The network makes an image per patch; the physics turns these images into what they claim was measured, and that is what
-the training compares. See docs/conventions.md, "Network".
+The network makes an image per patch; the physics turns the images into predicted patterns, which training compares with
+the measured ones. See docs/conventions.md, "Network".
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad as zero_pad
 
 from ptycho_torch.config_params import ModelConfig
-from ptycho_torch.network.encoder_decoder import AMPLITUDE_ACTIVATIONS, Decoder, Encoder, phase_activation
+from ptycho_torch.network.decoder import AMPLITUDE_ACTIVATIONS, Decoder, phase_activation
+from ptycho_torch.network.encoder import Encoder
 from ptycho_torch.operators.formats import canvas_margin, padded_size
 from ptycho_torch.operators.merge import extract_patches, merge_patches, trim
 from ptycho_torch.operators.physics import diffraction_amplitude, illuminate
@@ -23,11 +24,11 @@ from ptycho_torch.operators.probe import hard_mask
 
 
 class Prediction(NamedTuple):
-    """What the model makes of a batch.
+    """A prediction is what the model makes of a batch.
 
     Attributes:
-        object: (B, N, N) complex; the object around each group's mean position, at (N // 2, N // 2).
-        amplitude: (B, C, N, N); what the detector is expected to see, square roots of counts.
+        object: (B, N, N) complex, the object around each group's mean position, which lies at index N // 2.
+        amplitude: (B, C, N, N), what the detector is expected to see, square roots of counts.
     """
 
     object: Complex[Tensor, "B N N"]
@@ -35,20 +36,20 @@ class Prediction(NamedTuple):
 
 
 class PtychoPINN(nn.Module):
-    """The network with the physics behind it.
+    """Map normalised patterns to the object and the predicted patterns: the network, and the physics behind it.
 
-    Every step is a submodule, so that a forward hook on it gives its output (``training/taps.py`` names them all).
-    Probe and intensity scale are buffers: they are saved with the weights and move with the model, but nothing trains
-    them, as in TensorFlow.
+    Every step is a submodule, so a forward hook on it gets its output (``training/taps.py`` names them all). As in
+    TensorFlow, probe and intensity scale are not trained: they are buffers, saved with the weights and moved with the
+    model.
 
     Args:
-        config: ``C_model``, ``n_filters_scale``, ``amp_activation``, ``object_big``, ``pad_object``, ``probe_big``,
-            ``probe_mask``, ``offset`` and ``max_position_jitter`` shape the model.
-        probe: (N, N), complex, normalised (``normalize_probe_like_tf``); N is 64, 128 or 256.
-        intensity_scale: what turns normalised amplitudes into square roots of counts (``physics.intensity_scale``).
+        config: model configuration; ``C_model``, ``n_filters_scale``, ``amp_activation``, ``object_big``,
+            ``pad_object``, ``probe_big``, ``probe_mask``, ``offset`` and ``max_position_jitter`` shape the model.
+        probe: (N, N) complex, normalised (``normalize_probe_like_tf``); N is 64, 128 or 256.
+        intensity_scale: factor from normalised amplitudes to square roots of counts (``physics.intensity_scale``).
 
     Raises:
-        ValueError: a probe or a number that does not fit, or a setting that TensorFlow's record does not describe.
+        ValueError: the probe or the factor does not fit, or a setting is not ported.
     """
 
     intensity_scale: Tensor
@@ -76,32 +77,29 @@ class PtychoPINN(nn.Module):
         self.illuminate = Illuminate(probe, masked=config.probe_mask)
         self.diffract = Diffract()
         self.register_buffer("intensity_scale", torch.tensor(float(intensity_scale)))
-        # Channels last in memory, though not in shape: what CPUs convolve without rearranging.
+        # Channels come last in memory, though not in shape: CPUs convolve that without rearranging.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Float[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]) -> Prediction:
-        """The object of every group, and the patterns that it explains.
+        """Predict the object of every group, and its patterns.
 
         Args:
             x: (B, C, N, N), normalised amplitude: the container's ``X``, channels first.
             positions: (B, 1, 2, C), [x, y], pixels: the container's ``coords_nominal``.
 
-        Returns:
-            A ``Prediction``.
-
         Raises:
-            ValueError: shapes, dtypes or devices that do not fit the model or each other.
+            ValueError: shapes, dtypes or devices do not fit the model or each other.
         """
         canvas = self.canvas(x, positions)
         field = self.illuminate(self.extract(canvas, positions))
         return Prediction(self.trim(canvas), self.diffract(field) * self.intensity_scale)
 
     def reconstruct(self, x: Float[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]) -> Complex[Tensor, "B N N"]:
-        """The object alone, without the way back to the detector. Arguments and errors are those of ``forward``."""
+        """Predict the object alone, without its patterns. Arguments and errors are those of ``forward``."""
         return self.trim(self.canvas(x, positions))  # type: ignore[no-any-return]
 
     def canvas(self, x: Float[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]) -> Complex[Tensor, "B P P"]:
-        """The object of every group on its padded canvas. Arguments and errors are those of ``forward``."""
+        """Predict the object of every group on its padded canvas. Arguments and errors are those of ``forward``."""
         self._require(x, positions)
         features = self.encoder(x)
         patches = self.combine(self.amplitude(features), self.phase(features))
@@ -109,7 +107,7 @@ class PtychoPINN(nn.Module):
 
     @property
     def probe(self) -> Complex[Tensor, "N N"]:
-        """(N, N) complex, as it was given."""
+        """Return the probe as it was given, (N, N) complex."""
         return self.illuminate.probe
 
     def extra_repr(self) -> str:
@@ -129,18 +127,18 @@ class PtychoPINN(nn.Module):
 
 
 class Combine(nn.Module):
-    """Amplitude and phase -> complex patches, ``amplitude exp(i phase)``."""
+    """Combine amplitude and phase to complex patches, ``amplitude exp(i phase)``."""
 
     def forward(
         self, amplitude: Float[Tensor, "B C N N"], phase: Float[Tensor, "B C N N"]
     ) -> Complex[Tensor, "B C N N"]:
-        """(B, C, N, N) each; phase in radians."""
-        # Not torch.polar: its gradient is wrong where the amplitude is negative, as it can be in the border.
+        """Map amplitude and phase (radians), (B, C, N, N) each, to (B, C, N, N)."""
+        # Not torch.polar: its gradient is wrong where the amplitude is negative, as it may be in the border.
         return torch.complex(amplitude * phase.cos(), amplitude * phase.sin())
 
 
 class Merge(nn.Module):
-    """The overlap constraint: a group's patches become one object (``merge.merge_patches``)."""
+    """Impose the overlap constraint: a group's patches become one object (``merge.merge_patches``)."""
 
     def __init__(self, padded: int) -> None:
         super().__init__()
@@ -149,7 +147,7 @@ class Merge(nn.Module):
     def forward(
         self, patches: Complex[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]
     ) -> Complex[Tensor, "B P P"]:
-        """(B, C, N, N) and (B, 1, 2, C) -> (B, P, P)."""
+        """Map patches (B, C, N, N) and positions (B, 1, 2, C) to canvases (B, P, P)."""
         return merge_patches(patches, positions, self.padded)
 
     def extra_repr(self) -> str:
@@ -157,7 +155,7 @@ class Merge(nn.Module):
 
 
 class Pad(nn.Module):
-    """No constraint: the one patch that a group has, in the middle of the canvas."""
+    """Impose no constraint: put a group's one patch in the middle of the canvas."""
 
     def __init__(self, padded: int) -> None:
         super().__init__()
@@ -166,7 +164,7 @@ class Pad(nn.Module):
     def forward(
         self, patches: Complex[Tensor, "B 1 N N"], positions: Float[Tensor, "B 1 2 C"]
     ) -> Complex[Tensor, "B P P"]:
-        """(B, 1, N, N) -> (B, P, P), wherever the members lie."""
+        """Map patches (B, 1, N, N) to canvases (B, P, P); positions are not used."""
         return zero_pad(patches[:, 0], (canvas_margin(patches.shape[-1], self.padded),) * 4)
 
     def extra_repr(self) -> str:
@@ -174,19 +172,19 @@ class Pad(nn.Module):
 
 
 class Trim(nn.Module):
-    """The middle N x N pixels of the canvas."""
+    """Cut out the middle N x N pixels of the canvas."""
 
     def __init__(self, N: int) -> None:
         super().__init__()
         self.N = N
 
     def forward(self, canvas: Complex[Tensor, "B P P"]) -> Complex[Tensor, "B N N"]:
-        """(B, P, P) -> (B, N, N)."""
+        """Map canvases (B, P, P) to objects (B, N, N)."""
         return trim(canvas, self.N)
 
 
 class Extract(nn.Module):
-    """What each member of a group sees of the object (``merge.extract_patches``)."""
+    """Extract what each member of a group sees of the object (``merge.extract_patches``)."""
 
     def __init__(self, N: int) -> None:
         super().__init__()
@@ -195,14 +193,14 @@ class Extract(nn.Module):
     def forward(
         self, canvas: Complex[Tensor, "B P P"], positions: Float[Tensor, "B 1 2 C"]
     ) -> Complex[Tensor, "B C N N"]:
-        """(B, P, P) and (B, 1, 2, C) -> (B, C, N, N)."""
+        """Map canvases (B, P, P) and positions (B, 1, 2, C) to patches (B, C, N, N)."""
         return extract_patches(canvas, positions, self.N)
 
 
 class Illuminate(nn.Module):
-    """The probe on each patch, and, if ``masked``, nothing outside the hard mask.
+    """Multiply each patch with the probe, and, if ``masked``, with the hard mask.
 
-    The probe is kept as its real and imaginary part: converting a module's dtype would drop the imaginary one.
+    The probe is kept as real and imaginary part: converting a module's dtype would drop the imaginary part.
     """
 
     probe_parts: Tensor
@@ -216,20 +214,20 @@ class Illuminate(nn.Module):
 
     @property
     def probe(self) -> Complex[Tensor, "N N"]:
-        """(N, N) complex."""
+        """Return the probe, (N, N) complex."""
         return torch.view_as_complex(self.probe_parts)
 
     def forward(self, patches: Complex[Tensor, "B C N N"]) -> Complex[Tensor, "B C N N"]:
-        """(B, C, N, N) -> (B, C, N, N), the field behind the object."""
+        """Map patches (B, C, N, N) to the fields behind the object, (B, C, N, N)."""
         field = illuminate(patches, self.probe)
         return field if self.mask is None else field * self.mask
 
 
 class Diffract(nn.Module):
-    """The field's amplitude on the detector, in the units of the normalised data."""
+    """Compute the field's amplitude on the detector, in units of the normalised data."""
 
     def forward(self, field: Complex[Tensor, "B C N N"]) -> Float[Tensor, "B C N N"]:
-        """(B, C, N, N) -> (B, C, N, N)."""
+        """Map fields (B, C, N, N) to amplitudes (B, C, N, N)."""
         return diffraction_amplitude(field)
 
 

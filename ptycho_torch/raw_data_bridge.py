@@ -1,7 +1,7 @@
-"""The raw record of a scan, and the grouped record that is drawn from it, as TensorFlow PtychoPINN has them.
+"""The raw record of a scan, and the grouped record that is drawn from it, are those of TensorFlow PtychoPINN.
 
-Arrays here are NumPy's, in TensorFlow's layout and with its signs; ``PtychoDataContainerTorch`` turns a grouped record
-into tensors, and there, once, relative positions change their sign.
+Arrays here are NumPy's, in TensorFlow's layout and with its signs. ``PtychoDataContainerTorch`` turns a grouped record
+into tensors and, once, changes the sign of relative positions.
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ from ptycho_torch.scans.scan import Scan
 
 
 class RawDataTorch:
-    """A scan: M patterns and where each was taken.
+    """Hold the M patterns of a scan, and where each was taken.
 
     Args:
-        xcoords, ycoords: (M,), where the patch centres (index ``N // 2``) lie, pixels; x along columns, y along rows.
+        xcoords: (M,), positions of the patches' index ``N // 2`` along columns, pixels.
+        ycoords: (M,), the same along rows.
         diff3d: (M, N, N), real, not negative: amplitude, the square root of counts. It is not copied.
-        probeGuess: (N, N) or (N, N, 1), the probe as guessed; it is kept as it is. ``normalize_probe_like_tf`` makes of
-            it what a container takes.
-        scan_index: (M,) integer, which scan a pattern is of; None: zeros.
-        objectGuess: (H, W) complex, the known object; None: unknown.
-        xcoords_start, ycoords_start: (M,), positions as commanded; None: as measured.
-        Y: (M, N, N) complex, ground-truth patches; None: they are cut from ``objectGuess``, if that is known.
-        sample_indices: (M,) integer, which patterns of the file these are, if not all.
+        probeGuess: (N, N) or (N, N, 1), the guessed probe, which is not changed; a container takes it normalised
+            (``normalize_probe_like_tf``).
+        scan_index: (M,) integer, which scan a pattern belongs to; None for zeros.
+        objectGuess: (H, W) complex, the known object; None if it is not known.
+        xcoords_start: (M,), commanded positions along columns, pixels; None for the measured ones.
+        ycoords_start: (M,), the same along rows.
+        Y: (M, N, N) complex, ground-truth patches; None to cut them from ``objectGuess``, if that is known.
+        sample_indices: (M,) integer, which patterns of the file these are; None if all.
 
     Attributes:
         xcoords, ycoords, xcoords_start, ycoords_start: (M,) float64.
@@ -44,7 +46,7 @@ class RawDataTorch:
         sample_indices: (M,) integer or None.
 
     Raises:
-        ValueError: shapes, dtypes or values that do not fit; the message names the array.
+        ValueError: shapes, dtypes or values do not fit; the message names the array.
     """
 
     xcoords: Float64[np.ndarray, " M"]
@@ -90,15 +92,15 @@ class RawDataTorch:
 
     @classmethod
     def from_scan(cls, scan: Scan, sample_indices: Int[np.ndarray, " m"] | None = None) -> RawDataTorch:
-        """Of a scan that was read (``load_scan``), or of some of its patterns.
+        """Make the record of a scan that was read (``load_scan``), or of some of its patterns.
 
         Args:
-            scan: what was read. Its patterns are not copied where all are taken.
-            sample_indices: (m,), which patterns (``draw_patterns``); None: all.
+            scan: scan to take the patterns from; they are copied only if some are chosen.
+            sample_indices: (m,) integer, the patterns to choose (``draw_patterns``); None for all.
 
         Raises:
-            ValueError: as the class; a negative index.
-            IndexError: an index that is too large.
+            ValueError: an index is negative, or the class refuses the arrays.
+            IndexError: an index is too large.
         """
         if sample_indices is not None and np.size(sample_indices) and np.min(sample_indices) < 0:
             raise ValueError(f"sample_indices: expected 0..{len(scan) - 1}, found {np.min(sample_indices)}")
@@ -138,32 +140,33 @@ class RawDataTorch:
     ) -> dict[str, np.ndarray | None]:
         """Draw groups of C = gridsize**2 patterns and gather what belongs to them.
 
-        The draws are TensorFlow's (``ptycho_torch.operators.grouping``); the global generator of NumPy is not touched.
+        The draws are TensorFlow's (``ptycho_torch.operators.grouping``); NumPy's global generator is not touched.
 
         Args:
-            N: patch side, pixels; must be that of the patterns.
-            nsamples: groups wanted. Groups of one are at most M: a warning says so.
-            K: nearest neighbours that a group is drawn from.
-            seed: of the draws; None: another draw each time.
-            sequential_sampling: the first patterns in order instead of drawn ones.
-            gridsize: C is its square.
+            N: patch side, pixels; it must be that of the patterns.
+            nsamples: number of groups wanted. There are at most M groups of one; a warning says so.
+            K: number of nearest neighbours from which a group is drawn.
+            seed: seed of the draws; None for another draw each time.
+            sequential_sampling: use the first patterns in order instead of drawn ones.
+            gridsize: root of C.
             enable_oversampling: allow more groups than patterns.
-            neighbor_pool_size: neighbours to oversample from; None: K.
+            neighbor_pool_size: number of neighbours to oversample from; None for K.
 
         Returns:
-            The grouped record, arrays by name, n groups: ``diffraction`` (n, N, N, C), the patterns, dtype as given;
+            The grouped record, arrays by name, of n groups: ``diffraction`` (n, N, N, C), the patterns, dtype as given;
             ``X_full`` (n, N, N, C) float32, the patterns normalised by one factor; ``coords_nn`` (n, 1, 2, C) float64,
             positions of the members, [x, y], pixels; ``coords_offsets`` (n, 1, 2, 1), their mean; ``coords_relative``
-            (n, 1, 2, C), ``-(coords_nn - coords_offsets)``; ``coords_start_nn``, ``coords_start_offsets``,
-            ``coords_start_relative``, the same from the start positions; ``nn_indices`` (n, C), int64 for C = 1, else
-            int32; ``Y`` (n, N, N, C) complex64, ground truth, or None; ``objectGuess``, as it is, or None; and
-            ``sample_indices``, if the record has them.
+            (n, 1, 2, C), ``-(coords_nn - coords_offsets)``; ``coords_start_nn``, ``coords_start_offsets`` and
+            ``coords_start_relative``, the same of the start positions; ``nn_indices`` (n, C), int64 for C = 1, else
+            int32; ``Y`` (n, N, N, C) complex64, ground truth, or None; ``objectGuess`` (H, W), or None; and
+            ``sample_indices``, if the raw record has them.
 
-            ``Y`` is gathered from the raw record's ``Y``, or else cut from its object as TensorFlow cuts it: for C > 1
-            mirrored in the group (``ground_truth_like_tf``; ``ground_truth_at_members`` gives each member its own).
+            ``Y`` is gathered from the raw record's ``Y``. Without that it is cut from the object as TensorFlow does
+            it: for C > 1 mirrored in the group (``ground_truth_like_tf``; ``ground_truth_at_members`` gives each member
+            its own patch).
 
         Raises:
-            ValueError: N is not the side of the patterns; and the errors of ``draw_groups``.
+            ValueError: N is not the side of the patterns, or ``draw_groups`` refuses its arguments.
         """
         if self.diff3d.shape[1] != N:
             raise ValueError(f"N: expected {self.diff3d.shape[1]}, the side of the patterns, found {N}")
@@ -208,7 +211,7 @@ class RawDataTorch:
 
 
 def _gather(stack: np.ndarray, nn_indices: np.ndarray) -> np.ndarray:
-    """Images (M, N, N) of each group's members, as (n, N, N, C)."""
+    """Gather images (M, N, N) of each group's members, as (n, N, N, C)."""
     return np.ascontiguousarray(np.moveaxis(stack[nn_indices], 1, 3))
 
 
@@ -222,7 +225,7 @@ def _grouped_positions(prefix: str, x: np.ndarray, y: np.ndarray, nn_indices: np
 
 
 def _positions(**given: Any) -> list[np.ndarray]:
-    """Four arrays of one shape (M,), float64; copies."""
+    """Copy four arrays of one shape (M,) as float64."""
     arrays = {name: np.asarray(array) for name, array in given.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) > 1 or arrays["xcoords"].ndim != 1:
@@ -261,13 +264,13 @@ def _object(objectGuess: Any) -> np.ndarray:
 def _ground_truth(Y: Any, shape: tuple[int, ...]) -> np.ndarray:
     array = np.asarray(Y)
     if array.dtype.kind != "c":
-        # A real Y has lost its phase somewhere; casting it would hide that.
+        # A real Y has lost its phase somewhere; a cast would hide that.
         raise ValueError(f"Y: expected a complex dtype, found {array.dtype}")
     return _complex("Y", array, shape)
 
 
 def _complex(name: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """complex64; a copy."""
+    """Copy an array as complex64."""
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape} to go with the patterns, found {array.shape}")
     if array.dtype.kind not in "fiuc":

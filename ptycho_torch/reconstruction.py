@@ -1,18 +1,22 @@
-"""From a trained model and the groups of a scan to a mosaic."""
+"""From a trained model and the groups of a scan to a mosaic, and to the evidence that a diagnosis rests on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Complex64, Float32, Float64, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ptycho_torch.checks.diagnostics import Evidence
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
+from ptycho_torch.files.bundle import Bundle
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
+from ptycho_torch.scans.scan import Scan
 
 CROP = 20
 """M: side of the centre of a patch that enters the mosaic, pixels."""
@@ -24,13 +28,14 @@ Track = Callable[[DataLoader[GroupBatch]], Iterable[GroupBatch]]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model made of n groups.
+    """A prediction is what a model made of n groups.
 
     Attributes:
         patches: (n, N, N) complex64, the object around each group's mean position.
         offsets: (n, 2) float64, mean position of each group, [x, y], pixels.
         nn_indices: (n, C) int64, patterns of each group.
-        measured, predicted: photons in all patterns: as they were scaled for the network, and as it explains them.
+        measured: photons in all patterns, as they were scaled for the network.
+        predicted: photons that the network expects in all patterns.
     """
 
     patches: Complex64[Tensor, "n N N"]
@@ -42,12 +47,12 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Mosaic:
-    """Patches stitched together.
+    """A mosaic is an image stitched from patches.
 
     Attributes:
-        values: (S, S) complex64; 0 where nothing was placed.
+        values: (S, S) complex64; 0 where no patch lies.
         count: (S, S) float32, how many patches cover a pixel.
-        mask: (S, S) bool, where more than 0.01 do; elsewhere the values mean nothing.
+        mask: (S, S) bool, where more than 0.01 patches do; elsewhere the values mean nothing.
     """
 
     values: Complex64[Tensor, "S S"]
@@ -63,17 +68,20 @@ def predict(
     device: torch.device | str = "cpu",
     track: Track = lambda found: found,
 ) -> Prediction:
-    """Let a model look at all groups of a data set.
+    """Run a model on all groups of a data set.
 
     Args:
-        model: moved to the device.
-        dataset: of patterns of its N, in groups of its C.
-        batch_size: groups at a time; the result does not depend on it but for rounding.
+        model: trained model; it is moved to the device.
+        dataset: groups of C patterns of N x N, as the model takes them.
+        batch_size: groups at a time; it changes the result by rounding only.
         device: where to compute.
-        track: is given the batches, and gives them back one after the other: for a progress bar.
+        track: takes the batches and yields them one after the other, for a progress bar.
 
     Returns:
         The prediction, in host memory.
+
+    Raises:
+        ValueError: the model takes other groups or patterns.
     """
     model.to(device)
     patches, measured, predicted = [], 0.0, 0.0
@@ -90,15 +98,44 @@ def predict(
 
 
 def stitch(patches: Complex64[Tensor, "n N N"], offsets: Float64[Tensor, "n 2"], M: int = CROP) -> Mosaic:
-    """Stitch patches at their positions (``reassembly.shift_and_sum``): the mean position is the mosaic's centre.
+    """Stitch patches at their positions (``reassembly.shift_and_sum``); the mean position is the mosaic's centre.
 
     Args:
-        patches: (n, N, N).
-        offsets: (n, 2), [x, y] of each patch's index N // 2, pixels: global ones, not those relative to a group.
-        M: side of the patch's centre that enters, pixels; even.
+        patches: (n, N, N) complex64.
+        offsets: (n, 2) float64, [x, y] of each patch's index N // 2, pixels: positions in the scan, not those relative
+            to a group.
+        M: side of the centre of a patch that enters, pixels; even.
 
     Raises:
-        ValueError: shapes or values that do not fit.
+        ValueError: shapes or values do not fit.
     """
     total, count = shift_and_sum(patches[None], offsets[None, :, None, :], M)
     return Mosaic(overlap_ratio(total, count)[0], count[0], count[0] > 0.01)
+
+
+def gather_evidence(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: Mosaic) -> Evidence:
+    """Gather what ``diagnose`` looks at.
+
+    Args:
+        scan: scan that was reconstructed.
+        bundle: trained model, with its configuration.
+        prediction: what the model made of the scan's groups.
+        mosaic: what was stitched from the prediction.
+    """
+    return Evidence(
+        # From the file, not from what was handed on.
+        positions=scan.positions[prediction.nn_indices.numpy()].mean(axis=1),
+        offsets=prediction.offsets.numpy(),
+        patches=prediction.patches.numpy(),
+        mosaic=mosaic.values.numpy(),
+        count=mosaic.count.numpy(),
+        crop=CROP,
+        raw_probe=np.asarray(scan.probe),
+        probe=bundle.model.probe.cpu().numpy(),
+        probe_scale=bundle.data.probe_scale,
+        intensity_scale=bundle.model.intensity_scale.item(),
+        nphotons=bundle.data.nphotons,
+        measured=prediction.measured,
+        predicted=prediction.predicted,
+        known=scan.object_guess,
+    )

@@ -117,7 +117,7 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
     try:
         from ptycho_torch.training import fit
     except ModuleNotFoundError as missing:
-        raise WrongInput(f"training needs Lightning ({missing}): pip install 'ptycho-golden[train]'") from missing
+        raise WrongInput(f"training needs Lightning ({missing}): pip install 'ptycho-golden-port[train]'") from missing
     from ptycho_torch.files.bundle import NAME, Bundle, save_bundle
     from ptycho_torch.pictures.losses import draw_losses
 

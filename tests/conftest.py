@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from golden.spec.catalogue import load_cases
-from golden.store.golden import Golden, golden_path, read_golden
-from golden.store.manifest import stored_cases
+from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.read import read_golden
 
 _VARIABLE = "PTYCHO_GOLDEN_DATA"
 
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def goldens() -> dict[str, Golden]:
     """Every committed golden that is not slow, by case."""
     fixtures = Path(__file__).resolve().parents[1] / "golden" / "fixtures"
-    slow = {name for name, case in load_cases().items() if case.slow}
+    slow = {name for name, case in load_cases("golden.ptychopinn").items() if case.slow}
     return {name: read_golden(golden_path(fixtures, name)) for name in sorted(stored_cases(fixtures) - slow)}
 
 

@@ -18,9 +18,12 @@ from golden.judge.judgement import Judgement, judge
 from golden.judge.proof import Caught, prove_faults
 from golden.judge.tolerance import largest_differences, measure, perturb, require_not_vacuous
 from golden.report.text import explain, explain_causes
-from golden.spec.case import ULP_RUNS, Arrays, Case, GoldenError, digest_array
+from golden.spec.arrays import Arrays, digest_array
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.operation import ULP_RUNS
 from golden.spec.references import described
-from golden.store.golden import Derived, Golden, require_mask
+from golden.store.golden import Derived, Golden, require_mask, require_producer
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ def freeze(
     inputs = case.complete_inputs(stored)
     proof = prove(case, inputs, backing, variants)
     outputs, provenance = proof.outputs, source.provenance()
+    producer = source.producer(case.operation)
+    require_producer(case, producer)
     if source is not backing:
         outputs, share = _agreed(case, inputs, proof, source, backing)
         provenance |= {
@@ -78,7 +83,7 @@ def freeze(
         parameters=dict(case.parameters),
         definition=case.definition_digest(inputs),
         draw=draw,
-        producer=source.producer(case.operation),
+        producer=producer,
         provenance=provenance,
         inputs=stored,
         outputs=outputs,
@@ -87,7 +92,7 @@ def freeze(
         noise=proof.contributions,
         expected_constant=dict(case.expected_constant),
         faults=proof.faults,
-        invisible=dict(case.invisible),
+        invisible=case.invisible_on(inputs),
         derived={
             key: Derived(array.shape, array.dtype.str, digest_array(array))
             for key, array in inputs.items()

@@ -15,15 +15,21 @@ from pathlib import Path
 
 from golden.generator.freeze import freeze
 from golden.generator.worker import FROZEN, VARIANTS, Reference
+from golden.report import thumbnail
 from golden.report.text import shortened
 from golden.review.difference import Change, Difference
 from golden.review.margins import proof_moved
-from golden.spec.case import Arrays, Case, GoldenError
-from golden.spec.references import described, module_of
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.references import described
 from golden.store import gallery
-from golden.store.golden import Golden, golden_path, read_golden, write_golden
-from golden.store.manifest import NAME, Entry, make_entry, read_manifest, read_page, stored_cases, write_manifest
+from golden.store.entry import NAME, Entry, make_entry, read_manifest, write_manifest
+from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.read import read_golden
 from golden.store.transaction import Transaction, transaction
+from golden.store.verify import read_page
+from golden.store.write import write_golden
 
 
 class Regeneration:
@@ -32,15 +38,15 @@ class Regeneration:
     Args:
         cases: every declared case.
         fixtures: the directory.
-        reference: the package that computes, or the name of an adapter.
+        reference: the module that computes.
         other: the one that ``cross_check`` compares it with.
     """
 
     def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
         self._cases = cases
         self._fixtures = fixtures
-        self._reference = module_of(reference)
-        self._against = module_of(other)
+        self._reference = reference
+        self._against = other
         self._processes = ExitStack()
         self._computed: set[str] = set()
 
@@ -286,9 +292,30 @@ class Regeneration:
             if read_golden(staged).content_digest() != after.content_digest():
                 raise GoldenError(f"case {after.case}: what was written does not read back the same")
         golden = before if before is not None and same else after
-        picture = gallery.renew(golden, (entry or {}).get("picture", {}), self._fixtures, change)
+        picture = renewed_picture(golden, (entry or {}).get("picture", {}), self._fixtures, change)
         history = entry["history"] if entry is not None and same else _history(entry, golden, reason)
         return make_entry(golden, history, picture)
+
+
+def renewed_picture(golden: Golden, before: Mapping[str, str], fixtures: Path, change: Transaction) -> dict[str, str]:
+    """Draw a golden's picture as part of an update, unless it shows what it did; what the manifest says of it.
+
+    Args:
+        golden: the new one.
+        before: what the manifest said of its picture, empty where there was none.
+        fixtures: the directory.
+        change: its update.
+    """
+    name = f"{golden.case}.png"
+    if not gallery.outputs_shown(golden):
+        if (fixtures / name).exists():
+            change.remove(name)
+        return {}
+    if before.get("drawn_from") == gallery.drawn_from(golden) and not gallery.problems(golden, before, fixtures):
+        return dict(before)
+    staged = change.path_for(name)
+    thumbnail.draw(golden, staged)
+    return gallery.picture_entry(golden, staged)
 
 
 def _redefined(case: Case, golden: Golden) -> str:

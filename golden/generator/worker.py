@@ -23,7 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from golden.spec.case import Arrays, GoldenError, Operation, Parameters, Precision
+from golden.spec.arrays import Arrays
+from golden.spec.errors import GoldenError
+from golden.spec.operation import Operation, Precision
+from golden.spec.parameters import Parameters
 
 # Thread counts are fixed, so that a machine with more cores freezes the same bits.
 FROZEN = {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "1"}
@@ -46,9 +49,9 @@ class Reference:
     """A running reference. Use it in a ``with`` statement.
 
     Args:
-        module: the package to import, e.g. ``golden.ptychopinn.tensorflow``. It offers ``evaluate(operation, precision,
-            inputs, parameters)``, ``producer(operation)`` and ``provenance()``; an adapter also ``BACKING`` and
-            ``missing(operation)`` (``golden.spec.references``).
+        module: the module to import. It offers ``evaluate(operation, precision, inputs, parameters)``,
+            ``producer(operation)`` and ``provenance()``; an adapter also ``BACKING`` and ``missing(operation)``
+            (``golden.spec.references``).
         settings: environment variables of its process.
     """
 
@@ -180,8 +183,8 @@ def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     try:
         if not hasattr(reference, function) and function not in _UNLESS_OFFERED:
             raise GoldenError(
-                f"reference {module}: offers no {function}(); expected evaluate, producer and provenance, as in "
-                f"golden.ptychopinn.tensorflow"
+                f"reference {module}: offers no {function}(); expected evaluate, producer and provenance "
+                f"(docs/how-to.md, 'Goldens of your own project')"
             )
         offered = getattr(reference, function, *_UNLESS_OFFERED.get(function, ()))
         return offered(*arguments) if callable(offered) else offered

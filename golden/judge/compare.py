@@ -13,8 +13,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from golden.spec.arrays import blocks
-from golden.spec.case import Arrays
+from golden.spec.arrays import Arrays, blocks
 
 
 class Verdict(IntEnum):

@@ -17,7 +17,7 @@ import numpy as np
 from golden.judge.compare import Comparison, Tolerance, scale_of
 from golden.judge.proof import Caught, Wrong, signed_sums
 from golden.judge.transforms import LOOSER, Search, apart
-from golden.spec.case import Arrays
+from golden.spec.arrays import Arrays
 
 _UNMEASURED = Tolerance(1e-6, 1e-6)
 """For a fault that returns fractions where the golden has exact numbers."""

@@ -1,7 +1,7 @@
 """Proves that a case catches the faults that it declares, and chooses what a golden keeps of the wrong outputs.
 
 Every fault of the case's operation is committed against the reference. What comes out must lie outside the tolerance
-in some output, or, where the case declares the fault invisible, within the noise in all of them. The wrong outputs are
+in some output, or, where fault or case declares it invisible, within the noise in all of them. The wrong outputs are
 kept, so that the diagnosis of a failure can recognise them; of a large one, a sample is kept.
 
 Symmetry needs no detector of its own: a fault that it hides is not caught, and the golden is refused.
@@ -16,7 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict, compare_outputs
-from golden.spec.case import Arrays, Case, Fault, GoldenError, Parameters, Trial
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.fault import Fault, Trial
+from golden.spec.parameters import Parameters
 
 SAMPLE = 32
 """Elements kept of a wrong output that is larger: half of them where it is most wrong, half spread evenly."""
@@ -92,11 +96,12 @@ def prove_faults(
     """
     trial = Trial(_read_only(inputs), case.parameters, _read_only(outputs), run)
     outputs = case.operation.kept(outputs)
+    invisible = case.invisible_on(inputs)
     caught: dict[str, Caught] = {}
     for fault in case.operation.faults:
         wrong = case.operation.kept(_commit(case, fault, trial))
         comparisons = compare_outputs(outputs, wrong, tolerances, where)
-        reason = case.invisible.get(fault.name)
+        reason = invisible.get(fault.name)
         if reason is None:
             caught[fault.name] = _require_caught(case, fault, outputs, wrong, tolerances, where, comparisons)
         else:
@@ -153,9 +158,9 @@ def _require_caught(
         by = f"by more than {nearest.share:.2g} of its tolerance" if nearest.share else "at all"
         raise GoldenError(
             f"case {case.name}: does not catch the fault {fault.name!r} ({fault.symptom}): it moves no output {by}. "
-            f"Choose inputs that show it (asymmetric, several patches, sub-pixel, not centred), or declare it in "
-            f"invisible with the reason; or, if the reference has become what the fault describes, first correct the "
-            f"formulas of {case.operation.name} and the fault"
+            f"Choose inputs that show it (asymmetric, several patches, sub-pixel, not centred), or say why it cannot "
+            f"show: in Fault.invisible for all cases like this, in Case.invisible for this one; or, if the reference "
+            f"has become what the fault describes, correct {_formula(case)} first"
         )
     for name in failed:
         if _differs_by_dtype_alone(outputs[name], wrong[name], tolerances[name]):
@@ -177,15 +182,21 @@ def _differs_by_dtype_alone(right: np.ndarray, wrong: np.ndarray, tolerance: Tol
     return bool((_difference(right, wrong) <= allowed).all())
 
 
+def _formula(case: Case) -> str:
+    """Name what restates the outputs that a fault gets wrong."""
+    formula = case.operation.formula
+    return f"{formula.__module__}.{formula.__name__}" if formula else f"the faults of {case.operation.name}"
+
+
 def _require_invisible(case: Case, fault: Fault, reason: str, comparisons: list[Comparison]) -> None:
     seen = [comparison for comparison in comparisons if comparison.verdict > Verdict.WITHIN_NOISE]
     if seen:
         share = seen[0].share
         by = f" by {share:.2g} of its tolerance" if math.isfinite(share) else ""
         raise GoldenError(
-            f"case {case.name}: declares the fault {fault.name!r} invisible ({reason}), but it moves output "
-            f"{seen[0].output!r}{by}. If the reference changed, correct the formulas of {case.operation.name}, which "
-            f"still restate the old one. If only the inputs changed, remove the declaration"
+            f"case {case.name}: the fault {fault.name!r} is declared invisible ({reason}), but it moves output "
+            f"{seen[0].output!r}{by}. If the reference changed, {_formula(case)} still computes the old outputs: "
+            f"correct that. If only the inputs changed, correct the declaration"
         )
 
 

@@ -13,7 +13,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from golden.judge.compare import EXACT, Tolerance, scale_of
-from golden.spec.case import Arrays, Case, GoldenError, K, Output
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.operation import K, Output
 
 _LARGEST_SHARE = 0.01
 """A tolerance may take so much of the spread of an output's values; beyond, right could not be told from wrong."""

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 
 # Both are in the public domain (CC0) and ship inside the scikit-image package.
 _SHA256 = {

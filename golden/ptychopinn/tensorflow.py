@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import platform
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,23 +20,20 @@ import tensorflow as tf
 NAME = "golden.reference"
 """What provenance calls this reference. It is data, stored in every golden: moving the module does not change it."""
 
-PRODUCERS = {"defaults": "transcribed"}
-"""Topics that are written down from the behaviour of the reference rather than computed."""
-
 
 def evaluate(
     operation: str, precision: str, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """The outputs of ``topic.function`` in ``float32`` or ``float64``."""
-    topic, function = operation.split(".")
-    module = importlib.import_module(f"golden.ptychopinn.{topic}.reference")
     real = {"float32": tf.float32, "float64": tf.float64}[precision]
-    outputs = getattr(module, function)(real, **inputs, **parameters)
+    function = getattr(_topic(operation), operation.partition(".")[2])
+    outputs = function(real, **inputs, **parameters)
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 
 def producer(operation: str) -> str:
-    return PRODUCERS.get(operation.split(".", maxsplit=1)[0], "tensorflow")
+    """Say who answers: ``tensorflow``, or what the topic's module declares as its ``PRODUCER``."""
+    return str(getattr(_topic(operation), "PRODUCER", "tensorflow"))
 
 
 def provenance() -> dict[str, str]:
@@ -47,3 +45,7 @@ def provenance() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
+
+
+def _topic(operation: str) -> ModuleType:
+    return importlib.import_module(f"golden.ptychopinn.{operation.partition('.')[0]}.reference")

@@ -20,7 +20,7 @@ from golden.judge.compare import EXACT, Comparison, Verdict
 from golden.report.page_outputs import KINDS, SIDES, Alone, Drawn, Moved, Value, measure
 from golden.report.text import change_sentence, reason_text
 from golden.review.difference import Difference
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.store.golden import Golden
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ import numpy as np
 from golden.judge.compare import EXACT, Comparison, Offender, Tolerance, Verdict, scale_of
 from golden.report import charts
 from golden.report.text import reason_text, share_text, value_text, value_texts
-from golden.spec.arrays import blocks
-from golden.spec.images import image_axes, images, is_picture
+from golden.spec.arrays import blocks, image_axes, images, is_picture
 
 if TYPE_CHECKING:
     from golden.report.pictures import Pixels

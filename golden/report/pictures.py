@@ -13,8 +13,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image  # which Matplotlib brings
 
-from golden.spec.case import Arrays
-from golden.spec.images import images, is_picture
+from golden.spec.arrays import Arrays, images, is_picture
 from golden.store.golden import Golden
 
 _AMPLITUDE, _PHASE, _SIGNED, _ERROR = "gray", "twilight", "RdBu_r", "magma"

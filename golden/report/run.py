@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.review.margins import MOST_USED
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 
 FORMAT = "ptycho-golden run 1"
 ENDINGS = (".md", ".json", ".html")

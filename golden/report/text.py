@@ -17,9 +17,10 @@ from golden.judge.diagnose import Diagnosis
 from golden.judge.proof import Caught
 from golden.review.difference import Change, Difference
 from golden.review.margins import Margin, margins
-from golden.spec.case import Case, digest_array
+from golden.spec.arrays import digest_array
+from golden.spec.case import Case
+from golden.store.entry import statistics
 from golden.store.golden import Golden
-from golden.store.manifest import statistics
 
 _COLOURS = {
     Verdict.IDENTICAL: "green",

@@ -17,7 +17,7 @@ from golden.judge.compare import Comparison, Tolerance, Verdict
 from golden.judge.diagnose import Diagnosis
 from golden.judge.judgement import Judgement, judge
 from golden.review.margins import proof_moved
-from golden.spec.case import digest_array
+from golden.spec.arrays import digest_array
 from golden.store.golden import Golden
 from golden.store.sources import Goldens
 

@@ -1,14 +1,37 @@
-"""Walks through arrays a part at a time. NumPy only."""
+"""Arrays: their digest, a walk a part at a time, which are images, and what is kept of one too large to store."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+Arrays = Mapping[str, np.ndarray]
+"""Arrays by name."""
+
+_LEAST_SIDE = 4
+
+SAMPLES = 256
+"""Entries that are kept; of an array that has no more, all of it."""
+PROJECTIONS = 2
+
 _BLOCK = 1 << 15
 """Elements worked on at a time: what stays in a core's cache."""
+
+
+def digest_array(array: np.ndarray) -> str:
+    """SHA-256 of an array's dtype, shape and little-endian, C-order bytes: the same on every machine."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    hasher = hashlib.sha256(f"{little.dtype.str} {list(array.shape)}\n".encode())
+    if little.size:
+        hasher.update(little.reshape(-1).view(np.uint8).data)
+    return hasher.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------ a part at a time
 
 
 def blocks(*arrays: np.ndarray | None) -> Iterator[tuple[int, list[Any]]]:
@@ -32,3 +55,104 @@ def blocks(*arrays: np.ndarray | None) -> Iterator[tuple[int, list[Any]]]:
     for _ in walk:
         parts = iter(walk[:])
         yield walk.iterindex, [None if array is None else next(parts) for array in arrays]
+
+
+# ------------------------------------------------------------------------------------------------ images
+
+
+def image_axes(ndim: int) -> tuple[int, int]:
+    """The axes of rows and columns in TensorFlow's layouts (H, W), (H, W, ch), (B, H, W, ch)."""
+    return (1, 2) if ndim == 4 else (0, 1)
+
+
+def images(array: np.ndarray) -> np.ndarray:
+    """A stack (k, H, W) of an array in one of these layouts.
+
+    Empty for other shapes, for images with fewer than 4 rows or columns, and for what is no number.
+    """
+    rows, columns = image_axes(array.ndim)
+    is_image = 2 <= array.ndim <= 4 and min(array.shape[rows], array.shape[columns]) >= _LEAST_SIDE
+    if not is_image or array.dtype.kind not in "biufc":
+        return np.empty((0, 0, 0))
+    return np.moveaxis(array, (rows, columns), (-2, -1)).reshape(-1, array.shape[rows], array.shape[columns])
+
+
+def is_picture(array: np.ndarray) -> bool:
+    """Whether an array can be looked at."""
+    return len(images(array)) > 0
+
+
+def main_output(outputs: Mapping[str, np.ndarray]) -> str | None:
+    """The output that a viewer shows first: images before other numbers, complex before real; None without numbers."""
+    numbers = [name for name in sorted(outputs) if outputs[name].dtype.kind in "biufc" and outputs[name].ndim]
+    return min(numbers, key=lambda name: _rank(outputs[name]), default=None)
+
+
+def _rank(array: np.ndarray) -> tuple[bool, bool]:
+    return not is_picture(array), array.dtype.kind != "c"
+
+
+# ------------------------------------------------------------------------------------------------ summaries
+
+# A summary is in the units of its array, so that one tolerance fits all of it.
+
+
+def summarise(array: np.ndarray) -> np.ndarray:
+    """A small array as it is; of a larger one its root mean square, two random projections, and 256 entries.
+
+    Args:
+        array: of any shape, real or complex floating point.
+
+    Returns:
+        ``array``, or (259,) of its dtype. A projection is the sum of all entries, each with a random sign, divided by
+        the root of their number. Signs and places are fixed by the shape alone: one entry lies in each of 256 equal
+        parts of the flattened array. Another shape has others, so that an array of the right values in a wrong shape
+        has another summary. What is not finite leaves nothing finite but the entries.
+    """
+    if array.size <= SAMPLES:
+        return array
+    flat = array.reshape(-1)
+    wide = flat.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
+    root = np.sqrt(flat.size)
+    sizes = [np.linalg.norm(wide) / root, *(np.sum(wide * signs) / root for signs in _signs(array.shape))]
+    return np.concatenate([np.asarray(sizes).astype(array.dtype), flat[sampled(array.shape)]])
+
+
+def sampled(shape: tuple[int, ...], most: int = SAMPLES) -> np.ndarray:
+    """(most,) int64, ascending: flat indices into a large array, fixed by its shape; all of a smaller one."""
+    size = int(np.prod(shape))
+    if size <= most:
+        return np.arange(size)
+    edges = np.arange(most + 1) * size // most
+    raw = _bits(shape, "places").random_raw(most)
+    return edges[:-1] + (raw % np.diff(edges).astype(np.uint64)).astype(np.int64)
+
+
+def whereabouts(shape: tuple[int, ...], wrong: np.ndarray) -> str:
+    """Where in a large array the wrong entries of its summary lie, in words.
+
+    Args:
+        shape: of the array.
+        wrong: (259,) bool, which entries of the summary are.
+    """
+    samples = sampled(shape)[wrong[1 + PROJECTIONS :]]
+    if not samples.size:
+        return f"none of the {SAMPLES} entries that are kept of {shape} fails: what differs lies between them"
+    box = ", ".join(f"{axis.min()}:{axis.max() + 1}" for axis in np.unravel_index(samples, shape))
+    return f"in the whole array: {samples.size} of {SAMPLES} entries that are kept fail, in [{box}] of {shape}"
+
+
+@lru_cache(maxsize=64)
+def _signs(shape: tuple[int, ...]) -> list[np.ndarray]:
+    """For each projection, +1 or -1 for every entry, int8."""
+    size = int(np.prod(shape))
+    signs = []
+    for number in range(PROJECTIONS):
+        raw = _bits(shape, f"projection {number}").random_raw(-(-size // 64)).astype("<u8")
+        signs.append(2 * np.unpackbits(raw.view(np.uint8), count=size).astype(np.int8) - 1)
+    return signs
+
+
+def _bits(shape: tuple[int, ...], purpose: str) -> np.random.Philox:
+    key = hashlib.sha256(f"{purpose} {list(shape)}".encode()).digest()[:16]
+    return np.random.Philox(key=int.from_bytes(key, "little"))

@@ -8,10 +8,11 @@ import importlib
 import pkgutil
 from collections.abc import Iterable
 
-from golden.spec.case import Case, GoldenError
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
 
 
-def load_cases(module: str = "golden.ptychopinn") -> dict[str, Case]:
+def load_cases(module: str) -> dict[str, Case]:
     """All cases of a package, which holds a ``<topic>/cases.py`` per topic, or of a single module; by name, sorted.
 
     Raises:

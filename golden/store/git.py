@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 
 _DRIVER = "golden"
 _SECTION = f"diff.{_DRIVER}"

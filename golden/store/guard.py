@@ -19,8 +19,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from golden.spec.case import GoldenError
-from golden.store.golden import SIZE_CAP, Golden, read_golden, write_golden
+from golden.spec.errors import GoldenError
+from golden.store.golden import SIZE_CAP, Golden
+from golden.store.read import read_golden
+from golden.store.write import write_golden
 
 SECONDS = 60.0
 """For one file. The largest that is accepted takes a few."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.store.git import run_git, write_blob
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import read_untrusted

@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 
 _STAGING = ".staging"
 _JOURNAL = ".commit.json"

@@ -18,11 +18,16 @@ from golden.judge.compare import Verdict
 from golden.judge.judgement import Judgement, judge
 from golden.report.run import Check
 from golden.report.text import explain_causes, explain_failed
-from golden.spec.case import Case, GoldenError, Operation, Parameters
+from golden.spec.arrays import summarise, whereabouts
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases
-from golden.spec.summary import summarise, whereabouts
-from golden.store.golden import Golden, golden_path, read_golden, write_outputs
-from golden.store.manifest import read_manifest
+from golden.spec.errors import GoldenError
+from golden.spec.operation import Operation
+from golden.spec.parameters import Parameters
+from golden.store.entry import read_manifest
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden
+from golden.store.write import write_outputs
 
 REGENERATE = "python generate_golden.py --update --reason ..."
 """The command that writes goldens; nothing else does."""
@@ -41,7 +46,7 @@ class Goldens:
         cases_module: the package that declares the cases.
     """
 
-    def __init__(self, fixtures: Path, cases_module: str = "golden.ptychopinn") -> None:
+    def __init__(self, fixtures: Path, cases_module: str) -> None:
         self.fixtures = fixtures
         self._cases_module = cases_module
 

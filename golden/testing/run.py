@@ -15,8 +15,9 @@ import numpy as np
 
 from golden.report.run import Check, Run, causes, headline
 from golden.review.margins import MOST_USED
-from golden.spec.case import Case, GoldenError
-from golden.store.manifest import stored_cases
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.store.golden import stored_cases
 from golden.testing.fixture import REGENERATE, Goldens
 
 

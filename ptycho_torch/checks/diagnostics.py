@@ -1,7 +1,7 @@
-"""Is it right? What an inference left is looked at, and each finding names the likely mistake.
+"""The diagnosis checks what an inference left, and names the likely mistake where something is wrong.
 
-NumPy in, findings out; nothing is drawn and nothing is written here (``ptycho_torch.pictures.diagnosis``). The expected
-quantities are formed here anew, from the scan's own positions and probe, not with the code that made the mosaic.
+NumPy arrays come in, findings go out; ``ptycho_torch.pictures.diagnosis`` draws them. What to expect is computed here
+from the scan's own positions and probe, not with the code that made the mosaic.
 """
 
 from __future__ import annotations
@@ -19,45 +19,49 @@ from ptycho_torch.checks.image_quality import Quality, assess
 from ptycho_torch.checks.registration import (
     LEAST_GAIN,
     ORIENTATIONS,
-    UNDONE_BY,
     Registration,
     correlation,
-    placed_at,
     register,
+    turned,
+    turned_back,
+    window_at,
 )
 
 Verdict = Literal["right", "wrong", "unclear", "unknown", "measured"]
-_SAME = 0.02
-"""Relative difference of two numbers that are called the same here; wrong conventions differ by factors."""
 DEFAULT_PHOTONS = 1e9
-"""In a pattern; the loss, and what training finds, depend on it."""
-LEAST_FIT, LEAST_MARGIN = 0.4, 0.08
-"""Of the correlation in the best orientation, and above the next: with less nothing is claimed. Networks that have
-hardly begun to learn reach 0.35 and 0.06, in any orientation."""
+"""Photons in a pattern by default; the loss, and what training finds, depend on them."""
+LEAST_FIT = 0.4
+"""Least correlation in the best orientation for it to be named: networks that have hardly learnt reach 0.35."""
+LEAST_MARGIN = 0.08
+"""By so much it must exceed the next best: networks that have hardly learnt reach 0.06."""
 LEAST_AMPLITUDE_FIT = 0.8
-"""The same of amplitudes alone, which are positive and smooth and so fit anything better: 0.74 is reached by then."""
-_LOOKED_AT = 48
-"""Patches that are compared one by one with the object."""
+"""``LEAST_FIT`` for amplitudes alone. These are positive and smooth and so fit anything better: such networks reach
+0.74."""
+_TOLERANCE = 0.02
+"""Two numbers are taken for the same up to this relative difference; wrong conventions differ by factors."""
+_SAMPLE = 48
+"""So many patches are compared one by one with the object."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What an inference leaves to be looked at. n groups, patches of side N.
+    """Evidence is what an inference of n groups leaves to be checked.
 
     Attributes:
         positions: (n, 2), mean position of each group, [x, y], pixels, from the scan file.
-        offsets: (n, 2), what was handed to the stitcher.
+        offsets: (n, 2), what the stitcher was given for them, pixels.
         patches: (n, N, N) complex, what the network made of each group.
         mosaic: (S, S) complex.
         count: (S, S), how many patches the stitcher says cover a pixel.
-        crop: M, side of the centre of a patch that enters the mosaic.
+        crop: M, side of the centre of a patch that enters the mosaic, pixels.
         raw_probe: (N, N) complex, from the scan file.
-        probe: (N, N) complex, what the model multiplies with.
-        probe_scale: the normalised probe's mean masked modulus is to be its inverse.
-        intensity_scale: of the model.
+        probe: (N, N) complex, by which the model multiplies.
+        probe_scale: inverse of what the normalised probe's mean masked modulus should be.
+        intensity_scale: the model's factor from normalised amplitudes to roots of counts.
         nphotons: photons in a pattern that the configuration asks for, on average.
-        measured, predicted: photons in all patterns, as they were scaled for the network and as it explains them.
-        known: (H, W) complex, the object; or None.
+        measured: photons in all patterns, as they were scaled for the network.
+        predicted: photons that the network expects in all patterns.
+        known: (H, W) complex, the object; None if it is not known.
     """
 
     positions: Float[np.ndarray, "n 2"]
@@ -77,21 +81,21 @@ class Evidence:
 
     @property
     def mask(self) -> Bool[np.ndarray, "S S"]:
-        """(S, S) bool: where the mosaic means anything."""
+        """Say where the mosaic means anything: (S, S) bool, covered by more than 0.01 patches."""
         return np.asarray(self.count > 0.01)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """A finding says how one check ended.
 
     Attributes:
-        name: of it.
-        verdict: ``right``; ``wrong``; ``unclear``, if the evidence does not say; ``unknown``, if there is none;
+        name: name of the check.
+        verdict: ``right``; ``wrong``; ``unclear``, if the evidence does not decide; ``unknown``, if there is none;
             ``measured``, if there is nothing to judge it by.
-        says: what was found.
-        numbers: behind it, by name.
-        mistake: the likely one; empty where nothing is wrong or unclear.
+        says: what was found, for people.
+        numbers: numbers behind it, by name.
+        mistake: the likely mistake; empty unless the verdict is ``wrong`` or ``unclear``.
     """
 
     name: str
@@ -103,12 +107,13 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """All findings, and what they rest on.
+    """A diagnosis holds all findings, and what they rest on.
 
     Attributes:
-        findings: in the order of the computation: what is wrong first explains what is wrong later.
-        registration, quality: of the mosaic; None where no object is known.
-        aligned: (S, S), the known object in the mosaic's frame; None likewise.
+        findings: findings in the order of the computation: the first that is wrong explains later ones.
+        registration: how the mosaic fits the known object; None if no object is known.
+        quality: how well the mosaic shows the known object; None if no object is known.
+        aligned: (S, S) complex, the known object in the mosaic's frame; None if no object is known.
     """
 
     findings: tuple[Finding, ...]
@@ -118,7 +123,7 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        """One line."""
+        """Summarise the findings in one line."""
         wrong = [finding for finding in self.findings if finding.verdict == "wrong"]
         if wrong:
             also = ", ".join(finding.name for finding in wrong[1:])
@@ -127,16 +132,16 @@ class Diagnosis:
         return f"nothing is wrong; unclear: {', '.join(unclear)}" if unclear else "nothing is wrong"
 
     def __getitem__(self, name: str) -> Finding:
-        """The finding of this name.
+        """Return the finding of this name.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such finding.
         """
         found = {finding.name: finding for finding in self.findings}
         return found[name]
 
     def to_text(self) -> str:
-        """A line for each finding, the verdict last."""
+        """Return a line for each finding, and the verdict last."""
         width = max(len(finding.name) for finding in self.findings)
         lines = [
             f"{one.verdict:<8} {one.name:<{width}}  {one.says}" + (f": {one.mistake}" if one.mistake else "")
@@ -145,22 +150,25 @@ class Diagnosis:
         return "\n".join([*lines, f"verdict: {self.verdict}"])
 
     def to_json(self) -> dict[str, Any]:
-        """What ``json.dump`` takes; numbers that are not finite are None."""
-        return {"verdict": self.verdict, "findings": [_plain(dataclasses.asdict(one)) for one in self.findings]}
+        """Return a dictionary for ``json.dump``; numbers that are not finite are None."""
+        return {"verdict": self.verdict, "findings": [_to_json(dataclasses.asdict(one)) for one in self.findings]}
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Look at everything.
+    """Check an inference.
 
     Args:
-        evidence: of an inference.
+        evidence: what the inference left; ``ptycho_torch.gather_evidence`` gathers it.
+
+    Returns:
+        The diagnosis. Without a known object, or with a flat one, what needs it is ``unknown``.
     """
     findings = [
-        look_at_probe(evidence),
-        look_at_photons(evidence),
-        look_at_coordinates(evidence),
-        look_at_canvas(evidence),
-        look_at_placement(evidence),
+        check_probe(evidence),
+        check_photons(evidence),
+        check_coordinates(evidence),
+        check_canvas(evidence),
+        check_placement(evidence),
     ]
     known = evidence.known
     if known is None or not _has_structure(known):
@@ -169,16 +177,16 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         return Diagnosis((*findings, *(Finding(name, "unknown", why) for name in names)))
     registration = register(known, evidence.mosaic, evidence.mask, _expected_place(evidence))
     by_amplitude = None
-    if not _tells(registration, LEAST_FIT):
+    if not _is_clear(registration, LEAST_FIT):
         by_amplitude = _register_amplitude(known, evidence)
     x, y = _expected_place(evidence)
-    aligned, inside = placed_at(known, (y, x), evidence.mosaic.shape)
+    aligned, inside = window_at(known, (y, x), evidence.mosaic.shape)
     quality = assess(evidence.mosaic, aligned, evidence.mask & inside)
     findings += [
-        look_at_brightness(evidence),
-        look_at_patches(evidence),
-        look_at_orientation(registration, by_amplitude),
-        *look_at_quality(quality, len(evidence.probe)),
+        check_brightness(evidence),
+        check_patches(evidence),
+        check_orientation(registration, by_amplitude),
+        *check_quality(quality, len(evidence.probe)),
     ]
     return Diagnosis(tuple(findings), registration, quality, aligned)
 
@@ -188,14 +196,14 @@ def diagnose(evidence: Evidence) -> Diagnosis:
 
 @dataclass(frozen=True)
 class ProbeStatistics:
-    """Of a probe (N, N).
+    """Probe statistics describe the modulus of a probe (N, N).
 
     Attributes:
-        mean: modulus, over all pixels.
-        largest: modulus.
-        masked_mean: modulus within the hard mask, divided by the number of *all* pixels.
-        mask_mean: modulus within the hard mask, divided by the number of its pixels.
-        outside: part of the energy that lies outside the hard mask.
+        mean: mean over all pixels.
+        largest: largest value.
+        masked_mean: sum within the hard mask, divided by the number of *all* pixels.
+        mask_mean: mean within the hard mask.
+        outside: part of the energy that lies outside the hard mask; NaN without energy.
     """
 
     mean: float
@@ -206,7 +214,7 @@ class ProbeStatistics:
 
 
 def probe_statistics(probe: Complex[np.ndarray, "N N"]) -> ProbeStatistics:
-    """Statistics of a probe. The hard mask is a disk of radius N // 4, its centre at (N - 1) / 2 for even N."""
+    """Compute the statistics of a probe. The hard mask is a disk of radius N // 4 about (N - 1) / 2, for even N."""
     N = len(probe)
     modulus = np.abs(probe).astype(np.float64)
     distance = np.arange(N) - N // 2 + 0.5
@@ -221,8 +229,8 @@ def probe_statistics(probe: Complex[np.ndarray, "N N"]) -> ProbeStatistics:
     )
 
 
-def look_at_probe(evidence: Evidence) -> Finding:
-    """Whether the model's probe is the scan's, normalised: mean |mask P| = 1 / probe_scale."""
+def check_probe(evidence: Evidence) -> Finding:
+    """Check that the model's probe is the scan's, normalised: mean |mask P| = 1 / probe_scale."""
     raw, used = probe_statistics(evidence.raw_probe), probe_statistics(evidence.probe)
     scale = evidence.probe_scale
     wanted = 1 / scale
@@ -240,26 +248,26 @@ def look_at_probe(evidence: Evidence) -> Finding:
 
 
 def _probe_mistake(raw: ProbeStatistics, used: ProbeStatistics, scale: float) -> str:
-    """Empty where the mean masked modulus is what it should be and nothing was cut off."""
-    if _same(used.masked_mean, 1 / scale):
+    """Name the likely mistake; empty if the mean masked modulus is right and nothing was cut off."""
+    if _close(used.masked_mean, 1 / scale):
         if used.outside < 1e-9 and raw.outside > 1e-6:
             return "the mask was applied to the probe; it belongs into the norm only"
         return ""
     mistakes = {
-        "the probe was divided by probe_scale twice": _same(used.masked_mean, 1 / scale**2),
-        "the raw probe was used, it was not normalised": _same(used.masked_mean, raw.masked_mean),
-        "the raw probe was divided by probe_scale, not normalised": _same(used.masked_mean, raw.masked_mean / scale),
-        "normalised, but probe_scale was left out": _same(used.masked_mean, 1.0),
-        "normalised with probe_scale 10, the legacy default": _same(used.masked_mean, 0.1),
-        "normalised over the whole frame, without the mask": _same(used.mean, 1 / scale),
-        "normalised by the mean over the mask's pixels, not over all": _same(used.mask_mean, 1 / scale),
+        "the probe was divided by probe_scale twice": _close(used.masked_mean, 1 / scale**2),
+        "the raw probe was used, it was not normalised": _close(used.masked_mean, raw.masked_mean),
+        "the raw probe was divided by probe_scale, not normalised": _close(used.masked_mean, raw.masked_mean / scale),
+        "normalised, but probe_scale was left out": _close(used.masked_mean, 1.0),
+        "normalised with probe_scale 10, the legacy default": _close(used.masked_mean, 0.1),
+        "normalised over the whole frame, without the mask": _close(used.mean, 1 / scale),
+        "normalised by the mean over the mask's pixels, not over all": _close(used.mask_mean, 1 / scale),
     }
     fitting = [mistake for mistake, fits in mistakes.items() if fits]
     return fitting[0] if fitting else "it is not normalised as TensorFlow does it"
 
 
-def look_at_photons(evidence: Evidence) -> Finding:
-    """Whether the model scales patterns to the configured number of photons, and explains as many."""
+def check_photons(evidence: Evidence) -> Finding:
+    """Check that the model scales patterns to the configured number of photons, and expects as many."""
     N = len(evidence.probe)
     photons = (evidence.intensity_scale * N / 2) ** 2
     per_pattern = evidence.measured and evidence.predicted / evidence.measured
@@ -273,14 +281,14 @@ def look_at_photons(evidence: Evidence) -> Finding:
         "expected_photons": evidence.nphotons,
         "predicted_over_measured": per_pattern,
     }
-    if not _same(photons, evidence.nphotons):
+    if not _close(photons, evidence.nphotons):
         mistake = "the photon number is another than the configured one"
-        if _same(photons, evidence.nphotons / 1e4):
+        if _close(photons, evidence.nphotons / 1e4):
             mistake = "the photon number is 1e4 times too small: 1e5 was used where 1e9 belongs"
-        elif _same(evidence.intensity_scale, math.sqrt(evidence.nphotons)):
+        elif _close(evidence.intensity_scale, math.sqrt(evidence.nphotons)):
             mistake = "the intensity scale was not divided by N / 2"
         return Finding("photons", "wrong", says, numbers, mistake)
-    if not _same(evidence.nphotons, DEFAULT_PHOTONS):
+    if not _close(evidence.nphotons, DEFAULT_PHOTONS):
         mistake = f"{DEFAULT_PHOTONS:g} is the default, of TensorFlow too; was another asked for on purpose?"
         return Finding("photons", "unclear", says, numbers, mistake)
     if not 0.5 < per_pattern < 2:
@@ -289,12 +297,12 @@ def look_at_photons(evidence: Evidence) -> Finding:
     return Finding("photons", "right", says, numbers)
 
 
-def look_at_brightness(evidence: Evidence) -> Finding:
-    """How bright the network's object has to be to explain the data, judged by the known one under the model's probe.
+def check_brightness(evidence: Evidence) -> Finding:
+    """Check how bright the network's object must be to explain the data.
 
-    The known object's patches, times the probe, carry some energy; normalised patterns carry (N / 2)² on average. The
-    amplitude that the network must give is the known one times the root of their ratio. It cannot give more than 1 in
-    the centre with a sigmoid.
+    The known object's patches, times the model's probe, carry some energy; normalised patterns carry (N / 2)² on
+    average. So the network must make the known amplitude, times the root of their ratio. With a sigmoid it cannot
+    exceed 1 in the centre.
     """
     assert evidence.known is not None
     N = len(evidence.probe)
@@ -318,7 +326,7 @@ def look_at_brightness(evidence: Evidence) -> Finding:
 
 # ------------------------------------------------------------------------------------------------ coordinates
 
-_SENSES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
+_MATRICES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "": ((1, 0), (0, 1)),
     "they are negated": ((-1, 0), (0, -1)),
     "x is negated": ((-1, 0), (0, 1)),
@@ -328,11 +336,11 @@ _SENSES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "they are turned by a quarter": ((0, -1), (1, 0)),
     "they are turned by a quarter, the other way": ((0, 1), (-1, 0)),
 }
-"""What a mistake makes of the positions: offset = matrix @ position + constant."""
+"""Mistake -> matrix: the mistake makes offset = matrix @ position + constant."""
 
 
-def look_at_coordinates(evidence: Evidence) -> Finding:
-    """In which sense the coordinates that the stitcher got are the scan's positions."""
+def check_coordinates(evidence: Evidence) -> Finding:
+    """Check that the stitcher was given the scan's positions, with their signs, axes and unit."""
     spans = np.ptp(evidence.positions, axis=0), np.ptp(evidence.offsets, axis=0)
     numbers: dict[str, Any] = {"position_span": spans[0].tolist(), "offset_span": spans[1].tolist()}
     says = f"positions span {_pixels(spans[0])}, offsets handed to the stitcher {_pixels(spans[1])}"
@@ -341,10 +349,10 @@ def look_at_coordinates(evidence: Evidence) -> Finding:
     if spans[1].max() < 0.05 * spans[0].max():
         mistake = "relative coordinates were used where global ones belong"
         return Finding("coordinates", "wrong", says, numbers, mistake)
-    matrix, rest = _fitted(evidence.positions, evidence.offsets)
+    matrix, rest = _fit_matrix(evidence.positions, evidence.offsets)
     numbers |= {"matrix": matrix.tolist(), "residual": rest}
-    nearest = min(_SENSES, key=lambda name: float(np.abs(matrix - _SENSES[name]).max()))
-    away = float(np.abs(matrix - _SENSES[nearest]).max())
+    nearest = min(_MATRICES, key=lambda name: float(np.abs(matrix - _MATRICES[name]).max()))
+    away = float(np.abs(matrix - _MATRICES[nearest]).max())
     if rest > 0.05:
         mistake = f"{rest:.0%} of them are not explained by the positions: other patterns', or in another order"
         return Finding("coordinates", "wrong", says, numbers, mistake)
@@ -358,15 +366,15 @@ def look_at_coordinates(evidence: Evidence) -> Finding:
     return Finding("coordinates", "right", f"{says}, the same sense", numbers)
 
 
-def _fitted(positions: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, float]:
-    """The matrix that makes offsets of positions, and the part of their spread that it leaves."""
+def _fit_matrix(positions: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, float]:
+    """Fit the matrix that makes offsets of positions; return it, and the part of their spread that it leaves."""
     p, o = positions - positions.mean(axis=0), offsets - offsets.mean(axis=0)
     matrix = np.linalg.lstsq(p, o, rcond=None)[0].T
     return matrix, float(np.linalg.norm(o - p @ matrix.T) / np.linalg.norm(o))
 
 
-def look_at_canvas(evidence: Evidence) -> Finding:
-    """Whether the mosaic covers the span of the scan plus the crop."""
+def check_canvas(evidence: Evidence) -> Finding:
+    """Check that the mosaic covers the span of the scan plus the crop."""
     M, N = evidence.crop, len(evidence.probe)
     span = np.ptp(evidence.positions, axis=0)
     expected = span + M
@@ -390,13 +398,22 @@ def look_at_canvas(evidence: Evidence) -> Finding:
 
 
 def covered_box(mask: Bool[np.ndarray, "S S"]) -> tuple[int, int]:
-    """Width and height of the box around what is covered, pixels; 0 and 0 where nothing is."""
+    """Return width and height of the box around what is covered, pixels; 0 and 0 if nothing is."""
     columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
     return (int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1) if len(columns) else (0, 0)
 
 
 def expected_count(positions: Float[np.ndarray, "n 2"], M: int, side: int) -> Float[np.ndarray, "S S"]:
-    """How many crops should cover each pixel of a canvas whose centre is the mean position; whole pixels only."""
+    """Count how many crops should cover each pixel of a canvas whose centre is the mean position.
+
+    Args:
+        positions: (n, 2), [x, y], pixels; rounded to whole pixels.
+        M: side of a crop, pixels.
+        side: S, side of the canvas, pixels.
+
+    Returns:
+        (S, S) float64; crops are cut at the canvas's edge.
+    """
     corner = np.rint(positions - positions.mean(axis=0) + side / 2 - M // 2).astype(int)
     ends = np.clip(np.stack([corner, corner + M]), 0, side)
     steps = np.zeros((side + 1, side + 1))
@@ -406,10 +423,10 @@ def expected_count(positions: Float[np.ndarray, "n 2"], M: int, side: int) -> Fl
     return np.asarray(steps.cumsum(0).cumsum(1)[:side, :side])
 
 
-def look_at_placement(evidence: Evidence) -> Finding:
-    """Whether the stitcher placed patches where they belong, by how many cover each pixel, in all orientations."""
+def check_placement(evidence: Evidence) -> Finding:
+    """Check that patches lie where they belong: compare how many cover each pixel, in all orientations."""
     expected = expected_count(evidence.positions, evidence.crop, len(evidence.count))
-    scores = {name: _likeness(evidence.count, turn(expected)) for name, turn in ORIENTATIONS.items()}
+    scores = {name: _count_correlation(evidence.count, turned(expected, name)) for name in ORIENTATIONS}
     best = max(scores, key=lambda name: scores[name])
     numbers = {"scores": scores}
     says = f"overlaps fit the positions {best} ({scores[best]:.3f}; upright {scores['upright']:.3f})"
@@ -427,8 +444,8 @@ def look_at_placement(evidence: Evidence) -> Finding:
     return Finding("placement", "wrong", says, numbers, mistake)
 
 
-def _likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation coefficient of two counts over all that either covers."""
+def _count_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Correlate two counts over all pixels that either covers."""
     either = (one > 0.01) | (other > 0.01)
     return correlation(one.astype(np.complex128), other.astype(np.complex128), either)
 
@@ -436,36 +453,43 @@ def _likeness(one: np.ndarray, other: np.ndarray) -> float:
 # ------------------------------------------------------------------------------------------------ the object
 
 
-def look_at_patches(evidence: Evidence) -> Finding:
-    """In which orientation the network's patches show the object, each at its position, before any stitching."""
+def check_patches(evidence: Evidence) -> Finding:
+    """Check that single patches show the object upright, each at its position, before any stitching."""
     side = evidence.crop + 1  # odd: turned about its middle, which is the patch's index N // 2
     first = len(evidence.probe) // 2 - side // 2
     centre = slice(first, first + side)
-    shown = evidence.patches[_looked_at(evidence)][:, centre, centre]
+    shown = evidence.patches[_sample(evidence)][:, centre, centre]
     true = _true_patches(evidence, side)
-    scores = {name: _pooled(ORIENTATIONS[UNDONE_BY[name]](shown), true) for name in ORIENTATIONS}
-    negated = {name: _pooled(ORIENTATIONS[UNDONE_BY[name]](shown).conj(), true) for name in ORIENTATIONS}
-    return _orientation_finding("patches", scores, negated, "patches show the object")
+    scores = {name: _mean_correlation(turned_back(shown, name), true) for name in ORIENTATIONS}
+    negated = {name: _mean_correlation(turned_back(shown, name).conj(), true) for name in ORIENTATIONS}
+    return _patches_finding(scores, negated)
 
 
-def look_at_orientation(registration: Registration, by_amplitude: Registration | None = None) -> Finding:
-    """Whether the mosaic shows the object upright and where it belongs.
+def check_orientation(registration: Registration, by_amplitude: Registration | None = None) -> Finding:
+    """Check that the mosaic shows the object upright and where it belongs.
 
     Args:
-        registration: of the mosaic.
-        by_amplitude: of its amplitude with the object's. A network learns the amplitude first, so that it may tell
-            where the whole does not.
+        registration: how the mosaic fits the object.
+        by_amplitude: how its amplitude fits the object's. A network learns the amplitude first, so it may decide where
+            the complex mosaic does not; None to leave it out.
     """
     numbers = dataclasses.asdict(registration)
-    if not _tells(registration, LEAST_FIT) and by_amplitude is not None and _tells(by_amplitude, LEAST_AMPLITUDE_FIT):
-        says = f"by the amplitude, for the phase is too weak to tell: {_told(by_amplitude)}"
-        return _orientation(by_amplitude, says, numbers | {"by_amplitude": dataclasses.asdict(by_amplitude)})
-    return _orientation(registration, _told(registration), numbers, tells=_tells(registration, LEAST_FIT))
+    if (
+        not _is_clear(registration, LEAST_FIT)
+        and by_amplitude is not None
+        and _is_clear(by_amplitude, LEAST_AMPLITUDE_FIT)
+    ):
+        says = f"by the amplitude, for the phase is too weak to tell: {_description(by_amplitude)}"
+        return _orientation_finding(by_amplitude, says, numbers | {"by_amplitude": dataclasses.asdict(by_amplitude)})
+    clear = _is_clear(registration, LEAST_FIT)
+    return _orientation_finding(registration, _description(registration), numbers, clear=clear)
 
 
-def _orientation(registration: Registration, says: str, numbers: dict[str, Any], *, tells: bool = True) -> Finding:
+def _orientation_finding(
+    registration: Registration, says: str, numbers: dict[str, Any], *, clear: bool = True
+) -> Finding:
     found, (x, y) = registration.orientation, registration.shift
-    if not tells:
+    if not clear:
         mistake = "no orientation fits clearly better: too little training, or patches that do not fit their places"
         return Finding("orientation", "unclear", says, numbers, mistake)
     mistakes = []
@@ -480,11 +504,11 @@ def _orientation(registration: Registration, says: str, numbers: dict[str, Any],
     return Finding("orientation", "right", says, numbers)
 
 
-def look_at_quality(quality: Quality, N: int) -> Iterator[Finding]:
-    """Errors, resolution and similarity, of the mosaic where it is. They are told; only a ramp is judged.
+def check_quality(quality: Quality, N: int) -> Iterator[Finding]:
+    """Report errors, resolution and similarity of the mosaic. Only a phase ramp is judged.
 
     Args:
-        quality: of the mosaic.
+        quality: measures of the mosaic where it lies.
         N: patch side, pixels; a ramp of 2 pi / N per pixel moves a pattern by one pixel.
     """
     factor = {"scale": abs(quality.scale), "global_phase": float(np.angle(quality.scale))}
@@ -525,28 +549,30 @@ def look_at_quality(quality: Quality, N: int) -> Iterator[Finding]:
     )
 
 
-def _orientation_finding(name: str, scores: Mapping[str, float], negated: Mapping[str, float], what: str) -> Finding:
+def _patches_finding(scores: Mapping[str, float], negated: Mapping[str, float]) -> Finding:
     numbers = {"scores": dict(scores), "scores_conjugated": dict(negated)}
     either = {name: max(scores[name], negated[name]) for name in scores}
     *_, next_best, found = sorted(either, key=lambda name: either[name])
     score, second = either[found], either[next_best]
     conjugated = negated[found] > scores[found] + LEAST_GAIN
     phase = ", its phase negated" if conjugated else ""
-    says = f"{what} {found}{phase} ({score:.3f}; next best {second:.3f}; upright {scores['upright']:.3f})"
+    says = (
+        f"patches show the object {found}{phase} ({score:.3f}; next best {second:.3f}; upright {scores['upright']:.3f})"
+    )
     if score < LEAST_FIT or score - second < LEAST_MARGIN:
-        return Finding(name, "unclear", says, numbers, "no orientation fits clearly better: too little training?")
+        return Finding("patches", "unclear", says, numbers, "no orientation fits clearly better: too little training?")
     if found == "upright" and not conjugated:
-        return Finding(name, "right", says, numbers)
-    turned = [] if found == "upright" else ["the network's output is turned before it is stitched"]
-    mistakes = [*turned, *(["the phase of the network's output has the wrong sign"] if conjugated else [])]
-    return Finding(name, "wrong", says, numbers, " and ".join(mistakes))
+        return Finding("patches", "right", says, numbers)
+    orientation = [] if found == "upright" else ["the network's output is turned before it is stitched"]
+    mistakes = [*orientation, *(["the phase of the network's output has the wrong sign"] if conjugated else [])]
+    return Finding("patches", "wrong", says, numbers, " and ".join(mistakes))
 
 
 # ------------------------------------------------------------------------------------------------ parts
 
 
 def _register_amplitude(known: np.ndarray, evidence: Evidence) -> Registration | None:
-    """None where an amplitude is flat."""
+    """Register the amplitude with the object's; None if one of them is flat."""
     object_, mosaic = (np.abs(image).astype(np.complex64) for image in (known, evidence.mosaic))
     if not (_has_structure(object_) and _has_structure(mosaic)):
         return None
@@ -558,38 +584,39 @@ def _next_best(registration: Registration) -> float:
     return max(others, default=0.0)
 
 
-def _tells(registration: Registration, least: float) -> bool:
-    """Whether one orientation fits so well, and clearly better than the others, that it is the one."""
+def _is_clear(registration: Registration, least: float) -> bool:
+    """Say whether the best orientation fits well, and clearly better than the next."""
     fit = registration.correlation
     return fit >= least and fit - _next_best(registration) >= LEAST_MARGIN
 
 
-def _told(registration: Registration) -> str:
+def _description(registration: Registration) -> str:
     others = f"next best {_next_best(registration):.3f}; upright in place {registration.in_place:.3f}"
     x, y = registration.shift
     return f"{registration.orientation}, {registration.correlation:.3f} ({others}), shift x {x:+.2f}, y {y:+.2f} px"
 
 
 def _expected_place(evidence: Evidence) -> np.ndarray:
-    """[x, y] of the object under the mosaic's pixel [0, 0]: the mean position is the canvas's centre."""
+    """Return [x, y] in the object under the mosaic's pixel [0, 0]: the mean position is the canvas's centre."""
     return np.asarray(evidence.positions.mean(axis=0) - len(evidence.mosaic) / 2)
 
 
-def _looked_at(evidence: Evidence) -> np.ndarray:
-    return np.unique(np.linspace(0, len(evidence.positions) - 1, _LOOKED_AT).astype(int))
+def _sample(evidence: Evidence) -> np.ndarray:
+    """Choose the groups whose patches are compared one by one."""
+    return np.unique(np.linspace(0, len(evidence.positions) - 1, _SAMPLE).astype(int))
 
 
 def _true_patches(evidence: Evidence, side: int) -> np.ndarray:
-    """Of the known object around some of the positions, each to the nearest pixel; zeros beyond its edges."""
+    """Cut the sampled patches out of the known object, to the nearest pixel; zeros beyond its edges."""
     assert evidence.known is not None
     around = np.pad(evidence.known, side)
-    corner = np.rint(evidence.positions[_looked_at(evidence)]).astype(int) - side // 2 + side
+    corner = np.rint(evidence.positions[_sample(evidence)]).astype(int) - side // 2 + side
     corner = np.clip(corner, 0, np.subtract(around.shape[::-1], side))
     return np.stack([around[y : y + side, x : x + side] for x, y in corner])
 
 
-def _pooled(shown: np.ndarray, true: np.ndarray) -> float:
-    """Mean correlation of patches with what they should show; those that show nothing count nothing."""
+def _mean_correlation(shown: np.ndarray, true: np.ndarray) -> float:
+    """Average the correlation of patches with what they should show; flat patches count 0."""
     everything = np.ones(shown.shape[1:], bool)
     return float(np.mean([correlation(one, other, everything) for one, other in zip(shown, true)]))
 
@@ -598,22 +625,22 @@ def _has_structure(known: np.ndarray) -> bool:
     return bool(np.std(known) > 1e-3 * np.abs(known).max())
 
 
-def _same(one: float, other: float) -> bool:
-    return abs(one - other) <= _SAME * abs(other)
+def _close(one: float, other: float) -> bool:
+    return abs(one - other) <= _TOLERANCE * abs(other)
 
 
 def _pixels(sides: np.ndarray) -> str:
     return " x ".join(f"{side:.4g}" for side in sides)
 
 
-def _plain(value: Any) -> Any:
-    """What JSON can hold."""
+def _to_json(value: Any) -> Any:
+    """Turn nested values into what JSON can hold."""
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: _to_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_json(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(dataclasses.asdict(value))
+        return _to_json(dataclasses.asdict(value))
     if isinstance(value, float | np.floating):
         return float(value) if math.isfinite(value) else None
     return int(value) if isinstance(value, np.integer) else value

@@ -1,8 +1,8 @@
-"""How well a mosaic shows a known object that lies where it should: errors, Fourier ring correlation, SSIM.
+"""Image quality says how well a mosaic shows a known object: errors, Fourier ring correlation, SSIM.
 
-A global phase and a global scale are not measured in ptychography (the scale only where the probe's is not), so they
-are removed before anything is compared. A phase ramp is: patterns are centred, and one ramp moves them all. It is
-therefore not removed, but told by itself.
+Ptychography does not measure a global phase, nor a global scale unless the probe's is known. So both are removed before
+anything is compared. It does measure a phase ramp, which would move every pattern on the detector. So the ramp is not
+removed but reported beside the rest.
 """
 
 from __future__ import annotations
@@ -14,29 +14,30 @@ from jaxtyping import Bool, Complex, Float
 from scipy import ndimage
 
 RESOLVED = 0.5
-"""Fourier ring correlation with a known object above which a frequency counts as resolved."""
+"""A frequency counts as resolved while its Fourier ring correlation with a known object is above this."""
 _INNERMOST = 2
-"""Rings within the main lobe of a Hann window, where what is left of the mean leaks."""
+"""So many rings lie within the main lobe of a Hann window, into which the rest of the mean leaks."""
 _WINDOW = 7
-"""Pixels a side of what SSIM looks at together."""
+"""Side of the window of SSIM, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """How well a mosaic shows a known object.
+    """Quality holds the measures of how well a mosaic shows a known object.
 
     Attributes:
-        scale: complex; the mosaic times it is nearest to the object.
-        amplitude_error: root mean square difference of the amplitudes, each scaled to the object's, divided by the
-            object's root mean square amplitude.
+        scale: complex factor by which the mosaic comes nearest to the object.
+        amplitude_error: root mean square difference of the amplitudes, the mosaic's scaled to the object's, divided by
+            the object's root mean square amplitude.
         phase_error: root mean square difference of the phases, radians, without the global phase.
         phase_error_without_ramp: the same without the best ramp too.
         ramp: [x, y], radians per pixel, of the mosaic's phase relative to the object's.
-        amplitude_ssim, phase_ssim: structural similarity, 1 for equal images; phases as the part of a turn.
+        amplitude_ssim: structural similarity of the amplitudes, 1 for equal images.
+        phase_ssim: structural similarity of the phases; their range is a full turn.
         frequencies: (R,), cycles per pixel.
         ring_correlation: (R,), Fourier ring correlation at these, in the largest square that is covered.
-        resolution: half a period, pixels, of the first frequency whose ring correlation is below ``RESOLVED``; of the
-            last one if none is. NaN: too little is covered.
+        resolution: half a period, pixels, of the first frequency whose ring correlation is below ``RESOLVED``, or of
+            the highest if none is. NaN if too little is covered.
         square: side of that square, pixels.
     """
 
@@ -59,12 +60,12 @@ def assess(
     """Compare a mosaic with what it should show.
 
     Args:
-        mosaic: (S, S).
-        known: (S, S), the object in the mosaic's frame.
-        mask: (S, S), where both mean something.
+        mosaic: (S, S) complex.
+        known: (S, S) complex, the object in the mosaic's frame.
+        mask: (S, S) bool, where both mean something.
 
     Raises:
-        ValueError: the mask is empty, or the mosaic is 0 wherever it is true.
+        ValueError: the mask is empty, or the mosaic is 0 wherever the mask is true.
     """
     if not mask.any() or not np.abs(mosaic[mask]).max() > 0:
         raise ValueError("mosaic: expected something that can be compared, found nothing")
@@ -99,17 +100,17 @@ def assess(
 def fourier_ring_correlation(
     one: Complex[np.ndarray, "s s"], other: Complex[np.ndarray, "s s"]
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """The correlation of two images, frequency by frequency, in rings one sample wide, from the first to Nyquist's.
+    """Correlate two images in rings of equal frequency, one sample wide, from the first to Nyquist's.
 
-    Means are subtracted and a Hann window laid over both, for what does not continue at the edges is at every
-    frequency. The modulus is taken: a global phase changes nothing.
+    Both are freed of their mean and multiplied with a Hann window: jumps from edge to edge would add to every
+    frequency. The result is a modulus, so a global phase changes nothing.
 
     Args:
-        one: (s, s).
-        other: (s, s).
+        one: (s, s) complex.
+        other: (s, s) complex.
 
     Returns:
-        Frequencies (s // 2,), cycles per pixel, and the correlation at each, 0..1.
+        Frequencies (s // 2,), cycles per pixel, and the correlation at each, 0..1; float64.
     """
     side = len(one)
     window = np.outer(np.hanning(side), np.hanning(side)) if side > 2 else np.ones((side, side))
@@ -130,7 +131,7 @@ def fourier_ring_correlation(
 
 
 def _resolution(frequencies: np.ndarray, rings: np.ndarray) -> float:
-    """Half the period at which rings first fall below; the innermost, within the window's own width, do not count."""
+    """Return half the period at which rings first fall below ``RESOLVED``; the innermost do not count."""
     frequencies, rings = frequencies[_INNERMOST:], rings[_INNERMOST:]
     if not len(rings):
         return float("nan")
@@ -139,20 +140,20 @@ def _resolution(frequencies: np.ndarray, rings: np.ndarray) -> float:
 
 
 def _phase_error(relative: np.ndarray, mask: np.ndarray) -> float:
-    """Of ``mosaic * conj(known)``."""
+    """Return the root mean square phase of ``mosaic * conj(known)`` about its mean direction, radians."""
     values = relative[mask]
     return float(np.sqrt(np.mean(np.angle(values * np.conj(values.sum())) ** 2)))
 
 
 def _ramp(relative: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
-    """From the differences of neighbours, which cannot wrap around."""
+    """Fit the ramp to the differences of neighbours, which cannot wrap around."""
     along_x = (relative[:, 1:] * relative[:, :-1].conj())[mask[:, 1:] & mask[:, :-1]].sum()
     along_y = (relative[1:] * relative[:-1].conj())[mask[1:] & mask[:-1]].sum()
     return float(np.angle(along_x)), float(np.angle(along_y))
 
 
 def _covered_square(mask: np.ndarray) -> tuple[slice, slice]:
-    """The largest square within the mask, of odd side."""
+    """Return the largest square of odd side within the mask."""
     reach = ndimage.distance_transform_cdt(np.pad(mask, 1), "chessboard")[1:-1, 1:-1]
     row, column = np.unravel_index(np.argmax(reach), reach.shape)
     around = int(reach[row, column])
@@ -160,7 +161,7 @@ def _covered_square(mask: np.ndarray) -> tuple[slice, slice]:
 
 
 def _ssim(one: np.ndarray, other: np.ndarray, mask: np.ndarray, span: float) -> float:
-    """Averaged where the window lies within the mask; NaN where it nowhere does, or nothing varies."""
+    """Average SSIM where its window lies within the mask; NaN if it does so nowhere, or if nothing varies."""
     from skimage.metrics import structural_similarity
 
     whole = ndimage.binary_erosion(mask, np.ones((_WINDOW, _WINDOW)))
@@ -174,6 +175,6 @@ def _ssim(one: np.ndarray, other: np.ndarray, mask: np.ndarray, span: float) -> 
 
 
 def _phase_ssim(aligned: np.ndarray, known: np.ndarray, mask: np.ndarray) -> float:
-    # About the known object's own mean phase, so that as few as possible wrap around.
+    # Phases are taken about the known object's mean phase, so that as few as possible wrap around.
     middle = np.exp(-1j * np.angle(known[mask].sum()))
     return _ssim(np.angle(aligned * middle), np.angle(known * middle), mask, 2 * np.pi)

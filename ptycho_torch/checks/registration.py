@@ -1,6 +1,7 @@
-"""Where in a known object a mosaic lies, and in which of the eight orientations.
+"""Registration finds where in a known object a mosaic lies, and in which of the eight orientations.
 
-Both are complex and may be masked; a global phase and a global scale change nothing. NumPy and SciPy only.
+Both are complex, and the mosaic is masked; a global phase and a global scale change nothing. (scikit-image's masked
+registration takes real images only, and whole pixels.)
 """
 
 from __future__ import annotations
@@ -13,47 +14,37 @@ import numpy as np
 from jaxtyping import Bool, Complex, Float
 from scipy import fft, ndimage, optimize
 
-ORIENTATIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType(
+ORIENTATIONS: Mapping[str, tuple[bool, int, int]] = MappingProxyType(
     {
-        "upright": lambda a: a,
-        "flipped up-down": lambda a: a[..., ::-1, :],
-        "flipped left-right": lambda a: a[..., :, ::-1],
-        "turned by 180 degrees": lambda a: a[..., ::-1, ::-1],
-        "transposed": lambda a: a.swapaxes(-1, -2),
-        "transposed, flipped up-down": lambda a: a.swapaxes(-1, -2)[..., ::-1, :],
-        "transposed, flipped left-right": lambda a: a.swapaxes(-1, -2)[..., :, ::-1],
-        "transposed, turned": lambda a: a.swapaxes(-1, -2)[..., ::-1, ::-1],
+        "upright": (False, 1, 1),
+        "flipped up-down": (False, -1, 1),
+        "flipped left-right": (False, 1, -1),
+        "turned by 180 degrees": (False, -1, -1),
+        "transposed": (True, 1, 1),
+        "transposed, flipped up-down": (True, -1, 1),
+        "transposed, flipped left-right": (True, 1, -1),
+        "transposed, turned": (True, -1, -1),
     }
 )
-"""Name -> what happened to the last two axes of an image that looks like this."""
-UNDONE_BY: Mapping[str, str] = MappingProxyType(
-    {
-        **{name: name for name in ORIENTATIONS},
-        "transposed, flipped up-down": "transposed, flipped left-right",
-        "transposed, flipped left-right": "transposed, flipped up-down",
-    }
-)
-"""Orientation -> the one that makes it upright again. These two are quarter turns."""
+"""Name of what happened to an image -> whether it was transposed, then the steps through its rows and columns."""
 LEAST_OVERLAP = 0.6
-"""Part of the mosaic, or of a smaller object, that must meet the other; less makes a good match by chance."""
-
+"""Part of the mosaic, or of a smaller object, that must lie on the other; less makes a good match by chance."""
 LEAST_GAIN = 0.05
-"""Of the correlation, by which a negated phase must fit better to be believed: an object that is nearly real fits
-both ways."""
+"""By so much the correlation must be better with the phase negated, or it counts as not negated: a nearly real object
+fits both ways."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """How a mosaic fits a known object best.
+    """A registration says how a mosaic fits a known object best.
 
     Attributes:
-        orientation: a name of ``ORIENTATIONS``.
-        conjugated: the phase has the wrong sign.
-        shift: [x, y], pixels: how much further right and down it fits than where it is expected; upright only, else
-            relative to the same place.
+        orientation: what happened to the mosaic, a name of ``ORIENTATIONS``.
+        conjugated: whether its phase has the wrong sign.
+        shift: [x, y], pixels: how much further right and down the mosaic, turned back, fits than where it is expected.
         correlation: modulus of the complex correlation coefficient there, to a fraction of a pixel, 0..1.
-        in_place: the same upright and where it is expected.
-        scores: orientation -> the same at its best whole-pixel place.
+        in_place: the same for the mosaic as it is, where it is expected.
+        scores: orientation -> the same at the best whole-pixel place.
     """
 
     orientation: str
@@ -72,35 +63,34 @@ def register(
 ) -> Registration:
     """Find the orientation and the place, to a fraction of a pixel, in which a mosaic fits a known object.
 
-    In each of the eight orientations, with the phase as it is and negated, the correlation coefficient is computed for
-    every whole-pixel place at which at least ``LEAST_OVERLAP`` of one of them meet the other (Padfield's masked
-    correlation, IEEE Trans. Image Process. 21, 2706 (2012), of complex images). The best is refined by interpolating
-    the object, cubic.
+    The correlation coefficient is computed in each of the eight orientations, with the phase as it is and negated, for
+    every whole-pixel place at which at least ``LEAST_OVERLAP`` of one image lies on the other (Padfield's masked
+    correlation, IEEE Trans. Image Process. 21, 2706 (2012), of complex images). The best place is refined with cubic
+    splines of the object.
 
     Args:
-        known: (H, W), the object; not flat.
-        mosaic: (S, S).
-        mask: (S, S), where the mosaic means anything.
-        expected: [x, y]: the object's place under the mosaic's pixel [0, 0], pixels.
+        known: (H, W) complex, the object; not flat.
+        mosaic: (S, S) complex.
+        mask: (S, S) bool, where the mosaic means anything.
+        expected: (2,), [x, y]: the place in the object that lies under the mosaic's pixel [0, 0], pixels.
 
     Raises:
-        ValueError: the mask is empty, or one of both is flat.
+        ValueError: the mask is empty.
     """
     if not mask.any():
         raise ValueError("mosaic: expected some of it to be covered, found nothing")
     correlate = _correlator(known)
     best: dict[str, tuple[float, tuple[int, int], bool]] = {}
     for name in ORIENTATIONS:
-        undo = ORIENTATIONS[UNDONE_BY[name]]
-        as_it_is, negated = (_peak(scores, mosaic.shape) for scores in correlate(undo(mosaic), undo(mask)))
+        both = correlate(turned_back(mosaic, name), turned_back(mask, name))
+        as_it_is, negated = (_peak(scores, mosaic.shape) for scores in both)
         best[name] = (*negated, True) if negated[0] > as_it_is[0] + LEAST_GAIN else (*as_it_is, False)
     orientation = max(best, key=lambda name: best[name][0])
     _, (row, column), conjugated = best[orientation]
-    undo = ORIENTATIONS[UNDONE_BY[orientation]]
-    values = undo(mosaic)
-    fine = _refine(known, values.conj() if conjugated else values, undo(mask), (row, column))
+    values = turned_back(mosaic, orientation)
+    fine = _refine(known, values.conj() if conjugated else values, turned_back(mask, orientation), (row, column))
     x, y = (float(place) for place in expected)
-    placed, covered = placed_at(known, (y, x), mosaic.shape)
+    placed, covered = window_at(known, (y, x), mosaic.shape)
     return Registration(
         orientation=orientation,
         conjugated=conjugated,
@@ -111,10 +101,26 @@ def register(
     )
 
 
+def turned(images: np.ndarray, orientation: str) -> np.ndarray:
+    """Return a view of images (..., H, W) after what ``orientation`` names happened to them."""
+    transposed, rows, columns = ORIENTATIONS[orientation]
+    return (images.swapaxes(-1, -2) if transposed else images)[..., ::rows, ::columns]
+
+
+def turned_back(images: np.ndarray, orientation: str) -> np.ndarray:
+    """Undo ``turned``."""
+    transposed, rows, columns = ORIENTATIONS[orientation]
+    flipped = images[..., ::rows, ::columns]
+    return flipped.swapaxes(-1, -2) if transposed else flipped
+
+
 def correlation(
     one: Complex[np.ndarray, "H W"], other: Complex[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]
 ) -> float:
-    """Modulus of the complex correlation coefficient of two images where the mask is true; 0 where one is flat."""
+    """Return the modulus of the complex correlation coefficient of two images where the mask is true, 0..1.
+
+    It is 0 if one of them is flat there, or if the mask is empty.
+    """
     a, b = one[mask], other[mask]
     if not len(a):
         return 0.0
@@ -123,18 +129,18 @@ def correlation(
     return float(abs(np.vdot(a, b)) / norm) if norm > 1e-6 * float(np.abs(one).max() * np.abs(other).max()) else 0.0
 
 
-def placed_at(
+def window_at(
     known: Complex[np.ndarray, "H W"], place: tuple[float, float], shape: tuple[int, ...]
 ) -> tuple[Complex[np.ndarray, "S S"], Bool[np.ndarray, "S S"]]:
-    """A window on an object, interpolated (cubic splines of real and imaginary part).
+    """Cut a window out of an object, interpolated with cubic splines of real and imaginary part.
 
     Args:
-        known: (H, W).
+        known: (H, W) complex.
         place: [row, column] in the object under the window's pixel [0, 0]; any fractions.
-        shape: of the window.
+        shape: shape of the window, (rows, columns).
 
     Returns:
-        The window, and where it lies within the object.
+        The window, complex128, zeros outside the object; and a mask (bool) of where it lies within the object.
     """
     return _window(_splines(known), place, shape)
 
@@ -143,11 +149,11 @@ def placed_at(
 
 
 def _correlator(known: np.ndarray) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """What correlates a known image (H, W) with others.
+    """Return a function that correlates an image (h, w) and its mask with a known image (H, W).
 
-    It takes an image (h, w) and its mask, and gives the modulus of the correlation coefficient for every whole-pixel
-    place of it on the known one, as it is and complex conjugated: (H + h - 1, W + w - 1) each, at [i, j] that for the
-    image's pixel [0, 0] at the known image's [i - h + 1, j - w + 1]; 0 where too little of them meets.
+    The function returns the modulus of the correlation coefficient for every whole-pixel place of the image on the
+    known one, and the same for its complex conjugate: (H + h - 1, W + w - 1) each. Entry [i, j] is for the image's
+    pixel [0, 0] at the known image's [i - h + 1, j - w + 1]; it is 0 where too little of one lies on the other.
     """
     everywhere = np.ones(known.shape, bool)
     a = _centred(known, everywhere)
@@ -171,7 +177,7 @@ def _correlator(known: np.ndarray) -> Callable[[np.ndarray, np.ndarray], tuple[n
         spread_a = back(A2 * MB).real - np.abs(sum_a) ** 2 / pixels
         spread_b = back(MA * B2).real - np.abs(sum_b) ** 2 / pixels
         norm = np.sqrt(np.maximum(spread_a, 0) * np.maximum(spread_b, 0))
-        # Of flat images only rounding is left.
+        # A flat image leaves nothing but rounding.
         least = 1e-4 * float(np.linalg.norm(a) * np.linalg.norm(b))
         usable = (overlap >= max(LEAST_OVERLAP * min(mask.sum(), known.size), 2)) & (norm > max(least, 1e-30))
         covariances = back(A * B) - sum_a * sum_b / pixels, back(A * B_negated) - sum_a * sum_b.conj() / pixels
@@ -182,7 +188,7 @@ def _correlator(known: np.ndarray) -> Callable[[np.ndarray, np.ndarray], tuple[n
 
 
 def _centred(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Zero mean within the mask, zeros outside of it, modulus at most 1: sums in single precision are good enough."""
+    """Make the mean 0 within the mask, all 0 outside, and the modulus at most 1: then single precision suffices."""
     centred: np.ndarray = np.where(mask, image - image[mask].mean(), 0)
     return centred / max(float(np.abs(centred).max()), 1e-30)
 
@@ -195,7 +201,7 @@ def _peak(scores: np.ndarray, shape: tuple[int, ...]) -> tuple[float, tuple[int,
 def _refine(
     known: np.ndarray, moving: np.ndarray, mask: np.ndarray, start: tuple[int, int]
 ) -> tuple[float, float, float]:
-    """Row, column and correlation of the best place within a pixel of ``start``."""
+    """Return row, column and correlation of the best place within a pixel of ``start``."""
     splines = _splines(known)
 
     def badness(move: np.ndarray) -> float:

@@ -1,7 +1,8 @@
-"""One file for numbers and what is to be said of them: a JSON document and tensors, in a zip archive.
+"""An archive is one file with a JSON document and tensors: a zip of ``about.json`` and ``tensors.safetensors``.
 
-It holds no code, and reading it runs none: nothing is ever unpickled. Members are not compressed, so that an archive
-never becomes larger than its file, and no name in it is ever used as a path.
+It holds no code, and reading it runs none: nothing is unpickled. Members are stored uncompressed, so an archive never
+unpacks to more than its size, and the name of a member is never used as a path. The zip adds the checksums that
+safetensors lacks.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ptycho_torch.scans.scan import appearing
+from ptycho_torch.scans.atomic_file import write_atomically
 
 ABOUT = "about.json"
 TENSORS = "tensors.safetensors"
 _LARGEST_ABOUT = 2**25
-"""Bytes; a loss of every step of a long training takes a few hundred thousand."""
+"""Bytes; the losses of every step of a long training take a few hundred thousand."""
 _DAMAGE = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile)
 """What zipfile raises on archives that are damaged, encrypted, or packed in a way it does not know."""
 
 
 def write_archive(path: str | Path, kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write an archive; it appears whole or not at all. The same content gives the same bytes.
+    """Write an archive. It appears whole or not at all; the same content gives the same bytes.
 
     Args:
-        path: of the file; one that was there is replaced.
-        kind: what the file says of itself, under ``format``.
-        about: what JSON can hold.
+        path: path of the file; an existing file is replaced.
+        kind: name of the format, stored under ``format``.
+        about: the document, as far as JSON can hold it.
         tensors: name -> tensor, on any device; no two of them share memory.
     """
     document = json.dumps({"format": kind, **about}, indent=1)
     content = save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
-    with appearing(Path(path)) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with write_atomically(Path(path)) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(ABOUT), document)
         archive.writestr(zipfile.ZipInfo(TENSORS), content)
 
@@ -46,15 +47,15 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
     """Read an archive that ``write_archive`` wrote.
 
     Args:
-        path: of the file.
-        kind: what it must say of itself.
+        path: path of the file.
+        kind: name of the format that it must have.
 
     Returns:
         The document, without ``format``, and the tensors, in host memory.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, of another kind, or holds anything else.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is damaged, has another format, or holds anything else.
     """
     path = Path(path)
     if not path.is_file():
@@ -66,15 +67,15 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as unreadable:
         raise ValueError(f"{path}: {ABOUT}: expected a JSON object with a 'format'; it is damaged") from unreadable
     if found != kind:
-        raise ValueError(f"{path}: expected a file of {kind!r}, found {found!r}")
+        raise ValueError(f"{path}: expected the format {kind!r}, found {found!r}")
     try:
         return about, load(content)
     except (SafetensorError, KeyError, ValueError) as unreadable:
-        raise ValueError(f"{path}: {TENSORS}: no safetensors, or cut short ({unreadable})") from unreadable
+        raise ValueError(f"{path}: {TENSORS}: not safetensors, or cut short ({unreadable})") from unreadable
 
 
 def _members(path: Path, kind: str) -> tuple[bytes, bytes]:
-    """The two members, their checksums compared."""
+    """Read both members; zipfile compares their checksums."""
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: expected a zip archive of {kind!r}, found something else, or an incomplete file")
     try:
@@ -89,11 +90,13 @@ def _members(path: Path, kind: str) -> tuple[bytes, bytes]:
             for member in members:
                 if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
                     raise ValueError(
-                        f"{path}: {member.filename}: compressed, expected it as it is; it was packed again"
+                        f"{path}: {member.filename}: expected it uncompressed, found it compressed; it was packed again"
                     )
                 largest = _LARGEST_ABOUT if member.filename == ABOUT else path.stat().st_size
                 if member.file_size > largest:
-                    raise ValueError(f"{path}: {member.filename}: declares {member.file_size} bytes, at most {largest}")
+                    raise ValueError(
+                        f"{path}: {member.filename}: expected at most {largest} bytes, declares {member.file_size}"
+                    )
             return archive.read(ABOUT), archive.read(TENSORS)
     except _DAMAGE as damage:
         raise ValueError(f"{path}: cannot be read ({damage}); it is damaged or incomplete") from damage
@@ -107,19 +110,18 @@ def _listed(names: list[str]) -> str:
 
 
 def pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Nested dictionaries, lists and tuples of numbers, texts and tensors, as JSON can hold them.
+    """Turn nested dictionaries, lists and tuples of numbers, strings and tensors into what JSON can hold.
 
     Args:
         value: what to pack. Keys of dictionaries may be numbers too.
-        tensors: takes the tensors, each under a new name that stands for it.
+        tensors: receives the tensors; the JSON refers to each by its new name.
 
     Raises:
-        TypeError: something else is among the values.
+        TypeError: the value holds something else.
     """
     if isinstance(value, Tensor):
         name = f"{len(tensors):05}"
-        # Several names may stand for one tensor, or for parts of one.
-        tensors[name] = value.detach().clone()
+        tensors[name] = value.detach().clone()  # in memory of its own: several values may share one tensor's
         return {"tensor": name}
     if isinstance(value, Mapping):
         return {"items": [[pack(key, tensors), pack(item, tensors)] for key, item in value.items()]}
@@ -129,14 +131,14 @@ def pack(value: Any, tensors: dict[str, Tensor]) -> Any:
         return [pack(item, tensors) for item in value]
     if value is None or type(value) in {bool, int, float, str}:
         return value
-    raise TypeError(f"expected numbers, texts, tensors and collections of them, found {type(value).__name__}")
+    raise TypeError(f"expected numbers, strings, tensors and collections of them, found {type(value).__name__}")
 
 
 def unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """The inverse of ``pack``.
+    """Return the nested value from what ``pack`` made of it.
 
     Raises:
-        ValueError: it was not packed so.
+        ValueError: ``pack`` did not make it.
     """
     if isinstance(value, list):
         return [unpack(item, tensors) for item in value]

@@ -1,14 +1,14 @@
-"""The bundle: a trained model with all that is needed to use it elsewhere, in one file, ``wts.h5.zip``.
+"""A bundle is a trained model with all that is needed to use it elsewhere, in one file, ``wts.h5.zip``.
 
-Configuration, weights, probe, intensity scale, losses and versions. It holds no code and is read on any machine
-(``ptycho_torch.files.archive``). The name is TensorFlow PtychoPINN's, the content is not.
+It holds configuration, weights, probe, intensity scale, losses and versions, and no code
+(``ptycho_torch.files.archive``). The file's name is TensorFlow PtychoPINN's, its content is not.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -16,27 +16,28 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import torch
+from torch import Tensor
 
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptycho_torch.files.archive import read_archive, write_archive
 from ptycho_torch.files.loss_curve import LossCurve
-from ptycho_torch.files.weight_files import require_fit
 from ptycho_torch.model import PtychoPINN
 
 NAME = "wts.h5.zip"
-"""Of the file in a training's output directory."""
+"""Name of the file in a training's output directory."""
 FORMAT = "ptycho_torch bundle 1"
 _PROBE, _SCALE = "illuminate.probe_parts", "intensity_scale"
+_DISTRIBUTIONS = {"ptycho_torch": "ptycho-golden-port", "torch": "torch", "numpy": "numpy", "lightning": "lightning"}
 
 Config = TypeVar("Config", DataConfig, ModelConfig, TrainingConfig)
 
 
 def installed_versions() -> dict[str, str]:
-    """Of this program and of what it runs on."""
+    """Return the versions of this program and of what it runs on; "not installed" where one is missing."""
     found = {"python": platform.python_version()}
-    for name, package in (("ptycho_torch", "ptycho-golden"), ("torch",) * 2, ("numpy",) * 2, ("lightning",) * 2):
+    for name, distribution in _DISTRIBUTIONS.items():
         try:
-            found[name] = metadata.version(package)
+            found[name] = metadata.version(distribution)
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
@@ -44,14 +45,15 @@ def installed_versions() -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A trained model and where it comes from.
+    """A bundle holds a trained model and where it comes from.
 
     Attributes:
-        model: with its weights, its probe and its intensity scale.
-        data, training: how it was trained; of files the names, without directories.
-        seed: of that training.
-        losses: of that training.
-        versions: program -> version, of that training.
+        model: the model with its weights, probe and intensity scale.
+        data: how the training's data were chosen.
+        training: how the model was trained. A bundle that was read has file names without their directories.
+        seed: seed of the training.
+        losses: losses of the training.
+        versions: program -> version with which it was trained.
     """
 
     model: PtychoPINN
@@ -63,13 +65,18 @@ class Bundle:
 
 
 def save_bundle(path: str | Path, bundle: Bundle) -> None:
-    """Write a bundle; the file appears whole or not at all, and one that was there is replaced.
+    """Write a bundle. The file appears whole or not at all.
 
     Args:
-        path: by convention in a directory, under ``NAME``.
+        path: path of the file, by convention ``NAME`` in some directory; an existing file is replaced.
         bundle: what to write.
+
+    Raises:
+        ValueError: the model holds numbers that are not finite, so that the bundle could not be loaded.
     """
-    places: dict[str, Any] = {
+    weights = bundle.model.state_dict()
+    _require_fit(weights, weights, "the model")
+    names: dict[str, Any] = {
         name: Path(given).name
         for name in ("train_data_file", "test_data_file", "output_dir")
         if (given := getattr(bundle.training, name)) is not None
@@ -78,25 +85,28 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
         "versions": dict(bundle.versions),
         "model": dataclasses.asdict(bundle.model.config),
         "data": dataclasses.asdict(bundle.data),
-        "training": dataclasses.asdict(dataclasses.replace(bundle.training, **places)),
+        "training": dataclasses.asdict(dataclasses.replace(bundle.training, **names)),
         "seed": bundle.seed,
         "losses": bundle.losses.to_json(),
     }
-    write_archive(path, FORMAT, about, bundle.model.state_dict())
+    write_archive(path, FORMAT, about, weights)
 
 
 def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle.
 
-    Nothing of it is believed before it is looked at: the model is made only when all tensors have the shapes that the
-    configuration asks for.
+    All of it is checked first: the model takes memory only once every tensor has the shape that the configuration asks
+    for.
 
     Args:
-        path: of the file, or of the directory that holds it under ``NAME``.
+        path: path of the file, or of the directory that holds it under ``NAME``.
+
+    Returns:
+        The bundle, its model in host memory.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, another program's, or its parts do not fit each other, each by name.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is damaged or another program's, or its parts do not fit each other; each is named.
     """
     path = Path(path)
     if path.is_dir():
@@ -105,24 +115,73 @@ def load_bundle(path: str | Path) -> Bundle:
         path = path / NAME
     about, tensors = read_archive(path, FORMAT)
     try:
-        model_config = from_json(ModelConfig, about.get("model"))
-        data = from_json(DataConfig, about.get("data"))
-        training = from_json(TrainingConfig, about.get("training"))
+        model_config = _from_json(ModelConfig, about.get("model"))
+        data = _from_json(DataConfig, about.get("data"))
+        training = _from_json(TrainingConfig, about.get("training"))
         losses = LossCurve.from_json(_mapping(about.get("losses"), "losses"))
-        found = {str(name): str(version) for name, version in _mapping(about.get("versions"), "versions").items()}
+        versions = {str(name): str(version) for name, version in _mapping(about.get("versions"), "versions").items()}
         seed = about.get("seed")
         if type(seed) is not int:
             raise ValueError(f"seed: expected a whole number, found {seed!r}")
+        model = _model(model_config, data, tensors)
     except ValueError as misfit:
         raise ValueError(f"{path}: {misfit}") from misfit
-    return Bundle(_model(path, model_config, data, tensors), data, training, seed, losses, found)
+    return Bundle(model, data, training, seed, losses, versions)
 
 
-def from_json(config: type[Config], found: Any) -> Config:
-    """A configuration from what ``dataclasses.asdict`` and JSON made of it.
+# ------------------------------------------------------------------------------------------------ the model
+
+
+def _model(config: ModelConfig, data: DataConfig, tensors: dict[str, Tensor]) -> PtychoPINN:
+    if config.C_model != data.C:
+        raise ValueError(f"DataConfig.C {data.C} and ModelConfig.C_model {config.C_model} must be the same")
+    parts, shape = tensors.get(_PROBE), (data.N, data.N, 2)
+    if parts is None or parts.shape != shape or parts.dtype != torch.float32:
+        found = "none" if parts is None else f"{tuple(parts.shape)} {parts.dtype}"
+        raise ValueError(f"{_PROBE}: expected shape {shape}, float32, real and imaginary part, found {found}")
+    probe = torch.view_as_complex(parts)
+    try:
+        # On the device "meta" tensors have shapes and take no memory: the file may declare layers of any width.
+        with torch.device("meta"):
+            empty = PtychoPINN(config, probe, 1.0)
+    except RuntimeError as misfit:
+        raise ValueError(str(misfit)) from misfit
+    _require_fit(empty.state_dict(), tensors, "weights")
+    model = PtychoPINN(config, probe, tensors[_SCALE].item())
+    model.load_state_dict(tensors)
+    return model
+
+
+def _require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
+    """Refuse tensors other than the expected ones, or whose numbers are not finite; each is named."""
+    wrong = list(_misfits(expected, found))
+    if wrong:
+        more = f"; and {len(wrong) - 6} more" if len(wrong) > 6 else ""
+        raise ValueError(f"{where}: do not fit the model: " + "; ".join(wrong[:6]) + more)
+
+
+def _misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Iterator[str]:
+    for name in [*expected, *sorted(found.keys() - expected.keys())]:
+        if name not in found:
+            yield f"{name}: missing"
+        elif name not in expected:
+            yield f"{name}: unknown"
+        elif found[name].shape != expected[name].shape:
+            yield f"{name}: expected shape {tuple(expected[name].shape)}, found {tuple(found[name].shape)}"
+        elif found[name].dtype != expected[name].dtype:
+            yield f"{name}: expected {expected[name].dtype}, found {found[name].dtype}"
+        elif not torch.isfinite(found[name]).all():
+            yield f"{name}: expected finite numbers, found NaN or infinity"
+
+
+# ------------------------------------------------------------------------------------------------ configurations
+
+
+def _from_json(config: type[Config], found: Any) -> Config:
+    """Make a configuration from what ``dataclasses.asdict`` and JSON made of one.
 
     Raises:
-        ValueError: fields are missing, unknown, of another type, or unfit, each by name.
+        ValueError: fields are missing, unknown, of another type, or unfit; each is named.
     """
     name, found = config.__name__, _mapping(found, config.__name__)
     known = {one.name for one in dataclasses.fields(config)}
@@ -140,37 +199,8 @@ def from_json(config: type[Config], found: Any) -> Config:
     return config(**values)
 
 
-def _model(path: Path, config: ModelConfig, data: DataConfig, tensors: dict[str, torch.Tensor]) -> PtychoPINN:
-    if config.C_model != data.C:
-        raise ValueError(f"{path}: DataConfig.C {data.C} and ModelConfig.C_model {config.C_model} must be the same")
-    parts, shape = tensors.get(_PROBE), (data.N, data.N, 2)
-    if parts is None or parts.shape != shape or parts.dtype != torch.float32:
-        found = "none" if parts is None else f"{tuple(parts.shape)} {parts.dtype}"
-        raise ValueError(f"{path}: {_PROBE}: expected shape {shape}, float32, real and imaginary part, found {found}")
-    probe = torch.view_as_complex(parts)
-    try:
-        # Shapes only, no memory: widths are whatever the file says.
-        with torch.device("meta"):
-            empty = PtychoPINN(config, probe, 1.0)
-    except (ValueError, RuntimeError) as misfit:
-        raise ValueError(f"{path}: {misfit}") from misfit
-    require_fit(empty.state_dict(), tensors, str(path))
-    try:
-        model = PtychoPINN(config, probe, tensors[_SCALE].item())
-    except ValueError as misfit:
-        raise ValueError(f"{path}: {misfit}") from misfit
-    model.load_state_dict(tensors)
-    return model
-
-
-def _mapping(found: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(found, dict):
-        raise ValueError(f"{name}: expected a JSON object, found {type(found).__name__}")
-    return found
-
-
 def _is(value: Any, wanted: Any) -> bool:
-    """Whether a value from JSON is of a type that a configuration declares."""
+    """Say whether a value from JSON has a type that a configuration declares."""
     if get_origin(wanted) in {UnionType, Union}:
         return any(_is(value, one) for one in get_args(wanted))
     if get_origin(wanted) is Literal:
@@ -180,3 +210,9 @@ def _is(value: Any, wanted: Any) -> bool:
     if wanted is float:
         return type(value) in {int, float}
     return type(value) is (NoneType if wanted is None else wanted)
+
+
+def _mapping(found: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}: expected a JSON object, found {type(found).__name__}")
+    return found

@@ -1,4 +1,4 @@
-"""How the losses of a training went, epoch by epoch and step by step; as JSON, and to look at."""
+"""The losses of a training, by epoch and step, and their JSON."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training samples.
+    """An epoch is one pass over the training samples.
 
     Attributes:
-        epoch: its number, from 1.
-        loss: mean over the training samples, each as it was seen, while the weights moved; what Keras prints.
+        epoch: number of the epoch, from 1.
+        loss: mean over the training samples, each computed with the weights of its step; what Keras prints.
         val_loss: mean over the validation samples, after the epoch.
-        learning_rate: with which it was trained.
+        learning_rate: learning rate during the epoch.
         batch_losses: mean over the samples of each batch, in order.
     """
 
@@ -28,14 +28,15 @@ class Epoch:
 
 @dataclass(frozen=True)
 class LossCurve:
-    """The losses of a training.
+    """A loss curve holds the losses of a training.
 
     Attributes:
-        least_loss, least_val_loss: what a perfect prediction of the training and the validation samples would leave.
-            The Poisson term is far from 0 there, so a loss means little by itself: how far it lies above this does.
-        epochs: in order.
-        stopped_early: the training loss got no better any more.
-        test_loss: of the test file, at the end; None: there is none.
+        least_loss: loss of a perfect prediction of the training samples. The Poisson term of real counts is far from 0
+            even then, so what counts is how far a loss lies above it.
+        least_val_loss: the same for the validation samples.
+        epochs: epochs in order.
+        stopped_early: whether training ended because its loss no longer fell.
+        test_loss: loss of the test file after training; None without a test file.
     """
 
     least_loss: float
@@ -45,15 +46,15 @@ class LossCurve:
     test_loss: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """What ``from_json`` takes."""
+        """Return the curve as a dictionary for ``json.dump``; ``from_json`` reads it."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> LossCurve:
-        """The curve from what ``to_json`` gave.
+        """Make the curve from what ``to_json`` returned.
 
         Raises:
-            ValueError: something is missing, or of another kind.
+            ValueError: an entry is missing or of another type.
         """
         try:
             epochs = tuple(
@@ -75,4 +76,4 @@ class LossCurve:
                 None if test_loss is None else float(test_loss),
             )
         except (KeyError, TypeError, ValueError) as misfit:
-            raise ValueError(f"losses: expected what LossCurve.to_json gives, found another ({misfit!r})") from misfit
+            raise ValueError(f"losses: expected what LossCurve.to_json returns, found {misfit!r}") from misfit

@@ -20,10 +20,10 @@ from ptycho_torch.network.layers import Convolution
 
 
 def tensorflow_order(model: PtychoPINN) -> list[str]:
-    """The names of the model's parameters in the order in which TensorFlow lists its own.
+    """Return the names of the model's parameters in the order in which TensorFlow lists its own.
 
-    The encoder's convolutions, from the first to the last; then those of the two decoders in turns, amplitude first:
-    up blocks, the border's, the centre's. Of each its kernel, then its bias.
+    First come the encoder's convolutions. Those of the decoders follow, alternating, amplitude first: up blocks, then
+    border, then centre. A convolution's kernel stands before its bias.
     """
     decoders = zip(_convolutions(model, "amplitude"), _convolutions(model, "phase"), strict=True)
     names = chain(_convolutions(model, "encoder"), chain.from_iterable(decoders))
@@ -34,12 +34,12 @@ def from_tensorflow_weights(model: PtychoPINN, arrays: Sequence[np.ndarray]) -> 
     """Give the model TensorFlow's weights.
 
     Args:
-        model: filled in place; untouched if anything is refused.
-        arrays: kernels (row, column, in, out) and biases (out,), floating, in the order of ``tensorflow_order``.
+        model: model to fill in place; unchanged if anything is refused.
+        arrays: kernels (row, column, in, out) and biases (out,), floating point, in the order of ``tensorflow_order``.
 
     Raises:
-        ValueError: another number of arrays, or shapes or dtypes that do not fit, each by name; or a number that is
-            not finite.
+        ValueError: the number of arrays differs, or an array has another shape, another dtype or a number that is not
+            finite; each is named.
     """
     names, parameters = tensorflow_order(model), dict(model.named_parameters())
     if len(arrays) != len(names):
@@ -63,16 +63,16 @@ def from_tensorflow_weights(model: PtychoPINN, arrays: Sequence[np.ndarray]) -> 
 
 
 def to_tensorflow_weights(model: PtychoPINN) -> list[np.ndarray]:
-    """The model's parameters as TensorFlow lists them, copies: the inverse of ``from_tensorflow_weights``."""
+    """Return copies of the model's parameters as TensorFlow lists them; the inverse of ``from_tensorflow_weights``."""
     parameters = dict(model.named_parameters())
     return [to_tensorflow_layout(parameters[name]) for name in tensorflow_order(model)]
 
 
 def to_tensorflow_gradients(model: PtychoPINN) -> list[np.ndarray]:
-    """The gradients of the model's parameters, in the order and layout of ``to_tensorflow_weights``.
+    """Return the gradients of the model's parameters, in the order and layout of ``to_tensorflow_weights``.
 
     Raises:
-        ValueError: a parameter has none; all such are named.
+        ValueError: parameters have no gradient; all such are named.
     """
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
     missing = [name for name, gradient in gradients.items() if gradient is None]
@@ -83,17 +83,27 @@ def to_tensorflow_gradients(model: PtychoPINN) -> list[np.ndarray]:
 
 
 def to_tensorflow_layout(parameter: Tensor) -> np.ndarray:
-    """A kernel (out, in, row, column) as (row, column, in, out), a bias (out,) as it is; a copy, in host memory."""
+    """Return a kernel (out, in, row, column) as (row, column, in, out), a bias (out,) as it is.
+
+    The array is a copy in host memory, of the same dtype.
+    """
     array = parameter.detach().cpu().numpy()
     return np.array(rearrange(array, "o i row column -> row column i o") if array.ndim == 4 else array)
 
 
 def read_tensorflow_weights(path: str | Path, group: str = "weights") -> list[np.ndarray]:
-    """The arrays of an HDF5 group in the order of their names, ``000``, ``001``, …: that of ``tensorflow_order``.
+    """Read weights from an HDF5 file.
+
+    Args:
+        path: path of the file.
+        group: HDF5 group of the arrays ``000``, ``001``, …, in the order of ``tensorflow_order``.
+
+    Returns:
+        The arrays in the order of their names.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no HDF5 file, or is cut short, has no such group, or the group holds something else.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is not HDF5, is cut short, has no such group, or the group holds something else.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights {path}: no such file")

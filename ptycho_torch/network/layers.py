@@ -1,6 +1,10 @@
-"""The layers that the network is made of: convolutions that start as Keras's do, and blocks that halve or double."""
+"""The layers of the network: convolutions with Keras's initial weights, and blocks that halve or double the side."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from einops import einsum, rearrange, repeat
@@ -10,11 +14,11 @@ from torch.nn.functional import conv2d, interpolate, max_pool2d, pixel_shuffle, 
 
 
 class Convolution(nn.Conv2d):
-    """3 x 3, stride 1, zeros around the image so that it keeps its size, with a bias.
+    """Convolve with a 3 x 3 kernel, stride 1, zeros around the image so that it keeps its size, and a bias.
 
-    It starts as Keras starts it: Glorot uniform weights, their limit ``sqrt(6 / (9 inputs + 9 outputs))``, and zero
-    biases. (Torch's own start is wider for few outputs and has random biases.) Input (B, inputs, H, W), output
-    (B, outputs, H, W).
+    Weights are initialised as in Keras: Glorot uniform within ``±sqrt(6 / (9 inputs + 9 outputs))``, and zero biases.
+    (Torch's own initial weights spread further for few outputs, and its biases are random.) Input (B, inputs, H, W),
+    output (B, outputs, H, W).
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -28,11 +32,11 @@ class Convolution(nn.Conv2d):
 
 
 class UpsampledConvolution(Convolution):
-    """Every pixel four times, then the convolution: (B, inputs, H, W) -> (B, outputs, 2H, 2W).
+    """Repeat every pixel four times, then convolve: (B, inputs, H, W) -> (B, outputs, 2H, 2W).
 
-    Of three neighbours in the doubled image, two are one pixel. So each of its four kinds of pixels (even or odd row,
-    even or odd column) is a convolution of the image as it was, with taps added up: a quarter of the pixels, and the
-    doubled image is never made.
+    Two of three neighbours in the doubled image are the same pixel. So each of its four kinds of pixels (even or odd
+    row, even or odd column) is a convolution of the original image whose taps are added up. That takes a quarter of
+    the products, and the doubled image is never made.
     """
 
     folds: Tensor
@@ -44,7 +48,7 @@ class UpsampledConvolution(Convolution):
         self.register_buffer("folds", torch.tensor([even, odd], dtype=self.weight.dtype), persistent=False)
 
     def forward(self, images: Float[Tensor, "B inputs H W"]) -> Float[Tensor, "B outputs 2*H 2*W"]:
-        """Args and result as of the class."""
+        """Map images to images; the class gives the shapes."""
         assert self.bias is not None
         kernels = einsum(self.folds, self.folds, self.weight, "r h row, c w column, o i row column -> o r c i h w")
         kernels = rearrange(kernels, "o r c i h w -> (o r c) i h w")
@@ -52,7 +56,7 @@ class UpsampledConvolution(Convolution):
 
 
 class ConvolutionPair(nn.Module):
-    """Two convolutions with ReLU: (B, inputs, H, W) -> (B, width, H, W)."""
+    """Convolve twice, each time with ReLU: (B, inputs, H, W) -> (B, width, H, W)."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -60,31 +64,47 @@ class ConvolutionPair(nn.Module):
         self.conv_2 = Convolution(width, width)
 
     def forward(self, images: Float[Tensor, "B inputs H W"]) -> Float[Tensor, "B width H W"]:
-        """Args and result as of the class."""
+        """Map images to images; the class gives the shapes."""
         return relu(self.conv_2(relu(self.conv_1(images), inplace=True)), inplace=True)
 
 
 class DownBlock(ConvolutionPair):
-    """The pair, then the largest of every 2 x 2 pixels: (B, inputs, H, W) -> (B, width, H/2, W/2)."""
+    """Convolve twice, then keep the largest of every 2 x 2 pixels: (B, inputs, H, W) -> (B, width, H/2, W/2)."""
 
     def forward(self, images: Float[Tensor, "B inputs H W"]) -> Float[Tensor, "B width H//2 W//2"]:
-        """Args and result as of the class."""
+        """Map images to images; the class gives the shapes."""
         wide = self.conv_2(relu(self.conv_1(images), inplace=True))
-        # The largest, then ReLU: the same as the other way round, at a quarter of the pixels.
+        # ReLU after the maximum gives the same as before it, at a quarter of the pixels.
         return relu(max_pool2d(wide, 2), inplace=True)
 
 
 class UpBlock(ConvolutionPair):
-    """The pair, then every pixel four times: (B, inputs, H, W) -> (B, width, 2H, 2W)."""
+    """Convolve twice, then repeat every pixel four times: (B, inputs, H, W) -> (B, width, 2H, 2W)."""
 
     def forward(self, images: Float[Tensor, "B inputs H W"]) -> Float[Tensor, "B width 2*H 2*W"]:
-        """Args and result as of the class."""
+        """Map images to images; the class gives the shapes."""
         return interpolate(super().forward(images), scale_factor=2, mode="nearest")
 
 
 def centre_mask(N: int) -> Float[Tensor, "N N"]:
-    """Ones in rows and columns ``N // 4 … N // 4 + N // 2 - 1``, zeros around them; float32."""
+    """Return ones in rows and columns ``N // 4 … N // 4 + N // 2 - 1`` and zeros around them; (N, N) float32."""
     mask = torch.zeros(N, N)
     centre = slice(N // 4, N // 4 + N // 2)
     mask[centre, centre] = 1
     return mask
+
+
+def scaled_widths(table: Mapping[int, tuple[int, ...]], N: int, scale: int) -> tuple[int, ...]:
+    """Return the table's channels for patch side N, times ``n_filters_scale``.
+
+    Raises:
+        ValueError: the table has no such N.
+    """
+    if N not in table:
+        raise ValueError(f"N: expected a patch side of {', '.join(map(str, table))} pixels, found {N}")
+    return tuple(width * scale for width in table[N])
+
+
+def chained(block: type[ConvolutionPair], widths: Sequence[int]) -> OrderedDict[str, nn.Module]:
+    """Return blocks that lead from one width to the next, named ``block_1``, ``block_2``, … as in weight files."""
+    return OrderedDict((f"block_{number}", block(*ends)) for number, ends in enumerate(pairwise(widths), start=1))

@@ -1,8 +1,9 @@
-"""Array formats of a group's patches, and the sizes of the canvas that they are merged on.
+"""Formats are the three ways to arrange a group's patches in an array, and the sizes of the canvas for merging them.
 
-A group has C = G * G patches. *Grid* has an axis each for grid row and grid column; *channel*, which the network sees,
-has one for c = row * G + column; *flat* has none: its index is b * C + c, so the patches of a group lie together.
-TensorFlow keeps the channels last, the port before rows and columns. See docs/conventions.md, "Array formats".
+A group has C = G * G patches. *Grid* has one axis for grid rows and one for grid columns. *Channel*, which the network
+takes, has one axis for both: c = row * G + column. *Flat* has one axis for groups and members: its index is b * C + c,
+so the patches of a group lie together. TensorFlow keeps channels last, the port before rows and columns. See
+docs/conventions.md, "Array formats".
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 
 
 def grid_to_channel(grid: Shaped[Tensor, "B G G N N"]) -> Shaped[Tensor, "B C N N"]:
-    """Patches on a grid as channels: c = row * G + column.
+    """Arrange patches on a grid as channels: c = row * G + column.
 
     Args:
         grid: (B, G, G, N, N), any dtype; grid row, grid column, rows, columns.
@@ -24,7 +25,7 @@ def grid_to_channel(grid: Shaped[Tensor, "B G G N N"]) -> Shaped[Tensor, "B C N 
         (B, C, N, N), dtype of ``grid``, C = G * G.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the shape is another.
     """
     if grid.ndim != 5 or grid.shape[1] != grid.shape[2] or grid.shape[3] != grid.shape[4]:
         raise ValueError(f"grid: expected shape (B, G, G, N, N), found {tuple(grid.shape)}")
@@ -32,7 +33,7 @@ def grid_to_channel(grid: Shaped[Tensor, "B G G N N"]) -> Shaped[Tensor, "B C N 
 
 
 def channel_to_grid(channel: Shaped[Tensor, "B C N N"]) -> Shaped[Tensor, "B G G N N"]:
-    """Channels as patches on a grid, the inverse of ``grid_to_channel``.
+    """Arrange channels as patches on a grid: the inverse of ``grid_to_channel``.
 
     Args:
         channel: (B, C, N, N), any dtype; C is a square.
@@ -41,7 +42,7 @@ def channel_to_grid(channel: Shaped[Tensor, "B C N N"]) -> Shaped[Tensor, "B G G
         (B, G, G, N, N), dtype of ``channel``.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the shape is another.
     """
     _require_channel(channel)
     side = math.isqrt(channel.shape[1])
@@ -51,7 +52,7 @@ def channel_to_grid(channel: Shaped[Tensor, "B C N N"]) -> Shaped[Tensor, "B G G
 
 
 def channel_to_flat(channel: Shaped[Tensor, "B C N N"]) -> Shaped[Tensor, "B*C 1 N N"]:
-    """The patches of all groups in one row: flat index b * C + c.
+    """Arrange the patches of all groups along one axis: flat index b * C + c.
 
     Args:
         channel: (B, C, N, N), any dtype.
@@ -60,24 +61,24 @@ def channel_to_flat(channel: Shaped[Tensor, "B C N N"]) -> Shaped[Tensor, "B*C 1
         (B * C, 1, N, N), dtype of ``channel``.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the shape is another.
     """
     _require_channel(channel)
     return rearrange(channel, "b c h w -> (b c) 1 h w")
 
 
 def flat_to_channel(flat: Shaped[Tensor, "n 1 N N"], C: int) -> Shaped[Tensor, "B {C} N N"]:
-    """Flat patches as groups of C, the inverse of ``channel_to_flat``.
+    """Arrange flat patches as groups of C: the inverse of ``channel_to_flat``.
 
     Args:
         flat: (B * C, 1, N, N), any dtype; flat index b * C + c.
-        C: patches per group.
+        C: number of patches in a group.
 
     Returns:
         (B, C, N, N), dtype of ``flat``.
 
     Raises:
-        ValueError: another shape, or a number of patches that C does not divide.
+        ValueError: the shape is another, or C does not divide the number of patches.
     """
     if flat.ndim != 4 or flat.shape[1] != 1 or flat.shape[2] != flat.shape[3]:
         raise ValueError(f"flat: expected shape (B * C, 1, N, N), found {tuple(flat.shape)}")
@@ -87,7 +88,7 @@ def flat_to_channel(flat: Shaped[Tensor, "n 1 N N"], C: int) -> Shaped[Tensor, "
 
 
 def positions_to_flat(positions: Shaped[Tensor, "B 1 2 C"]) -> Shaped[Tensor, "B*C 2"]:
-    """One [x, y] per flat patch.
+    """Arrange positions as one [x, y] per flat patch.
 
     Args:
         positions: (B, 1, 2, C), [x, y] on axis 2, pixels.
@@ -96,7 +97,7 @@ def positions_to_flat(positions: Shaped[Tensor, "B 1 2 C"]) -> Shaped[Tensor, "B
         (B * C, 2), [x, y], row b * C + c; dtype of ``positions``.
 
     Raises:
-        ValueError: another shape.
+        ValueError: the shape is another.
     """
     if positions.ndim != 4 or positions.shape[1:3] != (1, 2):
         raise ValueError(f"positions: expected shape (B, 1, 2, C), found {tuple(positions.shape)}")
@@ -104,22 +105,25 @@ def positions_to_flat(positions: Shaped[Tensor, "B 1 2 C"]) -> Shaped[Tensor, "B
 
 
 def big_size(N: int, G: int, offset: int) -> int:
-    """What a raster of G x G patches spans: ``N + (G - 1) * offset``, pixels. TensorFlow's ``bigN``."""
+    """Return what a raster of G x G patches spans, pixels: ``N + (G - 1) * offset``, TensorFlow's ``bigN``."""
     return N + (G - 1) * offset
 
 
 def padded_size(N: int, G: int, offset: int, max_position_jitter: int) -> int:
-    """``big_size`` with room for jitter, pixels: the nominal side of the canvas that a group is merged on."""
+    """Return the nominal side of the canvas for merging a group, pixels: ``big_size`` with room for jitter."""
     return big_size(N, G, offset) + max_position_jitter
 
 
 def canvas_side(N: int, padded: int) -> int:
-    """The side that the canvas really has: N and ``canvas_margin`` on either side, so one short of an odd margin."""
+    """Return the actual side of the canvas, pixels: N and a margin on either side.
+
+    It is one less than ``padded`` if ``padded - N`` is odd.
+    """
     return N + 2 * canvas_margin(N, padded)
 
 
 def canvas_margin(N: int, padded: int) -> int:
-    """Zeros on each side of a patch on its canvas, pixels: half of ``padded - N``, rounded down as in TensorFlow.
+    """Return the number of zeros on each side of a patch on its canvas: half of ``padded - N``, rounded down.
 
     Raises:
         ValueError: the canvas is smaller than the patch.

@@ -1,8 +1,8 @@
-"""Ground-truth patches, cut from a known object.
+"""Ground truth is a patch of a known object for each pattern.
 
-There are two, and for groups of several members they differ. ``ground_truth_like_tf`` gives what TensorFlow gives: each
-member gets the patch at its position *mirrored through the group's mean*. ``ground_truth_at_members`` gives what each
-pattern shows. Parity needs the first; whoever trains on ground truth needs the second.
+There are two kinds, which differ for groups of several members. ``ground_truth_like_tf`` returns what TensorFlow does:
+each member gets the patch at its position *mirrored through the group's mean*. ``ground_truth_at_members`` returns what
+each pattern shows. Parity needs the first, supervised training the second.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad as zero_pad
 
 _AT_A_TIME = 256
-"""Patches cut together; more only takes memory."""
+"""So many patches are cut together; more would only take memory."""
 
 
 def ground_truth_like_tf(
@@ -23,11 +23,11 @@ def ground_truth_like_tf(
     coords_relative: Float[Tensor, "n 1 2 C"],
     N: int,
 ) -> Complex[Tensor, "n N N C"]:
-    """TensorFlow's ground truth: the patch of a member lies at ``coords_offsets + coords_relative``.
+    """Cut TensorFlow's ground truth: the patch of a member lies at ``coords_offsets + coords_relative``.
 
     With ``coords_relative = -(coords - mean)`` that is ``2 * mean - coords``: for groups of several members the patches
-    are those of points mirrored through the group's mean, and do not show what the patterns show. For groups of one
-    it is the position itself. See docs/conventions.md, "Ground truth".
+    lie at positions mirrored through the group's mean, and do not show what the patterns show. For groups of one it is
+    the position itself. See docs/conventions.md, "Ground truth".
 
     Args:
         object_guess: (H, W) complex; rows = y, columns = x.
@@ -36,10 +36,10 @@ def ground_truth_like_tf(
         N: patch side, pixels.
 
     Returns:
-        (n, N, N, C), dtype of the object; zero outside of it.
+        (n, N, N, C), dtype of the object; zero outside the object.
 
     Raises:
-        ValueError: shapes or dtypes that do not fit, or positions that are not finite.
+        ValueError: shapes or dtypes do not fit, or positions are not finite.
     """
     if coords_offsets.shape != (*coords_relative.shape[:3], 1):
         raise ValueError(
@@ -52,9 +52,9 @@ def ground_truth_like_tf(
 def ground_truth_at_members(
     object_guess: Complex[Tensor, "H W"], coords_nn: Float[Tensor, "n 1 2 C"], N: int
 ) -> Complex[Tensor, "n N N C"]:
-    """The patch at each member's own position: what its pattern shows, and what supervised training needs.
+    """Cut the patch at each member's own position: what its pattern shows, and what supervised training needs.
 
-    TensorFlow gives this for groups of one only; see ``ground_truth_like_tf``.
+    TensorFlow does this for groups of one only; see ``ground_truth_like_tf``.
 
     Args:
         object_guess: (H, W) complex; rows = y, columns = x.
@@ -62,10 +62,10 @@ def ground_truth_at_members(
         N: patch side, pixels.
 
     Returns:
-        (n, N, N, C), dtype of the object; zero outside of it.
+        (n, N, N, C), dtype of the object; zero outside the object.
 
     Raises:
-        ValueError: shapes or dtypes that do not fit, or positions that are not finite.
+        ValueError: shapes or dtypes do not fit, or positions are not finite.
     """
     return _grouped_patches(object_guess, coords_nn, N)
 
@@ -73,10 +73,10 @@ def ground_truth_at_members(
 def patches_at(
     object_guess: Complex[Tensor, "H W"], positions: Float[Tensor, "n 2"], N: int
 ) -> Complex[Tensor, "n N N"]:
-    """Patches of an object whose centre index ``N // 2`` lies at the given positions; bilinear.
+    """Cut patches of an object whose centre index ``N // 2`` lies at the given positions, with bilinear interpolation.
 
     Row i of a patch at (x, y) is row ``y - N // 2 + i`` of the object. What lies outside the object is zero. Real and
-    imaginary part are interpolated, not the phase. Differentiable in both.
+    imaginary part are interpolated, not the phase. The result is differentiable in object and positions.
 
     Args:
         object_guess: (H, W) complex; rows = y, columns = x.
@@ -87,7 +87,7 @@ def patches_at(
         (n, N, N), dtype of the object.
 
     Raises:
-        ValueError: shapes or dtypes that do not fit, or positions that are not finite.
+        ValueError: shapes or dtypes do not fit, or positions are not finite.
     """
     if object_guess.ndim != 2 or not object_guess.is_complex():
         raise ValueError(
@@ -103,7 +103,7 @@ def patches_at(
 
 
 def _grouped_patches(object_guess: Tensor, coords: Tensor, N: int) -> Tensor:
-    """The patches at positions (n, 1, 2, C), as (n, N, N, C)."""
+    """Cut the patches at positions (n, 1, 2, C), as (n, N, N, C)."""
     if coords.ndim != 4 or coords.shape[1:3] != (1, 2):
         raise ValueError(f"positions of groups: expected shape (n, 1, 2, C), found {tuple(coords.shape)}")
     patches = patches_at(object_guess, rearrange(coords, "n 1 xy c -> (n c) xy"), N)
@@ -111,11 +111,11 @@ def _grouped_patches(object_guess: Tensor, coords: Tensor, N: int) -> Tensor:
 
 
 def _cut(object_guess: Tensor, positions: Tensor, N: int) -> Tensor:
-    # Fractions are formed in float64: differences of large coordinates.
+    # Fractions are differences of large coordinates, so float64.
     corner = positions.to(torch.float64) - N // 2
     whole = corner.detach().floor()
     fx, fy = (corner - whole).to(object_guess.real.dtype)[:, :, None, None].unbind(1)
-    # One ring of zeros stands for everything outside.
+    # One ring of zeros stands for all that lies outside.
     bordered = zero_pad(object_guess, (1, 1, 1, 1))
     reach = torch.arange(N + 1, device=object_guess.device)
     columns, rows = (

@@ -1,8 +1,8 @@
-"""Which patterns form a group: the draws of TensorFlow PtychoPINN, index by index.
+"""Grouping decides which patterns form a group. It draws what TensorFlow PtychoPINN draws, index by index.
 
-A group has C = gridsize**2 members. Groups of one are the drawn patterns themselves; a larger group is drawn from the
+A group has C = gridsize**2 members. Groups of one are the drawn patterns themselves. A larger group is drawn from the
 nearest neighbours of a drawn pattern, its *seed*, which is normally not in the group. TensorFlow draws from NumPy's
-legacy generator; so does this module, from an instance of its own: the global generator is neither read nor seeded.
+legacy generator. So does this module, from an instance of its own: it neither reads nor seeds the global generator.
 """
 
 from __future__ import annotations
@@ -27,25 +27,26 @@ def draw_groups(
     enable_oversampling: bool = False,
     neighbor_pool_size: int | None = None,
 ) -> Int[np.ndarray, "n C"]:
-    """The patterns of each group, as TensorFlow draws them (docs/conventions.md, "Groups").
+    """Draw the patterns of each group as TensorFlow does (docs/conventions.md, "Groups").
 
     Args:
         xcoords: (M,), positions of the patterns along columns, pixels; finite.
-        ycoords: (M,), along rows.
-        nsamples: groups wanted. Groups of one are at most M, whatever is wanted.
-        K: nearest neighbours that a group is drawn from; at least C.
-        gridsize: C is its square.
-        seed: of the draws, 0..2**32 - 1; None: another draw each time.
-        sequential_sampling: the first patterns in order are the seeds, and members are drawn with seed 0.
+        ycoords: (M,), positions of the patterns along rows, pixels; finite.
+        nsamples: number of groups wanted. There are at most M groups of one.
+        K: number of nearest neighbours from which a group is drawn; at least C.
+        gridsize: root of C.
+        seed: seed of the draws, 0..2**32 - 1; None for another draw each time.
+        sequential_sampling: use the first patterns in order as seeds, and draw members with seed 0.
         enable_oversampling: allow more groups than patterns, from all combinations of neighbours.
-        neighbor_pool_size: neighbours to combine then; None: K.
+        neighbor_pool_size: number of neighbours to combine when oversampling; None for K.
 
     Returns:
-        (n, C): indices of patterns; int64 for groups of one, int32 for larger ones, as TensorFlow has them.
+        (n, C), indices of patterns; int64 for groups of one, int32 for larger ones, as in TensorFlow.
 
     Raises:
-        ValueError: fewer patterns, neighbours or pooled neighbours than members; more groups of several members than
-            patterns without oversampling, or in sequence; positions that do not fit together or are not finite.
+        ValueError: there are fewer patterns, neighbours or pooled neighbours than members; there are more groups of
+            several members than patterns, without oversampling or in sequence; positions do not fit together or are
+            not finite.
     """
     points = _points(xcoords, ycoords)
     M, C = len(points), gridsize**2
@@ -66,18 +67,18 @@ def draw_groups(
 
 
 def draw_patterns(M: int, count: int | None, seed: int | None = None) -> Int[np.ndarray, " m"]:
-    """Which patterns of a scan to use, as TensorFlow draws them on loading (docs/conventions.md, "Groups").
+    """Draw which patterns of a scan to use, as TensorFlow does on loading (docs/conventions.md, "Groups").
 
     Args:
-        M: patterns of the scan.
-        count: patterns wanted; None, or M or more: all, without a draw.
-        seed: of the draw, 0..2**32 - 1; None: another draw each time.
+        M: number of patterns in the scan.
+        count: number of patterns wanted; None, or M and more, for all, without a draw.
+        seed: seed of the draw, 0..2**32 - 1; None for another draw each time.
 
     Returns:
         (m,) int64, m = min(count, M), ascending.
 
     Raises:
-        ValueError: no pattern, or none wanted.
+        ValueError: there is no pattern, or none is wanted.
     """
     wanted = M if count is None else count
     if M < 1 or wanted < 1:
@@ -88,7 +89,7 @@ def draw_patterns(M: int, count: int | None, seed: int | None = None) -> Int[np.
 
 
 def _points(xcoords: np.ndarray, ycoords: np.ndarray) -> np.ndarray:
-    """(M, 2), [x, y]."""
+    """Check positions and return them as (M, 2) float64, [x, y]."""
     x, y = np.asarray(xcoords, np.float64), np.asarray(ycoords, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"xcoords, ycoords: expected one shape (M,), found {x.shape} and {y.shape}")
@@ -123,21 +124,24 @@ def _require_oversampling(
 
 
 def _draw_seeds(draws: np.random.RandomState, M: int, count: int) -> np.ndarray:
-    """Patterns in random order; all of them, in their own order and without a draw, where all are wanted."""
+    """Draw patterns in random order; if all are wanted, return them in their own order, without a draw."""
     return np.arange(M) if count >= M else draws.choice(M, count, replace=False)
 
 
 def _neighbours(points: np.ndarray, seeds: np.ndarray, K: int) -> np.ndarray:
-    """(n, K) indices of the patterns nearest to each seed, nearest first, without the seed; all M where M <= K."""
+    """Return the indices of the K patterns nearest to each seed, (n, K), nearest first and without the seed.
+
+    If M <= K, all M are returned.
+    """
     count = min(K + 1, len(points))
     _, near = cKDTree(points).query(points[seeds], k=count)
-    # What comes first, at distance 0, is the seed (or a pattern at the very same place). TensorFlow drops it only where
-    # K others came back, so that in tiny data sets the seed is one of those drawn from.
+    # The first, at distance 0, is the seed (or a pattern at the very same place). TensorFlow drops it only if K others
+    # came back. So in a tiny data set the seed is among those that members are drawn from.
     return np.asarray(near[:, 1:] if count > K else near)
 
 
 def _oversampled(draws: np.random.RandomState, points: np.ndarray, nsamples: int, K: int, C: int) -> np.ndarray:
-    """Groups drawn from a pool of at least twice as many, if there are: every C of the K neighbours of some seeds."""
+    """Draw groups from a pool: all combinations of C of the K neighbours of some seeds, twice as many if possible."""
     seeds_needed = math.ceil(nsamples / math.comb(K, C))
     seeds = _draw_seeds(draws, len(points), min(2 * seeds_needed, len(points)))
     pool: list[tuple[int, ...]] = []

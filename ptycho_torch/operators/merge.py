@@ -1,7 +1,7 @@
-"""The overlap constraint inside the network: a group's patches merged on one canvas, and extracted from it again.
+"""The overlap constraint inside the network merges a group's patches on one canvas, and extracts them from it again.
 
-Positions are positions: the merge moves a patch by ``+(position - mean)``; the extraction is its inverse and moves the
-canvas by ``-position``. See docs/conventions.md, "Merge and extraction".
+The merge moves a patch by ``+(position - mean)``. The extraction is its inverse and moves the canvas by ``-position``.
+See docs/conventions.md, "Merge and extraction".
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ptycho_torch.operators.formats import canvas_margin, flat_to_channel, posit
 from ptycho_torch.operators.translation import translate
 
 EPSILON = 1e-3
-"""Added to the count. (Stitching adds 1e-9.)"""
+"""The merge adds this to the count. (Stitching adds 1e-9.)"""
 
 
 def merge_patches(
     patches: Complex[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"], padded: int
 ) -> Complex[Tensor, "B P P"]:
-    """Each group's patches as one object: their sum on a canvas, divided by (count + 0.001).
+    """Merge each group's patches into one object: their sum on a canvas, divided by (count + 0.001).
 
-    All of a patch is summed but only its central N // 2 pixels are counted, as in TensorFlow: where no centre reaches,
-    the merged object is 1000 times the sum. Arguments, canvas and errors are those of ``sum_and_norm``.
+    As in TensorFlow, all of a patch is summed but only its central N // 2 pixels are counted. So where no centre
+    reaches, the merged object is 1000 times the sum. Arguments, canvas and errors are those of ``sum_and_norm``.
 
     Returns:
-        (B, P, P), dtype of ``patches``: a canvas for each group, whatever the size of the batch.
+        (B, P, P), dtype of ``patches``: a canvas for each group.
     """
     total, norm = sum_and_norm(patches, positions, padded)
     return total / norm
@@ -37,24 +37,24 @@ def merge_patches(
 def sum_and_norm(
     patches: Complex[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"], padded: int
 ) -> tuple[Complex[Tensor, "B P P"], Float[Tensor, "B P P"]]:
-    """Each group's patches moved to their positions and summed, and what the sum is to be divided by.
+    """Move each group's patches to their positions and sum them; count the divisor of the sum.
 
-    A patch moves by ``+(position - mean)``: larger x ends further right, larger y further down. The mean is that over
-    all B * C patches of the call, as in TensorFlow; it is 0 for positions relative to the mean of their group.
-    Differentiable in patches and positions.
+    A patch moves by ``+(position - mean)``: larger x ends further right, larger y further down. As in TensorFlow, the
+    mean is over all B * C patches of the call; it is 0 for positions relative to the mean of their group. The result is
+    differentiable in patches and positions.
 
     Args:
-        patches: (B, C, N, N), complex; rows = y, columns = x.
+        patches: (B, C, N, N) complex; rows = y, columns = x.
         positions: (B, 1, 2, C), [x, y], pixels; the container's ``coords_nominal``.
-        padded: nominal side of the canvas, pixels (``formats.padded_size``). Its real side P is
-            ``formats.canvas_side(N, padded)``, one less where the margin is odd.
+        padded: nominal side of the canvas, pixels (``formats.padded_size``). Its actual side P is
+            ``formats.canvas_side(N, padded)``.
 
     Returns:
         The sum (B, P, P), dtype of ``patches``; and the norm (B, P, P), its real dtype: how many patch centres (the
         central N // 2 pixels, moved like the patches) cover a pixel, plus 0.001.
 
     Raises:
-        ValueError: shapes, dtypes or devices that do not fit, or a canvas smaller than a patch.
+        ValueError: shapes, dtypes or devices do not fit, or the canvas is smaller than a patch.
     """
     if patches.ndim != 4 or patches.shape[2] != patches.shape[3] or 0 in patches.shape:
         raise ValueError(f"patches: expected shape (B, C, N, N), none of them 0, found {tuple(patches.shape)}")
@@ -64,7 +64,7 @@ def sum_and_norm(
     margin = canvas_margin(N, padded)
     moves = positions_to_flat(positions)
     moves = moves - moves.mean(dim=0)
-    # Both parts of a patch and the mask of its centre are three images that move together.
+    # Real part, imaginary part and the mask of the centre are three images that move together.
     mask = _centre_mask(patches.real).expand(patches.shape)
     images = rearrange([patches.real, patches.imag, mask], "part b c h w -> (b c) part h w")
     moved = translate(zero_pad(images, (margin, margin, margin, margin)), moves)
@@ -75,13 +75,13 @@ def sum_and_norm(
 def extract_patches(
     canvas: Complex[Tensor, "B P P"], positions: Float[Tensor, "B 1 2 C"], N: int
 ) -> Complex[Tensor, "B C {N} {N}"]:
-    """The patches of each group's object, the inverse of the merge's placement.
+    """Extract the patches of each group's object: the inverse of placing them in the merge.
 
-    For every member the canvas moves by ``-position``, and its centre is cut out. Positions are taken as they are: the
-    mean that the merge removes must be 0 for the two to be inverse. Differentiable in canvas and positions.
+    For every member the canvas moves by ``-position``, and its centre is cut out. No mean is removed from positions;
+    the merge removes one, so the two are inverse only if it is 0. The result is differentiable in canvas and positions.
 
     Args:
-        canvas: (B, P, P), complex; rows = y, columns = x.
+        canvas: (B, P, P) complex; rows = y, columns = x.
         positions: (B, 1, 2, C), [x, y], pixels; the container's ``coords_nominal``.
         N: patch side, pixels; P - N is even.
 
@@ -89,7 +89,7 @@ def extract_patches(
         (B, C, N, N), dtype of ``canvas``.
 
     Raises:
-        ValueError: shapes, dtypes or devices that do not fit, or a patch that cannot lie in the canvas's centre.
+        ValueError: shapes, dtypes or devices do not fit, or a patch cannot lie in the canvas's centre.
     """
     if canvas.ndim != 3 or canvas.shape[1] != canvas.shape[2] or 0 in canvas.shape:
         raise ValueError(f"canvas: expected shape (B, P, P), none of them 0, found {tuple(canvas.shape)}")
@@ -102,7 +102,7 @@ def extract_patches(
 
 
 def trim(canvas: Complex[Tensor, "*batch P P"], N: int) -> Complex[Tensor, "*batch {N} {N}"]:
-    """The central N x N pixels: ``(P - N) // 2`` cut from every side.
+    """Cut out the central N x N pixels: ``(P - N) // 2`` are cut from every side.
 
     Raises:
         ValueError: N is larger than the canvas, or P - N is odd, so there is no centre.
@@ -115,7 +115,7 @@ def trim(canvas: Complex[Tensor, "*batch P P"], N: int) -> Complex[Tensor, "*bat
 
 
 def _centre_mask(like: Float[Tensor, "B C N N"]) -> Float[Tensor, "N N"]:
-    """Ones in the central N // 2 pixels of a patch, zeros around them."""
+    """Return ones in the central N // 2 pixels of a patch and zeros around them."""
     N = like.shape[-1]
     mask = like.new_zeros(N, N)
     centre = slice(N // 4, N // 4 + N // 2)
@@ -134,4 +134,4 @@ def _require_positions(positions: Tensor, shape: tuple[int, ...], beside: Tensor
     if not positions.is_floating_point():
         raise ValueError(f"positions: expected a floating-point dtype, found {positions.dtype}")
     if positions.device != beside.device:
-        raise ValueError(f"positions are on {positions.device}, the images on {beside.device}; expected one device")
+        raise ValueError(f"expected one device, found positions on {positions.device}, images on {beside.device}")

@@ -1,4 +1,4 @@
-"""The scale of a data set: one number for all of its patterns."""
+"""Normalisation scales all patterns of a data set by one factor."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from jaxtyping import Float32, Float64, Num
 
 
 def normalize_data(diffraction: Num[np.ndarray, "n N N C"]) -> Float32[np.ndarray, "n N N C"]:
-    """Amplitudes scaled so that the squares of a pattern sum to ``(N / 2)**2`` on average over groups and members.
+    """Scale amplitudes so that the squares of a pattern sum to ``(N / 2)**2`` on average over groups and members.
 
-    One factor for the whole array, so patterns keep their intensities relative to each other. It depends on which
-    groups were drawn: a pattern that is in several of them counts several times. Squares are formed and summed in
-    float64, whatever the input: those of uint16 would wrap. See docs/conventions.md, "Normalised patterns".
+    There is one factor for the whole array, so patterns keep their intensities relative to each other. It depends on
+    the groups: a pattern that is in several of them counts several times. Squares are computed and summed in float64,
+    for those of uint16 would wrap. See docs/conventions.md, "Normalised patterns".
 
     Args:
-        diffraction: (n, N, N, C), real, amplitude.
+        diffraction: (n, N, N, C) real, amplitude.
 
     Returns:
         (n, N, N, C) float32.
 
     Raises:
-        ValueError: another shape, no pattern, or patterns that are empty or not finite.
+        ValueError: the shape is another, or patterns are empty or not finite.
     """
     if diffraction.ndim != 4 or diffraction.shape[1] != diffraction.shape[2] or 0 in diffraction.shape:
         raise ValueError(f"diffraction: expected shape (n, N, N, C), none of them 0, found {diffraction.shape}")
@@ -31,24 +31,24 @@ def normalize_data(diffraction: Num[np.ndarray, "n N N C"]) -> Float32[np.ndarra
 
 
 def normalization_factor(mean_energy: float, N: int) -> np.float32:
-    """What patterns whose squares sum to ``mean_energy`` on average are multiplied by.
+    """Return the factor for patterns of side N whose squares sum to ``mean_energy`` on average.
 
-    It is rounded to float32, in which patterns are multiplied, so that they come out the same, digit by digit, whether
-    they are scaled all at once or a few at a time.
+    It is rounded to float32, the dtype of the scaled patterns: so they are the same, bit by bit, whether they are
+    scaled all at once or a few at a time.
 
     Raises:
         ValueError: the energy is not finite and positive.
     """
     if not 0 < mean_energy < np.inf:
         raise ValueError(
-            f"diffraction: its mean sum of squares is {mean_energy}; expected a finite, positive number. Are the "
+            f"diffraction: expected a finite, positive mean sum of squares, found {mean_energy}. Are the "
             f"patterns empty, or not finite?"
         )
     return np.float32(np.sqrt((N / 2) ** 2 / mean_energy))
 
 
 def pattern_energies(patterns: Num[np.ndarray, "n N N"]) -> Float64[np.ndarray, " n"]:
-    """The sum of squares of each pattern (n, N, N), in float64."""
+    """Return the sum of squares of each pattern (n, N, N), as (n,) float64."""
     flat = patterns.reshape(len(patterns), -1).astype(np.float64)
     energies: np.ndarray = np.einsum("ni,ni->n", flat, flat)
     return energies

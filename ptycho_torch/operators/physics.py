@@ -1,4 +1,4 @@
-"""Forward physics: from an object and a probe to the detector, and the term that compares it with counts.
+"""Forward physics leads from an object and a probe to the detector; a likelihood compares the result with counts.
 
 Data are *amplitudes*, square roots of counts. See docs/conventions.md, "Forward physics".
 """
@@ -15,20 +15,20 @@ from torch.nn.functional import pad as zero_pad
 
 
 def diffraction_amplitude(field: Complex[Tensor, "*batch N N"]) -> Float[Tensor, "*batch N N"]:
-    """The amplitude that a field has on the detector, zero frequency at index N // 2.
+    """Compute the amplitude of a field on the detector, zero frequency at index N // 2.
 
-    The Fourier transform is orthonormal, ``|F| / N``, so the sum of squares stays what it is. Differentiable; where
-    the amplitude is 0, its gradient is 0. (TensorFlow takes the root of an intensity, whose gradient is not finite
-    there.)
+    The Fourier transform is orthonormal, ``|F| / N``, so it keeps the sum of squares. The result is differentiable;
+    where the amplitude is 0, its gradient is 0. (TensorFlow takes the root of an intensity, whose gradient is not
+    finite there.)
 
     Args:
-        field: (..., N, N), complex; rows, columns.
+        field: (..., N, N) complex; rows, columns.
 
     Returns:
         (..., N, N), the real dtype of ``field``.
 
     Raises:
-        ValueError: not square, or not complex.
+        ValueError: the field is not square or not complex.
     """
     _require_field(field)
     amplitude = torch.fft.fft2(field, norm="ortho").abs()
@@ -36,52 +36,53 @@ def diffraction_amplitude(field: Complex[Tensor, "*batch N N"]) -> Float[Tensor,
 
 
 def padded_field(field: Complex[Tensor, "*batch N N"]) -> Complex[Tensor, "*batch P P"]:
-    """The field with N // 4 zeros on every side.
+    """Pad a field with N // 4 zeros on every side.
 
     Args:
-        field: (..., N, N), complex; rows, columns.
+        field: (..., N, N) complex; rows, columns.
 
     Returns:
         (..., P, P), P = N + 2 (N // 4), dtype of ``field``.
 
     Raises:
-        ValueError: not square, or not complex.
+        ValueError: the field is not square or not complex.
     """
     _require_field(field)
     return zero_pad(field, (field.shape[-1] // 4,) * 4)
 
 
 def padded_diffraction_amplitude(field: Complex[Tensor, "*batch N N"]) -> Float[Tensor, "*batch P P"]:
-    """The amplitude on the detector of the padded field, which samples the pattern more finely.
+    """Compute the amplitude of the padded field on the detector: padding samples the pattern more finely.
 
-    It is divided by the N of the field as it came, as in TensorFlow, so the sum of squares is (P / N)² of the field's.
+    As in TensorFlow, it is divided by the N of the field before padding. So the sum of squares is (P / N)² times the
+    field's.
 
     Args:
-        field: (..., N, N), complex; rows, columns.
+        field: (..., N, N) complex; rows, columns.
 
     Returns:
         (..., P, P), P = N + 2 (N // 4), the real dtype of ``field``.
 
     Raises:
-        ValueError: not square, or not complex.
+        ValueError: the field is not square or not complex.
     """
     padded = padded_field(field)
     return diffraction_amplitude(padded) * (padded.shape[-1] / field.shape[-1])
 
 
 def illuminate(patches: Complex[Tensor, "B C N N"], probe: Complex[Tensor, "N N"]) -> Complex[Tensor, "B C N N"]:
-    """The field behind each patch of the object: the patch times the probe, one probe for all.
+    """Compute the field behind each patch of the object: the patch times the probe, one probe for all.
 
     Args:
-        patches: (B, C, N, N), complex.
-        probe: (N, N), complex, as it shall be used: normalised (``normalize_probe_like_tf``), not masked, and not
-            divided by ``probe_scale`` again.
+        patches: (B, C, N, N) complex.
+        probe: (N, N) complex; normalised (``normalize_probe_like_tf``), not masked, and not divided by ``probe_scale``
+            again.
 
     Returns:
-        (B, C, N, N), complex.
+        (B, C, N, N) complex.
 
     Raises:
-        ValueError: shapes that do not fit. (A probe with a batch axis would broadcast against the wrong axis.)
+        ValueError: the shapes do not fit. (A probe with a batch axis would broadcast against the wrong axis.)
     """
     if patches.ndim != 4 or probe.shape != patches.shape[2:]:
         raise ValueError(
@@ -93,33 +94,33 @@ def illuminate(patches: Complex[Tensor, "B C N N"], probe: Complex[Tensor, "N N"
 def predicted_amplitude(
     patches: Complex[Tensor, "B C N N"], probe: Complex[Tensor, "N N"], scale: float | Float[Tensor, ""]
 ) -> Float[Tensor, "B C N N"]:
-    """What the detector is expected to see of patches of an object: its square is the expected count of photons.
+    """Predict what the detector sees of patches of an object; the square is the expected count of photons.
 
     Args:
-        patches: (B, C, N, N), complex.
-        probe: (N, N), complex, normalised.
-        scale: ``intensity_scale``.
+        patches: (B, C, N, N) complex.
+        probe: (N, N) complex, normalised.
+        scale: factor from normalised amplitudes to roots of counts, ``intensity_scale``.
 
     Returns:
         (B, C, N, N), the square root of expected counts.
 
     Raises:
-        ValueError: shapes that do not fit.
+        ValueError: the shapes do not fit.
     """
     return diffraction_amplitude(illuminate(patches, probe)) * scale
 
 
 def intensity_scale(nphotons: float, N: int) -> float:
-    """What normalised amplitudes are multiplied with to become roots of counts: ``sqrt(nphotons) / (N / 2)``.
+    """Return the factor from normalised amplitudes to roots of counts: ``sqrt(nphotons) / (N / 2)``.
 
-    A normalised pattern has (N / 2)² as its mean sum of squares, so a scaled one has ``nphotons``.
+    Normalised patterns have the mean sum of squares (N / 2)², so scaled ones have ``nphotons``.
 
     Args:
         nphotons: photons per pattern, on average; positive.
         N: patch side, pixels.
 
     Raises:
-        ValueError: an argument that is not positive.
+        ValueError: an argument is not positive.
     """
     _require_positive("nphotons", nphotons)
     _require_positive("N", N)
@@ -127,7 +128,7 @@ def intensity_scale(nphotons: float, N: int) -> float:
 
 
 def scale_nphotons(X: Float[Tensor, "B C N N"], nphotons: float) -> Float[Tensor, ""]:
-    """The one factor that gives amplitudes ``nphotons`` photons per pattern, on average over groups and members.
+    """Return the factor that gives amplitudes ``nphotons`` photons per pattern, on average over groups and members.
 
     Args:
         X: (B, C, N, N), amplitude.
@@ -137,7 +138,7 @@ def scale_nphotons(X: Float[Tensor, "B C N N"], nphotons: float) -> Float[Tensor
         ``sqrt(nphotons / mean over (B, C) of the sum of X² over a pattern)``, scalar, dtype of ``X``.
 
     Raises:
-        ValueError: another shape, or a photon number that is not positive.
+        ValueError: the shape is another, or the photon number is not positive.
     """
     if X.ndim != 4:
         raise ValueError(f"X: expected shape (B, C, N, N), found {tuple(X.shape)}")
@@ -146,10 +147,10 @@ def scale_nphotons(X: Float[Tensor, "B C N N"], nphotons: float) -> Float[Tensor
 
 
 def poisson_term(predicted: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The negative log-likelihood of counts, each for itself, without ``log(target!)``, which nothing can change.
+    """Compute the negative log-likelihood of each count, without the constant ``log(target!)``.
 
-    Nothing keeps the logarithm finite: where no count is expected the term is +inf, and NaN if none came, as in
-    TensorFlow.
+    As in TensorFlow nothing keeps the logarithm finite: where no counts are expected the term is +inf, and NaN if none
+    came.
 
     Args:
         predicted: expected counts (intensities, not amplitudes), any shape.
@@ -159,7 +160,7 @@ def poisson_term(predicted: Float[Tensor, "*shape"], target: Float[Tensor, "*sha
         ``predicted - target * log(predicted)``, the same shape.
 
     Raises:
-        ValueError: two shapes.
+        ValueError: the shapes differ.
     """
     if predicted.shape != target.shape:
         raise ValueError(f"expected one shape, found predicted {tuple(predicted.shape)}, target {tuple(target.shape)}")
@@ -167,19 +168,19 @@ def poisson_term(predicted: Float[Tensor, "*shape"], target: Float[Tensor, "*sha
 
 
 def poisson_loss(predicted: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """The mean of ``poisson_term`` over all elements. Arguments and errors are the same."""
+    """Average ``poisson_term`` over all elements. Arguments and errors are the same."""
     return poisson_term(predicted, target).mean()
 
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """Patterns without noise, and what is kept as their truth.
+    """A simulation holds patterns without noise, and what TensorFlow keeps as their truth.
 
     Attributes:
         X: (n, N, N), amplitude on the detector.
         Y_I: (n, N, N), modulus of the object times that of the probe: *illuminated*.
         Y_phi: (n, N, N), phase of the object, *not* illuminated, radians. So ``Y_I exp(i Y_phi)`` is not the object.
-        intensity_scale: scalar; the factor that gives the patterns ``nphotons`` photons each, on average.
+        intensity_scale: scalar, the factor that gives the patterns ``nphotons`` photons each, on average.
     """
 
     X: Float[Tensor, "n N N"]
@@ -191,21 +192,18 @@ class Simulation:
 def simulate(
     amplitude: Float[Tensor, "n N N"], phase: Float[Tensor, "n N N"], probe: Complex[Tensor, "N N"], nphotons: float
 ) -> Simulation:
-    """Patterns of the object ``amplitude * exp(i phase)`` under a probe, without noise.
+    """Simulate patterns of the object ``amplitude * exp(i phase)`` under a probe, without noise.
 
-    Without noise the photon number changes nothing but ``intensity_scale``.
+    Without noise the photon number changes ``intensity_scale`` only.
 
     Args:
-        amplitude: (n, N, N), of patches of the object.
-        phase: (n, N, N), of the same, radians.
-        probe: (N, N), complex, used as it is given; not normalised here.
+        amplitude: (n, N, N), amplitude of patches of the object.
+        phase: (n, N, N), phase of the same patches, radians.
+        probe: (N, N) complex; it is not normalised here.
         nphotons: photons per pattern, on average; positive.
 
-    Returns:
-        A ``Simulation``.
-
     Raises:
-        ValueError: shapes that do not fit, or a photon number that is not positive.
+        ValueError: the shapes do not fit, or the photon number is not positive.
     """
     if amplitude.ndim != 3 or phase.shape != amplitude.shape:
         raise ValueError(

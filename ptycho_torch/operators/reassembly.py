@@ -1,8 +1,8 @@
-"""Reassembly of patches into a mosaic: crop, place at the position, sum, divide by the overlap count.
+"""Reassembly stitches patches into a mosaic: crop, place at the position, sum, divide by the overlap count.
 
-TensorFlow pads every crop to the whole canvas and moves it there. A moved M x M crop touches (M + 1) x (M + 1) pixels,
-so here each is interpolated densely at that size and added to the canvas once: the cost grows with patches x M**2, not
-with patches x canvas.
+TensorFlow pads every crop to the whole canvas and moves it there. A moved M x M crop touches (M + 1) x (M + 1) pixels
+only. So here each crop is interpolated at that size and added to the canvas once: the cost grows with patches x M**2,
+not with patches x canvas.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn.functional import pad as zero_pad
 
 LARGEST_SIDE = 2**15
-"""Pixels: a canvas of 8 GB. Larger ones come from positions in another unit."""
+"""Largest side of a canvas, pixels: it takes 8 GB. Larger ones come from positions in another unit."""
 _AT_A_TIME = 256
-"""Patches interpolated together: enough to hide the cost of a call, few enough to stay in the cache."""
+"""So many patches are interpolated together: enough to hide the cost of a call, few enough to stay in the cache."""
 
 
 def shift_and_sum(
@@ -25,24 +25,25 @@ def shift_and_sum(
 ) -> tuple[Complex[Tensor, "B S S"], Float[Tensor, "B S S"]]:
     """Sum the central crops of patches on a canvas per batch entry, and count how many cover each pixel.
 
-    Each batch entry b is a canvas of its own: its C crops move by ``+(offset - mean over C of its offsets)``, so that
-    the mean position lies at the canvas centre. The side S is common to all: M plus twice the largest distance from
-    the mean, rounded up to an even number. Differentiable in patches and offsets; waits for the device once, for S.
+    Each batch entry has a canvas of its own: its C crops move by ``+(offset - mean over C of its offsets)``, so the
+    mean position lies at the canvas centre. All canvases have the same side S: M plus twice the largest distance from
+    the mean, which is first rounded up to an even number. The result is differentiable in patches and offsets. The
+    device is waited for once, for S.
 
     Args:
-        patches: (B, C, N, N), complex; rows = y, columns = x.
+        patches: (B, C, N, N) complex; rows = y, columns = x.
         offsets: (B, C, 1, 2), [x, y], pixels; positions in any frame.
-        M: side of the central crop, even, 2..N.
+        M: side of the central crop, pixels; even, 2..N.
 
     Returns:
-        The sum (B, S, S), dtype of patches, and the count (B, S, S), its real dtype; crops of ones count in full.
+        The sum (B, S, S), dtype of patches, and the count (B, S, S), its real dtype: the same sum of crops of ones.
 
     Raises:
         TypeError: patches or offsets are not tensors.
-        ValueError: shapes that do not fit, M that is odd or out of range, offsets that are not finite or too far apart.
+        ValueError: shapes do not fit, M is odd or out of range, or offsets are not finite or too far apart.
     """
     groups, members = _require_shapes(patches, offsets, M)
-    # Distances are formed in float64: differences of large coordinates.
+    # Distances are differences of large coordinates, so float64.
     moves = offsets.reshape(groups, members, 2).to(torch.float64)
     moves = moves - moves.mean(dim=1, keepdim=True)
     reach = moves.detach().abs().amax().item()
@@ -67,7 +68,7 @@ def shift_and_sum(
 
 
 def overlap_ratio(total: Complex[Tensor, "B S S"], count: Float[Tensor, "B S S"]) -> Complex[Tensor, "B S S"]:
-    """The mosaic: sum divided by (1e-9 + count). Where nothing was placed it is 0."""
+    """Divide the sum (B, S, S) by (1e-9 + count), which gives the mosaics; they are 0 where nothing was placed."""
     return total / (count + 1e-9)
 
 
@@ -87,7 +88,7 @@ def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int]
     if not offsets.is_floating_point():
         raise ValueError(f"offsets: expected a floating-point dtype, found {offsets.dtype}")
     if offsets.device != patches.device:
-        raise ValueError(f"offsets are on {offsets.device}, patches on {patches.device}; expected one device")
+        raise ValueError(f"expected one device, found offsets on {offsets.device}, patches on {patches.device}")
     if not isinstance(M, int) or M % 2 or not 2 <= M <= N:
         raise ValueError(f"M: expected an even crop between 2 and N = {N}, found {M}")
     return groups, members
@@ -96,13 +97,13 @@ def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int]
 def _add_crops(
     patches: Tensor, canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: int, M: int
 ) -> Tensor:
-    """Add the crops of patches (n, N, N) to their canvases, at whole + fraction (n, 2) of the upper left corner."""
+    """Add the crops of patches (n, N, N) to their canvases; upper left corners lie at whole + fraction (n, 2)."""
     first = patches.shape[-1] // 2 - M // 2
     stride = side + 1  # a crop that ends at the edge writes a column and a row of zeros beyond it
     window = torch.arange(M + 1, device=patches.device)
     window = (window[:, None] * stride + window).flatten()
     start = (canvas * stride + whole[:, 1]) * stride + whole[:, 0]
-    # Complex numbers as pairs of reals: the weights are real.
+    # The weights are real, so complex numbers are interpolated as pairs of reals.
     total = patches.new_zeros(groups * stride * stride)
     for block in range(0, len(patches), _AT_A_TIME):
         rows = slice(block, block + _AT_A_TIME)
@@ -116,13 +117,13 @@ def _add_crops(
 
 
 def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: int, M: int) -> Tensor:
-    """How many crops of ones cover each pixel, float64.
+    """Count how many crops of ones cover each pixel, float64.
 
-    A moved row of M ones is a running sum of four steps: 1 - f, f, and M later their negatives. So sixteen numbers a
-    crop and a running sum along either axis give the count, whatever M.
+    A row of M ones, moved by a fraction f, is the running sum of four steps: 1 - f, f, and M pixels later their
+    negatives. So sixteen numbers per crop, and a running sum along either axis, give the count for any M.
     """
     stride = side + 2
-    pair = torch.arange(2, device=whole.device)  # made there: a tensor from a list would wait for the device
+    pair = torch.arange(2, device=whole.device)  # made on the device: copying a list to it would wait for it
     step = torch.cat([pair, pair + M])
     height = torch.stack([1 - fraction, fraction, fraction - 1, -fraction], dim=-1)
     at = whole[:, :, None] + step
@@ -130,4 +131,4 @@ def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: i
     steps = height.new_zeros(groups * stride * stride)
     steps.index_add_(0, index.flatten(), (height[:, 1, :, None] * height[:, 0, None, :]).flatten())
     count = steps.view(groups, stride, stride).cumsum(1).cumsum(2)
-    return count[:, :side, :side].clamp(min=0)  # the running sums end at zero but for rounding
+    return count[:, :side, :side].clamp(min=0)  # rounding of running sums may leave less

@@ -1,4 +1,4 @@
-"""Bilinear translation with zero fill, the primitive under merging, extraction and reassembly."""
+"""Bilinear translation with zero fill, by which merge and extraction move images."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 def translate(images: Shaped[Tensor, "B C H W"], displacements: Float[Tensor, "B 2"]) -> Shaped[Tensor, "B C H W"]:
     """Move every image by its displacement; content moves toward +columns for dx > 0 and +rows for dy > 0.
 
-    Each of the four neighbours of a sampling point counts zero when it lies outside the image; the others keep their
-    weight. Real and imaginary part move separately: phase is never interpolated. Differentiable in both arguments.
+    Each of the four neighbours of a sampling point counts as zero if it lies outside the image; the others keep their
+    weight. Real and imaginary part are interpolated, not the phase. The result is differentiable in both arguments.
 
     Args:
         images: (B, C, H, W), real or complex floating point; rows, columns. All channels of an image move together.
-        displacements: (B, 2), [dx, dy], pixels; one row per image.
+        displacements: (B, 2), [dx, dy] for each image, pixels.
 
     Returns:
         (B, C, H, W), dtype and device of ``images``.
@@ -36,11 +36,11 @@ def translate(images: Shaped[Tensor, "B C H W"], displacements: Float[Tensor, "B
 
 
 def _move(images: Tensor, distance: Tensor, axis: int) -> Tensor:
-    """Move (B, C, H, W) along one axis by a distance per image."""
+    """Move images (B, C, H, W) along one axis by a distance (B,) each, pixels."""
     size = images.shape[axis]
     whole = distance.detach().floor()
     fraction = (distance - whole)[:, None, None, None]
-    # One zero on either side: index 0 and size + 1 of the padded axis stand for everything outside.
+    # Index 0 and size + 1 of the padded axis are zero and stand for all that lies outside.
     padding = (0, 0, 1, 1) if axis == 2 else (1, 1)
     padded = torch.nn.functional.pad(images, padding)
     # Clamped before the conversion: a distance beyond any integer must not wrap around.
@@ -50,7 +50,7 @@ def _move(images: Tensor, distance: Tensor, axis: int) -> Tensor:
 
 
 def _take(images: Tensor, indices: Tensor, axis: int) -> Tensor:
-    """Rows (axis 2) or columns (axis 3) of each image by the indices of that image."""
+    """Take rows (axis 2) or columns (axis 3) of each image by the indices of that image."""
     view = indices[:, None, :, None] if axis == 2 else indices[:, None, None, :]
     shape = list(images.shape)
     shape[axis] = indices.shape[1]

@@ -11,7 +11,7 @@ import numpy as np
 from ptycho_torch.checks.diagnostics import Diagnosis, Evidence, covered_box, expected_count
 from ptycho_torch.checks.image_quality import RESOLVED
 from ptycho_torch.pictures.result import show
-from ptycho_torch.scans.scan import appearing
+from ptycho_torch.scans.atomic_file import write_atomically
 
 COLOURS = {"right": "tab:green", "wrong": "tab:red", "unclear": "tab:orange", "unknown": "0.5", "measured": "tab:blue"}
 """Of a finding's verdict."""
@@ -57,7 +57,7 @@ def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -
     for number, (colour, line) in enumerate(lines):
         height = (text - 0.19 * (number + 1)) / (pictures + text)
         figure.text(0.02, height, line, color=colour, family="monospace", fontsize=9, va="bottom")
-    with appearing(path) as file:
+    with write_atomically(path) as file:
         figure.savefig(file, format="png", dpi=90)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ptycho_torch.files.loss_curve import LossCurve
-from ptycho_torch.scans.scan import appearing
+from ptycho_torch.scans.atomic_file import write_atomically
 
 
 def draw_losses(curve: LossCurve, path: str | Path) -> None:
@@ -55,5 +55,5 @@ def draw_losses(curve: LossCurve, path: str | Path) -> None:
     rates.set_xlim(0, epochs[-1] + 0.5)
     rates.xaxis.set_major_locator(MaxNLocator(integer=True))
     rates.grid(which="both", color="0.92")
-    with appearing(path) as file:
+    with write_atomically(path) as file:
         figure.savefig(file, format="png", dpi=110)

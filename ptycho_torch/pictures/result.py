@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Complex
 
-from ptycho_torch.scans.scan import appearing
+from ptycho_torch.scans.atomic_file import write_atomically
 
 
 def draw_amplitude(mosaic: Complex[np.ndarray, "S S"], path: str | Path) -> None:
@@ -56,7 +56,7 @@ def draw_comparison(
         amplitude, phase = (np.where(mask, part, np.nan) for part in (np.abs(image), np.angle(image)))
         show(row[0], amplitude, f"{name}, amplitude", cmap="gray", vmin=0, vmax=brightest)
         show(row[1], phase, f"{name}, phase / rad", cmap="twilight", vmin=-np.pi, vmax=np.pi)
-    with appearing(Path(path)) as file:
+    with write_atomically(Path(path)) as file:
         figure.savefig(file, format="png", dpi=100)
 
 
@@ -83,5 +83,5 @@ def _draw_one(image: np.ndarray, title: str, path: str | Path, **how: Any) -> No
 
     figure = Figure(figsize=(8, 8))
     show(figure.add_axes((0.06, 0.04, 0.82, 0.92)), image, title, **how)
-    with appearing(Path(path)) as file:
+    with write_atomically(Path(path)) as file:
         figure.savefig(file, format="png")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ptycho_torch.operators.reassembly import LARGEST_SIDE
-from ptycho_torch.scans.scan import Scan, appearing
+from ptycho_torch.scans.atomic_file import write_atomically
+from ptycho_torch.scans.scan import Scan
 from ptycho_torch.scans.specimen import probe_diameter
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def draw_scan(scan: Scan, path: str | Path) -> None:
     below = figure.add_gridspec(1, 3 + _SHOWN, left=0.03, right=0.965, bottom=0.03, top=0.34, wspace=0.45)
     _draw_places(_row(above.subplots(sharex=True, sharey=True)), scan)
     _draw_light(_row(below.subplots()), scan)
-    with appearing(path) as file:
+    with write_atomically(path) as file:
         figure.savefig(file, format="png", dpi=110)
 
 

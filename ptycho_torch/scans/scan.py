@@ -6,21 +6,20 @@ returns a ``Scan``, and no caller changes. See docs/conventions.md, "Scan files"
 
 from __future__ import annotations
 
-import os
 import struct
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
 
+from ptycho_torch.scans.atomic_file import write_atomically
 from ptycho_torch.scans.mapped import map_array
 
 _BLOCK = 2**24
@@ -182,22 +181,8 @@ def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
         **{key: array for key, array in optional.items() if array is not None},
         **({"remark": np.array(remark)} if remark else {}),
     }
-    with appearing(path) as file:
+    with write_atomically(path) as file:
         np.savez(file, **arrays)
-
-
-@contextmanager
-def appearing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that takes the name ``path`` when it is complete, and leaves nothing behind when it fails."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------------------------------------ PtychoPINN's NPZ

@@ -1,8 +1,7 @@
-"""Which samples form a batch, epoch by epoch: drawn from a seed, or read from a file; shared among devices.
+"""The batch order says which samples form a batch in each epoch, and which of them a device takes.
 
-The order of an epoch depends on nothing but the seed and the epoch's number. So a training that goes on after an
-interruption goes on with the same batches, and another framework can be given them. See docs/conventions.md,
-"Training".
+The order of an epoch depends on the seed and the epoch's number alone. So a training that is resumed sees the same
+batches, and they can be given to another framework. See docs/conventions.md, "Training".
 """
 
 from __future__ import annotations
@@ -17,41 +16,40 @@ from jaxtyping import Int, Int64
 from torch.utils.data import Sampler
 
 Order = Callable[[int], Int64[np.ndarray, " n"]]
-"""Number of an epoch, from 1 -> all samples, in the order in which they are seen."""
+"""Number of an epoch, from 1 -> numbers of all samples, in the order in which they are seen."""
 
 
 def seeded_order(n: int, seed: int) -> Order:
-    """Another order in every epoch: ``numpy.random.RandomState([seed, epoch]).permutation(n)``.
+    """Return a new order for every epoch: ``numpy.random.RandomState([seed, epoch]).permutation(n)``.
 
-    No release of NumPy changes what the legacy generator draws.
+    NumPy keeps what this legacy generator draws the same in all releases.
 
     Args:
-        n: samples.
+        n: number of samples.
         seed: 0..2**32 - 1.
     """
     return lambda epoch: np.random.RandomState([seed, epoch]).permutation(n)
 
 
 def listed_order(orders: Int[np.ndarray, "epochs n"]) -> Order:
-    """A row for each epoch.
-
-    Raises:
-        IndexError: from the order, for an epoch that has no row.
-    """
+    """Return the order that has a row for each epoch; it raises IndexError for an epoch without one."""
     return lambda epoch: np.asarray(orders[epoch - 1], np.int64)
 
 
 def read_orders(path: str | Path, n: int, epochs: int) -> Int64[np.ndarray, "epochs n"]:
-    """Orders from a ``.npy`` file, for ``listed_order``.
+    """Read orders for ``listed_order`` from a ``.npy`` file.
 
     Args:
-        path: of an array (at least epochs, n) of integers, every row of which holds 0..n - 1.
-        n: samples.
-        epochs: that are wanted.
+        path: path of an array of integers, (at least ``epochs``, n); each row is a permutation of 0..n - 1.
+        n: number of samples.
+        epochs: number of rows to read.
+
+    Returns:
+        (epochs, n) int64.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds something else.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file holds something else.
     """
     path = Path(path)
     if not path.is_file():
@@ -76,40 +74,40 @@ def read_orders(path: str | Path, n: int, epochs: int) -> Int64[np.ndarray, "epo
 
 @dataclass(frozen=True)
 class Share:
-    """What one of several devices takes of a batch: every ``ranks``-th sample.
+    """A share is what one of several devices takes of a batch: every ``ranks``-th sample.
 
     Attributes:
-        rank: of the device, from 0.
-        ranks: devices.
+        rank: number of the device, from 0.
+        ranks: number of devices.
     """
 
     rank: int = 0
     ranks: int = 1
 
     def of(self, batch: list[int]) -> list[int]:
-        """The device's samples; a batch that is smaller than there are devices gives it one that counts nothing."""
+        """Return the device's samples of a batch. If there are none it gets one, which does not count."""
         return batch[self.rank :: self.ranks] or batch[:1]
 
     def counted(self, size: int) -> int:
-        """How many samples of a batch of this size count as the device's own."""
+        """Return how many samples of a batch of this size count as the device's own."""
         return len(range(self.rank, size, self.ranks))
 
     def weight(self, size: int) -> float:
-        """What the mean over the device's samples is multiplied with.
+        """Return the factor for the mean over the device's samples of a batch of this size.
 
-        The mean over devices, which is what they exchange, is then the mean over the samples of the batch.
+        With it, the mean over devices, which is what they exchange, is the mean over the samples of the batch.
         """
         return self.counted(size) * self.ranks / size
 
 
 class EpochBatches(Sampler[list[int]]):
-    """The batches of an epoch, as lists of numbers; the last may be smaller.
+    """Yield the batches of an epoch as lists of sample numbers; the last may be smaller.
 
     Args:
-        order: what is seen, and in which order.
-        n: samples.
-        batch_size: on all devices together.
-        share: of each batch, this device's.
+        order: order of the samples, for every epoch.
+        n: number of samples.
+        batch_size: samples in a batch, on all devices together.
+        share: this device's share of each batch; None if there is one device.
     """
 
     def __init__(self, order: Order, n: int, batch_size: int, share: Share | None = None) -> None:
@@ -120,7 +118,7 @@ class EpochBatches(Sampler[list[int]]):
         self.epoch = 1
 
     def set_epoch(self, finished: int) -> None:
-        """Turn to the epoch after ``finished`` ones. Lightning calls it, and counts from 0."""
+        """Set the epoch to the one after ``finished`` epochs. Lightning calls this, and counts from 0."""
         self.epoch = finished + 1
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -132,5 +130,5 @@ class EpochBatches(Sampler[list[int]]):
         return math.ceil(self.n / self.batch_size)
 
     def size(self, batch: int) -> int:
-        """Samples of a batch, on all devices together."""
+        """Return the number of samples in a batch, on all devices together."""
         return min(self.batch_size, self.n - batch * self.batch_size)

@@ -1,6 +1,6 @@
-"""Training on Lightning: its loop, devices and checkpoints; Keras's rules for the learning rate and the end.
+"""Fitting trains a model: Lightning's loop, devices and checkpoints, Keras's rules for learning rate and early end.
 
-The only module that needs Lightning. See docs/conventions.md, "Training".
+No other module needs Lightning. See docs/conventions.md, "Training".
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from ptycho_torch.training.keras_rules import EpochEnd, adam, validation_split
 from ptycho_torch.training.losses import objective
 
 CHECKPOINT = "last.ckpt"
-"""In the output directory: the state after the last epoch that was finished."""
-_KIND = "ptycho_torch checkpoint 1"
-_OURS = "ptycho_torch"
-"""Key in a checkpoint of what Lightning does not keep itself."""
+"""Name of the file in the output directory that holds the state after the last whole epoch."""
+_FORMAT = "ptycho_torch checkpoint 1"
+_OWN_STATE = "ptycho_torch"
+"""A checkpoint has what Lightning does not keep itself under this key."""
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Where to train, in Lightning's words; they are passed on to it.
+    """Devices say where to train; the values go to Lightning's trainer as they are.
 
     Attributes:
-        accelerator: ``auto``, ``cpu``, ``cuda``, ``mps``.
-        devices: a number, a list of numbers, or ``auto``.
-        num_nodes: hosts.
-        strategy: how they work together.
+        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        devices: how many, a list of their numbers, or ``auto``.
+        num_nodes: number of hosts.
+        strategy: how devices work together.
     """
 
     accelerator: str = "auto"
@@ -57,28 +57,28 @@ class Devices:
 
 @runtime_checkable
 class Progress(Protocol):
-    """Is told how far a training is."""
+    """Progress is an observer that a training tells how far it is."""
 
     def batch(self, epoch: int, done: int, batches: int) -> None:
-        """A batch of an epoch (from 1) is done, that many of all."""
+        """Take note that ``done`` of an epoch's ``batches`` are trained; ``epoch`` counts from 1."""
         ...
 
     def epoch(self, finished: Epoch) -> None:
-        """An epoch is finished, and kept."""
+        """Take note that an epoch is finished and its checkpoint written."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is trained on what.
+    """A task says which model is trained, on what and how.
 
     Attributes:
-        model: its weights are changed.
+        model: model whose weights are trained in place.
         dataset: training samples first, then those that validate.
-        config: the training.
-        order: of the training samples.
-        num_workers: processes that read ahead.
-        fingerprint: name -> what a resumed training must have in common with the interrupted one.
+        config: training configuration.
+        order: order of the training samples in each epoch.
+        num_workers: number of processes that read ahead.
+        fingerprint: name -> value that a resumed training must share with the interrupted one.
     """
 
     model: PtychoPINN
@@ -90,11 +90,11 @@ class Task:
 
 
 def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
-    """Lightning's trainer, which keeps a checkpoint of the last epoch in the directory and writes nothing else.
+    """Make Lightning's trainer. It writes a checkpoint after each epoch, replacing the last, and nothing else.
 
     Args:
-        directory: of the checkpoint.
-        epochs: at most.
+        directory: directory of the checkpoint.
+        epochs: epochs at most.
         devices: where to train.
 
     Raises:
@@ -129,20 +129,20 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
 
 
 def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None = None) -> LossCurve:
-    """Train.
+    """Train a model.
 
     Args:
-        task: what is trained on what.
-        trainer: from ``make_trainer``.
-        progress: is told how far it is, by the first process only.
-        resume: a checkpoint of the same task to go on from; the result is that of a training that was not interrupted,
-            bit by bit on a CPU. None: begin.
+        task: which model is trained, on what and how.
+        trainer: trainer from ``make_trainer``.
+        progress: observer; the first process calls it.
+        resume: path of a checkpoint of the same task to go on from; None to begin. On a CPU the result is bit by bit
+            that of a training without the interruption.
 
     Returns:
-        The losses; without that of the test file.
+        The losses, without that of the test file.
 
     Raises:
-        ValueError: the checkpoint is damaged, or not of this task; a setting that is not ported.
+        ValueError: the checkpoint is damaged or another task's, or a setting is not ported.
         ArithmeticError: a loss is not finite.
     """
     if resume is not None:
@@ -171,12 +171,12 @@ def _restore(model: PtychoPINN, checkpoint: Path) -> None:
 def mean_loss(
     model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, batch_size: int, device: torch.device
 ) -> float:
-    """The objective, averaged over all groups of a data set; nothing is trained.
+    """Average the objective over all groups of a data set, without training.
 
     Args:
-        model: moved to the device.
-        dataset: what is predicted.
-        config: the weights of the objective.
+        model: model to evaluate; it is moved to the device.
+        dataset: groups to predict.
+        config: training configuration, for the weights of the objective.
         batch_size: groups at a time.
         device: where to compute.
     """
@@ -195,7 +195,7 @@ def mean_loss(
 
 
 class _Training(LightningModule):
-    """What Lightning asks for: steps, optimiser, and what happens at the end of an epoch."""
+    """A training gives Lightning what it asks for: steps, optimiser, and what happens at the end of an epoch."""
 
     def __init__(self, task: Task, share: Share, progress: Progress) -> None:
         super().__init__()
@@ -215,7 +215,7 @@ class _Training(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.optimizer = adam(self.network, self.config)
-        # Called by hand, not by Lightning: what happens at the end of an epoch happens in Keras's order.
+        # Called by hand, not by Lightning, to follow Keras's order at the end of an epoch.
         self.epoch_end = EpochEnd(self.optimizer, self.config)
         return self.optimizer
 
@@ -245,8 +245,8 @@ class _Training(LightningModule):
         self._seen, self._validated = [], []
         if not (math.isfinite(loss) and math.isfinite(val_loss)):
             raise ArithmeticError(
-                f"epoch {self.current_epoch + 1}: the loss is {loss}, that of validation {val_loss}; expected finite "
-                f"numbers. A smaller learning rate, or other initial weights, may help"
+                f"epoch {self.current_epoch + 1}: expected finite losses, found {loss} in training and {val_loss} in "
+                f"validation. A smaller learning rate, or other initial weights, may help"
             )
         finished = Epoch(
             self.current_epoch + 1, loss, val_loss, self.optimizer.param_groups[0]["lr"], tuple(batch_losses)
@@ -256,22 +256,22 @@ class _Training(LightningModule):
         self.trainer.should_stop = self.trainer.should_stop or stopped
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint[_OURS] = {
+        checkpoint[_OWN_STATE] = {
             "losses": self.curve.to_json(),
             **self.epoch_end.state_dict(),
             "fingerprint": dict(self.fingerprint),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._restored = checkpoint[_OURS]
-        self.curve = LossCurve.from_json(checkpoint[_OURS]["losses"])
+        self._restored = checkpoint[_OWN_STATE]
+        self.curve = LossCurve.from_json(checkpoint[_OWN_STATE]["losses"])
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         X, positions = batch
         return objective(self.network(X, positions).amplitude, X * self.network.intensity_scale, self.config)
 
     def _means(self, sums: list[Tensor], batches: EpochBatches) -> tuple[list[float], float]:
-        """The mean loss of every batch, and that of all samples."""
+        """Return the mean loss of every batch, and the mean over all samples."""
         found = torch.stack(sums)
         if self.share.ranks > 1:
             found = self.trainer.strategy.reduce(found, reduce_op="sum")
@@ -280,7 +280,7 @@ class _Training(LightningModule):
         return (totals / sizes).tolist(), float(totals.sum() / sizes.sum())
 
     def _least_loss(self, task: Task, numbers: np.ndarray) -> float:
-        """The objective of a perfect prediction."""
+        """Average the objective of a perfect prediction."""
         every = EpochBatches(lambda _: numbers, len(numbers), task.config.batch_size)
         total = 0.0
         for batch in batches_of(task.dataset, every):
@@ -293,7 +293,7 @@ class _Training(LightningModule):
 
 
 class _Checkpoints(ModelCheckpoint):
-    """Tells of an epoch when it is kept, not before."""
+    """Report an epoch once its checkpoint is written, not before."""
 
     def on_train_epoch_end(self, trainer: Trainer, training: LightningModule) -> None:
         super().on_train_epoch_end(trainer, training)
@@ -303,60 +303,60 @@ class _Checkpoints(ModelCheckpoint):
 
 
 class ArchiveCheckpoints(CheckpointIO):
-    """Lightning's checkpoints as archives (``ptycho_torch.files.archive``): numbers and no code, whole or not there."""
+    """Store Lightning's checkpoints as archives (``ptycho_torch.files.archive``): no code, whole or not at all."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write what Lightning and the training keep."""
+        """Write the state of Lightning and of the training."""
         tensors: dict[str, Tensor] = {}
         content = pack(checkpoint, tensors)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        write_archive(path, _KIND, {"content": content}, tensors)
+        write_archive(path, _FORMAT, {"content": content}, tensors)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read it again, into host memory. Errors are those of ``read_archive``."""
-        about, tensors = read_archive(path, _KIND)
+        """Read a checkpoint into host memory. Errors are those of ``read_archive``."""
+        about, tensors = read_archive(path, _FORMAT)
         found = unpack(about.get("content"), tensors)
-        if not isinstance(found, dict) or not isinstance(found.get(_OURS), dict):
-            raise ValueError(f"{path}: expected the state of a training, found another; the file is damaged")
+        if not isinstance(found, dict) or not isinstance(found.get(_OWN_STATE), dict):
+            raise ValueError(f"{path}: expected the state of a training, found something else; the file is damaged")
         return found
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Delete the file."""
+        """Delete a checkpoint."""
         Path(path).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What a checkpoint says of its training.
+class CheckpointSummary:
+    """A checkpoint summary says which training a checkpoint belongs to, and how far it is.
 
     Attributes:
-        losses: of the epochs that were finished.
-        fingerprint: name -> what a resumed training must have in common with it.
+        losses: losses of the finished epochs.
+        fingerprint: name -> value that a resumed training must share with it.
     """
 
     losses: LossCurve
     fingerprint: Mapping[str, Any]
 
 
-def read_checkpoint(path: Path) -> Kept:
-    """What a checkpoint says of its training.
+def read_checkpoint(path: Path) -> CheckpointSummary:
+    """Read what a checkpoint says of its training.
 
     Raises:
-        FileNotFoundError: there is none.
-        ValueError: it is damaged, or another program's.
+        FileNotFoundError: the file does not exist.
+        ValueError: the file is damaged or another program's.
     """
-    ours = ArchiveCheckpoints().load_checkpoint(path)[_OURS]
+    ours = ArchiveCheckpoints().load_checkpoint(path)[_OWN_STATE]
     try:
-        return Kept(LossCurve.from_json(ours["losses"]), dict(ours["fingerprint"]))
+        return CheckpointSummary(LossCurve.from_json(ours["losses"]), dict(ours["fingerprint"]))
     except (KeyError, TypeError, ValueError) as misfit:
         raise ValueError(f"{path}: expected the state of a training ({misfit}); the file is damaged") from misfit
 
 
-def require_same_task(kept: Kept, task: Task, path: Path) -> None:
-    """Refuse to go on with a training that was another.
+def require_same_task(kept: CheckpointSummary, task: Task, path: Path) -> None:
+    """Refuse to resume another training.
 
     Raises:
-        ValueError: what differs, by name.
+        ValueError: the fingerprints differ; each difference is named.
     """
     differing = [
         f"{name}: there {kept.fingerprint.get(name)!r}, here {task.fingerprint.get(name)!r}"
@@ -364,12 +364,12 @@ def require_same_task(kept: Kept, task: Task, path: Path) -> None:
         if kept.fingerprint.get(name) != task.fingerprint.get(name)
     ]
     if differing:
-        raise ValueError(f"{path}: is of another training and cannot be resumed: {'; '.join(differing)}")
+        raise ValueError(f"{path}: belongs to another training and cannot be resumed: {'; '.join(differing)}")
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's hints, which are about what was chosen on purpose, and its notes of what was found."""
+    """Silence Lightning's hints, which are about what was chosen on purpose, and its notes about devices."""
     log = logging.getLogger("lightning.pytorch")
     before = log.level
     log.setLevel(logging.ERROR)

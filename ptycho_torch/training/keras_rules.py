@@ -1,6 +1,6 @@
-"""The parts of a training run: optimiser, learning rate, end, and which patterns validate. The run itself is elsewhere.
+"""The rules of Keras's training: optimiser, learning rate, early end, and which patterns validate.
 
-See docs/conventions.md, "Training".
+``ptycho_torch.training.fit`` follows them. See docs/conventions.md, "Training".
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from ptycho_torch.config_params import TrainingConfig
 
 
 class KerasAdam(torch.optim.Adam):
-    """Adam with Keras's epsilon.
+    """Optimise with Adam as Keras does, whose epsilon is added elsewhere.
 
     Keras adds epsilon to the square root of the *running* second moment, Torch to that of the moment after its bias is
-    corrected. Torch's epsilon is therefore ``epsilon / sqrt(1 - beta_2**t)`` at step t: 30 times Keras's in the first.
+    corrected. To agree, Torch's epsilon must be ``epsilon / sqrt(1 - beta_2**t)`` at step t: 30 times Keras's at first.
 
     Args:
-        parameters: what is trained.
-        epsilon: Keras's; it lies in each group as ``keras_eps``.
-        options: those of ``torch.optim.Adam``, but for ``eps``.
+        parameters: parameters to train.
+        epsilon: Keras's epsilon; each parameter group keeps it as ``keras_eps``.
+        options: options of ``torch.optim.Adam``, without ``eps``.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], *, epsilon: float = 1e-7, **options: Any) -> None:
         super().__init__(parameters, eps=epsilon, **options)
         own = {"keras_eps": epsilon, "steps": 0}
-        self.defaults |= own  # what a group that comes later starts with
+        self.defaults |= own  # for parameter groups that are added later
         for group in self.param_groups:
             for name, value in own.items():
                 group.setdefault(name, value)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
-        """Change the parameters once. Arguments and result as of ``torch.optim.Adam.step``."""
+        """Take one step. Arguments and result are those of ``torch.optim.Adam.step``."""
         for group in self.param_groups:
             group["steps"] += 1
             group["eps"] = group["keras_eps"] / math.sqrt(1 - group["betas"][1] ** group["steps"])
         return super().step(closure)  # type: ignore[no-any-return]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state. Arguments and errors as of ``torch.optim.Adam.load_state_dict``.
+        """Go on from a saved state. Arguments and errors are those of ``torch.optim.Adam.load_state_dict``.
 
-        The moments take the memory layout of their parameters, which files do not keep: the fused step goes through
-        both as they lie in memory.
+        The moments get the memory layout of their parameters, which files do not keep: the fused step reads both in the
+        order in which they lie in memory.
         """
         super().load_state_dict(state_dict)
         for parameter, state in self.state.items():
@@ -57,10 +57,10 @@ class KerasAdam(torch.optim.Adam):
 
 
 def adam(model: nn.Module, config: TrainingConfig) -> KerasAdam:
-    """The optimiser of a model: Keras's Adam with the configuration's learning rate, betas and epsilon.
+    """Make the optimiser of a model: Keras's Adam with the configuration's learning rate, betas and epsilon.
 
     Raises:
-        ValueError: weight decay or clipped gradients, which are not ported.
+        ValueError: the configuration asks for weight decay or clipped gradients, which are not ported.
     """
     for name in ("weight_decay", "gradient_clip_norm"):
         if getattr(config, name) is not None:
@@ -76,15 +76,16 @@ def adam(model: nn.Module, config: TrainingConfig) -> KerasAdam:
 
 
 def plateau_schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> ReduceLROnPlateau:
-    """The learning rate times ``plateau_factor`` after ``plateau_patience`` epochs without a better validation loss.
+    """Make the schedule that lowers the learning rate on a plateau of the validation loss.
 
-    Better means below the best by more than ``plateau_min_delta``, absolute. Call ``step(val_loss)`` after each epoch.
+    It multiplies the rate with ``plateau_factor`` after ``plateau_patience`` epochs without a better loss, that is, one
+    below the best by more than ``plateau_min_delta`` (absolute). Call ``step(val_loss)`` after each epoch.
     """
     return ReduceLROnPlateau(
         optimizer,
         mode="min",
         factor=config.plateau_factor,
-        # Torch waits until more epochs than these were bad, Keras until as many were.
+        # Torch waits for one bad epoch more than its patience, Keras for as many as its patience.
         patience=max(config.plateau_patience - 1, 0),
         threshold=config.plateau_min_delta,
         threshold_mode="abs",
@@ -94,17 +95,18 @@ def plateau_schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -
 
 
 class EarlyStop:
-    """Says when training is to end: after ``patience`` epochs in a row without a better training loss.
+    """Say when training ends: after ``patience`` epochs in a row without a better loss.
 
-    Better means below the best by more than ``min_delta``; a NaN is never better. The weights stay as they are.
+    Better means below the best by more than ``min_delta``; a NaN is never better. The last weights are kept, not the
+    best.
 
     Args:
-        patience: epochs.
-        min_delta: absolute.
+        patience: number of epochs.
+        min_delta: absolute difference of losses.
 
     Attributes:
-        best: the lowest loss so far.
-        waited: epochs since.
+        best: lowest loss so far.
+        waited: number of epochs since then.
     """
 
     def __init__(self, patience: int = 3, min_delta: float = 0.0) -> None:
@@ -114,20 +116,20 @@ class EarlyStop:
         self.waited = 0
 
     def step(self, loss: float) -> bool:
-        """Whether to stop, after an epoch with this loss."""
+        """Take the loss of an epoch; return whether to stop after it."""
         if loss + self.min_delta < self.best:
             self.best, self.waited = loss, 0
-            return False  # with a patience of 0 too
+            return False  # even if patience is 0
         self.waited += 1
         return self.waited >= self.patience
 
 
 class EpochEnd:
-    """What Keras's callbacks do after each epoch: the learning rate of the next one, and whether it is the last.
+    """Do what Keras's callbacks do after each epoch: set the learning rate of the next, and say whether there is one.
 
     Args:
-        optimizer: its learning rate falls on a plateau (``plateau_schedule``).
-        config: says so of either: which loss is watched, for how many epochs, and what counts as better.
+        optimizer: optimiser whose learning rate falls on a plateau (``plateau_schedule``).
+        config: training configuration: which loss either rule watches, its patience, and what counts as better.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
@@ -137,34 +139,34 @@ class EpochEnd:
         self._stop_watches = config.early_stop_monitor
 
     def step(self, *, loss: float, val_loss: float) -> bool:
-        """Whether to stop, after an epoch with these losses of training and of validation."""
+        """Take the training and the validation loss of an epoch; return whether to stop after it."""
         losses = {"loss": loss, "val_loss": val_loss}
         self._schedule.step(losses[self._schedule_watches])
         return self._stop.step(losses[self._stop_watches])
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next epochs depend on, but for the optimiser's own state."""
+        """Return what the next epochs depend on, without the optimiser's own state."""
         return {"schedule": self._schedule.state_dict(), "stop": (self._stop.best, self._stop.waited)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``state_dict`` gave; other entries are not looked at.
+        """Go on from what ``state_dict`` returned; other entries are ignored.
 
         Raises:
-            KeyError: one is missing.
+            KeyError: an entry is missing.
         """
         self._schedule.load_state_dict(state["schedule"])
         self._stop.best, self._stop.waited = state["stop"]
 
 
 def validation_split(n: int, fraction: float) -> tuple[slice, slice]:
-    """Which of n samples train, and which validate: the last ones, before any shuffling, as Keras takes them.
+    """Split n samples into those that train and those that validate: the last, before any shuffling, as in Keras.
 
     Args:
-        n: samples.
-        fraction: of them that validate, above 0 and below 1.
+        n: number of samples.
+        fraction: part of them that validates, above 0 and below 1.
 
     Returns:
-        The two slices: ``floor(n (1 - fraction))`` samples train.
+        The slice of the samples that train, ``floor(n (1 - fraction))`` of them, and the slice of those that validate.
 
     Raises:
         ValueError: one of the two would be empty.

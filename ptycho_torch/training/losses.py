@@ -1,4 +1,4 @@
-"""What training makes small: the Poisson likelihood of the measured counts. See docs/conventions.md, "Training"."""
+"""The loss that training minimises: Poisson likelihood of the measured counts. See docs/conventions.md, "Training"."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from torch import Tensor
 from ptycho_torch.config_params import TrainingConfig
 
 FEWEST_COUNTS = 1e-12
-"""Below so few expected counts the logarithm stays where it is.
+"""The logarithm takes no fewer expected counts than these.
 
 Rounding of the Fourier transform alone leaves more in a dark pixel, so no parity is lost.
 """
 
 
 def poisson_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """The mean of ``count - target log(count)`` over all elements, finite wherever the amplitudes are.
+    """Average ``count - target log(count)`` over all elements; it is finite wherever the amplitudes are.
 
-    It is ``physics.poisson_loss`` but where fewer than ``FEWEST_COUNTS`` are expected: TensorFlow's is infinite at no
-    expected counts, and NaN if none came.
+    It equals ``physics.poisson_loss`` unless fewer than ``FEWEST_COUNTS`` are expected. TensorFlow's is infinite where
+    no counts are expected, and NaN if none came either.
 
     Args:
-        predicted: amplitude, the square root of expected counts.
-        measured: amplitude, the square root of counts, the same shape.
+        predicted: amplitude, the square root of expected counts; any shape.
+        measured: amplitude, the square root of counts; the same shape.
+
+    Returns:
+        Scalar, dtype of the arguments.
 
     Raises:
-        ValueError: two shapes.
+        ValueError: the shapes differ.
     """
     _require_one_shape(predicted, measured)
     count, target = predicted.square(), measured.square()
@@ -34,7 +37,7 @@ def poisson_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tensor
 
 
 def amplitude_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """The mean absolute difference of two amplitudes. Arguments and errors are those of ``poisson_objective``."""
+    """Average the absolute difference of two amplitudes. Arguments and errors are those of ``poisson_objective``."""
     _require_one_shape(predicted, measured)
     return (predicted - measured).abs().mean()
 
@@ -42,19 +45,19 @@ def amplitude_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tens
 def objective(
     predicted: Float[Tensor, "B C N N"], measured: Float[Tensor, "B C N N"], config: TrainingConfig
 ) -> Float[Tensor, ""]:
-    """The loss of a batch: ``nll_weight`` times the Poisson term plus ``mae_weight`` times that of the amplitudes.
+    """Compute the loss of a batch: ``nll_weight`` times the Poisson term plus ``mae_weight`` times the amplitudes'.
 
     Args:
         predicted: (B, C, N, N), ``Prediction.amplitude``.
         measured: (B, C, N, N), the normalised amplitude times ``intensity_scale``.
-        config: the weights; a term of weight 0 is not computed.
+        config: training configuration; a term of weight 0 is not computed.
 
     Returns:
-        Scalar; a mean over all elements.
+        Scalar, a mean over all elements.
 
     Raises:
-        ValueError: two shapes, all weights 0, or a weight on the object, which is not ported: TensorFlow's own casts it
-            to real numbers on the way.
+        ValueError: the shapes differ, all weights are 0, or a term of the object has a weight. These terms are not
+            ported: TensorFlow casts the object to real numbers on the way to them.
     """
     for name in ("realspace_weight", "realspace_mae_weight"):
         if getattr(config, name) != 0:

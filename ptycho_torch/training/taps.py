@@ -1,4 +1,4 @@
-"""What every step of the model gave, by name: to compare with TensorFlow, to find where a number went wrong."""
+"""Taps keep what every step of the model returned, to compare it with TensorFlow or to find where it went wrong."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ptycho_torch.training.losses import objective
 
 
 def taps(model: PtychoPINN, x: Float[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]) -> dict[str, Tensor]:
-    """Run the model once and keep what every step gave, in the order of the computation.
+    """Run the model once and keep what every step returned, in the order of the computation.
 
     ``encoder_1`` … (each down block); ``amplitude_up_1`` …, ``amplitude_inner`` (after activation and padding),
     ``amplitude_border`` (after the mask; or ``amplitude_whole`` instead of both), ``amplitude`` (B, C, N, N), and the
-    same of ``phase``; ``object_patches``, complex; ``merged``, the canvas; ``object``, trimmed; ``patches``, extracted;
-    ``illuminated``; ``predicted_amplitude``, scaled; ``loss``, the objective with TensorFlow's default weights. The
-    tensors belong to one graph: ``torch.autograd.grad(found["loss"], found["merged"])`` works.
+    same for ``phase``; ``object_patches``, complex; ``merged``, the canvas; ``object``, trimmed; ``patches``,
+    extracted; ``illuminated``; ``predicted_amplitude``, scaled; ``loss``, the objective with TensorFlow's default
+    weights. The tensors belong to one graph: ``torch.autograd.grad(found["loss"], found["merged"])`` works.
 
     Args:
-        model: not changed.
+        model: model to run; it is not changed.
         x: (B, C, N, N), normalised amplitude.
         positions: (B, 1, 2, C), [x, y], pixels.
 
     Returns:
-        name -> tensor, channels first, as the step returned it.
+        Name -> tensor, channels first, as the step returned it.
 
     Raises:
-        ValueError: what the model's ``forward`` refuses.
+        ValueError: the model's ``forward`` refuses the arguments.
     """
     found: dict[str, Tensor] = {}
     with ExitStack() as hooks:
@@ -44,7 +44,7 @@ def taps(model: PtychoPINN, x: Float[Tensor, "B C N N"], positions: Float[Tensor
 
 
 def tapped(model: PtychoPINN) -> Iterator[tuple[str, nn.Module]]:
-    """The names of the steps that are modules of their own, and these modules."""
+    """Yield name and module of every step that is a module of its own."""
     for number, block in enumerate(model.encoder, start=1):
         yield f"encoder_{number}", block
     for part, decoder in (("amplitude", model.amplitude), ("phase", model.phase)):

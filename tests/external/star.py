@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from golden.ptychopinn.reassembly.cases import SCAN_MOSAIC
-from golden.spec.case import Case, Drawing, GoldenError
+from golden.spec.case import Case, Drawing
+from golden.spec.errors import GoldenError
 
 
 def measured_scan(N: int) -> Drawing:

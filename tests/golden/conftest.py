@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from golden.report import thumbnail
 from golden.store import gallery, guard
-from golden.store.golden import Golden, golden_path, write_golden
-from golden.store.manifest import NAME, make_entry, write_manifest
+from golden.store.entry import NAME, make_entry, write_manifest
+from golden.store.golden import Golden, golden_path
+from golden.store.write import write_golden
 from tests.golden import standin
 
 pytest_plugins = ["pytester"]
@@ -47,8 +49,8 @@ def _made_once() -> Path:
         write_golden(golden_path(directory, case.name), golden)
         picture = {}
         if gallery.drawn_from(golden):
-            gallery.draw(golden, gallery.picture_path(directory, case.name))
-            picture = gallery._entry(golden, gallery.picture_path(directory, case.name))
+            thumbnail.draw(golden, gallery.picture_path(directory, case.name))
+            picture = gallery.picture_entry(golden, gallery.picture_path(directory, case.name))
         entries[case.name] = make_entry(golden, history(golden), picture)
     write_manifest(directory / NAME, entries)
     (directory / gallery.PAGE).write_text(gallery.page(entries), encoding="utf-8")

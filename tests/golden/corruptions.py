@@ -23,8 +23,8 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5p, h5s, h5t
 
-from golden.spec.case import digest_array
-from golden.store.golden import write_golden
+from golden.spec.arrays import digest_array
+from golden.store.write import write_golden
 from tests.golden import standin
 
 BASES = (standin.CASES[0], standin.CASES[2])

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from golden.report.text import difference_lines, differences_markdown
 from golden.review.difference import differences, summary
-from golden.spec.case import GoldenError
-from golden.store.golden import SIZE_CAP, Golden, read_golden
+from golden.spec.errors import GoldenError
+from golden.store.entry import as_text, make_entry
+from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import limit_memory, read_untrusted
-from golden.store.manifest import as_text, make_entry
+from golden.store.read import read_golden
 from tests.golden.corruptions import BASES, DAMAGE, RESEALED, RESEALED_HOSTILE, base, corrupt, kinds
 
 SECONDS = 20.0

@@ -15,7 +15,11 @@ import numpy as np
 
 from golden.judge.compare import Tolerance
 from golden.judge.proof import prove_faults
-from golden.spec.case import HEADROOM, Arrays, Case, Fault, Operation, Output, Parameters, digest_array
+from golden.spec.arrays import Arrays, digest_array
+from golden.spec.case import Case
+from golden.spec.fault import Fault
+from golden.spec.operation import HEADROOM, Operation, Output
+from golden.spec.parameters import Parameters
 from golden.store.golden import Derived, Golden
 
 SCALE = Operation(
@@ -40,6 +44,7 @@ LARGE = Operation(
     derive=lambda inputs, parameters: {"ramp": inputs["start"] + np.arange(1000, dtype=np.float32)},
     faults=(Fault.of_outputs("reversed", "the ramp falls; expected it to rise", lambda o: {"z": o["z"][::-1]}),),
 )
+REFERENCES = {"toy": "tests.golden.toy_adapter"}
 ONE_NUMBER = {"rows": "it is one number"}
 
 CASES = (
@@ -111,6 +116,6 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
         },
         "expected_constant": dict(case.expected_constant),
         "faults": prove_faults(case, complete, outputs, tolerances, where, run),
-        "invisible": dict(case.invisible),
+        "invisible": case.invisible_on(complete),
     }
     return Golden(**(fields | changes))

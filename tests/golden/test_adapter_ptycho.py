@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -17,15 +17,32 @@ import pytest
 
 from golden.judge.judgement import judge
 from golden.ptychopinn import installed_package as ptycho
-from golden.ptychopinn.installed_version import installed
-from golden.spec.case import Case, GoldenError
+from golden.ptychopinn.coordinates import installed as coordinates
+from golden.ptychopinn.defaults import installed as defaults
+from golden.ptychopinn.grouping import installed as grouping
+from golden.ptychopinn.installed_package import version_of
+from golden.ptychopinn.merge import installed as merge
+from golden.ptychopinn.physics import installed as physics
+from golden.ptychopinn.probe import installed as probe
+from golden.ptychopinn.reassembly import installed as reassembly
+from golden.ptychopinn.simulation import installed as simulation
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases
+from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store.golden import Golden
 
 STANDIN = Path(__file__).parent / "standin_ptycho"
-CASES = load_cases()
-EXPRESSIBLE = [name for name, case in CASES.items() if case.operation.name not in ptycho._NO_CALL]
+CASES = load_cases("golden.ptychopinn")
+TOPICS = {
+    name: importlib.import_module(f"golden.ptychopinn.{name}.installed") for name in {c.topic for c in CASES.values()}
+}
+NO_CALL = {
+    f"{topic}.{function}": reason
+    for topic, calls in TOPICS.items()
+    for function, reason in getattr(calls, "NO_CALL", {}).items()
+}
+EXPRESSIBLE = [name for name, case in CASES.items() if case.operation.name not in NO_CALL]
 Module = Callable[[str], ModuleType]
 
 
@@ -38,9 +55,7 @@ def forget() -> None:
 def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
     """The stand-in is installed; gives its modules by name."""
     forget()
-    monkeypatch.setattr(
-        "golden.ptychopinn.installed_version.packages_distributions", dict
-    )  # a tenth of a second each time
+    monkeypatch.setattr(ptycho, "packages_distributions", dict)  # it takes a tenth of a second each time
     monkeypatch.syspath_prepend(STANDIN)
     yield lambda name: importlib.import_module(f"ptycho.{name}")
     forget()
@@ -70,29 +85,38 @@ def test_the_stand_in_through_the_adapter_gives_the_goldens(
 
 def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Module) -> None:
     reasons = {case.operation.name: ptycho.missing(case.operation.name) for case in CASES.values()}
-    assert {name for name, reason in reasons.items() if reason} == {
-        *("defaults.optimizer", "defaults.schedule"),
-        *("grouping.subsample", "grouping.oversample", "grouping.start_positions"),
-        *("formats.to_channel", "formats.from_channel", "formats.canvas"),
-        *("physics.intensity_scale", "physics.padded_diffraction", "physics.poisson", "physics.poisson_at_zero"),
-        "scan.read",
-        *("network.forward", "network.gradients", "network.training"),
-        *("optimizer.adam", "optimizer.schedule"),
-        *("run.training", "run.reconstruction"),
+    assert {name: reason for name, reason in reasons.items() if reason} == {
+        name: reason for name, reason in NO_CALL.items() if name in reasons
     }
     assert "training loop; no call returns it" in reasons["defaults.schedule"]
-    assert ptycho.missing("later.topic") == "golden.ptychopinn.installed_package has no function for it yet"
     with pytest.raises(
         GoldenError, match=r"defaults\.schedule: its schedule .*; golden\.ptychopinn\.tensorflow has to answer"
     ):
         ptycho.evaluate("defaults.schedule", "float32", {}, {})
 
 
+def test_every_reason_is_of_an_operation() -> None:
+    cases = [*CASES.values(), *load_cases("golden.ptychopinn.run.long").values()]
+    said = {
+        f"{topic}.{name}" for topic, calls in TOPICS.items() for name in (*_of(calls, "DOUBLE"), *_of(calls, "NEEDS"))
+    }
+    assert {*NO_CALL, *said} <= {case.operation.name for case in cases}
+
+
+def _of(calls: ModuleType, name: str) -> Collection[str]:
+    return getattr(calls, name, ())
+
+
+def test_an_operation_without_a_call_is_named() -> None:
+    assert ptycho.missing("probe.later") == "golden.ptychopinn.probe.installed has no function for it yet"
+    assert ptycho.missing("later.topic") == "golden.ptychopinn.later.installed has no function for it yet"
+
+
 def test_one_precision_only(standin: Module) -> None:
     with pytest.raises(GoldenError, match=r"in float32 only; float64 is for golden\.ptychopinn\.tensorflow"):
         ptycho.evaluate("probe.hard_mask", "float64", {}, {"N": 16})
     with pytest.raises(TypeError, match="complex64 only"):
-        ptycho.probe_normalise(probe=np.ones((16, 16), np.complex128), probe_scale=4.0)
+        probe.normalise(probe=np.ones((16, 16), np.complex128), probe_scale=4.0)
 
 
 # ------------------------------------------------------------------------------------------------ parameters
@@ -103,14 +127,14 @@ def test_parameters_are_as_before_after_an_exception(standin: Module, params: di
     del params["gridsize"]  # so that the adapter adds it
     del before["gridsize"]
     with pytest.raises(ValueError, match="broadcast"):
-        ptycho.probe_normalise(probe=np.ones((16, 12), np.complex64), probe_scale=4.0)
+        probe.normalise(probe=np.ones((16, 12), np.complex64), probe_scale=4.0)
     assert params == before
     assert "probe" not in params
 
 
 def test_parameters_that_a_call_changes_are_put_back(standin: Module, params: dict[str, Any]) -> None:
     params["probe"] = "the user's own"
-    ptycho.probe_normalise(probe=np.ones((16, 16), np.complex64), probe_scale=4.0)
+    probe.normalise(probe=np.ones((16, 16), np.complex64), probe_scale=4.0)
     assert params["probe"] == "the user's own"
 
 
@@ -118,7 +142,7 @@ def test_parameters_kept_elsewhere_are_noticed(standin: Module, monkeypatch: pyt
     monkeypatch.setattr(standin("params"), "set", lambda key, value: None)
     monkeypatch.setattr(standin("params"), "_settings", {})
     with pytest.raises(GoldenError, match=r"ptycho\.params: expected a dictionary .*, found none with 'N', in ptycho"):
-        ptycho.probe_hard_mask(N=16)
+        probe.hard_mask(N=16)
 
 
 # ------------------------------------------------------------------------------------------------ what is missing
@@ -133,7 +157,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_module_of_it(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ptycho.tf_helper", None)
     with pytest.raises(GoldenError, match=r"ptycho\.tf_helper: expected a module of that name, found none"):
-        ptycho.coordinates_translate(images=np.ones((1, 4, 4, 1), "f4"), displacements=np.ones((1, 2), "f4"))
+        coordinates.translate(images=np.ones((1, 4, 4, 1), "f4"), displacements=np.ones((1, 2), "f4"))
 
 
 def test_without_what_it_needs(standin: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,9 +166,9 @@ def test_without_what_it_needs(standin: Module, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "ptycho" / "raw_data.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(GoldenError, match=r"ptycho\.probe needs 'no_such_tensorflow', which is not installed here"):
-        ptycho.probe_hard_mask(N=16)
+        probe.hard_mask(N=16)
     with pytest.raises(GoldenError, match=r"ptycho\.raw_data cannot be imported \(ZeroDivisionError: "):
-        ptycho.coordinates_relative(coords_nn=np.zeros((2, 1, 2, 4)))
+        coordinates.relative(coords_nn=np.zeros((2, 1, 2, 4)))
 
 
 @pytest.mark.parametrize(
@@ -169,24 +193,24 @@ def test_what_is_missing_or_of_another_form_is_named(
     else:
         monkeypatch.setattr(standin(module), attribute, value)
     with pytest.raises(GoldenError, match=message) as refused:
-        ptycho.probe_hard_mask(N=16)
+        probe.hard_mask(N=16)
     assert "in ptycho 2.4" in str(refused.value)
-    assert "bring golden.ptychopinn.installed_package up to date" in str(refused.value)
+    assert "or correct the call in the topic's installed.py" in str(refused.value)
 
 
 def test_other_answers_of_other_calls_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     coords = np.zeros((2, 1, 2, 4))
     monkeypatch.setattr(standin("raw_data"), "get_relative_coords", lambda coords_nn: coords_nn)
     with pytest.raises(GoldenError, match=r"expected a pair \(offsets, relative\), found ndarray"):
-        ptycho.coordinates_relative(coords_nn=coords)
+        coordinates.relative(coords_nn=coords)
     monkeypatch.setattr(standin("tf_helper"), "shift_and_sum", lambda *_, M: np.ones((M, M + 2, 1), "c8"))
     with pytest.raises(
         GoldenError, match=r"shift_and_sum: expected complex64 \(S, S, 1\), found complex64 \(8, 10, 1\)"
     ):
-        ptycho.reassembly_position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
+        reassembly.position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
     monkeypatch.setattr(standin("tf_helper"), "shift_and_sum", lambda *_, **__: np.full((8, 8, 1), 1j, "c8"))
     with pytest.raises(GoldenError, match="expected a real sum of ones, found an imaginary part"):
-        ptycho.reassembly_position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
+        reassembly.position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
 
 
 def test_the_global_generator_is_where_it_was(standin: Module) -> None:
@@ -195,7 +219,7 @@ def test_the_global_generator_is_where_it_was(standin: Module) -> None:
     expected = np.random.rand()
     np.random.seed(3)
     drawn = {"gridsize": 2, "K": 4, "nsamples": 3, "seed": 1, "sequential_sampling": False}
-    ptycho.grouping_sample(xcoords=x, ycoords=y, **drawn)
+    grouping.sample(xcoords=x, ycoords=y, **drawn)
     assert np.random.rand() == expected
 
 
@@ -205,29 +229,29 @@ def test_grouped_records_of_another_form_are_named(standin: Module, monkeypatch:
     record: Any = {"nn_indices": np.zeros((3, 1), np.int32)}
     monkeypatch.setattr(standin("raw_data").RawData, "generate_grouped_data", lambda *_, **__: record)
     with pytest.raises(GoldenError, match=r"'nn_indices': expected int64 \(n, 1\), found int32 \(3, 1\)"):
-        ptycho.grouping_sample(**scan, **drawn)
+        grouping.sample(**scan, **drawn)
     record["nn_indices"] = record["nn_indices"].astype(np.int64)
     with pytest.raises(GoldenError, match=r"expected an array 'coords_nn', found only \['nn_indices'\]"):
-        ptycho.grouping_record(**scan, diff3d=np.ones((9, 8, 8), "f4"), object=np.ones((9, 9), "c8"), **drawn)
+        grouping.record(**scan, diff3d=np.ones((9, 8, 8), "f4"), object=np.ones((9, 9), "c8"), **drawn)
     record = [1]
     with pytest.raises(GoldenError, match="expected arrays by name, found list"):
-        ptycho.grouping_sample(**scan, **drawn)
+        grouping.sample(**scan, **drawn)
 
 
 def test_a_merge_of_another_form_is_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"patches": np.ones((1, 16, 16, 4), "c8"), "coords_relative": np.zeros((1, 1, 2, 4), "f4")}
     monkeypatch.setattr(standin("tf_helper"), "reassemble_patches", lambda *_, **__: np.ones((1, 30, 30, 1), "c8"))
     with pytest.raises(GoldenError, match=r"expected sums of the real part, .* and a mask, found 0 other sums"):
-        ptycho.merge_merge(**given, padded_size=30)
+        merge.merge(**given, padded_size=30)
     monkeypatch.setattr(standin("tf_helper"), "reassemble_patches", lambda *_, **__: np.ones((30, 30, 1), "c8"))
     with pytest.raises(GoldenError, match=r"expected complex64 \(1, P, P, 1\), found complex64 \(30, 30, 1\)"):
-        ptycho.merge_merge(**given, padded_size=30)
+        merge.merge(**given, padded_size=30)
 
 
 def test_a_diffraction_of_another_form_is_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standin("tf_helper"), "pad_and_diffract", lambda field, *_, pad: field)
     with pytest.raises(GoldenError, match=r"expected a pair \(field, amplitude\), found ndarray"):
-        ptycho.physics_diffraction(field=np.ones((1, 8, 8, 1), "c8"))
+        physics.diffraction(field=np.ones((1, 8, 8, 1), "c8"))
 
 
 def test_other_answers_of_the_simulation_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,14 +264,14 @@ def test_other_answers_of_the_simulation_are_named(standin: Module, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(standin("diffsim"), "scale_nphotons", lambda X: np.ones(2))
         with pytest.raises(GoldenError, match=r"scale_nphotons: expected one real number, found float64 \(2,\)"):
-            ptycho.simulation_patterns(**inputs)
+            simulation.patterns(**inputs)
     with monkeypatch.context() as patch:
         patch.setattr(standin("tf_helper"), "pad_and_diffract", lambda X, h, w, pad: X)
         with pytest.raises(GoldenError, match=r"pad_and_diffract: expected a pair \(field, amplitude\), found ndarray"):
-            ptycho.simulation_patterns(**inputs)
+            simulation.patterns(**inputs)
     monkeypatch.setattr(standin("raw_data"), "get_image_patches", lambda *_, **__: np.ones((2, 8, 8), "c8"))
     with pytest.raises(GoldenError, match=r"get_image_patches: expected complex64 \(2, 8, 8, 1\), found complex64"):
-        ptycho.simulation_patterns(**inputs)
+        simulation.patterns(**inputs)
 
 
 def test_configurations_of_another_form_are_named(
@@ -256,15 +280,15 @@ def test_configurations_of_another_form_are_named(
     config = standin("config.config")
     del params["offset"]
     with pytest.raises(GoldenError, match=r"params\.get\('offset'\): expected a value, found none"):
-        ptycho.defaults_model()
+        defaults.model()
     monkeypatch.delattr(config, "InferenceConfig")
-    assert ptycho.missing("defaults.inference") == "its configuration has no InferenceConfig"
+    assert ptycho.missing("defaults.inference") == "the installed release has no config.config.InferenceConfig"
     monkeypatch.setattr(config, "TrainingConfig", config.ModelConfig)
     with pytest.raises(GoldenError, match=r"TrainingConfig: expected defaults for batch_size, .*, found none"):
-        ptycho.defaults_training()
+        defaults.training()
     monkeypatch.setattr(config, "TrainingConfig", dict)
     with pytest.raises(GoldenError, match="expected a dataclass, found type"):
-        ptycho.defaults_training()
+        defaults.training()
 
 
 def test_tensorflow_runs_eagerly_and_gets_tensors(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +299,7 @@ def test_tensorflow_runs_eagerly_and_gets_tensors(standin: Module, monkeypatch: 
     tensorflow.convert_to_tensor = lambda array: told.append(array.dtype.name) or array  # type: ignore[attr-defined]
     tensorflow.__version__ = "2.19.1"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "tensorflow", tensorflow)
-    ptycho.coordinates_translate(images=np.ones((1, 4, 4, 1), np.float32), displacements=np.ones((1, 2), np.float32))
+    coordinates.translate(images=np.ones((1, 4, 4, 1), np.float32), displacements=np.ones((1, 2), np.float32))
     assert told[0] is True
     assert told[-2:] == ["float32", "float32"]
     assert ptycho.provenance()["tensorflow"] == "2.19.1"
@@ -309,31 +333,31 @@ def distribution_in(directory: Path, monkeypatch: pytest.MonkeyPatch, version: s
 def test_the_commit_of_the_checkout_that_holds_it(tmp_path: Path) -> None:
     package = package_in(tmp_path)
     git(tmp_path, "init", "-q")
-    assert installed(package) == {"version": "2.4"}, "in a clone, but no part of it"
+    assert version_of(package) == {"version": "2.4"}, "in a clone, but no part of it"
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "first")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    assert installed(package) == {"version": "2.4", "commit": commit}
+    assert version_of(package) == {"version": "2.4", "commit": commit}
     (tmp_path / "ptycho" / "probe.py").write_text("changed = True\n")
-    assert installed(package)["commit"] == f"{commit}+changed"
-    assert described({"reference": "ptycho", **installed(package)}) == f"ptycho 2.4 ({commit[:7]}+changed)"
+    assert version_of(package)["commit"] == f"{commit}+changed"
+    assert described({"reference": "ptycho", **version_of(package)}) == f"ptycho 2.4 ({commit[:7]}+changed)"
 
 
 def test_the_version_of_the_distribution_that_put_it_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = package_in(tmp_path / "site")
     vcs = {"url": "https://example.org/p.git", "vcs_info": {"vcs": "git", "commit_id": "0123456789"}}
     distribution_in(tmp_path / "site", monkeypatch, "2.5.1", vcs)
-    assert installed(package) == {"version": "2.5.1", "commit": "0123456789"}
+    assert version_of(package) == {"version": "2.5.1", "commit": "0123456789"}
     elsewhere = package_in(tmp_path / "elsewhere")
-    assert installed(elsewhere) == {"version": "2.4"}, "another package of that name is installed"
+    assert version_of(elsewhere) == {"version": "2.4"}, "another package of that name is installed"
 
 
 def test_the_version_of_an_editable_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = package_in(tmp_path / "check out")
     origin = {"url": (tmp_path / "check out").as_uri(), "dir_info": {"editable": True}}
     distribution_in(tmp_path / "site", monkeypatch, "2.6", origin)
-    assert installed(package) == {"version": "2.6"}
+    assert version_of(package) == {"version": "2.6"}
 
 
 def test_a_package_without_any_version() -> None:
-    assert installed(ModuleType("ptycho")) == {"version": "unknown"}
+    assert version_of(ModuleType("ptycho")) == {"version": "unknown"}

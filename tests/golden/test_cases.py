@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.spec.case import Case, GoldenError, digest_array
+from golden.spec.arrays import digest_array
+from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
+from golden.spec.errors import GoldenError
 from golden.spec.random_inputs import Draw
-from golden.store.golden import golden_path, read_golden
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 from tests.golden.standin import CASES, SCALE
 from tests.torch.orientation import best_orientation
 
@@ -18,12 +21,17 @@ FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, case in load_cases().items() if name != "reassembly/scan_photograph" and not case.slow]
+    "name",
+    [
+        name
+        for name, case in load_cases("golden.ptychopinn").items()
+        if name != "reassembly/scan_photograph" and not case.slow
+    ],
 )
 def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
     """Except for the photographs: drawing them needs scikit-image, which belongs to the generator."""
     golden = read_golden(golden_path(FIXTURES, name))
-    drawn = load_cases()[name].draw_inputs(golden.draw)
+    drawn = load_cases("golden.ptychopinn")[name].draw_inputs(golden.draw)
     assert set(drawn) == set(golden.inputs)
     for key, array in drawn.items():
         assert digest_array(array) == digest_array(golden.inputs[key]), key

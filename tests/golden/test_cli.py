@@ -12,8 +12,9 @@ from click.testing import CliRunner, Result
 
 from golden.cli import main
 from golden.report.run import Check, Run, write_run
-from golden.store.golden import golden_path, write_golden
-from golden.store.manifest import NAME
+from golden.store.entry import NAME
+from golden.store.golden import golden_path
+from golden.store.write import write_golden
 from tests.golden import standin
 
 

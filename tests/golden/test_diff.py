@@ -14,7 +14,9 @@ from click.testing import CliRunner, Result
 import golden
 from golden.cli import main
 from golden.judge.compare import Tolerance
-from golden.store.golden import golden_path, read_golden, write_golden
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
+from golden.store.write import write_golden
 from tests.golden import standin
 from tests.golden.conftest import fill
 

@@ -25,8 +25,9 @@ from golden.report import page as diff_page
 from golden.report.page import page, write_page
 from golden.report.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
 from golden.review.difference import Change, Difference, differences
-from golden.spec.case import GoldenError
-from golden.store.golden import Golden, write_golden
+from golden.spec.errors import GoldenError
+from golden.store.golden import Golden
+from golden.store.write import write_golden
 from tests.golden import standin
 
 MADE = standin.make_golden(standin.CASES[0])

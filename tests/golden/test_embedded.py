@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from golden.ptychopinn.simulation import embedded
-from golden.ptychopinn.simulation.faults import cut
-from golden.spec.case import GoldenError
+from golden.ptychopinn.simulation.formulas import cut
+from golden.spec.errors import GoldenError
 
 
 def nearest_distances() -> np.ndarray:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from golden.store.golden import Golden, write_golden
+from golden.store.golden import Golden
 from golden.store.guard import read_untrusted
+from golden.store.write import write_golden
 from tests.golden.corruptions import BASES, base, blocks, corrupt, kinds, lookup3
 from tests.golden.fuzzing import BAD, fuzz, schedule
 from tests.golden.standin import make_golden

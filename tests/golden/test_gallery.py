@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from golden.generator.regenerate import renewed_picture
+from golden.report import thumbnail
 from golden.store import gallery
 from golden.store.transaction import lock, transaction
 from tests.golden.standin import CASES, make_golden
 
 
 def drawn(path: Path, **outputs: np.ndarray) -> np.ndarray:
-    gallery.draw(make_golden(CASES[0], outputs=outputs, where={}, faults={}), path)
+    thumbnail.draw(make_golden(CASES[0], outputs=outputs, where={}, faults={}), path)
     return np.asarray(Image.open(path).convert("RGB")).astype(int)
 
 
@@ -45,12 +47,12 @@ def test_every_picture_can_be_drawn(tmp_path: Path, image: np.ndarray) -> None:
 
 def test_the_same_values_are_not_drawn_again(fixtures: Path) -> None:
     golden = make_golden(CASES[0])
-    entry = gallery._entry(golden, gallery.picture_path(fixtures, golden.case))
+    entry = gallery.picture_entry(golden, gallery.picture_path(fixtures, golden.case))
     with lock(fixtures), transaction(fixtures) as change:
-        assert gallery.renew(golden, entry, fixtures, change) == entry
+        assert renewed_picture(golden, entry, fixtures, change) == entry
         assert not list((fixtures / ".staging").iterdir())
         moved = make_golden(CASES[0], outputs={"y": golden.outputs["y"] * 2})
-        assert gallery.renew(moved, entry, fixtures, change) != entry
+        assert renewed_picture(moved, entry, fixtures, change) != entry
         assert len(list((fixtures / ".staging").iterdir())) == 1
 
 

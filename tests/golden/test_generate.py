@@ -20,17 +20,20 @@ from golden.generate import main
 from golden.generator.regenerate import Regeneration
 from golden.judge.compare import Verdict
 from golden.review.difference import Change
-from golden.spec.case import Fault, GoldenError
 from golden.spec.catalogue import load_cases
-from golden.store.golden import golden_path, read_golden
-from golden.store.manifest import NAME, read_manifest, verify
+from golden.spec.errors import GoldenError
+from golden.spec.fault import Fault
+from golden.store.entry import NAME, read_manifest
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 from golden.store.transaction import lock
+from golden.store.verify import verify
 from tests.golden import standin
 from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STANDIN = ("--cases", "tests.golden.standin", "--reference", "tests.golden.standin")
-ALL = frozenset(case.name for case in standin.CASES)
+ALL = {case.name: case for case in standin.CASES}
 
 
 def generate(*arguments: str, behaviour: str = "") -> Result:
@@ -430,9 +433,19 @@ def redraw_that_sleeps(directory: Path) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.usefixtures("in_process")
+def test_what_tensorflow_did_not_produce_is_not_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standin, "producer", lambda operation: "transcribed")
+    run = generate("--fixtures", str(tmp_path), *STANDIN, "--update", "--reason", "from a document", "toy/ramp")
+    assert run.exit_code == 2
+    assert "golden toy/ramp: its producer is 'transcribed'; a golden must be produced by TensorFlow" in run.stderr
+    assert not golden_path(tmp_path, "toy/ramp").exists()
+
+
 # ------------------------------------------------------------------------------------------------ an adapter
 
-ADAPTER = ("--cases", "tests.golden.standin", "--reference", "tests.golden.toy_adapter")
+ADAPTER = ("--cases", "tests.golden.standin", "--reference", "toy")
+"""A name that the stand-in's cases declare."""
 
 
 @pytest.mark.usefixtures("in_process")

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from golden.cli import main
-from golden.store.golden import write_golden
+from golden.store.write import write_golden
 from tests.golden import standin
 
 

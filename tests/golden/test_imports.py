@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import golden
 import ptycho_torch
 
@@ -56,10 +58,20 @@ def test_who_imports_whom() -> None:
     heavy = ["lightning", "pytorch_lightning", "torchmetrics", "skimage", "matplotlib"]
     port = start(modules_of(ptycho_torch, "ptycho_torch.training.fit"), ["tensorflow", "keras", "golden", *heavy])
     others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
+    doors = start(["golden"], ["numpy", "golden.spec"])
+    bare_port = start(["ptycho_torch"], ["torch", "numpy", "scipy", "jaxtyping"])
     programs = start(["golden.generate", "golden.cli"], ["scipy", "matplotlib", "torch", "pytest", "skimage"])
-    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without ptycho_torch.fit"
+    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without training.fit"
+    assert intruders(bare_port) == [], "the port's public names are imported when they are used"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
+    assert intruders(doors) == [], "importing golden loads nothing until a name is asked for"
     assert intruders(programs) == [], "--help and --list load nothing heavy"
+
+
+def test_what_a_cases_module_is_written_with() -> None:
+    assert {getattr(golden, name).__name__ for name in golden.__all__} == set(golden.__all__)
+    with pytest.raises(AttributeError, match="module 'golden' has no attribute 'Cases'"):
+        _ = golden.Cases
 
 
 def test_this_test_would_notice(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from scipy.optimize import linprog
 from golden.generator.freeze import _reruns
 from golden.judge import tolerance as noise
 from golden.judge.compare import EXACT
-from golden.spec.case import ENVELOPE_HEADROOM, HEADROOM, Case, GoldenError
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM
 from tests.golden.standin import CASES
 
 DOUBLE = CASES[0]

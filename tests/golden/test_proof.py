@@ -12,8 +12,12 @@ import pytest
 from golden.judge.compare import Tolerance
 from golden.judge.proof import SAMPLE, Caught, prove_faults
 from golden.ptychopinn.probe.cases import NORMALISE, speckled
-from golden.ptychopinn.probe.faults import mask
-from golden.spec.case import Arrays, Case, Fault, GoldenError, Operation, Output, Trial
+from golden.ptychopinn.probe.formulas import mask
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.spec.fault import Condition, Fault, Trial
+from golden.spec.operation import Operation, Output
 
 TOLERANCE = Tolerance(1e-5, 0, 1e-6, 0)
 
@@ -63,13 +67,29 @@ def test_an_invisible_fault_must_be_invisible() -> None:
     unseen, seen = of_output(lambda y: y.copy(), "unseen"), of_output(lambda y: -y, "seen")
     caught = prove(unseen, seen, invisible={"unseen": "it changes nothing"})
     assert list(caught) == ["seen"]
-    with pytest.raises(GoldenError, match=r"declares the fault 'seen' invisible \(so they say\), but it moves"):
+    with pytest.raises(GoldenError, match=r"the fault 'seen' is declared invisible \(so they say\), but it moves"):
         prove(unseen, seen, invisible={"unseen": "it changes nothing", "seen": "so they say"})
+
+
+def test_a_fault_says_itself_where_it_cannot_show() -> None:
+    shape = Condition("it is square", lambda inputs, parameters: len(set(inputs["x"].shape)) == 1)
+    scale = Condition("there is no scale", lambda inputs, parameters: "scale" not in parameters)
+    hidden = of_output(lambda y: y.copy(), "hidden").invisible_when(scale, shape)
+    case = Case("toy/field", operation(hidden, of_output(lambda y: -y)), "a field", {"scale": 2})
+    square, wide = ({"x": np.zeros(shape, np.float32)} for shape in ((20, 20), (20, 30)))
+    assert case.invisible_on(square) == {"hidden": "it is square"}
+    assert case.invisible_on(wide) == {}
+    assert case.definition_digest(square) != case.definition_digest(wide)
+    exception = dataclasses.replace(case, parameters={}, invisible={"wrong": "they say"})
+    assert exception.invisible_on(wide) == {"hidden": "there is no scale", "wrong": "they say"}
+    assert list(prove(hidden, of_output(lambda y: -y, "seen"))) == ["seen"]
+    with pytest.raises(GoldenError, match=r"fault hidden: cannot tell whether it shows \(KeyError: 'x'\)"):
+        case.invisible_on({})
 
 
 def test_what_is_only_within_the_tolerance_is_not_invisible() -> None:
     slight = of_output(lambda y: y + np.float32(3e-6) * (y < 1), "slight")
-    with pytest.raises(GoldenError, match="declares the fault 'slight' invisible"):
+    with pytest.raises(GoldenError, match="the fault 'slight' is declared invisible"):
         prove(slight, of_output(lambda y: -y), invisible={"slight": "it is small"})
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from golden.store.golden import golden_path, read_outputs
+from golden.store.golden import golden_path
+from golden.store.read import read_outputs
 from golden.testing import fixture
 from tests.golden.conftest import fill
 

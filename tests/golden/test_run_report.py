@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from golden.report.run import Check, Run, causes, headline, read_shares, require_ending, write_run
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 
 PASSED = Check("toy/fine", "toy.scale", {"y": {"verdict": "within noise", "share": 0.1}})
 TIGHT = Check(

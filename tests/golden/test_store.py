@@ -14,9 +14,10 @@ import pytest
 
 from golden.judge.compare import EXACT
 from golden.judge.proof import Caught, Wrong
-from golden.spec.case import GoldenError
-from golden.store import golden as store
-from golden.store.golden import Golden, golden_path, read_golden, read_outputs, write_golden, write_outputs
+from golden.spec.errors import GoldenError
+from golden.store.golden import Golden, golden_path
+from golden.store.read import read_golden, read_outputs
+from golden.store.write import write_golden, write_outputs
 from tests.golden.corruptions import seal
 from tests.golden.standin import CASES, make_golden
 
@@ -85,7 +86,7 @@ def test_content_digest_sees_everything_but_provenance() -> None:
         {"inputs": {"x": y}},
         {"where": {"y": ~golden.where["y"]}},
         {"parameters": {"factor": 2}},
-        {"tolerances": golden.tolerances | {"y": store.EXACT}},
+        {"tolerances": golden.tolerances | {"y": EXACT}},
         {"definition": "other"},
     ):
         assert dataclasses.replace(golden, **change).content_digest() != golden.content_digest(), change
@@ -217,11 +218,6 @@ def _made_by_torch(path: Path) -> None:
         file.attrs["producer"] = np.bytes_(b"torch")
 
 
-def _transcribed_elsewhere(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["producer"] = np.bytes_(b"transcribed")
-
-
 def _older_format(path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:8] + b"\0" + data[9:])
@@ -329,7 +325,6 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _other_format: "expected format 'ptycho-golden 4', found 'ptycho-golden 99'",
     _other_picture: "its picture is not that of its main output",
     _made_by_torch: "must be produced by TensorFlow",
-    _transcribed_elsewhere: "must be produced by TensorFlow",
     _older_format: "not in the format that goldens are written in",
     _inflates_to_more: "/inputs/p does not inflate to the 24 bytes that it declares",
     _inflates_to_less: "/inputs/p does not inflate to the 24 bytes that it declares",
@@ -459,10 +454,14 @@ def test_texts_have_nothing_to_look_at(tmp_path: Path) -> None:
         assert "default" not in file.attrs
 
 
-def test_only_defaults_may_be_transcribed(tmp_path: Path) -> None:
-    golden = make_golden(CASES[0], case="defaults/double", producer="transcribed")
-    write_golden(tmp_path / "a.h5", golden)
-    assert read_golden(tmp_path / "a.h5").producer == "transcribed"
+def test_only_an_operation_that_says_so_may_be_transcribed(tmp_path: Path) -> None:
+    write_golden(tmp_path / "a.h5", make_golden(CASES[0], producer="transcribed"))
+    golden = read_golden(tmp_path / "a.h5")
+    with pytest.raises(GoldenError, match=r"toy/double: its producer is 'transcribed'; .* must be produced by TensorF"):
+        golden.complete_inputs(CASES[0])
+    operation = dataclasses.replace(CASES[0].operation, transcribed=True)
+    allowed = dataclasses.replace(CASES[0], operation=operation)
+    assert golden.complete_inputs(allowed).keys() == golden.inputs.keys()
 
 
 def test_a_golden_is_never_overwritten_in_place(path: Path) -> None:

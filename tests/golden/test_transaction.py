@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from golden.store import transaction as module
 from golden.store.transaction import finish_interrupted, lock, transaction
 

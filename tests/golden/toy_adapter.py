@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.spec.case import GoldenError
+from golden.spec.errors import GoldenError
 from tests.golden import standin
 
 BACKING = "tests.golden.standin"

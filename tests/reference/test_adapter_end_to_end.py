@@ -15,8 +15,9 @@ from golden.generate import FIXTURES, main
 from golden.judge.judgement import judge
 from golden.ptychopinn import installed_package as ptycho
 from golden.spec.catalogue import load_cases
-from golden.store.golden import golden_path, read_golden
-from golden.store.manifest import read_manifest
+from golden.store.entry import read_manifest
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 
 STANDIN = Path(__file__).resolve().parents[1] / "golden" / "standin_ptycho"
 CASES = ("probe/normalise_n16_scale4", "reassembly/m8", "defaults/model", "defaults/schedule")
@@ -96,7 +97,7 @@ def test_a_graph_that_keeps_its_first_n_is_run_eagerly() -> None:
         crops.append(helper._crop(tf.ones((1, N, N, 1), tf.complex64), 8).shape)
     assert crops == [(1, 8, 8, 1), (1, 0, 0, 1)], "left to itself, the graph crops the second N as it did the first"
 
-    case, golden = load_cases()["reassembly/m8"], read_golden(golden_path(FIXTURES, "reassembly/m8"))
+    case, golden = load_cases("golden.ptychopinn")["reassembly/m8"], read_golden(golden_path(FIXTURES, "reassembly/m8"))
     try:
         outputs = ptycho.evaluate(case.operation.name, "float32", golden.inputs, case.parameters)
     finally:

@@ -7,7 +7,7 @@ import pytest
 
 from golden.ptychopinn.simulation.embedded import DIGESTS, draw, embedded, embedded_counts
 from golden.ptychopinn.tensorflow import evaluate
-from golden.spec.case import digest_array
+from golden.spec.arrays import digest_array
 
 
 def test_the_recipe_gives_what_is_stored() -> None:

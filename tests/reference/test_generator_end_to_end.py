@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from golden.generate import FIXTURES, main
 from golden.generator.worker import VARIANTS
-from golden.store.golden import golden_path, read_golden
+from golden.store.golden import golden_path
+from golden.store.read import read_golden
 
 CASES = ("probe/normalise_n16_scale4", "reassembly/m20_subpixel", "defaults/optimizer")
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from golden.ptychopinn.run import faults
+from golden.ptychopinn.run import formulas
 from golden.ptychopinn.run import reference as run
 from golden.ptychopinn.run.cases import CASES
-from golden.spec.case import Trial
 
 
 def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,16 +36,16 @@ def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monk
         np.testing.assert_array_equal(resumed[name], array, name)
 
 
-def test_unbent_the_stitching_that_faults_bend_is_the_references() -> None:
-    """Of patches that an untrained network makes; goldens keep too little of them to ask there."""
+def test_the_formula_of_the_stitching_is_the_references() -> None:
+    """An untrained network makes the patches; goldens keep too little of theirs to ask there."""
     _, case = CASES
     inputs = case.complete_inputs(case.draw_inputs(0))
     outputs = run.reconstruction(tf.float32, **{**inputs, "order": inputs["order"][:0]}, **case.parameters)
     outputs = {name: np.asarray(array) for name, array in outputs.items()}
-    found = faults.stitch(Trial(inputs, case.parameters, outputs, lambda inputs, parameters: {}))
-    assert found.keys() == {"canvas_side", "covered", "mosaic", "orientation"}
-    for name, array in found.items():
-        np.testing.assert_allclose(array, outputs[name], rtol=1e-4, atol=1e-4, err_msg=name)
+    places = inputs["positions"][inputs["inferred"]]
+    found = formulas.judged(*formulas.stitched(outputs["patches"], places), places, inputs["object"])
+    for name in ("canvas_side", "covered", "mosaic", "orientation"):
+        np.testing.assert_allclose(found[name], outputs[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
 
 def test_another_task_is_another_training() -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
-from golden.ptychopinn.network.cases import Structure, entries, merged_border, merged_centre
+from golden.ptychopinn.network.formulas import Structure, entries, merged_border, merged_centre
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches

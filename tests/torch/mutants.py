@@ -36,11 +36,11 @@ _WINGS = {
     "operators": "probe physics translation merge reassembly formats coordinates ground_truth normalization grouping",
     "training": "taps fit losses batch_order",
     "scans": "scan mapped specimen",
-    "files": "bundle archive loss_curve weight_files",
+    "files": "bundle archive loss_curve",
     "checks": "diagnostics registration image_quality",
 }
 _WHERE_MODULES_ARE = {
-    "network": "network.encoder_decoder",
+    "network": "network.decoder",
     "layers": "network.layers",
     "training": "training.keras_rules",
 }
@@ -790,15 +790,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "probe.default_disk",
         "probe",
         window_on_pixel=(
-            "torch.arange(N, dtype=torch.float64) - (N - 1) / 2",
-            "torch.arange(N, dtype=torch.float64) - N // 2",
+            "np.arange(N) - (N - 1) / 2",
+            "np.arange(N) - N // 2",
         ),
-        threshold_omitted=("(torch.outer(window, window) > 0.5).to(torch.float64)", "torch.outer(window, window)"),
-        threshold_at_quarter=("torch.outer(window, window) > 0.5", "torch.outer(window, window) > 0.25"),
-        blur_omitted=("(blur @ disk @ blur.T + 1e-9)", "(disk + 1e-9)"),
-        blur_twice=("blur = _blur_matrix(N)", "blur = _blur_matrix(N) @ _blur_matrix(N)"),
-        blur_cut_at_three=("torch.arange(-4, 5)", "torch.arange(-3, 4)"),
-        floor_omitted=("(blur @ disk @ blur.T + 1e-9)", "(blur @ disk @ blur.T)"),
+        threshold_omitted=("(np.outer(window, window) > 0.5).astype(np.float64)", "np.outer(window, window)"),
+        threshold_at_quarter=("np.outer(window, window) > 0.5", "np.outer(window, window) > 0.25"),
+        blur_omitted=("(blurred + 1e-9)", "(disk + 1e-9)"),
+        blur_twice=("gaussian_filter(disk,", "gaussian_filter(gaussian_filter(disk, 1),"),
+        blur_cut_at_three=("truncate=4", "truncate=3"),
+        floor_omitted=("(blurred + 1e-9)", "(blurred)"),
         other_disk_scale=(
             "N / (default_probe_scale * math.pi**2)\n    distance",
             "N / ((0.7 if default_probe_scale == 1.0 else 1.0) * math.pi**2)\n    distance",

@@ -13,8 +13,7 @@ import h5py
 import numpy as np
 import torch
 
-from golden.ptychopinn.network.cases import Structure
-from golden.ptychopinn.network.faults import split
+from golden.ptychopinn.network.formulas import Structure, split
 from golden.ptychopinn.run import mosaics
 from ptycho_torch.checks.diagnostics import probe_statistics
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig

@@ -20,16 +20,17 @@ from ptycho_torch.config_params import DataConfig, TrainingConfig
 from ptycho_torch.files.archive import ABOUT, TENSORS, pack, read_archive, unpack, write_archive
 from ptycho_torch.files.bundle import FORMAT, NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
-from tests.torch.networks import batch, small_model
+from tests.torch.networks import DEVICES, batch, small_model
 
+BIAS = "phase.inner.conv.bias"
 CURVE = LossCurve(-3.0, -2.5, (Epoch(1, -1.0, -0.5, 1e-3, (-0.5, -1.5)),), stopped_early=True, test_loss=-1.25)
 
 
-def a_bundle(C: int = 1) -> Bundle:
+def a_bundle(C: int = 1, device: str = "cpu") -> Bundle:
     side = round(C**0.5)
     data = DataConfig(C=C, grid_size=(side, side), n_images=1000, subsample_seed=3)
     training = TrainingConfig(train_data_file="/home/someone/secret/scan.npz", output_dir="/tmp/out", epochs=20)
-    return Bundle(small_model(C), data, training, 3, CURVE)
+    return Bundle(small_model(C, device=device), data, training, 3, CURVE)
 
 
 @pytest.fixture
@@ -38,16 +39,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / NAME
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("C", [1, 4])
-def test_a_bundle_goes_to_a_file_and_back(tmp_path: Path, C: int) -> None:
-    given = a_bundle(C)
+def test_a_bundle_goes_to_a_file_and_back(tmp_path: Path, C: int, device: str) -> None:
+    given = a_bundle(C, device)
     save_bundle(tmp_path / NAME, given)
     found = load_bundle(tmp_path)
     assert found.model.config == given.model.config
     assert (found.data, found.seed, found.losses) == (given.data, given.seed, given.losses)
     assert found.training == dataclasses.replace(given.training, train_data_file="scan.npz", output_dir="out")
-    inputs = batch(2, C)
-    for one, other in zip(given.model(*inputs), found.model(*inputs)):
+    inputs = batch(2, C, device=device)
+    for one, other in zip(given.model(*inputs), found.model.to(device)(*inputs)):
         assert torch.equal(one, other)
     assert torch.equal(found.model.probe, given.model.probe)
     assert found.model.intensity_scale == given.model.intensity_scale
@@ -60,6 +62,17 @@ def test_the_same_bundle_is_the_same_file_and_holds_no_place(tmp_path: Path, pat
     assert (tmp_path / "other.zip").read_bytes() == path.read_bytes()
     assert b"someone" not in path.read_bytes()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["other.zip", NAME]
+
+
+def test_what_could_not_be_loaded_is_not_saved(path: Path) -> None:
+    before, bundle = path.read_bytes(), a_bundle()
+    torch.nn.init.constant_(bundle.model.get_parameter(BIAS), torch.nan)
+    with pytest.raises(ValueError, match=f"the model: .*{BIAS}: expected finite numbers"):
+        save_bundle(path, bundle)
+    assert path.read_bytes() == before
+    with pytest.raises(FileNotFoundError):
+        save_bundle(path.parent / "nowhere" / NAME, a_bundle())
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_directory_without_a_bundle(tmp_path: Path) -> None:
@@ -82,15 +95,12 @@ def rewritten(path: Path, about: Callable[[Any], object] = dict, tensors: Callab
         archive.writestr(TENSORS, save(content))
 
 
-BIAS = "phase.inner.conv.bias"
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (
             lambda a: a.update(format="ptycho_torch bundle 9"),
-            "expected a file of 'ptycho_torch bundle 1', found 'ptycho_",
+            "expected the format 'ptycho_torch bundle 1', found 'ptycho_torch bundle 9'",
         ),
         (lambda a: a.pop("format"), "about.json: expected a JSON object with a 'format'"),
         (lambda a: a.pop("model"), "ModelConfig: expected a JSON object, found NoneType"),
@@ -115,7 +125,7 @@ BIAS = "phase.inner.conv.bias"
         (lambda a: a["data"].update(nphotons=-1.0), "DataConfig.nphotons: expected a positive number"),
         (lambda a: a["training"].update(batch_size=12), "TrainingConfig.batch_size: expected a power of two"),
         (lambda a: a.update(seed="0"), "seed: expected a whole number, found '0'"),
-        (lambda a: a["losses"].pop("epochs"), "losses: expected what LossCurve.to_json gives"),
+        (lambda a: a["losses"].pop("epochs"), "losses: expected what LossCurve.to_json returns"),
         (lambda a: a.update(versions=[]), "versions: expected a JSON object, found list"),
         # Shapes are compared before memory is taken for the weights that it would have: these would be petabytes.
         (
@@ -183,8 +193,8 @@ def members_of(path: Path) -> dict[str, bytes]:
         ({ABOUT: b"{", TENSORS: b""}, "about.json: expected a JSON object with a 'format'; it is damaged"),
         ({ABOUT: b"[" * 100_000, TENSORS: b""}, "about.json: expected a JSON object"),
         ({ABOUT: b"[]", TENSORS: b""}, "about.json: expected a JSON object"),
-        ({ABOUT: json.dumps({"format": FORMAT}).encode(), TENSORS: b"no"}, "tensors.safetensors: no safetensors"),
-        ({ABOUT: json.dumps({"format": FORMAT}).encode(), TENSORS: pickle.dumps(Bomb())}, "no safetensors"),
+        ({ABOUT: json.dumps({"format": FORMAT}).encode(), TENSORS: b"no"}, "tensors.safetensors: not safetensors"),
+        ({ABOUT: json.dumps({"format": FORMAT}).encode(), TENSORS: pickle.dumps(Bomb())}, "not safetensors"),
     ],
 )
 def test_other_archives_are_refused(tmp_path: Path, members: dict[str, bytes], message: str) -> None:
@@ -202,14 +212,14 @@ def test_torch_s_own_files_are_refused_and_not_unpickled(tmp_path: Path) -> None
 def test_compressed_members_are_refused_before_they_are_unpacked(tmp_path: Path, path: Path) -> None:
     """So nothing becomes larger than its file."""
     zipped(tmp_path / "again.zip", members_of(path), zipfile.ZIP_DEFLATED)
-    with pytest.raises(ValueError, match=r"about\.json: compressed, expected it as it is; it was packed again"):
+    with pytest.raises(ValueError, match=r"about\.json: expected it uncompressed, found it compressed; it was packed"):
         load_bundle(tmp_path / "again.zip")
     zipped(tmp_path / "bomb.zip", {ABOUT: b"0" * 50_000_000, TENSORS: b""}, zipfile.ZIP_DEFLATED)
     assert (tmp_path / "bomb.zip").stat().st_size < 100_000
     with pytest.raises(ValueError, match="compressed"):
         load_bundle(tmp_path / "bomb.zip")
     zipped(tmp_path / "long.zip", {ABOUT: b" " * (2**25 + 1), TENSORS: b""})
-    with pytest.raises(ValueError, match="declares 33554433 bytes, at most 33554432"):
+    with pytest.raises(ValueError, match="expected at most 33554432 bytes, declares 33554433"):
         load_bundle(tmp_path / "long.zip")
 
 
@@ -250,7 +260,7 @@ def test_nested_values_there_and_back(tmp_path: Path) -> None:
 
 def test_code_cannot_be_packed() -> None:
     for value in (object(), {"a": [print]}, io.BytesIO(), {1j: 0}):
-        with pytest.raises(TypeError, match="expected numbers, texts, tensors and collections of them"):
+        with pytest.raises(TypeError, match="expected numbers, strings, tensors and collections of them"):
             pack(value, {})
     with pytest.raises(ValueError, match=r"expected a tensor, items or a tuple, found \['tensor'\]"):
         unpack({"tensor": "00000"}, {})

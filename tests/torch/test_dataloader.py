@@ -334,7 +334,7 @@ def test_indices_that_do_not_fit(nn_indices: np.ndarray, message: str) -> None:
 
 
 def test_empty_patterns_are_refused() -> None:
-    with pytest.raises(ValueError, match="mean sum of squares is 0"):
+    with pytest.raises(ValueError, match="mean sum of squares, found 0"):
         MemoryMappedDataset(make_scan(diffraction=np.zeros((M, N, N), np.float32)), np.array([[0]]))
 
 

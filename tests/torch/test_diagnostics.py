@@ -17,13 +17,13 @@ from PIL import Image
 from ptycho_torch.checks.diagnostics import (
     Evidence,
     Finding,
+    check_photons,
+    check_probe,
     covered_box,
     diagnose,
     expected_count,
-    look_at_photons,
-    look_at_probe,
 )
-from ptycho_torch.checks.registration import ORIENTATIONS
+from ptycho_torch.checks.registration import ORIENTATIONS, turned
 from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.operators.probe import normalize_probe_like_tf
@@ -130,9 +130,8 @@ def test_global_phase_and_scale_are_not_mistakes() -> None:
 @pytest.mark.parametrize("orientation", [name for name in ORIENTATIONS if name != "upright"])
 def test_a_turned_mosaic_is_named(orientation: str) -> None:
     given = evidence()
-    turned = dataclasses.replace(given, mosaic=ORIENTATIONS[orientation](given.mosaic).copy())
-    turned = dataclasses.replace(turned, count=ORIENTATIONS[orientation](given.count).copy())
-    found = wrong(turned)
+    mosaic, count = (turned(array, orientation).copy() for array in (given.mosaic, given.count))
+    found = wrong(dataclasses.replace(given, mosaic=mosaic, count=count))
     assert found["orientation"].mistake == f"the mosaic is {orientation}"
     assert "placement" in found
     assert "coordinates" not in found, "what was handed to the stitcher is right"
@@ -141,7 +140,7 @@ def test_a_turned_mosaic_is_named(orientation: str) -> None:
 
 @pytest.mark.parametrize("orientation", [name for name in ORIENTATIONS if name != "upright"])
 def test_turned_patches_are_named(orientation: str) -> None:
-    patches = torch.from_numpy(ORIENTATIONS[orientation](true_patches(POSITIONS).numpy()).copy())
+    patches = torch.from_numpy(turned(true_patches(POSITIONS).numpy(), orientation).copy())
     found = wrong(evidence(patches))
     assert f"patches show the object {orientation} (" in found["patches"].says
     assert not {"coordinates", "canvas", "placement"} & set(found)
@@ -236,7 +235,7 @@ def probes() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("mistake", probes())
 def test_a_wrong_probe_is_named(mistake: str) -> None:
     given = evidence(probe=probes()[mistake])
-    assert look_at_probe(given) == dataclasses.replace(look_at_probe(given), verdict="wrong", mistake=mistake)
+    assert check_probe(given) == dataclasses.replace(check_probe(given), verdict="wrong", mistake=mistake)
 
 
 def test_a_probe_scaled_twice_shows_in_the_brightness_too() -> None:
@@ -261,7 +260,7 @@ def test_a_probe_scaled_twice_shows_in_the_brightness_too() -> None:
     ],
 )
 def test_wrong_photons_are_named(changed: dict[str, float], verdict: str, mistake: str) -> None:
-    finding = look_at_photons(evidence(**changed))
+    finding = check_photons(evidence(**changed))
     assert finding.verdict == verdict
     assert mistake in finding.mistake
 
@@ -301,10 +300,11 @@ def test_a_network_that_has_learnt_nothing_yet_raises_no_false_alarm(lopsided: f
 def test_the_amplitude_tells_where_the_phase_does_not(orientation: str) -> None:
     """As after a short training: the amplitude is there, the phase is something else."""
     given = evidence(true_patches())
-    turn = ORIENTATIONS[orientation]
     nonsense = np.exp(2j * np.pi * blurred(np.random.RandomState(3), given.mosaic.shape, 6.0))
-    mosaic = turn(np.abs(given.mosaic) * nonsense).astype(np.complex64)
-    found = diagnose(dataclasses.replace(given, mosaic=mosaic, count=turn(given.count).copy()))["orientation"]
+    mosaic = turned(np.abs(given.mosaic) * nonsense, orientation).astype(np.complex64)
+    found = diagnose(dataclasses.replace(given, mosaic=mosaic, count=turned(given.count, orientation).copy()))[
+        "orientation"
+    ]
     assert found.says.startswith(f"by the amplitude, for the phase is too weak to tell: {orientation}, ")
     assert found.numbers["correlation"] < 0.5
     assert (found.verdict, found.mistake) == {

@@ -155,8 +155,8 @@ def test_mean_sum_of_squares_is_that_of_half_the_side() -> None:
         (np.ones((3, 8, 8)), "expected shape (n, N, N, C), none of them 0, found (3, 8, 8)"),
         (np.ones((3, 8, 7, 4)), "found (3, 8, 7, 4)"),
         (np.ones((0, 8, 8, 4)), "found (0, 8, 8, 4)"),
-        (np.zeros((3, 8, 8, 4)), "its mean sum of squares is 0.0"),
-        (np.full((3, 8, 8, 4), np.nan), "its mean sum of squares is nan"),
+        (np.zeros((3, 8, 8, 4)), "mean sum of squares, found 0.0"),
+        (np.full((3, 8, 8, 4), np.nan), "mean sum of squares, found nan"),
     ],
 )
 def test_patterns_without_a_scale_are_refused(patterns: np.ndarray, message: str) -> None:

@@ -141,7 +141,7 @@ def test_dtypes_that_do_not_fit_are_refused() -> None:
         merge_patches(patches, positions.long(), 26)
     with pytest.raises(ValueError, match=r"canvas: expected a complex dtype, .* found torch\.float32"):
         extract_patches(patches[:, 0].real, positions, 8)
-    with pytest.raises(ValueError, match="positions are on meta, the images on cpu; expected one device"):
+    with pytest.raises(ValueError, match="expected one device, found positions on meta, images on cpu"):
         merge_patches(patches, positions.to("meta"), 26)
 
 

@@ -14,11 +14,12 @@ import pytest
 import golden
 import tests.torch
 from golden.spec.catalogue import load_cases
+from golden.store.golden import Golden
 from golden.testing import fixture
 from golden.testing.fixture import GoldenCase, Goldens
 from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
 
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 ParityTest = Callable[[Any], None]
 OpenGolden = Callable[[str], GoldenCase]
 
@@ -40,12 +41,12 @@ def _parity_tests() -> dict[str, ParityTest]:
 PARITY_TESTS = _parity_tests()
 
 
-def cases_that_see(mutant: Mutant, config: pytest.Config) -> list[str]:
-    """One of the cases that catch the mutant's fault; all with ``--all-mutations``, which takes half a minute."""
+def cases_that_see(mutant: Mutant, goldens: dict[str, Golden], config: pytest.Config) -> list[str]:
+    """Return one case that catches the mutant's fault; with ``--all-mutations``, which takes half a minute, all."""
     names = [
-        case.name
-        for case in CASES.values()
-        if case.operation.name == mutant.operation and mutant.fault in case.visible and not case.slow
+        name
+        for name, golden in goldens.items()
+        if golden.operation == mutant.operation and mutant.fault in golden.faults
     ]
     return names if config.getoption("--all-mutations") else names[-1:]
 
@@ -53,7 +54,7 @@ def cases_that_see(mutant: Mutant, config: pytest.Config) -> list[str]:
 @pytest.fixture(scope="module")
 def open_golden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenGolden]:
     """What the suite's own ``golden`` fixture gives, without its pictures."""
-    goldens = Goldens(Path(golden.__file__).parent / "fixtures")
+    goldens = Goldens(Path(golden.__file__).parent / "fixtures", "golden.ptychopinn")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fixture, "_draw", lambda *arguments: False)
         yield cache(lambda name: goldens.open(name, tmp_path_factory.mktemp("mutant")))
@@ -66,13 +67,13 @@ def _marked(mutant: Mutant) -> Any:
 
 @pytest.mark.parametrize("mutant", [_marked(mutant) for mutant in MUTANTS], ids=str)
 def test_a_port_that_commits_a_fault_fails_and_is_told_which(
-    mutant: Mutant, open_golden: OpenGolden, pytestconfig: pytest.Config
+    mutant: Mutant, open_golden: OpenGolden, goldens: dict[str, Golden], pytestconfig: pytest.Config
 ) -> None:
     if mutant.operation.startswith("run."):
         pytest.importorskip("lightning")
     if mutant.operation == "run.training" and not pytestconfig.getoption("--all-mutations"):
         pytest.skip("each trains a network: --all-mutations")
-    for name in cases_that_see(mutant, pytestconfig):
+    for name in cases_that_see(mutant, goldens, pytestconfig):
         opened = open_golden(name)
         with committed(mutant), pytest.raises(AssertionError) as failure:
             PARITY_TESTS[mutant.operation](opened)

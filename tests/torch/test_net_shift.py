@@ -30,7 +30,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "net_shift.container": layouts.net_shift_container,
     "net_shift.memory_mapped": layouts.net_shift_memory_mapped,
 }
-CASES = {name: case for name, case in load_cases().items() if case.topic == "net_shift"}
+CASES = {name: case for name, case in load_cases("golden.ptychopinn").items() if case.topic == "net_shift"}
 PAIRS = [(operation, *pair) for operation, route in ROUTES.items() for pair in itertools.combinations(route, 2)]
 
 

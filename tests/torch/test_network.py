@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d, interpolate
 
 from ptycho_torch.config_params import ModelConfig, TrainingConfig
 from ptycho_torch.model import Combine, PtychoPINN
-from ptycho_torch.network.encoder_decoder import BorderHead
+from ptycho_torch.network.decoder import BorderHead
 from ptycho_torch.network.layers import Convolution, DownBlock, UpsampledConvolution
 from ptycho_torch.training.losses import objective
 from tests.torch.networks import DEVICES, batch, small_model

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from golden.judge.judgement import judge
-from golden.ptychopinn.network.cases import Structure, entries, split_entries
+from golden.ptychopinn.network.formulas import Structure, entries, split_entries
 from golden.report.text import explain_failed
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
 from golden.testing.fixture import GoldenCase
 from tests.torch import layouts
 
-CASES = load_cases()
+CASES = load_cases("golden.ptychopinn")
 
 
 @pytest.mark.golden("network.forward")

@@ -19,7 +19,11 @@ from tests.torch import layouts
 
 LONG = re.compile("run/|network/(?!forward_group1|gradients_group1)")
 """Cases that take long: those that are like one that is looked at, and trainings, whose noise is that of whole runs."""
-NUMERIC = {name: case for name, case in load_cases().items() if case.topic != "defaults" and not LONG.match(name)}
+NUMERIC = {
+    name: case
+    for name, case in load_cases("golden.ptychopinn").items()
+    if case.topic != "defaults" and not LONG.match(name)
+}
 Arrays = Mapping[str, np.ndarray]
 Goldens = dict[str, tuple[Golden, Arrays]]
 

@@ -11,8 +11,7 @@ import torch
 
 from ptycho_torch.config_factory import create_training_payload
 from ptycho_torch.config_params import DataConfig
-from ptycho_torch.helper import normalize_probe_like_tf
-from ptycho_torch.operators.probe import hard_mask
+from ptycho_torch.operators.probe import hard_mask, normalize_probe_like_tf
 from tests.torch import layouts
 from tests.vectors import assert_close, records
 

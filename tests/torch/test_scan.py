@@ -18,7 +18,8 @@ import pytest
 
 import ptycho_torch
 from ptycho_torch.scans import scan as scan_module
-from ptycho_torch.scans.scan import READERS, Scan, appearing, load_scan, save_scan
+from ptycho_torch.scans.atomic_file import write_atomically
+from ptycho_torch.scans.scan import READERS, Scan, load_scan, save_scan
 from tests.torch import layouts
 
 M, N = 5, 4
@@ -353,7 +354,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path.write_bytes(b"before")
 
     def fail() -> None:
-        with appearing(path) as file:
+        with write_atomically(path) as file:
             file.write(b"half")
             raise KeyboardInterrupt
 
@@ -361,13 +362,18 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         fail()
     assert path.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["out.npz"]
-    with appearing(path) as file:
+    with write_atomically(path) as file:
         file.write(b"after")
     assert path.read_bytes() == b"after"
 
 
-def test_the_package_offers_the_reader() -> None:
+def test_the_package_offers_its_public_names() -> None:
     assert (ptycho_torch.load_scan, ptycho_torch.save_scan, ptycho_torch.Scan) == (load_scan, save_scan, Scan)
+    for name in ptycho_torch.__all__:
+        assert getattr(ptycho_torch, name).__name__ == name
+    assert set(ptycho_torch.__all__) <= set(dir(ptycho_torch))
+    with pytest.raises(AttributeError, match="module 'ptycho_torch' has no attribute 'load_scans'"):
+        ptycho_torch.load_scans  # noqa: B018
 
 
 def test_the_table_of_readers_cannot_be_changed_by_a_caller() -> None:

@@ -26,7 +26,7 @@ from ptycho_torch.files.bundle import NAME, Bundle, load_bundle
 from ptycho_torch.files.loss_curve import LossCurve
 from ptycho_torch.files.tensorflow_weights import to_tensorflow_weights
 from ptycho_torch.operators.ground_truth import patches_at
-from ptycho_torch.reconstruction import predict, stitch
+from ptycho_torch.reconstruction import gather_evidence, predict, stitch
 from ptycho_torch.scans.scan import load_scan, save_scan
 from ptycho_torch.simulate import Simulation, simulate_scan
 
@@ -241,7 +241,9 @@ def test_another_training_is_not_resumed(scan: Path, trained: Path) -> None:
     before = (trained / "last.ckpt").read_bytes()
     run = training(scan, trained, "--resume", "--learning_rate", 2e-3, "--seed", 1)
     assert run.exit_code == 2
-    assert re.search(r"is of another training and cannot be resumed: batch order: there 'seed 0', here", run.output)
+    assert re.search(
+        r"belongs to another training and cannot be resumed: batch order: there 'seed 0', here", run.output
+    )
     assert "learning_rate: there 0.001, here 0.002" in run.output
     assert (trained / "last.ckpt").read_bytes() == before
 
@@ -275,7 +277,7 @@ def test_a_run_that_fails_says_so(scan: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(ptycho_torch.training.fit, "objective", lambda predicted, *_: predicted.sum() * float("nan"))
     run = training(scan, tmp_path)
     assert run.exit_code == 1
-    assert "training failed: epoch 1: the loss is nan" in run.output
+    assert "training failed: epoch 1: expected finite losses, found nan in training" in run.output
     assert not (tmp_path / NAME).exists()
     assert not logging.getLogger("ptycho_torch").handlers
 
@@ -398,7 +400,7 @@ def test_true_patches_through_the_inference_are_the_object(trained: Path, scan: 
     predicted = predict(bundle.model, dataset)
     truth = patches_at(torch.from_numpy(found.object_guess), torch.from_numpy(found.positions), 64)
     predicted = dataclasses.replace(predicted, patches=truth[predicted.nn_indices[:, 0]])
-    diagnosis = diagnose(inference.gather(found, bundle, predicted, stitch(predicted.patches, predicted.offsets)))
+    diagnosis = diagnose(gather_evidence(found, bundle, predicted, stitch(predicted.patches, predicted.offsets)))
     for name in ("coordinates", "canvas", "placement", "patches", "orientation"):
         assert diagnosis[name].verdict == "right", diagnosis[name]
     assert diagnosis.registration is not None

@@ -1,4 +1,4 @@
-"""Weights: TensorFlow's order and layout, files, and what is refused by name."""
+"""Weights: TensorFlow's order and layout, and what is refused by name."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from ptycho_torch.files.tensorflow_weights import (
     from_tensorflow_weights,
@@ -20,7 +18,6 @@ from ptycho_torch.files.tensorflow_weights import (
     to_tensorflow_gradients,
     to_tensorflow_weights,
 )
-from ptycho_torch.files.weight_files import load_weights, save_weights
 from ptycho_torch.model import PtychoPINN
 from tests.torch.networks import DEVICES, batch, small_model
 
@@ -39,9 +36,6 @@ def values(model: PtychoPINN) -> dict[str, torch.Tensor]:
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-
-
-# ------------------------------------------------------------------------------------------------ TensorFlow's
 
 
 def test_order_of_the_default_network() -> None:
@@ -160,107 +154,3 @@ def test_damaged_hdf5_files_are_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ValueError, match=f"{path}: cut short or damaged"):
         read_tensorflow_weights(path)
-
-
-# ------------------------------------------------------------------------------------------------ files
-
-
-@pytest.mark.parametrize("device", DEVICES)
-def test_weights_go_to_a_file_and_back(tmp_path: Path, device: str) -> None:
-    model, other = trained_model(4, device=device), trained_model(4, device=device, seed=2)
-    other.illuminate.probe_parts.zero_()
-    other.intensity_scale.fill_(1)
-    path = tmp_path / "model.safetensors"
-    save_weights(other, path)
-    save_weights(model, path)
-    load_weights(other, path)
-    assert same(values(model), values(other))
-    assert list(tmp_path.iterdir()) == [path]
-    given = batch(2, 4, device=device)
-    assert torch.equal(model(*given).amplitude, other(*given).amplitude)
-
-
-def changed(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
-    tensors = load_file(path)
-    with safe_open(path, framework="pt") as file:
-        about = file.metadata()
-    change(tensors)
-    save_file(tensors, path, metadata=about)
-
-
-NAME = "phase.inner.conv.bias"
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda tensors: tensors.pop(NAME), f"{NAME}: missing"),
-        (lambda tensors: tensors.update(x=torch.ones(1)), "x: unknown"),
-        (lambda tensors: tensors.update({NAME: torch.ones(2)}), f"{NAME}: expected shape (1,), found (2,)"),
-        (lambda tensors: tensors.update({NAME: torch.ones(1).half()}), f"{NAME}: expected torch.float32, found torch."),
-        (lambda tensors: tensors[NAME].fill_(np.inf), f"{NAME}: expected finite numbers"),
-    ],
-)
-def test_files_that_do_not_fit_are_refused(
-    tmp_path: Path, change: Callable[[dict[str, torch.Tensor]], object], message: str
-) -> None:
-    path = tmp_path / "model.safetensors"
-    save_weights(small_model(), path)
-    changed(path, change)
-    model = small_model(seed=2)
-    before = values(model)
-    with pytest.raises(ValueError, match=re.escape(message)):
-        load_weights(model, path)
-    assert same(values(model), before)
-
-
-def test_a_file_of_another_model_names_what_differs(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    save_weights(small_model(4), path)
-    with pytest.raises(ValueError, match="of a model configured otherwise: C_forward: expected 1, found 4; C_model"):
-        load_weights(small_model(1), path)
-    save_weights(small_model(N=128), path)
-    with pytest.raises(ValueError, match=re.escape("encoder.block_1.conv_1.weight: expected shape (32, 1, 3, 3)")):
-        load_weights(small_model(), path)
-
-
-def test_arrays_that_fit_two_models_are_taken_by_one(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    save_weights(small_model(), path)
-    other = small_model(amp_activation="relu", probe_mask=True)
-    with pytest.raises(
-        ValueError, match="amp_activation: expected 'relu', found 'sigmoid'; probe_mask: expected True, found False"
-    ):
-        load_weights(other, path)
-
-
-def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    model = small_model()
-    save_weights(model, path)
-    kept = path.read_bytes()
-    torch.nn.init.constant_(model.get_parameter(NAME), torch.nan)
-    with pytest.raises(ValueError, match=f"the model: .*{NAME}: expected finite numbers"):
-        save_weights(model, path)
-    assert path.read_bytes() == kept
-    with pytest.raises(FileNotFoundError, match="there is no such directory"):
-        save_weights(small_model(), tmp_path / "nowhere" / "model.safetensors")
-    with pytest.raises(OSError, match="directory"):
-        save_weights(small_model(), tmp_path)
-    assert sorted(tmp_path.parent.glob("*.unfinished")) == []
-
-
-def test_other_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    with pytest.raises(FileNotFoundError, match="no such file"):
-        load_weights(small_model(), path)
-    save_file({"a": torch.ones(1)}, path)
-    with pytest.raises(ValueError, match="expected a file of 'ptycho_torch weights 2', found None"):
-        load_weights(small_model(), path)
-    torch.save({"a": torch.ones(1)}, path)
-    with pytest.raises(ValueError, match="not a safetensors file, or cut short"):
-        load_weights(small_model(), path)
-    save_weights(small_model(), path)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="not a safetensors file, or cut short"):
-        load_weights(small_model(), path)

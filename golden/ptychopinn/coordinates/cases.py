@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from golden.ptychopinn.coordinates import faults
-from golden.spec.case import Case, Drawing, Operation, Output, hidden
+from golden.ptychopinn.coordinates import faults, formulas
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 RELATIVE = Operation(
@@ -25,6 +27,7 @@ RELATIVE = Operation(
         ),
     ),
     precision="float64",
+    formula=formulas.relative,
     faults=faults.RELATIVE_POSITIONS,
 )
 
@@ -36,6 +39,7 @@ TRANSLATE = Operation(
         "displacements": "(B, 2) float32; [dx, dy]; pixels",
     },
     outputs=(Output("moved", "(B, H, W, ch), dtype of images", terms=4),),
+    formula=formulas.translate,
     faults=faults.TRANSLATION,
 )
 
@@ -47,6 +51,7 @@ PLACE_IN_GROUP = Operation(
         "coords_nn": "(B, 1, 2, C) float64; [x, y] on axis 2; pixels",
     },
     outputs=(Output("placed", "(B, N, N, C) complex64", terms=4),),
+    formula=formulas.place_in_group,
     faults=faults.PLACEMENT,
 )
 

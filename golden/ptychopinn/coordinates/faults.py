@@ -6,33 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.spec.case import Arrays, Fault, Trial
+from golden.ptychopinn.coordinates.formulas import bilinear, moves_in_group, placed, relative, translated
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ translation
-
-
-def bilinear(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Images (B, H, W, ch) sampled at rows (B, H) and columns (B, W); neighbours outside the image count zero."""
-    return _along(_along(images, rows, 1), columns, 2)
-
-
-def translate(images: np.ndarray, displacements: np.ndarray) -> np.ndarray:
-    """The translation as it should be: content moves by +displacement (B, 2) = [dx, dy]."""
-    height, width = images.shape[1:3]
-    dx, dy = np.asarray(displacements, np.float64).T[:, :, None]
-    return bilinear(images, np.arange(height) - dy, np.arange(width) - dx)
-
-
-def _along(images: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
-    size = images.shape[axis]
-    at = np.clip(at, -1, size)
-    near = np.floor(at).astype(int)
-    shape = [len(images), 1, 1, 1]
-    shape[axis] = at.shape[1]
-    padded = np.pad(images, [(0, 0), *((1, 2) if a == axis else (0, 0) for a in (1, 2)), (0, 0)])
-    take = [np.take_along_axis(padded, (near + shift).reshape(shape), axis) for shift in (1, 2)]
-    far = (at - near).reshape(shape)
-    return (1 - far) * take[0] + far * take[1]
 
 
 def _of_displacements(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
@@ -55,7 +33,7 @@ def _beyond_the_edge(mode: str) -> Callable[[Trial], Arrays]:
 
 
 def _renormalised(t: Trial) -> Arrays:
-    weight = translate(np.ones(t.inputs["images"].shape), t.inputs["displacements"])
+    weight = translated(np.ones(t.inputs["images"].shape), t.inputs["displacements"])
     moved = t.outputs["moved"] / np.where(weight > 0, weight, 1)
     return {"moved": moved.astype(t.outputs["moved"].dtype)}
 
@@ -135,23 +113,8 @@ TRANSLATION = (
 # ------------------------------------------------------------------------------------------------ positions in a group
 
 
-def _centre(coords: np.ndarray) -> np.ndarray:
-    return coords.mean(axis=3, keepdims=True)
-
-
 def _midrange(coords: np.ndarray) -> np.ndarray:
     return (coords.max(axis=3, keepdims=True) + coords.min(axis=3, keepdims=True)) / 2
-
-
-def _relative_to(centre: Callable[[np.ndarray], np.ndarray]) -> Callable[[Trial], Arrays]:
-    """Another point than the mean of the group's members as its origin."""
-
-    def commit(t: Trial) -> Arrays:
-        coords = t.inputs["coords_nn"]
-        offsets = np.broadcast_to(centre(coords), _centre(coords).shape)
-        return {"coords_offsets": offsets, "coords_relative": -(coords - offsets)}
-
-    return commit
 
 
 def _single_precision(t: Trial) -> Arrays:
@@ -176,20 +139,23 @@ RELATIVE_POSITIONS = (
         "relative positions are absolute; expected the group's mean to be subtracted",
         lambda outputs: {"coords_relative": outputs["coords_relative"] - outputs["coords_offsets"]},
     ),
-    Fault(
+    Fault.of_formula(
         "mean_of_all_groups",
         "the mean of the whole batch is taken for every group's; expected a mean per group",
-        _relative_to(lambda coords: coords.mean(axis=(0, 3), keepdims=True)),
+        relative,
+        centre=lambda coords: coords.mean(axis=(0, 3), keepdims=True),
     ),
-    Fault(
+    Fault.of_formula(
         "first_member_as_origin",
         "the first member is taken for the group's centre; expected the mean of the members",
-        _relative_to(lambda coords: coords[..., :1]),
+        relative,
+        centre=lambda coords: coords[..., :1],
     ),
-    Fault(
+    Fault.of_formula(
         "midrange_as_origin",
         "the middle of the group's extent is taken for its centre; expected the mean of the members",
-        _relative_to(_midrange),
+        relative,
+        centre=_midrange,
     ),
     Fault("single_precision", "positions are rounded to float32; expected float64", _single_precision),
 )
@@ -197,22 +163,13 @@ RELATIVE_POSITIONS = (
 # ------------------------------------------------------------------------------------------------ placement
 
 
-def place(patches: np.ndarray, moves: np.ndarray) -> dict[str, np.ndarray]:
-    """Each patch of (B, N, N, C) moved by moves (B, 2, C), as a group's members are placed."""
-    groups, side, _, members = patches.shape
-    flat = np.moveaxis(patches, 3, 1).reshape(groups * members, side, side, 1)
-    moved = translate(flat, np.moveaxis(moves, 2, 1).reshape(-1, 2)).reshape(groups, members, side, side)
-    return {"placed": np.moveaxis(moved, 1, 3).astype(patches.dtype)}
-
-
-def moves_in_group(coords_nn: np.ndarray) -> np.ndarray:
-    """(B, 2, C): where a member lies relative to its group's mean."""
-    return (coords_nn - _centre(coords_nn))[:, 0].astype(np.float32)
-
-
 def _placed_by(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
     """``change`` gets the right moves (B, 2, C)."""
-    return Fault(name, symptom, lambda t: place(t.inputs["patches"], change(moves_in_group(t.inputs["coords_nn"]))))
+
+    def commit(t: Trial) -> Arrays:
+        return {"placed": placed(t.inputs["patches"], change(moves_in_group(t.inputs["coords_nn"])))}
+
+    return Fault(name, symptom, commit)
 
 
 def _placed_from(name: str, symptom: str, centre: Callable[[np.ndarray], np.ndarray]) -> Fault:
@@ -220,7 +177,8 @@ def _placed_from(name: str, symptom: str, centre: Callable[[np.ndarray], np.ndar
 
     def commit(t: Trial) -> Arrays:
         coords = t.inputs["coords_nn"]
-        return place(t.inputs["patches"], np.asarray(coords - centre(coords))[:, 0].astype(np.float32))
+        moves = np.asarray(coords - centre(coords))[:, 0].astype(np.float32)
+        return {"placed": placed(t.inputs["patches"], moves)}
 
     return Fault(name, symptom, commit)
 

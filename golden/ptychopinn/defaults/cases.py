@@ -6,7 +6,8 @@ A value is stored as JSON text, so that ``null``, ``true``, ``4`` and ``4.0`` st
 from __future__ import annotations
 
 from golden.ptychopinn.defaults.faults import BY_TABLE
-from golden.spec.case import Case, Operation, Output
+from golden.spec.case import Case
+from golden.spec.operation import Operation, Output
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "model": (
@@ -92,6 +93,7 @@ def _operation(table: str) -> Operation:
             *(Output(name, "scalar text; the value as JSON") for name in FIELDS[table]),
         ),
         faults=BY_TABLE[table],
+        transcribed=True,
     )
 
 

@@ -6,7 +6,8 @@ import json
 
 import numpy as np
 
-from golden.spec.case import Fault, Scalar
+from golden.spec.fault import Fault
+from golden.spec.parameters import Scalar
 
 
 def _other(name: str, field: str, value: Scalar, symptom: str) -> Fault:

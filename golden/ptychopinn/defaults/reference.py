@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+PRODUCER = "transcribed"
+
 
 def model(real: tf.DType) -> dict[str, np.ndarray]:
     return _table(

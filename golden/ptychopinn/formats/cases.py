@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from golden.ptychopinn.formats import faults
-from golden.spec.case import Case, Drawing, Operation, Output
+from golden.ptychopinn.formats import faults, formulas
+from golden.spec.case import Case, Drawing
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 TO_CHANNEL = Operation(
@@ -19,6 +20,7 @@ TO_CHANNEL = Operation(
         Output("channel_of_grid", "(B, N, N, C) float32; c = row * G + column"),
         Output("channel_of_flat", "(B, N, N, C) float32"),
     ),
+    formula=formulas.to_channel,
     faults=faults.TO_CHANNEL,
 )
 
@@ -34,6 +36,7 @@ FROM_CHANNEL = Operation(
         Output("flat", "(B * C, N, N, 1) float32; flat index b * C + c"),
         Output("positions_flat", "(B * C, 2) float32; [x, y], in the order of the flat patches; pixels"),
     ),
+    formula=formulas.from_channel,
     faults=faults.FROM_CHANNEL,
 )
 
@@ -46,6 +49,7 @@ CANVAS = Operation(
         Output("padded_size", "(k,) int64; bigN + max_position_jitter; pixels"),
         Output("canvas_side", "(k,) int64; N and the margin (padded_size - N) // 2 on either side; pixels"),
     ),
+    formula=formulas.canvas,
     faults=faults.CANVAS,
 )
 

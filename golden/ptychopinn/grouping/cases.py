@@ -6,8 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from golden.ptychopinn.grouping import faults
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, Scalar, hidden
+from golden.ptychopinn.grouping import faults, formulas
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 _POSITIONS = {
@@ -23,6 +27,7 @@ SUBSAMPLE = Operation(
         Output("xcoords", "(m,) float64; their positions along columns; pixels"),
     ),
     precision="float64",
+    formula=formulas.subsample,
     faults=faults.SUBSAMPLING,
 )
 
@@ -34,6 +39,7 @@ SAMPLE = Operation(
     inputs=_POSITIONS,
     outputs=(_INDICES,),
     precision="float64",
+    formula=formulas.sample,
     faults=faults.SAMPLING,
 )
 
@@ -43,6 +49,7 @@ OVERSAMPLE = Operation(
     inputs=_POSITIONS,
     outputs=(_INDICES,),
     precision="float64",
+    formula=formulas.oversample,
     faults=faults.OVERSAMPLING,
 )
 
@@ -68,6 +75,7 @@ RECORD = Operation(
         Output("X_full", "(n, N, N, C) float32; the patterns scaled by one factor, which is formed in float64"),
         Output("Y", "(n, N, N, C) complex64; the object about 2 * coords_offsets - coords_nn", terms=4),
     ),
+    formula=formulas.record,
     faults=faults.RECORD,
 )
 
@@ -85,6 +93,7 @@ START_POSITIONS = Operation(
         Output("coords_start_relative", "(n, 1, 2, C) float64; -(nn - offsets); pixels", terms=_members),
     ),
     precision="float64",
+    formula=formulas.start_positions,
     faults=faults.START_POSITIONS,
 )
 
@@ -94,6 +103,7 @@ NORMALISE = Operation(
     inputs={"diffraction": "(n, N, N, C) float32 or uint16; amplitude"},
     outputs=(Output("X_full", "(n, N, N, C) float32"),),
     precision="float64",
+    formula=formulas.normalise,
     faults=faults.NORMALISATION,
 )
 
@@ -109,6 +119,7 @@ GROUND_TRUTH = Operation(
         "coords_relative": "(n, 1, 2, C) float64; -(coords - offsets); pixels",
     },
     outputs=(_PATCHES,),
+    formula=formulas.ground_truth,
     faults=faults.GROUND_TRUTH,
 )
 
@@ -117,6 +128,7 @@ MEMBER_PATCHES = Operation(
     summary="patches of an object about each member's own position: the ground truth of groups of one",
     inputs={**_OBJECT, "coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
     outputs=(_PATCHES,),
+    formula=formulas.member_patches,
     faults=faults.MEMBER_PATCHES,
 )
 

@@ -1,108 +1,61 @@
-"""Faults of group sampling, of the grouped record, of its normalisation, and of ground-truth patches.
-
-The draws are restated here without a tree: neighbours are found by sorting all distances.
-"""
+"""Faults of group sampling, of the grouped record, of its normalisation, and of ground-truth patches."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from golden.ptychopinn.coordinates.faults import bilinear
-from golden.spec.case import Arrays, Fault, Parameters, Trial
+from golden.ptychopinn.coordinates.formulas import mean_of_members
+from golden.ptychopinn.grouping.formulas import (
+    Cut,
+    Generator,
+    PoolRules,
+    Rules,
+    drawn,
+    drawn_members,
+    drawn_once,
+    drawn_seeds,
+    gather,
+    ground_truth,
+    legacy,
+    member_patches,
+    nearest_first,
+    neighbours,
+    normalise,
+    normalised,
+    oversample,
+    patches_at,
+    points_of,
+    positions_and_truth,
+    recorded,
+    relative_starts,
+    sample,
+    scaled,
+    start_positions,
+    subsample,
+    sums_of_squares,
+)
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
 
-# ------------------------------------------------------------------------------------------------ draws
-
-Generator = Any
-"""What draws: NumPy's legacy generator, a newer one, or the module ``numpy.random``; all offer ``choice``."""
-
-
-def _points(inputs: Arrays) -> np.ndarray:
-    return np.stack([inputs["xcoords"], inputs["ycoords"]], axis=1)
-
-
-def _legacy(parameters: Parameters) -> Generator:
-    return np.random.RandomState(0 if parameters["sequential_sampling"] else parameters["seed"])  # type: ignore[arg-type]
-
-
-def _drawn(generator: Generator, M: int, count: int) -> np.ndarray:
-    return np.arange(M) if count >= M else generator.choice(M, count, replace=False)
-
-
-def _seeds(generator: Generator, M: int, parameters: Parameters) -> np.ndarray:
-    count = int(parameters["nsamples"] or 0)
-    return np.arange(min(count, M)) if parameters["sequential_sampling"] else _drawn(generator, M, count)
-
-
-def _available(order: np.ndarray, K: int) -> np.ndarray:
-    """Of all patterns, nearest first: the K after the seed, or the first K with it, if there are no K others."""
-    return order[1 : K + 1] if len(order) > K else order
-
-
-def _member(generator: Generator, available: np.ndarray, C: int) -> np.ndarray:
-    return np.asarray(generator.choice(available, C, replace=len(available) < C))
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The steps of the draws; a fault replaces one."""
-
-    points: Callable[[Arrays], np.ndarray] = _points
-    generator: Callable[[Parameters], Generator] = _legacy
-    seeds: Callable[[Generator, int, Parameters], np.ndarray] = _seeds
-    available: Callable[[np.ndarray, int], np.ndarray] = _available
-    member: Callable[[Generator, np.ndarray, int], np.ndarray] = _member
+# ------------------------------------------------------------------------------------------------ subsampling
 
 
-def _nearest_first(points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """(n, M): all patterns by their distance from each seed."""
-    squares = np.square(points[seeds][:, None] - points).sum(axis=2)
-    return np.argsort(squares, axis=1, kind="stable")
-
-
-def subsample(t: Trial) -> dict[str, np.ndarray]:
-    """The patterns that are used, and where they lie."""
-    return _used(t, _drawn_once(np.arange(len(t.inputs["xcoords"])), _wanted(t.parameters), t.parameters))
-
-
-def _drawn_once(every: np.ndarray, count: int, parameters: Parameters) -> np.ndarray:
-    return np.sort(_loading(parameters).permutation(every)[:count])
-
-
-def _used(t: Trial, indices: np.ndarray) -> dict[str, np.ndarray]:
-    return {"sample_indices": np.asarray(indices, np.int64), "xcoords": t.inputs["xcoords"][indices]}
-
-
-def _wanted(parameters: Parameters) -> int:
-    return int(parameters["n_subsample"] or 0)
-
-
-def _loading(parameters: Parameters) -> np.random.RandomState:
-    return np.random.RandomState(int(parameters["subsample_seed"] or 0))
-
-
-def _otherwise_used(name: str, symptom: str, choose: Callable[[np.ndarray, int, Parameters], np.ndarray]) -> Fault:
-    """``choose`` gets the indices of all patterns, how many are wanted, and the parameters."""
-    return Fault(
-        name,
-        symptom,
-        lambda t: _used(t, choose(np.arange(len(t.inputs["xcoords"])), _wanted(t.parameters), t.parameters)),
-    )
+def _otherwise_used(name: str, symptom: str, choose: Callable[[np.ndarray, int, int], np.ndarray]) -> Fault:
+    """``choose`` gets the indices of all patterns, how many are wanted, and the seed."""
+    return Fault.of_formula(name, symptom, subsample, choose=choose)
 
 
 SUBSAMPLING = (
     _otherwise_used(
         "newer_generator",
         "draws from the newer generator (default_rng); expected the legacy one (RandomState)",
-        lambda every, count, parameters: np.sort(
-            np.random.default_rng(int(parameters["subsample_seed"] or 0)).choice(
-                every, min(count, len(every)), replace=False
-            )
+        lambda every, count, seed: np.sort(
+            np.random.default_rng(seed).choice(every, min(count, len(every)), replace=False)
         ),
     ),
     Fault.of_parameters(
@@ -113,96 +66,85 @@ SUBSAMPLING = (
     _otherwise_used(
         "not_sorted",
         "drawn patterns keep the order of the draw; expected ascending order",
-        lambda every, count, parameters: (
-            _loading(parameters).permutation(every)[:count] if count < len(every) else every
+        lambda every, count, seed: (
+            np.random.RandomState(seed).permutation(every)[:count] if count < len(every) else every
         ),
     ),
     _otherwise_used(
         "first_ones",
         "the first patterns of the file are used; expected drawn ones",
-        lambda every, count, parameters: every[:count],
+        lambda every, count, seed: every[:count],
     ),
     _otherwise_used(
         "drawn_with_repetition",
         "a pattern may be drawn twice; expected each at most once",
-        lambda every, count, parameters: np.sort(_loading(parameters).choice(every, count)),
+        lambda every, count, seed: np.sort(np.random.RandomState(seed).choice(every, count)),
     ),
     _otherwise_used(
         "repeated_where_more_are_wanted",
         "patterns are repeated where more are wanted than there are; expected each once",
-        lambda every, count, parameters: (
-            np.sort(np.resize(every, count)) if count > len(every) else _drawn_once(every, count, parameters)
+        lambda every, count, seed: (
+            np.sort(np.resize(every, count)) if count > len(every) else drawn_once(every, count, seed)
         ),
     ),
 )
 
 
-def sample(inputs: Arrays, parameters: Parameters, rules: Rules = Rules()) -> np.ndarray:
-    """(n, C): the groups, as they should be or by other rules."""
-    points, generator = rules.points(inputs), rules.generator(parameters)
-    seeds = rules.seeds(generator, len(points), parameters)
-    C, K = int(parameters["gridsize"] or 0) ** 2, int(parameters["K"] or 0)
-    if C == 1:
-        return np.asarray(seeds, np.int64)[:, None]
-    near = [rules.available(order, K) for order in _nearest_first(points, seeds)]
-    return np.array([rules.member(generator, one, C) for one in near], np.int32)
+# ------------------------------------------------------------------------------------------------ sampling
 
 
 def _sampled(name: str, symptom: str, **rules: Any) -> Fault:
-    return Fault(
-        name,
-        symptom,
-        lambda t: {"nn_indices": sample(t.inputs, t.parameters, Rules(**rules))},
-    )
+    return Fault.of_formula(name, symptom, sample, rules=Rules(**rules))
 
 
-def _newer(parameters: Parameters) -> Generator:
-    return np.random.default_rng(0 if parameters["sequential_sampling"] else int(parameters["seed"] or 0))
+def _newer(seed: int, sequential_sampling: bool) -> Generator:
+    return np.random.default_rng(0 if sequential_sampling else seed)
 
 
-def _of_user_in_sequence(parameters: Parameters) -> Generator:
-    return np.random.RandomState(int(parameters["seed"] or 0))
+def _of_user_in_sequence(seed: int, sequential_sampling: bool) -> Generator:
+    return np.random.RandomState(seed)
 
 
-def _always_drawn(generator: Generator, M: int, parameters: Parameters) -> np.ndarray:
-    if parameters["sequential_sampling"]:
-        return _seeds(generator, M, parameters)
-    return np.asarray(generator.choice(M, min(int(parameters["nsamples"] or 0), M), replace=False))
+def _always_drawn(generator: Generator, M: int, nsamples: int, sequential_sampling: bool) -> np.ndarray:
+    if sequential_sampling:
+        return drawn_seeds(generator, M, nsamples, sequential_sampling)
+    return np.asarray(generator.choice(M, min(nsamples, M), replace=False))
 
 
-def _drawn_with_replacement(generator: Generator, M: int, parameters: Parameters) -> np.ndarray:
-    count = int(parameters["nsamples"] or 0)
-    if parameters["sequential_sampling"] or count >= M:
-        return _seeds(generator, M, parameters)
-    return np.asarray(generator.choice(M, count, replace=True))
+def _drawn_with_replacement(generator: Generator, M: int, nsamples: int, sequential_sampling: bool) -> np.ndarray:
+    if sequential_sampling or nsamples >= M:
+        return drawn_seeds(generator, M, nsamples, sequential_sampling)
+    return np.asarray(generator.choice(M, nsamples, replace=True))
 
 
-def _not_capped(generator: Generator, M: int, parameters: Parameters) -> np.ndarray:
-    count = int(parameters["nsamples"] or 0)
-    if count <= M or parameters["sequential_sampling"]:
-        return _seeds(generator, M, parameters)
-    return np.asarray(generator.choice(M, count, replace=True))
+def _not_capped(generator: Generator, M: int, nsamples: int, sequential_sampling: bool) -> np.ndarray:
+    if nsamples <= M or sequential_sampling:
+        return drawn_seeds(generator, M, nsamples, sequential_sampling)
+    return np.asarray(generator.choice(M, nsamples, replace=True))
 
 
-def _mixed(inputs: Arrays) -> np.ndarray:
-    return np.stack([inputs["xcoords"], inputs["ycoords"]]).reshape(-1, 2)
+def _mixed(xcoords: np.ndarray, ycoords: np.ndarray) -> np.ndarray:
+    return np.stack([xcoords, ycoords]).reshape(-1, 2)
 
 
 def _neighbour_for_seed(t: Trial) -> Arrays:
     right = t.outputs["nn_indices"]
     if right.shape[1] > 1:
         return {}
-    return {"nn_indices": _nearest_first(_points(t.inputs), right[:, 0])[:, 1:2].astype(right.dtype)}
+    points = points_of(t.inputs["xcoords"], t.inputs["ycoords"])
+    return {"nn_indices": nearest_first(points, right[:, 0])[:, 1:2].astype(right.dtype)}
 
 
 def _one_choice_for_all(t: Trial) -> Arrays:
-    C, K = int(t.parameters["gridsize"] or 0) ** 2, int(t.parameters["K"] or 0)
-    if C == 1:
+    gridsize, K, nsamples, seed, in_sequence = (
+        t.parameters[name] for name in ("gridsize", "K", "nsamples", "seed", "sequential_sampling")
+    )
+    if gridsize == 1:
         return {}
-    generator = _legacy(t.parameters)
-    seeds = _seeds(generator, len(t.inputs["xcoords"]), t.parameters)
-    near = np.array([_available(order, K) for order in _nearest_first(_points(t.inputs), seeds)])
-    return {"nn_indices": near[:, generator.choice(near.shape[1], C, replace=False)].astype(np.int32)}
+    points, generator = points_of(t.inputs["xcoords"], t.inputs["ycoords"]), legacy(seed, in_sequence)
+    seeds = drawn_seeds(generator, len(points), nsamples, in_sequence)
+    near = np.array([neighbours(order, K) for order in nearest_first(points, seeds)])
+    return {"nn_indices": near[:, generator.choice(near.shape[1], gridsize**2, replace=False)].astype(np.int32)}
 
 
 _NEWER = "draws from the newer generator (default_rng); expected the legacy one (RandomState)"
@@ -221,7 +163,7 @@ SAMPLING = (
     _sampled(
         "always_in_sequence",
         "the first patterns are taken in order; expected random ones",
-        seeds=lambda generator, M, parameters: np.arange(min(int(parameters["nsamples"] or 0), M)),
+        seeds=lambda generator, M, nsamples, in_sequence: np.arange(min(nsamples, M)),
     ),
     _sampled(
         "users_seed_in_sequence",
@@ -236,7 +178,7 @@ SAMPLING = (
     _sampled(
         "seeds_sorted",
         "drawn patterns are sorted; expected the order of the draw",
-        seeds=lambda *arguments: np.sort(_seeds(*arguments)),
+        seeds=lambda *arguments: np.sort(drawn_seeds(*arguments)),
     ),
     _sampled(
         "seeds_with_replacement",
@@ -254,36 +196,36 @@ SAMPLING = (
         _neighbour_for_seed,
     ),
     _sampled("coordinates_mixed", _MIXED, points=_mixed),
-    _sampled("seed_kept_in_group", _KEPT, available=lambda order, K: order[:K]),
+    _sampled("seed_kept_in_group", _KEPT, neighbours=lambda order, K: order[:K]),
     _sampled(
         "seed_always_dropped",
         "the seed is dropped where no K others are there; expected it to stay among those drawn from",
-        available=lambda order, K: order[1 : K + 1],
+        neighbours=lambda order, K: order[1 : K + 1],
     ),
     _sampled(
         "one_neighbour_fewer",
         "a group is drawn from K - 1 neighbours; expected K",
-        available=lambda order, K: _available(order, K)[:-1],
+        neighbours=lambda order, K: neighbours(order, K)[:-1],
     ),
     _sampled(
         "one_neighbour_more",
         "a group is drawn from K + 1 neighbours; expected K",
-        available=lambda order, K: _available(order, K + 1),
+        neighbours=lambda order, K: neighbours(order, K + 1),
     ),
     _sampled(
         "nearest_members",
         "a group is the nearest neighbours; expected a draw from all K",
-        member=lambda generator, available, C: available[:C],
+        members=lambda generator, near, C: near[:C],
     ),
     _sampled(
         "members_sorted",
         "a group's members are sorted; expected the order of the draw",
-        member=lambda *arguments: np.sort(_member(*arguments)),
+        members=lambda *arguments: np.sort(drawn_members(*arguments)),
     ),
     _sampled(
         "members_with_replacement",
         "members are drawn with replacement; expected each at most once",
-        member=lambda generator, available, C: generator.choice(available, C, replace=True),
+        members=lambda generator, near, C: generator.choice(near, C, replace=True),
     ),
     Fault(
         "one_choice_for_all",
@@ -295,56 +237,19 @@ SAMPLING = (
 # ------------------------------------------------------------------------------------------------ oversampling
 
 
-@dataclass(frozen=True)
-class PoolRules:
-    """The steps of oversampling; a fault replaces one."""
-
-    points: Callable[[Arrays], np.ndarray] = _points
-    generator: Callable[[int], Generator] = np.random.RandomState
-    seeds: Callable[[Generator, int, int], np.ndarray] = _drawn
-    available: Callable[[np.ndarray, int], np.ndarray] = _available
-    combinations: Callable[[Sequence[int], int], Sequence[tuple[int, ...]]] = lambda near, C: [
-        *itertools.combinations(near, C)
-    ]
-    pool_size: Callable[[Parameters], int] = lambda p: int(p["neighbor_pool_size"] or p["K"] or 0)
-    seeds_per_needed: int = 2
-    full: float = 2
-    choose: Callable[[Generator, int, int], np.ndarray] = lambda generator, pool, n: generator.choice(
-        pool, n, replace=pool < n
-    )
-
-
-def oversample(inputs: Arrays, parameters: Parameters, rules: PoolRules = PoolRules()) -> np.ndarray:
-    """(n, C): more groups than patterns, as they should be or by other rules."""
-    points, generator = rules.points(inputs), rules.generator(int(parameters["seed"] or 0))
-    n, C, K = int(parameters["nsamples"] or 0), int(parameters["gridsize"] or 0) ** 2, rules.pool_size(parameters)
-    needed = math.ceil(n / math.comb(K, C))
-    seeds = rules.seeds(generator, len(points), min(rules.seeds_per_needed * needed, len(points)))
-    pool: list[tuple[int, ...]] = []
-    for order in _nearest_first(points, seeds):
-        pool.extend(rules.combinations(rules.available(order, K), C))  # type: ignore[arg-type]
-        if len(pool) >= rules.full * n:
-            break
-    return np.array(pool, np.int32)[rules.choose(generator, len(pool), n)]
-
-
 def _pooled(name: str, symptom: str, **rules: Any) -> Fault:
-    return Fault(
-        name,
-        symptom,
-        lambda t: {"nn_indices": oversample(t.inputs, t.parameters, replace(PoolRules(), **rules))},
-    )
+    return Fault.of_formula(name, symptom, oversample, rules=PoolRules(**rules))
 
 
 OVERSAMPLING = (
     _pooled("newer_generator", _NEWER, generator=np.random.default_rng),
     _pooled("seed_ignored", _IGNORED, generator=lambda seed: np.random.RandomState(0)),
     _pooled("coordinates_mixed", _MIXED, points=_mixed),
-    _pooled("seed_kept_in_group", _KEPT, available=lambda order, K: order[:K]),
+    _pooled("seed_kept_in_group", _KEPT, neighbours=lambda order, K: order[:K]),
     _pooled(
         "seeds_sorted",
         "drawn seeds are sorted; expected the order of the draw",
-        seeds=lambda *arguments: np.sort(_drawn(*arguments)),
+        seeds=lambda *arguments: np.sort(drawn(*arguments)),
     ),
     _pooled(
         "draw_for_all_points",
@@ -359,7 +264,7 @@ OVERSAMPLING = (
     _pooled(
         "pool_size_ignored",
         "groups are drawn from K neighbours; expected from neighbor_pool_size",
-        pool_size=lambda parameters: int(parameters["K"] or 0),
+        pool_size=lambda K, neighbor_pool_size: K,
     ),
     _pooled("seeds_not_doubled", "just the seeds needed are drawn; expected twice as many", seeds_per_needed=1),
     _pooled("pool_of_all_seeds", "all drawn seeds are pooled; expected a stop at 2 n combinations", full=math.inf),
@@ -379,24 +284,8 @@ OVERSAMPLING = (
 # ------------------------------------------------------------------------------------------------ normalisation
 
 
-def normalised(diffraction: np.ndarray) -> np.ndarray:
-    """The patterns as they should be scaled."""
-    return _scaled(diffraction, _sums_of_squares(diffraction).mean())
-
-
-def _sums_of_squares(diffraction: np.ndarray) -> np.ndarray:
-    """(n, 1, 1, C) float64."""
-    return np.square(diffraction, dtype=np.float64).sum(axis=(1, 2), keepdims=True)
-
-
-def _scaled(diffraction: np.ndarray, mean_sum: np.ndarray | float, side: float | None = None) -> np.ndarray:
-    """Scaled so that ``mean_sum`` becomes (side / 2)**2."""
-    half = (diffraction.shape[1] if side is None else side) / 2
-    return (diffraction * np.sqrt(half**2 / mean_sum)).astype(np.float32)
-
-
 def _scaled_by(name: str, symptom: str, scale: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    return Fault(name, symptom, lambda t: {"X_full": scale(t.inputs["diffraction"])})
+    return Fault.of_formula(name, symptom, normalise, scale=scale)
 
 
 def _wrapped(t: Trial) -> Arrays:
@@ -405,7 +294,7 @@ def _wrapped(t: Trial) -> Arrays:
         return {}
     with np.errstate(over="ignore"):
         squares = diffraction * diffraction
-    return {"X_full": _scaled(diffraction, squares.sum(axis=(1, 2), dtype=np.float64).mean())}
+    return {"X_full": scaled(diffraction, squares.sum(axis=(1, 2), dtype=np.float64).mean())}
 
 
 NORMALISATION = (
@@ -413,47 +302,47 @@ NORMALISATION = (
     _scaled_by(
         "scale_per_pattern",
         "each pattern is scaled by itself; expected one factor for all",
-        lambda d: _scaled(d, _sums_of_squares(d)),
+        lambda d: scaled(d, sums_of_squares(d)),
     ),
     _scaled_by(
         "scale_per_group",
         "each group is scaled by itself; expected one factor for all",
-        lambda d: _scaled(d, _sums_of_squares(d).mean(axis=3, keepdims=True)),
+        lambda d: scaled(d, sums_of_squares(d).mean(axis=3, keepdims=True)),
     ),
     _scaled_by(
         "scale_per_channel",
         "each channel is scaled by itself; expected one factor for all",
-        lambda d: _scaled(d, _sums_of_squares(d).mean(axis=0, keepdims=True)),
+        lambda d: scaled(d, sums_of_squares(d).mean(axis=0, keepdims=True)),
     ),
     _scaled_by(
         "sum_over_members",
         "squares are summed over a group's members; expected their mean",
-        lambda d: _scaled(d, _sums_of_squares(d).sum(axis=3).mean()),
+        lambda d: scaled(d, sums_of_squares(d).sum(axis=3).mean()),
     ),
     _scaled_by(
         "n_instead_of_half",
         "squares sum to N**2; expected (N / 2)**2",
-        lambda d: _scaled(d, _sums_of_squares(d).mean(), 2 * d.shape[1]),
+        lambda d: scaled(d, sums_of_squares(d).mean(), 2 * d.shape[1]),
     ),
     _scaled_by(
         "sum_of_one",
         "squares sum to 1; expected (N / 2)**2",
-        lambda d: _scaled(d, _sums_of_squares(d).mean(), 2),
+        lambda d: scaled(d, sums_of_squares(d).mean(), 2),
     ),
     _scaled_by(
         "mean_of_squares",
         "the mean over pixels becomes (N / 2)**2; expected the sum",
-        lambda d: _scaled(d, _sums_of_squares(d).mean() / d.shape[1] ** 2),
+        lambda d: scaled(d, sums_of_squares(d).mean() / d.shape[1] ** 2),
     ),
     _scaled_by(
         "intensity_scaled",
         "patterns are scaled by the ratio of intensities; expected its square root",
-        lambda d: (d * ((d.shape[1] / 2) ** 2 / _sums_of_squares(d).mean())).astype(np.float32),
+        lambda d: (d * ((d.shape[1] / 2) ** 2 / sums_of_squares(d).mean())).astype(np.float32),
     ),
     _scaled_by(
         "amplitude_taken_for_intensity",
         "amplitudes are summed as if they were intensities; expected their squares",
-        lambda d: _scaled(d, np.sum(d, axis=(1, 2), dtype=np.float64).mean()),
+        lambda d: scaled(d, np.sum(d, axis=(1, 2), dtype=np.float64).mean()),
     ),
     _scaled_by(
         "squared", "patterns are squared; expected amplitudes", lambda d: np.square(normalised(d), dtype=np.float32)
@@ -469,26 +358,6 @@ NORMALISATION = (
 )
 
 # ------------------------------------------------------------------------------------------------ ground truth
-
-
-def patches_at(object_: np.ndarray, coords: np.ndarray, N: int, centre: float | None = None) -> np.ndarray:
-    """(n, N, N, C) complex64: patches of an object (H, W) whose centre index lies at coords (n, 1, 2, C)."""
-    groups, _, _, members = coords.shape
-    first = np.moveaxis(coords[:, 0], 1, 2).reshape(-1, 2) - (N // 2 if centre is None else centre)
-    images = np.broadcast_to(object_.astype(np.complex128)[None, ..., None], (len(first), *object_.shape, 1))
-    cut = bilinear(images, first[:, 1:] + np.arange(N), first[:, :1] + np.arange(N))
-    return np.moveaxis(cut.reshape(groups, members, N, N), 1, 3).astype(np.complex64)
-
-
-def _mirrored(inputs: Arrays) -> np.ndarray:
-    return np.asarray(inputs["coords_offsets"] + inputs["coords_relative"])
-
-
-def _at_members(inputs: Arrays) -> np.ndarray:
-    return inputs["coords_nn"]
-
-
-Positions = Callable[[Arrays], np.ndarray]
 
 
 def _phase_interpolated(object_: np.ndarray, coords: np.ndarray, N: int) -> np.ndarray:
@@ -513,15 +382,11 @@ def _channel_major(patches: np.ndarray) -> np.ndarray:
     return np.moveaxis(flat, 1, 3)
 
 
-def _ground_truth_faults(positions: Positions) -> tuple[Fault, ...]:
-    """Faults of cutting patches at positions (n, 1, 2, C), whichever they are."""
+def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
+    """Faults of cutting patches at positions, whichever they are."""
 
-    def cut(name: str, symptom: str, way: Callable[[np.ndarray, np.ndarray, int], np.ndarray]) -> Fault:
-        return Fault(
-            name,
-            symptom,
-            lambda t: {"patches": way(t.inputs["object"], positions(t.inputs), int(t.parameters["N"] or 0))},
-        )
+    def cut(name: str, symptom: str, way: Cut) -> Fault:
+        return Fault.of_formula(name, symptom, formula, cut=way)
 
     def changed(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
         return Fault.of_outputs(name, symptom, lambda outputs: {"patches": change(outputs["patches"])})
@@ -595,81 +460,43 @@ def _ground_truth_faults(positions: Positions) -> tuple[Fault, ...]:
 
 
 GROUND_TRUTH = (
-    *_ground_truth_faults(_mirrored),
+    *_ground_truth_faults(ground_truth),
     Fault(
         "not_mirrored",
         "each member gets the patch at its own position; TensorFlow's ground truth lies at 2 * mean - position",
-        lambda t: {
-            "patches": patches_at(
-                t.inputs["object"],
-                t.inputs["coords_offsets"] - t.inputs["coords_relative"],
-                int(t.parameters["N"] or 0),
-            )
-        },
+        lambda t: ground_truth(**t.given | {"coords_relative": -t.inputs["coords_relative"]}),
     ),
     Fault(
         "relative_ignored",
         "all members get the patch at the group's mean; expected a patch for each",
-        lambda t: {
-            "patches": patches_at(
-                t.inputs["object"],
-                t.inputs["coords_offsets"] + 0 * t.inputs["coords_relative"],
-                int(t.parameters["N"] or 0),
-            )
-        },
+        lambda t: ground_truth(**t.given | {"coords_relative": 0 * t.inputs["coords_relative"]}),
     ),
 )
 
+
+def _mirrored(coords: np.ndarray) -> np.ndarray:
+    return 2 * mean_of_members(coords) - coords
+
+
 MEMBER_PATCHES = (
-    *_ground_truth_faults(_at_members),
+    *_ground_truth_faults(member_patches),
     Fault(
         "mirrored",
         "members get the patches of points mirrored through their mean; expected each its own",
-        lambda t: {
-            "patches": patches_at(
-                t.inputs["object"],
-                2 * t.inputs["coords_nn"].mean(axis=3, keepdims=True) - t.inputs["coords_nn"],
-                int(t.parameters["N"] or 0),
-            )
-        },
+        lambda t: member_patches(**t.given | {"coords_nn": _mirrored(t.inputs["coords_nn"])}),
     ),
 )
 
 # ------------------------------------------------------------------------------------------------ the record
 
 
-def gather(stack: np.ndarray, nn_indices: np.ndarray) -> np.ndarray:
-    """Images (M, N, N) of each group's members, as (n, N, N, C)."""
-    return np.moveaxis(stack[nn_indices], 1, 3).copy()
-
-
-def grouped_positions(x: np.ndarray, y: np.ndarray, nn_indices: np.ndarray) -> np.ndarray:
-    """(n, 1, 2, C)."""
-    return np.stack([x[nn_indices], y[nn_indices]], axis=1)[:, None]
-
-
-def record(inputs: Arrays, nn_indices: np.ndarray, coords_nn: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The grouped record of given groups, as it should be, or with other positions of their members."""
-    if coords_nn is None:
-        coords_nn = grouped_positions(inputs["xcoords"], inputs["ycoords"], nn_indices)
-    diffraction, offsets = gather(inputs["diff3d"], nn_indices), coords_nn.mean(axis=3, keepdims=True)
-    return {
-        "nn_indices": nn_indices,
-        "diffraction": diffraction,
-        "X_full": normalised(diffraction),
-        **_placed(inputs, coords_nn, offsets, -(coords_nn - offsets)),
-    }
-
-
-def _placed(inputs: Arrays, coords_nn: np.ndarray, offsets: np.ndarray, relative: np.ndarray) -> dict[str, np.ndarray]:
-    """The outputs that hang on positions, and the ground truth that follows from them."""
-    truth = patches_at(inputs["object"], offsets + relative, inputs["diff3d"].shape[1])
-    return {"coords_nn": coords_nn, "coords_offsets": offsets, "coords_relative": relative, "Y": truth}
-
-
 def _recorded(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -> Fault:
     """The record with other positions of the members; ``change`` gets the outputs."""
-    return Fault(name, symptom, lambda t: record(t.inputs, t.outputs["nn_indices"], change(t.outputs)))
+
+    def commit(t: Trial) -> Arrays:
+        return recorded(t.inputs["diff3d"], t.inputs["object"], t.outputs["nn_indices"], change(t.outputs))
+
+    return Fault(name, symptom, commit)
 
 
 def _from_centre(
@@ -680,7 +507,7 @@ def _from_centre(
     def commit(t: Trial) -> Arrays:
         coords = t.outputs["coords_nn"]
         offsets, relative = parts(coords, coords.mean(axis=3, keepdims=True))
-        return _placed(t.inputs, coords, offsets, relative)
+        return positions_and_truth(t.inputs["object"], t.inputs["diff3d"].shape[1], coords, offsets, relative)
 
     return Fault(name, symptom, commit)
 
@@ -702,7 +529,7 @@ def _of_diffraction(name: str, symptom: str, change: Callable[[Arrays, np.ndarra
 
 def _scale_of_all_patterns(t: Trial) -> Arrays:
     mean_sum = np.square(t.inputs["diff3d"], dtype=np.float64).sum(axis=(1, 2)).mean()
-    return {"X_full": _scaled(t.outputs["diffraction"], mean_sum)}
+    return {"X_full": scaled(t.outputs["diffraction"], mean_sum)}
 
 
 def _swapped(outputs: Arrays) -> np.ndarray:
@@ -714,7 +541,7 @@ RECORD = (
     Fault.of_parameters(
         "k_ignored",
         "groups are drawn from 4 neighbours, or as many as they have members, whatever K is; expected K",
-        lambda parameters: {"K": max(4, int(parameters["gridsize"] or 0) ** 2)},
+        lambda parameters: {"K": max(4, parameters["gridsize"] ** 2)},
     ),
     _from_centre(
         "relative_sign",
@@ -798,28 +625,13 @@ RECORD = (
 # ------------------------------------------------------------------------------------------------ start positions
 
 
-def start_positions(inputs: Arrays, nn_indices: np.ndarray) -> dict[str, np.ndarray]:
-    """The start positions of given groups, as they should be."""
-    return _start(grouped_positions(inputs["xcoords_start"], inputs["ycoords_start"], nn_indices))
-
-
-def _start(coords: np.ndarray, sign: float = -1.0) -> dict[str, np.ndarray]:
-    offsets = coords.mean(axis=3, keepdims=True)
-    return {
-        "coords_start_nn": coords,
-        "coords_start_offsets": offsets,
-        "coords_start_relative": sign * (coords - offsets),
-    }
-
-
 def _drawn_by_start(t: Trial) -> Arrays:
-    inputs = {"xcoords": t.inputs["xcoords_start"], "ycoords": t.inputs["ycoords_start"]}
-    return start_positions(t.inputs, sample(inputs, {**t.parameters, "sequential_sampling": False}))
+    return start_positions(**t.given | {"xcoords": t.inputs["xcoords_start"], "ycoords": t.inputs["ycoords_start"]})
 
 
 def _about_measured_mean(t: Trial) -> Arrays:
-    nn_indices = sample(t.inputs, {**t.parameters, "sequential_sampling": False})
-    offsets = grouped_positions(t.inputs["xcoords"], t.inputs["ycoords"], nn_indices).mean(axis=3, keepdims=True)
+    measured = {"xcoords_start": t.inputs["xcoords"], "ycoords_start": t.inputs["ycoords"]}
+    offsets = start_positions(**t.given | measured)["coords_start_offsets"]
     return {
         "coords_start_offsets": offsets,
         "coords_start_relative": -(t.outputs["coords_start_nn"] - offsets),
@@ -841,11 +653,11 @@ START_POSITIONS = (
     Fault(
         "relative_sign",
         "relative start positions are +(coords - mean); the grouped record holds -(coords - mean)",
-        lambda t: _start(t.outputs["coords_start_nn"], 1.0),
+        lambda t: relative_starts(t.outputs["coords_start_nn"], 1.0),
     ),
     Fault(
         "xy_swap",
         "x and y of the start positions are exchanged; expected [x, y] on axis 2",
-        lambda t: _start(t.outputs["coords_start_nn"][:, :, ::-1].copy()),
+        lambda t: relative_starts(t.outputs["coords_start_nn"][:, :, ::-1].copy()),
     ),
 )

@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from golden.ptychopinn.merge import faults
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, hidden
+from golden.ptychopinn.merge import faults, formulas
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
 
@@ -50,6 +54,7 @@ MERGE = Operation(
             where=_border,
         ),
     ),
+    formula=formulas.merge,
     faults=faults.MERGE,
 )
 
@@ -61,6 +66,7 @@ EXTRACT = Operation(
         "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
     },
     outputs=(Output("patches", "(B * C, N, N, 1) complex64; flat index b * C + c", terms=4),),
+    formula=formulas.extract,
     faults=faults.EXTRACTION,
 )
 

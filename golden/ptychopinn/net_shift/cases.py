@@ -10,10 +10,14 @@ import math
 
 import numpy as np
 
-from golden.ptychopinn.merge.faults import centre_mask
-from golden.ptychopinn.net_shift import faults
+from golden.ptychopinn.merge.formulas import centre_mask
+from golden.ptychopinn.net_shift import faults, formulas
 from golden.ptychopinn.reassembly.cases import not_dust
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, Scalar, hidden
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 
@@ -56,6 +60,7 @@ CONTAINER = Operation(
     summary="object, patterns, grouped record, container, merge, extraction, stitching",
     inputs=_INPUTS,
     outputs=(_X, _RELATIVE, *_BEHIND),
+    formula=formulas.container,
     faults=faults.CONTAINER,
 )
 
@@ -64,6 +69,7 @@ MEMORY_MAPPED = Operation(
     summary="object, patterns, a scan's file, memory-mapped positions, merge, extraction, stitching",
     inputs=_INPUTS,
     outputs=(_X, *_BEHIND),
+    formula=formulas.memory_mapped,
     faults=faults.MEMORY_MAPPED,
 )
 
@@ -134,7 +140,7 @@ _CONSTANT = "a group of one lies at its own mean, so every distance is 0"
 
 
 def _unseen(route: tuple[faults.Place, ...]) -> dict[str, str]:
-    still = faults.faults_in(place for place in route if place.in_group)
+    still = faults.faults_in((place for place in route if place.in_group), formulas.container)
     return hidden("a group of one lies at its own mean", *(fault.name for fault in still))
 
 

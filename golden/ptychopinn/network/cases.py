@@ -8,13 +8,14 @@ from functools import partial
 
 import numpy as np
 
-from golden.ptychopinn.network import faults
-from golden.ptychopinn.network.faults import Structure, entries, merged_border, merged_centre, split_entries
-from golden.spec.case import Arrays, Case, Operation, Output, Parameters, hidden
+from golden.ptychopinn.network import faults, formulas
+from golden.ptychopinn.network.formulas import Structure, entries, split_entries
+from golden.spec.arrays import Arrays, summarise
+from golden.spec.case import Case
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
-from golden.spec.summary import summarise
-
-__all__ = ["CASES", "Structure", "entries", "merged_border", "merged_centre", "split_entries"]
 
 INPUTS = {
     "seed": "(1,) int64; what the recipe draws the other inputs from",
@@ -115,7 +116,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
         taps.append(
             tap(f"encoder_{block}", f"after encoder block {block}; (B, {side}, {side}, {filters}) float32", filters)
         )
-    for decoder in faults.DECODERS:
+    for decoder in formulas.DECODERS:
         unit = ", radians" if decoder == "phase" else ""
         for block, filters in enumerate(structure.up, 1):
             side = 8 << block
@@ -160,6 +161,7 @@ def _forward(structure: Structure, *, whole: bool = False) -> Operation:
         inputs=INPUTS,
         outputs=_outputs(structure, None if whole else summarise),
         derive=make_inputs,
+        formula=formulas.forward,
         faults=tuple(
             fault for fault in faults.FORWARD if fault.name != "epsilon_of_stitching" or structure.fills_border
         ),

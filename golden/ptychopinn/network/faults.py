@@ -3,196 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from golden.ptychopinn.formats.faults import channel_major, channel_to_flat, flat_to_channel
-from golden.ptychopinn.merge import faults as merge
-from golden.ptychopinn.physics import faults as physics
-from golden.ptychopinn.probe.faults import mask, norm
-from golden.spec.case import Arrays, Fault, Parameters, Trial
-from golden.spec.summary import sampled
+from golden.ptychopinn.formats.formulas import channel_major, channel_to_flat, flat_to_channel
+from golden.ptychopinn.network.formulas import (
+    DECODERS,
+    Map,
+    Network,
+    Structure,
+    border_mask,
+    entries,
+    forward,
+    largest,
+    logistic,
+    poisson_of_amplitudes,
+    split,
+    split_entries,
+    swish,
+    windows,
+)
+from golden.ptychopinn.physics.formulas import amplitude_of
+from golden.ptychopinn.probe.formulas import normalised
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
 
-BORDER_CHANNELS = 4
-"""The last channels of a decoder; its border is made from them, its centre from the others."""
-DECODERS = ("amplitude", "phase")
-ENTRIES = 64
-"""Of each array of weights, that are followed through the training."""
-
-Map = Callable[[np.ndarray], np.ndarray]
-
-# ------------------------------------------------------------------------------------------------ structure
-
-
-@dataclass(frozen=True)
-class Structure:
-    """Which layers a network has.
-
-    Attributes:
-        N: side of a pattern, pixels: 64, 128 or 256.
-        members: C, patterns in a group.
-        scale: ``n_filters_scale``.
-        object_big, probe_big, pad_object: switches of the model configuration.
-    """
-
-    N: int
-    members: int
-    scale: int
-    object_big: bool
-    probe_big: bool
-    pad_object: bool
-
-    @classmethod
-    def of(cls, N: int, members: int, parameters: Parameters) -> Structure:
-        """Of a case, from the parameters of its operation."""
-        switches = (bool(parameters[name]) for name in ("object_big", "probe_big", "pad_object"))
-        return cls(N, members, int(parameters["n_filters_scale"] or 0), *switches)
-
-    @property
-    def has_border(self) -> bool:
-        return self.pad_object and self.probe_big
-
-    @property
-    def fills_border(self) -> bool:
-        """Whether patches have anything outside their centre, which the merge would divide by 0.001 alone."""
-        return self.has_border or not self.pad_object
-
-    @property
-    def outputs(self) -> int:
-        """Images that a decoder makes of a group."""
-        return self.members if self.object_big else 1
-
-    @property
-    def down(self) -> list[int]:
-        """Filters of the encoder's blocks; the image halves in each, down to 8 x 8."""
-        depth = int(math.log2(self.N // 8))
-        return [128 * self.scale >> depth - 1 - k for k in range(depth)]
-
-    @property
-    def up(self) -> list[int]:
-        """Filters of a decoder's blocks; the image doubles in each, up to N / 2."""
-        depth = int(math.log2(self.N // 8))
-        return [32 * self.scale << depth - 2 - k for k in range(depth - 1)]
-
-    @property
-    def last(self) -> int:
-        """Filters of the block that makes N pixels of N / 2."""
-        return self.scale * (2048 // self.N)
-
-    def decoder(self) -> Iterator[tuple[str, int, int]]:
-        """The layers of one decoder, in order: name, channels in and out."""
-        into = self.down[-1]
-        for block, filters in enumerate(self.up, 1):
-            yield f"up_{block}a", into, filters
-            yield f"up_{block}b", filters, filters
-            into = filters
-        if not self.pad_object:
-            yield from (("whole_a", into, self.last), ("whole_b", self.last, self.last))
-            yield "whole_c", self.last, self.outputs
-            return
-        if self.probe_big:
-            yield from (("border_a", BORDER_CHANNELS, self.last), ("border_b", self.last, self.last))
-            yield "border_c", self.last, self.outputs
-        yield "inner", into - BORDER_CHANNELS, self.outputs
-
-    def encoder(self) -> Iterator[tuple[str, int, int]]:
-        """The layers of the encoder, likewise."""
-        into = self.members
-        for block, filters in enumerate(self.down, 1):
-            yield f"encoder_{block}a", into, filters
-            yield f"encoder_{block}b", filters, filters
-            into = filters
-
-    def layers(self) -> list[tuple[str, int, int]]:
-        """All layers in the order of their weights: the decoders alternate."""
-        pairs = ((f"{decoder}_{name}", *sizes) for name, *sizes in self.decoder() for decoder in DECODERS)
-        return [*self.encoder(), *pairs]  # type: ignore[list-item]
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of every array of weights, in order: kernels (row, column, in, out), and their biases."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        for name, into, out in self.layers():
-            shapes |= {f"{name}_kernel": (3, 3, into, out), f"{name}_bias": (out,)}
-        return shapes
+# ------------------------------------------------------------------------------------------------ forward
 
 
-def split(weights: np.ndarray, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """One array of all weights -> array by name."""
-    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
-    return {name: part.reshape(shapes[name]) for name, part in zip(shapes, np.split(weights, ends[:-1]))}
-
-
-def padded_size(N: int, members: int) -> int:
-    """Nominal side of the canvas with TensorFlow's default offset and jitter."""
-    return N + (math.isqrt(members) - 1) * 4 + 10
-
-
-def central(images: np.ndarray, side: int) -> np.ndarray:
-    """The central pixels of images (n, P, P, 1); P - side is even."""
-    first = (images.shape[1] - side) // 2
-    return images[:, first : first + side, first : first + side]
-
-
-def merged_centre(canvas: np.ndarray, N: int) -> np.ndarray:
-    """Of a canvas (B, P, P, 1), what lies inside the centres of all members, which are at most 4 pixels apart."""
-    return central(canvas, N // 2 - 8)
-
-
-def merged_border(canvas: np.ndarray, N: int) -> np.ndarray:
-    """The canvas, 0 where centres of members may lie."""
-    inside = np.zeros(canvas.shape)
-    central(inside, N // 2 + 8)[:] = 1
-    return (canvas * (1 - inside)).astype(canvas.dtype)
-
-
-# ------------------------------------------------------------------------------------------------ parts
-
-
-def correlate(images: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Images (B, H, W, in) under a kernel (3, 3, in, out), zeros around them."""
-    height, width = images.shape[1:3]
-    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    taps = (padded[:, r : r + height, c : c + width] @ kernel[r, c] for r in range(3) for c in range(3))
-    return sum(taps, np.zeros(()))
-
-
-def rectify(x: np.ndarray) -> np.ndarray:
-    return np.maximum(x, 0)
-
-
-def logistic(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1 + np.tanh(x / 2))
-
-
-def swish(x: np.ndarray) -> np.ndarray:
-    return x * logistic(x)
-
-
-ACTIVATIONS: Mapping[str, Map] = {
-    "sigmoid": logistic,
-    "swish": swish,
-    "softplus": lambda x: np.logaddexp(x, 0),
-    "relu": rectify,
-}
-
-
-def _windows(images: np.ndarray) -> np.ndarray:
-    """(B, H / 2, W / 2, channels, 2, 2)."""
-    return sliding_window_view(images, (2, 2), (1, 2))[:, ::2, ::2]
-
-
-def largest(images: np.ndarray) -> np.ndarray:
-    """The largest of every 2 x 2 pixels."""
-    return _windows(images).max(axis=(4, 5))
-
-
-def repeated(images: np.ndarray) -> np.ndarray:
-    """Every pixel four times."""
-    return images.repeat(2, axis=1).repeat(2, axis=2)
+def _with(name: str, symptom: str, **parts: Any) -> Fault:
+    """The network with other parts."""
+    return Fault.of_formula(name, symptom, forward, network=Network(**parts))
 
 
 def _bilinear(images: np.ndarray) -> np.ndarray:
@@ -203,184 +46,6 @@ def _bilinear(images: np.ndarray) -> np.ndarray:
         doubled = np.stack([0.75 * near + 0.25 * padded[:-2], 0.75 * near + 0.25 * padded[2:]], axis=1)
         images = np.moveaxis(doubled.reshape(-1, *near.shape[1:]), 0, axis)
     return images
-
-
-def polar(amplitude: np.ndarray, phase: np.ndarray) -> np.ndarray:
-    return np.asarray(amplitude * np.exp(1j * phase))
-
-
-def border_mask(N: int) -> np.ndarray:
-    """(N, N, 1): 0 in the centre."""
-    return 1 - merge.centre_mask(N)[..., None]
-
-
-def _number(t: Trial, name: str) -> float:
-    return float(t.parameters[name] or 0)
-
-
-def normalised_probe(t: Trial) -> np.ndarray:
-    """(N, N), as it should be."""
-    probe = t.inputs["probe"].astype(np.complex128)
-    return probe / (_number(t, "probe_scale") * norm(probe))
-
-
-@dataclass(frozen=True)
-class Network:
-    """The forward computation in double precision, as it should be unless a part is replaced.
-
-    Attributes:
-        order: layers of a structure in the order in which the weights are read.
-        kernel, bias: what is made of the arrays of weights.
-        encode: what the encoder gets, from normalised patterns and the intensity scale.
-        correlate, pool, enlarge: of every layer and block.
-        hidden: activation of the blocks.
-        amplitude: the head's activation, from the name of the one that is configured.
-        phase: the head's activation.
-        border: its activation, from that of the head.
-        activate_padded: pad the centre before the head's activation.
-        border_channels: which of a decoder's channels: (border, centre).
-        mask: of the border.
-        combine: amplitude and phase -> patches.
-        patches: what is made of the combined patches.
-        merge: keyword arguments of ``golden.ptychopinn.merge.faults.sums`` for the merge of a trial.
-        epsilon: added to the count.
-        groups: what is made of all groups' sums, and of their counts.
-        extract_by: how far the canvases move, from what is right.
-        probe: the probe, from the trial.
-        masked: whether the field is masked, from whether it should be.
-        detect: field -> amplitude.
-        scale: what amplitudes are multiplied with, from what is right.
-        predicted: what is made of the prediction.
-        loss: predicted and target amplitude -> number.
-    """
-
-    order: Callable[[Structure], list[tuple[str, int, int]]] = Structure.layers
-    kernel: Map = lambda kernel: kernel
-    bias: Map = lambda bias: bias
-    encode: Callable[[np.ndarray, float], np.ndarray] = lambda X, scale: X
-    correlate: Callable[[np.ndarray, np.ndarray], np.ndarray] = correlate
-    pool: Map = largest
-    enlarge: Map = repeated
-    hidden: Map = rectify
-    amplitude: Callable[[str], Map] = ACTIVATIONS.__getitem__
-    phase: Map = lambda x: np.pi * np.tanh(x)
-    border: Callable[[Map], Map] = lambda head: swish
-    activate_padded: bool = False
-    border_channels: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] = lambda x: (x[..., -4:], x[..., :-4])
-    mask: Callable[[int], np.ndarray] = border_mask
-    combine: Callable[[np.ndarray, np.ndarray], np.ndarray] = polar
-    patches: Map = lambda patches: patches
-    merge: Callable[[Trial], dict[str, Any]] = lambda t: {}
-    epsilon: float = 1e-3
-    groups: Map = lambda one: one
-    extract_by: Map = lambda by: by
-    probe: Callable[[Trial], np.ndarray] = normalised_probe
-    masked: Callable[[bool], bool] = bool
-    detect: Map = physics.diffraction
-    scale: Callable[[float], float] = float
-    predicted: Map = lambda amplitude: amplitude
-    loss: Callable[[np.ndarray, np.ndarray], float] = lambda predicted, target: float(
-        _poisson(predicted, target).mean()
-    )
-
-    def taps(self, t: Trial) -> dict[str, np.ndarray]:
-        """The operation's outputs."""
-        X = t.inputs["X"].astype(np.float64)
-        N, members = X.shape[1], X.shape[3]
-        structure, scale = Structure.of(N, members, t.parameters), physics.scale_of(_number(t, "nphotons"), N)
-        weights = self._weights(t.inputs["weights"].astype(np.float64), structure)
-        images, taps = self.encode(X, scale), {}
-        for block in range(1, len(structure.down) + 1):
-            images = taps[f"encoder_{block}"] = self.pool(self._pair(weights, f"encoder_{block}", images))
-        head = self.amplitude(str(t.parameters["amp_activation"]))
-        for decoder, activation in (("amplitude", head), ("phase", self.phase)):
-            taps |= self._decoded(weights, decoder, images, structure, activation)
-        patches = self.patches(self.combine(taps["amplitude"], taps["phase"]))
-        taps["object_patches"] = patches
-        taps |= self._placed(t, patches, structure)
-        taps |= self._detected(t, taps["patches"], scale)
-        taps["loss"] = np.array(self.loss(taps["predicted_amplitude"], scale * X))
-        return {name: _single(array) for name, array in taps.items()}
-
-    def _weights(self, flat: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
-        shapes = structure.shapes()
-        order = [f"{name}_{part}" for name, *_ in self.order(structure) for part in ("kernel", "bias")]
-        arrays = split(flat, {name: shapes[name] for name in order})
-        return {name: (self.kernel if array.ndim == 4 else self.bias)(array) for name, array in arrays.items()}
-
-    def _layer(self, weights: Arrays, name: str, images: np.ndarray) -> np.ndarray:
-        return self.correlate(images, weights[f"{name}_kernel"]) + weights[f"{name}_bias"]
-
-    def _pair(self, weights: Arrays, name: str, images: np.ndarray) -> np.ndarray:
-        for part in "ab":
-            images = self.hidden(self._layer(weights, f"{name}{part}", images))
-        return images
-
-    def _decoded(
-        self, weights: Arrays, decoder: str, images: np.ndarray, structure: Structure, activation: Map
-    ) -> dict[str, np.ndarray]:
-        taps = {}
-        for block in range(1, len(structure.up) + 1):
-            name = f"{decoder}_up_{block}"
-            images = taps[name] = self.enlarge(self._pair(weights, name, images))
-        if not structure.pad_object:
-            images = self.enlarge(self._pair(weights, f"{decoder}_whole_", images))
-            taps[decoder] = activation(self._layer(weights, f"{decoder}_whole_c", images))
-            return taps
-        outer, centre = self.border_channels(images)
-        image = taps[f"{decoder}_inner"] = self._inner(self._layer(weights, f"{decoder}_inner", centre), activation)
-        if structure.probe_big:
-            outer = self.enlarge(self._pair(weights, f"{decoder}_border_", outer))
-            border = self.border(activation)(self._layer(weights, f"{decoder}_border_c", outer))
-            taps[f"{decoder}_border"] = border * self.mask(structure.N)
-            image = image + taps[f"{decoder}_border"]
-        taps[decoder] = image
-        return taps
-
-    def _inner(self, images: np.ndarray, activation: Map) -> np.ndarray:
-        margin = images.shape[1] // 2
-        margins = ((0, 0), (margin, margin), (margin, margin), (0, 0))
-        return activation(np.pad(images, margins)) if self.activate_padded else np.pad(activation(images), margins)
-
-    def _placed(self, t: Trial, patches: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
-        N, padded = structure.N, padded_size(structure.N, structure.members)
-        placed = replace(t, inputs={**t.inputs, "patches": patches}, parameters={"padded_size": padded, "N": N})
-        taps = {}
-        if structure.object_big:
-            total, count = merge.sums(placed, **self.merge(placed))
-            canvas = self.groups(total) / (self.groups(count) + self.epsilon)
-            taps["merged_centre"], taps["merged_border"] = merged_centre(canvas, N), merged_border(canvas, N)
-        else:
-            canvas = merge.on_canvas(channel_to_flat(patches), padded)
-        taps["object"] = central(canvas, N)
-        moved = replace(placed, inputs={**t.inputs, "canvas": canvas})
-        taps["patches"] = merge.extract(moved, by=self.extract_by(merge.displacements(moved)))["patches"]
-        return taps
-
-    def _detected(self, t: Trial, patches: np.ndarray, scale: float) -> dict[str, np.ndarray]:
-        N, members = t.inputs["X"].shape[1], t.inputs["X"].shape[3]
-        field = patches * self.probe(t)[None, :, :, None]
-        if self.masked(bool(t.parameters["probe_mask"])):
-            field = field * mask(N)[None, :, :, None]
-        amplitude = self.predicted(flat_to_channel(self.detect(field), members) * self.scale(scale))
-        return {"illuminated": field, "predicted_amplitude": amplitude}
-
-
-def _single(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.complex64 if np.iscomplexobj(array) else np.float32)
-
-
-def _poisson(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return predicted**2 - target**2 * np.log(predicted**2)
-
-
-# ------------------------------------------------------------------------------------------------ faults
-
-
-def _with(name: str, symptom: str, **parts: Any) -> Fault:
-    """The network with other parts."""
-    network = Network(**parts)
-    return Fault(name, symptom, network.taps)
 
 
 def _read_as_oihw(kernel: np.ndarray) -> np.ndarray:
@@ -404,11 +69,6 @@ def _pooled_early(images: np.ndarray) -> np.ndarray:
 
 
 _log_factorial = np.vectorize(lambda count: math.lgamma(count + 1.0), otypes=[float])
-
-
-def _misplaced(change: Map) -> Callable[[Trial], dict[str, Any]]:
-    """Patches that move otherwise, and their count with them; ``change`` gets the right moves (B * C, 2)."""
-    return lambda t: {"by": change(merge.moves(t)), "count_by": change(merge.moves(t))}
 
 
 def _other_head(name: str) -> Map:
@@ -451,7 +111,7 @@ FORWARD = (
     _with(
         "pooling_averages",
         "the encoder takes the mean of 2 x 2 pixels; expected the largest",
-        pool=lambda images: _windows(images).mean(axis=(4, 5)),
+        pool=lambda images: windows(images).mean(axis=(4, 5)),
     ),
     _with(
         "pooling_one_pixel_early",
@@ -503,17 +163,17 @@ FORWARD = (
     _with(
         "merge_sign",
         "members merge at minus their position; expected at their position, -relative",
-        merge=_misplaced(np.negative),
+        merge_by=np.negative,
     ),
     _with(
         "merge_xy_swap",
         "in the merge x moves rows and y moves columns; expected x along columns, y along rows",
-        merge=_misplaced(lambda by: by[:, ::-1]),
+        merge_by=lambda by: by[:, ::-1],
     ),
     _with(
         "count_of_ones",
         "all N x N pixels of a patch are counted, as in stitching; expected the central N // 2",
-        merge=lambda t: {"mask": np.ones((t.inputs["patches"].shape[1],) * 2)},
+        counted=lambda N: np.ones((N, N)),
     ),
     _with("epsilon_of_stitching", "the count is increased by 1e-9, as in stitching; expected 0.001", epsilon=1e-9),
     _with(
@@ -526,16 +186,16 @@ FORWARD = (
         "the canvas moves by -relative for the extraction, as patches do in the merge; expected +relative",
         extract_by=np.negative,
     ),
-    _with("raw_probe", "the probe is used as guessed; expected the normalised one", probe=lambda t: t.inputs["probe"]),
+    _with("raw_probe", "the probe is used as guessed; expected the normalised one", light=lambda probe, scale: probe),
     _with(
         "probe_scale_twice",
         "the normalised probe is divided by probe_scale again; expected it as it is",
-        probe=lambda t: normalised_probe(t) / _number(t, "probe_scale"),
+        light=lambda probe, scale: normalised(probe, scale) / scale,
     ),
     _with(
         "probe_conjugated",
         "the probe's phase has the other sign; expected its own",
-        probe=lambda t: normalised_probe(t).conj(),
+        light=lambda probe, scale: normalised(probe, scale).conj(),
     ),
     _with(
         "probe_mask_toggled",
@@ -545,12 +205,12 @@ FORWARD = (
     _with(
         "fft_norm_omitted",
         "the transform is not divided by N; expected |F|^2 / N^2",
-        detect=lambda field: physics.diffraction(field) * field.shape[1],
+        detect=lambda field: amplitude_of(field) * field.shape[1],
     ),
     _with(
         "fftshift_omitted",
         "zero frequency lies in the corner; expected it at N // 2",
-        detect=lambda field: np.fft.fftshift(physics.diffraction(field), axes=(1, 2)),
+        detect=lambda field: np.fft.fftshift(amplitude_of(field), axes=(1, 2)),
     ),
     _with(
         "scale_omitted",
@@ -567,22 +227,24 @@ FORWARD = (
     _with(
         "loss_summed",
         "the loss is a sum; expected the mean over all elements",
-        loss=lambda predicted, target: float(_poisson(predicted, target).sum()),
+        loss=lambda predicted, target: float(poisson_of_amplitudes(predicted, target).sum()),
     ),
     _with(
         "loss_summed_per_group",
         "the loss is summed over a group's pixels; expected the mean over all elements",
-        loss=lambda predicted, target: float(_poisson(predicted, target).sum() / len(target)),
+        loss=lambda predicted, target: float(poisson_of_amplitudes(predicted, target).sum() / len(target)),
     ),
     _with(
         "log_factorial_included",
         "the loss includes log(target!); expected it without",
-        loss=lambda predicted, target: float((_poisson(predicted, target) + _log_factorial(target**2)).mean()),
+        loss=lambda predicted, target: float(
+            (poisson_of_amplitudes(predicted, target) + _log_factorial(target**2)).mean()
+        ),
     ),
     _with(
         "loss_of_amplitudes",
         "the loss compares amplitudes as if they were counts; expected their squares",
-        loss=lambda predicted, target: float(_poisson(np.sqrt(predicted), np.sqrt(target)).mean()),
+        loss=lambda predicted, target: float(poisson_of_amplitudes(np.sqrt(predicted), np.sqrt(target)).mean()),
     ),
 )
 
@@ -609,14 +271,14 @@ def _clipped(t: Trial) -> Arrays:
     return {name: (array / norm_of_all).astype(np.float32) for name, array in gradients.items()}
 
 
-def other_decoder(name: str) -> str:
+def _other_decoder(name: str) -> str:
     """The same array of the other decoder; the encoder's own."""
     part, joint, rest = name.partition("_")
     return {"amplitude": "phase", "phase": "amplitude"}.get(part, part) + joint + rest
 
 
 def _exchanged(t: Trial) -> Arrays:
-    return {name: t.outputs[other_decoder(name)] for name in t.outputs}
+    return {name: t.outputs[_other_decoder(name)] for name in t.outputs}
 
 
 def _written_as_oihw(name: str, gradient: np.ndarray) -> np.ndarray:
@@ -655,16 +317,6 @@ GRADIENTS = (
 )
 
 # ------------------------------------------------------------------------------------------------ training
-
-
-def entries(structure: Structure) -> dict[str, np.ndarray]:
-    """Name of every array of weights, in order -> the flat indices that are followed through the training."""
-    return {name: sampled(shape, ENTRIES) for name, shape in structure.shapes().items()}
-
-
-def split_entries(followed: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
-    """An output of the training -> its entries, by array of weights."""
-    return split(followed, {name: at.shape for name, at in entries(structure).items()})
 
 
 def _structure(t: Trial) -> Structure:
@@ -718,7 +370,7 @@ TRAINING = (
     _of_steps(
         "decoders_exchanged",
         "each decoder is trained with the other's gradients; expected its own",
-        _by_array(lambda parts, name: parts[other_decoder(name)]),
+        _by_array(lambda parts, name: parts[_other_decoder(name)]),
     ),
 )
 """As they show in the first step, which the optimiser's own goldens go beyond."""

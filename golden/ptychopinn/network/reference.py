@@ -14,7 +14,7 @@ from golden.ptychopinn.merge.reference import extract_flat, sum_and_norm
 from golden.ptychopinn.optimizer.reference import keras_adam
 from golden.ptychopinn.physics.reference import amplitude_of, intensity_scale_of, poisson_term
 from golden.ptychopinn.probe import reference as probes
-from golden.spec.summary import sampled
+from golden.spec.arrays import sampled
 
 keras = tf.keras
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from golden.ptychopinn.optimizer import faults
-from golden.spec.case import Case, Drawing, Operation, Output, hidden
+from golden.ptychopinn.optimizer import faults, formulas
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 ADAM = Operation(
@@ -20,6 +22,7 @@ ADAM = Operation(
         "gradients": "(steps, n) float32",
     },
     outputs=(Output("values", "(steps, n) float32; after each step", terms=4),),
+    formula=formulas.adam,
     faults=faults.ADAM,
 )
 
@@ -31,6 +34,7 @@ SCHEDULE = Operation(
         Output("learning_rates", "(sequences, n) float32; with which each epoch is trained, as if none were the last"),
         Output("epochs", "(sequences,) int64; how many are trained, n where nothing ends it"),
     ),
+    formula=formulas.schedule,
     faults=faults.SCHEDULE,
 )
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from golden.ptychopinn.physics import faults
+from golden.ptychopinn.physics import faults, formulas
 from golden.ptychopinn.probe.cases import curved_beam
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, hidden
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
 
@@ -26,6 +30,7 @@ DIFFRACTION = Operation(
             terms=lambda inputs, _: inputs["field"].shape[1] ** 2,
         ),
     ),
+    formula=formulas.diffraction,
     faults=faults.DIFFRACTION,
 )
 
@@ -37,6 +42,7 @@ PADDED_DIFFRACTION = Operation(
         Output("padded", "(n, N + N // 2, N + N // 2, 1) complex64"),
         Output("amplitude", "(n, N + N // 2, N + N // 2, 1) float32", terms=_pixels_of_padded),
     ),
+    formula=formulas.padded_diffraction,
     faults=faults.PADDED_DIFFRACTION,
 )
 
@@ -54,6 +60,7 @@ FORWARD = Operation(
             terms=lambda inputs, _: inputs["probe"].size,
         ),
     ),
+    formula=formulas.forward,
     faults=faults.FORWARD,
 )
 
@@ -63,6 +70,7 @@ INTENSITY_SCALE = Operation(
     inputs={"nphotons": "(k,) float64; photons per pattern", "N": "(k,) int64; patch side, pixels"},
     outputs=(Output("scale", "(k,) float64"),),
     precision="float64",
+    formula=formulas.intensity_scale,
     faults=faults.INTENSITY_SCALE,
 )
 
@@ -79,6 +87,7 @@ PHOTON_SCALE = Operation(
         Output("scale", "scalar float32", terms=_pixels_of_all),
         Output("scaled", "(B, N, N, C) float32; scale * X", terms=_pixels_of_all),
     ),
+    formula=formulas.photon_scale,
     faults=faults.PHOTON_SCALE,
 )
 
@@ -93,6 +102,7 @@ POISSON = Operation(
         Output("elementwise", "(B, N, N, C) float32", terms=2),
         Output("mean", "scalar float32; over all elements", terms=_pixels_of_all),
     ),
+    formula=formulas.poisson,
     faults=faults.POISSON,
 )
 
@@ -107,6 +117,7 @@ POISSON_AT_ZERO = Operation(
         Output("infinite", "(B, N, N, C) bool; +inf: predicted 0, target positive"),
         Output("undefined", "(B, N, N, C) bool; NaN: both 0"),
     ),
+    formula=formulas.poisson_at_zero,
     faults=faults.POISSON_AT_ZERO,
 )
 
@@ -124,6 +135,7 @@ SIMULATION = Operation(
         Output("Y_phi", "(n, N, N, 1) float32; phi, before the illumination; radians"),
         Output("intensity_scale", "scalar float32; divided out of X and Y_I", terms=_pixels_of_all),
     ),
+    formula=formulas.simulation,
     faults=faults.SIMULATION,
 )
 

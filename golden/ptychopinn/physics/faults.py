@@ -7,44 +7,40 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.formats.faults import channel_major, channel_to_flat, flat_to_channel
-from golden.ptychopinn.probe.faults import mask, norm
-from golden.spec.case import Arrays, Fault, Trial
+from golden.ptychopinn.formats.formulas import channel_major, channel_to_flat, flat_to_channel
+from golden.ptychopinn.physics.formulas import (
+    amplitude_of,
+    behind,
+    diffraction,
+    energy,
+    forward,
+    intensity_scale_of,
+    object_and_light,
+    padded_diffraction,
+    photon_scale,
+    photons_to_scale,
+    poisson,
+    poisson_at_zero,
+    simulation,
+    spectrum,
+)
+from golden.ptychopinn.probe.formulas import mask, norm, normalised
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ diffraction
 
 
-def diffraction(field: np.ndarray) -> np.ndarray:
-    """The amplitude of fields (n, N, N, 1) on the detector, as it should be."""
-    return np.fft.fftshift(_spectrum(field), axes=(1, 2))
-
-
-def _spectrum(field: np.ndarray) -> np.ndarray:
-    return np.abs(np.fft.fft2(field.astype(np.complex128), axes=(1, 2))) / field.shape[1]
-
-
-def _field(t: Trial) -> np.ndarray:
-    """What is transformed in the operation at hand."""
-    field = t.inputs["field"]
-    return padded(field) if "padded" in t.outputs else field
-
-
-def padded(field: np.ndarray) -> np.ndarray:
-    """(n, N, N, 1) with N // 4 zeros around."""
-    margin = field.shape[1] // 4
-    return np.pad(field, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-
-
-def _per_pixel(t: Trial) -> float:
-    """The padded field is divided by the side of the unpadded one: amplitudes are larger by this than the norm's."""
-    return _field(t).shape[1] / t.inputs["field"].shape[1]
+def _formula(t: Trial) -> Callable[..., Arrays]:
+    """That of the operation at hand."""
+    return padded_diffraction if "padded" in t.outputs else diffraction
 
 
 def _transformed(name: str, symptom: str, make: Callable[[np.ndarray], np.ndarray]) -> Fault:
     """``make`` gets the field that is transformed and returns an amplitude that is divided by that field's side."""
 
     def commit(t: Trial) -> Arrays:
-        return {"amplitude": (make(_field(t)) * _per_pixel(t)).astype(np.float32)}
+        return {"amplitude": _formula(t)(**t.given, detect=make)["amplitude"]}
 
     return Fault(name, symptom, commit)
 
@@ -56,49 +52,53 @@ def _along_rows_only(field: np.ndarray) -> np.ndarray:
 
 DIFFRACTION = (
     _transformed(
-        "norm_omitted", "the transform is not divided by N; expected |F|^2 / N^2", lambda f: diffraction(f) * f.shape[1]
+        "norm_omitted",
+        "the transform is not divided by N; expected |F|^2 / N^2",
+        lambda f: amplitude_of(f) * f.shape[1],
     ),
     _transformed(
         "norm_twice",
         "an orthonormal transform is divided by N again; expected |F|^2 / N^2 of the un-normalised one",
-        lambda f: diffraction(f) / f.shape[1],
+        lambda f: amplitude_of(f) / f.shape[1],
     ),
     _transformed(
         "norm_of_one_axis",
         "the transform is divided by the root of N; expected by N",
-        lambda f: diffraction(f) * math.sqrt(f.shape[1]),
+        lambda f: amplitude_of(f) * math.sqrt(f.shape[1]),
     ),
-    _transformed("shift_omitted", "zero frequency lies in the corner; expected it at N // 2", _spectrum),
+    _transformed("shift_omitted", "zero frequency lies in the corner; expected it at N // 2", spectrum),
     _transformed(
         "shift_of_rows",
         "only rows are shifted; expected rows and columns",
-        lambda f: np.fft.fftshift(_spectrum(f), axes=1),
+        lambda f: np.fft.fftshift(spectrum(f), axes=1),
     ),
     _transformed(
         "shift_of_batch",
         "all axes are shifted, the batch too; expected rows and columns only",
-        lambda f: np.fft.fftshift(_spectrum(f), axes=(0, 1, 2)),
+        lambda f: np.fft.fftshift(spectrum(f), axes=(0, 1, 2)),
     ),
     _transformed(
         "inverse_shift",
         "the shift is undone instead of made, so for odd N zero frequency lies one pixel off; expected it at N // 2",
-        lambda f: np.fft.ifftshift(_spectrum(f), axes=(1, 2)),
+        lambda f: np.fft.ifftshift(spectrum(f), axes=(1, 2)),
     ),
     _transformed(
         "inverse_transform",
         "the pattern is mirrored through its centre, as of an inverse transform; expected the forward one",
-        lambda f: diffraction(np.conj(f)),
+        lambda f: amplitude_of(np.conj(f)),
     ),
     _transformed("transformed_along_rows", "only rows are transformed; expected both axes", _along_rows_only),
     _transformed(
         "intensity",
         "the intensity comes back, no root was taken; expected the amplitude",
-        lambda f: diffraction(f) ** 2,
+        lambda f: amplitude_of(f) ** 2,
     ),
-    _transformed("root_twice", "the root is taken twice; expected the amplitude", lambda f: np.sqrt(diffraction(f))),
-    _transformed("transposed", "patterns are transposed; expected rows first", lambda f: diffraction(f.swapaxes(1, 2))),
+    _transformed("root_twice", "the root is taken twice; expected the amplitude", lambda f: np.sqrt(amplitude_of(f))),
     _transformed(
-        "imaginary_lost", "the imaginary part of the field is lost; expected complex", lambda f: diffraction(f.real)
+        "transposed", "patterns are transposed; expected rows first", lambda f: amplitude_of(f.swapaxes(1, 2))
+    ),
+    _transformed(
+        "imaginary_lost", "the imaginary part of the field is lost; expected complex", lambda f: amplitude_of(f.real)
     ),
 )
 
@@ -115,7 +115,7 @@ PADDED_DIFFRACTION = (
     _transformed(
         "norm_of_padded_side",
         "the transform is divided by the padded side; expected by that of the unpadded field",
-        lambda f: diffraction(f) * (f.shape[1] // 3 * 2) / f.shape[1],
+        lambda f: amplitude_of(f) * (f.shape[1] // 3 * 2) / f.shape[1],
     ),
     Fault("padded_at_end", "zeros are put below and to the right; expected N // 4 on every side", _on_corner),
 )
@@ -123,56 +123,22 @@ PADDED_DIFFRACTION = (
 # ------------------------------------------------------------------------------------------------ forward
 
 
-def scale_of(nphotons: float, N: int) -> float:
-    """The intensity scale as it should be."""
-    return math.sqrt(nphotons) / (N / 2)
-
-
-def forward(
-    t: Trial,
-    *,
-    probe: np.ndarray | None = None,
-    patches: np.ndarray | None = None,
-    scale: float | None = None,
-    detect: Callable[[np.ndarray], np.ndarray] = diffraction,
-) -> dict[str, np.ndarray]:
-    """Predicted amplitude; as it should be unless told otherwise."""
-    patches = t.inputs["patches"] if patches is None else patches
-    probe = normalised(t) if probe is None else probe
-    scale = scale_of(_photons(t), patches.shape[1]) if scale is None else scale
-    flat = channel_to_flat(patches.astype(np.complex128)) * probe[None, :, :, None]
-    return {"amplitude": (scale * flat_to_channel(detect(flat), patches.shape[3])).astype(np.float32)}
-
-
-def normalised(t: Trial) -> np.ndarray:
-    """The probe (N, N) as it should be."""
-    probe = t.inputs["probe"].astype(np.complex128)
-    return probe / (_probe_scale(t) * norm(probe))
-
-
-def _photons(t: Trial) -> float:
-    return float(t.parameters["nphotons"] or 0)
-
-
-def _probe_scale(t: Trial) -> float:
-    return float(t.parameters["probe_scale"] or 0)
-
-
-def _side(t: Trial) -> int:
-    return int(t.inputs["patches"].shape[1])
-
-
-def _with_probe(name: str, symptom: str, make: Callable[[Trial], np.ndarray]) -> Fault:
-    return Fault(name, symptom, lambda t: forward(t, probe=make(t)))
+def _lit_by(name: str, symptom: str, light: Callable[[np.ndarray, float], np.ndarray]) -> Fault:
+    """``light`` gets the probe (N, N) as guessed, and probe_scale."""
+    return Fault.of_formula(name, symptom, forward, light=light)
 
 
 def _with_patches(name: str, symptom: str, make: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    return Fault(name, symptom, lambda t: forward(t, patches=make(t.inputs["patches"])))
+    return Fault(name, symptom, lambda t: forward(**t.given | {"patches": make(t.inputs["patches"])}))
 
 
 def _scaled(name: str, symptom: str, factor: Callable[[Trial], float]) -> Fault:
     """The right amplitude times a factor."""
-    return Fault(name, symptom, lambda t: forward(t, scale=scale_of(_photons(t), _side(t)) * factor(t)))
+    return Fault(name, symptom, lambda t: forward(**t.given, factor=factor(t)))
+
+
+def _scale(t: Trial) -> float:
+    return intensity_scale_of(t.parameters["nphotons"], t.inputs["patches"].shape[1])
 
 
 def _out_of_step(t: Trial) -> Arrays:
@@ -182,30 +148,36 @@ def _out_of_step(t: Trial) -> Arrays:
 
 
 FORWARD = (
-    _with_probe("raw_probe", "the probe is used as guessed; expected the normalised one", lambda t: t.inputs["probe"]),
-    _with_probe(
+    _lit_by("raw_probe", "the probe is used as guessed; expected the normalised one", lambda probe, scale: probe),
+    _lit_by(
         "probe_scale_twice",
         "the normalised probe is divided by probe_scale again, so 1 / scale^2 of the counts; expected it as it is",
-        lambda t: normalised(t) / _probe_scale(t),
+        lambda probe, scale: normalised(probe, scale) / scale,
     ),
-    _with_probe(
+    _lit_by(
         "mask_applied",
         "the probe is masked; expected what lies outside the mask to be kept",
-        lambda t: normalised(t) * mask(_side(t)),
+        lambda probe, scale: normalised(probe, scale) * mask(len(probe)),
     ),
-    _with_probe(
+    _lit_by(
         "probe_omitted",
         "patches are diffracted without the probe; expected patch times probe",
-        lambda t: np.ones((_side(t),) * 2),
+        lambda probe, scale: np.ones(probe.shape),
     ),
-    _with_probe(
-        "probe_conjugated", "the probe's phase has the other sign; expected its own", lambda t: normalised(t).conj()
+    _lit_by(
+        "probe_conjugated",
+        "the probe's phase has the other sign; expected its own",
+        lambda probe, scale: normalised(probe, scale).conj(),
     ),
-    _with_probe("probe_transposed", "the probe is transposed; expected rows to stay rows", lambda t: normalised(t).T),
-    _with_probe(
+    _lit_by(
+        "probe_transposed",
+        "the probe is transposed; expected rows to stay rows",
+        lambda probe, scale: normalised(probe, scale).T,
+    ),
+    _lit_by(
         "probe_modulus",
         "only the probe's modulus illuminates; expected the complex probe",
-        lambda t: np.abs(normalised(t)),
+        lambda probe, scale: np.abs(normalised(probe, scale)),
     ),
     _scaled(
         "probe_for_each_patch",
@@ -224,28 +196,29 @@ FORWARD = (
     _scaled(
         "scale_omitted",
         "amplitudes are those of the normalised data; expected them times the intensity scale",
-        lambda t: 1 / scale_of(_photons(t), _side(t)),
+        lambda t: 1 / _scale(t),
     ),
     _scaled("scale_of_whole_side", "the intensity scale is root(nphotons) / N; expected / (N / 2)", lambda t: 0.5),
     _scaled(
         "scale_root_omitted",
         "the intensity scale is nphotons / (N / 2); expected the root of nphotons",
-        lambda t: math.sqrt(_photons(t)),
+        lambda t: math.sqrt(t.parameters["nphotons"]),
     ),
     _scaled(
         "scale_twice",
         "the intensity scale is multiplied in twice; expected once",
-        lambda t: scale_of(_photons(t), _side(t)),
+        _scale,
     ),
     Fault(
         "intensity",
         "counts are predicted, the amplitude squared; expected the amplitude",
-        lambda t: {"amplitude": forward(t)["amplitude"] ** 2},
+        lambda t: {"amplitude": forward(**t.given)["amplitude"] ** 2},
     ),
-    Fault(
+    Fault.of_formula(
         "shift_omitted",
         "zero frequency lies in the corner; expected it at N // 2",
-        lambda t: forward(t, detect=_spectrum),
+        forward,
+        detect=spectrum,
     ),
     Fault("channel_major_order", "patterns come back in the order c * B + b; expected b * C + c", _out_of_step),
 )
@@ -290,28 +263,14 @@ INTENSITY_SCALE = (
 )
 
 
-def scaled(X: np.ndarray, scale: float) -> dict[str, np.ndarray]:
-    return {"scale": np.array(scale, np.float32), "scaled": (X * scale).astype(np.float32)}
-
-
-def photon_scale(X: np.ndarray, nphotons: float) -> float:
-    """The scale of amplitudes (B, N, N, C) as it should be."""
-    return math.sqrt(nphotons / energy(X).mean())
-
-
-def energy(X: np.ndarray) -> np.ndarray:
-    """(B, C): the sum of squares of each pattern."""
-    return np.asarray(np.abs(X).astype(np.float64) ** 2).sum(axis=(1, 2))
-
-
-def _by_scale(name: str, symptom: str, make: Callable[[np.ndarray, float], float]) -> Fault:
-    """``make`` gets amplitudes and photons."""
-    return Fault(name, symptom, lambda t: scaled(t.inputs["X"], make(t.inputs["X"], _photons(t))))
+def _by_scale(name: str, symptom: str, scale: Callable[[np.ndarray, float], float]) -> Fault:
+    """``scale`` gets amplitudes and photons."""
+    return Fault.of_formula(name, symptom, photon_scale, scale=scale)
 
 
 def _scale_per_pattern(t: Trial) -> Arrays:
     X = t.inputs["X"]
-    scale = np.sqrt(_photons(t) / energy(X)).astype(np.float32)
+    scale = np.sqrt(t.parameters["nphotons"] / energy(X)).astype(np.float32)
     return {"scale": scale[:, :, None, None], "scaled": X * scale[:, None, None]}
 
 
@@ -344,12 +303,12 @@ PHOTON_SCALE = (
     _by_scale(
         "inverted",
         "the scale is upside down; expected photons over energy",
-        lambda X, photons: 1 / photon_scale(X, photons),
+        lambda X, photons: 1 / photons_to_scale(X, photons),
     ),
     _by_scale(
         "photons_ignored",
         "the scale is that of another photon number (1e9 or 1e5); expected that of nphotons",
-        lambda X, photons: photon_scale(X, 1e5 if photons == 1e9 else 1e9),
+        lambda X, photons: photons_to_scale(X, 1e5 if photons == 1e9 else 1e9),
     ),
     Fault(
         "scale_per_pattern",
@@ -361,24 +320,9 @@ PHOTON_SCALE = (
 # ------------------------------------------------------------------------------------------------ Poisson term
 
 
-def poisson(predicted: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
-    """The operation's outputs, as they should be."""
-    predicted, target = predicted.astype(np.float64), target.astype(np.float64)
-    return averaged(predicted - target * np.log(predicted))
-
-
-def averaged(elementwise: np.ndarray) -> dict[str, np.ndarray]:
-    return {"elementwise": elementwise.astype(np.float32), "mean": np.array(elementwise.mean(), np.float32)}
-
-
-def _of_both(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
-    """``make`` gets predicted and target intensity, float64, and returns the elementwise term."""
-
-    def commit(t: Trial) -> Arrays:
-        both = (t.inputs[name].astype(np.float64) for name in ("predicted", "target"))
-        return averaged(make(*both))
-
-    return Fault(name, symptom, commit)
+def _of_both(name: str, symptom: str, term: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
+    """``term`` gets predicted and target intensity, float64, and returns the elementwise term."""
+    return Fault.of_formula(name, symptom, poisson, term=term)
 
 
 def _reduced(name: str, symptom: str, reduce_: Callable[[np.ndarray], float]) -> Fault:
@@ -434,22 +378,8 @@ POISSON = (
 )
 
 
-def at_zero(predicted: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
-    """The operation's outputs, as they should be."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _kinds(predicted - target * np.log(predicted))
-
-
-def _kinds(term: np.ndarray) -> dict[str, np.ndarray]:
-    return {"infinite": np.isposinf(term), "undefined": np.isnan(term)}
-
-
-def _at_zero(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
-    def commit(t: Trial) -> Arrays:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return _kinds(make(t.inputs["predicted"], t.inputs["target"]))
-
-    return Fault(name, symptom, commit)
+def _at_zero(name: str, symptom: str, term: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
+    return Fault.of_formula(name, symptom, poisson_at_zero, term=term)
 
 
 POISSON_AT_ZERO = (
@@ -469,33 +399,13 @@ POISSON_AT_ZERO = (
 # ------------------------------------------------------------------------------------------------ simulation
 
 
-def simulate(
-    t: Trial, *, probe: np.ndarray | None = None, field: np.ndarray | None = None, scale: float | None = None
-) -> dict[str, np.ndarray]:
-    """The operation's outputs; as they should be unless told otherwise."""
-    amplitude, phase = (t.inputs[name].astype(np.float64) for name in ("amplitude", "phase"))
-    probe = t.inputs["probe"].astype(np.complex128) if probe is None else probe
-    light = probe[None, :, :, None]
-    illuminated = amplitude * np.abs(light)
-    field = amplitude * np.exp(1j * phase) * light if field is None else field
-    scale = photon_scale(illuminated, _photons(t)) if scale is None else scale
-    return {
-        "X": diffraction(field).astype(np.float32),
-        "Y_I": illuminated.astype(np.float32),
-        "Y_phi": t.inputs["phase"],
-        "intensity_scale": np.array(scale, np.float32),
-    }
-
-
 def _object_and_light(t: Trial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Amplitude and phase of the object, (n, N, N, 1), and the probe to multiply them with."""
-    amplitude, phase = (t.inputs[name].astype(np.float64) for name in ("amplitude", "phase"))
-    return amplitude, phase, t.inputs["probe"].astype(np.complex128)[None, :, :, None]
+    return object_and_light(*(t.inputs[name] for name in ("amplitude", "phase", "probe")))
 
 
 def _of_field(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Fault:
     """``make`` gets amplitude, phase and probe, and returns the field behind the object."""
-    return Fault(name, symptom, lambda t: {"X": simulate(t, field=make(*_object_and_light(t)))["X"]})
+    return Fault(name, symptom, lambda t: {"X": simulation(**t.given, field=make)["X"]})
 
 
 def _of_simulation_scale(name: str, symptom: str, make: Callable[[Trial], float]) -> Fault:
@@ -503,17 +413,16 @@ def _of_simulation_scale(name: str, symptom: str, make: Callable[[Trial], float]
 
 
 def _phase_of_field(t: Trial) -> Arrays:
-    amplitude, phase, light = _object_and_light(t)
-    return {"Y_phi": np.angle(amplitude * np.exp(1j * phase) * light).astype(np.float32)}
+    return {"Y_phi": np.angle(behind(*_object_and_light(t))).astype(np.float32)}
 
 
 def _probe_normalised(t: Trial) -> Arrays:
     probe = t.inputs["probe"].astype(np.complex128)
-    return simulate(t, probe=probe / (4.0 * norm(probe)))
+    return simulation(**t.given | {"probe": probe / (4.0 * norm(probe))})
 
 
 def _patch_energy(t: Trial) -> np.ndarray:
-    return energy(simulate(t)["Y_I"])
+    return energy(simulation(**t.given)["Y_I"])
 
 
 SIMULATION = (
@@ -584,16 +493,16 @@ SIMULATION = (
     _of_simulation_scale(
         "scale_of_object",
         "the intensity scale is that of the object without the probe; expected of the illuminated amplitude",
-        lambda t: photon_scale(t.inputs["amplitude"], _photons(t)),
+        lambda t: photons_to_scale(t.inputs["amplitude"], t.parameters["nphotons"]),
     ),
     _of_simulation_scale(
         "scale_of_all_patches",
         "energies of all patches are summed; expected their mean",
-        lambda t: math.sqrt(_photons(t) / _patch_energy(t).sum()),
+        lambda t: math.sqrt(t.parameters["nphotons"] / _patch_energy(t).sum()),
     ),
     _of_simulation_scale(
         "scale_root_omitted",
         "no root is taken; expected the root of nphotons over the mean energy",
-        lambda t: _photons(t) / _patch_energy(t).mean(),
+        lambda t: t.parameters["nphotons"] / _patch_energy(t).mean(),
     ),
 )

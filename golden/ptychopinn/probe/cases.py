@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from golden.ptychopinn.probe import faults
-from golden.spec.case import Case, Drawing, Operation, Output, hidden
+from golden.ptychopinn.probe import faults, formulas
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 HARD_MASK = Operation(
@@ -13,6 +15,7 @@ HARD_MASK = Operation(
     summary="pixels closer than N // 4 to the mask's centre",
     inputs={},
     outputs=(Output("mask", "(N, N, 1) bool; rows, columns"),),
+    formula=formulas.hard_mask,
     faults=faults.HARD_MASK,
 )
 
@@ -27,6 +30,7 @@ NORMALISE = Operation(
             terms=lambda inputs, parameters: inputs["probe"].size,
         ),
     ),
+    formula=formulas.normalise,
     faults=faults.NORMALISATION,
 )
 
@@ -37,6 +41,7 @@ DEFAULT_DISK = Operation(
     # Two blurs of 9 taps.
     outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
     precision="float64",
+    formula=formulas.default_disk,
     faults=faults.DEFAULT_DISK,
 )
 

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from golden.spec.case import Arrays, Fault, Parameters, Trial
+from golden.ptychopinn.probe.formulas import default_disk, distance, hard_mask, inside, mask, normalise
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault
+from golden.spec.parameters import Parameters
 
 # ------------------------------------------------------------------------------------------------ mask
-
-
-def distance(N: int, centre: float) -> np.ndarray:
-    """(N, N): distance of every pixel from the index ``centre`` on both axes, pixels."""
-    along = np.arange(N) - centre
-    return np.sqrt(along[:, None] ** 2 + along**2)
-
-
-def mask(N: int) -> np.ndarray:
-    """The hard mask as it should be."""
-    return distance(N, N // 2 - 0.5) < N // 4
 
 
 def soft_mask(N: int) -> np.ndarray:
@@ -28,7 +21,7 @@ def soft_mask(N: int) -> np.ndarray:
 
 
 def _mask_from(name: str, symptom: str, make: Callable[[int], np.ndarray]) -> Fault:
-    return Fault(name, symptom, lambda t: {"mask": make(int(t.parameters["N"] or 0))[..., None]})
+    return Fault.of_formula(name, symptom, hard_mask, make=make)
 
 
 HARD_MASK = (
@@ -64,22 +57,9 @@ HARD_MASK = (
 # ------------------------------------------------------------------------------------------------ normalisation
 
 
-def _scale(t: Trial) -> float:
-    return float(t.parameters["probe_scale"] or 0)
-
-
 def _divided_by(name: str, symptom: str, mean: Callable[[np.ndarray], float]) -> Fault:
     """``mean`` of the probe (N, N) takes the place of the mean modulus of the masked probe."""
-
-    def commit(t: Trial) -> Arrays:
-        probe = t.inputs["probe"].astype(np.complex128)
-        return {"normalised": (probe / (_scale(t) * mean(probe))).astype(np.complex64)[..., None]}
-
-    return Fault(name, symptom, commit)
-
-
-def _inside(probe: np.ndarray) -> np.ndarray:
-    return np.abs(probe) * mask(len(probe))
+    return Fault.of_formula(name, symptom, normalise, mean=mean)
 
 
 def _other_scale(parameters: Parameters) -> Parameters:
@@ -91,11 +71,6 @@ def _of_probe(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], 
     return lambda outputs: {"normalised": change(outputs["normalised"][..., 0]).astype(np.complex64)[..., None].copy()}
 
 
-def norm(probe: np.ndarray) -> float:
-    """The mean modulus of the masked probe over all pixels, as it should be."""
-    return float(_inside(probe).mean())
-
-
 NORMALISATION = (
     Fault.of_parameters(
         "other_probe_scale",
@@ -105,12 +80,12 @@ NORMALISATION = (
     Fault(
         "scale_twice",
         "the probe is divided by probe_scale twice; expected once",
-        lambda t: {"normalised": (t.outputs["normalised"] / _scale(t)).astype(np.complex64)},
+        lambda t: {"normalised": (t.outputs["normalised"] / t.parameters["probe_scale"]).astype(np.complex64)},
     ),
     Fault(
         "scale_ignored",
         "the probe is not divided by probe_scale; expected a mean masked modulus of 1 / probe_scale",
-        lambda t: {"normalised": (t.outputs["normalised"] * _scale(t)).astype(np.complex64)},
+        lambda t: {"normalised": (t.outputs["normalised"] * t.parameters["probe_scale"]).astype(np.complex64)},
     ),
     Fault(
         "raw_probe",
@@ -145,10 +120,10 @@ NORMALISATION = (
     _divided_by(
         "norm_root_mean_square",
         "the norm is a root mean square; expected the mean modulus",
-        lambda probe: float(np.sqrt((_inside(probe) ** 2).mean())),
+        lambda probe: float(np.sqrt((inside(probe) ** 2).mean())),
     ),
     _divided_by(
-        "norm_maximum", "the norm is the largest modulus; expected the mean", lambda probe: float(_inside(probe).max())
+        "norm_maximum", "the norm is the largest modulus; expected the mean", lambda probe: float(inside(probe).max())
     ),
     _divided_by(
         "norm_of_real_part",
@@ -168,50 +143,15 @@ NORMALISATION = (
 # ------------------------------------------------------------------------------------------------ default disk
 
 
-def disk(
-    N: int,
-    scale: float,
-    *,
-    centre: float | None = None,
-    threshold: float | None = 0.5,
-    cut_at: int = 4,
-    blurs: int = 1,
-    floor: float = 1e-9,
-) -> np.ndarray:
-    """The default disk (N, N), float64; as it should be unless told otherwise."""
-    along = np.arange(N) - ((N - 1) / 2 if centre is None else centre)
-    window = np.exp(-(along**2) / 2 / (N / (scale * np.pi**2)) ** 2)
-    window /= window.max()
-    image = np.outer(window, window)
-    if threshold is not None:
-        image = (image > threshold).astype(np.float64)
-    taps = np.exp(-(np.arange(-cut_at, cut_at + 1) ** 2) / 2)
-    taps /= taps.sum()
-    for _ in range(2 * blurs):
-        padded = np.pad(image, [(cut_at, cut_at), (0, 0)], mode="symmetric")
-        image = sum(tap * padded[k : k + N] for k, tap in enumerate(taps)).T
-    return image + floor
-
-
-def _other_disk(name: str, symptom: str, **changes: float | None) -> Fault:
-    def commit(t: Trial) -> Arrays:
-        N, scale = int(t.parameters["N"] or 0), float(t.parameters["default_probe_scale"] or 0)
-        return {"probe": disk(N, scale, **changes)}  # type: ignore[arg-type]
-
-    return Fault(name, symptom, commit)
+def _other_disk(name: str, symptom: str, **parts: Any) -> Fault:
+    return Fault.of_formula(name, symptom, default_disk, **parts)
 
 
 DEFAULT_DISK = (
-    Fault(
+    _other_disk(
         "window_on_pixel",
         "the window is centred on index N // 2; expected (N - 1) / 2",
-        lambda t: {
-            "probe": disk(
-                int(t.parameters["N"] or 0),
-                float(t.parameters["default_probe_scale"] or 0),
-                centre=int(t.parameters["N"] or 0) // 2,
-            )
-        },
+        centre=lambda N: N // 2,
     ),
     _other_disk(
         "threshold_omitted", "the window is not cut to a disk; expected 1 where it exceeds 0.5", threshold=None

@@ -7,8 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from golden.ptychopinn.photograph import photograph
+from golden.ptychopinn.reassembly import formulas
 from golden.ptychopinn.reassembly.faults import STITCHING
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, hidden
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
 
@@ -46,6 +51,7 @@ POSITION = Operation(
         _MOSAIC,
         _SIDE,
     ),
+    formula=formulas.position,
     faults=STITCHING,
 )
 
@@ -56,7 +62,7 @@ def cut_patches(inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]
     Bilinear sampling in float64. Where the object holds multiples of 1/256 and the positions multiples of 1/8, as in
     this module's scan, every product and sum is exact, and fits float32.
     """
-    N = int(parameters["N"] or 0)
+    N = parameters["N"]
     target, positions = inputs["object"].astype(np.complex128), inputs["positions"].reshape(-1, 2)
     start = positions - N // 2
     whole = np.floor(start).astype(int)
@@ -78,6 +84,7 @@ SCAN_MOSAIC = Operation(
     },
     outputs=(_COUNT, _MOSAIC, _SIDE),
     derive=cut_patches,
+    formula=formulas.scan_mosaic,
     # A whole scan is stitched with a crop well inside the patch, and one canvas has one padding.
     faults=tuple(fault for fault in STITCHING if fault.name not in {"count_of_centre_mask", "odd_padding"}),
 )

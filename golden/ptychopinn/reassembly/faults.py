@@ -6,72 +6,26 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.spec.case import Arrays, Fault, Trial
+from golden.ptychopinn.reassembly.formulas import centres, divided, moves, reach, shift_and_sum, stitched
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
 
 # The two operations name the positions differently, and only one of them stores the sum.
+
+
+def _stitched(
+    t: Trial, moves: np.ndarray, count_moves: np.ndarray | None = None, pad: int | None = None
+) -> dict[str, np.ndarray]:
+    found = stitched(t.inputs["patches"], moves, t.parameters["M"], count_moves=count_moves, pad=pad)
+    return {name: array for name, array in found.items() if name in t.outputs}
 
 
 def _positions_name(inputs: Arrays) -> str:
     return "offsets" if "offsets" in inputs else "positions"
 
 
-def _crop(t: Trial) -> int:
-    return int(t.parameters["M"] or 0)
-
-
-def _moves(t: Trial) -> np.ndarray:
-    """(n, 2): how far each patch moves from the canvas centre, as it should."""
-    offsets = t.inputs[_positions_name(t.inputs)].reshape(-1, 2)
-    return np.asarray(offsets - offsets.mean(axis=0))
-
-
-def _reach(moves: np.ndarray) -> int:
-    pad = int(np.ceil(np.abs(moves).max()))
-    return pad + pad % 2
-
-
-def _centres(patches: np.ndarray, M: int) -> np.ndarray:
-    first = patches.shape[1] // 2 - M // 2
-    return patches[:, first : first + M, first : first + M, 0]
-
-
-def shift_and_sum(crops: np.ndarray, moves: np.ndarray, pad: int) -> np.ndarray:
-    """Crops (n, M, M) moved by moves (n, 2) and summed on a canvas (S, S), S = M + 2 pad."""
-    M = crops.shape[1]
-    side = M + 2 * pad
-    canvas = np.zeros((side + 2, side + 2), crops.dtype)
-    corner = moves[:, ::-1] + pad
-    whole = np.floor(corner).astype(int)
-    for crop, (row, column), (fy, fx) in zip(crops, whole, corner - whole):
-        for down, wy in ((0, 1 - fy), (1, fy)):
-            for right, wx in ((0, 1 - fx), (1, fx)):
-                r, c = row + down, column + right
-                canvas[r : r + M, c : c + M] += wy * wx * crop
-    return canvas[:side, :side]
-
-
-def stitch(
-    t: Trial, *, moves: np.ndarray | None = None, count_moves: np.ndarray | None = None, pad: int | None = None
-) -> dict[str, np.ndarray]:
-    """The operation's outputs; as they should be unless told otherwise."""
-    moves = _moves(t) if moves is None else moves
-    pad = _reach(moves) if pad is None else pad
-    crops = _centres(t.inputs["patches"], _crop(t))
-    total = shift_and_sum(crops, moves, pad)
-    count = shift_and_sum(np.ones(crops.shape, np.float32), moves if count_moves is None else count_moves, pad)
-    return _outputs(t, total, count)
-
-
-def _outputs(t: Trial, total: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
-    # Canvases of a fault can be huge and nearly empty: what is not touched takes no memory.
-    mosaic = np.divide(total, count + np.float32(1e-9), out=np.zeros(total.shape, np.complex64), where=total != 0)
-    found = {
-        "shift_and_sum": total[..., None],
-        "count": count[..., None],
-        "mosaic": mosaic[..., None],
-        "canvas_side": np.array(len(total), np.int64),
-    }
-    return {name: array for name, array in found.items() if name in t.outputs}
+def _offsets(t: Trial) -> np.ndarray:
+    return t.inputs[_positions_name(t.inputs)]
 
 
 def _divided(outputs: Arrays, denominator: np.ndarray) -> Arrays:
@@ -102,7 +56,7 @@ def _cropped_from(name: str, symptom: str, first: Callable[[int, int], int]) -> 
     """``first``: (N, M) -> the crop's first row and column, kept inside the patch."""
 
     def commit(t: Trial) -> Arrays:
-        N, M = t.inputs["patches"].shape[1], _crop(t)
+        N, M = t.inputs["patches"].shape[1], t.parameters["M"]
         moved = N // 2 - M // 2 - min(max(first(N, M), 0), N - M)
         patches = np.roll(t.inputs["patches"], (moved, moved), axis=(1, 2))
         return t.run({**t.inputs, "patches": patches}, t.parameters)
@@ -118,17 +72,27 @@ def _without_last_padding(outputs: Arrays, pad: int) -> Arrays:
 
 
 def _odd_padding(t: Trial) -> Arrays:
-    return _without_last_padding(t.outputs, int(np.ceil(np.abs(_moves(t)).max())))
+    return _without_last_padding(t.outputs, int(np.ceil(np.abs(moves(_offsets(t))).max())))
 
 
 def _mean_not_removed(t: Trial) -> Arrays:
-    return stitch(t, moves=t.inputs[_positions_name(t.inputs)].reshape(-1, 2))
+    return _stitched(t, _offsets(t).reshape(-1, 2))
 
 
 def _mean_per_half(t: Trial) -> Arrays:
-    offsets = t.inputs[_positions_name(t.inputs)].reshape(-1, 2)
+    offsets = _offsets(t).reshape(-1, 2)
     halves = np.array_split(offsets, 2) if len(offsets) > 1 else [offsets]
-    return stitch(t, moves=np.concatenate([half - half.mean(axis=0) for half in halves]))
+    return _stitched(t, np.concatenate([half - half.mean(axis=0) for half in halves]))
+
+
+def _at_whole_pixels(t: Trial) -> Arrays:
+    right = moves(_offsets(t))
+    return _stitched(t, np.rint(right), pad=reach(right))
+
+
+def _count_at_whole_pixels(t: Trial) -> Arrays:
+    right = moves(_offsets(t))
+    return _stitched(t, right, np.rint(right), reach(right))
 
 
 def _count_of_centre_mask(t: Trial) -> Arrays:
@@ -136,9 +100,9 @@ def _count_of_centre_mask(t: Trial) -> Arrays:
     N = t.inputs["patches"].shape[1]
     centre = np.zeros(t.inputs["patches"].shape, np.float32)
     centre[:, N // 4 : N // 4 + N // 2, N // 4 : N // 4 + N // 2] = 1
-    moves, pad = _moves(t), _reach(_moves(t))
-    total, count = (shift_and_sum(_centres(p, _crop(t)), moves, pad) for p in (t.inputs["patches"], centre))
-    return _outputs(t, total, count)
+    right, M = moves(_offsets(t)), t.parameters["M"]
+    total, count = (shift_and_sum(centres(p, M), right, reach(right)) for p in (t.inputs["patches"], centre))
+    return {name: array for name, array in divided(total, count).items() if name in t.outputs}
 
 
 STITCHING = (
@@ -173,7 +137,7 @@ STITCHING = (
     Fault(
         "whole_pixels",
         "patches are placed at whole pixels; expected bilinear",
-        lambda t: stitch(t, moves=np.rint(_moves(t)), pad=_reach(_moves(t))),
+        _at_whole_pixels,
     ),
     Fault(
         "odd_padding",
@@ -226,7 +190,7 @@ STITCHING = (
     Fault(
         "count_at_whole_pixels",
         "the count is made from whole-pixel places; expected it to move with the patches, sub-pixel",
-        lambda t: stitch(t, count_moves=np.rint(_moves(t)), pad=_reach(_moves(t))),
+        _count_at_whole_pixels,
     ),
     Fault(
         "count_of_centre_mask",

@@ -6,11 +6,14 @@ import math
 
 import numpy as np
 
-from golden.ptychopinn.network.faults import Structure
+from golden.ptychopinn.network.formulas import Structure
 from golden.ptychopinn.run import faults, mosaics
-from golden.ptychopinn.run.faults import draw_patterns, orders, split
+from golden.ptychopinn.run.formulas import draw_patterns, orders, split
 from golden.ptychopinn.simulation.embedded import embedded, embedded_counts
-from golden.spec.case import Arrays, Case, Operation, Output, Parameters
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {

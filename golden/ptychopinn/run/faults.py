@@ -6,66 +6,25 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.probe.faults import mask, norm
-from golden.ptychopinn.reassembly.faults import shift_and_sum
+from golden.ptychopinn.probe.formulas import mask, norm
 from golden.ptychopinn.run import mosaics
-from golden.spec.case import Arrays, Fault, Parameters, Trial
+from golden.ptychopinn.run.formulas import judged, stitched
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
+from golden.spec.parameters import Parameters
 
 PIXELS = 64 * 64
 TURNED = tuple(name for name in mosaics.TURNS if name != "upright")
 
-# ------------------------------------------------------------------------------------------------ as it should be
 
-
-def draw_patterns(M: int, n: int, seed: int) -> np.ndarray:
-    """(n,) int64, ascending: which of M patterns are used; all, without a draw, where as many are wanted."""
-    if n >= M:
-        return np.arange(M)
-    return np.sort(np.random.RandomState(seed).choice(M, n, replace=False))
-
-
-def split(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Samples that train, and those that validate: the last twentieth."""
-    return np.split(np.arange(n), [int(np.floor(n * (1 - 0.05)))])  # type: ignore[return-value]
-
-
-def orders(n: int, epochs: int, seed: int) -> np.ndarray:
-    """(epochs, n) int64: in which order n training samples are seen."""
-    return np.stack([np.random.RandomState([seed, epoch]).permutation(n) for epoch in range(1, epochs + 1)])
-
-
-def stitched(t: Trial, patches: np.ndarray, places: np.ndarray, M: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """The mosaic (S, S) of patches (n, N, N, 1) at places (n, 2), [x, y], and how many cover each of its pixels."""
-    moves = places - places.mean(axis=0)
-    pad = int(np.ceil(np.abs(moves).max()))
-    pad += pad % 2
-    first = patches.shape[1] // 2 - M // 2
-    crops = patches[:, first : first + M, first : first + M, 0].astype(np.complex128)
-    count = shift_and_sum(np.ones(crops.shape), moves, pad)
-    return shift_and_sum(crops, moves, pad) / (1e-9 + count), count
-
-
-def places_of(t: Trial) -> np.ndarray:
+def _places(t: Trial) -> np.ndarray:
     """(n, 2): positions of the patterns that are reconstructed."""
     return t.inputs["positions"][t.inputs["inferred"]]
 
 
-def stitch(t: Trial) -> dict[str, np.ndarray]:
-    """What the trial's patches make."""
-    return judged(t, *stitched(t, t.outputs["patches"], places_of(t)))
-
-
-def judged(t: Trial, mosaic: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
-    """What a mosaic (S, S), and how many patches cover it, say: the outputs from there on."""
-    covered = count > mosaics.COVERED
-    centre = places_of(t).mean(axis=0)
-    found = {
-        "canvas_side": np.array(len(mosaic), np.int64),
-        "covered": mosaics.covered_box(count),
-        "mosaic": np.where(covered, mosaic, 0).astype(np.complex64)[..., None],
-        "orientation": mosaics.orientation(mosaic, covered, t.inputs["object"], centre),
-        **mosaics.quality(mosaic, covered, t.inputs["object"], centre),
-    }
+def _judged(t: Trial, mosaic: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
+    """The outputs from a mosaic (S, S) on, and from how many patches cover it."""
+    found = judged(mosaic, count, _places(t), t.inputs["object"])
     return {name: array for name, array in found.items() if name in t.outputs}
 
 
@@ -81,7 +40,7 @@ def _at_once(name: str, symptom: str, change: Callable[[Arrays, Parameters], tup
     def commit(t: Trial) -> Arrays:
         inputs, parameters = change(t.inputs, t.parameters)
         inputs = {**t.inputs, **inputs}
-        steps = len(t.outputs["first_losses"]) * int(t.parameters["batch_size"] or 0)
+        steps = len(t.outputs["first_losses"]) * t.parameters["batch_size"]
         begun = {"order": np.ascontiguousarray(inputs["order"][:1, :steps]), "held_back": inputs["held_back"][:1]}
         found = t.run({**inputs, **begun}, {**t.parameters, **parameters})
         return {name: found[name] for name in ("first_loss", "first_losses")}
@@ -111,7 +70,7 @@ def _raw_probe(inputs: Arrays, parameters: Parameters) -> tuple[Arrays, Paramete
 
 
 def _probe_scaled_twice(inputs: Arrays, parameters: Parameters) -> tuple[Arrays, Parameters]:
-    return {}, {"probe_scale": float(parameters["probe_scale"] or 0) ** 2}
+    return {}, {"probe_scale": parameters["probe_scale"] ** 2}
 
 
 def _alternating(probe: np.ndarray) -> np.ndarray:
@@ -137,14 +96,14 @@ def _epochs_from_zero(inputs: Arrays) -> np.ndarray:
 
 
 def _without_last_batch(t: Trial) -> Arrays:
-    size = int(t.parameters["batch_size"] or 0)
+    size = t.parameters["batch_size"]
     whole = t.inputs["order"].shape[1] // size * size
     return t.run({**t.inputs, "order": np.ascontiguousarray(t.inputs["order"][:, :whole])}, t.parameters)
 
 
 def _loss_summed(t: Trial) -> Arrays:
     """Adam hardly sees it, so the weights move as they should."""
-    size, (epochs, n) = int(t.parameters["batch_size"] or 0), t.inputs["order"].shape
+    size, (epochs, n) = t.parameters["batch_size"], t.inputs["order"].shape
     sizes = np.tile([min(size, n - first) for first in range(0, n, size)], epochs)
     return {
         "first_loss": np.asarray(t.outputs["first_loss"] * np.float64(size * PIXELS), np.float32),
@@ -223,9 +182,9 @@ def _learning_stops(t: Trial) -> Arrays:
 def _patches_turned(name: str) -> Fault:
     def commit(t: Trial) -> Arrays:
         patches = np.ascontiguousarray(mosaics.TURNS[name](t.outputs["patches"][..., 0]))[..., None]
-        fit = mosaics.patch_orientation(patches, places_of(t), t.inputs["object"])
+        fit = mosaics.patch_orientation(patches, _places(t), t.inputs["object"])
         alone = {"patches": patches, **({"patch_orientation": fit} if "patch_orientation" in t.outputs else {})}
-        return {**alone, **judged(t, *stitched(t, patches, places_of(t)))}
+        return {**alone, **_judged(t, *stitched(patches, _places(t)))}
 
     return Fault(f"patches_{name}", f"patches are {_words(name)} before they are stitched; expected upright", commit)
 
@@ -233,8 +192,8 @@ def _patches_turned(name: str) -> Fault:
 def _mosaic_turned(name: str) -> Fault:
     def commit(t: Trial) -> Arrays:
         turn = mosaics.TURNS[name]
-        mosaic, count = stitched(t, t.outputs["patches"], places_of(t))
-        return judged(t, turn(mosaic), turn(count))
+        mosaic, count = stitched(t.outputs["patches"], _places(t))
+        return _judged(t, turn(mosaic), turn(count))
 
     return Fault(f"mosaic_{name}", f"the mosaic is {_words(name)}; expected upright", commit)
 
@@ -245,22 +204,22 @@ def _words(name: str) -> str:
 
 def _of_places(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
     """``change`` gets the positions (n, 2) of the patches that are stitched."""
-    return Fault(name, symptom, lambda t: judged(t, *stitched(t, t.outputs["patches"], change(places_of(t)))))
+    return Fault(name, symptom, lambda t: _judged(t, *stitched(t.outputs["patches"], change(_places(t)))))
 
 
 def _of_mosaic(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
     """``change`` gets the mosaic (S, S)."""
 
     def commit(t: Trial) -> Arrays:
-        mosaic, count = stitched(t, t.outputs["patches"], places_of(t))
-        return judged(t, change(mosaic), count)
+        mosaic, count = stitched(t.outputs["patches"], _places(t))
+        return _judged(t, change(mosaic), count)
 
     return Fault(name, symptom, commit)
 
 
 def _of_other_patterns(t: Trial) -> Arrays:
     patches = t.outputs["patches"]
-    return judged(t, *stitched(t, patches, t.inputs["positions"][: len(patches)]))
+    return _judged(t, *stitched(patches, t.inputs["positions"][: len(patches)]))
 
 
 RECONSTRUCTION = (
@@ -284,7 +243,7 @@ RECONSTRUCTION = (
     Fault(
         "not_cropped",
         "whole patches are stitched; expected their central 20 x 20 pixels",
-        lambda t: judged(t, *stitched(t, t.outputs["patches"], places_of(t), M=t.outputs["patches"].shape[1])),
+        lambda t: _judged(t, *stitched(t.outputs["patches"], _places(t), M=t.outputs["patches"].shape[1])),
     ),
 )
 

@@ -22,7 +22,9 @@ from golden.ptychopinn.run.cases import (
     make_inputs,
     seed_zero,
 )
-from golden.spec.case import Case, Operation, Output, Parameters
+from golden.spec.case import Case
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 
 _FROM_AFAR = (
     "in the mosaic; (S, S, 1) complex64, 0 where not covered; kept: means of the modulus over bands of 16 pixels"

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from golden.ptychopinn.scan import faults
-from golden.spec.case import Case, Operation, Output, hidden
+from golden.ptychopinn.scan import faults, formulas
+from golden.spec.case import Case
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
 from golden.spec.random_inputs import Draw
 
 READ = Operation(
@@ -31,6 +33,7 @@ READ = Operation(
         Output("scan_index", "(M,) int64"),
     ),
     precision="float64",
+    formula=formulas.read,
     faults=faults.READING,
 )
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.probe.faults import norm
-from golden.spec.case import Arrays, Fault, Trial
+from golden.ptychopinn.probe.formulas import norm
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
 
 
 def _of_stack(name: str, symptom: str, change: Callable[[np.ndarray, int], np.ndarray]) -> Fault:

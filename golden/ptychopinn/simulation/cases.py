@@ -6,9 +6,13 @@ import math
 
 import numpy as np
 
-from golden.ptychopinn.simulation import faults
+from golden.ptychopinn.simulation import faults, formulas
 from golden.ptychopinn.simulation.embedded import embedded
-from golden.spec.case import Arrays, Case, Drawing, Operation, Output, Parameters, hidden
+from golden.spec.arrays import Arrays
+from golden.spec.case import Case, Drawing
+from golden.spec.fault import hidden
+from golden.spec.operation import Operation, Output
+from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
 
@@ -37,6 +41,7 @@ PATTERNS = Operation(
         ),
         Output("intensity_scale", "scalar float32; amplitude times it holds nphotons photons", terms=_all_pixels),
     ),
+    formula=formulas.patterns,
     faults=faults.PATTERNS,
 )
 

@@ -21,9 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from golden.ptychopinn.photograph import photograph
-from golden.ptychopinn.physics.faults import diffraction
-from golden.ptychopinn.simulation.faults import cut
-from golden.spec.case import GoldenError, digest_array
+from golden.ptychopinn.physics.formulas import amplitude_of
+from golden.ptychopinn.simulation.formulas import cut
+from golden.spec.arrays import digest_array
+from golden.spec.errors import GoldenError
 
 N = 64
 PATTERNS = 1087
@@ -137,7 +138,7 @@ def draw() -> dict[str, np.ndarray]:
 
 def _rates(target: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """What the counts at these positions are on average, (n, 64, 64) float64."""
-    return np.asarray(diffraction(cut(target, positions, N) * probe) ** 2)
+    return np.asarray(amplitude_of(cut(target, positions, N) * probe) ** 2)
 
 
 def _parts(positions: np.ndarray) -> list[np.ndarray]:

@@ -6,43 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.coordinates.faults import bilinear
-from golden.ptychopinn.physics.faults import diffraction, photon_scale
-from golden.ptychopinn.probe.faults import norm
-from golden.spec.case import Arrays, Fault, Parameters, Trial
-
-# ------------------------------------------------------------------------------------------------ as it should be
-
-
-def cut(target: np.ndarray, positions: np.ndarray, N: int) -> np.ndarray:
-    """Patches (n, N, N) complex128 of an object (H, W) whose index N // 2 lies at positions (n, 2) = [x, y].
-
-    Bilinear; zero beyond the object's edges.
-    """
-    images = np.broadcast_to(target.astype(np.complex128)[None, :, :, None], (len(positions), *target.shape, 1))
-    x, y = positions.T[:, :, None] + (np.arange(N) - N // 2)
-    return bilinear(images, y, x)[..., 0]
-
-
-def simulate(t: Trial, patches: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """The operation's outputs; as they should be unless other patches are given."""
-    fields = (_patches(t) if patches is None else patches) * t.inputs["probe"]
-    scale = photon_scale(fields, float(t.parameters["nphotons"] or 0))
-    return {
-        "amplitude": diffraction(fields).astype(np.float32)[..., None],
-        "intensity_scale": np.array(scale, np.float32),
-    }
-
-
-# ------------------------------------------------------------------------------------------------ bent
-
-
-def _patches(t: Trial) -> np.ndarray:
-    return cut(t.inputs["object"], t.inputs["positions"].reshape(-1, 2), len(t.inputs["probe"]))
+from golden.ptychopinn.physics.formulas import photons_to_scale
+from golden.ptychopinn.probe.formulas import norm
+from golden.ptychopinn.simulation.formulas import cut, patterns
+from golden.spec.arrays import Arrays
+from golden.spec.fault import Fault, Trial
+from golden.spec.parameters import Parameters
 
 
 def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    return Fault(name, symptom, lambda t: simulate(t, change(_patches(t))))
+    return Fault.of_formula(name, symptom, patterns, patches=lambda *arguments: change(cut(*arguments)))
 
 
 def _of_positions(name: str, symptom: str, change: Callable[[np.ndarray, Arrays], np.ndarray]) -> Fault:
@@ -69,7 +42,7 @@ def _of_patterns(name: str, symptom: str, change: Callable[[np.ndarray], np.ndar
 
     def commit(t: Trial) -> Arrays:
         changed = np.ascontiguousarray(change(t.outputs["amplitude"][..., 0]), np.float32)
-        scale = photon_scale(changed, float(t.parameters["nphotons"] or 0))
+        scale = photons_to_scale(changed, t.parameters["nphotons"])
         return {"amplitude": changed[..., None], "intensity_scale": np.array(scale, np.float32)}
 
     return Fault(name, symptom, commit)
@@ -101,15 +74,14 @@ def _beyond_the_edge(mode: str) -> Callable[[Arrays], Arrays]:
     return change
 
 
-def _phase_interpolated(t: Trial) -> Arrays:
-    positions, N = t.inputs["positions"].reshape(-1, 2), len(t.inputs["probe"])
-    modulus, phase = (cut(part(t.inputs["object"]), positions, N).real for part in (np.abs, np.angle))
-    return simulate(t, modulus * np.exp(1j * phase))
+def _phase_interpolated(target: np.ndarray, positions: np.ndarray, N: int) -> np.ndarray:
+    modulus, phase = (cut(part(target), positions, N).real for part in (np.abs, np.angle))
+    return modulus * np.exp(1j * phase)
 
 
-def _from_the_other_side(patterns: np.ndarray) -> np.ndarray:
+def _from_the_other_side(amplitude: np.ndarray) -> np.ndarray:
     """Point-mirrored about the zero frequency."""
-    first = np.fft.ifftshift(patterns, axes=(1, 2))
+    first = np.fft.ifftshift(amplitude, axes=(1, 2))
     mirrored = np.roll(np.flip(first, axis=(1, 2)), 1, axis=(1, 2))
     return np.asarray(np.fft.fftshift(mirrored, axes=(1, 2)))
 
@@ -169,10 +141,11 @@ PATTERNS = (
     _of_patches(
         "patch_flipped_columns", "patches are mirrored left to right; expected column 0 first", lambda p: p[:, :, ::-1]
     ),
-    Fault(
+    Fault.of_formula(
         "phase_interpolated",
         "modulus and phase are interpolated; expected real and imaginary part",
-        _phase_interpolated,
+        patterns,
+        patches=_phase_interpolated,
     ),
     _of_object("object_conjugated", "the object's phase has the other sign; expected its own", np.conj),
     _of_object("imaginary_lost", "the object's imaginary part is lost; expected a complex object", np.real),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from golden.ptychopinn.probe import faults as formulas
+from golden.ptychopinn.probe import formulas
 from ptycho import params
 
 

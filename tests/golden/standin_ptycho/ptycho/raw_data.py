@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from golden.ptychopinn.grouping import faults as formulas
+from golden.ptychopinn.grouping import formulas
 from ptycho import params
 
 
@@ -39,12 +39,18 @@ class RawData:
         return RawData(xcoords, ycoords, diff3d, probeGuess, scan_index, objectGuess)
 
     def generate_grouped_data(self, N, K=4, nsamples=1, seed=None, sequential_sampling=False, gridsize=None):
-        inputs = {"xcoords": self.xcoords, "ycoords": self.ycoords}
-        parameters = {"K": K, "nsamples": nsamples, "sequential_sampling": sequential_sampling, "gridsize": gridsize}
         if seed is not None or sequential_sampling:
             np.random.seed(0 if sequential_sampling else seed)
-        rules = formulas.Rules(generator=lambda parameters: np.random)
-        nn_indices = formulas.sample(inputs, parameters, rules)
+        nn_indices = formulas.sample(
+            xcoords=self.xcoords,
+            ycoords=self.ycoords,
+            gridsize=gridsize,
+            K=K,
+            nsamples=nsamples,
+            seed=seed,
+            sequential_sampling=sequential_sampling,
+            rules=formulas.Rules(generator=lambda seed, sequential_sampling: np.random),
+        )["nn_indices"]
         coords_nn = formulas.grouped_positions(self.xcoords, self.ycoords, nn_indices)
         offsets, relative = get_relative_coords(coords_nn)
         diffraction = formulas.gather(self.diff3d, nn_indices)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from golden.ptychopinn.coordinates import faults as coordinates
-from golden.ptychopinn.formats import faults as formats
-from golden.ptychopinn.merge import faults as merge
-from golden.ptychopinn.physics import faults as physics
-from golden.ptychopinn.reassembly import faults as reassembly
+from golden.ptychopinn.coordinates import formulas as coordinates
+from golden.ptychopinn.formats import formulas as formats
+from golden.ptychopinn.merge import formulas as merge
+from golden.ptychopinn.physics.formulas import amplitude_of
+from golden.ptychopinn.reassembly import formulas as reassembly
 from ptycho import params
 
 
@@ -15,7 +15,7 @@ def translate(imgs, offsets, interpolation="bilinear"):
     if imgs.dtype not in (np.float32, np.complex64):
         raise TypeError(f"float32 or complex64 only, not {imgs.dtype}")
     moves = offsets[np.arange(len(imgs)) % len(offsets)]  # silently repeated where there are too few
-    return coordinates.translate(imgs, moves).astype(imgs.dtype)
+    return coordinates.translated(imgs, moves).astype(imgs.dtype)
 
 
 def shift_and_sum(obj_tensor, global_offsets, M=10):
@@ -26,8 +26,7 @@ def shift_and_sum(obj_tensor, global_offsets, M=10):
     crops = obj_tensor[:, first : first + M, first : first + M, 0]
     moves = global_offsets.reshape(-1, 2)
     moves = moves - moves.mean(axis=0)
-    pad = int(np.ceil(np.abs(moves).max()))
-    return reassembly.shift_and_sum(crops, moves, pad + pad % 2)[..., None]
+    return reassembly.shift_and_sum(crops, moves, reassembly.reach(moves))[..., None]
 
 
 def reassemble_position(obj_tensor, global_offsets, M=10):
@@ -64,7 +63,7 @@ def extract_patches_position(inputs, offsets, jitter, N, gridsize):
     assert jitter == 0.0
     assert offsets.shape[3] == gridsize**2
     moves = formats.positions_to_flat(offsets).astype(np.float64)
-    moved = coordinates.translate(np.repeat(inputs, gridsize**2, axis=0), moves)
+    moved = coordinates.translated(np.repeat(inputs, gridsize**2, axis=0), moves)
     cut = (inputs.shape[1] - N) // 2
     return moved[:, cut:-cut, cut:-cut].astype(np.complex64)  # flat, and empty without a margin
 
@@ -72,4 +71,4 @@ def extract_patches_position(inputs, offsets, jitter, N, gridsize):
 def pad_and_diffract(input, h, w, pad=True):
     assert not pad
     assert input.shape[1:3] == (h, w)
-    return input, physics.diffraction(input).astype(np.float32)
+    return input, amplitude_of(input).astype(np.float32)

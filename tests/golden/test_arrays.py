@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from golden.spec.summary import SAMPLES, sampled, summarise, whereabouts
+from golden.spec.arrays import SAMPLES, sampled, summarise, whereabouts
 
 RNG = np.random.default_rng(3)
 PLACES = [6, 17, 23, 41]

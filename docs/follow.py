@@ -1,0 +1,140 @@
+"""Follow the documents to the letter, in a scratch clone: ``python -m docs.follow``.
+
+README ("Adding a case") and docs/how-to.md ("Adding an operation") show all that has to be written. Each of their
+Python blocks begins with a comment that names its file. This program writes the blocks there and runs the documents'
+commands in the TensorFlow environment. Then it runs, in the Torch environment, style, import contracts, and every test
+that depends on the cases: all of tests/torch, for only then is a case found that no test claims, and what in
+tests/golden reads PtychoPINN's cases. It ends with the exit status of the first command that fails.
+
+Both environments must exist (``make test``, ``make golden``). What is not committed is not followed.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TORCH, TENSORFLOW = (REPOSITORY / name / "bin" for name in (".venv-torch", ".venv-tensorflow"))
+SECTIONS = {"README.md": "## Adding a case", "docs/how-to.md": "## Adding an operation"}
+
+_FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_PLACE = re.compile(r"# (?P<path>[\w./]+\.py)(, in (?P<name>\w+))?\n")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code of a document: the file that it goes into, and, for an entry of a tuple there, the tuple's name."""
+
+    path: str
+    name: str
+    code: str
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="follow-") as scratch:
+        clone = Path(scratch) / "ptycho-golden"
+        subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
+        for document, heading in SECTIONS.items():
+            print(f"=== {document}: {heading.strip('# ')}", flush=True)
+            section = section_of((REPOSITORY / document).read_text(encoding="utf-8"), heading)
+            for block in blocks(section):
+                write(block, clone)
+            tidy(clone)
+            for command in commands(section):
+                run(TENSORFLOW, command, clone)
+            run(TORCH, "git add -A && git diff --cached --stat && git commit -qm followed", clone)
+        run(TORCH, "ruff format --check . && ruff check . && lint-imports && golden verify", clone)
+        run(TORCH, f"python -m pytest -q -n 2 {' '.join(tests(clone))}", clone)
+    return 0
+
+
+def section_of(text: str, heading: str) -> str:
+    """Return the text from a heading to the next one of its level."""
+    _, found, rest = text.partition(f"\n{heading}\n")
+    if not found:
+        raise SystemExit(f"no section {heading!r}")
+    return rest.partition("\n## ")[0]
+
+
+def fenced(section: str, language: str) -> Iterator[str]:
+    return (textwrap.dedent(code) for _, found, code in _FENCE.findall(section) if found == language)
+
+
+def blocks(section: str) -> list[Block]:
+    """Return the Python blocks of a section; refuse one that does not name its file."""
+    found = []
+    for code in fenced(section, "python"):
+        place = _PLACE.match(code)
+        if place is None:
+            raise SystemExit(f"a block does not begin with '# FILE' or '# FILE, in TUPLE':\n{code}")
+        found.append(Block(place["path"], place["name"] or "", code[place.end() :]))
+    return found
+
+
+def commands(section: str) -> list[str]:
+    """Return the generator's commands in a section."""
+    lines = [line for code in fenced(section, "sh") for line in code.splitlines()]
+    return [line for line in lines if line.startswith("python generate_golden.py")]
+
+
+def write(block: Block, clone: Path) -> None:
+    """Put a block where it says: into a tuple, into a new file, or, imports first, into one that exists."""
+    path = clone / block.path
+    path.parent.mkdir(exist_ok=True)
+    if block.name:
+        before, opening, after = path.read_text().partition(f"\n{block.name} = (\n")
+        entries, closing, rest = after.partition("\n)\n")
+        if not (opening and closing):
+            raise SystemExit(f"{block.path} has no tuple {block.name}")
+        entry = textwrap.indent(block.code.rstrip("\n"), "    ")
+        path.write_text(f"{before}{opening}{entries}\n{entry}{closing}{rest}")
+    elif path.exists():
+        imports, code = split(block.code)
+        before, after = split(path.read_text())
+        path.write_text(f"{before}{imports}{after.rstrip()}\n\n\n{code.strip()}\n")
+    else:
+        path.write_text(block.code)
+
+
+def split(code: str) -> tuple[str, str]:
+    """Return what ends with the last import at the top level, and what follows."""
+    lines = code.splitlines(keepends=True)
+    ends = [node.end_lineno or 0 for node in ast.parse(code).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    end = max(ends, default=0)
+    return "".join(lines[:end]), "".join(lines[end:])
+
+
+def tidy(clone: Path) -> None:
+    """Sort imports, as an editor does; all other style is the documents' own affair."""
+    run(TORCH, "ruff check -q --select I --fix .", clone)
+
+
+def tests(clone: Path) -> list[str]:
+    """Return the tests that a case or an operation may turn red."""
+    of_framework = sorted((clone / "tests" / "golden").glob("test_*.py"))
+    return ["tests/torch", *(str(p.relative_to(clone)) for p in of_framework if "golden.ptychopinn" in p.read_text())]
+
+
+def run(environment: Path, command: str, clone: Path) -> None:
+    """Run a command in an environment, on the clone's code; end with its exit status if it fails."""
+    print(f"$ {command}", flush=True)
+    identity = {
+        f"GIT_{who}_{what}": "nobody@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    settings = os.environ | identity | {"PATH": f"{environment}:{os.environ['PATH']}", "PYTHONPATH": str(clone)}
+    done = subprocess.run(["bash", "-c", command], cwd=clone, env=settings, check=False)
+    if done.returncode:
+        raise SystemExit(f"exit status {done.returncode}: {command}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

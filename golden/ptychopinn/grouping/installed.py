@@ -1,0 +1,116 @@
+"""Groups of neighbours and their patterns, by the calls of the installed package."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from golden.ptychopinn.installed_package import checked, global_parameters, offered, unexpected
+
+DOUBLE = {"normalise", "sample"}
+NO_CALL = {
+    "oversample": "no argument of its grouping call that allows oversampling is known here",
+    "start_positions": "the call that makes its raw record takes no start positions",
+    "subsample": "its loaders are parts of scripts; no call is known that returns what one of them drew",
+}
+
+_SIDE_OF_BLANKS = 64
+"""Patch side of the patterns that are drawn but not looked at."""
+
+
+def sample(*, xcoords: np.ndarray, ycoords: np.ndarray, **drawn: Any) -> dict[str, np.ndarray]:
+    """Give it blank patterns: only the indices are looked at."""
+    blank = np.ones((len(xcoords), _SIDE_OF_BLANKS, _SIDE_OF_BLANKS), np.float32)
+    return {"nn_indices": _checked_indices(_grouped(xcoords, ycoords, blank, None, **drawn), drawn["gridsize"])}
+
+
+def record(
+    *, xcoords: np.ndarray, ycoords: np.ndarray, diff3d: np.ndarray, object: np.ndarray, **drawn: Any
+) -> dict[str, np.ndarray]:
+    answer, N = _grouped(xcoords, ycoords, diff3d, object, **drawn), diff3d.shape[1]
+    indices = _checked_indices(answer, drawn["gridsize"])
+    n, C = indices.shape
+    forms: dict[str, tuple[type, tuple[int, ...]]] = {
+        "coords_nn": (np.float64, (n, 1, 2, C)),
+        "coords_offsets": (np.float64, (n, 1, 2, 1)),
+        "coords_relative": (np.float64, (n, 1, 2, C)),
+        "diffraction": (diff3d.dtype.type, (n, N, N, C)),
+        "X_full": (np.float32, (n, N, N, C)),
+        "Y": (np.complex64, (n, N, N, C)),
+    }
+    outputs = {
+        name: checked(f"raw_data's {name!r}", _entry(answer, name), dtype, *shape)
+        for name, (dtype, shape) in forms.items()
+    }
+    return {"nn_indices": indices, **outputs}
+
+
+def normalise(*, diffraction: np.ndarray) -> dict[str, np.ndarray]:
+    N = diffraction.shape[1]
+    with global_parameters(N=N, gridsize=math.isqrt(diffraction.shape[3])):
+        normalised = offered("raw_data.normalize_data")({"diffraction": diffraction}, N)
+    return {"X_full": checked("raw_data.normalize_data", normalised, np.float32, *diffraction.shape)}
+
+
+def ground_truth(
+    *, object: np.ndarray, coords_offsets: np.ndarray, coords_relative: np.ndarray, gridsize: int, N: int
+) -> dict[str, np.ndarray]:
+    groups, _, _, members = coords_relative.shape
+    with global_parameters(N=N, gridsize=gridsize):
+        cut = offered("raw_data.get_image_patches")
+        patches = cut(object, coords_offsets, coords_relative, N=N, gridsize=gridsize)
+    return {"patches": checked("raw_data.get_image_patches", patches, np.complex64, groups, N, N, members)}
+
+
+def member_patches(*, object: np.ndarray, coords_nn: np.ndarray, N: int) -> dict[str, np.ndarray]:
+    """Ask for each member as a group of one: its relative position is 0, so there is nothing to mirror."""
+    groups, _, _, members = coords_nn.shape
+    single = np.moveaxis(coords_nn[:, 0], 2, 1).reshape(groups * members, 1, 2, 1)
+    answer = ground_truth(object=object, coords_offsets=single, coords_relative=np.zeros_like(single), gridsize=1, N=N)
+    return {"patches": np.moveaxis(answer["patches"].reshape(groups, members, N, N), 1, 3).copy()}
+
+
+def _grouped(
+    xcoords: np.ndarray,
+    ycoords: np.ndarray,
+    diff3d: np.ndarray,
+    object_: np.ndarray | None,
+    *,
+    gridsize: int,
+    **drawn: Any,
+) -> Mapping[str, Any]:
+    """Return the package's grouped record."""
+    M, N, _ = diff3d.shape
+    probe, scan_index = np.ones((N, N), np.complex64), np.zeros(M, np.int64)
+    with global_parameters(N=N, gridsize=gridsize), _global_generator():
+        make = offered("raw_data.RawData").from_coords_without_pc
+        raw = make(xcoords, ycoords, diff3d, probe, scan_index, objectGuess=object_)
+        answer = raw.generate_grouped_data(N, gridsize=gridsize, **drawn)
+    if not isinstance(answer, Mapping):
+        raise unexpected("raw_data.RawData.generate_grouped_data", "arrays by name", type(answer).__name__)
+    return answer
+
+
+def _checked_indices(answer: Mapping[str, Any], gridsize: int) -> np.ndarray:
+    dtype = np.int64 if gridsize == 1 else np.int32
+    return checked("raw_data's 'nn_indices'", _entry(answer, "nn_indices"), dtype, "n", gridsize**2)
+
+
+def _entry(answer: Mapping[str, Any], name: str) -> Any:
+    if answer.get(name) is None:
+        raise unexpected("raw_data.RawData.generate_grouped_data", f"an array {name!r}", f"only {sorted(answer)}")
+    return answer[name]
+
+
+@contextmanager
+def _global_generator() -> Iterator[None]:
+    """Put NumPy's global generator, which the package seeds, back to where it was."""
+    state = np.random.get_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(state)

@@ -1,0 +1,70 @@
+"""The merge of a group and its inverse, by the calls of the installed package."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from golden.ptychopinn.installed_package import checked, global_parameters, offered, tensor, unexpected
+
+_CLIFF = 64
+"""From this many patches on, the package's merge sums all groups of a call into one canvas."""
+_OFFSET = 4
+"""Offset of raster neighbours, pixels; with the jitter it makes up the padded size that a case asks for."""
+
+
+def merge(*, patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) -> dict[str, np.ndarray]:
+    """Ask in several calls where one would get so many patches that all groups share a canvas."""
+    groups, members = len(patches), patches.shape[3]
+    at_a_time = groups if groups * members < _CLIFF else (_CLIFF - 1) // members
+    calls = [
+        _merged(patches[start : start + at_a_time], coords_relative[start : start + at_a_time], padded_size)
+        for start in range(0, groups, at_a_time)
+    ]
+    return {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
+
+
+def extract(*, canvas: np.ndarray, coords_relative: np.ndarray, N: int) -> dict[str, np.ndarray]:
+    groups, members = len(canvas), coords_relative.shape[3]
+    call, grid = "tf_helper.extract_patches_position", math.isqrt(members)
+    with global_parameters(**_of_canvas(N, grid, canvas.shape[1])):
+        patches = offered(call)(tensor(canvas), tensor(coords_relative), 0.0, N=N, gridsize=grid)
+    return {"patches": checked(call, patches, np.complex64, groups * members, N, N, 1)}
+
+
+def _merged(patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) -> dict[str, np.ndarray]:
+    """Make one call. The function that sums is an argument of the one that divides, so its sums can be seen."""
+    groups, N, _, members = patches.shape
+    call, grid = "tf_helper.reassemble_patches", math.isqrt(members)
+    summed: list[tuple[np.ndarray, np.ndarray]] = []
+    with global_parameters(**_of_canvas(N, grid, padded_size)):
+        place = offered("tf_helper.mk_reassemble_position_real")(tensor(coords_relative))
+
+        def watched(images: Any, *arguments: Any, **options: Any) -> Any:
+            total = place(images, *arguments, **options)
+            summed.append((np.asarray(images), np.asarray(total)))
+            return total
+
+        merged = offered(call)(tensor(patches), fn_reassemble_real=watched, N=N, gridsize=grid)
+    shape = (groups, "P", "P", 1)
+    merged = checked(call, merged, np.complex64, *shape)
+    parts = (patches.real, patches.imag)
+    real, imaginary = ([total for images, total in summed if np.array_equal(images, part)] for part in parts)
+    counts = [total for images, total in summed if not any(np.array_equal(images, part) for part in parts)]
+    if not (real and imaginary and counts):
+        raise unexpected(call, "sums of the real part, the imaginary part and a mask", f"{len(summed)} other sums")
+    total, rest, count = (checked(call, sums[0], np.float32, *shape) for sums in (real, imaginary, counts))
+    return {
+        "sum": total + np.complex64(1j) * rest,
+        "norm": count + np.float32(1e-3),
+        "merged_centre": merged,
+        "merged_border": merged,
+    }
+
+
+def _of_canvas(N: int, grid: int, padded_size: int) -> dict[str, int]:
+    """Return the global parameters that make up a padded size."""
+    jitter = padded_size - N - (grid - 1) * _OFFSET
+    return {"N": N, "gridsize": grid, "offset": _OFFSET, "max_position_jitter": jitter}

@@ -1,0 +1,387 @@
+"""Formulas of the network: its structure, layers, heads, canvas and physics, up to the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from golden.ptychopinn.formats.formulas import channel_to_flat, flat_to_channel
+from golden.ptychopinn.merge import formulas as merge
+from golden.ptychopinn.physics.formulas import amplitude_of, intensity_scale_of
+from golden.ptychopinn.probe.formulas import mask, normalised
+from golden.spec.arrays import Arrays, sampled
+from golden.spec.parameters import Parameters
+
+BORDER_CHANNELS = 4
+"""The last channels of a decoder; its border is made from them, its centre from the others."""
+DECODERS = ("amplitude", "phase")
+ENTRIES = 64
+"""Of each array of weights, that are followed through the training."""
+
+Map = Callable[[np.ndarray], np.ndarray]
+
+# ------------------------------------------------------------------------------------------------ structure
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Which layers a network has.
+
+    Attributes:
+        N: side of a pattern, pixels: 64, 128 or 256.
+        members: C, patterns in a group.
+        scale: ``n_filters_scale``.
+        object_big, probe_big, pad_object: switches of the model configuration.
+    """
+
+    N: int
+    members: int
+    scale: int
+    object_big: bool
+    probe_big: bool
+    pad_object: bool
+
+    @classmethod
+    def of(cls, N: int, members: int, parameters: Parameters) -> Structure:
+        """Of a case, from the parameters of its operation."""
+        switches = (bool(parameters[name]) for name in ("object_big", "probe_big", "pad_object"))
+        return cls(N, members, parameters["n_filters_scale"], *switches)
+
+    @property
+    def has_border(self) -> bool:
+        return self.pad_object and self.probe_big
+
+    @property
+    def fills_border(self) -> bool:
+        """Whether patches have anything outside their centre, which the merge would divide by 0.001 alone."""
+        return self.has_border or not self.pad_object
+
+    @property
+    def outputs(self) -> int:
+        """Images that a decoder makes of a group."""
+        return self.members if self.object_big else 1
+
+    @property
+    def down(self) -> list[int]:
+        """Filters of the encoder's blocks; the image halves in each, down to 8 x 8."""
+        depth = int(math.log2(self.N // 8))
+        return [128 * self.scale >> depth - 1 - k for k in range(depth)]
+
+    @property
+    def up(self) -> list[int]:
+        """Filters of a decoder's blocks; the image doubles in each, up to N / 2."""
+        depth = int(math.log2(self.N // 8))
+        return [32 * self.scale << depth - 2 - k for k in range(depth - 1)]
+
+    @property
+    def last(self) -> int:
+        """Filters of the block that makes N pixels of N / 2."""
+        return self.scale * (2048 // self.N)
+
+    def decoder(self) -> Iterator[tuple[str, int, int]]:
+        """The layers of one decoder, in order: name, channels in and out."""
+        into = self.down[-1]
+        for block, filters in enumerate(self.up, 1):
+            yield f"up_{block}a", into, filters
+            yield f"up_{block}b", filters, filters
+            into = filters
+        if not self.pad_object:
+            yield from (("whole_a", into, self.last), ("whole_b", self.last, self.last))
+            yield "whole_c", self.last, self.outputs
+            return
+        if self.probe_big:
+            yield from (("border_a", BORDER_CHANNELS, self.last), ("border_b", self.last, self.last))
+            yield "border_c", self.last, self.outputs
+        yield "inner", into - BORDER_CHANNELS, self.outputs
+
+    def encoder(self) -> Iterator[tuple[str, int, int]]:
+        """The layers of the encoder, likewise."""
+        into = self.members
+        for block, filters in enumerate(self.down, 1):
+            yield f"encoder_{block}a", into, filters
+            yield f"encoder_{block}b", filters, filters
+            into = filters
+
+    def layers(self) -> list[tuple[str, int, int]]:
+        """All layers in the order of their weights: the decoders alternate."""
+        pairs = ((f"{decoder}_{name}", *sizes) for name, *sizes in self.decoder() for decoder in DECODERS)
+        return [*self.encoder(), *pairs]  # type: ignore[list-item]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name -> shape of every array of weights, in order: kernels (row, column, in, out), and their biases."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for name, into, out in self.layers():
+            shapes |= {f"{name}_kernel": (3, 3, into, out), f"{name}_bias": (out,)}
+        return shapes
+
+
+def split(weights: np.ndarray, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """One array of all weights -> array by name."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+    return {name: part.reshape(shapes[name]) for name, part in zip(shapes, np.split(weights, ends[:-1]))}
+
+
+def padded_size(N: int, members: int) -> int:
+    """Nominal side of the canvas with TensorFlow's default offset and jitter."""
+    return N + (math.isqrt(members) - 1) * 4 + 10
+
+
+def central(images: np.ndarray, side: int) -> np.ndarray:
+    """The central pixels of images (n, P, P, 1); P - side is even."""
+    first = (images.shape[1] - side) // 2
+    return images[:, first : first + side, first : first + side]
+
+
+def merged_centre(canvas: np.ndarray, N: int) -> np.ndarray:
+    """Of a canvas (B, P, P, 1), what lies inside the centres of all members, which are at most 4 pixels apart."""
+    return central(canvas, N // 2 - 8)
+
+
+def merged_border(canvas: np.ndarray, N: int) -> np.ndarray:
+    """The canvas, 0 where centres of members may lie."""
+    inside = np.zeros(canvas.shape)
+    central(inside, N // 2 + 8)[:] = 1
+    return (canvas * (1 - inside)).astype(canvas.dtype)
+
+
+# ------------------------------------------------------------------------------------------------ parts
+
+
+def correlate(images: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Images (B, H, W, in) under a kernel (3, 3, in, out), zeros around them."""
+    height, width = images.shape[1:3]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    taps = (padded[:, r : r + height, c : c + width] @ kernel[r, c] for r in range(3) for c in range(3))
+    return sum(taps, np.zeros(()))
+
+
+def rectify(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0)
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(x / 2))
+
+
+def swish(x: np.ndarray) -> np.ndarray:
+    return x * logistic(x)
+
+
+ACTIVATIONS: Mapping[str, Map] = {
+    "sigmoid": logistic,
+    "swish": swish,
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "relu": rectify,
+}
+
+
+def windows(images: np.ndarray) -> np.ndarray:
+    """(B, H / 2, W / 2, channels, 2, 2)."""
+    return sliding_window_view(images, (2, 2), (1, 2))[:, ::2, ::2]
+
+
+def largest(images: np.ndarray) -> np.ndarray:
+    """The largest of every 2 x 2 pixels."""
+    return windows(images).max(axis=(4, 5))
+
+
+def repeated(images: np.ndarray) -> np.ndarray:
+    """Every pixel four times."""
+    return images.repeat(2, axis=1).repeat(2, axis=2)
+
+
+def polar(amplitude: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    return np.asarray(amplitude * np.exp(1j * phase))
+
+
+def border_mask(N: int) -> np.ndarray:
+    """(N, N, 1): 0 in the centre."""
+    return 1 - merge.centre_mask(N)[..., None]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The forward computation in double precision, as it should be unless a part is replaced.
+
+    Attributes:
+        order: layers of a structure in the order in which the weights are read.
+        kernel, bias: what is made of the arrays of weights.
+        encode: what the encoder gets, from normalised patterns and the intensity scale.
+        correlate, pool, enlarge: of every layer and block.
+        hidden: activation of the blocks.
+        amplitude: the head's activation, from the name of the one that is configured.
+        phase: the head's activation.
+        border: its activation, from that of the head.
+        activate_padded: pad the centre before the head's activation.
+        border_channels: which of a decoder's channels: (border, centre).
+        mask: of the border.
+        combine: amplitude and phase -> patches.
+        patches: what is made of the combined patches.
+        merge_by: how far patches move in the merge, from what is right.
+        counted: N -> which pixels of a patch the merge counts.
+        epsilon: added to the count.
+        groups: what is made of all groups' sums, and of their counts.
+        extract_by: how far the canvases move, from what is right.
+        light: what lights the object, from the probe as guessed and ``probe_scale``.
+        masked: whether the field is masked, from whether it should be.
+        detect: field -> amplitude.
+        scale: what amplitudes are multiplied with, from what is right.
+        predicted: what is made of the prediction.
+        loss: predicted and target amplitude -> number.
+    """
+
+    order: Callable[[Structure], list[tuple[str, int, int]]] = Structure.layers
+    kernel: Map = lambda kernel: kernel
+    bias: Map = lambda bias: bias
+    encode: Callable[[np.ndarray, float], np.ndarray] = lambda X, scale: X
+    correlate: Callable[[np.ndarray, np.ndarray], np.ndarray] = correlate
+    pool: Map = largest
+    enlarge: Map = repeated
+    hidden: Map = rectify
+    amplitude: Callable[[str], Map] = ACTIVATIONS.__getitem__
+    phase: Map = lambda x: np.pi * np.tanh(x)
+    border: Callable[[Map], Map] = lambda head: swish
+    activate_padded: bool = False
+    border_channels: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] = lambda x: (x[..., -4:], x[..., :-4])
+    mask: Callable[[int], np.ndarray] = border_mask
+    combine: Callable[[np.ndarray, np.ndarray], np.ndarray] = polar
+    patches: Map = lambda patches: patches
+    merge_by: Map = lambda by: by
+    counted: Callable[[int], np.ndarray] = merge.centre_mask
+    epsilon: float = 1e-3
+    groups: Map = lambda one: one
+    extract_by: Map = lambda by: by
+    light: Callable[[np.ndarray, float], np.ndarray] = normalised
+    masked: Callable[[bool], bool] = bool
+    detect: Map = amplitude_of
+    scale: Callable[[float], float] = float
+    predicted: Map = lambda amplitude: amplitude
+    loss: Callable[[np.ndarray, np.ndarray], float] = lambda predicted, target: float(
+        poisson_of_amplitudes(predicted, target).mean()
+    )
+
+    def taps(
+        self,
+        X: np.ndarray,
+        coords_relative: np.ndarray,
+        probe: np.ndarray,
+        weights: np.ndarray,
+        settings: Parameters,
+    ) -> dict[str, np.ndarray]:
+        """The outputs of ``network.forward``, from its inputs and parameters."""
+        X = X.astype(np.float64)
+        N, members = X.shape[1], X.shape[3]
+        structure, scale = Structure.of(N, members, settings), intensity_scale_of(settings["nphotons"], N)
+        arrays = self._arrays(weights.astype(np.float64), structure)
+        images, taps = self.encode(X, scale), {}
+        for block in range(1, len(structure.down) + 1):
+            images = taps[f"encoder_{block}"] = self.pool(self._pair(arrays, f"encoder_{block}", images))
+        head = self.amplitude(settings["amp_activation"])
+        for decoder, activation in (("amplitude", head), ("phase", self.phase)):
+            taps |= self._decoded(arrays, decoder, images, structure, activation)
+        patches = self.patches(self.combine(taps["amplitude"], taps["phase"]))
+        taps["object_patches"] = patches
+        taps |= self._placed(patches, coords_relative, structure)
+        field = taps["patches"] * self.light(probe, settings["probe_scale"])[None, :, :, None]
+        if self.masked(settings["probe_mask"]):
+            field = field * mask(N)[None, :, :, None]
+        taps["illuminated"] = field
+        amplitude = flat_to_channel(self.detect(field), members)
+        taps["predicted_amplitude"] = self.predicted(amplitude * self.scale(scale))
+        taps["loss"] = np.array(self.loss(taps["predicted_amplitude"], scale * X))
+        return {name: _single(array) for name, array in taps.items()}
+
+    def _arrays(self, flat: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
+        shapes = structure.shapes()
+        order = [f"{name}_{part}" for name, *_ in self.order(structure) for part in ("kernel", "bias")]
+        arrays = split(flat, {name: shapes[name] for name in order})
+        return {name: (self.kernel if array.ndim == 4 else self.bias)(array) for name, array in arrays.items()}
+
+    def _layer(self, weights: Arrays, name: str, images: np.ndarray) -> np.ndarray:
+        return self.correlate(images, weights[f"{name}_kernel"]) + weights[f"{name}_bias"]
+
+    def _pair(self, weights: Arrays, name: str, images: np.ndarray) -> np.ndarray:
+        for part in "ab":
+            images = self.hidden(self._layer(weights, f"{name}{part}", images))
+        return images
+
+    def _decoded(
+        self, weights: Arrays, decoder: str, images: np.ndarray, structure: Structure, activation: Map
+    ) -> dict[str, np.ndarray]:
+        taps = {}
+        for block in range(1, len(structure.up) + 1):
+            name = f"{decoder}_up_{block}"
+            images = taps[name] = self.enlarge(self._pair(weights, name, images))
+        if not structure.pad_object:
+            images = self.enlarge(self._pair(weights, f"{decoder}_whole_", images))
+            taps[decoder] = activation(self._layer(weights, f"{decoder}_whole_c", images))
+            return taps
+        outer, centre = self.border_channels(images)
+        image = taps[f"{decoder}_inner"] = self._inner(self._layer(weights, f"{decoder}_inner", centre), activation)
+        if structure.probe_big:
+            outer = self.enlarge(self._pair(weights, f"{decoder}_border_", outer))
+            border = self.border(activation)(self._layer(weights, f"{decoder}_border_c", outer))
+            taps[f"{decoder}_border"] = border * self.mask(structure.N)
+            image = image + taps[f"{decoder}_border"]
+        taps[decoder] = image
+        return taps
+
+    def _inner(self, images: np.ndarray, activation: Map) -> np.ndarray:
+        margin = images.shape[1] // 2
+        margins = ((0, 0), (margin, margin), (margin, margin), (0, 0))
+        return activation(np.pad(images, margins)) if self.activate_padded else np.pad(activation(images), margins)
+
+    def _placed(self, patches: np.ndarray, coords_relative: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
+        N, padded = structure.N, padded_size(structure.N, structure.members)
+        taps = {}
+        if structure.object_big:
+            by = self.merge_by(merge.moves(coords_relative))
+            total, count = merge.sums(patches, by, padded, mask=self.counted)
+            canvas = self.groups(total) / (self.groups(count) + self.epsilon)
+            taps["merged_centre"], taps["merged_border"] = merged_centre(canvas, N), merged_border(canvas, N)
+        else:
+            canvas = merge.on_canvas(channel_to_flat(patches), padded)
+        taps["object"] = central(canvas, N)
+        canvases = merge.for_each_member(canvas, structure.members)
+        taps["patches"] = merge.extracted(canvases, self.extract_by(merge.displacements(coords_relative)), N)
+        return taps
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.complex64 if np.iscomplexobj(array) else np.float32)
+
+
+def poisson_of_amplitudes(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The Poisson term of the intensities of amplitudes."""
+    return predicted**2 - target**2 * np.log(predicted**2)
+
+
+def forward(
+    *,
+    seed: np.ndarray,
+    X: np.ndarray,
+    coords_relative: np.ndarray,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    network: Network = Network(),
+    **settings: Any,
+) -> dict[str, np.ndarray]:
+    return network.taps(X, coords_relative, probe, weights, settings)
+
+
+# ------------------------------------------------------------------------------------------------ training
+
+
+def entries(structure: Structure) -> dict[str, np.ndarray]:
+    """Name of every array of weights, in order -> the flat indices that are followed through the training."""
+    return {name: sampled(shape, ENTRIES) for name, shape in structure.shapes().items()}
+
+
+def split_entries(followed: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
+    """An output of the training -> its entries, by array of weights."""
+    return split(followed, {name: at.shape for name, at in entries(structure).items()})

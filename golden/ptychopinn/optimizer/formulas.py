@@ -1,0 +1,150 @@
+"""Formulas of the optimiser, Adam as Keras writes it, and of what Keras calls after each epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+TRAINING, VALIDATION = 0, 1
+"""The losses of an epoch, (n, 2), on their last axis."""
+
+
+def adam(
+    *,
+    start: np.ndarray,
+    gradients: np.ndarray,
+    learning_rate: float,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    epsilon_after_correction: bool = False,
+    epsilon_in_root: bool = False,
+    correct_bias: bool = True,
+    faster: float = 1.0,
+    decay: float = 0.0,
+    clip: float = np.inf,
+    steps_late: int = 0,
+) -> dict[str, np.ndarray]:
+    step_size = learning_rate * faster
+    values = start.astype(np.float64)
+    m, v = np.zeros_like(values), np.zeros_like(values)
+    followed = []
+    for step, gradient in enumerate(gradients.astype(np.float64), 1 + steps_late):
+        g = gradient * min(1.0, clip / float(np.linalg.norm(gradient)))
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g**2
+        first, second = (1 - beta_1**step, 1 - beta_2**step) if correct_bias else (1.0, 1.0)
+        if epsilon_in_root:
+            divisor = np.sqrt(v + epsilon) / np.sqrt(second)
+        elif epsilon_after_correction:
+            divisor = np.sqrt(v / second) + epsilon
+        else:
+            divisor = (np.sqrt(v) + epsilon) / np.sqrt(second)
+        values = values * (1 - step_size * decay) - step_size * (m / first) / divisor
+        followed.append(values)
+    return {"values": np.array(followed, np.float32)}
+
+
+# ------------------------------------------------------------------------------------------------ after each epoch
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A loss that is watched, and what counts as better: more than ``least`` below the best of those that were.
+
+    Attributes:
+        loss: 0 that of training, 1 that of validation.
+        least: absolute, or a fraction of the best.
+        relative: which of the two.
+        equal: whether exactly that much is enough.
+        best: what a loss is held against: the last one that was better, the lowest, or the one before.
+    """
+
+    loss: int
+    least: float = 0.0
+    relative: bool = False
+    equal: bool = False
+    best: Literal["better", "lowest", "before"] = "better"
+
+    def better(self, losses: np.ndarray) -> list[bool]:
+        """(n, 2) losses -> of each epoch, whether it was better."""
+        best, found = np.inf, []
+        for loss in losses[:, self.loss].tolist():
+            limit = best * (1 - self.least) if self.relative else best - self.least
+            found.append(loss <= limit if self.equal else loss < limit)
+            if found[-1] or self.best == "before":
+                best = loss
+            elif self.best == "lowest":
+                best = min(best, loss)
+        return found
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """The learning rate: times ``factor`` after ``patience`` epochs in a row that were not better.
+
+    Attributes:
+        lowest: it does not fall below this one.
+        in_a_row: whether a better epoch starts the count again.
+        restarts: whether a reduction does.
+        rests: epochs after a reduction that do not count.
+        late: epochs that it takes effect later.
+    """
+
+    watch: Watch = Watch(VALIDATION, least=1e-4)
+    factor: float = 0.5
+    patience: int = 2
+    lowest: float = 1e-4
+    in_a_row: bool = True
+    restarts: bool = True
+    rests: int = 0
+    late: int = 0
+
+    def rates(self, losses: np.ndarray, start: float) -> list[float]:
+        """Those with which each epoch is trained."""
+        rates, waited, rests = [start] * (1 + self.late), 0, 0
+        for better in self.watch.better(losses):
+            if better and self.in_a_row:
+                waited = 0
+            elif not better:
+                waited += 1
+            if rests:
+                rests, waited = rests - 1, 0
+            if not better and waited >= self.patience:
+                rates.append(max(rates[-1] * self.factor, self.lowest))
+                waited, rests = 0 if self.restarts else waited, self.rests
+            else:
+                rates.append(rates[-1])
+        return rates[: len(losses)]
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of training: after ``patience`` epochs, in a row or not, that were not better."""
+
+    watch: Watch = Watch(TRAINING)
+    patience: int = 3
+    in_a_row: bool = True
+
+    def epochs(self, losses: np.ndarray) -> int:
+        """How many are trained."""
+        waited = 0
+        for epoch, better in enumerate(self.watch.better(losses), start=1):
+            waited = waited + 1 if not better else 0 if self.in_a_row else waited
+            if waited >= self.patience:
+                return epoch
+        return len(losses)
+
+
+_PLATEAU, _END = Plateau(), End()
+
+
+def schedule(
+    *, losses: np.ndarray, learning_rate: float, plateau: Plateau = _PLATEAU, end: End = _END
+) -> dict[str, np.ndarray]:
+    return {
+        "learning_rates": np.array([plateau.rates(one, learning_rate) for one in losses], np.float32),
+        "epochs": np.array([end.epochs(one) for one in losses], np.int64),
+    }

@@ -1,0 +1,28 @@
+"""The formula of reading a scan: the layouts in which a file may hold it, and what stands for what is left out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def read(
+    *,
+    stack: np.ndarray,
+    xcoords: np.ndarray,
+    ycoords: np.ndarray,
+    xcoords_start: np.ndarray,
+    ycoords_start: np.ndarray,
+    probe: np.ndarray,
+    key: str,
+    starts: bool,
+) -> dict[str, np.ndarray]:
+    patterns = stack if len(stack) == len(xcoords) else np.moveaxis(stack, -1, 0)
+    return {
+        "diffraction": patterns.reshape(len(xcoords), *patterns.shape[1:3]),
+        "xcoords": xcoords,
+        "ycoords": ycoords,
+        "xcoords_start": xcoords_start if starts else xcoords,
+        "ycoords_start": ycoords_start if starts else ycoords,
+        "probe": probe,
+        "scan_index": np.zeros(len(xcoords), np.int64),
+    }

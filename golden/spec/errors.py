@@ -1,0 +1,5 @@
+"""The one exception that everything here raises."""
+
+
+class GoldenError(Exception):
+    """A golden, a case or a fixtures directory is not what it should be. The message says what to do."""

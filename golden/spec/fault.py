@@ -1,0 +1,111 @@
+"""A fault: a wrong convention that a port could follow, committed on the reference. NumPy only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from golden.spec.arrays import Arrays
+from golden.spec.errors import GoldenError
+from golden.spec.parameters import Parameters
+
+_FAULT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a fault is given to work with.
+
+    Attributes:
+        inputs: all inputs of the case, derived ones too.
+        parameters: of the case.
+        outputs: what the reference returns for them.
+        run: the reference: (inputs, parameters) -> outputs.
+    """
+
+    inputs: Arrays
+    parameters: Parameters
+    outputs: Arrays
+    run: Callable[[Arrays, Parameters], Arrays]
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Inputs and parameters by name, as a formula takes them."""
+        return {**self.inputs, **self.parameters}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition on a case under which faults change nothing, and the reason that its golden states.
+
+    Attributes:
+        reason: one line.
+        holds: (inputs, parameters) -> bool. It is asked often, so it should be cheap.
+    """
+
+    reason: str
+    holds: Callable[[Arrays, Parameters], bool]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A wrong convention that a port could follow, and that cases are proved to catch. NumPy only.
+
+    Attributes:
+        name: lower case, digits and ``_``.
+        symptom: one sentence for the diagnosis: what the port does; what is expected.
+        commit: the outputs of a port that commits it; those left out are as they should be.
+        invisible: conditions under which it cannot show; the first that holds gives the reason. The generator proves
+            that it changes nothing then.
+    """
+
+    name: str
+    symptom: str
+    commit: Callable[[Trial], Arrays]
+    invisible: tuple[Condition, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _FAULT_NAME.fullmatch(self.name):
+            raise GoldenError(f"fault name {self.name!r}: expected lower case, digits and '_'")
+        if not self.symptom.strip():
+            raise GoldenError(f"fault {self.name}: it needs a symptom, one sentence")
+
+    def invisible_when(self, *conditions: Condition) -> Fault:
+        """Return the fault that cannot show under any of these conditions either."""
+        return replace(self, invisible=(*self.invisible, *conditions))
+
+    def why_invisible(self, inputs: Arrays, parameters: Parameters) -> str | None:
+        """Return why it cannot show there; None where it should."""
+        try:
+            return next((one.reason for one in self.invisible if one.holds(inputs, parameters)), None)
+        except Exception as failed:
+            raise GoldenError(
+                f"fault {self.name}: cannot tell whether it shows ({type(failed).__name__}: {failed})"
+            ) from failed
+
+    @classmethod
+    def of_inputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
+        """The reference, given other inputs; ``change`` returns those that differ."""
+        return cls(name, symptom, lambda t: t.run({**t.inputs, **change(t.inputs)}, t.parameters))
+
+    @classmethod
+    def of_parameters(cls, name: str, symptom: str, change: Callable[[Parameters], Parameters]) -> Fault:
+        """The reference, given other parameters; ``change`` returns those that differ."""
+        return cls(name, symptom, lambda t: t.run(t.inputs, {**t.parameters, **change(t.parameters)}))
+
+    @classmethod
+    def of_outputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
+        """The right outputs, changed afterwards; ``change`` returns those that differ."""
+        return cls(name, symptom, lambda t: change(t.outputs))
+
+    @classmethod
+    def of_formula(cls, name: str, symptom: str, formula: Callable[..., Arrays], **parts: Any) -> Fault:
+        """The operation's formula, with some of its parts replaced."""
+        return cls(name, symptom, lambda t: formula(**t.given, **parts))
+
+
+def hidden(reason: str, *faults: str) -> dict[str, str]:
+    """Entries of ``Case.invisible``: these faults, for one reason."""
+    return dict.fromkeys(faults, reason)

@@ -1,4 +1,4 @@
-"""A run of the generator: recompute what was asked for, prove what moved, ask, write it, and say all that.
+"""A run of the generator recomputes what was asked for, proves what moved, asks, writes it, and says all that.
 
 The command (``golden.generate``) is the door to it.
 """
@@ -88,7 +88,7 @@ class Request:
         return self.keep_going and not self.asks
 
     def leaves_out(self, name: str) -> bool:
-        """Whether a chosen case is too slow to be recomputed unasked."""
+        """Tell whether a chosen case is too slow to be recomputed unasked."""
         return name in self.cases and self.cases[name].slow and not (self.patterns or self.slow)
 
 
@@ -165,12 +165,12 @@ def cross_check(asked: Request, other: str) -> Outcome:
 
 
 def state_of(fixtures: Path) -> dict[str, bytes]:
-    """What changes with every update: the entries, by case."""
+    """Read what every update changes: the entries, by case."""
     return {case: entry_path(fixtures, case).read_bytes() for case in listed_cases(fixtures)}
 
 
 def aftermath(fixtures: Path, before: Mapping[str, bytes]) -> str:
-    """What became of the goldens in a run that did not come to its end, in words.
+    """Say what became of the goldens in a run that did not come to its end.
 
     Args:
         fixtures: the directory.
@@ -187,7 +187,7 @@ def aftermath(fixtures: Path, before: Mapping[str, bytes]) -> str:
 
 
 def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
-    """What became of every chosen case."""
+    """Recompute every chosen case, and find what became of it."""
     rows = []
     with _progress() as track:
         for name in track(
@@ -205,7 +205,7 @@ def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
 
 
 def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
-    """What moved, by case, with goldens that may be written: what a person accepts is what is then written."""
+    """Make goldens of what moved, by case: what a person accepts is what is then written."""
     moved = [row for row in rows if row.moved]
     if any(row.change is not Change.GONE for row in moved):
         run.load()
@@ -232,7 +232,7 @@ def _proved_one(run: Regeneration, row: Difference, is_proved: bool) -> Differen
 
 
 def _accepted(rows: list[Difference], asked: Request) -> list[str]:
-    """The cases to write: all that moved, or those that a person says yes to; mostly none when one of them failed."""
+    """Choose the cases to write: all that moved, or those that a person says yes to; mostly none when one failed."""
     if any(row.change is Change.FAILED for row in rows) and not asked.keep_going:
         return []
     moved = [row for row in rows if row.moved]
@@ -271,7 +271,7 @@ def _require_report(file: Path) -> None:
 
 
 def console() -> Console:
-    """The terminal, or a page of fixed width where the output goes elsewhere."""
+    """Open the terminal, or a page of fixed width where the output goes elsewhere."""
     return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
 
 

@@ -85,7 +85,7 @@ class Reference:
     def evaluate(
         self, operation: Operation, inputs: Arrays, parameters: Parameters, precision: Precision | None = None
     ) -> dict[str, np.ndarray]:
-        """The reference's outputs, computed in ``precision`` (the operation's own by default).
+        """Compute the reference's outputs in ``precision`` (the operation's own by default).
 
         Raises:
             GoldenError: it failed, or returned other outputs than the operation declares.
@@ -105,11 +105,11 @@ class Reference:
         return outputs
 
     def producer(self, operation: Operation) -> str:
-        """``tensorflow``, or ``transcribed`` for what is written down from a document."""
+        """Ask who produces an operation's outputs: ``tensorflow``, or ``transcribed`` from a document."""
         return str(self._call("producer", operation.name))
 
     def provenance(self) -> dict[str, str]:
-        """Versions of what computes the outputs, as they were when it was loaded."""
+        """Ask for the versions of what computes the outputs, as they were when it was loaded."""
         return dict(self._provenance)
 
     @cached_property
@@ -117,11 +117,11 @@ class Reference:
         return dict(self._call("provenance"))
 
     def backing(self) -> str:
-        """The module of the reference that computes what this one cannot; empty when it needs none."""
+        """Ask for the module of the reference that computes what this one cannot; empty when it needs none."""
         return str(self._call("BACKING"))
 
     def missing(self, operation: Operation) -> str:
-        """Why it has no answer for an operation; empty when it has."""
+        """Ask why it has no answer for an operation; empty when it has."""
         return str(self._call("missing", operation.name))
 
     def _call(self, function: str, *arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The catalogue is what a package declares: the tuple ``CASES`` of each of its ``<topic>/cases.py``."""
+"""Find the cases that a package declares: the tuple ``CASES`` of each of its ``<topic>/cases.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from golden.spec.errors import GoldenError
 
 
 def load_cases(module: str) -> dict[str, Case]:
-    """Return all cases of a package, which holds a ``<topic>/cases.py`` per topic, or of a module; by name, sorted.
+    """Return all cases, by name, sorted: of a package with a ``<topic>/cases.py`` per topic, or of a single module.
 
     Raises:
         GoldenError: the module cannot be imported, has no cases, or two cases share a name.

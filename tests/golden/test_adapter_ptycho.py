@@ -51,7 +51,6 @@ TRAINED = {
     *("run.training", "run.reconstruction"),
 }
 """Operations that ask the package's model; the stand-in has none."""
-UNEQUAL = dict.fromkeys(("merge/batch16", "merge/odd_margin"), "the real package cannot compute it")
 BEYOND = {*NO_CALL, *(() if INSTALLED else TRAINED)}
 EXPRESSIBLE = [name for name, case in CASES.items() if not (case.slow or case.operation.name in BEYOND)]
 Module = Callable[[str], ModuleType]
@@ -100,8 +99,6 @@ def ask(case: Case, golden: Golden) -> dict[str, np.ndarray]:
 def test_the_package_through_the_adapter_gives_the_goldens(
     name: str, package: Module, goldens: dict[str, Golden], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if INSTALLED and name in UNEQUAL:
-        pytest.xfail(UNEQUAL[name])
     before = dict(package("params").cfg)
     capsys.readouterr()
     golden = goldens[name]

@@ -141,12 +141,11 @@ CASES = (
         textured_window(1, 4, 64, centred),
     ),
     _merged("group9_n32", "one group of nine", 50, textured_window(1, 9, 32)),
-    _merged("odd_margin", "a canvas one short of the padded size", 29, textured_window(2, 4, 16)),
     _merged(
         "batch16",
-        "64 patches, of which TensorFlow makes one canvas: what it gives for fewer at a time",
-        12,
-        group_patches(16, 4, 6, centred),
+        "16 groups of four, the default batch: a canvas for each group, however many patches there are",
+        14,
+        group_patches(16, 4, 8, centred),
     ),
     _merged(
         "pixels",

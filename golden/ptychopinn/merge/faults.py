@@ -20,7 +20,6 @@ _ZERO_MEAN = Condition(
     lambda inputs, _: bool((np.abs(inputs["coords_relative"].mean(axis=3)) < 1e-6).all()),
 )
 _WHOLE = Condition("all positions are whole pixels", lambda inputs, _: not (inputs["coords_relative"] % 1).any())
-_EVEN = Condition("the margin is even", lambda inputs, p: (p["padded_size"] - inputs["patches"].shape[1]) % 2 == 0)
 
 
 # ------------------------------------------------------------------------------------------------ merge
@@ -108,12 +107,6 @@ def _averaged(t: Trial) -> Arrays:
     return divided(*(one / t.inputs["patches"].shape[3] for one in _sums(t)))
 
 
-def _padded_in_full(images: np.ndarray, padded: int) -> np.ndarray:
-    before = (padded - images.shape[1]) // 2
-    after = padded - images.shape[1] - before
-    return np.pad(images, ((0, 0), (before, after), (before, after), (0, 0)))
-
-
 def _disk(N: int) -> np.ndarray:
     along = np.arange(N) - N // 2 + 0.5
     return np.asarray(np.hypot(along[:, None], along) < N // 4, float)
@@ -192,12 +185,6 @@ MERGE = (
         "only the centres of the patches are summed; expected whole patches, whose border is divided by 0.001",
         lambda p: p * centre_mask(p.shape[1])[None, :, :, None],
     ),
-    Fault.of_formula(
-        "odd_margin_kept",
-        "the canvas has the padded size; expected it one short where the margin is odd",
-        merge,
-        pad=_padded_in_full,
-    ).invisible_when(_EVEN),
     _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: p[:, ::-1]),
     _of_patches(

@@ -47,7 +47,6 @@ def sums(
     *,
     count_by: np.ndarray | None = None,
     mask: Callable[[int], np.ndarray] = centre_mask,
-    pad: Callable[[np.ndarray, int], np.ndarray] = on_canvas,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the sum and the count of each group, (B, P, P, 1), in double precision.
 
@@ -57,13 +56,12 @@ def sums(
         padded: nominal side of the canvas, pixels.
         count_by: how far each mask moves; as the patches do where it is None.
         mask: makes of N which pixels of a patch are counted, (N, N).
-        pad: puts images (n, N, N, 1) on a canvas of the nominal side.
     """
     N, members = patches.shape[1], patches.shape[3]
     flat = channel_to_flat(patches.astype(np.complex128))
     counted = np.broadcast_to(mask(N)[None, :, :, None], flat.shape)
-    total = group_sum(pad(flat, padded), by, members)
-    return total, group_sum(pad(counted, padded), by if count_by is None else count_by, members)
+    total = group_sum(on_canvas(flat, padded), by, members)
+    return total, group_sum(on_canvas(counted, padded), by if count_by is None else count_by, members)
 
 
 def divided(total: np.ndarray, count: np.ndarray, epsilon: float = 1e-3) -> dict[str, np.ndarray]:
@@ -86,11 +84,10 @@ def merge(
     by: Moves = moves,
     count_by: Moves | None = None,
     mask: Callable[[int], np.ndarray] = centre_mask,
-    pad: Callable[[np.ndarray, int], np.ndarray] = on_canvas,
     epsilon: float = 1e-3,
 ) -> dict[str, np.ndarray]:
     count_moves = None if count_by is None else count_by(coords_relative)
-    both = sums(patches, by(coords_relative), padded_size, count_by=count_moves, mask=mask, pad=pad)
+    both = sums(patches, by(coords_relative), padded_size, count_by=count_moves, mask=mask)
     return divided(*both, epsilon)
 
 

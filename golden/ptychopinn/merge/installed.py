@@ -9,33 +9,16 @@ import numpy as np
 
 from golden.ptychopinn.installed_package import checked, global_parameters, offered, tensor, unexpected
 
-_CLIFF = 64
-"""From this many patches on, the package's merge sums all groups of a call into one canvas."""
 _OFFSET = 4
 """Offset of raster neighbours, pixels; with the jitter it makes up the padded size that a case asks for."""
 
 
 def merge(*, patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) -> dict[str, np.ndarray]:
-    """Ask in several calls where one would get so many patches that all groups share a canvas."""
-    groups, members = len(patches), patches.shape[3]
-    at_a_time = groups if groups * members < _CLIFF else (_CLIFF - 1) // members
-    calls = [
-        _merged(patches[start : start + at_a_time], coords_relative[start : start + at_a_time], padded_size)
-        for start in range(0, groups, at_a_time)
-    ]
-    return {name: np.concatenate([call[name] for call in calls]) for name in calls[0]}
+    """Watch the function that sums: it is an argument of the one that divides.
 
-
-def extract(*, canvas: np.ndarray, coords_relative: np.ndarray, N: int) -> dict[str, np.ndarray]:
-    groups, members = len(canvas), coords_relative.shape[3]
-    call, grid = "tf_helper.extract_patches_position", math.isqrt(members)
-    with global_parameters(**_of_canvas(N, grid, canvas.shape[1])):
-        patches = offered(call)(tensor(canvas), tensor(coords_relative), 0.0, N=N, gridsize=grid)
-    return {"patches": checked(call, patches, np.complex64, groups * members, N, N, 1)}
-
-
-def _merged(patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) -> dict[str, np.ndarray]:
-    """Make one call. The function that sums is an argument of the one that divides, so its sums can be seen."""
+    It keeps the groups apart, however many there are. The one that sums in blocks, which the package's network takes,
+    makes one canvas of them from 64 patches on.
+    """
     groups, N, _, members = patches.shape
     call, grid = "tf_helper.reassemble_patches", math.isqrt(members)
     summed: list[tuple[np.ndarray, np.ndarray]] = []
@@ -62,6 +45,14 @@ def _merged(patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) 
         "merged_centre": merged,
         "merged_border": merged,
     }
+
+
+def extract(*, canvas: np.ndarray, coords_relative: np.ndarray, N: int) -> dict[str, np.ndarray]:
+    groups, members = len(canvas), coords_relative.shape[3]
+    call, grid = "tf_helper.extract_patches_position", math.isqrt(members)
+    with global_parameters(**_of_canvas(N, grid, canvas.shape[1])):
+        patches = offered(call)(tensor(canvas), tensor(coords_relative), 0.0, N=N, gridsize=grid)
+    return {"patches": checked(call, patches, np.complex64, groups * members, N, N, 1)}
 
 
 def _of_canvas(N: int, grid: int, padded_size: int) -> dict[str, int]:

@@ -43,10 +43,7 @@ def mk_reassemble_position_real(input_positions):
         assert imgs.dtype == np.float32
         assert (N, gridsize) == (params.get("N"), params.get("gridsize"))
         flat = merge.on_canvas(formats.channel_to_flat(imgs), params.get_padded_size())
-        total = merge.group_sum(flat, moves, imgs.shape[3])
-        if len(flat) >= 64:  # all groups on one canvas
-            total = total.sum(axis=0, keepdims=True)
-        return total.astype(np.float32)
+        return merge.group_sum(flat, moves, imgs.shape[3]).astype(np.float32)
 
     return reassemble_real
 

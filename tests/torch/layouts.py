@@ -324,7 +324,8 @@ def physics_forward(*, patches: np.ndarray, probe: np.ndarray, probe_scale: floa
 
 
 def physics_intensity_scale(*, nphotons: np.ndarray, N: np.ndarray) -> Outputs:
-    return {"scale": np.array([intensity_scale(*row) for row in zip(nphotons.tolist(), N.tolist())])}
+    # A number in double precision, which Torch rounds where it multiplies a pattern with it.
+    return {"scale": np.array([intensity_scale(*row) for row in zip(nphotons.tolist(), N.tolist())], np.float32)}
 
 
 def physics_photon_scale(*, X: np.ndarray, nphotons: float) -> Outputs:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from golden.ptychopinn.installed_package import checked, global_parameters, offered, unexpected
 from golden.ptychopinn.network.formulas import Structure, entries, merged_border, merged_centre
+from golden.ptychopinn.physics.installed import intensity_scale_of
 
 _CALL = "model.create_compiled_model"
 NEEDS = dict.fromkeys(("forward", "gradients", "training"), _CALL)
@@ -104,12 +104,7 @@ def opened(*, probe: np.ndarray, members: int, **settings: Any) -> Iterator[Mode
     structure = Structure.of(N, members, settings)
     given = {_SWITCHES.get(name, name): value for name, value in settings.items()}
     with global_parameters(gridsize=grid, **given), _nothing_kept():
-        # It wants a container for its scale, but looks at global parameters only.
-        scale = checked(
-            "train_pinn.calculate_intensity_scale",
-            offered("train_pinn.calculate_intensity_scale")(SimpleNamespace(X=None)),
-            np.float32,
-        )
+        scale = intensity_scale_of(settings["nphotons"], N)
         offered("params.set")("intensity_scale", scale)
         offered("probe.set_probe_guess")(None, probe)
         autoencoder, to_object = offered(_CALL)(gridsize=grid, N=N)
@@ -137,13 +132,13 @@ class Model:
         autoencoder: the model that trains; it returns objects, amplitudes and intensities.
         to_object: the model that returns objects only.
         structure: the layers that a golden says it has.
-        scale: () float32; what normalised patterns are multiplied with.
+        scale: what normalised patterns are multiplied with.
     """
 
     autoencoder: Any
     to_object: Any
     structure: Structure
-    scale: np.ndarray
+    scale: np.float32
 
     def load(self, weights: np.ndarray) -> None:
         """Set all weights: one array after the other, in Keras's order."""

@@ -68,8 +68,7 @@ INTENSITY_SCALE = Operation(
     name="physics.intensity_scale",
     summary="what the normalised data are multiplied with: sqrt(nphotons) / (N / 2)",
     inputs={"nphotons": "(k,) float64; photons per pattern", "N": "(k,) int64; patch side, pixels"},
-    outputs=(Output("scale", "(k,) float64"),),
-    precision="float64",
+    outputs=(Output("scale", "(k,) float32"),),
     formula=formulas.intensity_scale,
     faults=faults.INTENSITY_SCALE,
 )

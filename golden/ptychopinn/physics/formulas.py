@@ -74,7 +74,7 @@ def forward(
 
 
 def intensity_scale(*, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
-    return {"scale": np.array([intensity_scale_of(*row) for row in zip(nphotons, N)])}
+    return {"scale": np.array([intensity_scale_of(*row) for row in zip(nphotons, N)], np.float32)}
 
 
 def energy(X: np.ndarray) -> np.ndarray:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from golden.ptychopinn.installed_package import checked, global_parameters, offered, tensor, unexpected
 from golden.ptychopinn.probe import installed as probes
-
-NO_CALL = {"intensity_scale": "its scale has single precision, the golden's double"}
 
 _DIFFRACT = "tf_helper.pad_and_diffract"
 
@@ -41,12 +39,23 @@ def _diffracted(field: np.ndarray, *, pad: bool) -> tuple[Any, Any]:
 
 
 def forward(*, patches: np.ndarray, probe: np.ndarray, probe_scale: float, nphotons: float) -> dict[str, np.ndarray]:
-    """Ask for its probe, then its diffraction, as its model does; the scale is a number."""
+    """Ask for its probe, its diffraction and its scale, as its model does."""
     groups, N, _, members = patches.shape
     light = probes.normalise(probe=probe, probe_scale=probe_scale)["normalised"]
     flat = np.moveaxis(patches, 3, 1).reshape(groups * members, N, N, 1) * light[None]
     amplitude = diffraction(field=flat)["amplitude"].reshape(groups, members, N, N)
-    return {"amplitude": np.moveaxis(amplitude, 1, 3) * np.float32(math.sqrt(nphotons) / (N / 2))}
+    return {"amplitude": np.moveaxis(amplitude, 1, 3) * intensity_scale_of(nphotons, N)}
+
+
+def intensity_scale(*, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
+    return {"scale": np.array([intensity_scale_of(*row) for row in zip(nphotons.tolist(), N.tolist())])}
+
+
+def intensity_scale_of(nphotons: float, N: int) -> np.float32:
+    """Ask for the scale of a model. The call takes a container, but looks at global parameters only."""
+    call = "train_pinn.calculate_intensity_scale"
+    with global_parameters(nphotons=nphotons, N=N):
+        return np.float32(checked(call, offered(call)(SimpleNamespace(X=None)), np.float32))
 
 
 def photon_scale(*, X: np.ndarray, nphotons: float) -> dict[str, np.ndarray]:

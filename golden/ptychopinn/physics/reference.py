@@ -31,8 +31,8 @@ def forward(
     return {"amplitude": flat_to_channel(amplitude_of(flat, N), members) * scale}
 
 
-def intensity_scale(real: tf.DType, *, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
-    return {"scale": intensity_scale_of(nphotons, N)}
+def intensity_scale(real: tf.DType, *, nphotons: np.ndarray, N: np.ndarray) -> dict[str, tf.Tensor]:
+    return {"scale": tf.sqrt(tf.cast(nphotons, real)) / tf.cast(N / 2, real)}
 
 
 def photon_scale(real: tf.DType, *, X: np.ndarray, nphotons: float) -> dict[str, tf.Tensor]:
@@ -75,7 +75,7 @@ def amplitude_of(field: tf.Tensor, N: int) -> tf.Tensor:
 
 
 def intensity_scale_of(nphotons: float | np.ndarray, N: int | np.ndarray) -> np.ndarray:
-    """Compute the scale outside TensorFlow, in float64, as is done when the model is made."""
+    """Compute the scale in float64. Rounded to float32, it is what TensorFlow makes of a root in float32."""
     return np.sqrt(nphotons) / (N / 2)
 
 

@@ -1,0 +1,10 @@
+"""The scale of a model, by the global parameters."""
+
+import numpy as np
+
+from golden.ptychopinn.physics import formulas as physics
+from ptycho import params
+
+
+def calculate_intensity_scale(ptycho_data_container):
+    return np.float32(physics.intensity_scale_of(params.get("nphotons"), params.get("N")))

@@ -51,12 +51,12 @@ def cases_that_see(mutant: Mutant, goldens: dict[str, Golden], config: pytest.Co
 
 @pytest.fixture(scope="module")
 def open_golden(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenGolden]:
-    """The suite's own ``golden`` fixture, without its pictures, which reports to nobody."""
+    """The suite's own ``golden`` fixture, without its pages, which reports to nobody."""
     run = pytestconfig.pluginmanager.get_plugin("golden-run")
     assert isinstance(run, pytest_plugin.GoldenRun)
     request: Any = SimpleNamespace(config=pytestconfig)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pytest_plugin, "_draw", lambda *arguments: False)
+        patch.setattr(pytest_plugin, "_write_page", lambda *arguments: False)
         yield cache(lambda name: run.open(name, tmp_path_factory.mktemp("mutant"), request, lambda check: None))
 
 

@@ -1,8 +1,10 @@
-"""Kill the generator at random moments, and find nothing torn: ``python -m benchmarks.kill [ROUNDS]``.
+"""Kill the generator 200 times, and find no golden torn: ``python -m benchmarks.kill [KILLS]``.
 
-The generator runs over the stand-in reference and each time has something to write. It is killed without warning, with
-all its processes: while it computes, while it stages what it will write, or while it commits. Then every file and the
-manifest must be of before, or all of after. Some rounds start two generators at once. Exit status 1 if any round fails.
+The generator runs over the stand-in reference and each time has something to write: other values, a new golden, one
+that goes. It is killed without warning, with all its processes: at a random moment while it computes or while it
+writes, or before a chosen step of replacing files, one after the other. Then each golden must be the old one, the new
+one, or reported as interrupted, and the next writer must finish it. Some rounds start two generators at once.
+Exit status 1 if any round fails.
 """
 
 from __future__ import annotations
@@ -15,120 +17,156 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import click
 
-from golden.store.entry import read_manifest
+from golden.generate import main as generate
+from golden.spec.case import Case
+from golden.store.entry import listed_cases
 from golden.store.golden import golden_path, stored_cases
 from golden.store.read import read_golden
-from golden.store.transaction import lock
+from golden.store.update import interrupted, is_under_way, lock
 from golden.store.verify import verify
 from tests.golden import standin
 from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CASES = {case.name: case for case in standin.CASES}
-BEHAVIOURS = ("", "drift", "breaking")
-PHASES = {"computing": 3, "staging": 3, "committing": 4}
-"""How many of ten rounds are killed in each. Uniform over time, hardly one would be killed while it commits."""
-MARKS = {"computing": (".",), "staging": (".staging",), "committing": (f".staging/{len(CASES)}.json", ".commit.json")}
-"""What shows that a phase has begun: the manifest is staged last."""
+STEPS = 13
+"""Renames and removals of a round in which all moves: three files of three goldens, two of one, the page of all."""
 
 State = Mapping[str, str]
+"""Digest of the content, by case."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What a generator finds: how the reference behaves, and which cases there are."""
+
+    behaviour: str
+    cases: str = "tests.golden.standin"
+
+
+WORLDS = (
+    World("breaking"),  # the first, so that nothing stays of the goldens that no generator made
+    World("drift"),
+    World("drift", "tests.golden.standin_fewer"),
+    World(""),
+    World("", "tests.golden.standin_fewer"),
+)
 
 
 @dataclass(frozen=True)
 class Told:
-    """Of one round: the phase that it was killed in, what was found, and what is wrong with that."""
+    """What a round found.
 
-    phase: str
-    found: str
+    Attributes:
+        when: the generator was killed.
+        found: how many goldens were old, new, interrupted or torn.
+        problems: what is wrong with that.
+    """
+
+    when: str
+    found: Counter[str]
     problems: tuple[str, ...] = ()
+
+    @property
+    def is_kill(self) -> bool:
+        return self.when.startswith(("while", "before"))
 
 
 class Playground:
-    """A directory of stand-in goldens, and how long a generator takes for each phase of writing them."""
+    """A directory of stand-in goldens, what each world makes of it, and how long a generator takes for that."""
 
     def __init__(self, directory: Path, seed: int) -> None:
         self._directory = directory
         self._random = random.Random(seed)
         fill(directory)
-        self._states: dict[str, State] = {}
         self._seconds: dict[str, float] = {}
-        for behaviour in reversed(BEHAVIOURS):
-            self._seconds = self._measure(behaviour)
-            self._states[behaviour] = self._state()
-        self._behaviour = BEHAVIOURS[0]
+        self._states = {world: self._measured(world) for world in WORLDS}
 
-    def kill_once(self, phase: str) -> Told:
-        """One round: something new to write, a blow, a look."""
-        wanted = self._another()
-        generator = self._start(wanted)
-        self._await(phase, generator)
+    def kill_while(self, phase: str) -> Told:
+        """Kill a generator at a random moment of a phase, ``computing`` or ``writing``."""
+        world = self._another()
+        before = self._state()
+        generator = self._start(world)
+        if phase == "writing":
+            self._await(lambda: is_under_way(self._directory), generator)
         time.sleep(self._random.uniform(0, self._seconds[phase]))
         ended = generator.poll() is not None
-        os.killpg(generator.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it came to its end
+            os.killpg(generator.pid, signal.SIGKILL)
         generator.communicate()
-        return self._look("ended before" if ended else phase, wanted)
+        return self._look(f"while {phase}" if not ended else "too late", before, world)
+
+    def kill_before(self, step: int) -> Told:
+        """Kill a generator before a step of replacing files; not at all if it comes to its end before that."""
+        world, before = self._another(), self._state()
+        generator = self._start(world, step)
+        generator.communicate()
+        return self._look(f"before step {step + 1:2}" if generator.returncode < 0 else "too late", before, world)
 
     def two_at_once(self) -> Told:
-        wanted = self._another()
-        both = [self._start(wanted) for _ in range(2)]
+        world, before = self._another(), self._state()
+        both = [self._start(world) for _ in range(2)]
         ends = [(generator.communicate()[1], generator.returncode) for generator in both]
-        told = self._look("two at once", wanted)
         refused = [error for error, status in ends if status == 2 and "another generator is at work here" in error]
-        problems = [] if told.found == "new" else [f"two at once leave {told.found}"]
+        told = self._look("two at once, one was told" if refused else "two at once, in turn", before, world)
+        problems = list(told.problems)
+        if self._state() != self._states[world]:
+            problems.append("two at once do not come to their end")
         if len(refused) + sum(status == 0 for _, status in ends) != 2 or len(refused) > 1:
             problems.append(f"two at once end with {ends}")
-        return Told(told.phase, "one was told" if refused else "one after the other", (*told.problems, *problems))
+        return Told(told.when, told.found, tuple(problems))
 
     def finish(self) -> Told:
-        """A generator that nobody disturbs still comes to its end."""
-        wanted = self._another()
-        generator = self._start(wanted)
-        generator.communicate()
-        told = self._look("undisturbed", wanted)
-        return Told(told.phase, told.found, (*told.problems, *([] if told.found == "new" else ["the last run failed"])))
+        """Disturb no generator: it still comes to its end."""
+        world, before = self._another(), self._state()
+        self._start(world).communicate()
+        told = self._look("undisturbed", before, world)
+        problems = told.problems if self._state() == self._states[world] else (*told.problems, "the last run failed")
+        return Told(told.when, told.found, problems)
 
-    def _another(self) -> str:
-        return self._random.choice([behaviour for behaviour in BEHAVIOURS if behaviour != self._behaviour])
+    def _another(self) -> World:
+        """Choose a world in which something moves."""
+        state = self._state()
+        return self._random.choice([world for world in WORLDS if self._states[world] != state])
 
-    def _start(self, behaviour: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "generate_golden.py", "--fixtures", str(self._directory), "--update"]
-        command += ["--reason", f"behaviour {behaviour!r}", "--slow"]
-        command += ["--cases", "tests.golden.standin", "--reference", "tests.golden.standin"]
+    def _start(self, world: World, step: int | None = None) -> subprocess.Popen[str]:
+        program = ["generate_golden.py"] if step is None else ["-m", "benchmarks.kill", "--before", str(step), "--"]
+        arguments = ["--fixtures", str(self._directory), "--update", "--reason", f"{world.behaviour!r}", "--slow"]
+        arguments += ["--cases", world.cases, "--reference", "tests.golden.standin"]
         return subprocess.Popen(
-            command,
+            [sys.executable, *program, *arguments],
             cwd=REPOSITORY,
-            env=os.environ | {"STANDIN": behaviour},
+            env=os.environ | {"STANDIN": world.behaviour},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
 
-    def _await(self, phase: str, generator: subprocess.Popen[str]) -> None:
-        """Until a phase begins, and no longer than the generator lives."""
-        marks = [self._directory / mark for mark in MARKS[phase]]
-        while not any(mark.exists() for mark in marks) and generator.poll() is None:
+    def _await(self, begun: Callable[[], bool], generator: subprocess.Popen[str]) -> None:
+        """Wait until something begins, and no longer than the generator lives."""
+        while not begun() and generator.poll() is None:
             time.sleep(0.0001)
 
-    def _measure(self, behaviour: str) -> dict[str, float]:
-        generator = self._start(behaviour)
-        begun = [time.monotonic()]
-        for phase in ("staging", "committing"):
-            self._await(phase, generator)
-            begun.append(time.monotonic())
-        while (self._directory / ".staging").exists():
-            time.sleep(0.0001)
-        begun.append(time.monotonic())
-        if generator.wait() != 0:
-            raise click.ClickException(f"the generator does not run: {generator.communicate()[1]}")
-        return {phase: end - start for phase, start, end in zip(PHASES, begun, begun[1:])}
+    def _measured(self, world: World) -> State:
+        """Find what a world makes of the directory, and measure how long that takes."""
+        generator, begun = self._start(world), time.monotonic()
+        self._await(lambda: is_under_way(self._directory), generator)
+        writing = time.monotonic()
+        errors = generator.communicate()[1]
+        if generator.returncode != 0:
+            raise click.ClickException(f"the generator does not run: {errors}")
+        self._seconds = {"computing": writing - begun, "writing": time.monotonic() - writing}
+        return self._state()
 
     def _state(self) -> State:
         return {
@@ -136,55 +174,117 @@ class Playground:
             for name in sorted(stored_cases(self._directory))
         }
 
-    def _look(self, phase: str, wanted: str) -> Told:
-        """Whether all is old or all is new; the next reader finishes what was committed, the next writer sweeps."""
-        problems = verify(self._directory, CASES)
-        found, before = self._state(), self._behaviour
-        listed = {name: entry["content"] for name, entry in read_manifest(self._directory).items()}
+    def _look(self, when: str, before: State, world: World) -> Told:
+        """Look what became of each golden; then let the next writer come, who leaves nothing to tell."""
+        after, waiting = self._state(), interrupted(self._directory)
+        cases = {*before, *self._states[world]}
+        found: dict[str, str] = {}
+        for case in cases:
+            if case in waiting or (case in after) != (case in listed_cases(self._directory)):
+                found[case] = "interrupted"
+            elif after.get(case) == before.get(case):
+                found[case] = "old"
+            else:
+                found[case] = "new" if after.get(case) == self._states[world].get(case) else "torn"
+        told = verify(self._directory, _declared({*after, *listed_cases(self._directory)}))
+        problems = [problem for problem in told if not _is_expected(problem, found)]
+        problems += [f"{case} is torn" for case, what in found.items() if what == "torn"]
+        problems += [
+            f"{case} was interrupted, and nobody says so"
+            for case, what in found.items()
+            if what == "interrupted" and not any(f" {case}: " in problem for problem in told)
+        ]
+        return Told(when, Counter(found.values()), (*problems, *self._finished(before, world, found)))
+
+    def _finished(self, before: State, world: World, found: Mapping[str, str]) -> list[str]:
+        """Let the next writer come, and say what is wrong then. It removes once more what was being removed."""
         with lock(self._directory):
-            problems += [f"{path.name} is left" for path in self._directory.glob(".*") if path.name != ".lock"]
-        if listed != found:
-            problems.append("the manifest lists other contents than the files have")
-        if found == self._states[wanted]:
-            self._behaviour = wanted
-            return Told(phase, "new", tuple(problems))
-        if found == self._states[before]:
-            return Told(phase, "old", tuple(problems))
-        mixed = sorted(name for name in found if found[name] != self._states[before].get(name))
-        self._behaviour = next((key for key, state in self._states.items() if state == found), before)
-        return Told(phase, "torn", (*problems, f"neither old nor new: {mixed} moved"))
+            pass
+        wanted = self._states[world]
+        removed = [case for case, what in found.items() if what == "interrupted" and case not in wanted]
+        if removed:
+            self._start(World("", "tests.golden.standin_fewer")).communicate()
+        after = self._state()
+        problems = verify(self._directory, _declared(after))
+        problems += [f"{path} is left" for path in self._directory.rglob(".*") if path.name != ".lock"]
+        if removed:
+            return problems + [f"{case} is still there" for case in removed if case in after]
+        expected = {case: (before if what == "old" else wanted).get(case) for case, what in found.items()}
+        return problems + [f"{case} was not finished" for case in expected if after.get(case) != expected[case]]
 
 
-def play(rounds: Iterable[int], seed: int) -> list[Told]:
-    """Rounds in a playground of their own; every tenth is followed by one of two generators."""
-    phases = [phase for phase, count in PHASES.items() for _ in range(count)]
-    told = []
+def _declared(names: Iterable[str]) -> dict[str, Case]:
+    return {case.name: case for case in standin.CASES if case.name in set(names)}
+
+
+def _is_expected(problem: str, found: Mapping[str, str]) -> bool:
+    """Tell whether ``verify`` speaks of a golden that was interrupted, or of the page, which is written last."""
+    return any(f" {case}: " in problem for case, what in found.items() if what == "interrupted") or (
+        "README.md: out of step" in problem
+    )
+
+
+def play(kills: int, seed: int) -> list[Told]:
+    """Kill so many times in a playground of its own; now and then two generators start at once instead."""
+    told: list[Told] = []
+    steps = cycle(range(STEPS))
     with tempfile.TemporaryDirectory(prefix="kill-") as scratch:
         playground = Playground(Path(scratch), seed)
-        for number in rounds:
-            told.append(playground.kill_once(phases[number % len(phases)]))
-            if number % len(phases) == 0:
+        for kind in cycle(("computing", "step", "step", "writing", "step", "step", "two at once")):
+            if sum(one.is_kill for one in told) >= kills:
+                break
+            if kind == "two at once":
                 told.append(playground.two_at_once())
+            else:
+                told.append(playground.kill_before(next(steps)) if kind == "step" else playground.kill_while(kind))
         told.append(playground.finish())
     return told
 
 
+def generate_and_die(step: int, arguments: tuple[str, ...]) -> None:
+    """Run the generator's command, and end its whole session before a step of replacing or removing files."""
+    left, fixtures = step, Path(arguments[arguments.index("--fixtures") + 1])
+
+    def counting(real: Callable[..., None]) -> Callable[..., None]:
+        def call(path: Any, *more: Any, **options: Any) -> None:
+            nonlocal left
+            target = Path(more[0] if more else path)
+            if target.is_relative_to(fixtures) and not target.name.startswith("."):
+                if left == 0:
+                    os.killpg(0, signal.SIGKILL)
+                left -= 1
+            real(path, *more, **options)
+
+        return call
+
+    os.replace, os.unlink = counting(os.replace), counting(os.unlink)
+    generate(list(arguments), prog_name="generate_golden.py")
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("rounds", default=200, metavar="[ROUNDS]")
+@click.argument("arguments", nargs=-1, metavar="[KILLS]")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--jobs", default=2, show_default=True, help="Playgrounds side by side.")
-def main(rounds: int, seed: int, jobs: int) -> None:
-    """Kill the generator ROUNDS times, and say what was found."""
+@click.option("--before", "step", type=int, hidden=True)
+def main(arguments: tuple[str, ...], seed: int, jobs: int, step: int | None) -> None:
+    """Kill the generator KILLS times, 200 by default, and say what was found."""
+    if step is not None:
+        return generate_and_die(step, arguments)
+    wanted = int(arguments[0]) if arguments else 200
     with ProcessPoolExecutor(jobs) as pool:
-        parts = pool.map(play, (range(job, rounds, jobs) for job in range(jobs)), range(seed, seed + jobs))
+        parts = pool.map(play, (len(range(job, wanted, jobs)) for job in range(jobs)), range(seed, seed + jobs))
         told = [one for part in parts for one in part]
-    counts = Counter((one.phase, one.found) for one in told)
-    for (phase, found), count in sorted(counts.items()):
-        click.echo(f"{phase:<14}{found:<22}{count:>4}")
-    problems = [f"{one.phase}: {problem}" for one in told for problem in one.problems]
+    kinds = ("old", "new", "interrupted", "torn")
+    click.echo(f"{'killed':<28}{'rounds':>8}" + "".join(f"{kind:>13}" for kind in kinds))
+    for when in sorted({one.when for one in told}):
+        of = [one for one in told if one.when == when]
+        sums = sum((one.found for one in of), Counter[str]())
+        click.echo(f"{when:<28}{len(of):>8}" + "".join(f"{sums[kind]:>13}" for kind in kinds))
+    problems = [f"{one.when}: {problem}" for one in told for problem in one.problems]
     for problem in problems:
         click.echo(problem)
-    click.echo(f"{rounds} kills: {sum(one.found == 'torn' for one in told)} torn, {len(problems)} problem(s)")
+    kills, torn = sum(one.is_kill for one in told), sum(one.found["torn"] for one in told)
+    click.echo(f"{kills} kills: {torn} torn, {len(problems)} problem(s)")
     sys.exit(1 if problems else 0)
 
 

@@ -82,9 +82,9 @@ STEPS = (
         TENSORFLOW,
     ),
     Step(
-        "## The reviewer reads\n\nOn the hosting site: the manifest's diff, with a line per array and the reason. The "
-        "PNG beside each golden changed too, and the site's own image diff shows how.",
-        "git diff -U0 golden/fixtures/MANIFEST.json | cut -c1-118 | head -16",
+        "## The reviewer reads\n\nOn the hosting site: the diff of the golden's entry, the reason first, then a line "
+        "per array. The PNG beside each golden changed too, and the site's own image diff shows how.",
+        "git diff -U0 golden/fixtures/probe/normalise_n64_beam.json | cut -c1-118 | head -24",
     ),
     Step(
         "With the package installed, `golden diff` on a revision, two revisions, or two directories:",
@@ -93,7 +93,7 @@ STEPS = (
     Step(
         "![A probe before and after, histogram and line profiles](walk-probe.png)\n\n"
         "The same page in a narrow window:\n\n![The same in a window of 500 pixels](walk-narrow.png)\n\n"
-        "Whether files, manifest and pictures agree, which CI runs too:",
+        "Whether goldens, entries and pictures agree, which CI runs too:",
         "golden verify && git commit -qam 'Goldens of PtychoPINN 2.5'",
     ),
     Step(

@@ -27,7 +27,7 @@ from golden.review.margins import warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
-from golden.store.entry import as_text, read_manifest
+from golden.store.entry import as_text, read_entries, read_entry
 from golden.store.golden import stored_cases
 from golden.store.guard import read_chosen, read_untrusted
 from golden.store.sources import only, read, sources
@@ -82,7 +82,7 @@ def _console() -> Console:
 @_fixtures_option
 def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
     """List the goldens that match; all without a pattern."""
-    entries = read_manifest(fixtures)
+    entries = read_entries(fixtures)
     _console().print(golden_list((name, entries[name]) for name in select(entries, patterns)))
 
 
@@ -92,9 +92,8 @@ def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
 @_fixtures_option
 def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
     """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, history."""
-    entries = read_manifest(fixtures)
     for golden in read_chosen(fixtures, [case]):
-        for part in describe(golden, entries.get(golden.case, {}).get("history", [])):
+        for part in describe(golden, read_entry(fixtures, golden.case)["history"]):
             _console().print(part)
         if picture is not None:
             from golden.report.thumbnail import draw_inputs_and_outputs
@@ -210,7 +209,7 @@ def git_command(wanted: bool | None) -> None:
 )
 @_fixtures_option
 def verify_command(module: str, fixtures: Path) -> None:
-    """Check every digest, that the manifest is in step, and that nothing is orphaned. Exit status 1 if not."""
+    """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
     problems = verify(fixtures, load_cases(module))
     for problem in problems:
@@ -218,7 +217,7 @@ def verify_command(module: str, fixtures: Path) -> None:
     if problems:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)
-    click.echo(f"{len(stored_cases(fixtures))} goldens: digests match, manifest in step, nothing orphaned")
+    click.echo(f"{len(stored_cases(fixtures))} goldens: digests match, entries in step, nothing orphaned")
 
 
 @main.command("scan")

@@ -41,7 +41,7 @@ from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.operation import Operation
 from golden.spec.parameters import Parameters
-from golden.store.entry import read_manifest
+from golden.store.entry import listed_cases, read_entry
 from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.read import read_golden
 from golden.store.write import write_outputs
@@ -327,7 +327,6 @@ class GoldenRun:
         configured = config.getini("golden_fixtures")
         self._fixtures: Path = configured[0] if configured else Path(__file__).resolve().parent / "fixtures"
         self._cases: dict[str, Case] | None = None
-        self._manifest: dict[str, Any] | None = None
         self._problems: list[str] = []
         self._checks: list[Check] = []
         self._skipped_slow: list[str] = []
@@ -343,12 +342,6 @@ class GoldenRun:
                 raise pytest.UsageError(str(problem)) from problem
         return self._cases
 
-    @property
-    def manifest(self) -> dict[str, Any]:
-        if self._manifest is None:
-            self._manifest = read_manifest(self._fixtures)
-        return self._manifest
-
     def parameter(self, case: Case) -> Any:
         marks = [pytest.mark.skip(reason="slow golden; run it with --golden-slow")] if self._skips(case) else []
         return pytest.param(case.name, id=case.name, marks=marks)
@@ -359,17 +352,16 @@ class GoldenRun:
     def open(
         self, name: str, scratch: Path, request: pytest.FixtureRequest, record: Callable[[Check], None]
     ) -> GoldenCase:
-        """Read a golden and check that it is the one that the manifest and the case speak of.
+        """Read a golden and check that it is the one that its entry and the case speak of.
 
         ``record`` is told the outcome of every comparison with it.
         """
         source = golden_path(self._fixtures, name)
         golden = read_golden(source)
-        entry = self.manifest.get(name)
-        if entry is None or entry.get("content") != golden.content_digest():
+        if read_entry(self._fixtures, name)["content"] != golden.content_digest():
             raise GoldenError(
-                f"golden {source}: the manifest does not list this content; was it written by hand? "
-                f"Run 'golden verify', restore it, or: {_REGENERATE} {name}"
+                f"golden {source}: its entry does not list this content; was it written by hand, or an update "
+                f"interrupted? Run 'golden verify', which says so; restore it, or: {_REGENERATE} {name}"
             )
         case = self.cases[name]
         inputs = golden.complete_inputs(case)
@@ -393,11 +385,7 @@ class GoldenRun:
                 )
         if not self._is_full():
             return
-        try:
-            stored, listed = stored_cases(self._fixtures), set(self.manifest)
-        except GoldenError as problem:
-            self._problems.append(str(problem))
-            return
+        stored, listed = stored_cases(self._fixtures), listed_cases(self._fixtures)
         for name in sorted(set(self.cases) - claimed):
             self._problems.append(
                 f"case {name}: no collected test claims it; mark one with golden({self.cases[name].operation.name!r})"
@@ -407,7 +395,7 @@ class GoldenRun:
         for name in sorted(stored - set(self.cases)):
             self._problems.append(f"golden {name}: no case declares it; remove it with: {_REGENERATE}")
         for name in sorted(listed ^ stored):
-            self._problems.append(f"golden {name}: only one of file and manifest entry is there; run 'golden verify'")
+            self._problems.append(f"golden {name}: only one of golden and entry is there; run 'golden verify'")
 
     def _is_full(self) -> bool:
         """Whether the collection of the parity tests was not narrowed by options or paths."""

@@ -1,4 +1,4 @@
-"""Recomputing goldens with the reference, and writing what was accepted: what the generator's command runs.
+"""Recomputes goldens with the reference, and writes what was accepted.
 
 The reference is imported in other processes only (``worker``), and only once a case has to be computed.
 """
@@ -23,11 +23,10 @@ from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store import gallery
-from golden.store.entry import NAME, Entry, make_entry, read_manifest, write_manifest
+from golden.store.entry import Entry, entry_text, make_entry, read_entries
 from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.read import read_golden
-from golden.store.transaction import Transaction, transaction
-from golden.store.verify import read_page
+from golden.store.update import Update, update
 from golden.store.write import write_golden
 
 
@@ -82,18 +81,18 @@ class Regeneration:
         return {name: self._start(self._backing.module, settings) for name, settings in VARIANTS.items()}
 
     def _source_of(self, case: Case) -> Reference:
-        """The reference whose outputs this case's golden holds."""
+        """Choose the reference whose outputs this case's golden holds."""
         self._computed.add(case.name)
         return self._backing if self._asked.missing(case.operation) else self._asked
 
     @cached_property
-    def _manifest(self) -> dict[str, Entry]:
-        return read_manifest(self._fixtures)
+    def _entries(self) -> dict[str, Entry]:
+        return read_entries(self._fixtures)
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """Every case that is declared, stored, or listed in the manifest."""
-        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._manifest)
+        """Every case that is declared, or has a golden or an entry."""
+        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._entries)
 
     def inspect(self, name: str) -> Difference:
         """Say what can be said without computing: a difference with a change, or one without."""
@@ -113,7 +112,7 @@ class Regeneration:
             return replace(found, change=Change.UNREADABLE, notes=(str(problem),))
         if case.definition_digest(inputs) != golden.definition:
             return replace(found, change=Change.REDEFINED, notes=(_redefined(case, golden),))
-        if self._manifest.get(name, {}).get("content") != golden.content_digest():
+        if self._entries.get(name, {}).get("content") != golden.content_digest():
             return replace(found, change=Change.UNLISTED)
         return found
 
@@ -129,7 +128,7 @@ class Regeneration:
         try:
             outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+            return failed(found, problem)
         seconds = time.perf_counter() - started
         return self._with_picture(
             replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
@@ -140,7 +139,7 @@ class Regeneration:
         golden = found.before
         if found.moved or golden is None:
             return found
-        listed = self._manifest.get(golden.case, {}).get("picture", {})
+        listed = self._entries.get(golden.case, {}).get("picture", {})
         if gallery.problems(golden, listed, self._fixtures):
             return replace(found, change=Change.PICTURE, after=golden)
         return found
@@ -165,7 +164,7 @@ class Regeneration:
                 for reference in references
             )
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+            return failed(found, problem)
         seconds = time.perf_counter() - started
         # Where the first reference no longer gives the golden's shape, the golden's mask says nothing of its output.
         where = {output: mask for output, mask in golden.where.items() if mask.shape == expected[output].shape}
@@ -173,7 +172,7 @@ class Regeneration:
         return replace(found, before=before, after=after, seconds=seconds)
 
     def crossed(self) -> tuple[str, str]:
-        """The two references of a cross-check, for a person."""
+        """Name the two references of a cross-check, for a person."""
         return described(self._asked.provenance()), described(self._other.provenance())
 
     def check_proof(self, name: str) -> Difference:
@@ -187,7 +186,7 @@ class Regeneration:
         try:
             after = self.prove(name)
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(str(problem),))
+            return failed(found, problem)
         found = replace(found, before=before, after=after, seconds=time.perf_counter() - started)
         if proof_moved(before, after) and not found.moved:
             found = replace(found, change=Change.REPROVED)
@@ -200,7 +199,7 @@ class Regeneration:
             reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
-        """The golden as it lies there; None where there is none that can be read."""
+        """Read the golden as it lies there; None where there is none that can be read."""
         with suppress(GoldenError):
             return read_golden(golden_path(self._fixtures, name))
         return None
@@ -234,7 +233,7 @@ class Regeneration:
                 asked = described(self._asked.provenance())
                 said = f"{asked} cannot answer {case.operation.name} ({missing}); {answered} did"
                 told.setdefault(said, []).append(name)
-            entry = self._manifest.get(name)
+            entry = self._entries.get(name)
             before = described(entry.get("provenance", {})) if entry else answered
             if before != answered:
                 told.setdefault(f"made with {before}, recomputed with {answered}", []).append(name)
@@ -245,7 +244,7 @@ class Regeneration:
             raise GoldenError(f"case {case.name}: has no inputs, so there are none to draw anew")
         if redraw:
             # Either the file or the history may be lost; no earlier draw must come again.
-            number = len(self._manifest.get(case.name, {}).get("history", []))
+            number = len(self._entries.get(case.name, {}).get("history", []))
             with suppress(GoldenError):
                 number = max(number, read_golden(golden_path(self._fixtures, case.name)).draw + 1)
             return number, case.draw_inputs(number)
@@ -261,66 +260,63 @@ class Regeneration:
         return golden.draw, golden.inputs
 
     def write(self, rows: Iterable[Difference], reason: str) -> None:
-        """Write what was computed and remove what is gone, all of it or none of it.
+        """Write what was computed and remove what is gone.
 
         Args:
             rows: of cases that are gone, or whose ``after`` was proved.
-            reason: for the manifest's history.
+            reason: for the history of their entries.
         """
-        entries = dict(self._manifest)
-        with transaction(self._fixtures) as change:
+        with update(self._fixtures) as change:
             for row in rows:
-                before = entries.pop(row.case, None)
-                if row.after is not None:
-                    entries[row.case] = self._stage(change, row.before, row.after, before, reason)
-                    continue
-                change.remove(f"{row.case}.h5")
-                if gallery.picture_path(self._fixtures, row.case).exists():
-                    change.remove(f"{row.case}.png")
-            write_manifest(change.path_for(NAME), entries)
-            page = gallery.page(entries)
-            if page != read_page(self._fixtures):
-                change.path_for(gallery.PAGE).write_text(page, encoding="utf-8")
+                if row.after is None:
+                    change.remove(row.case)
+                else:
+                    self._stage(change, row.before, row.after, reason)
 
-    def _stage(
-        self, change: Transaction, before: Golden | None, after: Golden, entry: Entry | None, reason: str
-    ) -> Entry:
-        """Stage what is not there yet of a golden, its picture and its entry in the manifest; returns the entry."""
+    def _stage(self, change: Update, before: Golden | None, after: Golden, reason: str) -> None:
+        """Stage a golden where it is another than before, its picture where it shows something else, and its entry."""
+        entry = self._entries.get(after.case)
         same = before is not None and before.content_digest() == after.content_digest()
-        if not same:
-            staged = change.path_for(f"{after.case}.h5")
-            write_golden(staged, after)
-            if read_golden(staged).content_digest() != after.content_digest():
-                raise GoldenError(f"case {after.case}: what was written does not read back the same")
         golden = before if before is not None and same else after
+        if not same:
+            staged = change.path_for(golden.case, "h5")
+            write_golden(staged, golden)
+            if read_golden(staged).content_digest() != golden.content_digest():
+                raise GoldenError(f"case {golden.case}: what was written does not read back the same")
         picture = renewed_picture(golden, (entry or {}).get("picture", {}), self._fixtures, change)
-        history = entry["history"] if entry is not None and same else _history(entry, golden, reason)
-        return make_entry(golden, history, picture)
+        listed = entry is not None and entry["content"] == golden.content_digest()
+        history = entry["history"] if entry is not None and listed else _history(entry, golden, reason)
+        text = entry_text(make_entry(golden, history, picture))
+        change.path_for(golden.case, "json").write_text(text, encoding="utf-8", newline="\n")
 
 
-def renewed_picture(golden: Golden, before: Mapping[str, str], fixtures: Path, change: Transaction) -> dict[str, str]:
-    """Draw a golden's picture as part of an update, unless it shows what it did; what the manifest says of it.
+def failed(found: Difference, problem: GoldenError) -> Difference:
+    """Say that a case could not be computed or proved, and why, by its name."""
+    said = str(problem)
+    named = said if said.startswith(f"case {found.case}:") else f"case {found.case}: {said}"
+    return replace(found, change=Change.FAILED, notes=(named,))
+
+
+def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, change: Update) -> dict[str, str]:
+    """Draw a golden's picture as part of an update, unless it still shows the same; return what its entry says of it.
 
     Args:
         golden: the new one.
-        before: what the manifest said of its picture, empty where there was none.
+        listed: what the entry said of the picture before; empty where there was none.
         fixtures: the directory.
-        change: its update.
+        change: the update.
     """
-    name = f"{golden.case}.png"
     if not gallery.outputs_shown(golden):
-        if (fixtures / name).exists():
-            change.remove(name)
         return {}
-    if before.get("drawn_from") == gallery.drawn_from(golden) and not gallery.problems(golden, before, fixtures):
-        return dict(before)
-    staged = change.path_for(name)
+    if listed.get("drawn_from") == gallery.drawn_from(golden) and not gallery.problems(golden, listed, fixtures):
+        return dict(listed)
+    staged = change.path_for(golden.case, "png")
     thumbnail.draw(golden, staged)
     return gallery.picture_entry(golden, staged)
 
 
 def _redefined(case: Case, golden: Golden) -> str:
-    """What of a case is not what its golden was made from, as far as the golden says it."""
+    """Say what of a case is not what its golden was made from, as far as the golden tells."""
     declared, stored = {output.name for output in case.operation.outputs}, set(golden.outputs)
     faults, proved = {fault.name for fault in case.operation.faults}, {*golden.faults, *golden.invisible}
     parts = [
@@ -339,6 +335,7 @@ def _redefined(case: Case, golden: Golden) -> str:
 
 
 def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
+    """List the events of a golden, the newest first, which led to its content."""
     before = entry["content"][:16] if entry else None
     versions = golden.provenance
     event = {
@@ -349,4 +346,4 @@ def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
         "before": before,
         "after": golden.content_digest()[:16],
     }
-    return [*(entry["history"] if entry else []), event]
+    return [event, *(entry["history"] if entry else [])]

@@ -271,7 +271,7 @@ def case_list(cases: Iterable[Case]) -> Table:
 
 
 def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
-    """Return a line per golden, from what its entry says."""
+    """Tabulate goldens, a line for each, from what their entries say."""
     table = _table("case", "operation", "outputs", "what it sees")
     for name, entry in goldens:
         outputs = entry["outputs"]

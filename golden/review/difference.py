@@ -31,7 +31,7 @@ class Change(Enum):
     NEW = "new"
     GONE = "gone: no case declares it"
     REDEFINED = "definition changed"
-    UNLISTED = "manifest out of step"
+    UNLISTED = "entry out of step"
     UNREADABLE = "unreadable"
     REPROVED = "proof changed"
     REDRAWN = "inputs drawn anew"

@@ -1,7 +1,8 @@
-"""What the manifest says of a golden: a text from which a diff can be read.
+"""An entry is the text file beside a golden that says what it holds, so that a diff can be read.
 
-One line per array. The digests decide; the statistics are for people. ``history`` says why a golden has the values
-that it has.
+A line per array. The digests decide; the statistics are for people. ``history`` says why a golden has the values that
+it has, the newest reason first. Margins have two digits, so that rounding moves no line. The entry is also the commit
+record of an update (``golden.store.update``).
 """
 
 from __future__ import annotations
@@ -17,12 +18,10 @@ import numpy as np
 from golden.judge.proof import Caught
 from golden.spec.arrays import blocks
 from golden.spec.errors import GoldenError
-from golden.store.golden import Golden
-from golden.store.read import parse_json
-from golden.store.transaction import finish_interrupted
+from golden.store.golden import Golden, cases_with
+from golden.store.layout import parse_json
 
-NAME = "MANIFEST.json"
-FORMAT = "ptycho-golden manifest 1"
+FORMAT = "ptycho-golden entry 1"
 
 _SMALL = 32
 """Elements of an array whose values are written out in a text."""
@@ -30,138 +29,163 @@ _SMALL = 32
 Entry = dict[str, Any]
 
 
-def read_manifest(fixtures: Path) -> dict[str, Entry]:
-    """Case name -> entry; empty where there is no manifest yet.
+def entry_path(fixtures: Path, case: str) -> Path:
+    return fixtures / f"{case}.json"
 
-    Finishes an update that was cut off after its commit.
+
+def listed_cases(fixtures: Path) -> frozenset[str]:
+    """Name the cases that have an entry in a fixtures directory."""
+    return cases_with(fixtures, ".json")
+
+
+def read_entries(fixtures: Path) -> dict[str, Entry]:
+    """Read the entries of all goldens, by case.
 
     Raises:
-        GoldenError: it is not a manifest of this format.
+        GoldenError: one of them is not an entry of this format.
     """
-    finish_interrupted(fixtures)
-    path = fixtures / NAME
+    return {case: read_entry(fixtures, case) for case in sorted(listed_cases(fixtures))}
+
+
+def read_entry(fixtures: Path, case: str) -> Entry:
+    """Read what the entry of a golden says.
+
+    Raises:
+        GoldenError: there is none, or it is not an entry of this format.
+    """
+    path = entry_path(fixtures, case)
     try:
-        document = parse_json(path.read_text(encoding="utf-8"))
+        entry = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return {}
+        raise GoldenError(f"entry {path}: no such file. {_ADVICE}") from None
     except (OSError, ValueError) as broken:
-        raise GoldenError(f"manifest {path}: {broken}. Restore it from version control") from broken
-    if (
-        not isinstance(document, dict)
-        or document.get("format") != FORMAT
-        or not isinstance(document.get("cases"), dict)
-    ):
-        raise GoldenError(
-            f"manifest {path}: expected format {FORMAT!r} and a table of cases. Restore it from version control"
-        )
-    cases: dict[str, Entry] = document["cases"]
-    broken_entry = next((name for name, entry in cases.items() if not _is_entry(name, entry)), None)
-    if broken_entry is not None:
-        raise GoldenError(
-            f"manifest {path}: the entry of {broken_entry!r} is not what the generator writes. Restore it from version "
-            f"control"
-        )
-    return cases
+        raise GoldenError(f"entry {path}: {broken}. {_ADVICE}") from broken
+    if not isinstance(entry, dict) or entry.get("format") != FORMAT:
+        raise GoldenError(f"entry {path}: expected a JSON object of format {FORMAT!r}. {_ADVICE}")
+    if not _can_be_shown(entry):
+        raise GoldenError(f"entry {path}: this is not what the generator writes. {_ADVICE}")
+    return entry
 
 
-def _is_entry(name: str, entry: Any) -> bool:
-    """Whether what is shown of an entry is there, and can be shown."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("history"), list):
+_ADVICE = (
+    "Restore it from version control; after a merge conflict take the .json, the .h5 and the .png of one side together"
+)
+
+
+def _can_be_shown(entry: Entry) -> bool:
+    """Tell whether what is shown of an entry is there, and is printable."""
+    history, outputs = entry.get("history"), entry.get("outputs")
+    if not isinstance(history, list) or not history or not all(isinstance(event, dict) for event in history):
         return False
     if not all(isinstance(entry.get(key, {}), dict) for key in ("picture", "provenance")):
         return False
-    outputs = entry.get("outputs")
     if not isinstance(outputs, dict) or not all(isinstance(output, dict) for output in outputs.values()):
         return False
-    texts = [name, *outputs, *(entry.get(key) for key in ("operation", "summary", "content"))]
+    texts = [*outputs, *(entry.get(key) for key in ("operation", "summary", "content"))]
     texts += [output.get("shape") for output in outputs.values()]
     texts += [*entry.get("picture", {}).values(), *entry.get("provenance", {}).values()]
-    for event in entry["history"]:
-        if not isinstance(event, dict):
-            return False
+    for event in history:
         texts += [event.get("date"), event.get("reason"), event.get("before") or "", event.get("after")]
     return all(isinstance(text, str) and text.replace("\n", "").isprintable() for text in texts)
 
 
-def write_manifest(path: Path, entries: Mapping[str, Entry]) -> None:
-    document = {"format": FORMAT, "cases": {name: entries[name] for name in sorted(entries)}}
-    path.write_text(_format(document, "") + "\n", encoding="utf-8")
+def entry_text(entry: Entry) -> str:
+    """Write out the text of an entry's file."""
+    return _format(entry, "") + "\n"
 
 
-def make_entry(golden: Golden, history: list[Entry], picture: Entry | None = None) -> Entry:
-    """What the manifest says of a golden; ``picture`` is what ``gallery.renew`` says of its picture."""
-    digests = golden.digests()
+def make_entry(golden: Golden, history: list[Entry], picture: Mapping[str, str]) -> Entry:
+    """Say what a golden holds, for its entry.
+
+    Args:
+        golden: the golden.
+        history: its events, the newest first.
+        picture: what ``gallery.picture_entry`` says of its picture; empty where it has none.
+    """
     return {
+        "format": FORMAT,
         "operation": golden.operation,
         "summary": golden.summary,
-        "parameters": dict(sorted(golden.parameters.items())),
-        "content": golden.content_digest(digests),
-        "definition": golden.definition,
-        "producer": golden.producer,
-        "provenance": dict(sorted(golden.provenance.items())),
-        "inputs": {name: _describe(array, digests[f"inputs/{name}"]) for name, array in sorted(golden.inputs.items())}
-        | {
-            name: {"shape": _shape(d.shape), "dtype": d.dtype, "recipe": True, "sha256": d.sha256}
-            for name, d in sorted(golden.derived.items())
-        },
-        "outputs": {name: _describe_output(golden, name, digests) for name in sorted(golden.outputs)},
-        "faults": {name: _describe_fault(caught) for name, caught in sorted(golden.faults.items())}
-        | {name: {"invisible": reason} for name, reason in sorted(golden.invisible.items())},
-        **({"picture": picture} if picture else {}),
         "history": history,
+        **_describe(golden),
+        **({"picture": dict(picture)} if picture else {}),
     }
 
 
 def as_text(golden: Golden) -> str:
-    """A golden in the manifest's words, and the values of its small arrays: what a text diff of two goldens needs."""
-    entry = make_entry(golden, [])
-    del entry["history"]
+    """Write a golden out in the words of its entry, with the values of its small arrays: git can compare that."""
     arrays = {f"inputs/{name}": array for name, array in golden.inputs.items()}
     arrays |= {f"outputs/{name}": array for name, array in golden.outputs.items()}
     small = {name: _values(array) for name, array in sorted(arrays.items()) if array.size <= _SMALL}
-    return _format({"case": golden.case, "draw": golden.draw, **entry, "values": small}, "")
+    head = {"case": golden.case, "operation": golden.operation, "summary": golden.summary, "draw": golden.draw}
+    return _format({**head, **_describe(golden), "values": small}, "")
 
 
 def _values(array: np.ndarray) -> str:
     return np.array2string(array, separator=", ", threshold=_SMALL + 1).replace("\n", "")
 
 
-def _describe_fault(caught: Caught) -> Entry:
-    """Where a fault shows best, and how far outside the tolerance; ``exact`` when no number can say it."""
-    return {"output": caught.clearest, "margin": _margin(caught.margin)}
+def _describe(golden: Golden) -> Entry:
+    digests = golden.digests()
+    return {
+        "content": golden.content_digest(digests),
+        "definition": golden.definition,
+        "producer": golden.producer,
+        "provenance": dict(sorted(golden.provenance.items())),
+        "parameters": dict(sorted(golden.parameters.items())),
+        "inputs": {
+            name: _describe_array(array, digests[f"inputs/{name}"]) for name, array in sorted(golden.inputs.items())
+        }
+        | {
+            name: {"shape": _shape(d.shape), "dtype": np.dtype(d.dtype).name, "recipe": True, "sha256": d.sha256}
+            for name, d in sorted(golden.derived.items())
+        },
+        "outputs": {name: _describe_output(golden, name, digests) for name in sorted(golden.outputs)},
+        "faults": {name: _describe_fault(caught) for name, caught in sorted(golden.faults.items())}
+        | {name: {"invisible": reason} for name, reason in sorted(golden.invisible.items())},
+    }
 
 
-def _margin(tolerances: float) -> float | str:
-    return _short(tolerances) if math.isfinite(tolerances) else "exact"
-
-
-def _describe(array: np.ndarray, digest: str) -> Entry:
+def _describe_array(array: np.ndarray, digest: str) -> Entry:
     return {"shape": _shape(array.shape), "dtype": array.dtype.name, **statistics(array), "sha256": digest}
 
 
 def _describe_output(golden: Golden, name: str, digests: Mapping[str, str]) -> Entry:
     array, where = golden.outputs[name], golden.where.get(name)
-    entry = _describe(array, digests[f"outputs/{name}"])
+    entry = _describe_array(array, digests[f"outputs/{name}"])
     digest = entry.pop("sha256")
     if where is not None:
         entry["compared"] = f"{np.count_nonzero(where)} of {where.size}"
         entry["where_sha256"] = digests[f"where/{name}"]
-    tolerance = golden.tolerances[name]
-    nearest = [(caught.outputs[name].share, fault) for fault, caught in golden.faults.items() if name in caught.outputs]
-    if nearest:
-        margin, fault = min(nearest)
-        entry["nearest_fault"], entry["margin"] = fault, _margin(margin)
+    # Of faults that are as near in two digits, the first by name: rounding must not choose.
+    margins = {fault: _digits(c.outputs[name].share, 2) for fault, c in golden.faults.items() if name in c.outputs}
+    if margins:
+        nearest = min(sorted(margins), key=margins.__getitem__)
+        entry["nearest_fault"], entry["margin"] = nearest, _margin(margins[nearest])
     if array.dtype.kind in "fc":
         for key in ("noise_atol", "noise_rtol", "atol", "rtol"):
-            entry[key] = _short(getattr(tolerance, key))
+            entry[key] = _digits(getattr(golden.tolerances[name], key), 3)
     else:
         entry["tolerance"] = "exact"
     return entry | {"sha256": digest}
 
 
+def _describe_fault(caught: Caught) -> Entry:
+    """Say where a fault shows best, and how far outside the tolerance; ``exact`` when no number can say it."""
+    margins = {name: _digits(wrong.share, 2) for name, wrong in caught.outputs.items()}
+    clearest = max(sorted(margins), key=margins.__getitem__)
+    return {"output": clearest, "margin": _margin(margins[clearest])}
+
+
+def _margin(tolerances: float) -> float | str:
+    return tolerances if math.isfinite(tolerances) else "exact"
+
+
 def statistics(array: np.ndarray) -> Entry:
-    """Numbers that let a reader picture an array: its value when it is one text, else norm, and extrema of a real
-    array or largest modulus of a complex one.
+    """Give the numbers from which a reader can picture an array.
+
+    They are its value when it is one text or one whole number; otherwise its norm, and the extrema of a real array or
+    the largest modulus of a complex one.
     """
     if array.dtype.kind == "S":
         return {"value": array.item().decode()} if array.ndim == 0 else {"values": array.size}
@@ -175,22 +199,22 @@ def statistics(array: np.ndarray) -> Entry:
             modulus = np.abs(block).astype(np.float64)
             squares += float(np.square(modulus).sum())
             largest = max(largest, float(modulus.max()))
-    norm = {"norm": _short(math.sqrt(squares))}
+    norm = {"norm": _digits(math.sqrt(squares), 6)}
     if array.dtype.kind == "c":
-        return norm | {"largest": _short(largest)}
-    return norm | {"min": _short(float(array.min())), "max": _short(float(array.max()))}
+        return norm | {"largest": _digits(largest, 6)}
+    return norm | {"min": _digits(float(array.min()), 6), "max": _digits(float(array.max()), 6)}
 
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
-def _short(value: float) -> float:
-    return float(f"{value:.5e}")
+def _digits(value: float, digits: int) -> float:
+    return float(f"{value:.{digits - 1}e}")
 
 
 def _format(value: Any, indent: str) -> str:
-    """JSON in which a table of tables takes a line per entry and a flat table takes one line."""
+    """Write JSON in which a table of tables takes a line per entry and a flat table takes one line."""
     inner = indent + " "
     if isinstance(value, dict) and any(isinstance(v, (dict, list)) for v in value.values()):
         lines = [f"{inner}{json.dumps(k)}: {_format(v, inner)}" for k, v in value.items()]

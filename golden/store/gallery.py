@@ -1,7 +1,7 @@
-"""The PNG beside every golden that can be looked at: what it was drawn from, and whether it is still that one.
+"""Beside every golden that can be looked at lies a PNG, and a page shows all of them.
 
-A hosting site's image diff then shows what changed. The PNG is drawn anew only when what it shows moved
-(``golden.report.thumbnail`` draws).
+A hosting site's image diff then shows what changed. The PNG is drawn anew only when what it shows moved;
+``golden.report.thumbnail`` draws it.
 """
 
 from __future__ import annotations
@@ -14,50 +14,72 @@ from typing import Any
 from golden.spec.arrays import digest_array, is_picture
 from golden.store.golden import Golden
 
-PAGE = "GALLERY.md"
+PAGE = "README.md"
 
 
 def picture_path(fixtures: Path, case: str) -> Path:
     return fixtures / f"{case}.png"
 
 
+def outputs_shown(golden: Golden) -> list[str]:
+    """Name the outputs that can be looked at."""
+    return [name for name, array in sorted(golden.outputs.items()) if is_picture(array)]
+
+
 def drawn_from(golden: Golden) -> str:
-    """A digest of what is drawn; an empty text when there is nothing to look at."""
+    """Digest what is drawn. The text is empty when there is nothing to look at."""
     names = outputs_shown(golden)
     digests = [f"{name} {digest_array(golden.outputs[name])}" for name in names]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if names else ""
 
 
-def problems(golden: Golden, entry: Mapping[str, Any], fixtures: Path) -> list[str]:
-    """What is wrong with a golden's picture; empty when nothing is."""
-    path = picture_path(fixtures, golden.case)
-    if entry.get("drawn_from", "") != drawn_from(golden):
-        return [f"picture {golden.case}: drawn from other values than the golden's"]
-    if path.is_file() != bool(entry):
-        return [f"picture {golden.case}: its file is {'missing' if entry else 'not in the manifest'}"]
-    if entry and _digest(path) != entry.get("sha256"):
-        return [f"picture {golden.case}: another file than the manifest lists"]
-    return []
-
-
 def picture_entry(golden: Golden, path: Path) -> dict[str, str]:
-    """What the manifest says of a picture that was drawn of a golden."""
-    return {"drawn_from": drawn_from(golden), "sha256": _digest(path)}
+    """Say which picture was drawn of a golden, for its entry."""
+    return {"drawn_from": drawn_from(golden), "sha256": file_digest(path)}
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[str]:
+    """Say what is wrong with a golden's picture; nothing when it is sound.
+
+    Args:
+        golden: the golden.
+        listed: what its entry says of the picture; empty where it has none.
+        fixtures: the directory.
+    """
+    path = picture_path(fixtures, golden.case)
+    if listed.get("drawn_from", "") != drawn_from(golden):
+        return [f"picture {golden.case}: drawn from other values than the golden's"]
+    if path.is_file() != bool(listed):
+        return [f"picture {golden.case}: its file is {'missing' if listed else 'not in the entry'}"]
+    if listed and file_digest(path) != listed.get("sha256"):
+        return [f"picture {golden.case}: another file than the entry lists"]
+    return []
+
+
 def page(entries: Mapping[str, Mapping[str, Any]]) -> str:
-    """All pictures under each other, for a browser of the repository; from the manifest's entries."""
-    summaries = {case: entry.get("summary") for case, entry in entries.items() if entry.get("picture")}
-    lines = ["# Gallery", "", "What the goldens hold: amplitude and phase of their picture-like outputs.", ""]
-    for case, summary in sorted(summaries.items()):
-        lines += [f"## {case}", "", f"{summary}", "", f"![{case}]({case}.png)", ""]
-    return "\n".join(lines)
+    """List all goldens by name, with their pictures, for a reader who opens the directory on a hosting site."""
+    lines = [
+        "# Goldens",
+        "",
+        "What TensorFlow computes, frozen. Of each golden: data (`.h5`), words (`.json`), picture (`.png`).",
+    ]
+    topic = ""
+    for case, entry in sorted(entries.items()):
+        if case.split("/")[0] != topic:
+            topic = case.split("/")[0]
+            lines += ["", f"## {topic}"]
+        lines += ["", f"[{case}]({case}.json)"]
+        lines += ["", f"![{case}]({case}.png)"] if entry.get("picture") else []
+    return "\n".join([*lines, ""])
 
 
-def outputs_shown(golden: Golden) -> list[str]:
-    """The outputs that can be looked at, by name."""
-    return [name for name, array in sorted(golden.outputs.items()) if is_picture(array)]
+def read_page(fixtures: Path) -> str:
+    """Read the page as it lies there. Where there is none, it is that of an empty directory."""
+    try:
+        return (fixtures / PAGE).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return page({})

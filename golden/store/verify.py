@@ -1,78 +1,87 @@
-"""Whether a fixtures directory is sound: files, manifest, pictures and cases say the same and name each other."""
+"""A fixtures directory is sound if goldens, entries, pictures and cases say the same and name each other."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.store import gallery
-from golden.store.entry import NAME, Entry, make_entry, read_manifest
+from golden.store.entry import Entry, listed_cases, make_entry, read_entry
 from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
+from golden.store.update import KINDS, interrupted
+
+_UPDATE = "python generate_golden.py --update --reason ..."
 
 
 def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
-    """Everything that is wrong with a fixtures directory; empty when nothing is.
+    """Say everything that is wrong with a fixtures directory; nothing when it is sound.
 
-    Checks that every file reads and matches its digests, that the manifest says what the files say, and that cases,
-    files and manifest name each other without exception.
+    Checks that every file reads and matches its digests, that the entries say what the files say, and that cases, files
+    and entries name each other without exception.
     """
-    try:
-        entries = read_manifest(fixtures)
-    except GoldenError as broken:
-        return [str(broken)]
-    files = stored_cases(fixtures)
-    problems = []
-    for name in sorted(set(cases) - files):
-        problems.append(
-            f"case {name}: no golden; make it with 'python generate_golden.py --update --reason ... {name}'"
-        )
-    for name in sorted(files - set(cases)):
-        problems.append(
-            f"golden {name}: no case declares it; remove it with 'python generate_golden.py --update --reason ...'"
-        )
-    for name in sorted(set(entries) - files):
-        problems.append(f"manifest entry {name}: its file is missing")
-    problems += [f"file {name}: neither a golden (TOPIC/CASE.h5) nor the manifest" for name in _strays(fixtures)]
+    files, listed = stored_cases(fixtures), listed_cases(fixtures)
+    entries, problems = _read_all(fixtures, listed)
+    broken = bool(problems)
+    waiting = {} if broken else interrupted(fixtures)
+    there = files.union(waiting)
+    strays = _strays(fixtures, files | listed)
+    problems += [f"golden {name}: {_interruption(kinds)}" for name, kinds in waiting.items()]
+    problems += [f"case {name}: no golden; make it with '{_UPDATE} {name}'" for name in sorted({*cases} - there)]
+    problems += [f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - {*cases})]
+    problems += [f"entry {name}: its golden is missing" for name in sorted(listed - there)]
+    problems += [f"file {name}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in strays]
     proved = []
     for name, golden in zip(sorted(files), read_untrusted([golden_path(fixtures, name) for name in sorted(files)])):
         if isinstance(golden, str):
             problems.append(golden)
-        else:
-            problems += _verify_one(golden, name, entries.get(name), fixtures)
-            problems += _not_allowed(golden, cases.get(name))
-            proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
-    if read_page(fixtures) != gallery.page(entries):
-        problems.append(f"{fixtures / gallery.PAGE}: out of step with the manifest")
+            continue
+        if name in entries and name not in waiting:
+            problems += _verify_one(golden, name, entries[name], fixtures)
+        elif name not in listed:
+            problems.append(f"golden {name}: it has no entry")
+        problems += _not_allowed(golden, cases.get(name))
+        proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
+    if not broken and gallery.read_page(fixtures) != gallery.page(entries):
+        problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
     return problems + blind_spots(proved)
 
 
-def read_page(fixtures: Path) -> str:
-    """The gallery's page as it lies there; the page of an empty gallery where there is none."""
-    try:
-        return (fixtures / gallery.PAGE).read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return gallery.page({})
+def _interruption(kinds: Iterable[str]) -> str:
+    """Say that an update was interrupted, and which files still wait."""
+    files = " and ".join(f".{kind}" for kind in kinds)
+    return (
+        f"an update was interrupted before its {files} was replaced; the generator finishes it: "
+        f"python generate_golden.py"
+    )
 
 
-def _table(value: Any) -> Entry:
-    return value if isinstance(value, dict) else {}
+def _read_all(fixtures: Path, listed: frozenset[str]) -> tuple[dict[str, Entry], list[str]]:
+    """Read the entries that can be read, and say what is wrong with the others."""
+    entries, problems = {}, []
+    for name in sorted(listed):
+        try:
+            entries[name] = read_entry(fixtures, name)
+        except GoldenError as broken:
+            problems.append(str(broken))
+    return entries, problems
 
 
-def _strays(fixtures: Path) -> list[str]:
-    """Files that are neither goldens, nor their pictures, nor the manifest, nor part of an update."""
+def _strays(fixtures: Path, cases: frozenset[str]) -> list[str]:
+    """Find files that belong to no golden. Hidden ones, an update's among them, do not count."""
     files = (path.relative_to(fixtures) for path in fixtures.rglob("*") if path.is_file())
-    known = {f"{name}.{kind}" for name in stored_cases(fixtures) for kind in ("h5", "png")} | {NAME, gallery.PAGE}
-    return sorted(f.as_posix() for f in files if f.as_posix() not in known and not f.parts[0].startswith("."))
+    known = {f"{name}.{kind}" for name in cases for kind in KINDS} | {gallery.PAGE}
+    return sorted(f.as_posix() for f in files if f.as_posix() not in known and not any(p[0] == "." for p in f.parts))
 
 
 def blind_spots(goldens: Iterable[Golden]) -> list[str]:
-    """Goldens that catch nothing, and faults that no golden of their operation catches."""
+    """Find goldens that catch nothing, and faults that no golden of their operation catches."""
     problems = []
     caught: dict[str, set[str]] = {}
     declared: dict[str, set[str]] = {}
@@ -89,18 +98,17 @@ def blind_spots(goldens: Iterable[Golden]) -> list[str]:
     return problems
 
 
-def _verify_one(golden: Golden, name: str, entry: Entry | None, fixtures: Path) -> list[str]:
+def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list[str]:
     if golden.case != name:
         return [f"golden {name}: the file says that it is {golden.case}"]
-    if entry is None:
-        return [f"golden {name}: not in the manifest"]
-    history = entry.get("history")
-    picture = _table(entry.get("picture"))
-    expected = make_entry(golden, history if isinstance(history, list) else [], picture)
-    if not expected["history"] or expected["history"][-1].get("after") != expected["content"][:16]:
-        return [f"golden {name}: the manifest's history does not end with this content"]
+    history, picture = entry["history"], entry.get("picture", {})
+    expected = make_entry(golden, history, picture)
+    if history[0]["after"] != expected["content"][:16]:
+        return [f"golden {name}: the newest event of its entry's history does not lead to this content"]
+    if any(event["before"] != older["after"] for event, older in pairwise(history)):
+        return [f"golden {name}: an event of its entry's history does not follow the one before"]
     problems = [
-        f"golden {name}: the manifest's {key!r} is out of step with the file"
+        f"golden {name}: the {key!r} of its entry is out of step with the file"
         for key in expected
         if not _same(entry.get(key), expected[key])
     ]
@@ -118,7 +126,7 @@ def _not_allowed(golden: Golden, case: Case | None) -> list[str]:
 
 
 def _same(found: Any, expected: Any) -> bool:
-    """Equal, but for the last digits of statistics, which depend on the machine's order of summation."""
+    """Compare, but for the last digits of statistics, which depend on the machine's order of summation."""
     if isinstance(expected, dict):
         return (
             isinstance(found, dict)

@@ -78,7 +78,7 @@ def _read(path: Path, sound: Golden) -> tuple[str, str]:
         said = str(refused)
         return (REFUSED if said.isprintable() and str(path) in said else WRONG, said)
     same = golden.content_digest() == sound.content_digest()
-    shown = [as_text(golden), json.dumps(make_entry(golden, []))]
+    shown = [as_text(golden), json.dumps(make_entry(golden, [], {}))]
     for pair in ({sound.case: sound}, {sound.case: golden}), ({sound.case: golden}, {sound.case: sound}):
         found = differences(*pair)
         shown += [line for one in found for line in difference_lines(one)]
@@ -89,7 +89,7 @@ def _read(path: Path, sound: Golden) -> tuple[str, str]:
             return WRONG, f"shown to a terminal: {text[-200:]!r}"
     if not same:
         return ANOTHER, ""
-    beside = make_entry(golden, []) != make_entry(sound, [])
+    beside = make_entry(golden, [], {}) != make_entry(sound, [], {})
     return HARMLESS, "differs beside the content" if beside else ""
 
 

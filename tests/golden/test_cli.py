@@ -14,7 +14,7 @@ from pytest_regressions.file_regression import FileRegressionFixture
 
 from golden.cli import main
 from golden.report.run import Check, Run, write_run
-from golden.store.entry import NAME
+from golden.store.entry import entry_path
 from golden.store.golden import golden_path
 from golden.store.write import write_golden
 from tests.golden import standin
@@ -78,7 +78,7 @@ def test_verify(fixtures: Path) -> None:
     arguments = ("verify", "--fixtures", str(fixtures), "--cases", "tests.golden.standin")
     result = golden(*arguments)
     assert result.exit_code == 0
-    assert "4 goldens: digests match, manifest in step, nothing orphaned" in result.output
+    assert "4 goldens: digests match, entries in step, nothing orphaned" in result.output
     golden_path(fixtures, "toy/double").write_bytes(b"")
     (fixtures / "toy" / "stray.h5").write_bytes(b"")
     result = golden(*arguments)
@@ -88,11 +88,11 @@ def test_verify(fixtures: Path) -> None:
     assert "3 problem(s)" in result.output
 
 
-def test_broken_manifest_is_one_line(fixtures: Path) -> None:
-    (fixtures / NAME).write_text("{")
+def test_broken_entry_is_one_line(fixtures: Path) -> None:
+    entry_path(fixtures, "toy/double").write_text("{")
     result = golden("list", "--fixtures", str(fixtures))
     assert result.exit_code == 2
-    assert result.output.startswith("golden: manifest")
+    assert result.output.startswith("golden: entry")
     assert len(result.output.splitlines()) == 1
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from golden.generator.regenerate import renewed_picture
 from golden.report import thumbnail
 from golden.store import gallery
-from golden.store.transaction import lock, transaction
+from golden.store.update import is_under_way, lock, update
 from tests.golden.standin import CASES, make_golden
 
 
@@ -48,12 +48,14 @@ def test_every_picture_can_be_drawn(tmp_path: Path, image: np.ndarray) -> None:
 def test_the_same_values_are_not_drawn_again(fixtures: Path) -> None:
     golden = make_golden(CASES[0])
     entry = gallery.picture_entry(golden, gallery.picture_path(fixtures, golden.case))
-    with lock(fixtures), transaction(fixtures) as change:
+    with lock(fixtures), update(fixtures) as change:
         assert renewed_picture(golden, entry, fixtures, change) == entry
-        assert not list((fixtures / ".staging").iterdir())
+        assert not is_under_way(fixtures)
+    with pytest.raises(KeyboardInterrupt), lock(fixtures), update(fixtures) as change:
         moved = make_golden(CASES[0], outputs={"y": golden.outputs["y"] * 2})
         assert renewed_picture(moved, entry, fixtures, change) != entry
-        assert len(list((fixtures / ".staging").iterdir())) == 1
+        assert is_under_way(fixtures)
+        raise KeyboardInterrupt  # its entry is not staged
 
 
 @pytest.mark.parametrize("shape", [(320, 320), (12, 12, 9)])

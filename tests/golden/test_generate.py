@@ -23,10 +23,10 @@ from golden.review.difference import Change
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
-from golden.store.entry import NAME, read_manifest
-from golden.store.golden import golden_path
+from golden.store.entry import entry_path, read_entry
+from golden.store.golden import golden_path, stored_cases
 from golden.store.read import read_golden
-from golden.store.transaction import lock
+from golden.store.update import lock
 from golden.store.verify import verify
 from tests.golden import standin
 from tests.golden.conftest import fill
@@ -99,7 +99,7 @@ def test_it_makes_sound_goldens(generated: Path) -> None:
         *(f"1 ULP, run {n}" for n in range(1, 5)),
     }
     assert golden.noise["y"]["1 ULP, run 1"] > 0
-    assert [event["reason"] for event in read_manifest(generated)["toy/double"]["history"]] == ["first"]
+    assert [event["reason"] for event in read_entry(generated, "toy/double")["history"]] == ["first"]
 
 
 def test_nothing_moved_writes_nothing(generated: Path) -> None:
@@ -151,15 +151,15 @@ def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> N
     assert accepted.exit_code == 0, accepted.stderr
     assert verify(fixtures, ALL) == []
     changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
-    assert changed == {"toy/double.h5", "toy/double.png", NAME}
-    event = read_manifest(fixtures)["toy/double"]["history"][-1]
+    assert changed == {"toy/double.h5", "toy/double.png", "toy/double.json"}
+    event = read_entry(fixtures, "toy/double")["history"][0]
     assert event["reason"] == reason
     assert event["before"] != event["after"]
 
 
 @pytest.fixture
 def in_terminal(monkeypatch: pytest.MonkeyPatch, in_process: None) -> None:
-    monkeypatch.setattr("golden.generate._in_terminal", lambda: True)
+    monkeypatch.setattr("golden.generator.session.in_terminal", lambda: True)
 
 
 @pytest.mark.usefixtures("in_terminal")
@@ -185,7 +185,7 @@ def test_a_person_is_asked_about_each_case(
     assert "the new answer, held against the old one: matches fault 'negated'" in run.stderr
     changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
     assert {name for name in changed if name.endswith(".h5")} == {f"toy/{name}.h5" for name in written or []}
-    assert (NAME in changed) == bool(written)
+    assert {name for name in changed if name.endswith(".json")} == {f"toy/{name}.json" for name in written or []}
     if "s" in answers.split():
         page = re.search(r"file://(.*\.html)", run.stderr)
         assert page is not None
@@ -227,14 +227,15 @@ def test_new_gone_and_redefined_cases(fixtures: Path) -> None:
     assert check(fixtures, "toy/triple").change is Change.NEW
     assert check(fixtures, "toy/other").change is Change.GONE
     cases = load_cases("tests.golden.standin")
-    cases["toy/double"] = replace(cases["toy/double"], parameters={"factor": 2})
+    of_whole_numbers = replace(standin.SCALE, parameters={"factor": int})
+    cases["toy/double"] = replace(cases["toy/double"], operation=of_whole_numbers, parameters={"factor": 2})
     with Regeneration(cases, fixtures, "tests.golden.standin") as run:
         assert run.check("toy/double").change is Change.REDEFINED
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_lost_manifest_is_noticed_and_made_again(fixtures: Path) -> None:
-    (fixtures / NAME).unlink()
+def test_a_lost_entry_is_noticed_and_made_again(fixtures: Path) -> None:
+    entry_path(fixtures, "toy/double").unlink()
     assert check(fixtures).change is Change.UNLISTED
     assert generate("--fixtures", str(fixtures), *STANDIN).exit_code == 1
     repaired = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "repair")
@@ -293,12 +294,6 @@ def test_a_case_that_lets_a_fault_through_is_not_written(fixtures: Path, monkeyp
     assert run.exit_code == 2
     assert "case toy/double: does not catch the fault 'blind'" in run.stderr
     assert snapshot(fixtures) == before
-
-
-def test_what_is_staged_is_not_a_golden(fixtures: Path) -> None:
-    (fixtures / ".staging").mkdir()
-    (fixtures / ".staging" / "0.h5").write_bytes(b"half")
-    assert verify(fixtures, ALL) == []
 
 
 @pytest.mark.usefixtures("in_process")
@@ -369,13 +364,7 @@ def test_looking_needs_no_writable_directory(fixtures: Path) -> None:
 
 @pytest.mark.usefixtures("in_process")
 def test_a_case_that_fails_does_not_hide_the_others(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def evaluate(operation, precision, inputs, parameters):
-        if parameters.get("factor") == 2.0:
-            raise GoldenError("the reference failed")
-        return right(operation, precision, inputs, parameters)
-
-    right = standin.evaluate
-    monkeypatch.setattr(standin, "evaluate", evaluate)
+    failing(monkeypatch, GoldenError, 2.0)
     before = snapshot(fixtures)
     for more in ((), ("--prove",), ("--update", "--reason", "r", "--prove")):
         run = generate("--fixtures", str(fixtures), *STANDIN, *more, behaviour="breaking")
@@ -384,6 +373,73 @@ def test_a_case_that_fails_does_not_hide_the_others(fixtures: Path, monkeypatch:
         assert re.search(r"toy/triple +(breaking|identical)", run.stdout)
         assert "the reference failed" in run.stderr
         assert snapshot(fixtures) == before
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, problem: type[BaseException], factor: float) -> None:
+    """Let the stand-in fail, or be interrupted, at the cases with this factor."""
+    right = standin.evaluate
+
+    def evaluate(operation, precision, inputs, parameters):
+        if parameters.get("factor") == factor:
+            raise problem("the reference failed")
+        return right(operation, precision, inputs, parameters)
+
+    monkeypatch.setattr(standin, "evaluate", evaluate)
+
+
+UPDATE = ("--update", "--reason", "of all")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_with_keep_going_what_is_sound_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, GoldenError, 2.0)
+    run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+    assert run.exit_code == 2
+    assert "case toy/double: the reference failed" in run.stderr
+    assert stored_cases(tmp_path) == {"toy/ramp", "toy/slow", "toy/triple"}
+    assert "3 golden(s) written" in run.stdout
+    run = generate("--fixtures", str(tmp_path / "other"), *STANDIN, *UPDATE, "--except", "toy/double", "toy/[dt]*")
+    assert run.exit_code == 0, run.stderr
+    assert stored_cases(tmp_path / "other") == {"toy/triple"}
+
+
+@pytest.mark.usefixtures("in_process")
+def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        failing(patch, KeyboardInterrupt, 5.0)
+        run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+    assert run.exit_code == 2
+    assert "interrupted; 2 golden(s) were written before" in run.stderr
+    before = snapshot(tmp_path / "toy")
+    run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+    assert run.exit_code == 0, run.stderr
+    assert "2 golden(s) written" in run.stdout
+    assert before.items() <= snapshot(tmp_path / "toy").items()
+    assert verify(tmp_path, ALL) == []
+
+
+@pytest.mark.usefixtures("in_process")
+def test_each_case_is_told_of_in_a_pipe(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = generate("--fixtures", str(fixtures), *STANDIN)
+    assert "[1/4] recomputing toy/double\n[2/4] recomputing toy/ramp\n" in run.stderr
+    failing(monkeypatch, RuntimeError, 3.0)
+    run = generate("--fixtures", str(fixtures), *STANDIN)
+    assert run.exit_code == 2
+    assert re.search(r"RuntimeError: the reference failed\ncase toy/triple", run.stderr), "the traceback names it"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--except", "toy/nothing"), "no case matches 'toy/nothing'; nearest: "),
+        (("--except", "toy/*", "toy/double"), "no case is left: all that were chosen are left out"),
+        (("--keep-going",), "--keep-going goes with --update"),
+    ],
+)
+def test_cases_left_out(fixtures: Path, arguments: tuple[str, ...], message: str) -> None:
+    run = generate("--fixtures", str(fixtures), *STANDIN, *arguments)
+    assert run.exit_code == 2
+    assert message in run.stderr
 
 
 @pytest.mark.usefixtures("in_process")
@@ -399,7 +455,7 @@ def test_a_picture_is_drawn_again_without_touching_its_golden(generated: Path) -
         after = snapshot(generated)
         assert after["toy/double.png"][0] == sound["toy/double.png"][0]
         assert after["toy/double.h5"] == sound["toy/double.h5"]
-        assert len(read_manifest(generated)["toy/double"]["history"]) == 1
+        assert len(read_entry(generated, "toy/double")["history"]) == 1
         assert verify(generated, ALL) == []
 
 
@@ -465,7 +521,7 @@ def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, m
         "commit": "0123456789abcdef",
     }
     assert re.fullmatch(r"stand-in, which agrees to 0\.\d+ of the tolerance", golden.provenance["proved_with"])
-    event = read_manifest(tmp_path)["toy/double"]["history"][-1]
+    event = read_entry(tmp_path, "toy/double")["history"][0]
     assert event["reference"] == "toy 1.2 (0123456)"
 
 

@@ -224,7 +224,7 @@ def test_damaged_golden_fails_with_one_error(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["golden *toy/double.h5: *damaged*"])
 
 
-def test_golden_that_the_manifest_does_not_list_fails(project: pytest.Pytester) -> None:
+def test_golden_that_its_entry_does_not_list_fails(project: pytest.Pytester) -> None:
     fixtures = project.path / "fixtures"
     other = fixtures / "other"
     fill(other)
@@ -232,7 +232,7 @@ def test_golden_that_the_manifest_does_not_list_fails(project: pytest.Pytester) 
     shutil.rmtree(other)
     result = project.runpytest("-k", "double")
     result.assert_outcomes(errors=1, deselected=3)
-    result.stdout.fnmatch_lines(["*the manifest does not list this content*"])
+    result.stdout.fnmatch_lines(["*its entry does not list this content*"])
 
 
 def test_unclaimed_case_fails_a_full_run(project: pytest.Pytester) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import json
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
+from golden.ptychopinn.defaults.cases import FIELDS
 from golden.ptychopinn.network.formulas import Structure, entries, merged_border, merged_centre
 from ptycho_torch.config_params import DataConfig, InferenceConfig, ModelConfig, TrainingConfig
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
@@ -627,15 +628,32 @@ PORT_NAMES: Mapping[str, str] = {
 }
 
 
-def defaults_table(table: str, fields: tuple[str, ...]) -> Callable[[], Outputs]:
-    def subject() -> Outputs:
-        values = {name: _default(MIRRORED_BY[table], name) for name in fields}
-        return {
-            "fields": np.array(sorted(values), dtype=bytes),
-            **{name: np.array(json.dumps(value).encode()) for name, value in values.items()},
-        }
+def defaults_model() -> Outputs:
+    return _defaults("model")
 
-    return subject
+
+def defaults_training() -> Outputs:
+    return _defaults("training")
+
+
+def defaults_inference() -> Outputs:
+    return _defaults("inference")
+
+
+def defaults_optimizer() -> Outputs:
+    return _defaults("optimizer")
+
+
+def defaults_schedule() -> Outputs:
+    return _defaults("schedule")
+
+
+def _defaults(table: str) -> Outputs:
+    values = {name: _default(MIRRORED_BY[table], name) for name in FIELDS[table]}
+    return {
+        "fields": np.array(sorted(values), dtype=bytes),
+        **{name: np.array(json.dumps(value).encode()) for name, value in values.items()},
+    }
 
 
 def _default(configs: tuple[type, ...], tensorflow_name: str) -> Any:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import torch
 
 from golden.ptychopinn.network.formulas import Structure, split
 from golden.ptychopinn.run import mosaics
@@ -105,16 +103,17 @@ class FirstSteps:
 
 
 def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress) -> LossCurve:
-    """The port's training, epoch by epoch."""
+    """The port's training, epoch by epoch: as many as there are orders. (A fault that shows at once gives fewer.)"""
+    epochs = len(run.inputs["order"])
     config = TrainingConfig(
-        epochs=run["epochs"],
+        epochs=epochs,
         batch_size=run["batch_size"],
         learning_rate=run["learning_rate"],
         adam_epsilon=run["epsilon"],
     )
     training, _ = validation_split(len(dataset), config.validation_fraction)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = make_trainer(Path(directory), run["epochs"], Devices(accelerator="cpu", devices="1"))
+        trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"))
         task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
         return fit(task, trainer, progress)
 
@@ -125,13 +124,6 @@ def trained(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
     model = run.model(dataset)
     first = FirstSteps(model)
     return model, train(run, model, dataset, first), first
-
-
-@lru_cache(maxsize=1)
-def inferred(run: Run) -> tuple[PtychoPINN, torch.Tensor]:
-    """The model after its training, and the patches (k, N, N) that it makes; trained once, whoever asks."""
-    model = trained(run)[0]
-    return model, predict(model, run.dataset(run["infer"], GROUP_SEED)).patches
 
 
 def training(**given: Any) -> Arrays:
@@ -152,14 +144,14 @@ def training(**given: Any) -> Arrays:
 def reconstruction(**given: Any) -> Arrays:
     """The outputs of ``run.reconstruction``."""
     run = run_of(given)
-    model, patches = inferred(run)
-    offsets = run.dataset(run["infer"], GROUP_SEED).global_offsets.reshape(-1, 2)
-    mosaic = stitch(patches, offsets, run["M"])
+    model, _, _ = trained(run)
+    found = predict(model, run.dataset(run["infer"], GROUP_SEED))
+    mosaic = stitch(found.patches, found.offsets, run["M"])
     count, values = mosaic.count.numpy(), mosaic.values.numpy()
     mask = count > mosaics.COVERED
     centre = run.inputs["positions"][run.inputs["inferred"]].mean(axis=0)
     return {
-        "patches": patches.numpy()[..., None],
+        "patches": found.patches.numpy()[..., None],
         "canvas_side": np.asarray(len(count), np.int64),
         "covered": mosaics.covered_box(count),
         "mosaic": (values * mask)[..., None],

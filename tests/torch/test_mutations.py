@@ -1,105 +1,101 @@
-"""The suite is tested itself: a port that commits a declared fault fails it, and is told which fault it was."""
+"""The suite is tested itself: a port that commits a declared fault fails, and is told which fault it was."""
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
-import tests.torch
-from golden import pytest_plugin
+from docs.fault_table import read_table
+from golden import Case, Fault
+from golden.judge.judgement import judge
+from golden.spec.arrays import Arrays
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
-from tests.torch.mutants import MUTANTS, REFUSED, Mutant, committed
+from ptycho_torch.operators.coordinates import relative_coordinates
+from tests.torch import layouts
+from tests.torch.mutants import BY_TRIAL, MUTANTS, committed, replaced, run_port
 
 CASES = load_cases("golden.ptychopinn")
-ParityTest = Callable[[Any], None]
-OpenGolden = Callable[[str], pytest_plugin.GoldenCase]
-
-
-def _parity_tests() -> dict[str, ParityTest]:
-    """Operation -> the test that the suite runs for it."""
-    tests_found = {}
-    for info in pkgutil.iter_modules(tests.torch.__path__):
-        try:
-            module = importlib.import_module(f"tests.torch.{info.name}")
-        except pytest.skip.Exception:  # what it needs is not installed
-            continue
-        for function in vars(module).values():
-            for mark in getattr(function, "pytestmark", []):
-                tests_found |= {operation: function for operation in mark.args if mark.name == "golden"}
-    return tests_found
-
-
-PARITY_TESTS = _parity_tests()
-
-
-def cases_that_see(mutant: Mutant, goldens: dict[str, Golden], config: pytest.Config) -> list[str]:
-    """Return one case that catches the mutant's fault; with ``--all-mutations``, which takes half a minute, all."""
-    names = [
-        name
-        for name, golden in goldens.items()
-        if golden.operation == mutant.operation and mutant.fault in golden.faults
-    ]
-    return names if config.getoption("--all-mutations") else names[-1:]
+OPERATIONS = {case.operation.name: case.operation for case in CASES.values()}
+FAULTS = [(operation.name, fault) for operation in OPERATIONS.values() for fault in operation.faults]
+HOW = {(operation, fault): how for operation, fault, _, how in read_table()}
+Right = Callable[[Case], tuple[Arrays, Arrays]]
 
 
 @pytest.fixture(scope="module")
-def open_golden(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenGolden]:
-    """The suite's own ``golden`` fixture, without its pages, which reports to nobody."""
-    run = pytestconfig.pluginmanager.get_plugin("golden-run")
-    assert isinstance(run, pytest_plugin.GoldenRun)
-    request: Any = SimpleNamespace(config=pytestconfig)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pytest_plugin, "_write_page", lambda *arguments: False)
-        yield cache(lambda name: run.open(name, tmp_path_factory.mktemp("mutant"), request, lambda check: None))
+def right(goldens: dict[str, Golden]) -> Right:
+    """Give a case's inputs, and the outputs of the port as it is."""
+
+    @cache
+    def of_case(name: str) -> tuple[Arrays, Arrays]:
+        inputs = goldens[name].complete_inputs(CASES[name])
+        return inputs, run_port(CASES[name], inputs, CASES[name].parameters)
+
+    return lambda case: of_case(case.name)
 
 
-def _marked(mutant: Mutant) -> Any:
-    """Those that train a network are left out with the tests that do."""
-    return pytest.param(mutant, marks=[pytest.mark.integration] if mutant.operation.startswith("run.") else [])
+def cases_that_catch(operation: str, fault: Fault, goldens: dict[str, Golden]) -> list[Case]:
+    return [CASES[name] for name, one in goldens.items() if one.operation == operation and fault.name in one.faults]
 
 
-@pytest.mark.parametrize("mutant", [_marked(mutant) for mutant in MUTANTS], ids=str)
+def marked(operation: str, fault: Fault) -> Any:
+    """Mark those that train a network: they are left out with the tests that do."""
+    marks = [pytest.mark.integration] if operation.startswith("run.") else []
+    return pytest.param(operation, fault, marks=marks, id=f"{operation}-{fault.name}")
+
+
+@pytest.mark.parametrize(("operation", "fault"), [marked(*pair) for pair in FAULTS])
 def test_a_port_that_commits_a_fault_fails_and_is_told_which(
-    mutant: Mutant, open_golden: OpenGolden, goldens: dict[str, Golden], pytestconfig: pytest.Config
+    operation: str, fault: Fault, right: Right, goldens: dict[str, Golden], pytestconfig: pytest.Config
 ) -> None:
-    if mutant.operation.startswith("run."):
+    """In one case that catches it; in all with ``--all-mutations``."""
+    every = pytestconfig.getoption("--all-mutations")
+    if operation.startswith("run."):
         pytest.importorskip("lightning")
-    if mutant.operation == "run.training" and not pytestconfig.getoption("--all-mutations"):
-        pytest.skip("each trains a network: --all-mutations")
-    for name in cases_that_see(mutant, goldens, pytestconfig):
-        golden = open_golden(name)
-        with committed(mutant), pytest.raises(AssertionError) as failure:
-            PARITY_TESTS[mutant.operation](golden)
-        told = [line for line in str(failure.value).splitlines() if line.startswith("  diagnosis")]
-        assert told, name
-        for line in told:
-            assert f"'{mutant.fault}'" in line, f"{name}: {line}"
+        if not every and (operation == "run.training" or (operation, fault.name) in MUTANTS):
+            pytest.skip("it trains a network: --all-mutations")
+    cases = cases_that_catch(operation, fault, goldens)
+    for case in cases if every else cases[-1:]:
+        wrong, how = committed(case, fault, *right(case))
+        judgement = judge(goldens[case.name], case.operation.kept(wrong), case.operation.path)
+        assert not judgement.passed, f"{case.name}: passes a port that commits {fault.name!r} by {how}"
+        for cause in judgement.causes:
+            assert fault.name in cause.faults, f"{case.name}: {cause.sentence}"
+        assert HOW.get((operation, fault.name), how) == how, "write it down again: python -m docs.fault_table"
 
 
-@pytest.mark.parametrize("mutant", REFUSED, ids=str)
-def test_some_faults_the_port_refuses_itself(mutant: Mutant, open_golden: OpenGolden) -> None:
-    (name,) = (case.name for case in CASES.values() if case.operation.name == mutant.operation)
-    golden = open_golden(name)
-    with committed(mutant), pytest.raises((ValueError, TypeError)):
-        PARITY_TESTS[mutant.operation](golden)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_the_port_itself_commits_a_fault_of_every_operation(
+    operation: str, right: Right, goldens: dict[str, Golden]
+) -> None:
+    """Changed outputs show that a golden can fail; a port that computes something wrong shows that its test can."""
+    if not any(mutated == operation for mutated, _ in MUTANTS):
+        faults = OPERATIONS[operation].faults
+        cases = (cases_that_catch(operation, fault, goldens)[0] for fault in faults)
+        assert BY_TRIAL in (committed(case, fault, *right(case))[1] for case, fault in zip(cases, faults))
 
 
-def test_every_declared_fault_has_a_port_that_commits_it() -> None:
-    declared = {(case.operation.name, fault.name) for case in CASES.values() for fault in case.operation.faults}
-    mutated = [(mutant.operation, mutant.fault) for mutant in (*MUTANTS, *REFUSED)]
-    assert sorted(mutated) == sorted(declared)
+def test_wrong_functions_commit_faults_that_are_declared() -> None:
+    assert MUTANTS.keys() <= {(operation, fault.name) for operation, fault in FAULTS}
 
 
-def test_afterwards_the_port_is_right_again(open_golden: OpenGolden) -> None:
-    mutant = next(mutant for mutant in MUTANTS if mutant.fault == "offset_sign")
-    golden = open_golden("reassembly/m20_subpixel")
-    with committed(mutant), pytest.raises(AssertionError):
-        PARITY_TESTS[mutant.operation](golden)
-    PARITY_TESTS[mutant.operation](golden)
+def test_afterwards_the_port_is_right_again(right: Right, goldens: dict[str, Golden]) -> None:
+    case = CASES["merge/group4_n16"]
+    inputs, outputs = right(case)
+    for fault in case.operation.faults:
+        committed(case, fault, inputs, outputs)
+    assert judge(goldens[case.name], run_port(case, inputs, case.parameters)).passed
+
+
+def test_two_mistakes_in_one_function_are_both_made() -> None:
+    coords = torch.tensor([[[[0.0, 4.0], [0.0, 2.0]]]])
+    offsets, relative = relative_coordinates(coords)
+    with replaced(*MUTANTS["net_shift.container", "record_sign_and_offsets_sign"]):
+        found = layouts.relative_coordinates(coords)
+    assert torch.equal(found[0], -offsets)
+    assert torch.equal(found[1], -relative)
+    assert layouts.relative_coordinates is relative_coordinates

@@ -21,7 +21,7 @@ from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
 from ptycho_torch.operators.ground_truth import patches_at
 from tests.torch import layouts
-from tests.torch.mutants import ROUTES, SIGN_LINES, committed, with_turns
+from tests.torch.mutants import ROUTES, SIGNS, replaced, with_turns
 from tests.torch.orientation import best_orientation
 
 BATCHES = (1, 3)
@@ -95,9 +95,8 @@ def test_no_pair_of_wrong_turns_passes(
     every = list(itertools.product(TURNS, repeat=2))
     one = [turn for turn in TURNS if turn != "sign"][PAIRS.index((operation, first, second)) % 3]
     for turn, other in every if pytestconfig.getoption("--all-mutations") else [(one, one)]:
-        mutant = with_turns(operation, (first, turn), (second, other))
-        with committed(mutant):
-            assert not passes(GROUPS_OF_FOUR[operation], goldens), mutant
+        with replaced(*with_turns(operation, (first, turn), (second, other))):
+            assert not passes(GROUPS_OF_FOUR[operation], goldens), (turn, other)
 
 
 @pytest.mark.parametrize("operation", ROUTES)
@@ -127,13 +126,9 @@ def test_the_table_of_the_conventions_is_true(goldens: dict[str, Golden]) -> Non
 def test_each_route_has_signs_of_its_own(goldens: dict[str, Golden]) -> None:
     """Before the two meet in the merge, what is wrong on one leaves the other as it is."""
     for operation, elsewhere in itertools.permutations(ROUTES):
-        own = [
-            place
-            for place in ROUTES[operation]
-            if SIGN_LINES[operation][place.name] not in SIGN_LINES[elsewhere].values()
-        ]
+        own = [place for place in ROUTES[operation] if SIGNS[operation][place.name] not in SIGNS[elsewhere].values()]
         assert {place.name for place in own} >= {"offsets"}
         for place in own:
-            with committed(with_turns(operation, (place, "sign"))):
+            with replaced(*with_turns(operation, (place, "sign"))):
                 assert passes(GROUPS_OF_FOUR[elsewhere], goldens), place
                 assert not passes(GROUPS_OF_FOUR[operation], goldens), place

@@ -58,7 +58,7 @@ def test_steps_are_compared_where_gradients_are_more_than_noise(
 ) -> None:
     """docs/conventions.md, "Training", says why that is not nine tenths of every array."""
     golden = goldens[name]
-    structure = Structure.of(64, int(golden.parameters["members"] or 0), golden.parameters)
+    structure = Structure.of(64, golden.parameters["members"], golden.parameters)
     counts, least = (
         split_entries(one, structure) for one in (golden.where["step_5"], golden.outputs["least_gradient"])
     )

@@ -17,8 +17,7 @@ from tests.torch import layouts
 
 @pytest.mark.golden(*(f"defaults.{table}" for table in FIELDS))
 def test_defaults(golden):
-    table = golden.name.split("/")[1]
-    golden.check(layouts.defaults_table(table, FIELDS[table])())
+    golden.check(getattr(layouts, golden.name.replace("/", "_"))())
 
 
 @pytest.fixture

@@ -1,0 +1,355 @@
+"""A run of the generator recomputes what was asked for, proves what moved, asks, writes it, and says all that.
+
+The command (``golden.generate``) is the door to it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from golden.generator.accept import accepted, in_terminal
+from golden.generator.regenerate import Regeneration, failed
+from golden.report.page import page, write_page
+from golden.report.text import (
+    common_causes,
+    crossing_lines,
+    difference_lines,
+    differences_markdown,
+    regeneration_table,
+)
+from golden.review.difference import Change, Difference
+from golden.spec.case import Case
+from golden.spec.catalogue import select
+from golden.spec.errors import GoldenError
+from golden.store.entry import entry_path, listed_cases
+from golden.store.update import finish_interrupted, is_under_way, lock
+
+
+class Outcome(IntEnum):
+    """How a run ended; the numbers are the command's exit statuses."""
+
+    SETTLED = 0
+    """Nothing moved beyond noise, or what moved was written; two references agree."""
+    OPEN = 1
+    """Something moved and was not written; two references do not agree."""
+    FAILED = 2
+    """A case could not be computed or proved."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for.
+
+    Attributes:
+        cases: every declared case, by name.
+        fixtures: the goldens' directory.
+        reference: the module that computes.
+        patterns: names and glob patterns of the cases to recompute; all when there is none.
+        left_out: likewise, of those to leave out.
+        slow: recompute slow cases too, not only those named.
+        prove: measure noise and commit faults again too.
+        redraw: draw new inputs for the named cases.
+        reason: why goldens may be rewritten; empty when nothing may be.
+        yes: write all that moved without asking.
+        keep_going: write what was proved although other cases failed, and, unless a person is asked, at once.
+        reports: files to write down in what moved.
+    """
+
+    cases: Mapping[str, Case]
+    fixtures: Path
+    reference: str
+    patterns: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    slow: bool = False
+    prove: bool = False
+    redraw: bool = False
+    reason: str = ""
+    yes: bool = False
+    keep_going: bool = False
+    reports: tuple[Path, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether a person is asked about each change."""
+        return bool(self.reason) and not self.yes and in_terminal()
+
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether a case is written when it is proved; an interrupted run is then continued by the next."""
+        return self.keep_going and not self.asks
+
+    def leaves_out(self, name: str) -> bool:
+        """Tell whether a chosen case is too slow to be recomputed unasked."""
+        return name in self.cases and self.cases[name].slow and not (self.patterns or self.slow)
+
+
+def regenerate(asked: Request) -> Outcome:
+    """Recompute goldens, say what moved, and write it where there is a reason.
+
+    Raises:
+        GoldenError: the run could not be made; nothing was written.
+    """
+    if not (asked.fixtures.is_dir() or asked.reason):
+        raise GoldenError(f"fixtures {asked.fixtures}: no such directory; --update would make it")
+    for file in asked.reports:
+        _require_report(file)
+    with ExitStack() as held:
+        if asked.reason:
+            held.enter_context(lock(asked.fixtures))
+        else:
+            finish_interrupted(asked.fixtures)
+        run = held.enter_context(Regeneration(asked.cases, asked.fixtures, asked.reference))
+        rows = _inspected(run, asked)
+        written: list[str] = []
+        if asked.reason:
+            proved = _proved(run, rows, asked)
+            rows = [proved.get(row.case, row) for row in rows]
+            written = _accepted(rows, asked)
+        remarks = run.remarks()
+        found = [row for row in rows if row.moved]
+        for file in asked.reports:  # before anything is written, so that a report that fails changes nothing
+            WRITERS[file.suffix](file, found, _headline(rows, asked))
+        if written and not asked.writes_at_once:
+            run.write([proved[name] for name in written], asked.reason)
+    _announce(rows, found, written, remarks, asked)
+    if any(row.change is Change.FAILED for row in rows):
+        return Outcome.FAILED
+    return Outcome.OPEN if sum(row.moved for row in rows) > len(written) else Outcome.SETTLED
+
+
+def cross_check(asked: Request, other: str) -> Outcome:
+    """Let two references compute the goldens' outputs, and compare these within each golden's tolerance.
+
+    Args:
+        asked: the request; its reference gives what is expected.
+        other: the module that is compared with it.
+
+    Raises:
+        GoldenError: nothing could be compared.
+    """
+    if asked.reference == other:
+        raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
+    if not asked.fixtures.is_dir():
+        raise GoldenError(
+            f"fixtures {asked.fixtures}: no such directory; a cross-check takes inputs and tolerances from it"
+        )
+    finish_interrupted(asked.fixtures)
+    with Regeneration(asked.cases, asked.fixtures, asked.reference, other) as run, _progress() as track:
+        found = []
+        for name in track("comparing", select(run.names, asked.patterns, asked.left_out)):
+            if asked.leaves_out(name):
+                found.append(Difference(name, Change.SKIPPED))
+            else:
+                with _naming(name):
+                    found.append(run.cross_check(name))
+        compared = sum(bool(one.comparisons) for one in found)
+        one, two = run.crossed() if compared else ("", "")
+    _announce_crossed(found)
+    if not compared:
+        raise GoldenError("nothing was compared: no chosen case has a golden, or none can be expressed")
+    apart = sum(not one.agrees for one in found)
+    if apart:
+        click.echo(f"{one} (expected) and {two} (found, 'the port'): {apart} case(s) do not agree")
+        return Outcome.OPEN
+    click.echo(f"{one} and {two}: {compared} cases compared, all agree within tolerance")
+    return Outcome.SETTLED
+
+
+def state_of(fixtures: Path) -> dict[str, bytes]:
+    """Read what every update changes: the entries, by case."""
+    return {case: entry_path(fixtures, case).read_bytes() for case in listed_cases(fixtures)}
+
+
+def aftermath(fixtures: Path, before: Mapping[str, bytes]) -> str:
+    """Say what became of the goldens in a run that did not come to its end.
+
+    Args:
+        fixtures: the directory.
+        before: its state when the run began.
+    """
+    if is_under_way(fixtures):
+        return "the update was interrupted, the next run finishes it"
+    after = state_of(fixtures)
+    moved = sum(before.get(case) != after.get(case) for case in {*before, *after})
+    return f"{moved} golden(s) were written before" if moved else "nothing was changed"
+
+
+# ------------------------------------------------------------------------------------------------ computing
+
+
+def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
+    """Recompute every chosen case, and find what became of it."""
+    rows = []
+    with _progress() as track:
+        for name in track(
+            "proving" if asked.prove else "recomputing", select(run.names, asked.patterns, asked.left_out)
+        ):
+            if asked.redraw and name in asked.cases:
+                rows.append(Difference(name, Change.REDRAWN, path=asked.cases[name].operation.path))
+            elif asked.leaves_out(name):
+                row = run.inspect(name)
+                rows.append(row if row.change else Difference(name, Change.SKIPPED))
+            else:
+                with _naming(name):
+                    rows.append(run.check_proof(name) if asked.prove else run.check(name))
+    return rows
+
+
+def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
+    """Make goldens of what moved, by case: what a person accepts is what is then written."""
+    moved = [row for row in rows if row.moved]
+    if any(row.change is not Change.GONE for row in moved):
+        run.load()
+    proved = {}
+    with _progress() as track:
+        for row in track("proving", moved):
+            with _naming(row.case):
+                found = proved[row.case] = _proved_one(run, row, asked.prove)
+            if asked.writes_at_once and found.moved:
+                run.write([found], asked.reason)
+    return proved
+
+
+def _proved_one(run: Regeneration, row: Difference, is_proved: bool) -> Difference:
+    if row.change is Change.PICTURE or (is_proved and row.after is not None):
+        return row
+    row = replace(row, before=row.before or run.stored(row.case), after=None)
+    if row.change is Change.GONE:
+        return row
+    try:
+        return replace(row, after=run.prove(row.case, redraw=row.change is Change.REDRAWN))
+    except GoldenError as problem:
+        return failed(row, problem)
+
+
+def _accepted(rows: list[Difference], asked: Request) -> list[str]:
+    """Choose the cases to write: all that moved, or those that a person says yes to; mostly none when one failed."""
+    if any(row.change is Change.FAILED for row in rows) and not asked.keep_going:
+        return []
+    moved = [row for row in rows if row.moved]
+    return accepted(moved) if asked.asks else [row.case for row in moved]
+
+
+# ------------------------------------------------------------------------------------------------ reports
+
+
+def _write_markdown(file: Path, found: Sequence[Difference], headline: str) -> None:
+    file.write_text(differences_markdown(found, headline), encoding="utf-8")
+
+
+def _write_html(file: Path, found: Sequence[Difference], headline: str) -> None:
+    write_page(file, found, headline, "Regenerated goldens")
+
+
+WRITERS: Mapping[str, Callable[[Path, Sequence[Difference], str], None]] = {
+    ".md": _write_markdown,
+    ".html": _write_html,
+}
+"""What writes a report, by the ending of its file."""
+
+
+def _require_report(file: Path) -> None:
+    """Refuse, before anything is computed, a report that could not be written."""
+    try:
+        file.open("ab").close()
+    except OSError as problem:
+        raise GoldenError(f"--report {file}: {problem.strerror}") from problem
+    if file.suffix == ".html":
+        page([], "", "")
+
+
+# ------------------------------------------------------------------------------------------------ printing
+
+
+def console() -> Console:
+    """Open the terminal, or a page of fixed width where the output goes elsewhere."""
+    return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+
+
+def _headline(rows: list[Difference], asked: Request) -> str:
+    computed, moved = sum(bool(row.comparisons) for row in rows), sum(row.moved for row in rows)
+    failed = sum(row.change is Change.FAILED for row in rows)
+    of = "" if computed == len(rows) else f"of {len(rows)} "
+    done = f"{computed} {of}cases {'proved again' if asked.prove else 'recomputed'}"
+    return f"{done}, {f'{moved} moved' if moved else 'nothing moved'}" + (f", {failed} failed" if failed else "")
+
+
+def _announce(
+    rows: list[Difference], found: list[Difference], written: list[str], remarks: list[str], asked: Request
+) -> None:
+    """Print what was found and what was done."""
+    console().print(regeneration_table(rows, written))
+    for one in [] if asked.asks else found:  # who was asked has seen them
+        click.echo("\n".join(difference_lines(one)))
+    failed = [row for row in rows if row.change is Change.FAILED]
+    for row in failed:
+        click.echo(f"generate_golden.py: {' '.join(row.notes)}", err=True)
+    for line in (*common_causes(found), *remarks):
+        click.echo(line)
+    skipped = sum(row.change is Change.SKIPPED for row in rows)
+    if skipped:
+        click.echo(f"{skipped} slow case(s) not recomputed; name them or give --slow")
+    for file in asked.reports:
+        click.echo(f"report      {file}")
+    click.echo(_headline(rows, asked))
+    if written:
+        click.echo(f"{len(written)} golden(s) written in {asked.fixtures}: {asked.reason}")
+    left = sum(row.moved for row in rows) - len(written)
+    if failed and asked.reason and not written:
+        click.echo("nothing was written: leave out those that failed with --except, write the others with --keep-going")
+    elif left and asked.reason:
+        click.echo(f"{left} golden(s) left as they were")
+    elif left:
+        click.echo("accept with --update --reason TEXT")
+
+
+def _announce_crossed(found: list[Difference]) -> None:
+    changes = [one.change for one in found]
+    console().print(regeneration_table([one for one in found if one.has_golden], ()))
+    for line in crossing_lines(found):
+        click.echo(line)
+    if Change.SKIPPED in changes:
+        click.echo(f"{changes.count(Change.SKIPPED)} slow case(s) not compared; name them or give --slow")
+    without = sum(not one.has_golden for one in found)
+    if without:
+        click.echo(f"{without} case(s) without a golden, or goldens without a case, left out")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
+    """Say on the error stream which item is at work: in a bar that goes in the end, or, in a pipe, line by line."""
+    screen = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+
+        def track(verb: str, items: Iterable) -> Iterator:
+            items = list(items)
+            task = bar.add_task(verb, total=len(items))
+            for number, item in enumerate(items, 1):
+                said = f"{verb} {getattr(item, 'case', item)}"
+                bar.update(task, description=said)
+                if not screen.is_terminal:
+                    click.echo(f"[{number}/{len(items)}] {said}", err=True)
+                yield item
+                bar.advance(task)
+
+        yield track
+
+
+@contextmanager
+def _naming(case: str) -> Iterator[None]:
+    """Add the case to whatever goes wrong unforeseen, for its traceback."""
+    try:
+        yield
+    except Exception as unforeseen:
+        unforeseen.add_note(f"case {case}")
+        raise

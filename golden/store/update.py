@@ -1,0 +1,250 @@
+"""Goldens are replaced on disk so that no interruption tears one.
+
+First the new files of every golden are written beside the old ones, under names that git ignores
+(``.CASE.h5.staged``), and flushed: a full disk shows here, before anything is touched. Then one golden after the other
+is replaced, by renames. Its entry goes first. The entry holds the digests of the content before and after, so it is the
+commit record of this golden: until its rename the golden is the old one, from then on it is the new one, of which some
+files may still wait under their staged names. Readers report such a golden, and the next run of the generator finishes
+it. Whatever else does not fit together is damage, to be restored from version control. A golden that is removed loses
+its entry first.
+
+Several goldens are not replaced all or none: version control gives that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from golden.spec.errors import GoldenError
+from golden.store import gallery
+from golden.store.entry import Entry, listed_cases, read_entries, read_entry
+from golden.store.golden import Golden, golden_path
+from golden.store.guard import read_untrusted
+
+KINDS = ("json", "h5", "png")
+"""The files of a golden, in the order in which they are replaced."""
+_LOCK = ".lock"
+
+
+class Update:
+    """New files of some goldens, which take the place of the old ones when it is committed. It needs ``lock``.
+
+    Args:
+        fixtures: the directory.
+    """
+
+    def __init__(self, fixtures: Path) -> None:
+        self._fixtures = fixtures
+        self._staged: dict[str, list[str]] = {}
+        self._removed: list[str] = []
+
+    def path_for(self, case: str, kind: str) -> Path:
+        """Name the place to write the new ``json``, ``h5`` or ``png`` of a golden to.
+
+        Raises:
+            GoldenError: it could not be renamed to where it belongs.
+        """
+        target = self._fixtures / f"{case}.{kind}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _require_replaceable(self._fixtures, target)
+        staged = _staged(target)
+        staged.unlink(missing_ok=True)
+        self._staged.setdefault(case, []).append(kind)
+        return staged
+
+    def remove(self, case: str) -> None:
+        """Remove a golden, with its entry and its picture.
+
+        Raises:
+            GoldenError: it cannot be removed.
+        """
+        for kind in KINDS:
+            _require_replaceable(self._fixtures, self._fixtures / f"{case}.{kind}")
+        self._removed.append(case)
+
+    def commit(self) -> None:
+        """Replace one golden after the other."""
+        for case, kinds in self._staged.items():
+            for kind in kinds:
+                _flush(_staged(self._fixtures / f"{case}.{kind}"))
+        while self._staged:
+            case = next(iter(self._staged))
+            kinds = self._staged.pop(case)
+            _replace(self._fixtures, case, [kind for kind in KINDS if kind in kinds])
+        for case in self._removed:
+            _remove(self._fixtures, case)
+        _renew_page(self._fixtures)
+
+    def discard(self) -> None:
+        """Drop what was staged of goldens whose replacement has not begun."""
+        for case, kinds in self._staged.items():
+            for kind in kinds:
+                _staged(self._fixtures / f"{case}.{kind}").unlink(missing_ok=True)
+
+
+@contextmanager
+def update(fixtures: Path) -> Iterator[Update]:
+    """Commit on leaving normally. On an exception or a signal, goldens that were not begun stay as they were."""
+    change = Update(fixtures)
+    try:
+        yield change
+        change.commit()
+    except BaseException:
+        change.discard()
+        raise
+
+
+@contextmanager
+def lock(fixtures: Path) -> Iterator[None]:
+    """Hold a directory for one writer. What another left unfinished is finished first.
+
+    Raises:
+        GoldenError: another process is updating the directory.
+    """
+    fixtures.mkdir(parents=True, exist_ok=True)
+    if (fixtures / _LOCK).is_symlink():  # a repository can carry links; through this one a file elsewhere would change
+        raise GoldenError(f"{fixtures / _LOCK}: a symbolic link, which no update leaves there; delete it")
+    guard = FileLock(fixtures / _LOCK)
+    try:
+        guard.acquire(timeout=0)
+    except Timeout:
+        raise GoldenError(f"{fixtures}: another generator is at work here; wait until it ends and run again") from None
+    try:
+        _finish(fixtures)
+        yield
+    finally:
+        guard.release()
+
+
+def finish_interrupted(fixtures: Path) -> None:
+    """Finish an update that was interrupted, where there is one.
+
+    Raises:
+        GoldenError: it is still going on, in another process; or it cannot be finished.
+    """
+    if is_under_way(fixtures):
+        with lock(fixtures):
+            pass
+
+
+def is_under_way(fixtures: Path) -> bool:
+    """Tell whether an update is going on, or was interrupted."""
+    return bool(_all_staged(fixtures))
+
+
+def interrupted(fixtures: Path) -> dict[str, list[str]]:
+    """Find goldens whose entry was replaced but whose other files were not: which of ``h5`` and ``png`` still wait.
+
+    A staged file counts only if it is what the entry speaks of, and an ``h5`` only if the golden still is what the
+    entry says that it was before.
+
+    Raises:
+        GoldenError: an entry cannot be read.
+    """
+    waiting = {}
+    for case in sorted({_case_of(fixtures, path) for path in _all_staged(fixtures)} & listed_cases(fixtures)):
+        entry = read_entry(fixtures, case)
+        kinds = {"h5": _golden_waits(fixtures, case, entry), "png": _picture_waits(fixtures, case, entry)}
+        if any(kinds.values()):
+            waiting[case] = [kind for kind, waits in kinds.items() if waits]
+    return waiting
+
+
+def _golden_waits(fixtures: Path, case: str, entry: Entry) -> bool:
+    path, before = golden_path(fixtures, case), entry["history"][0]["before"]
+    if not _is_file(_staged(path)):
+        return False
+    found = read_untrusted([_staged(path), *([path] if path.exists() else [])])
+    new, *old = [golden.content_digest() if isinstance(golden, Golden) else "" for golden in found]
+    return new == entry["content"] and [digest[:16] for digest in old] == ([before] if before else [])
+
+
+def _picture_waits(fixtures: Path, case: str, entry: Entry) -> bool:
+    staged = _staged(gallery.picture_path(fixtures, case))
+    return _is_file(staged) and gallery.file_digest(staged) == entry.get("picture", {}).get("sha256")
+
+
+def _finish(fixtures: Path) -> None:
+    """Finish what was interrupted, drop what was never committed, and bring the page of all goldens in step."""
+    staged = _all_staged(fixtures)
+    if staged:
+        for case, kinds in interrupted(fixtures).items():
+            _replace(fixtures, case, kinds)
+    for path in staged:
+        path.unlink(missing_ok=True)
+    _renew_page(fixtures)
+
+
+def _replace(fixtures: Path, case: str, kinds: Iterable[str]) -> None:
+    for kind in kinds:
+        target = fixtures / f"{case}.{kind}"
+        _require_replaceable(fixtures, target)
+        os.replace(_staged(target), target)
+        _flush(target.parent)  # the entry must reach the disk before the others do
+    if not read_entry(fixtures, case).get("picture"):
+        gallery.picture_path(fixtures, case).unlink(missing_ok=True)
+
+
+def _remove(fixtures: Path, case: str) -> None:
+    for kind in ("json", "png", "h5"):  # what is left when this is cut off still is a golden that no case declares
+        target = fixtures / f"{case}.{kind}"
+        if target.exists():
+            target.unlink()
+            _flush(target.parent)
+
+
+def _renew_page(fixtures: Path) -> None:
+    """Write the page of all goldens anew, if it is out of step with the entries."""
+    page, target = gallery.page(read_entries(fixtures)), fixtures / gallery.PAGE
+    if page != gallery.read_page(fixtures):
+        _require_replaceable(fixtures, target)
+        staged = _staged(target)
+        staged.unlink(missing_ok=True)
+        staged.write_text(page, encoding="utf-8", newline="\n")
+        _flush(staged)
+        os.replace(staged, target)
+        _flush(fixtures)
+
+
+def _staged(path: Path) -> Path:
+    """Name the place where the next version of a file waits."""
+    return path.with_name(f".{path.name}.staged")
+
+
+def _all_staged(fixtures: Path) -> list[Path]:
+    found = [*fixtures.glob(".*.staged"), *fixtures.glob("*/.*.staged")]
+    return [path for path in found if not path.parent.is_symlink()]
+
+
+def _case_of(fixtures: Path, staged: Path) -> str:
+    name = staged.name.removeprefix(".").removesuffix(".staged")
+    return staged.with_name(name).relative_to(fixtures).with_suffix("").as_posix()
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _require_replaceable(fixtures: Path, target: Path) -> None:
+    """Refuse, before anything is replaced, what could keep a rename from succeeding or lead it elsewhere."""
+    parent = target.parent
+    inside = not parent.exists() or parent.resolve().is_relative_to(fixtures.resolve())
+    if target.is_dir() or not inside or (parent.exists() and not os.access(parent, os.W_OK)):
+        raise GoldenError(
+            f"{target}: it cannot be replaced; expected a file in a directory of {fixtures} that can be written to"
+        )
+
+
+def _flush(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open a directory
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

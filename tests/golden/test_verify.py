@@ -1,0 +1,239 @@
+"""Entries are readable and in step with the goldens, and ``verify`` finds whatever is not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.ptychopinn.run.cases import SHORT, around_the_middle
+from golden.ptychopinn.simulation import embedded
+from golden.spec.catalogue import load_cases
+from golden.spec.errors import GoldenError
+from golden.store.entry import Entry, entry_path, listed_cases, make_entry, read_entries, read_entry
+from golden.store.gallery import PAGE
+from golden.store.golden import golden_path, stored_cases
+from golden.store.verify import verify
+from golden.store.write import write_golden
+from tests.golden.conftest import history, write_entry
+from tests.golden.standin import CASES, make_golden
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ALL = {case.name: case for case in CASES}
+DOUBLE = CASES[0].name
+
+
+def change_entry(fixtures: Path, change: Callable[[Entry], object]) -> None:
+    """Change what the entry of ``toy/double`` says."""
+    entry = read_entry(fixtures, DOUBLE)
+    change(entry)
+    write_entry(fixtures, DOUBLE, entry)
+
+
+@pytest.mark.parametrize(
+    ("directory", "cases"), [("fixtures", "golden.ptychopinn"), ("long_fixtures", "golden.ptychopinn.run.long")]
+)
+def test_the_committed_goldens_are_sound(directory: str, cases: str) -> None:
+    assert verify(REPOSITORY / "golden" / directory, load_cases(cases)) == []
+
+
+def test_what_the_default_suite_reads_is_small() -> None:
+    """All goldens but the slow ones; of the embedded data set's counts those of the short run."""
+    slow = {name for name, case in load_cases("golden.ptychopinn").items() if case.slow}
+    fixtures = REPOSITORY / "golden" / "fixtures"
+    sizes = {name: golden_path(fixtures, name).stat().st_size for name in stored_cases(fixtures)}
+    read = [size for name, size in sizes.items() if name not in slow]
+    patterns = around_the_middle(embedded.embedded("positions"), SHORT["scan"])
+    needed = {embedded.block_name(block) for block in patterns // embedded.BLOCK} | {"object", "positions", "probe"}
+    with zipfile.ZipFile(embedded.FILE) as archive:
+        read += [archive.getinfo(f"{name}.npy").compress_size for name in needed]
+    assert sum(read) < 4e6
+    everything = [*sizes.values(), embedded.FILE.stat().st_size]
+    assert max(everything) < 12e6
+    assert sum(everything) < 30e6
+
+
+def test_a_sound_directory_has_no_problem(fixtures: Path) -> None:
+    assert verify(fixtures, ALL) == []
+
+
+def test_one_line_per_array_and_one_changed_element_shows(fixtures: Path) -> None:
+    before = entry_path(fixtures, DOUBLE).read_text().splitlines()
+    golden = make_golden(CASES[0])
+    y = golden.outputs["y"].copy()
+    y[2, 3] += np.float32(1e-6)
+    changed = make_golden(CASES[0], outputs=golden.outputs | {"y": y})
+    write_entry(fixtures, DOUBLE, make_entry(changed, history(changed), read_entry(fixtures, DOUBLE)["picture"]))
+    after = entry_path(fixtures, DOUBLE).read_text().splitlines()
+    assert len(before) == len(after)
+    differing = [line for line, other in zip(after, before) if line != other]
+    assert [line.split('"')[1] for line in differing] == ["date", "content", "y"]
+
+
+def test_rounding_moves_no_line_but_that_of_what_was_rounded(fixtures: Path) -> None:
+    """Other noise by a thousandth, hence other margins: tolerances and margins look as they did."""
+    golden = make_golden(CASES[0])
+    faults = {
+        name: replace(caught, outputs={o: replace(w, share=w.share * 1.001) for o, w in caught.outputs.items()})
+        for name, caught in golden.faults.items()
+    }
+    one, other = (make_entry(made, history(golden), {}) for made in (golden, replace(golden, faults=faults)))
+    assert [key for key in one if one[key] != other[key]] == ["content"]
+
+
+def test_problems_are_named(fixtures: Path) -> None:
+    golden_path(fixtures, DOUBLE).unlink()
+    assert "case toy/double: no golden; make it with" in verify(fixtures, ALL)[0]
+    assert verify(fixtures, ALL)[1] == "entry toy/double: its golden is missing"
+    only = verify(fixtures, {name: case for name, case in ALL.items() if name != "toy/triple"})
+    assert any("golden toy/triple: no case declares it" in problem for problem in only)
+
+
+def test_a_golden_without_an_entry(fixtures: Path) -> None:
+    entry_path(fixtures, DOUBLE).unlink()
+    page = f"{fixtures / PAGE}: out of step with the entries; "
+    golden, said = verify(fixtures, ALL)
+    assert golden == "golden toy/double: it has no entry"
+    assert said.startswith(page)
+
+
+def test_a_golden_that_its_entry_does_not_speak_of(fixtures: Path) -> None:
+    golden_path(fixtures, DOUBLE).unlink()
+    y = make_golden(CASES[0]).outputs["y"] * 2
+    write_golden(golden_path(fixtures, DOUBLE), make_golden(CASES[0], outputs={"y": y, "rows": np.array(4)}))
+    assert verify(fixtures, ALL) == [
+        "golden toy/double: the newest event of its entry's history does not lead to this content"
+    ]
+
+
+def test_a_history_that_was_rewritten(fixtures: Path) -> None:
+    def forget(entry: Entry) -> None:
+        (event,) = entry["history"]
+        older = {**event, "after": "0" * 16}
+        entry["history"] = [{**event, "before": "1" * 16}, older]
+
+    change_entry(fixtures, forget)
+    assert verify(fixtures, ALL) == [
+        "golden toy/double: an event of its entry's history does not follow the one before"
+    ]
+
+
+def test_a_golden_that_tensorflow_did_not_produce(fixtures: Path) -> None:
+    golden_path(fixtures, "toy/double").unlink()
+    write_golden(golden_path(fixtures, "toy/double"), make_golden(CASES[0], producer="transcribed"))
+    assert verify(fixtures, ALL)[-1] == (
+        "golden toy/double: its producer is 'transcribed'; a golden must be produced by TensorFlow"
+    )
+
+
+def test_a_file_that_is_no_golden(fixtures: Path) -> None:
+    (fixtures / "toy" / "notes.txt").write_text("")
+    (fixtures / "notes.json").write_text("")
+    assert verify(fixtures, ALL) == [
+        f"file {name}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in ("notes.json", "toy/notes.txt")
+    ]
+
+
+def test_statistics_that_were_edited(fixtures: Path) -> None:
+    change_entry(fixtures, lambda entry: entry["outputs"]["y"].update(norm=entry["outputs"]["y"]["norm"] * 1.01))
+    assert verify(fixtures, ALL) == ["golden toy/double: the 'outputs' of its entry is out of step with the file"]
+
+
+def test_a_golden_under_another_name(fixtures: Path) -> None:
+    shutil.copy(golden_path(fixtures, "toy/triple"), golden_path(fixtures, DOUBLE))
+    assert verify(fixtures, ALL) == ["golden toy/double: the file says that it is toy/triple"]
+
+
+def test_a_damaged_file_does_not_hide_the_others(fixtures: Path) -> None:
+    golden_path(fixtures, DOUBLE).write_bytes(b"")
+    golden_path(fixtures, "toy/slow").write_bytes(b"")
+    entry_path(fixtures, "toy/ramp").write_bytes(b"")
+    problems = verify(fixtures, ALL)
+    assert len(problems) == 3
+    assert "ramp.json" in problems[0]
+    assert all("the file is empty" in problem for problem in problems[1:])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "<<<<<<< ours",
+        "[" * 100_000,
+        '{"format": "a", "format": "b"}',
+        "[]",
+        '{"format": "other"}',
+        '{"format": "ptycho-golden entry 1"}',
+    ],
+)
+def test_a_broken_entry_is_one_clear_error(fixtures: Path, text: str) -> None:
+    entry_path(fixtures, DOUBLE).write_text(text)
+    with pytest.raises(GoldenError, match=r"entry .*double.json: .*Restore it from version control; after a merge"):
+        read_entries(fixtures)
+    assert len(verify(fixtures, ALL)) == 1
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda entry: entry.pop("summary"),
+        lambda entry: entry.update(summary="\x1b[31m"),
+        lambda entry: entry.update(operation=7),
+        lambda entry: entry.update(outputs=[]),
+        lambda entry: entry["outputs"].update(y={}),
+        lambda entry: entry["outputs"].update(y=None),
+        lambda entry: entry.update(history=None),
+        lambda entry: entry.update(history=[]),
+        lambda entry: entry.update(history=[7]),
+        lambda entry: entry["history"][0].pop("date"),
+        lambda entry: entry["history"][0].update(reason="\ud800"),
+    ],
+)
+def test_a_spoiled_entry_is_one_clear_error(fixtures: Path, spoil: Callable[[Entry], object]) -> None:
+    entry = read_entry(fixtures, DOUBLE)
+    spoil(entry)
+    entry_path(fixtures, DOUBLE).write_text(json.dumps(entry))
+    with pytest.raises(GoldenError, match=r"double.json: this is not what the generator writes"):
+        read_entry(fixtures, DOUBLE)
+    assert len(verify(fixtures, ALL)) == 1
+
+
+def test_an_entry_that_is_not_there_is_one_clear_error(fixtures: Path) -> None:
+    with pytest.raises(GoldenError, match=r"none.json: no such file"):
+        read_entry(fixtures, "toy/none")
+    assert listed_cases(fixtures) == set(ALL)
+
+
+def test_pictures_are_held_to_the_goldens(fixtures: Path) -> None:
+    picture = fixtures / "toy" / "double.png"
+    sound = picture.read_bytes()
+    picture.write_bytes(sound + b" ")
+    assert verify(fixtures, ALL) == ["picture toy/double: another file than the entry lists"]
+    picture.unlink()
+    assert verify(fixtures, ALL) == ["picture toy/double: its file is missing"]
+    picture.write_bytes(sound)
+    (fixtures / "toy" / "ramp.png").write_bytes(sound)
+    assert verify(fixtures, ALL) == ["picture toy/ramp: its file is not in the entry"]
+    (fixtures / "toy" / "ramp.png").unlink()
+    (fixtures / PAGE).write_text("# Goldens\n")
+    (said,) = verify(fixtures, ALL)
+    assert said.startswith(f"{fixtures / PAGE}: out of step with the entries; ")
+
+
+def test_a_picture_of_other_values(fixtures: Path) -> None:
+    change_entry(fixtures, lambda entry: entry["picture"].update(drawn_from="0" * 64))
+    assert verify(fixtures, ALL) == ["picture toy/double: drawn from other values than the golden's"]
+
+
+def test_the_page_shows_every_name_and_picture(fixtures: Path) -> None:
+    page = (fixtures / PAGE).read_text()
+    for case in ALL:
+        assert f"[{case}]({case}.json)" in page
+        assert (f"![{case}]({case}.png)" in page) == (fixtures / f"{case}.png").exists()

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from golden.generator.freeze import freeze
 from golden.generator.worker import FROZEN, VARIANTS, Reference
 from golden.report import thumbnail
 from golden.report.text import shortened
@@ -211,8 +212,6 @@ class Regeneration:
             name: a declared case.
             redraw: draw new inputs although the golden has some.
         """
-        from golden.generator.freeze import freeze  # SciPy's optimiser; not needed to check
-
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
         golden = freeze(case, draw, stored, self._source_of(case), self._backing, self._variants)

@@ -64,11 +64,11 @@ def test_a_fault_outside_the_compared_mask_is_not_seen() -> None:
 
 
 def test_an_invisible_fault_must_be_invisible() -> None:
-    hidden, seen = of_output(lambda y: y.copy(), "hidden"), of_output(lambda y: -y, "seen")
-    caught = prove(hidden, seen, invisible={"hidden": "it changes nothing"})
+    unseen, seen = of_output(lambda y: y.copy(), "unseen"), of_output(lambda y: -y, "seen")
+    caught = prove(unseen, seen, invisible={"unseen": "it changes nothing"})
     assert list(caught) == ["seen"]
     with pytest.raises(GoldenError, match=r"the fault 'seen' is declared invisible \(so they say\), but it moves"):
-        prove(hidden, seen, invisible={"hidden": "it changes nothing", "seen": "so they say"})
+        prove(unseen, seen, invisible={"unseen": "it changes nothing", "seen": "so they say"})
 
 
 def test_a_fault_says_itself_where_it_cannot_show() -> None:

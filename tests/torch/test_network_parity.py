@@ -9,10 +9,10 @@ import pytest
 
 from golden.judge.judgement import judge
 from golden.ptychopinn.network.formulas import Structure, entries, split_entries
-from golden.pytest_plugin import GoldenCase
 from golden.report.text import explain_failed
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
+from golden.testing.fixture import GoldenCase
 from tests.torch import layouts
 
 CASES = load_cases("golden.ptychopinn")

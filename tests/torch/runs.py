@@ -1,4 +1,4 @@
-"""The port's run on what a golden's seed makes: its own draws, order, training and inference, under Lightning."""
+"""Run the port's training and inference on the scan that a golden's seed draws."""
 
 from __future__ import annotations
 

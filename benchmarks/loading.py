@@ -108,7 +108,7 @@ def peak() -> int:
 
 
 def run(path: Path, name: str) -> dict[str, float]:
-    """In a process of its own."""
+    """Run one variant in a process of its own."""
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks.loading", "--once", name, str(path)], check=True, capture_output=True
     )

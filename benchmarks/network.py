@@ -195,7 +195,7 @@ def warmed(make: Callable[..., Work], *arguments: Any) -> Work | None:
 
 @contextmanager
 def workers(tensorflow: str) -> Iterator[dict[str, Worker]]:
-    """By variant; closed in the end."""
+    """Start a worker for each variant, and close them all in the end."""
     theirs, ours = (Worker(MODULE, *who) for who in (("tensorflow", tensorflow), ("torch", sys.executable)))
     special = {
         name: Worker(MODULE, "torch", sys.executable, environment=settings) for name, settings in ENVIRONMENTS.items()

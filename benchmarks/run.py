@@ -34,7 +34,7 @@ class Turns:
         self.began = 0.0
 
     def wait(self) -> None:
-        """Until the next turn."""
+        """Wait until the next turn."""
         if not sys.stdin.readline():
             raise SystemExit  # whoever asked is gone
         self.began = time.perf_counter()
@@ -137,7 +137,7 @@ def main(epochs: int, rounds: int, python: str, worker: str | None) -> None:
 
 
 def rows(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Iterator[tuple[str, ...]]:
-    """Of the table: what took how long, and what came out."""
+    """Make the table's rows: what took how long, and what came out."""
     best, middle = figures(theirs)
     for framework, turns in (("TensorFlow", theirs), ("port", ours)):
         fastest, usual = figures(turns)

@@ -20,7 +20,7 @@ from golden.judge.transforms import LOOSER, Search, distance_if_alike
 from golden.spec.arrays import Arrays
 
 _UNMEASURED = Tolerance(1e-6, 1e-6)
-"""For a fault that returns fractions where the golden has exact numbers."""
+"""This applies to a fault that returns fractions where the golden has exact numbers."""
 
 
 class Expected(Protocol):

@@ -106,7 +106,7 @@ class Difference:
 
     @property
     def kind(self) -> str:
-        """Which of "added", "removed", "changed" and "unreadable" it is."""
+        """Say whether it was "added", "removed", "changed" or is "unreadable"."""
         return _KINDS.get(self.change, "changed") if self.change else "changed"
 
     @property

@@ -32,7 +32,7 @@ from golden.store.layout import Contents, golden_of, parse_json
 from golden.store.read import read_contents
 
 SECONDS = 60.0
-"""For one file. The largest that is accepted takes a few."""
+"""The time limit for one file. The largest that is accepted takes a few."""
 _LONGEST_HEAD = 2**24
 _READY, _TIMED_OUT, _FAILED = b"ready\n", 1, 3
 

@@ -21,7 +21,7 @@ from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import read_untrusted
 
 Goldens = Mapping[str, Golden | str]
-"""By case; a text in place of a golden says why it cannot be read."""
+"""Goldens are keyed by case; a text in place of a golden says why it cannot be read."""
 
 MOST = 2 * SIZE_CAP
 """Bytes of goldens that are held at a time, both sides together."""
@@ -49,7 +49,7 @@ class Found:
 
 
 Side = Mapping[str, Found]
-"""By case, as its place has it."""
+"""One side of a comparison holds what was found, by case."""
 
 
 def sources(first: str, second: str | None, fixtures: Path) -> tuple[Side, Side]:

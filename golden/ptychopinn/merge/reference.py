@@ -9,7 +9,7 @@ from golden.ptychopinn.coordinates.reference import as_working, translated
 from golden.ptychopinn.formats.reference import channel_to_flat, positions_to_flat
 
 _CLIFF = 64
-"""From so many patches on, TensorFlow sums all groups of a call into one canvas."""
+"""TensorFlow sums all groups of a call into one canvas from so many patches on."""
 
 
 def merge(

@@ -15,7 +15,7 @@ COVERED = 0.99
 BLOCK, BAND = 4, 16
 """``coarse`` averages so many pixels along each axis, ``bands`` so many along one."""
 PATCH = 21
-"""Of a single patch a square of this side is judged, pixels; it is odd, so that it has a middle."""
+"""A single patch is judged in a square of this side, in pixels; it is odd, so that it has a middle."""
 QUANTILES = np.arange(1, 20) / 20
 
 View = Callable[[np.ndarray], np.ndarray]

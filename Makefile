@@ -1,7 +1,7 @@
 # make test     a Torch environment from nothing, without TensorFlow; the whole suite
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
 # make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; whether its checkout in DIR agrees
-# make lint     style, types, import contracts
+# make lint     style, types, import contracts, digests, shapes in signatures
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make bench-network  the network beside TensorFlow's; makes both environments
 # make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments

@@ -40,6 +40,7 @@ def test_there_and_back() -> None:
     ("convert", "message"),
     [
         (lambda: formats.grid_to_channel(torch.ones(2, 2, 3, 4, 4)), "grid: expected shape (B, G, G, N, N), found (2,"),
+        (lambda: formats.grid_to_channel(torch.ones(2, 2, 2, 3, 4)), "grid: expected shape (B, G, G, N, N), found (2,"),
         (lambda: formats.channel_to_grid(torch.ones(2, 3, 4, 4)), "expected a square number of patches per group"),
         (lambda: formats.channel_to_grid(torch.ones(2, 4, 4, 5)), "channel: expected shape (B, C, N, N), found (2, 4,"),
         (lambda: formats.channel_to_flat(torch.ones(4, 4, 4)), "channel: expected shape (B, C, N, N), found (4, 4, 4)"),

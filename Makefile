@@ -1,5 +1,6 @@
 # make test     a Torch environment from nothing, without TensorFlow; the whole suite
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
+# make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; whether its checkout in DIR agrees
 # make lint     style, types, import contracts
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make bench-network  the network beside TensorFlow's; makes both environments
@@ -14,10 +15,11 @@ PYTHON ?= python3
 TEST_ARGS = $(or $(ARGS),-n 2)
 TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
+CONFIRM := .venv-ptychopinn
 LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden lint bench bench-network bench-run mutation torture long star clean
+.PHONY: test golden confirm checkout lint bench bench-network bench-run mutation torture long star clean
 
 test: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
@@ -27,6 +29,16 @@ test: $(TORCH)/made
 golden: $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python -m pytest -c tests/tensorflow.ini tests/reference -q
 	$(TENSORFLOW)/bin/python generate_golden.py $(ARGS)
+
+# A link to the package alone: the checkout has a tests and a ptycho_torch of its own.
+confirm: checkout $(CONFIRM)/made
+	@ln -sfn "$$(cd '$(PTYCHOPINN)' && pwd)/ptycho" \
+		"$$($(CONFIRM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ptycho"
+	$(CONFIRM)/bin/python generate_golden.py --cross-check ptycho --slow $(ARGS)
+
+checkout:
+	@test -f '$(PTYCHOPINN)/ptycho/__init__.py' || { echo \
+		'make confirm PTYCHOPINN=DIR: expected the checkout of PtychoPINN, a folder that holds ptycho'; exit 2; }
 
 lint: $(TORCH)/made
 	$(TORCH)/bin/ruff format --check .
@@ -78,5 +90,10 @@ $(TENSORFLOW)/made: pyproject.toml constraints/tensorflow.txt
 	$(TENSORFLOW)/bin/python -m pip install -q --disable-pip-version-check -c constraints/tensorflow.txt -e '.[tensorflow]'
 	touch $@
 
+$(CONFIRM)/made: pyproject.toml constraints/ptychopinn.txt
+	$(PYTHON) -m venv --clear $(CONFIRM)
+	$(CONFIRM)/bin/python -m pip install -q --disable-pip-version-check -c constraints/ptychopinn.txt -e '.[ptychopinn]'
+	touch $@
+
 clean:
-	rm -rf $(TORCH) $(TENSORFLOW) .artifacts mutants
+	rm -rf $(TORCH) $(TENSORFLOW) $(CONFIRM) .artifacts mutants

@@ -47,7 +47,7 @@ State = Mapping[str, str]
 
 @dataclass(frozen=True)
 class World:
-    """What a generator is to find: how the reference behaves, and which cases there are."""
+    """What a generator finds: how the reference behaves, and which cases there are."""
 
     behaviour: str
     cases: str = "tests.golden.standin"
@@ -126,7 +126,7 @@ class Playground:
         return Told(told.when, told.found, tuple(problems))
 
     def finish(self) -> Told:
-        """A generator that nobody disturbs still comes to its end."""
+        """Disturb no generator: it still comes to its end."""
         world, before = self._another(), self._state()
         self._start(world).communicate()
         told = self._look("undisturbed", before, world)
@@ -134,7 +134,7 @@ class Playground:
         return Told(told.when, told.found, problems)
 
     def _another(self) -> World:
-        """A world in which something moves."""
+        """Choose a world in which something moves."""
         state = self._state()
         return self._random.choice([world for world in WORLDS if self._states[world] != state])
 
@@ -158,7 +158,7 @@ class Playground:
             time.sleep(0.0001)
 
     def _measured(self, world: World) -> State:
-        """What a world makes of the directory; and how long that takes."""
+        """Find what a world makes of the directory, and measure how long that takes."""
         generator, begun = self._start(world), time.monotonic()
         self._await(lambda: is_under_way(self._directory), generator)
         writing = time.monotonic()
@@ -175,7 +175,7 @@ class Playground:
         }
 
     def _look(self, when: str, before: State, world: World) -> Told:
-        """What became of each golden; then the next writer comes, and nothing is left to tell."""
+        """Look what became of each golden; then let the next writer come, who leaves nothing to tell."""
         after, waiting = self._state(), interrupted(self._directory)
         cases = {*before, *self._states[world]}
         found: dict[str, str] = {}
@@ -197,7 +197,7 @@ class Playground:
         return Told(when, Counter(found.values()), (*problems, *self._finished(before, world, found)))
 
     def _finished(self, before: State, world: World, found: Mapping[str, str]) -> list[str]:
-        """What is wrong after the next writer came; it removes what was being removed once more."""
+        """Let the next writer come, and say what is wrong then. It removes once more what was being removed."""
         with lock(self._directory):
             pass
         wanted = self._states[world]
@@ -218,7 +218,7 @@ def _declared(names: Iterable[str]) -> dict[str, Case]:
 
 
 def _is_expected(problem: str, found: Mapping[str, str]) -> bool:
-    """Whether ``verify`` speaks of a golden that was interrupted, or of the page, which is written last."""
+    """Tell whether ``verify`` speaks of a golden that was interrupted, or of the page, which is written last."""
     return any(f" {case}: " in problem for case, what in found.items() if what == "interrupted") or (
         "README.md: out of step" in problem
     )

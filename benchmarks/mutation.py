@@ -1,8 +1,8 @@
-"""Changes the port line by line and looks whether a test notices: ``python -m benchmarks.mutation [--sample] [MODULE...]``.
+"""Changes the port in small ways, and looks whether a test notices: ``python -m benchmarks.mutation [--sample]``.
 
 mutmut makes the changes, its *mutants*, and runs the tests that reach each (``[tool.mutmut]`` in pyproject.toml). Exit
-status 1 when one survives that docs/mutation.md does not excuse, or when a module's share of killed ones falls below what
-is written there.
+status 1 when one survives that docs/mutation.md does not excuse, or when the share of killed ones of a module falls
+below what is written there.
 """
 
 from __future__ import annotations
@@ -125,7 +125,9 @@ def main(chosen: tuple[str, ...], sample: bool, jobs: int) -> None:
     if gone := [] if sample else [change for change in known if change.module in modules() and change not in survivors]:
         click.echo("\nListed, but killed or gone:\n" + "\n".join(f"{change.module} {change}" for change in gone))
     if unknown or fallen:
-        raise click.ClickException("; ".join([*fallen, f"{len(unknown)} survivors without a reason in {DOCUMENT.name}"]))
+        raise click.ClickException(
+            "; ".join([*fallen, f"{len(unknown)} survivors without a reason in {DOCUMENT.name}"])
+        )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import ast
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ TORCH, TENSORFLOW = (REPOSITORY / name / "bin" for name in (".venv-torch", ".ven
 SECTIONS = {"README.md": "## Adding a case", "docs/how-to.md": "## Adding an operation"}
 
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_GENERATE = "# in the TensorFlow environment\n"
 _PLACE = re.compile(r"# (?P<path>[\w./]+\.py)(, in (?P<name>\w+))?\n")
 
 
@@ -39,13 +39,16 @@ class Block:
     code: str
 
 
-def main() -> int:
+def main() -> None:
+    for environment in (TORCH, TENSORFLOW):
+        if not (environment / "python").exists():
+            raise SystemExit(f"{environment}: no such environment; make test and make golden make both")
     with tempfile.TemporaryDirectory(prefix="follow-") as scratch:
         clone = Path(scratch) / "ptycho-golden"
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
         for document, heading in SECTIONS.items():
             print(f"=== {document}: {heading.strip('# ')}", flush=True)
-            section = section_of((REPOSITORY / document).read_text(encoding="utf-8"), heading)
+            section = section_of((clone / document).read_text(encoding="utf-8"), heading)
             for block in blocks(section):
                 write(block, clone)
             tidy(clone)
@@ -54,7 +57,6 @@ def main() -> int:
             run(TORCH, "git add -A && git diff --cached --stat && git commit -qm followed", clone)
         run(TORCH, "ruff format --check . && ruff check . && lint-imports && golden verify", clone)
         run(TORCH, f"python -m pytest -q -n 2 {' '.join(tests(clone))}", clone)
-    return 0
 
 
 def section_of(text: str, heading: str) -> str:
@@ -77,13 +79,17 @@ def blocks(section: str) -> list[Block]:
         if place is None:
             raise SystemExit(f"a block does not begin with '# FILE' or '# FILE, in TUPLE':\n{code}")
         found.append(Block(place["path"], place["name"] or "", code[place.end() :]))
+    if not found:
+        raise SystemExit(f"no Python block in:\n{section}")
     return found
 
 
 def commands(section: str) -> list[str]:
-    """Return the generator's commands in a section."""
-    lines = [line for code in fenced(section, "sh") for line in code.splitlines()]
-    return [line for line in lines if line.startswith("python generate_golden.py")]
+    """Return the commands for the TensorFlow environment; those for the other are this program's own."""
+    shown = [code.removeprefix(_GENERATE) for code in fenced(section, "sh") if code.startswith(_GENERATE)]
+    if not shown:
+        raise SystemExit(f"no shell block that begins with {_GENERATE!r} in:\n{section}")
+    return shown
 
 
 def write(block: Block, clone: Path) -> None:
@@ -114,7 +120,7 @@ def split(code: str) -> tuple[str, str]:
 
 
 def tidy(clone: Path) -> None:
-    """Sort imports, as an editor does; all other style is the documents' own affair."""
+    """Sort imports, as an editor does. All other style is for the documents to get right."""
     run(TORCH, "ruff check -q --select I --fix .", clone)
 
 
@@ -126,15 +132,15 @@ def tests(clone: Path) -> list[str]:
 
 def run(environment: Path, command: str, clone: Path) -> None:
     """Run a command in an environment, on the clone's code; end with its exit status if it fails."""
-    print(f"$ {command}", flush=True)
+    print(f"$ {command.strip()}", flush=True)
     identity = {
         f"GIT_{who}_{what}": "nobody@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
     settings = os.environ | identity | {"PATH": f"{environment}:{os.environ['PATH']}", "PYTHONPATH": str(clone)}
-    done = subprocess.run(["bash", "-c", command], cwd=clone, env=settings, check=False)
+    done = subprocess.run(["bash", "-ec", command], cwd=clone, env=settings, check=False)
     if done.returncode:
         raise SystemExit(f"exit status {done.returncode}: {command}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

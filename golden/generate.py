@@ -21,6 +21,7 @@ CONTENT = "golden.ptychopinn"
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("patterns", metavar="[CASE]...", nargs=-1)
+@click.option("--except", "left_out", metavar="CASE", multiple=True, help="Leave these cases out. May be repeated.")
 @click.option("--list", "listing", is_flag=True, help="List the cases and leave.")
 @click.option("--check", is_flag=True, help="Recompute and compare, write nothing. This is also the default.")
 @click.option("--prove", is_flag=True, help="Measure the noise and commit the faults again too; takes longer.")
@@ -28,6 +29,11 @@ CONTENT = "golden.ptychopinn"
 @click.option("--redraw", is_flag=True, help="With --update and CASE: draw new inputs for these cases.")
 @click.option("--reason", metavar="TEXT", help="Why the goldens may change; kept in the history of their entries.")
 @click.option("--yes", is_flag=True, help="In a terminal: write all that moved, without asking about each case.")
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="With --update: write each case when it is proved; one that fails does not keep the others from it.",
+)
 @click.option(
     "--report",
     "reports",
@@ -68,6 +74,7 @@ CONTENT = "golden.ptychopinn"
 )
 def main(
     patterns: tuple[str, ...],
+    left_out: tuple[str, ...],
     listing: bool,
     check: bool,
     prove: bool,
@@ -75,6 +82,7 @@ def main(
     redraw: bool,
     reason: str | None,
     yes: bool,
+    keep_going: bool,
     reports: tuple[Path, ...],
     slow: bool,
     fixtures: Path,
@@ -99,6 +107,7 @@ def main(
         (update and not (reason or "").strip(), "--update needs --reason TEXT: say why the goldens may change"),
         (reason and not update, "--reason goes with --update"),
         (yes and not update, "--yes goes with --update"),
+        (keep_going and not update, "--keep-going goes with --update"),
         (redraw and not (update and patterns), "--redraw goes with --update and names its cases"),
         (
             other and (update or prove or redraw or reports),
@@ -113,9 +122,22 @@ def main(
     try:
         cases = load_cases(cases_module)
         computes, compared = (module_of(name, cases_module, CONTENT) for name in (reference, other or reference))
-        asked = Request(cases, fixtures, computes, patterns, slow, prove, redraw, reason or "", yes, reports)
+        asked = Request(
+            cases,
+            fixtures,
+            computes,
+            patterns,
+            left_out,
+            slow=slow,
+            prove=prove,
+            redraw=redraw,
+            reason=reason or "",
+            yes=yes,
+            keep_going=keep_going,
+            reports=reports,
+        )
         if listing:
-            console().print(case_list([cases[name] for name in select(cases, patterns)]))
+            console().print(case_list([cases[name] for name in select(cases, patterns, left_out)]))
             outcome = Outcome.SETTLED
         else:
             outcome = cross_check(asked, compared) if other else regenerate(asked)

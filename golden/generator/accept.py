@@ -1,4 +1,4 @@
-"""Accepting changes one by one: a plain prompt, as ``git add -p`` and ``cargo insta review`` have one."""
+"""A person accepts changes one by one, at a plain prompt like that of ``git add -p`` and ``cargo insta review``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _HELP = "y: write this golden; n: leave it as it is; s: show its pictures; q: le
 
 
 def in_terminal() -> bool:
-    """Whether there is a person to ask."""
+    """Tell whether there is a person to ask."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def accepted(found: Sequence[Difference]) -> list[str]:
-    """Ask about each change, on the error stream; the cases that may be written, none when the person quits."""
+    """Ask about each change, on the error stream; return the cases to write, none when the person quits."""
     cases = []
     for number, one in enumerate(found, 1):
         click.echo("\n".join([f"\n[{number}/{len(found)}]", *difference_lines(one)]), err=True)

@@ -1,4 +1,4 @@
-"""Recomputing goldens with the reference, and writing what was accepted: what the generator's command runs.
+"""Recomputes goldens with the reference, and writes what was accepted.
 
 The reference is imported in other processes only (``worker``), and only once a case has to be computed.
 """
@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from golden.generator.freeze import freeze
 from golden.generator.worker import FROZEN, VARIANTS, Reference
 from golden.report import thumbnail
 from golden.report.text import shortened
@@ -81,7 +82,7 @@ class Regeneration:
         return {name: self._start(self._backing.module, settings) for name, settings in VARIANTS.items()}
 
     def _source_of(self, case: Case) -> Reference:
-        """The reference whose outputs this case's golden holds."""
+        """Choose the reference whose outputs this case's golden holds."""
         self._computed.add(case.name)
         return self._backing if self._asked.missing(case.operation) else self._asked
 
@@ -128,7 +129,7 @@ class Regeneration:
         try:
             outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+            return failed(found, problem)
         seconds = time.perf_counter() - started
         return self._with_picture(
             replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
@@ -164,7 +165,7 @@ class Regeneration:
                 for reference in references
             )
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(f"case {name}: {problem}",))
+            return failed(found, problem)
         seconds = time.perf_counter() - started
         # Where the first reference no longer gives the golden's shape, the golden's mask says nothing of its output.
         where = {output: mask for output, mask in golden.where.items() if mask.shape == expected[output].shape}
@@ -172,7 +173,7 @@ class Regeneration:
         return replace(found, before=before, after=after, seconds=seconds)
 
     def crossed(self) -> tuple[str, str]:
-        """The two references of a cross-check, for a person."""
+        """Name the two references of a cross-check, for a person."""
         return described(self._asked.provenance()), described(self._other.provenance())
 
     def check_proof(self, name: str) -> Difference:
@@ -186,7 +187,7 @@ class Regeneration:
         try:
             after = self.prove(name)
         except GoldenError as problem:
-            return replace(found, change=Change.FAILED, notes=(str(problem),))
+            return failed(found, problem)
         found = replace(found, before=before, after=after, seconds=time.perf_counter() - started)
         if proof_moved(before, after) and not found.moved:
             found = replace(found, change=Change.REPROVED)
@@ -199,7 +200,7 @@ class Regeneration:
             reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
-        """The golden as it lies there; None where there is none that can be read."""
+        """Read the golden as it lies there; None where there is none that can be read."""
         with suppress(GoldenError):
             return read_golden(golden_path(self._fixtures, name))
         return None
@@ -211,8 +212,6 @@ class Regeneration:
             name: a declared case.
             redraw: draw new inputs although the golden has some.
         """
-        from golden.generator.freeze import freeze  # SciPy's optimiser; not needed to check
-
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
         golden = freeze(case, draw, stored, self._source_of(case), self._backing, self._variants)
@@ -290,8 +289,15 @@ class Regeneration:
         change.path_for(golden.case, "json").write_text(text, encoding="utf-8", newline="\n")
 
 
+def failed(found: Difference, problem: GoldenError) -> Difference:
+    """Say that a case could not be computed or proved, and why, by its name."""
+    said = str(problem)
+    named = said if said.startswith(f"case {found.case}:") else f"case {found.case}: {said}"
+    return replace(found, change=Change.FAILED, notes=(named,))
+
+
 def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, change: Update) -> dict[str, str]:
-    """Draw a golden's picture as part of an update, unless it still shows the same; what its entry says of it.
+    """Draw a golden's picture as part of an update, unless it still shows the same; return what its entry says of it.
 
     Args:
         golden: the new one.
@@ -309,7 +315,7 @@ def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, c
 
 
 def _redefined(case: Case, golden: Golden) -> str:
-    """What of a case is not what its golden was made from, as far as the golden says it."""
+    """Say what of a case is not what its golden was made from, as far as the golden tells."""
     declared, stored = {output.name for output in case.operation.outputs}, set(golden.outputs)
     faults, proved = {fault.name for fault in case.operation.faults}, {*golden.faults, *golden.invisible}
     parts = [
@@ -328,7 +334,7 @@ def _redefined(case: Case, golden: Golden) -> str:
 
 
 def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
-    """The events of a golden's entry, the newest, which led to its content, first."""
+    """List the events of a golden, the newest first, which led to its content."""
     before = entry["content"][:16] if entry else None
     versions = golden.provenance
     event = {

@@ -1,4 +1,4 @@
-"""A run of the generator: recompute what was asked for, prove what moved, ask, write it, and say all that.
+"""A run of the generator recomputes what was asked for, proves what moved, asks, writes it, and says all that.
 
 The command (``golden.generate``) is the door to it.
 """
@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from golden.generator.accept import accepted, in_terminal
-from golden.generator.regenerate import Regeneration
+from golden.generator.regenerate import Regeneration, failed
 from golden.report.page import page, write_page
 from golden.report.text import (
     common_causes,
@@ -54,11 +54,13 @@ class Request:
         fixtures: the goldens' directory.
         reference: the module that computes.
         patterns: names and glob patterns of the cases to recompute; all when there is none.
+        left_out: likewise, of those to leave out.
         slow: recompute slow cases too, not only those named.
         prove: measure noise and commit faults again too.
         redraw: draw new inputs for the named cases.
         reason: why goldens may be rewritten; empty when nothing may be.
         yes: write all that moved without asking.
+        keep_going: write what was proved although other cases failed, and, unless a person is asked, at once.
         reports: files to write down in what moved.
     """
 
@@ -66,11 +68,13 @@ class Request:
     fixtures: Path
     reference: str
     patterns: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     slow: bool = False
     prove: bool = False
     redraw: bool = False
     reason: str = ""
     yes: bool = False
+    keep_going: bool = False
     reports: tuple[Path, ...] = ()
 
     @property
@@ -78,8 +82,13 @@ class Request:
         """Whether a person is asked about each change."""
         return bool(self.reason) and not self.yes and in_terminal()
 
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether a case is written when it is proved; an interrupted run is then continued by the next."""
+        return self.keep_going and not self.asks
+
     def leaves_out(self, name: str) -> bool:
-        """Whether a chosen case is too slow to be recomputed unasked."""
+        """Tell whether a chosen case is too slow to be recomputed unasked."""
         return name in self.cases and self.cases[name].slow and not (self.patterns or self.slow)
 
 
@@ -109,7 +118,7 @@ def regenerate(asked: Request) -> Outcome:
         found = [row for row in rows if row.moved]
         for file in asked.reports:  # before anything is written, so that a report that fails changes nothing
             WRITERS[file.suffix](file, found, _headline(rows, asked))
-        if written:
+        if written and not asked.writes_at_once:
             run.write([proved[name] for name in written], asked.reason)
     _announce(rows, found, written, remarks, asked)
     if any(row.change is Change.FAILED for row in rows):
@@ -136,11 +145,12 @@ def cross_check(asked: Request, other: str) -> Outcome:
     finish_interrupted(asked.fixtures)
     with Regeneration(asked.cases, asked.fixtures, asked.reference, other) as run, _progress() as track:
         found = []
-        for name in track("comparing", select(run.names, asked.patterns)):
+        for name in track("comparing", select(run.names, asked.patterns, asked.left_out)):
             if asked.leaves_out(name):
                 found.append(Difference(name, Change.SKIPPED))
             else:
-                found.append(run.cross_check(name))
+                with _naming(name):
+                    found.append(run.cross_check(name))
         compared = sum(bool(one.comparisons) for one in found)
         one, two = run.crossed() if compared else ("", "")
     _announce_crossed(found)
@@ -155,12 +165,12 @@ def cross_check(asked: Request, other: str) -> Outcome:
 
 
 def state_of(fixtures: Path) -> dict[str, bytes]:
-    """What changes with every update: the entries, by case."""
+    """Read what every update changes: the entries, by case."""
     return {case: entry_path(fixtures, case).read_bytes() for case in listed_cases(fixtures)}
 
 
 def aftermath(fixtures: Path, before: Mapping[str, bytes]) -> str:
-    """What became of the goldens in a run that did not come to its end, in words.
+    """Say what became of the goldens in a run that did not come to its end.
 
     Args:
         fixtures: the directory.
@@ -177,29 +187,35 @@ def aftermath(fixtures: Path, before: Mapping[str, bytes]) -> str:
 
 
 def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
-    """What became of every chosen case."""
+    """Recompute every chosen case, and find what became of it."""
     rows = []
     with _progress() as track:
-        for name in track("proving" if asked.prove else "recomputing", select(run.names, asked.patterns)):
+        for name in track(
+            "proving" if asked.prove else "recomputing", select(run.names, asked.patterns, asked.left_out)
+        ):
             if asked.redraw and name in asked.cases:
                 rows.append(Difference(name, Change.REDRAWN, path=asked.cases[name].operation.path))
             elif asked.leaves_out(name):
                 row = run.inspect(name)
                 rows.append(row if row.change else Difference(name, Change.SKIPPED))
             else:
-                rows.append(run.check_proof(name) if asked.prove else run.check(name))
+                with _naming(name):
+                    rows.append(run.check_proof(name) if asked.prove else run.check(name))
     return rows
 
 
 def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
-    """What moved, by case, with goldens that may be written: what a person accepts is what is then written."""
+    """Make goldens of what moved, by case: what a person accepts is what is then written."""
     moved = [row for row in rows if row.moved]
     if any(row.change is not Change.GONE for row in moved):
         run.load()
     proved = {}
     with _progress() as track:
         for row in track("proving", moved):
-            proved[row.case] = _proved_one(run, row, asked.prove)
+            with _naming(row.case):
+                found = proved[row.case] = _proved_one(run, row, asked.prove)
+            if asked.writes_at_once and found.moved:
+                run.write([found], asked.reason)
     return proved
 
 
@@ -212,12 +228,12 @@ def _proved_one(run: Regeneration, row: Difference, is_proved: bool) -> Differen
     try:
         return replace(row, after=run.prove(row.case, redraw=row.change is Change.REDRAWN))
     except GoldenError as problem:
-        return replace(row, change=Change.FAILED, notes=(str(problem),))
+        return failed(row, problem)
 
 
 def _accepted(rows: list[Difference], asked: Request) -> list[str]:
-    """The cases to write: all that moved, or those that a person says yes to; none when one of them failed."""
-    if any(row.change is Change.FAILED for row in rows):
+    """Choose the cases to write: all that moved, or those that a person says yes to; mostly none when one failed."""
+    if any(row.change is Change.FAILED for row in rows) and not asked.keep_going:
         return []
     moved = [row for row in rows if row.moved]
     return accepted(moved) if asked.asks else [row.case for row in moved]
@@ -255,7 +271,7 @@ def _require_report(file: Path) -> None:
 
 
 def console() -> Console:
-    """The terminal, or a page of fixed width where the output goes elsewhere."""
+    """Open the terminal, or a page of fixed width where the output goes elsewhere."""
     return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
 
 
@@ -288,8 +304,8 @@ def _announce(
     if written:
         click.echo(f"{len(written)} golden(s) written in {asked.fixtures}: {asked.reason}")
     left = sum(row.moved for row in rows) - len(written)
-    if failed and asked.reason:
-        click.echo("nothing was written: choose other cases, or see to those that failed")
+    if failed and asked.reason and not written:
+        click.echo("nothing was written: leave out those that failed with --except, write the others with --keep-going")
     elif left and asked.reason:
         click.echo(f"{left} golden(s) left as they were")
     elif left:
@@ -310,16 +326,30 @@ def _announce_crossed(found: list[Difference]) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
-    """A bar on the error stream, shown only in a terminal, gone when done."""
+    """Say on the error stream which item is at work: in a bar that goes in the end, or, in a pipe, line by line."""
+    screen = Console(stderr=True)
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
 
         def track(verb: str, items: Iterable) -> Iterator:
             items = list(items)
             task = bar.add_task(verb, total=len(items))
-            for item in items:
-                bar.update(task, description=f"{verb} {getattr(item, 'case', item)}")
+            for number, item in enumerate(items, 1):
+                said = f"{verb} {getattr(item, 'case', item)}"
+                bar.update(task, description=said)
+                if not screen.is_terminal:
+                    click.echo(f"[{number}/{len(items)}] {said}", err=True)
                 yield item
                 bar.advance(task)
 
         yield track
+
+
+@contextmanager
+def _naming(case: str) -> Iterator[None]:
+    """Add the case to whatever goes wrong unforeseen, for its traceback."""
+    try:
+        yield
+    except Exception as unforeseen:
+        unforeseen.add_note(f"case {case}")
+        raise

@@ -42,7 +42,12 @@ VARIANTS: Mapping[str, dict[str, str]] = {
 _UNLESS_OFFERED: Mapping[str, tuple[Any]] = {"BACKING": ("",), "missing": (lambda operation: "",)}
 """What a reference need not offer, and what holds then."""
 
-_ALWAYS = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+PINNED = {
+    **{"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+    # The user's own Keras settings: no keras.json is read where there is no folder, and Keras 3 runs on TensorFlow.
+    **{"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0"},
+}
+"""Settings of every process, whatever the user's own are."""
 
 
 class Reference:
@@ -61,7 +66,7 @@ class Reference:
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_prepare,
-            initargs=({**_ALWAYS, **settings},),
+            initargs=({**PINNED, **settings},),
         )
         # Start loading now: several references come up side by side while the first is asked.
         self._pool.submit(_load, module)
@@ -80,7 +85,7 @@ class Reference:
     def evaluate(
         self, operation: Operation, inputs: Arrays, parameters: Parameters, precision: Precision | None = None
     ) -> dict[str, np.ndarray]:
-        """The reference's outputs, computed in ``precision`` (the operation's own by default).
+        """Compute the reference's outputs in ``precision`` (the operation's own by default).
 
         Raises:
             GoldenError: it failed, or returned other outputs than the operation declares.
@@ -100,11 +105,11 @@ class Reference:
         return outputs
 
     def producer(self, operation: Operation) -> str:
-        """``tensorflow``, or ``transcribed`` for what is written down from a document."""
+        """Ask who produces an operation's outputs: ``tensorflow``, or ``transcribed`` from a document."""
         return str(self._call("producer", operation.name))
 
     def provenance(self) -> dict[str, str]:
-        """Versions of what computes the outputs, as they were when it was loaded."""
+        """Ask for the versions of what computes the outputs, as they were when it was loaded."""
         return dict(self._provenance)
 
     @cached_property
@@ -112,11 +117,11 @@ class Reference:
         return dict(self._call("provenance"))
 
     def backing(self) -> str:
-        """The module of the reference that computes what this one cannot; empty when it needs none."""
+        """Ask for the module of the reference that computes what this one cannot; empty when it needs none."""
         return str(self._call("BACKING"))
 
     def missing(self, operation: Operation) -> str:
-        """Why it has no answer for an operation; empty when it has."""
+        """Ask why it has no answer for an operation; empty when it has."""
         return str(self._call("missing", operation.name))
 
     def _call(self, function: str, *arguments: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, scale_of
 from golden.judge.proof import Caught, Wrong, signed_sums
-from golden.judge.transforms import LOOSER, Search, apart
+from golden.judge.transforms import LOOSER, Search, distance_if_alike
 from golden.spec.arrays import Arrays
 
 _UNMEASURED = Tolerance(1e-6, 1e-6)
@@ -38,7 +38,7 @@ class Expected(Protocol):
 
     @property
     def faults(self) -> Mapping[str, Caught]:
-        """Those that it catches."""
+        """The faults that it catches, by name."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _KnownFaults:
         if array.dtype.kind not in "fc":
             same = np.array_equal(sampled, wrong.values) and (texts or self._same_sums(output, wrong))
             return 0.0 if same else None
-        distance = apart(wrong.values, sampled, self._tolerance(output), self._scale(output))
+        distance = distance_if_alike(wrong.values, sampled, self._tolerance(output), self._scale(output))
         return distance if distance is not None and self._same_sums(output, wrong) else None
 
     def _is_measured(self, output: str) -> bool:
@@ -187,7 +187,7 @@ class _KnownFaults:
         return bool((np.abs(sums - wrong.sums) <= limit).all())
 
     def _sums_of(self, output: str) -> tuple[np.ndarray, float]:
-        """Sum what was found as wrong outputs are summed; and say by how much random errors may move such a sum."""
+        """Sum what was found as wrong outputs are summed, and bound what random errors may change of that."""
         array, expected = self._found[output], self._golden.outputs[output]
         where = self._golden.where.get(output) if array.shape == expected.shape else None
         tolerance, scale = self._tolerance(output), self._scale(output) or 1.0

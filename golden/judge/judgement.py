@@ -54,6 +54,12 @@ class Judgement:
             names = tuple(comparison.output for comparison in self.failed)
             return (Diagnosis(names, f"none: it failed itself ({type(broken).__name__}: {broken})"),)
 
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The declared faults each of which explains the whole failure; none when all passed."""
+        named = [set(cause.faults) for cause in self.causes]
+        return tuple(sorted(set.intersection(*named))) if named else ()
+
 
 def judge(golden: Expected, outputs: Mapping[str, object], path: Mapping[str, str] = MappingProxyType({})) -> Judgement:
     """Compare outputs with what was expected, within its tolerances.

@@ -1,8 +1,8 @@
-"""The proof that a case catches the faults that it declares, and what a golden keeps of it.
+"""Proves that a case catches the faults that it declares, and chooses what a golden keeps of the wrong outputs.
 
 Every fault of the case's operation is committed against the reference. What comes out must lie outside the tolerance
 in some output, or, where fault or case declares it invisible, within the noise in all of them. The wrong outputs are
-kept, so that the diagnosis of a failure can recognise them; of large ones, a sample.
+kept, so that the diagnosis of a failure can recognise them; of a large one, a sample is kept.
 
 Symmetry needs no detector of its own: a fault that it hides is not caught, and the golden is refused.
 """
@@ -24,21 +24,23 @@ from golden.spec.parameters import Parameters
 
 SAMPLE = 32
 """Elements kept of a wrong output that is larger: half of them where it is most wrong, half spread evenly."""
-_LARGE = 1 << 20
+_MOST_WEIGHED = 1 << 20
+"""Elements among which the most wrong ones are looked for."""
 _BLOCK = 1 << 18
+"""Elements that share a stream of signs; their sums are stored, so this stays as it is."""
 
 
 @dataclass(frozen=True, eq=False)
 class Wrong:
-    """One output that a fault gets wrong.
+    """What a golden keeps of one output that a fault gets wrong.
 
     Attributes:
         shape, dtype: of the wrong output.
-        share: its largest difference in units of the tolerance; inf when it cannot be expressed (shape, exact).
-        distance: the same, absolute; inf likewise.
+        share: its largest difference in units of the tolerance; inf when no number can say it (shape, exact).
+        distance: its largest difference, absolute; inf when no number can say it.
         indices: (k,) int64, flat indices into the wrong output.
-        values: (k,) what stands there.
-        sums: (2,) complex128, ``signed_sums`` of all of it: a sample alone would know a fault by a few elements.
+        values: (k,) the elements at these indices.
+        sums: (2,) complex128, ``signed_sums`` of all elements: the sample alone would know a fault by a few of them.
     """
 
     shape: tuple[int, ...]
@@ -52,7 +54,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Caught:
-    """A fault that a golden was proved to catch: what it means, and the outputs outside their tolerance."""
+    """A fault that a golden was proved to catch: what it means, and the outputs that leave their tolerance."""
 
     symptom: str
     outputs: Mapping[str, Wrong]
@@ -76,26 +78,28 @@ def prove_faults(
     where: Arrays,
     run: Callable[[Arrays, Parameters], Arrays],
 ) -> dict[str, Caught]:
-    """Commit every fault of the case's operation; return what it catches.
+    """Commit every fault of the case's operation, and require that the case catches it.
 
     Args:
         case: the case.
-        inputs: all of them, derived ones too.
-        outputs: what the reference returns, all of it.
+        inputs: all inputs, derived ones too.
+        outputs: all that the reference returns.
         tolerances: of every output.
-        where: the elements that count.
+        where: bool, the elements that count, of some outputs.
         run: the reference: (inputs, parameters) -> outputs.
+
+    Returns:
+        The faults that the case catches, by name: all but those that it declares invisible.
 
     Raises:
         GoldenError: a fault is not caught, one declared invisible can be seen, or there is nothing to catch.
     """
     trial = Trial(_read_only(inputs), case.parameters, _read_only(outputs), run)
-    kept = case.operation.kept
-    outputs = kept(outputs)
+    outputs = case.operation.kept(outputs)
     invisible = case.invisible_on(inputs)
     caught: dict[str, Caught] = {}
     for fault in case.operation.faults:
-        wrong = kept(_commit(case, fault, trial))
+        wrong = case.operation.kept(_commit(case, fault, trial))
         comparisons = compare_outputs(outputs, wrong, tolerances, where)
         reason = invisible.get(fault.name)
         if reason is None:
@@ -111,7 +115,7 @@ def prove_faults(
 
 
 def _read_only(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Views that a fault cannot work in place on: they are what the golden will store."""
+    """Return views that a fault cannot work in place on: these arrays are what the golden will store."""
     views = {name: array.view() for name, array in arrays.items()}
     for view in views.values():
         view.flags.writeable = False
@@ -164,10 +168,10 @@ def _require_caught(
                 f"case {case.name}: fault {fault.name!r} changes {name!r} from {outputs[name].dtype} to "
                 f"{wrong[name].dtype} and hardly more: any case would catch that. Cast it back"
             )
-    first = [name for name in case.operation.path if name in failed][:1] or list(failed)
+    kept = [name for name in case.operation.path if name in failed][:1] or list(failed)
     return Caught(
         fault.symptom,
-        {name: _keep(outputs[name], wrong[name], where.get(name), failed[name].share) for name in first},
+        {name: _keep(outputs[name], wrong[name], where.get(name), failed[name].share) for name in kept},
     )
 
 
@@ -179,7 +183,7 @@ def _differs_by_dtype_alone(right: np.ndarray, wrong: np.ndarray, tolerance: Tol
 
 
 def _formula(case: Case) -> str:
-    """Where it is restated what a fault gets wrong."""
+    """Name what restates the outputs that a fault gets wrong."""
     formula = case.operation.formula
     return f"{formula.__module__}.{formula.__name__}" if formula else f"the faults of {case.operation.name}"
 
@@ -219,10 +223,16 @@ def _keep(expected: np.ndarray, wrong: np.ndarray, where: np.ndarray | None, sha
 
 
 def signed_sums(array: np.ndarray, where: np.ndarray | None) -> np.ndarray:
-    """Two sums of all finite elements that count, each element with a sign of its own; (2,) complex128.
+    """Sum all finite elements that count, twice, each element with a sign of its own.
 
     The signs are a fixed coin toss per place, so an array that agrees in a sample but not elsewhere has other sums.
-    0 for texts.
+
+    Args:
+        array: of any shape and dtype.
+        where: bool, the elements that count; None for all.
+
+    Returns:
+        (2,) complex128; zeros for an array of texts.
     """
     sums = np.zeros(2, np.complex128)
     if array.dtype.kind == "S":
@@ -251,12 +261,12 @@ def _difference(expected: np.ndarray, wrong: np.ndarray) -> np.ndarray:
 
 
 def _sample(weight: np.ndarray, where: np.ndarray | None) -> np.ndarray:
-    """Flat indices, sorted: all of a small array, else those of largest weight and some spread evenly."""
+    """Choose flat indices, sorted: all of a small array, else those of largest weight and some spread evenly."""
     flat = weight.reshape(-1)
     candidates = np.arange(flat.size) if where is None else np.flatnonzero(where)
     if candidates.size <= SAMPLE:
         return candidates.astype(np.int64)
     spread = candidates[np.linspace(0, candidates.size - 1, SAMPLE // 2).astype(np.int64)]
-    looked_at = candidates[:: max(1, candidates.size // _LARGE)]
+    looked_at = candidates[:: max(1, candidates.size // _MOST_WEIGHED)]
     heaviest = looked_at[np.argsort(-flat[looked_at], kind="stable")[: SAMPLE // 2]]
     return np.unique(np.concatenate([spread, heaviest])).astype(np.int64)

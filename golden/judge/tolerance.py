@@ -1,9 +1,9 @@
-"""The noise floor of an output, and the tolerance that follows from it.
+"""Measures the noise floor of an output, from which its tolerance follows. NumPy only.
 
-The floor is measured: the reference is evaluated again in ways that may only change rounding (float64, other thread
-counts, oneDNN on and off, inputs perturbed by one unit in the last place), and the floor is a line
-``atol + rtol * |expected|`` above every difference seen. The tolerance is ``HEADROOM`` times that line. No test has a
-tolerance of its own. See docs/tolerances.md.
+The reference is evaluated again in ways that may only change rounding (float64, other thread counts, oneDNN on and
+off, inputs perturbed by one unit in the last place). The floor is a line ``atol + rtol * |expected|`` above every
+difference seen; the tolerance is ``HEADROOM`` times that line. No test has a tolerance of its own. See
+docs/tolerances.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-from scipy.optimize import linprog
 
 from golden.judge.compare import EXACT, Tolerance, scale_of
 from golden.spec.arrays import Arrays
@@ -20,14 +19,14 @@ from golden.spec.errors import GoldenError
 from golden.spec.operation import K, Output
 
 _LARGEST_SHARE = 0.01
-"""Of an output's spread, that its tolerance may take; beyond, the golden could not tell right from wrong."""
+"""A tolerance may take so much of the spread of an output's values; beyond, right could not be told from wrong."""
 _LARGEST_SHARE_OF_ENVELOPE = 0.5
-"""The same, where trajectories part: wrong trainings are told by more than that."""
+"""The same where trajectories part: wrong trainings differ by more than that."""
 _BINS = 400
 
 
 def perturb(inputs: Arrays, run: int) -> dict[str, np.ndarray]:
-    """Every floating input moved up or down, at random, by one unit in the last place of its own dtype."""
+    """Move every floating input up or down, at random, by one unit in the last place of its own dtype."""
     rng = np.random.default_rng(run)
     return {name: _perturb(array, rng) for name, array in sorted(inputs.items())}
 
@@ -44,7 +43,15 @@ def _perturb(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def largest_differences(outputs: Arrays, variants: Iterable[Arrays]) -> dict[str, np.ndarray]:
-    """How far each element of the floating outputs is from what it was, at most, in any of the variants."""
+    """Find how far each element of the floating outputs moves, at most, in any of the variants.
+
+    Args:
+        outputs: as they are frozen.
+        variants: the same outputs in every other run.
+
+    Returns:
+        Name -> float64 array of the output's shape.
+    """
     floating = [name for name, array in outputs.items() if array.dtype.kind in "fc"]
     largest = {name: np.zeros(outputs[name].shape) for name in floating}
     for found in variants:
@@ -63,15 +70,15 @@ def measure(
     variants: Mapping[str, np.ndarray],
     where: np.ndarray | None,
 ) -> tuple[Tolerance, dict[str, float]]:
-    """The tolerance of one output and, for the record, how much each variant contributed.
+    """Measure the tolerance of one output and, for the record, how much each variant contributed.
 
     Args:
         case: the case.
-        output: which of its outputs.
+        output: one of its outputs.
         inputs: all inputs of the case.
         frozen: the output that the golden stores.
         variants: name of the variant -> the same output under it.
-        where: the elements that count.
+        where: bool, the elements that count; None for all.
 
     Returns:
         The tolerance, and for each variant the largest difference as a fraction of the output's scale.
@@ -125,13 +132,20 @@ def _require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: fl
 
 
 def tightest_line(magnitude: np.ndarray, error: np.ndarray) -> tuple[float, float]:
-    """The line ``a + r * magnitude`` (a, r >= 0) that lies on or above every error and is lowest on average.
+    """Find the line ``a + r * magnitude`` (a, r >= 0) that lies on or above every error and is lowest on average.
 
     Splitting at a fixed magnitude instead (relative above, absolute below) would give a sum with absolute noise a
     relative tolerance set by its weakest strong pixel: 1e-4 where 1e-7 is true.
 
     The points are first replaced by the upper left corners of at most 400 boxes in magnitude, which only raises the
     line.
+
+    Args:
+        magnitude: of every element, (n,) float64.
+        error: the largest difference seen there, (n,) float64, not negative.
+
+    Returns:
+        a and r.
     """
     top = float(error.max(initial=0.0))
     if top == 0:
@@ -146,17 +160,29 @@ def tightest_line(magnitude: np.ndarray, error: np.ndarray) -> tuple[float, floa
     lowest = np.full(_BINS, np.inf)
     np.minimum.at(lowest, place, magnitude)
     used = np.isfinite(lowest)
-    above = -np.column_stack([np.ones(used.sum()), lowest[used] / full])
-    solution = linprog([1.0, float(magnitude.mean()) / full], A_ub=above, b_ub=-highest[used] / top)
-    intercept, slope = solution.x
-    return float(intercept) * top, float(slope) * top / full
+    x, y = lowest[used] / full, highest[used] / top
+    slope = max(0.0, _slope_over(float(magnitude.mean()) / full, x, y))
+    intercept = float((y - slope * x).max())
+    if intercept < 0:  # then no x is 0
+        intercept, slope = 0.0, float((y / x).max())
+    return intercept * top, slope * top / full
+
+
+def _slope_over(middle: float, x: np.ndarray, y: np.ndarray) -> float:
+    """Find the slope of the lowest line above all points as seen at ``middle``: an edge of their upper hull."""
+    left, right = x <= middle, x > middle
+    if not left.any() or not right.any():
+        return 0.0
+    slopes = (y[right] - y[left, None]) / (x[right] - x[left, None])
+    heights = y[left, None] + slopes * (middle - x[left, None])
+    return float(slopes.flat[heights.argmax()])
 
 
 def require_not_vacuous(case: Case, outputs: Arrays, where: Arrays) -> None:
-    """At least one output can tell right from wrong; those declared constant are so.
+    """Refuse outputs of which none can tell right from wrong, and those declared constant that are not.
 
     Raises:
-        GoldenError: otherwise; the message names the output.
+        GoldenError: they are so; the message names the output.
     """
     for name, array in outputs.items():
         if array.dtype.kind in "fc" and not np.isfinite(array).all():

@@ -25,7 +25,7 @@ LOOSER = 4.0
 _SAMPLE = 4096
 """Elements that a candidate is tried on before all."""
 _PASSES, _LEAST_WORK = 8, 1 << 24
-"""A search looks at so many elements: the array's, eight times; of a small array as many as it takes."""
+"""A search ends once it has looked at eight times the array's elements, and at 2**24 elements at least."""
 _SHIFT_SIDE = 1 << 10
 """Side of the image that shifts are looked for in."""
 _THINNED = 1 << 22
@@ -40,7 +40,7 @@ View = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was found out: a sentence and, where a transform fits, its name and the largest difference from it."""
+    """A sentence and, where a transform fits, its name and the largest difference from it."""
 
     sentence: str
     transform: str = ""
@@ -84,9 +84,9 @@ _POINTWISE_COMPLEX = (
 
 
 def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
-    """Rows and columns in TensorFlow's layouts: (H, W), (H, W, ch), (B, H, W), (B, H, W, ch); None for anything else.
+    """Find the axes of rows and columns of an array in one of TensorFlow's layouts; None for any other array.
 
-    Two columns are not an image but x and y.
+    The layouts are (H, W), (H, W, ch), (B, H, W), (B, H, W, ch). Two columns are not an image but x and y.
     """
     if array.ndim == 2 and min(array.shape) > 2:
         return 0, 1
@@ -98,7 +98,7 @@ def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
     return None
 
 
-def apart(wanted: np.ndarray, found: np.ndarray, tolerance: Tolerance, scale: float) -> float | None:
+def distance_if_alike(wanted: np.ndarray, found: np.ndarray, tolerance: Tolerance, scale: float) -> float | None:
     """Find the largest difference relative to the scale; None when an element is off by more than a few tolerances.
 
     A wrong convention may enlarge elements, and their rounding with them: differences of those are relative to
@@ -141,7 +141,7 @@ class Search:
         self._scale = scale_of(expected) if expected.dtype.kind in "fc" else 1.0
 
     def run(self) -> Explanation:
-        """The first explanation that fits. Floating-point warnings are the caller's to silence."""
+        """Find the first explanation that fits. The caller silences floating-point warnings."""
         if self._expected.dtype.kind not in "biufc" or self._found.dtype.kind not in "biufc":
             return Explanation("no known fault explains this value")
         if self._comparison.verdict is Verdict.STRUCTURAL:
@@ -149,44 +149,44 @@ class Search:
         return self._of_values()
 
     def _of_values(self) -> Explanation:
-        strange = self._set_strange_aside()
-        if strange and self._where is not None and not self._where.any():
+        aside = self._set_aside()
+        if aside and self._where is not None and not self._where.any():
             return Explanation("no known fault; nothing that is compared is finite")
-        if strange and self._fits(Candidate("")) is not None:
-            return Explanation(f"no known fault; all is well but for {strange}")
-        if not strange and self._fits(Candidate("")) is not None:
+        if aside and self._fits(Candidate("")) is not None:
+            return Explanation(f"no known fault; all is well but for {aside}")
+        if not aside and self._fits(Candidate("")) is not None:
             share = self._comparison.share
             return Explanation(f"no known fault; off by {share:.2g} tolerances only: rounding, or a small factor?")
-        besides = f"; besides, {strange}" if strange else ""
+        besides = f"; besides, {aside}" if aside else ""
         for candidate in self._candidates():
             distance = self._fits(candidate)
             if distance is not None:
                 close = f" (to {distance:.1e})" if distance else " (exactly)"
                 return Explanation(f"found is expected, {candidate.name}{close}{besides}", candidate.name, distance)
-            if self._is_enough():
+            if self._has_seen_enough():
                 besides += "; not every transform was tried on so many elements"
                 break
         return Explanation(f"no known fault; the difference {self._shape_of_difference()}{besides}")
 
-    def _is_enough(self) -> bool:
+    def _has_seen_enough(self) -> bool:
         """Whether so much was looked at that no further candidate is tried."""
         return self._looked_at > max(_LEAST_WORK, _PASSES * self._expected.size)
 
-    def _set_strange_aside(self) -> str:
+    def _set_aside(self) -> str:
         """Say what is not finite, and let it count no longer."""
         if self._found.dtype.kind not in "fc":
             return ""
-        strange = ~np.isfinite(self._found) & np.isfinite(self._expected)
-        count = int(np.count_nonzero(strange))
+        not_finite = ~np.isfinite(self._found) & np.isfinite(self._expected)
+        count = int(np.count_nonzero(not_finite))
         if not count:
             return ""
-        everywhere = np.ones(strange.shape, bool) if self._where is None else self._where
-        outside = ", all outside the compared mask" if not (strange & everywhere).any() else ""
-        self._where = everywhere & ~strange
-        return f"NaN or infinity in {count} of {strange.size} elements{outside}"
+        everywhere = np.ones(not_finite.shape, bool) if self._where is None else self._where
+        outside = ", all outside the compared mask" if not (not_finite & everywhere).any() else ""
+        self._where = everywhere & ~not_finite
+        return f"NaN or infinity in {count} of {not_finite.size} elements{outside}"
 
     def _structural(self) -> Explanation:
-        """Of another shape or dtype, say whether the values at least are the right ones, or a transform of them."""
+        """Say whether an output of another shape or dtype has the right values, or a transform of them."""
         expected, found = self._expected, self._found
         if found.dtype != expected.dtype and found.shape == expected.shape:
             told = self._of_values()
@@ -206,7 +206,7 @@ class Search:
             return "the values are right and in order, only the shape differs: a missing reshape"
         for axes in islice(permutations(range(expected.ndim)), 1, 1000):
             turned = expected.transpose(axes)
-            if expected.size and not self._is_enough() and self._agree(turned, found.reshape(turned.shape)):
+            if expected.size and not self._has_seen_enough() and self._agree(turned, found.reshape(turned.shape)):
                 return f"the values are right with the axes in the order {list(axes)}: another layout"
         return ""
 
@@ -230,11 +230,11 @@ class Search:
 
     def _agree(self, one: np.ndarray, other: np.ndarray) -> bool:
         at = _pick(one.shape, _SAMPLE)
-        if apart(one[at], other[at], self._tolerance, self._scale) is None:
+        if distance_if_alike(one[at], other[at], self._tolerance, self._scale) is None:
             return False
         for _, (a, b) in blocks(one, other):
             self._looked_at += a.size
-            if apart(a, b, self._tolerance, self._scale) is None:
+            if distance_if_alike(a, b, self._tolerance, self._scale) is None:
                 return False
         return True
 
@@ -246,13 +246,13 @@ class Search:
         if not np.may_share_memory(arranged, self._expected):
             self._looked_at += arranged.size  # a copy
         at = self._sample
-        if apart(candidate.change(arranged[at]), self._found[at], self._tolerance, self._scale) is None:
+        if distance_if_alike(candidate.change(arranged[at]), self._found[at], self._tolerance, self._scale) is None:
             return None
         worst = 0.0
         for _, (right, found, counts) in blocks(arranged, self._found, self._where):
             self._looked_at += right.size
             picked = slice(None) if counts is None else counts
-            distance = apart(candidate.change(right[picked]), found[picked], self._tolerance, self._scale)
+            distance = distance_if_alike(candidate.change(right[picked]), found[picked], self._tolerance, self._scale)
             if distance is None:
                 return None
             worst = max(worst, distance)

@@ -15,12 +15,16 @@ comes from ``BACKING``. The package, and TensorFlow with it, is imported when it
 from __future__ import annotations
 
 import importlib
+import io
 import json
+import logging
+import os
 import platform
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from types import ModuleType
@@ -29,12 +33,20 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
+from golden.ptychopinn.imports import absent
 from golden.spec.errors import GoldenError
 from golden.spec.references import described
 
 BACKING = "golden.ptychopinn.tensorflow"
 
 _PACKAGE = "ptycho"
+_MODULES = (
+    *("params", "config.config", "probe", "diffsim", "tf_helper", "raw_data", "loader"),
+    *("model", "train_pinn", "workflows.components"),
+)
+"""What topics call of it."""
+_SWITCHES = ("USE_XLA_TRANSLATE", "USE_XLA_COMPILE")
+"""Variables of the environment that its calls obey; without the first, translations go the other way."""
 
 
 def evaluate(
@@ -53,7 +65,8 @@ def evaluate(
     own = "float64" if function in getattr(calls, "DOUBLE", ()) else "float32"
     if precision != own:
         raise GoldenError(f"reference {_PACKAGE}: computes {operation} in {own} only; {precision} is for {BACKING}")
-    outputs: dict[str, np.ndarray] = getattr(calls, function)(**inputs, **parameters)
+    with _by_itself():
+        outputs: dict[str, np.ndarray] = getattr(calls, function)(**inputs, **parameters)
     return outputs
 
 
@@ -66,10 +79,8 @@ def missing(operation: str) -> str:
         return reason
     if not hasattr(calls, function):
         return f"{_module_of(topic)} has no function for it yet"
-    path, _, attribute = getattr(calls, "NEEDS", {}).get(function, "").rpartition(".")
-    if attribute and not hasattr(_module(f"{_PACKAGE}.{path}"), attribute):
-        return f"the installed release has no {path}.{attribute}"
-    return ""
+    needed = getattr(calls, "NEEDS", {}).get(function)
+    return "" if needed is None or _offers(needed) else f"the installed release has no {needed}"
 
 
 def producer(operation: str) -> str:
@@ -77,9 +88,13 @@ def producer(operation: str) -> str:
 
 
 def provenance() -> dict[str, str]:
+    """Say which package it is and what it runs on.
+
+    Raises:
+        GoldenError: it is not installed, or it needs what is not: all of that by name, so that no case waits for it.
+    """
     versions = {"reference": _PACKAGE, **version_of(_module(_PACKAGE))}
-    with suppress(GoldenError):  # the call will say what is missing
-        _module(f"{_PACKAGE}.tf_helper")  # this loads TensorFlow, if anything does
+    _load_all()  # this loads TensorFlow, if anything does
     loaded = {name: sys.modules[name] for name in ("tensorflow", "keras") if name in sys.modules}
     versions |= {name: str(module.__version__) for name, module in loaded.items()}
     return versions | {
@@ -87,6 +102,36 @@ def provenance() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
+
+
+@contextmanager
+def _by_itself() -> Iterator[None]:
+    """Keep what the package prints and logs to itself, and the environment's switches from it."""
+    switches = {name: os.environ.pop(name) for name in _SWITCHES if name in os.environ}
+    logged = logging.root.manager.disable
+    logging.disable()
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logged)
+        os.environ.update(switches)
+
+
+def _load_all() -> None:
+    """Import all of its modules that topics call; the calls say which of them it does not have."""
+    folder = Path(_module(_PACKAGE).__file__ or "").resolve().parent
+    modules = [f"{_PACKAGE}.{name}" for name in _MODULES]
+    lacking = absent(folder, modules)
+    if lacking:
+        raise GoldenError(
+            f"reference {_PACKAGE}: the package in {folder} needs {', '.join(lacking)}, not installed here. 'make "
+            f"confirm' makes an environment that has all of it; constraints/ptychopinn.txt lists it"
+        )
+    for name in modules:
+        with suppress(_NoSuchModuleError):
+            _module(name)
 
 
 def _module_of(topic: str) -> str:
@@ -144,22 +189,37 @@ def tensor(array: np.ndarray) -> Any:
     return array if tensorflow is None else tensorflow.convert_to_tensor(array)
 
 
+class _NoSuchModuleError(GoldenError):
+    """The package has no module of that name."""
+
+
 def _module(name: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as absent:
-        if absent.name == _PACKAGE:
+        with _by_itself():
+            return importlib.import_module(name)
+    except ModuleNotFoundError as missed:
+        if missed.name == _PACKAGE:
             raise GoldenError(
-                f"reference {_PACKAGE}: TensorFlow PtychoPINN, the package {_PACKAGE!r}, is not installed. Install it "
-                f"into this environment ('pip install -e' its checkout), or leave it out: {BACKING} needs none"
+                f"reference {_PACKAGE}: TensorFlow PtychoPINN, the package {_PACKAGE!r}, is not installed. Put "
+                f"its checkout on the path ('make confirm PTYCHOPINN=DIR' does, with all that it needs), or leave it "
+                f"out: {BACKING} needs none"
             ) from None
-        if absent.name and f"{name}.".startswith(f"{absent.name}."):
-            raise unexpected(name.removeprefix(f"{_PACKAGE}."), "a module of that name", "none") from None
-        raise GoldenError(f"reference {_PACKAGE}: {name} needs {absent.name!r}, which is not installed here") from None
+        if missed.name and f"{name}.".startswith(f"{missed.name}."):
+            problem = unexpected(name.removeprefix(f"{_PACKAGE}."), "a module of that name", "none")
+            raise _NoSuchModuleError(str(problem)) from None
+        raise GoldenError(f"reference {_PACKAGE}: {name} needs {missed.name!r}, which is not installed here") from None
     except Exception as broken:
         raise GoldenError(
             f"reference {_PACKAGE}: {name} cannot be imported ({type(broken).__name__}: {broken})"
         ) from broken
+
+
+def _offers(name: str) -> bool:
+    path, _, attribute = name.rpartition(".")
+    try:
+        return hasattr(_module(f"{_PACKAGE}.{path}"), attribute)
+    except _NoSuchModuleError:
+        return False
 
 
 def offered(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Real photographs as texture for test objects, pinned by digest. Needed only when inputs are drawn."""
+"""Photographs are texture for test objects, pinned by digest. They are needed only when inputs are drawn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHA256 = {
 
 
 def photograph(name: str) -> np.ndarray:
-    """A photograph in grey, (H, W) float64 multiples of 1/256 in [0, 1), row 0 at the top.
+    """Return a photograph in grey, (H, W) float64 multiples of 1/256 in [0, 1), row 0 at the top.
 
     Raises:
         GoldenError: scikit-image is not installed, or ships other pixels than those that were pinned.

@@ -1,9 +1,10 @@
-"""What TensorFlow PtychoPINN computes, restated: the ground truth. The only package that imports TensorFlow.
+"""The ground truth: what TensorFlow PtychoPINN computes, restated in TensorFlow.
 
-Each topic's module offers one function per operation. It takes the real dtype to compute in, then the operation's
-inputs and parameters by name, and returns its outputs by name, in TensorFlow's layout. With ``tf.float32`` it
-computes what is frozen; with ``tf.float64`` a check on the rounding of that. See docs/conventions.md for the
-formulas and where they come from.
+Each topic's ``reference.py`` has one function per operation. It takes the real dtype to compute in, then the
+operation's inputs and parameters by name, and returns its outputs by name, in TensorFlow's layout. With ``tf.float32``
+it computes what is frozen; with ``tf.float64`` it checks the rounding of that. What a topic writes down from a document
+instead of computing it, its module declares by ``PRODUCER = "transcribed"``. docs/conventions.md says what the formulas
+are and where they come from.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NAME = "golden.reference"
 def evaluate(
     operation: str, precision: str, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """The outputs of ``topic.function`` in ``float32`` or ``float64``."""
+    """Return the outputs of ``topic.function``, computed in ``float32`` or ``float64``."""
     real = {"float32": tf.float32, "float64": tf.float64}[precision]
     function = getattr(_topic(operation), operation.partition(".")[2])
     outputs = function(real, **inputs, **parameters)

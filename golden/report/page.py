@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from golden.judge.compare import EXACT, Comparison, Verdict
 from golden.judge.diagnose import Diagnosis
 from golden.report.files import write_whole
-from golden.report.page_outputs import KINDS, ComparedOutput, OutputView, Sides, SingleOutput, TableRow, measure
+from golden.report.page_outputs import KINDS, OutputOfCase, OutputView, Sides, TableRow, measure
 from golden.report.text import change_sentence, reason_text
 from golden.review.difference import Difference
 from golden.spec.arrays import Arrays
@@ -245,7 +245,14 @@ def case_view(one: Difference) -> CaseView:
     count = f"{len(golden.outputs)} output{'s' if len(golden.outputs) != 1 else ''}"
     remarks = [remark for remark in one.remarks if remark != golden.summary]
     view = CaseView(one.case, one.kind, count, golden.summary, golden.operation, remarks)
-    return _with_outputs(view, [SingleOutput(one.kind, name, array) for name, array in sorted(golden.outputs.items())])
+    role = "first" if one.kind == "removed" else "second"
+    return _with_outputs(
+        view,
+        [
+            OutputOfCase(Comparison(name, Verdict.STRUCTURAL), {role: array}, EXACT, None, _CHANGE, kind=one.kind)
+            for name, array in sorted(golden.outputs.items())
+        ],
+    )
 
 
 def with_comparisons(
@@ -284,11 +291,11 @@ def with_comparisons(
         both = (("first", golden.outputs), ("second", outputs))
         arrays = {role: of_side[one.output] for role, of_side in both if one.output in of_side}
         tolerance, where = golden.tolerances.get(one.output, EXACT), golden.where.get(one.output)
-        prepared.append(ComparedOutput(one, arrays, tolerance, where, sides, notes.get(one.output, "")))
+        prepared.append(OutputOfCase(one, arrays, tolerance, where, sides, notes.get(one.output, "")))
     return _with_outputs(view, prepared)
 
 
-def _with_outputs(view: CaseView, outputs: Sequence[SingleOutput | ComparedOutput]) -> CaseView:
+def _with_outputs(view: CaseView, outputs: Sequence[OutputOfCase]) -> CaseView:
     drawn = [output for output in outputs if output.is_drawn]
     rows = [row for output in outputs if not output.is_drawn for row in output.table_rows()]
     return replace(

@@ -137,30 +137,6 @@ def _is_drawn(array: np.ndarray) -> bool:
     return is_picture(array) or (array.dtype.kind in "fc" and array.size > _FEW)
 
 
-class SingleOutput:
-    """Prepares an output that only one side has: its case was added or removed."""
-
-    def __init__(self, kind: str, name: str, array: np.ndarray) -> None:
-        self._head = (name, kind, KINDS[kind])
-        self._role = "first" if kind == "removed" else "second"
-        self._array = array
-
-    @property
-    def is_drawn(self) -> bool:
-        return _is_drawn(self._array)
-
-    def view(self) -> OutputView:
-        facts = [("type", _type_text(self._array))]
-        if not is_picture(self._array):
-            return OutputView(*self._head, "", [*facts, ("values", _array_text(self._array))])
-        rows, captions = _separate_pictures({self._role: self._array})
-        return OutputView(*self._head, "", facts, [[picture for row in rows for picture in row]], captions[0])
-
-    def table_rows(self) -> list[TableRow]:
-        text = _array_text(self._array)
-        return [TableRow(*self._head, "", *((text, "") if self._role == "first" else ("", text)), "")]
-
-
 def _separate_pictures(arrays: Mapping[str, np.ndarray]) -> tuple[list[list[Picture]], list[str]]:
     """Draw the first image of each array, where they cannot be compared; return the pictures, and what they show."""
     from golden.report.pictures import one_per_block, pictures
@@ -187,16 +163,17 @@ def _block_texts(shape: tuple[int, ...], shown: tuple[int, ...], what: str) -> l
     return [f"{_TIMES.join(map(str, shape))} elements: of each block of {factors}, {what} is shown"]
 
 
-class ComparedOutput:
-    """Prepares an output of a case that both sides have, where one of them may lack it.
+class OutputOfCase:
+    """Prepares an output of a case for the page.
 
     Args:
         comparison: of the output.
-        arrays: "first" and "second", where they are there.
+        arrays: "first" and "second"; one of them where the other side lacks it.
         tolerance: of the output.
         where: bool, the elements that are compared; None for all.
         sides: what the two are called.
         note: what else is to be said of the output; may be empty.
+        kind: what is said in place of a verdict where only one side has the case: "added" or "removed".
     """
 
     def __init__(
@@ -206,9 +183,12 @@ class ComparedOutput:
         tolerance: Tolerance,
         where: np.ndarray | None,
         sides: Sides,
-        note: str,
+        note: str = "",
+        kind: str = "",
     ) -> None:
         self._comparison = comparison
+        self._measure = "" if kind else reason_text(comparison, sides) or measure(comparison)
+        self._head = (comparison.output, kind or comparison.verdict.label, KINDS[kind or comparison.verdict.label])
         self._arrays = arrays
         self._tolerance = tolerance
         self._sides = sides
@@ -225,28 +205,17 @@ class ComparedOutput:
         return any(_is_drawn(array) for array in self._arrays.values())
 
     def view(self) -> OutputView:
-        one = self._comparison
         rows, caption, marks = self._pictures()
-        return OutputView(
-            one.output,
-            one.verdict.label,
-            KINDS[one.verdict.label],
-            reason_text(one, self._sides) or measure(one),
-            self._facts(),
-            rows,
-            caption,
-            marks,
-            [*self._histogram(), *self._profiles()],
-        )
+        charts = [*self._histogram(), *self._profiles()]
+        return OutputView(*self._head, self._measure, self._facts(), rows, caption, marks, charts)
 
     def table_rows(self) -> list[TableRow]:
         """Return the elements that differ, or the output as a whole where elements cannot be compared."""
         one = self._comparison
-        head = (one.output, one.verdict.label, KINDS[one.verdict.label])
         first, second = (self._arrays.get(role) for role in _ROLES)
         if one.verdict is Verdict.STRUCTURAL or first is None or second is None:
             note = "; ".join(filter(None, (reason_text(one, self._sides), self._note))) + _other_texts(first, second)
-            return [TableRow(*head, "", _array_text(first), _array_text(second), note)]
+            return [TableRow(*self._head, "", _array_text(first), _array_text(second), note)]
         errors = self._errors(first, second) if self._has_tolerance else np.asarray(first != second, float)
         errors = np.where((first == second) | ~self._compared_elements(first.shape), 0.0, errors)
         order = np.argsort(-errors.ravel(), kind="stable")[: np.count_nonzero(errors)]
@@ -255,15 +224,20 @@ class ComparedOutput:
             index = tuple(int(i) for i in np.unravel_index(flat, first.shape))
             note = _share(float(errors[index])) if self._has_tolerance else ""
             rows.append(
-                TableRow(*head, str(list(index)) if index else "", *value_texts(first[index], second[index]), note)
+                TableRow(
+                    *self._head, str(list(index)) if index else "", *value_texts(first[index], second[index]), note
+                )
             )
         if len(order) > _MOST_ROWS:
-            rows.append(TableRow(*head, "", "", "", f"and {len(order) - _MOST_ROWS} more elements"))
+            rows.append(TableRow(*self._head, "", "", "", f"and {len(order) - _MOST_ROWS} more elements"))
         return rows
 
     def _facts(self) -> list[tuple[str, str]]:
         one, facts = self._comparison, list[tuple[str, str]]()
         facts.append(("type", _ARROW.join(dict.fromkeys(_type_text(array) for array in self._arrays.values()))))
+        facts += [
+            ("values", _array_text(a)) for a in self._arrays.values() if len(self._arrays) == 1 and not is_picture(a)
+        ]
         if one.worst is not None:
             at = f"at {list(one.worst.index)}: " if one.worst.index else ""
             facts.append(("worst element", at + _both_values(one.worst)))
@@ -286,6 +260,8 @@ class ComparedOutput:
 
         if not self._is_comparable or not is_picture(self._arrays["first"]):
             rows, captions = _separate_pictures(self._arrays)
+            if len(self._arrays) == 1:  # amplitude and phase beside each other
+                rows = [[picture for row in rows for picture in row]] if rows else []
             return rows, captions[0] if len(set(captions)) == 1 else self._by_side(captions), None
         stacks = {role: images(array) for role, array in self._arrays.items()}
         number = self._image_number(stacks)

@@ -1,4 +1,4 @@
-"""How far the faults lie outside the tolerance, over many goldens: what ``golden faults`` shows and warns of."""
+"""Says how far faults lie outside the tolerance, over many goldens: what ``golden faults`` shows and warns of."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from golden.store.golden import Golden
 NEAR = 10.0
 """A fault that lies within so many tolerances deserves a warning: noise that grows will soon hide it."""
 MOST_USED = 0.5
-"""Of a tolerance, that a port may use without a warning."""
+"""The share of a tolerance that a port may use without a warning."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Margin:
     """One fault of one golden, seen in the output that shows it best.
 
     Attributes:
-        case, output, fault: which.
+        case, output, fault: their names.
         noise, tolerance: allowed difference at the output's scale, absolute; 0 for exact outputs.
         distance: of the fault, absolute; inf when no number can say it (shape, dtype, exact output).
         margin: the same in units of the tolerance, where it is largest.
@@ -37,7 +37,7 @@ class Margin:
 
 
 def margins(golden: Golden) -> list[Margin]:
-    """Of every fault that a golden catches, the nearest first."""
+    """List the faults that a golden catches, the nearest first."""
     found = []
     for name, caught in golden.faults.items():
         output = caught.clearest
@@ -59,10 +59,10 @@ def margins(golden: Golden) -> list[Margin]:
 
 
 def warnings(goldens: Iterable[Golden], shares: Mapping[str, float]) -> list[str]:
-    """What will hurt before long: faults close to the tolerance, and a port that uses most of one.
+    """Warn of faults close to the tolerance, and of a port that uses most of one.
 
     Args:
-        goldens: to look at.
+        goldens: those to look at.
         shares: case -> largest share of its tolerance that the port uses, from a run's report; may be empty.
     """
     told = []
@@ -85,7 +85,7 @@ def warnings(goldens: Iterable[Golden], shares: Mapping[str, float]) -> list[str
 
 
 def proof_moved(before: Golden, after: Golden) -> str:
-    """What a new proof found otherwise than the old one, in words; empty when they agree.
+    """Say where a new proof differs from the old one; empty when they agree.
 
     Rounding moves noise and margins a little from machine to machine; a factor of two is more than that.
     """

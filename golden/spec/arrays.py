@@ -1,4 +1,4 @@
-"""Arrays: their digest, a walk a part at a time, which are images, and what is kept of one too large to store."""
+"""Arrays have a digest, are walked a part at a time, may be images, and are summarised where they are too large."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Arrays = Mapping[str, np.ndarray]
 _LEAST_SIDE = 4
 
 SAMPLES = 256
-"""Entries that are kept; of an array that has no more, all of it."""
+"""A summary keeps this many entries; an array that has no more is kept whole."""
 PROJECTIONS = 2
 
 _BLOCK = 1 << 15
@@ -23,7 +23,7 @@ _BLOCK = 1 << 15
 
 
 def digest_array(array: np.ndarray) -> str:
-    """SHA-256 of an array's dtype, shape and little-endian, C-order bytes: the same on every machine."""
+    """Return the SHA-256 of an array's dtype, shape and little-endian, C-order bytes: the same on every machine."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     hasher = hashlib.sha256(f"{little.dtype.str} {list(array.shape)}\n".encode())
     if little.size:
@@ -61,14 +61,14 @@ def blocks(*arrays: np.ndarray | None) -> Iterator[tuple[int, list[Any]]]:
 
 
 def image_axes(ndim: int) -> tuple[int, int]:
-    """The axes of rows and columns in TensorFlow's layouts (H, W), (H, W, ch), (B, H, W, ch)."""
+    """Return the axes of rows and columns in TensorFlow's layouts (H, W), (H, W, ch), (B, H, W, ch)."""
     return (1, 2) if ndim == 4 else (0, 1)
 
 
 def images(array: np.ndarray) -> np.ndarray:
-    """A stack (k, H, W) of an array in one of these layouts.
+    """Return an array in one of these layouts as a stack of images, (k, H, W).
 
-    Empty for other shapes, for images with fewer than 4 rows or columns, and for what is no number.
+    The stack is empty for other shapes, for images with fewer than 4 rows or columns, and for what is no number.
     """
     rows, columns = image_axes(array.ndim)
     is_image = 2 <= array.ndim <= 4 and min(array.shape[rows], array.shape[columns]) >= _LEAST_SIDE
@@ -78,12 +78,12 @@ def images(array: np.ndarray) -> np.ndarray:
 
 
 def is_picture(array: np.ndarray) -> bool:
-    """Whether an array can be looked at."""
+    """Say whether an array can be looked at."""
     return len(images(array)) > 0
 
 
 def main_output(outputs: Mapping[str, np.ndarray]) -> str | None:
-    """The output that a viewer shows first: images before other numbers, complex before real; None without numbers."""
+    """Return the output to show first: images before other numbers, complex before real; None without numbers."""
     numbers = [name for name in sorted(outputs) if outputs[name].dtype.kind in "biufc" and outputs[name].ndim]
     return min(numbers, key=lambda name: _rank(outputs[name]), default=None)
 
@@ -98,7 +98,7 @@ def _rank(array: np.ndarray) -> tuple[bool, bool]:
 
 
 def summarise(array: np.ndarray) -> np.ndarray:
-    """A small array as it is; of a larger one its root mean square, two random projections, and 256 entries.
+    """Return a small array as it is, and of a larger one its root mean square, two random projections and 256 entries.
 
     Args:
         array: of any shape, real or complex floating point.
@@ -119,7 +119,7 @@ def summarise(array: np.ndarray) -> np.ndarray:
 
 
 def sampled(shape: tuple[int, ...], most: int = SAMPLES) -> np.ndarray:
-    """(most,) int64, ascending: flat indices into a large array, fixed by its shape; all of a smaller one."""
+    """Return (most,) flat indices into a large array, int64, ascending, fixed by its shape; all of a smaller one."""
     size = int(np.prod(shape))
     if size <= most:
         return np.arange(size)
@@ -129,7 +129,7 @@ def sampled(shape: tuple[int, ...], most: int = SAMPLES) -> np.ndarray:
 
 
 def whereabouts(shape: tuple[int, ...], wrong: np.ndarray) -> str:
-    """Where in a large array the wrong entries of its summary lie, in words.
+    """Say in words where in a large array the wrong entries of its summary lie.
 
     Args:
         shape: of the array.
@@ -144,7 +144,7 @@ def whereabouts(shape: tuple[int, ...], wrong: np.ndarray) -> str:
 
 @lru_cache(maxsize=64)
 def _signs(shape: tuple[int, ...]) -> list[np.ndarray]:
-    """For each projection, +1 or -1 for every entry, int8."""
+    """Return, for each projection, +1 or -1 for every entry, int8."""
     size = int(np.prod(shape))
     signs = []
     for number in range(PROJECTIONS):

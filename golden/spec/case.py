@@ -1,6 +1,6 @@
-"""A case: one frozen computation. Plain, frozen records that name no framework and do no I/O.
+"""A case is one frozen computation: a plain record that names no framework and does no I/O.
 
-A *case* is data. The producer (TensorFlow) and the consumer (Torch) meet only at the arrays that the case
+The producer (TensorFlow) and the consumer (Torch) meet only at the arrays that the case
 names, so nothing in this package, nor in a ``cases.py``, imports either of them. NumPy only.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM, ULP_RUNS, K, Operation
-from golden.spec.parameters import Parameters
+from golden.spec.parameters import Parameters, require_parameters
 from golden.spec.random_inputs import Draw
 
 Drawing = Callable[[Draw], dict[str, np.ndarray]]
@@ -28,13 +28,13 @@ _CASE_NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 
 @dataclass(frozen=True)
 class Case:
-    """One frozen computation.
+    """A case is one frozen computation.
 
     Attributes:
         name: ``topic/case``, also the path of its golden below the fixtures directory.
         operation: what is computed.
         summary: what this case sees that others do not.
-        parameters: scalars handed to the operation.
+        parameters: scalars handed to the operation, of the types that it declares.
         draw: makes the inputs, once, from random bits that the case's name seeds.
         expected_constant: output name -> why it may be empty, zero or constant here.
         invisible: fault name -> why this case cannot see it, where the fault itself does not say so
@@ -54,6 +54,7 @@ class Case:
     def __post_init__(self) -> None:
         if not _CASE_NAME.fullmatch(self.name):
             raise GoldenError(f"case name {self.name!r}: expected 'topic/case' in lower case, digits and '_'")
+        require_parameters(self.name, self.operation.name, self.operation.parameters, self.parameters)
         unknown = set(self.expected_constant) - {output.name for output in self.operation.outputs}
         if unknown:
             raise GoldenError(
@@ -73,13 +74,13 @@ class Case:
         return self.name.split("/")[0]
 
     def draw_inputs(self, number: int) -> dict[str, np.ndarray]:
-        """The stored inputs of draw ``number`` (0 at first; ``--redraw`` counts up)."""
+        """Return the stored inputs of draw ``number``: 0 at first; ``--redraw`` counts up."""
         inputs = self.draw(Draw(f"{self.name}#{number}"))
         self._require_inputs(inputs)
         return inputs
 
     def complete_inputs(self, stored: Arrays) -> dict[str, np.ndarray]:
-        """The stored inputs and those that the operation's recipe derives from them."""
+        """Return the stored inputs and those that the operation's recipe derives from them."""
         inputs = dict(stored)
         if self.operation.derive is not None:
             inputs |= self.operation.derive(stored, self.parameters)
@@ -94,7 +95,7 @@ class Case:
             )
 
     def definition_digest(self, inputs: Arrays) -> str:
-        """A digest of what the case *declares*; it changes when a golden must be proved again.
+        """Return a digest of what the case *declares*; it changes when a golden must be proved again.
 
         The code that draws inputs is not part of it: inputs are frozen, and only ``--redraw`` runs it again.
         """

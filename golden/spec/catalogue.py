@@ -1,4 +1,4 @@
-"""Finds the cases that a package declares: the tuple ``CASES`` of each of its ``<topic>/cases.py``."""
+"""Find the cases that a package declares: the tuple ``CASES`` of each of its ``<topic>/cases.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from golden.spec.errors import GoldenError
 
 
 def load_cases(module: str) -> dict[str, Case]:
-    """All cases of a package, which holds a ``<topic>/cases.py`` per topic, or of a single module; by name, sorted.
+    """Return all cases, by name, sorted: of a package with a ``<topic>/cases.py`` per topic, or of a single module.
 
     Raises:
         GoldenError: the module cannot be imported, has no cases, or two cases share a name.
@@ -38,20 +38,30 @@ def load_cases(module: str) -> dict[str, Case]:
     return dict(sorted(cases.items()))
 
 
-def select(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    """The names that match any of the glob patterns, sorted; all when there is no pattern.
+def select(names: Iterable[str], patterns: Iterable[str], left_out: Iterable[str] = ()) -> list[str]:
+    """Choose names that match any of the glob patterns, sorted; all when there is no pattern.
+
+    Args:
+        names: what there is.
+        patterns: of those to choose.
+        left_out: patterns of those to leave out of them.
 
     Raises:
-        GoldenError: a pattern matches nothing; the message gives the nearest names.
+        GoldenError: a pattern matches nothing, or nothing is left; the message gives the nearest names.
     """
     available = sorted(names)
     patterns = list(patterns)
-    chosen: set[str] = set()
-    for pattern in patterns:
-        matching = fnmatch.filter(available, pattern)
-        if not matching:
-            near = difflib.get_close_matches(pattern, available, n=4, cutoff=0.4)
-            hint = f"; nearest: {', '.join(near)}" if near else f"; there are {len(available)} cases, see --list"
-            raise GoldenError(f"no case matches {pattern!r}{hint}")
-        chosen.update(matching)
-    return sorted(chosen) if patterns else available
+    chosen = set(available) if not patterns else {name for pattern in patterns for name in _match(available, pattern)}
+    left = sorted(chosen - {name for pattern in left_out for name in _match(available, pattern)})
+    if chosen and not left:
+        raise GoldenError("no case is left: all that were chosen are left out")
+    return left
+
+
+def _match(available: list[str], pattern: str) -> list[str]:
+    matching = fnmatch.filter(available, pattern)
+    if not matching:
+        near = difflib.get_close_matches(pattern, available, n=4, cutoff=0.4)
+        hint = f"; nearest: {', '.join(near)}" if near else f"; there are {len(available)} cases, see --list"
+        raise GoldenError(f"no case matches {pattern!r}{hint}")
+    return matching

@@ -1,4 +1,4 @@
-"""The one exception that everything here raises."""
+"""Everything here raises one exception."""
 
 
 class GoldenError(Exception):

@@ -1,4 +1,4 @@
-"""A fault: a wrong convention that a port could follow, committed on the reference. NumPy only."""
+"""A fault is a wrong convention that a port could follow. It is committed on the reference. NumPy only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FAULT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class Trial:
-    """What a fault is given to work with.
+    """A trial is what a fault is given to work with.
 
     Attributes:
         inputs: all inputs of the case, derived ones too.
@@ -32,13 +32,13 @@ class Trial:
 
     @property
     def given(self) -> dict[str, Any]:
-        """Inputs and parameters by name, as a formula takes them."""
+        """Return inputs and parameters by name, as a formula takes them."""
         return {**self.inputs, **self.parameters}
 
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition on a case under which faults change nothing, and the reason that its golden states.
+    """A condition says when faults change nothing in a case, with the reason that its golden states.
 
     Attributes:
         reason: one line.
@@ -51,7 +51,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Fault:
-    """A wrong convention that a port could follow, and that cases are proved to catch. NumPy only.
+    """A fault is a wrong convention that a port could follow, and that cases are proved to catch.
 
     Attributes:
         name: lower case, digits and ``_``.
@@ -87,20 +87,20 @@ class Fault:
 
     @classmethod
     def of_inputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
-        """The reference, given other inputs; ``change`` returns those that differ."""
+        """Give the reference other inputs; ``change`` returns those that differ."""
         return cls(name, symptom, lambda t: t.run({**t.inputs, **change(t.inputs)}, t.parameters))
 
     @classmethod
     def of_parameters(cls, name: str, symptom: str, change: Callable[[Parameters], Parameters]) -> Fault:
-        """The reference, given other parameters; ``change`` returns those that differ."""
+        """Give the reference other parameters; ``change`` returns those that differ."""
         return cls(name, symptom, lambda t: t.run(t.inputs, {**t.parameters, **change(t.parameters)}))
 
     @classmethod
     def of_outputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
-        """The right outputs, changed afterwards; ``change`` returns those that differ."""
+        """Change the right outputs afterwards; ``change`` returns those that differ."""
         return cls(name, symptom, lambda t: change(t.outputs))
 
     @classmethod
     def of_formula(cls, name: str, symptom: str, formula: Callable[..., Arrays], **parts: Any) -> Fault:
-        """The operation's formula, with some of its parts replaced."""
+        """Replace some parts of the operation's formula."""
         return cls(name, symptom, lambda t: formula(**t.given, **parts))

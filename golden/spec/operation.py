@@ -1,10 +1,10 @@
-"""An operation: a computation that the reference and the port both implement, and what it returns."""
+"""An operation is a computation that the reference and the port both implement."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -12,32 +12,33 @@ import numpy as np
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
-from golden.spec.parameters import Parameters
+from golden.spec.parameters import Kind, Parameters, require_kinds
 
 Precision = Literal["float32", "float64"]
 
-_ARRAY_NAME = re.compile(r"[A-Za-z0-9_]+")
+_NAME = re.compile(r"[A-Za-z0-9_]+")
 _OPERATION_NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 HEADROOM = 8.0
-"""Tolerance / noise floor. Another correct implementation rounds in another order; its distance from the reference is
-of the size of the floor, seldom 3 times that. A wrong convention is 1e2 and more. See docs/tolerances.md."""
+"""The tolerance is the noise floor times this. Another correct implementation rounds in another order; its distance
+from the reference is of the size of the floor, seldom 3 times that. A wrong convention is 1e2 and more. See
+docs/tolerances.md."""
 
 K = 0.5
 """The noise floor is never below ``K * eps * sqrt(terms)`` of the output's scale: a reference that happens to be exact
 on chosen inputs (whole-pixel shifts) does not oblige the port to be exact there. See docs/tolerances.md."""
 
 ULP_RUNS = 4
-"""Runs with perturbed inputs that the noise floor is measured from."""
+"""The noise floor is measured from this many runs with perturbed inputs, among others."""
 
 ENVELOPE_HEADROOM = 3.0
-"""Tolerance / noise floor of an output before which trajectories part: its floor is the envelope of whole runs, and
-another implementation is one run more, not a few roundings. See docs/tolerances.md."""
+"""The same where trajectories part before an output: its floor is the envelope of whole runs, and another
+implementation is one run more, not a few roundings. See docs/tolerances.md."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """One named result of an operation.
+    """An output is one named result of an operation.
 
     Attributes:
         name: the key under which the reference returns the array.
@@ -46,11 +47,11 @@ class Output:
             function of (inputs, parameters).
         where: which elements are meaningful, as a function of the outputs that the reference gives in float64.
             ``None``: all of them. The mask is stored with the golden; elements outside it need only be finite.
-        steady: likewise, of what the reference gives and of how far each element moved among the runs that change
-            rounding only: for what is noise where something else is small.
+        steady: the same, as a function of two things: the outputs, and how far each of their elements moved among the
+            runs that change rounding only. Where something else is small, an element may be nothing but noise.
         keep: what a golden keeps of it, where it is too large to store (see ``summarise``). ``None``: all of it.
-        envelope: whether trajectories part before it, as those of a training do: then its noise is not that of rounding
-            but the distance of whole runs.
+        envelope: whether trajectories part before it, as those of a training do. Then its noise is the distance between
+            whole runs, not that of rounding.
     """
 
     name: str
@@ -63,12 +64,12 @@ class Output:
 
     @property
     def headroom(self) -> float:
-        """Tolerance / noise floor."""
+        """Return the tolerance divided by the noise floor."""
         return ENVELOPE_HEADROOM if self.envelope else HEADROOM
 
     @property
     def place(self) -> str:
-        """Where it stands in its operation: its description up to the first semicolon."""
+        """Return where it stands in its operation: its description up to the first semicolon."""
         return self.description.partition(";")[0]
 
     def count_terms(self, inputs: Arrays, parameters: Parameters) -> int:
@@ -77,13 +78,14 @@ class Output:
 
 @dataclass(frozen=True)
 class Operation:
-    """A computation that the reference and the port both implement.
+    """An operation is a computation that the reference and the port both implement.
 
     Attributes:
-        name: ``topic.function``: the reference implements it as ``reference/<topic>.py: <function>``.
+        name: ``topic.function``: ``<topic>/reference.py`` implements it as ``function``.
         summary: what it computes, in one sentence.
         inputs: name -> description (shape, axis order, dtype, unit) of every input array.
         outputs: the named results.
+        parameters: name -> type of every scalar that it takes: ``int``, ``float``, ``bool``, ``str``, ``int | None``.
         derive: a recipe for inputs that are too large to store: (stored inputs, parameters) -> further inputs. It
             must be exact arithmetic, the same to the last bit on every machine; the golden keeps its digest.
         precision: ``float32`` when TensorFlow computes this in single precision and float64 is a check on it;
@@ -96,14 +98,15 @@ class Operation:
             fault is kept, and a failure explained, for the first only.
         transcribed: whether a reference may answer from a document, where TensorFlow cannot be asked. A golden of any
             other operation must be TensorFlow's own answer.
-        only_perturbed: for what takes long: from so many runs with perturbed inputs its noise is told, and from nothing
-            else. None: from all that changes rounding.
+        only_perturbed: for an operation that takes long: its noise is measured from this many runs with perturbed
+            inputs alone. None: from everything that changes rounding.
     """
 
     name: str
     summary: str
     inputs: Mapping[str, str]
     outputs: tuple[Output, ...]
+    parameters: Mapping[str, Kind] = field(default_factory=dict)
     derive: Callable[[Arrays, Parameters], dict[str, np.ndarray]] | None = None
     precision: Precision = "float32"
     formula: Callable[..., Arrays] | None = None
@@ -118,19 +121,23 @@ class Operation:
             raise GoldenError(f"operation {self.name}: two of its faults share a name: {sorted(names)}")
         if not _OPERATION_NAME.fullmatch(self.name):
             raise GoldenError(f"operation name {self.name!r}: expected 'topic.function' in lower case")
-        for name in (*self.inputs, *(output.name for output in self.outputs)):
-            if not _ARRAY_NAME.fullmatch(name):
-                raise GoldenError(f"operation {self.name}: array name {name!r}: expected letters, digits and '_'")
+        for name in (*self.inputs, *self.parameters, *(output.name for output in self.outputs)):
+            if not _NAME.fullmatch(name):
+                raise GoldenError(f"operation {self.name}: name {name!r}: expected letters, digits and '_'")
+        both = sorted(self.inputs.keys() & self.parameters.keys())
+        if both:
+            raise GoldenError(f"operation {self.name}: both an input and a parameter: {both}; expected a name for each")
+        require_kinds(self.name, self.parameters)
 
     def output(self, name: str) -> Output:
         return next(output for output in self.outputs if output.name == name)
 
     def kept(self, outputs: Arrays) -> dict[str, np.ndarray]:
-        """What a golden keeps of these outputs; those of other names as they are."""
+        """Return what a golden keeps of these outputs; those of other names as they are."""
         keep = {output.name: output.keep for output in self.outputs if output.keep is not None}
         return {name: keep[name](array) if name in keep else array for name, array in outputs.items()}
 
     @property
     def path(self) -> dict[str, str]:
-        """The outputs in the order in which they are computed, and where each stands; empty where there is none."""
+        """Return where each output stands, in the order in which they are computed; empty where there is no order."""
         return {output.name: output.place for output in self.outputs} if self.in_order else {}

@@ -1,10 +1,58 @@
-"""Scalars that an operation takes beside its arrays."""
+"""Parameters are the scalars that an operation takes beside its arrays; it declares their types."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args
+
+from golden.spec.errors import GoldenError
 
 Scalar = bool | int | float | str | None
 Parameters = Mapping[str, Any]
-"""Scalars by name."""
+"""Scalars by name, of the types that their operation declares: a case is checked when it is made."""
+Kind = type | UnionType
+"""A type that a parameter may have: ``int``, ``float``, ``bool``, ``str``, or one of several: ``int | None``."""
+
+
+def require_kinds(operation: str, declared: Mapping[str, Kind]) -> None:
+    """Check what an operation declares.
+
+    Raises:
+        GoldenError: a type is none of those that a golden can store.
+    """
+    for name, kind in declared.items():
+        if not set(_types(kind)) <= {bool, int, float, str, NoneType}:
+            raise GoldenError(
+                f"operation {operation}: parameter {name!r}: expected bool, int, float or str, found {_named(kind)}"
+            )
+
+
+def require_parameters(case: str, operation: str, declared: Mapping[str, Kind], found: Parameters) -> None:
+    """Check the parameters of a case against what its operation declares.
+
+    Types are exact: an int where a float is declared would have another definition, and be stored as another number.
+
+    Raises:
+        GoldenError: a parameter is missing, unknown, or of another type; the message says all that is wrong.
+    """
+    wrong = [
+        *(f"{name!r} is missing" for name in declared if name not in found),
+        *(f"{name!r} is unknown" for name in found if name not in declared),
+        *(
+            f"{name!r} is {found[name]!r} ({_named(type(found[name]))}), expected {_named(kind)}"
+            for name, kind in declared.items()
+            if name in found and type(found[name]) not in _types(kind)
+        ),
+    ]
+    if wrong:
+        takes = ", ".join(f"{name}: {_named(kind)}" for name, kind in declared.items()) or "no parameters"
+        raise GoldenError(f"case {case}: parameters: {'; '.join(wrong)}. Operation {operation} takes {takes}")
+
+
+def _types(kind: Kind) -> tuple[type, ...]:
+    return (kind,) if isinstance(kind, type) else get_args(kind)
+
+
+def _named(kind: Kind) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind)

@@ -1,4 +1,4 @@
-"""Random inputs that stay the same across NumPy releases.
+"""Random inputs stay the same across NumPy releases.
 
 NumPy freezes the bit stream of its bit generators, not the distributions drawn from them. So inputs are made from
 raw Philox bits by exact integer arithmetic, and are multiples of a power of two: they compress well, and sums of a
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Draw:
-    """A stream of random numbers seeded by text: a case's name and the number of the draw.
+    """A draw is a stream of random numbers, seeded by text: a case's name and the number of the draw.
 
     Adding, removing or reordering cases changes no other case's stream.
     """
@@ -23,24 +23,24 @@ class Draw:
         self._bits = np.random.Philox(key=key)
 
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Whole numbers low..high-1, int64; the modulo's bias is below 2**-40 for the ranges used here."""
+        """Return whole numbers low..high-1, int64; the modulo's bias is below 2**-40 for the ranges used here."""
         raw = np.asarray(self._bits.random_raw(int(np.prod(shape))), dtype=np.uint64)
         return (raw % np.uint64(high - low)).astype(np.int64).reshape(shape) + low
 
     def multiples(self, step: float, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
-        """Multiples of ``step`` (a power of two) in [low, high), float64."""
+        """Return multiples of ``step``, a power of two, in [low, high), float64."""
         return self.integers(round(low / step), round(high / step), shape) * step
 
     def real(self, shape: tuple[int, ...], step: float = 1 / 8) -> np.ndarray:
-        """Multiples of ``step`` in [-2, 2), float32."""
+        """Return multiples of ``step`` in [-2, 2), float32."""
         return self.multiples(step, -2, 2, shape).astype(np.float32)
 
     def complex(self, shape: tuple[int, ...], step: float = 1 / 8) -> np.ndarray:
-        """Real and imaginary parts are multiples of ``step`` in [-2, 2), complex64."""
+        """Return numbers whose real and imaginary parts are multiples of ``step`` in [-2, 2), complex64."""
         return self.real(shape, step) + np.complex64(1j) * self.real(shape, step)
 
     def texture(self, shape: tuple[int, ...], bits: int = 3) -> np.ndarray:
-        """Real and imaginary parts are 1 + k / 2**bits in [1, 2), with a random sign, complex64.
+        """Return numbers whose real and imaginary parts are 1 + k / 2**bits in [1, 2), with random signs, complex64.
 
         One exponent and few bits of mantissa pack into 2 * (bits + 1) bits per element, half of what ``complex`` takes.
         And no element is small: each shows where it goes, and none is mistaken for emptiness.
@@ -50,10 +50,11 @@ class Draw:
         return np.asarray((parts * signs) @ [1, 1j], np.complex64)
 
     def window(self, shape: tuple[int, ...], rows: slice, columns: slice, bits: int = 3) -> np.ndarray:
-        """Texture in some rows (axis 1) and columns (axis 2), 0 elsewhere, complex64.
+        """Return texture in some rows (axis 1) and columns (axis 2), 0 elsewhere, complex64.
 
-        For arrays of which an operation looks at a part: the rest takes no space. The window should reach beyond that
-        part on every side, and be symmetric about nothing, or a wrong part would look as empty as the right one's rim.
+        It serves where an operation looks at a part of an array: the rest takes no space. The window should reach
+        beyond that part on every side, and be symmetric about nothing, or a wrong part would look as empty as the right
+        one's rim.
         """
         array = np.zeros(shape, np.complex64)
         array[:, rows, columns] = self.texture(array[:, rows, columns].shape, bits)

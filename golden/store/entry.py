@@ -1,4 +1,4 @@
-"""The entry of a golden: the text file beside it that says what it holds, so that a diff can be read.
+"""An entry is the text file beside a golden that says what it holds, so that a diff can be read.
 
 A line per array. The digests decide; the statistics are for people. ``history`` says why a golden has the values that
 it has, the newest reason first. Margins have two digits, so that rounding moves no line. The entry is also the commit
@@ -19,7 +19,7 @@ from golden.judge.proof import Caught
 from golden.spec.arrays import blocks
 from golden.spec.errors import GoldenError
 from golden.store.golden import Golden, cases_with
-from golden.store.read import parse_json
+from golden.store.layout import parse_json
 
 FORMAT = "ptycho-golden entry 1"
 
@@ -34,7 +34,7 @@ def entry_path(fixtures: Path, case: str) -> Path:
 
 
 def listed_cases(fixtures: Path) -> frozenset[str]:
-    """The names of all entries that lie in a fixtures directory."""
+    """Name the cases that have an entry in a fixtures directory."""
     return cases_with(fixtures, ".json")
 
 
@@ -73,7 +73,7 @@ _ADVICE = (
 
 
 def _can_be_shown(entry: Entry) -> bool:
-    """Whether what is shown of an entry is there, and is printable."""
+    """Tell whether what is shown of an entry is there, and is printable."""
     history, outputs = entry.get("history"), entry.get("outputs")
     if not isinstance(history, list) or not history or not all(isinstance(event, dict) for event in history):
         return False
@@ -90,12 +90,12 @@ def _can_be_shown(entry: Entry) -> bool:
 
 
 def entry_text(entry: Entry) -> str:
-    """The text of an entry's file."""
+    """Write out the text of an entry's file."""
     return _format(entry, "") + "\n"
 
 
 def make_entry(golden: Golden, history: list[Entry], picture: Mapping[str, str]) -> Entry:
-    """What the entry of a golden says.
+    """Say what a golden holds, for its entry.
 
     Args:
         golden: the golden.
@@ -113,7 +113,7 @@ def make_entry(golden: Golden, history: list[Entry], picture: Mapping[str, str])
 
 
 def as_text(golden: Golden) -> str:
-    """A golden in the words of its entry, and the values of its small arrays: what a text diff of goldens needs."""
+    """Write a golden out in the words of its entry, with the values of its small arrays: git can compare that."""
     arrays = {f"inputs/{name}": array for name, array in golden.inputs.items()}
     arrays |= {f"outputs/{name}": array for name, array in golden.outputs.items()}
     small = {name: _values(array) for name, array in sorted(arrays.items()) if array.size <= _SMALL}
@@ -171,7 +171,7 @@ def _describe_output(golden: Golden, name: str, digests: Mapping[str, str]) -> E
 
 
 def _describe_fault(caught: Caught) -> Entry:
-    """Where a fault shows best, and how far outside the tolerance; ``exact`` when no number can say it."""
+    """Say where a fault shows best, and how far outside the tolerance; ``exact`` when no number can say it."""
     margins = {name: _digits(wrong.share, 2) for name, wrong in caught.outputs.items()}
     clearest = max(sorted(margins), key=margins.__getitem__)
     return {"output": clearest, "margin": _margin(margins[clearest])}
@@ -182,8 +182,10 @@ def _margin(tolerances: float) -> float | str:
 
 
 def statistics(array: np.ndarray) -> Entry:
-    """Numbers that let a reader picture an array: its value when it is one text, else norm, and extrema of a real
-    array or largest modulus of a complex one.
+    """Give the numbers from which a reader can picture an array.
+
+    They are its value when it is one text or one whole number; otherwise its norm, and the extrema of a real array or
+    the largest modulus of a complex one.
     """
     if array.dtype.kind == "S":
         return {"value": array.item().decode()} if array.ndim == 0 else {"values": array.size}
@@ -212,7 +214,7 @@ def _digits(value: float, digits: int) -> float:
 
 
 def _format(value: Any, indent: str) -> str:
-    """JSON in which a table of tables takes a line per entry and a flat table takes one line."""
+    """Write JSON in which a table of tables takes a line per entry and a flat table takes one line."""
     inner = indent + " "
     if isinstance(value, dict) and any(isinstance(v, (dict, list)) for v in value.values()):
         lines = [f"{inner}{json.dumps(k)}: {_format(v, inner)}" for k, v in value.items()]

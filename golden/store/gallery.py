@@ -1,7 +1,7 @@
-"""The PNG beside every golden that can be looked at, and the page that shows all of them.
+"""Beside every golden that can be looked at lies a PNG, and a page shows all of them.
 
-A hosting site's image diff then shows what changed. The PNG is drawn anew only when what it shows moved
-(``golden.report.thumbnail`` draws it).
+A hosting site's image diff then shows what changed. The PNG is drawn anew only when what it shows moved;
+``golden.report.thumbnail`` draws it.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ def picture_path(fixtures: Path, case: str) -> Path:
 
 
 def outputs_shown(golden: Golden) -> list[str]:
-    """The names of the outputs that can be looked at."""
+    """Name the outputs that can be looked at."""
     return [name for name, array in sorted(golden.outputs.items()) if is_picture(array)]
 
 
 def drawn_from(golden: Golden) -> str:
-    """A digest of what is drawn; an empty text when there is nothing to look at."""
+    """Digest what is drawn. The text is empty when there is nothing to look at."""
     names = outputs_shown(golden)
     digests = [f"{name} {digest_array(golden.outputs[name])}" for name in names]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if names else ""
 
 
 def picture_entry(golden: Golden, path: Path) -> dict[str, str]:
-    """What the entry of a golden says of the picture that was drawn of it."""
+    """Say which picture was drawn of a golden, for its entry."""
     return {"drawn_from": drawn_from(golden), "sha256": file_digest(path)}
 
 
@@ -43,7 +43,7 @@ def file_digest(path: Path) -> str:
 
 
 def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[str]:
-    """What is wrong with a golden's picture; empty when nothing is.
+    """Say what is wrong with a golden's picture; nothing when it is sound.
 
     Args:
         golden: the golden.
@@ -61,7 +61,7 @@ def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[
 
 
 def page(entries: Mapping[str, Mapping[str, Any]]) -> str:
-    """The names and pictures of all goldens, for who opens the directory on a hosting site."""
+    """List all goldens by name, with their pictures, for a reader who opens the directory on a hosting site."""
     lines = [
         "# Goldens",
         "",
@@ -78,7 +78,7 @@ def page(entries: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def read_page(fixtures: Path) -> str:
-    """The page as it lies there; where there is none, the page of an empty directory."""
+    """Read the page as it lies there. Where there is none, it is that of an empty directory."""
     try:
         return (fixtures / PAGE).read_text(encoding="utf-8")
     except (OSError, ValueError):

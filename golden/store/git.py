@@ -19,7 +19,7 @@ _LINE = "*.h5 diff=golden"
 
 
 def enable(directory: Path) -> list[str]:
-    """Set the driver up in the clone that holds ``directory``; what was done, in words.
+    """Set the driver up in the clone that holds ``directory``, and say what was done.
 
     Raises:
         GoldenError: no git, or no clone.
@@ -40,7 +40,7 @@ def enable(directory: Path) -> list[str]:
 
 
 def disable(directory: Path) -> list[str]:
-    """Undo what ``enable`` did; what was done, in words.
+    """Undo what ``enable`` did, and say what was done.
 
     Raises:
         GoldenError: no git, or no clone.
@@ -62,7 +62,7 @@ def _forget(directory: Path) -> None:
 
 
 def is_enabled(directory: Path) -> bool:
-    """Whether the clone that holds ``directory`` has the driver."""
+    """Tell whether the clone that holds ``directory`` has the driver."""
     _git(directory, "rev-parse", "--git-dir")
     return _run(directory, "config", "--local", "--get", f"{_SECTION}.textconv").returncode == 0
 
@@ -76,7 +76,7 @@ def _attributes(directory: Path) -> Path:
 
 
 def run_git(directory: Path, *arguments: str) -> bytes:
-    """What git prints.
+    """Run git, and return what it prints.
 
     Raises:
         GoldenError: git is not there, or refuses; with its reason.
@@ -89,7 +89,7 @@ def run_git(directory: Path, *arguments: str) -> bytes:
 
 
 def write_blob(directory: Path, blob: str, path: Path) -> None:
-    """Write a blob of the clone that holds ``directory`` into a file, without holding it."""
+    """Write a blob of the clone that holds ``directory`` into a file. It may be larger than memory."""
     with path.open("wb") as file:
         subprocess.run(["git", "cat-file", "blob", blob], cwd=directory, stdout=file, check=False)
 

@@ -1,31 +1,4 @@
-"""A golden: the record of one frozen case, its digests, and how its file is laid out.
-
-Layout of a golden::
-
-    /              @format, @case, @operation, @summary, @definition, @draw, @producer
-                   @parameters, @expected_constant, @provenance   (JSON text)
-    /inputs/NAME   stored inputs                                  @sha256
-    /derived/NAME  inputs made by the operation's recipe: no data, only @sha256, @shape, @dtype
-    /outputs/NAME  what the reference returned, in its layout     @sha256
-                   @tolerance of numbers that are not whole: atol, rtol, and the noise's atol, rtol
-    /where/NAME    bool: the elements of that output that count   @sha256
-    /proof/table   uint8, UTF-8 JSON                              @sha256
-                   caught: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the tolerance,
-                   distance, and how many elements below are its; invisible: fault -> reason; noise: output ->
-                   contribution of each variant
-    /proof/DTYPE   what stands in the wrong outputs of that dtype, under one fault after the other   @sha256
-    /proof/at      int64: where it stands, flat index into that wrong output, less the index before      @sha256
-    /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W), and coarser
-
-The ``@sha256`` of an array is the first half of its digest, that of a derived input all of it. The picture is for
-viewers: with the NeXus attributes ``@default``, ``@NX_class`` and ``@signal``, silx and h5web plot it at once, which
-they could not in TensorFlow's layout (channels last). Its numbers have 6 bits of mantissa beside the leading one, so
-they are the output's to 1 %, in less than half of its bytes. It needs no digest: who reads a golden rounds the output
-again, and refuses another picture. Where no output is an image, the attributes point to ``/outputs``.
-
-Only fixed-length texts, hard links, contiguous or deflate + shuffle data: what a reader can check before it trusts
-a file. Times are off, so that the same golden gives the same bytes on the same machine.
-"""
+"""A golden is the record of one frozen case. Digests say whether two goldens say the same."""
 
 from __future__ import annotations
 
@@ -41,27 +14,20 @@ import numpy as np
 
 from golden.judge.compare import Tolerance
 from golden.judge.proof import Caught, Wrong
-from golden.spec.arrays import Arrays, digest_array, images, is_picture, main_output
+from golden.spec.arrays import Arrays, digest_array
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.parameters import Parameters
 
-FORMAT = "ptycho-golden 4"
 SIZE_CAP = 512 * 2**20
 """Bytes of all datasets of a file together, decompressed."""
 TRANSCRIBED = "transcribed"
 """The producer of what was written down from a document; only operations that say so may have it."""
-DIGEST_LENGTH = 32
-"""Characters of an array's SHA-256 that the file keeps beside it."""
-TOLERANCE_PARTS = ("atol", "rtol", "noise_atol", "noise_rtol")
-MOST_ATTRIBUTES = 64
-_PICTURE_BITS = 6
-"""Bits of the mantissa that a picture keeps, beside the leading one."""
 
 
 @dataclass(frozen=True)
 class Derived:
-    """What a golden remembers of an input that a recipe makes: enough to know it again."""
+    """What a golden remembers of an input that a recipe makes: enough to recognise it."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -70,7 +36,7 @@ class Derived:
 
 @dataclass(frozen=True)
 class Golden:
-    """One frozen case: see ``golden.spec.case`` for the words, and the module docstring for the layout."""
+    """One frozen case. ``golden.spec.case`` explains the words, ``golden.store.layout`` how it lies in a file."""
 
     case: str
     operation: str
@@ -91,7 +57,7 @@ class Golden:
     invisible: Mapping[str, str] = field(default_factory=dict)
 
     def complete_inputs(self, case: Case) -> dict[str, np.ndarray]:
-        """The stored inputs, and the derived ones made again by the case's recipe and checked.
+        """Complete the stored inputs by the derived ones, which the case's recipe makes again and which are checked.
 
         Every use of a golden with its case begins here, so a golden that its case does not allow is refused here.
 
@@ -111,7 +77,7 @@ class Golden:
         return inputs
 
     def digests(self) -> dict[str, str]:
-        """SHA-256 of every array, by group and name (``outputs/mosaic``)."""
+        """Compute the SHA-256 of every array, by group and name (``outputs/mosaic``)."""
         values, indices = packed(self.faults)
         groups = {
             "inputs": self.inputs,
@@ -124,7 +90,7 @@ class Golden:
         return stored | {f"derived/{name}": self.derived[name].sha256 for name in sorted(self.derived)}
 
     def content_digest(self, digests: Mapping[str, str] | None = None) -> str:
-        """SHA-256 of everything but the provenance: two goldens with one digest say the same.
+        """Compute the SHA-256 of everything but the provenance: two goldens with one digest say the same.
 
         Args:
             digests: what ``digests()`` gives, where it is known already.
@@ -168,45 +134,18 @@ def golden_path(fixtures: Path, case: str) -> Path:
 
 
 def stored_cases(fixtures: Path) -> frozenset[str]:
-    """The names of all goldens that lie in a fixtures directory."""
+    """Name the cases that have a golden in a fixtures directory."""
     return cases_with(fixtures, ".h5")
 
 
 def cases_with(fixtures: Path, ending: str) -> frozenset[str]:
-    """The names of all cases that have a file ``TOPIC/CASE`` with an ending in a fixtures directory."""
+    """Name the cases that have a file ``TOPIC/CASE`` with this ending in a fixtures directory."""
     names = (path.relative_to(fixtures).with_suffix("").as_posix() for path in fixtures.glob(f"*/*{ending}"))
     return frozenset(name for name in names if not name.startswith("."))
 
 
-def picture_of(outputs: Arrays) -> dict[str, np.ndarray]:
-    """The main output as a coarse image or stack of images, by its name; empty when it is none. 0 and 1 for a mask."""
-    name = main_output(outputs)
-    if name is None or not is_picture(outputs[name]):
-        return {}
-    stack = images(outputs[name])
-    stack = stack.astype(np.uint8) if stack.dtype.kind == "b" else _coarse(stack)
-    return {name: stack[0] if len(stack) == 1 else stack}
-
-
-def _coarse(array: np.ndarray) -> np.ndarray:
-    """Numbers rounded to ``_PICTURE_BITS`` bits of mantissa, which is exact arithmetic: the same on every machine."""
-    if array.dtype.kind not in "fc":
-        return array
-    parts = np.ascontiguousarray(array).view(array.real.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mantissa, exponent = np.frexp(parts)
-        whole = np.round(mantissa * 2 ** (_PICTURE_BITS + 1))
-        coarse: np.ndarray = np.ldexp(whole, exponent - _PICTURE_BITS - 1)
-    return coarse.view(array.dtype)
-
-
-def kind_of(dtype: str) -> str:
-    """The name of the array in ``/proof`` that values of a dtype are in; texts of all lengths are in one."""
-    return "text" if np.dtype(dtype).kind == "S" else np.dtype(dtype).name
-
-
 def packed(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Values and indices of all faults, by output."""
+    """Collect values and indices of all faults, by output."""
     values: dict[str, list[np.ndarray]] = {}
     indices: dict[str, list[np.ndarray]] = {}
     for _, output, wrong in in_order(faults):
@@ -219,7 +158,7 @@ def packed(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[st
 
 
 def table_of_faults(faults: Mapping[str, Caught], outputs: Arrays) -> dict[str, Any]:
-    """What the arrays of ``_proof`` mean; shape and dtype only where they are not those of the golden's output."""
+    """Tabulate the faults; shape and dtype only where they are not those of the golden's output."""
     table: dict[str, Any] = {name: {"symptom": caught.symptom, "outputs": {}} for name, caught in faults.items()}
     for name, output, wrong in in_order(faults):
         entry: dict[str, Any] = {

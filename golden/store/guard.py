@@ -1,14 +1,16 @@
-"""Reading goldens that nobody vouches for, of a pull request, say: in another process, which may crash.
+"""Goldens that nobody vouches for, of a pull request, say, are read in another process, which may crash.
 
-``golden.store.golden`` refuses what it can see before libhdf5 does. But libhdf5 divides by zero, or worse, on
+``golden.store.read`` refuses what it can see before libhdf5 does. But libhdf5 divides by zero, or worse, on
 metadata that were forged with their checksums, and only it can read them. So another process, with a limit of time and
-of memory, reads each file and writes what it read to a new one. The caller opens only that.
+of memory, opens each file and sends what stands in it through a pipe: arrays as their bytes, nothing that could be
+run. The caller makes the golden of that, without HDF5.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,39 +19,35 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
+from typing import IO
+
+import numpy as np
 
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
 from golden.store.golden import SIZE_CAP, Golden, golden_path, stored_cases
-from golden.store.read import read_golden
-from golden.store.write import write_golden
+from golden.store.layout import Contents, golden_of, parse_json
+from golden.store.read import read_contents
 
 SECONDS = 60.0
 """For one file. The largest that is accepted takes a few."""
-AT_ONCE = 2**28
-"""Bytes of copies after which a process leaves the rest to another, so that they never lie there all together."""
-_READY, _TIMED_OUT, _FAILED = "ready", 1, 3
+_LONGEST_HEAD = 2**24
+_READY, _TIMED_OUT, _FAILED = b"ready\n", 1, 3
 
 
 def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[Golden | str]:
-    """The goldens in files, one after the other; a text in place of one says why it cannot be read.
+    """Read the goldens in files, one after the other; a text in place of one says why it cannot be read.
 
     Raises:
         GoldenError: no process could be started.
     """
     done = 0
     while done < len(paths):
-        with tempfile.TemporaryDirectory(prefix="golden-guard-") as scratch:
-            rest = paths[done:]
-            copies = [Path(scratch) / f"{number}.h5" for number in range(len(rest))]
-            status, answers = _run(rest, copies, seconds)
-            for answer, path, copy in zip(answers, rest, copies):
-                yield answer or _read_copy(path, copy)
-            done += len(answers)
-            if status and not any(answers):
-                yield _crashed(rest[len(answers)], status, seconds)
-                done += 1
+        for path, answer in zip(paths[done:], _answers(paths[done:], seconds)):
+            done += 1
+            yield answer if isinstance(answer, str) else _golden_or_problem(answer, path)
 
 
 def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
@@ -66,28 +64,49 @@ def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
     return goldens
 
 
-def _run(paths: Sequence[Path], copies: Sequence[Path], seconds: float) -> tuple[int, list[str]]:
-    """Exit status of a process that reads files up to the first bad one, and its answers: empty, or an error."""
-    above = str(Path(__file__).resolve().parents[2])
-    run = subprocess.run(
-        [sys.executable, "-P", "-m", "golden.store.guard", str(seconds)],  # -P: nothing is imported from where we stand
-        input=json.dumps([[str(path), str(copy)] for path, copy in zip(paths, copies)]),
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (above, os.environ.get("PYTHONPATH"))))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    ready, *answers = run.stdout.splitlines() or [""]
-    if ready != _READY:
-        raise GoldenError(f"no process could be started to read goldens in: {run.stderr[-500:] or run.returncode}")
-    return run.returncode, [json.loads(answer) for answer in answers]
-
-
-def _read_copy(path: Path, copy: Path) -> Golden | str:
+def _golden_or_problem(contents: Contents, path: Path) -> Golden | str:
     try:
-        return read_golden(copy)
-    except GoldenError as broken:
-        return str(broken).replace(str(copy), str(path))
+        return golden_of(contents, path)
+    except GoldenError as refused:
+        return str(refused)
+
+
+def _answers(paths: Sequence[Path], seconds: float) -> Iterator[Contents | str]:
+    """Let a process read files up to the first bad one; the last answer says what is wrong with that."""
+    above = str(Path(__file__).resolve().parents[2])
+    with tempfile.TemporaryFile() as tasks, tempfile.TemporaryFile() as errors:
+        tasks.write(json.dumps([str(path) for path in paths]).encode())
+        tasks.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "golden.store.guard", str(seconds)],  # -P: nothing comes from where we stand
+            stdin=tasks,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (above, os.environ.get("PYTHONPATH"))))},
+        )
+        with process:
+            try:
+                assert isinstance(process.stdout, BufferedReader)
+                yield from _received(paths, process, process.stdout, errors, seconds)
+            finally:
+                process.kill()
+
+
+def _received(
+    paths: Sequence[Path], process: subprocess.Popen[bytes], answers: BufferedReader, errors: IO[bytes], seconds: float
+) -> Iterator[Contents | str]:
+    if answers.readline(len(_READY)) != _READY:
+        process.wait()
+        errors.seek(0)
+        said = errors.read()[-500:].decode(errors="replace") or str(process.returncode)
+        raise GoldenError(f"no process could be started to read goldens in: {said}")
+    number = 0
+    while number < len(paths) and (answer := _receive(answers)) is not None:
+        number += 1
+        yield answer
+    if number == 0:
+        answers.close()
+        yield _crashed(paths[0], process.wait(), seconds)
 
 
 def _crashed(path: Path, status: int, seconds: float) -> str:
@@ -99,33 +118,87 @@ def _crashed(path: Path, status: int, seconds: float) -> str:
     return f"golden {path}: reading it {how}; no golden does that. Do not trust it; restore it from version control"
 
 
+# ------------------------------------------------------------------------------------------------ what is sent
+#
+# An answer is a line of JSON, a text or a list of what follows: for each array its path, the attribute's name (null for
+# a dataset), dtype and shape. Then come the bytes of these arrays, one after the other.
+
+
+def _send(stream: IO[bytes], answer: Contents | str) -> None:
+    if isinstance(answer, str):
+        stream.write(json.dumps(answer).encode() + b"\n")
+    else:
+        arrays: list[tuple[str, str | None, np.ndarray]] = [
+            (path, None, array) for path, array in answer.arrays.items()
+        ]
+        arrays += [(path, key, value) for path, of in answer.attributes.items() for key, value in of.items()]
+        head = [(path, key, array.dtype.str, array.shape) for path, key, array in arrays]
+        stream.write(json.dumps([[*answer.attributes], head]).encode() + b"\n")
+        for _, _, array in arrays:
+            stream.write(_bytes_of(array))
+    stream.flush()
+
+
+def _receive(stream: BufferedReader) -> Contents | str | None:
+    """Receive the next answer; None where the process ended, or sent what it never sends."""
+    line = stream.readline(_LONGEST_HEAD)
+    if not line.endswith(b"\n"):
+        return None
+    with suppress(ValueError, TypeError, LookupError, OverflowError, MemoryError):
+        answer = parse_json(line.decode())
+        return answer if isinstance(answer, str) else _receive_contents(stream, *answer)
+    return None
+
+
+def _receive_contents(
+    stream: BufferedReader, objects: list[str], head: list[tuple[str, str | None, str, list[int]]]
+) -> Contents:
+    arrays: dict[str, np.ndarray] = {}
+    attributes: dict[str, dict[str, np.ndarray]] = {path: {} for path in objects}
+    left = 2 * SIZE_CAP
+    for path, key, kind, shape in head:
+        dtype = np.dtype(kind)
+        left -= math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "biufcS" or left < 0:
+            raise ValueError("no array of a golden")
+        array = np.empty(shape, dtype)
+        if stream.readinto(_bytes_of(array)) != array.nbytes:
+            raise ValueError("cut short")
+        if key is None:
+            arrays[path] = array
+        else:
+            attributes[path][key] = array
+    return Contents(arrays, attributes)
+
+
+def _bytes_of(array: np.ndarray) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data if array.nbytes else memoryview(b"")
+
+
+# ------------------------------------------------------------------------------------------------ the other process
+
+
 def _serve(seconds: float) -> None:
     limit_memory(4 * SIZE_CAP)
-    tasks = json.load(sys.stdin)
-    with os.fdopen(os.dup(1), "w") as answers, open(os.devnull, "w") as nowhere:
+    paths = [Path(path) for path in json.load(sys.stdin)]
+    with os.fdopen(os.dup(1), "wb") as answers, open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)  # libhdf5 prints when it is lost
-        print(_READY, file=answers, flush=True)
-        written = 0
-        for path, copy in tasks:
+        answers.write(_READY)
+        answers.flush()
+        for path in paths:
             faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-            answer = _copy(Path(path), Path(copy))
-            print(json.dumps(answer), file=answers, flush=True)
-            if answer:  # libhdf5 may not be sound any more after a bad file: another process reads on
+            answer = _read(path)
+            faulthandler.cancel_dump_traceback_later()  # who waits for the reader does not read
+            _send(answers, answer)
+            if isinstance(answer, str):  # libhdf5 may not be sound any more after a bad file: another process reads on
                 break
-            written += Path(copy).stat().st_size
-            if written > AT_ONCE:
-                break
-        faulthandler.cancel_dump_traceback_later()
 
 
-def _copy(path: Path, copy: Path) -> str:
+def _read(path: Path) -> Contents | str:
     try:
-        write_golden(copy, read_golden(path), compress_from=sys.maxsize)  # it will be read once
+        return read_contents(path)
     except GoldenError as refused:
         return str(refused)
-    except Exception as problem:
-        return f"golden {path}: it cannot be written again ({type(problem).__name__}: {problem}); do not trust it"
-    return ""
 
 
 def limit_memory(more: int) -> None:

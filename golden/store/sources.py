@@ -1,7 +1,7 @@
-"""Where the two sides of a ``golden diff`` come from: files, directories, or git revisions, read without a checkout.
+"""The two sides of a ``golden diff`` are files, directories, or git revisions, which need no checkout.
 
-What is the same on both sides, byte by byte, is not read. Nothing here is trusted: names, sizes and kinds of files are
-looked at before their contents are, which ``golden.store.guard`` reads.
+Files that are the same on both sides, byte by byte, are not read. Nothing is trusted: names, sizes and kinds of files
+are looked at first, then ``golden.store.guard`` reads them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ADVICE = ". Restore it from version control"
 
 @dataclass(frozen=True)
 class Found:
-    """A golden that lies somewhere, not read yet.
+    """A golden that lies somewhere and was not read yet.
 
     Attributes:
         name: of its place, for a person: a path, or ``revision:path``.
@@ -53,10 +53,10 @@ Side = Mapping[str, Found]
 
 
 def sources(first: str, second: str | None, fixtures: Path) -> tuple[Side, Side]:
-    """The two sides that were asked for.
+    """Find the two sides that were asked for.
 
-    Two files or directories; or ``A..B``, two revisions, and ``A...B``, from where B left A, as git has it; or one
-    revision, against the working tree. An empty side is HEAD.
+    They are two files or directories; or two revisions ``A..B``, or ``A...B``, from where B left A, as in git; or one
+    revision and the working tree. An empty side is HEAD.
 
     Raises:
         GoldenError: something is not there, or there is no golden on either side.
@@ -116,7 +116,7 @@ def _of_file(path: Path) -> Found:
 
 
 def _blob_of(path: Path) -> str:
-    """What git would call a file of these bytes."""
+    """Compute the name that git would give a file of these bytes."""
     hasher = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
     with path.open("rb") as stream:
         while part := stream.read(2**20):
@@ -138,7 +138,7 @@ def _of_revision(revision: str, fixtures: Path) -> Side:
 
 
 def _of_tree(about: str, name: str, top: Path) -> Found:
-    """What ``git ls-tree`` says of an entry: mode, kind, object, size."""
+    """Interpret what ``git ls-tree`` says of a file: mode, kind, object, size."""
     mode, _, blob, size = about.split()
     if mode not in _REGULAR:
         return Found(name, blob, problem=f"{name}: a symbolic link or a submodule, not a file")
@@ -168,7 +168,7 @@ def _common_ancestor(one: str, other: str, fixtures: Path) -> str:
 
 
 def _case(relative: str) -> str:
-    """The case that a file ``TOPIC/CASE.h5`` holds."""
+    """Name the case that a file ``TOPIC/CASE.h5`` holds."""
     return _printable(relative.removesuffix(".h5"))
 
 
@@ -190,7 +190,7 @@ def only(before: Side, after: Side, patterns: Sequence[str]) -> tuple[Side, Side
 
 
 def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
-    """The goldens of both sides that are not the same bytes."""
+    """Read the goldens of both sides that are not the same bytes."""
     differing = [case for case in sorted({*before, *after}) if not _same(before.get(case), after.get(case))]
     sides: tuple[dict[str, Golden | str], dict[str, Golden | str]] = ({}, {})
     wanted = [(side, case, found) for side, of in zip(sides, (before, after)) for case, found in _pick(of, differing)]

@@ -1,4 +1,4 @@
-"""Replacing goldens on disk, whatever interrupts it.
+"""Goldens are replaced on disk so that no interruption tears one.
 
 First the new files of every golden are written beside the old ones, under names that git ignores
 (``.CASE.h5.staged``), and flushed: a full disk shows here, before anything is touched. Then one golden after the other
@@ -44,7 +44,7 @@ class Update:
         self._removed: list[str] = []
 
     def path_for(self, case: str, kind: str) -> Path:
-        """Where to write the new ``json``, ``h5`` or ``png`` of a golden.
+        """Name the place to write the new ``json``, ``h5`` or ``png`` of a golden to.
 
         Raises:
             GoldenError: it could not be renamed to where it belongs.
@@ -133,12 +133,12 @@ def finish_interrupted(fixtures: Path) -> None:
 
 
 def is_under_way(fixtures: Path) -> bool:
-    """Whether an update is going on, or was interrupted."""
+    """Tell whether an update is going on, or was interrupted."""
     return bool(_all_staged(fixtures))
 
 
 def interrupted(fixtures: Path) -> dict[str, list[str]]:
-    """Goldens whose entry was replaced but whose other files were not: which of ``h5`` and ``png`` still wait.
+    """Find goldens whose entry was replaced but whose other files were not: which of ``h5`` and ``png`` still wait.
 
     A staged file counts only if it is what the entry speaks of, and an ``h5`` only if the golden still is what the
     entry says that it was before.
@@ -212,7 +212,7 @@ def _renew_page(fixtures: Path) -> None:
 
 
 def _staged(path: Path) -> Path:
-    """Where the next version of a file waits."""
+    """Name the place where the next version of a file waits."""
     return path.with_name(f".{path.name}.staged")
 
 

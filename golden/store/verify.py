@@ -1,4 +1,4 @@
-"""Whether a fixtures directory is sound: goldens, entries, pictures and cases say the same and name each other."""
+"""A fixtures directory is sound if goldens, entries, pictures and cases say the same and name each other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UPDATE = "python generate_golden.py --update --reason ..."
 
 
 def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
-    """Everything that is wrong with a fixtures directory; empty when nothing is.
+    """Say everything that is wrong with a fixtures directory; nothing when it is sound.
 
     Checks that every file reads and matches its digests, that the entries say what the files say, and that cases, files
     and entries name each other without exception.
@@ -54,7 +54,7 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
 
 
 def _interruption(kinds: Iterable[str]) -> str:
-    """Words for a golden some of whose files still wait."""
+    """Say that an update was interrupted, and which files still wait."""
     files = " and ".join(f".{kind}" for kind in kinds)
     return (
         f"an update was interrupted before its {files} was replaced; the generator finishes it: "
@@ -63,7 +63,7 @@ def _interruption(kinds: Iterable[str]) -> str:
 
 
 def _read_all(fixtures: Path, listed: frozenset[str]) -> tuple[dict[str, Entry], list[str]]:
-    """The entries that can be read, and what is wrong with the others."""
+    """Read the entries that can be read, and say what is wrong with the others."""
     entries, problems = {}, []
     for name in sorted(listed):
         try:
@@ -74,14 +74,14 @@ def _read_all(fixtures: Path, listed: frozenset[str]) -> tuple[dict[str, Entry],
 
 
 def _strays(fixtures: Path, cases: frozenset[str]) -> list[str]:
-    """Files that belong to no golden. Hidden ones, an update's among them, do not count."""
+    """Find files that belong to no golden. Hidden ones, an update's among them, do not count."""
     files = (path.relative_to(fixtures) for path in fixtures.rglob("*") if path.is_file())
     known = {f"{name}.{kind}" for name in cases for kind in KINDS} | {gallery.PAGE}
     return sorted(f.as_posix() for f in files if f.as_posix() not in known and not any(p[0] == "." for p in f.parts))
 
 
 def blind_spots(goldens: Iterable[Golden]) -> list[str]:
-    """Goldens that catch nothing, and faults that no golden of their operation catches."""
+    """Find goldens that catch nothing, and faults that no golden of their operation catches."""
     problems = []
     caught: dict[str, set[str]] = {}
     declared: dict[str, set[str]] = {}
@@ -126,7 +126,7 @@ def _not_allowed(golden: Golden, case: Case | None) -> list[str]:
 
 
 def _same(found: Any, expected: Any) -> bool:
-    """Equal, but for the last digits of statistics, which depend on the machine's order of summation."""
+    """Compare, but for the last digits of statistics, which depend on the machine's order of summation."""
     if isinstance(expected, dict):
         return (
             isinstance(found, dict)

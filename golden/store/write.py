@@ -1,8 +1,4 @@
-"""Writing a golden into an HDF5 file.
-
-Only fixed-length texts, hard links, contiguous or deflate + shuffle data: what a reader can check before it trusts
-a file. Times are off, so that the same golden gives the same bytes on the same machine.
-"""
+"""Writes a golden into an HDF5 file, in the layout of ``golden.store.layout``."""
 
 from __future__ import annotations
 
@@ -17,24 +13,15 @@ from h5py import h5f, h5p
 
 from golden.spec.arrays import Arrays, digest_array, main_output
 from golden.spec.errors import GoldenError
-from golden.store.golden import (
-    DIGEST_LENGTH,
-    FORMAT,
-    MOST_ATTRIBUTES,
-    TOLERANCE_PARTS,
-    Golden,
-    in_order,
-    kind_of,
-    picture_of,
-    table_of_faults,
-)
+from golden.store.golden import Golden, in_order, table_of_faults
+from golden.store.layout import DIGEST_LENGTH, FORMAT, MOST_ATTRIBUTES, TOLERANCE_PARTS, kind_of, picture_of
 
 _COMPRESS_FROM = 256
 _LONGEST_TEXT = 2**16 - 512
 
 
 def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM) -> None:
-    """Write a golden to a new file; the caller moves it into place (``golden.store.transaction``).
+    """Write a golden to a new file; the caller moves it into place (``golden.store.update``).
 
     Args:
         path: of the new file.
@@ -93,7 +80,7 @@ def _mark_for_viewers(file: h5py.File, outputs: Arrays) -> None:
 
 
 def _proof(golden: Golden) -> dict[str, np.ndarray]:
-    """What ``/proof`` holds. An array of each wrong output for itself would be mostly headers."""
+    """Pack what ``/proof`` holds. An array for each wrong output would be mostly headers."""
     values: dict[str, list[np.ndarray]] = {}
     indices = [np.zeros(1, np.int64)]
     for _, _, wrong in in_order(golden.faults):

@@ -213,5 +213,5 @@ def _array(path: Path, key: str) -> np.ndarray:
     except DAMAGE as broken:
         raise ValueError(f"{path}: {broken}") from broken
     if array.dtype.kind not in "cfiu" or not np.isfinite(array).all():
-        raise ValueError(f"{path}: expected finite numbers, found {array.dtype} with others among them")
+        raise ValueError(f"{path}: expected finite numbers, found {array.dtype}, or NaN or infinity among them")
     return array

@@ -3,7 +3,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from golden.report import thumbnail
 from golden.store import gallery, guard
 from golden.store.entry import Entry, entry_path, entry_text, make_entry
 from golden.store.golden import Golden, golden_path
+from golden.store.layout import Contents
 from golden.store.write import write_golden
 from tests.golden import standin
 
@@ -64,13 +65,12 @@ def _made_once() -> Path:
 def guard_in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that tests make themselves need no process of their own to be read in, which takes a third of a second."""
     if request.module.__name__ != "tests.golden.test_fuzz":
-        monkeypatch.setattr("golden.store.guard._run", _run_here)
+        monkeypatch.setattr("golden.store.guard._answers", _answers_here)
 
 
-def _run_here(paths: Sequence[Path], copies: Sequence[Path], seconds: float) -> tuple[int, list[str]]:
-    answers: list[str] = []
-    for path, copy in zip(paths, copies):
-        answers.append(guard._copy(path, copy))
-        if answers[-1]:
-            break
-    return 0, answers
+def _answers_here(paths: Sequence[Path], seconds: float) -> Iterator[Contents | str]:
+    for path in paths:
+        answer = guard._read(path)
+        yield answer
+        if isinstance(answer, str):
+            return

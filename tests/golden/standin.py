@@ -30,6 +30,7 @@ SCALE = Operation(
         Output("y", "(4, 5) complex64", where=lambda outputs: np.abs(outputs["y"]) > 0.1),
         Output("rows", "scalar int64"),
     ),
+    parameters={"factor": float},
     faults=(
         Fault.of_outputs("negated", "the result has the other sign; expected x * factor", lambda o: {"y": -o["y"]}),
         Fault.of_parameters("factor_plus_one", "the factor is one too large", lambda p: {"factor": p["factor"] + 1.0}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from golden.spec.errors import GoldenError
 from golden.spec.random_inputs import Draw
 from golden.store.golden import golden_path
 from golden.store.read import read_golden
-from tests.golden.standin import CASES, SCALE
+from tests.golden.standin import CASES, LARGE, SCALE
 from tests.torch.orientation import best_orientation
 
 FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
@@ -88,11 +89,29 @@ def test_something_else_among_the_cases_is_named(monkeypatch: pytest.MonkeyPatch
 
 def test_names_are_checked() -> None:
     with pytest.raises(GoldenError, match="expected 'topic/case'"):
-        Case("no topic", SCALE, "")
+        Case("no topic", SCALE, "", {"factor": 2.0})
     with pytest.raises(GoldenError, match="expected_constant names no output"):
-        Case("toy/x", SCALE, "", expected_constant={"w": "why"})
+        Case("toy/x", SCALE, "", {"factor": 2.0}, expected_constant={"w": "why"})
     with pytest.raises(GoldenError, match=r"operation toy.scale takes \['x'\], the case draws \['w'\]"):
-        Case("toy/x", SCALE, "", draw=lambda draw: {"w": draw.real((3,))}).draw_inputs(0)
+        Case("toy/x", SCALE, "", {"factor": 2.0}, lambda draw: {"w": draw.real((3,))}).draw_inputs(0)
+
+
+def test_parameters_are_what_the_operation_declares() -> None:
+    pool = replace(SCALE, parameters={"factor": float, "size": int | None, "fast": bool})
+    Case("toy/x", pool, "", {"factor": 2.0, "size": None, "fast": True})
+    with pytest.raises(GoldenError) as refused:
+        Case("toy/x", pool, "", {"factor": 2, "size": True, "speed": 1})
+    assert str(refused.value) == (
+        "case toy/x: parameters: 'fast' is missing; 'speed' is unknown; 'factor' is 2 (int), expected float; "
+        "'size' is True (bool), expected int | None. Operation toy.scale takes factor: float, size: int | None, "
+        "fast: bool"
+    )
+    with pytest.raises(GoldenError, match=r"'N' is unknown\. Operation toy.large takes no parameters"):
+        Case("toy/x", LARGE, "", {"N": 1})
+    with pytest.raises(GoldenError, match="parameter 'factor': expected bool, int, float or str, found list"):
+        replace(SCALE, parameters={"factor": list})
+    with pytest.raises(GoldenError, match=r"both an input and a parameter: \['x'\]"):
+        replace(SCALE, parameters={"x": float})
 
 
 def test_selection_is_by_glob() -> None:

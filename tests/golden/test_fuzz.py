@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from io import BufferedReader, BytesIO
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from golden.store import guard
 from golden.store.golden import Golden
 from golden.store.guard import read_untrusted
+from golden.store.layout import Contents
 from golden.store.write import write_golden
 from tests.golden.corruptions import BASES, base, blocks, corrupt, kinds, lookup3
 from tests.golden.fuzzing import BAD, fuzz, schedule
@@ -71,3 +76,42 @@ def test_what_hangs_the_library_does_not_hang_the_caller(tmp_path: Path) -> None
     (why,) = read_untrusted([path], seconds=1e-6)
     assert isinstance(why, str)
     assert "did not end within" in why
+
+
+CONTENTS = Contents({"outputs/y": np.arange(6.0).reshape(2, 3)}, {"": {"case": np.array(b"a")}, "outputs/y": {}})
+
+
+def sent(answer: Contents | str) -> bytes:
+    stream = BytesIO()
+    guard._send(stream, answer)
+    return stream.getvalue()
+
+
+def received(data: bytes) -> Contents | str | None:
+    return guard._receive(BufferedReader(BytesIO(data)))
+
+
+def test_what_is_sent_arrives() -> None:
+    found = received(sent(CONTENTS))
+    assert isinstance(found, Contents)
+    np.testing.assert_array_equal(found.arrays["outputs/y"], CONTENTS.arrays["outputs/y"])
+    assert found.attributes == CONTENTS.attributes
+    assert received(sent("refused")) == "refused"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: b"",
+        lambda data: data[:10],
+        lambda data: data[:-1],
+        lambda data: data.replace(b"<f8", b"|O8"),
+        lambda data: data.replace(b"[2, 3]", b"[-2, -3]"),
+        lambda data: data.replace(b"[2, 3]", b"[%d, 3]" % 2**40),
+        lambda data: data.replace(b'"case"', b"[7, 8]"),
+        lambda data: b"7\n",
+        lambda data: b"[" * 1000 + b"\n",
+    ],
+)
+def test_what_the_other_process_never_sends_is_nothing(change: Callable[[bytes], bytes]) -> None:
+    assert received(change(sent(CONTENTS))) is None

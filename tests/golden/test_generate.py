@@ -24,7 +24,7 @@ from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
 from golden.store.entry import entry_path, read_entry
-from golden.store.golden import golden_path
+from golden.store.golden import golden_path, stored_cases
 from golden.store.read import read_golden
 from golden.store.update import lock
 from golden.store.verify import verify
@@ -227,7 +227,8 @@ def test_new_gone_and_redefined_cases(fixtures: Path) -> None:
     assert check(fixtures, "toy/triple").change is Change.NEW
     assert check(fixtures, "toy/other").change is Change.GONE
     cases = load_cases("tests.golden.standin")
-    cases["toy/double"] = replace(cases["toy/double"], parameters={"factor": 2})
+    of_whole_numbers = replace(standin.SCALE, parameters={"factor": int})
+    cases["toy/double"] = replace(cases["toy/double"], operation=of_whole_numbers, parameters={"factor": 2})
     with Regeneration(cases, fixtures, "tests.golden.standin") as run:
         assert run.check("toy/double").change is Change.REDEFINED
 
@@ -363,13 +364,7 @@ def test_looking_needs_no_writable_directory(fixtures: Path) -> None:
 
 @pytest.mark.usefixtures("in_process")
 def test_a_case_that_fails_does_not_hide_the_others(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def evaluate(operation, precision, inputs, parameters):
-        if parameters.get("factor") == 2.0:
-            raise GoldenError("the reference failed")
-        return right(operation, precision, inputs, parameters)
-
-    right = standin.evaluate
-    monkeypatch.setattr(standin, "evaluate", evaluate)
+    failing(monkeypatch, GoldenError, 2.0)
     before = snapshot(fixtures)
     for more in ((), ("--prove",), ("--update", "--reason", "r", "--prove")):
         run = generate("--fixtures", str(fixtures), *STANDIN, *more, behaviour="breaking")
@@ -378,6 +373,73 @@ def test_a_case_that_fails_does_not_hide_the_others(fixtures: Path, monkeypatch:
         assert re.search(r"toy/triple +(breaking|identical)", run.stdout)
         assert "the reference failed" in run.stderr
         assert snapshot(fixtures) == before
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, problem: type[BaseException], factor: float) -> None:
+    """Let the stand-in fail, or be interrupted, at the cases with this factor."""
+    right = standin.evaluate
+
+    def evaluate(operation, precision, inputs, parameters):
+        if parameters.get("factor") == factor:
+            raise problem("the reference failed")
+        return right(operation, precision, inputs, parameters)
+
+    monkeypatch.setattr(standin, "evaluate", evaluate)
+
+
+UPDATE = ("--update", "--reason", "of all")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_with_keep_going_what_is_sound_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, GoldenError, 2.0)
+    run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+    assert run.exit_code == 2
+    assert "case toy/double: the reference failed" in run.stderr
+    assert stored_cases(tmp_path) == {"toy/ramp", "toy/slow", "toy/triple"}
+    assert "3 golden(s) written" in run.stdout
+    run = generate("--fixtures", str(tmp_path / "other"), *STANDIN, *UPDATE, "--except", "toy/double", "toy/[dt]*")
+    assert run.exit_code == 0, run.stderr
+    assert stored_cases(tmp_path / "other") == {"toy/triple"}
+
+
+@pytest.mark.usefixtures("in_process")
+def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        failing(patch, KeyboardInterrupt, 5.0)
+        run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+    assert run.exit_code == 2
+    assert "interrupted; 2 golden(s) were written before" in run.stderr
+    before = snapshot(tmp_path / "toy")
+    run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+    assert run.exit_code == 0, run.stderr
+    assert "2 golden(s) written" in run.stdout
+    assert before.items() <= snapshot(tmp_path / "toy").items()
+    assert verify(tmp_path, ALL) == []
+
+
+@pytest.mark.usefixtures("in_process")
+def test_each_case_is_told_of_in_a_pipe(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = generate("--fixtures", str(fixtures), *STANDIN)
+    assert "[1/4] recomputing toy/double\n[2/4] recomputing toy/ramp\n" in run.stderr
+    failing(monkeypatch, RuntimeError, 3.0)
+    run = generate("--fixtures", str(fixtures), *STANDIN)
+    assert run.exit_code == 2
+    assert re.search(r"RuntimeError: the reference failed\ncase toy/triple", run.stderr), "the traceback names it"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--except", "toy/nothing"), "no case matches 'toy/nothing'; nearest: "),
+        (("--except", "toy/*", "toy/double"), "no case is left: all that were chosen are left out"),
+        (("--keep-going",), "--keep-going goes with --update"),
+    ],
+)
+def test_cases_left_out(fixtures: Path, arguments: tuple[str, ...], message: str) -> None:
+    run = generate("--fixtures", str(fixtures), *STANDIN, *arguments)
+    assert run.exit_code == 2
+    assert message in run.stderr
 
 
 @pytest.mark.usefixtures("in_process")

@@ -78,6 +78,13 @@ def test_what_a_cases_module_is_written_with() -> None:
         _ = golden.Cases
 
 
+def test_the_framework_does_not_name_the_content() -> None:
+    """Nor in a text, where import-linter does not look. Only the doors name it, as the default of an option."""
+    wings = [path for path in Path(golden.__file__).parent.glob("*/**/*.py") if "ptychopinn" not in path.parts]
+    assert {path.parent.name for path in wings} >= {"spec", "judge", "store", "review", "report", "generator"}
+    assert [path.name for path in wings if "ptychopinn" in path.read_text(encoding="utf-8").lower()] == []
+
+
 def test_the_table_of_old_and_new_names_is_true() -> None:
     """Each module in the last column of "Where things went" exists (``T``, any topic, is ``probe`` here)."""
     text = (Path(__file__).parents[2] / "docs" / "how-to.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from golden.generator.freeze import _reruns
 from golden.judge import tolerance as noise
@@ -30,7 +31,23 @@ def test_line_lies_above_every_error(seed: int) -> None:
     a, r = noise.tightest_line(magnitude, error)
     assert a >= 0
     assert r >= 0
-    assert (error <= (a + r * magnitude) * (1 + 1e-6) + 1e-300).all()
+    assert (error <= (a + r * magnitude) * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("weight", [0, 1], ids=["absolute", "relative"])
+@pytest.mark.parametrize(("least", "spread"), [(0, 1), (1, 1), (10, 0.1), (1, 0)])
+def test_no_line_above_every_error_is_lower_on_average(seed: int, weight: int, least: float, spread: float) -> None:
+    """SciPy's solver is the judge; of so few points each is a box of its own."""
+    rng = np.random.RandomState(seed)
+    magnitude = least + spread * rng.exponential(size=60)
+    error = rng.rand(60) * magnitude**weight * 1e-6
+    a, r = noise.tightest_line(magnitude, error)
+    assert min(a, r) >= 0
+    assert (error <= (a + r * magnitude) * (1 + 1e-12)).all()
+    above = -np.column_stack([np.ones(60), magnitude])
+    lowest = linprog([1, magnitude.mean()], A_ub=above, b_ub=-error / error.max()).fun * error.max()
+    assert a + r * magnitude.mean() <= lowest * (1 + 1e-6)
 
 
 def test_line_tells_absolute_from_relative_noise() -> None:

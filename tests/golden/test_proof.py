@@ -64,25 +64,27 @@ def test_a_fault_outside_the_compared_mask_is_not_seen() -> None:
 
 
 def test_an_invisible_fault_must_be_invisible() -> None:
-    hidden, seen = of_output(lambda y: y.copy(), "hidden"), of_output(lambda y: -y, "seen")
-    caught = prove(hidden, seen, invisible={"hidden": "it changes nothing"})
+    unseen, seen = of_output(lambda y: y.copy(), "unseen"), of_output(lambda y: -y, "seen")
+    caught = prove(unseen, seen, invisible={"unseen": "it changes nothing"})
     assert list(caught) == ["seen"]
     with pytest.raises(GoldenError, match=r"the fault 'seen' is declared invisible \(so they say\), but it moves"):
-        prove(hidden, seen, invisible={"hidden": "it changes nothing", "seen": "so they say"})
+        prove(unseen, seen, invisible={"unseen": "it changes nothing", "seen": "so they say"})
 
 
 def test_a_fault_says_itself_where_it_cannot_show() -> None:
     shape = Condition("it is square", lambda inputs, parameters: len(set(inputs["x"].shape)) == 1)
-    scale = Condition("there is no scale", lambda inputs, parameters: "scale" not in parameters)
+    scale = Condition("there is no scale", lambda inputs, parameters: parameters["scale"] is None)
     hidden = of_output(lambda y: y.copy(), "hidden").invisible_when(scale, shape)
-    case = Case("toy/field", operation(hidden, of_output(lambda y: -y)), "a field", {"scale": 2})
+    scaled = dataclasses.replace(operation(hidden, of_output(lambda y: -y)), parameters={"scale": int | None})
+    case = Case("toy/field", scaled, "a field", {"scale": 2})
     square, wide = ({"x": np.zeros(shape, np.float32)} for shape in ((20, 20), (20, 30)))
     assert case.invisible_on(square) == {"hidden": "it is square"}
     assert case.invisible_on(wide) == {}
     assert case.definition_digest(square) != case.definition_digest(wide)
-    exception = dataclasses.replace(case, parameters={}, invisible={"wrong": "they say"})
+    exception = dataclasses.replace(case, parameters={"scale": None}, invisible={"wrong": "they say"})
     assert exception.invisible_on(wide) == {"hidden": "there is no scale", "wrong": "they say"}
-    assert list(prove(hidden, of_output(lambda y: -y, "seen"))) == ["seen"]
+    square_only = dataclasses.replace(hidden, invisible=(shape,))
+    assert list(prove(square_only, of_output(lambda y: -y, "seen"))) == ["seen"]
     with pytest.raises(GoldenError, match=r"fault hidden: cannot tell whether it shows \(KeyError: 'x'\)"):
         case.invisible_on({})
 

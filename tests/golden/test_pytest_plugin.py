@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pytest_regressions.file_regression import FileRegressionFixture
 
-from golden import pytest_plugin
 from golden.store.golden import golden_path
 from golden.store.read import read_outputs
+from golden.testing import fixture
 from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -31,13 +31,13 @@ PARITY = """
 """
 
 
-WRITE_PAGE = pytest_plugin._write_page
+WRITE_PAGE = fixture._write_page
 
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A project with its own goldens, its own cases and a port that agrees with them. No pages: they take time."""
-    monkeypatch.setattr("golden.pytest_plugin._write_page", lambda *arguments: False)
+    monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     pytester.makeini(
         """
@@ -52,6 +52,13 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     pytester.makepyfile(**{"parity/test_parity": PARITY})
     fill(pytester.path / "fixtures")
     return pytester
+
+
+def only_plugins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Only the plugins that a run with xdist needs, in all three processes."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    names = ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin")
+    return [part for name in names for part in ("-p", name)]
 
 
 def state(project: pytest.Pytester) -> dict[str, bytes]:
@@ -85,14 +92,31 @@ def test_missing_golden_fails_and_is_not_created(project: pytest.Pytester) -> No
     assert state(project) == before
 
 
-@pytest.mark.parametrize("flag", ["--force-regen", "--regen-all"])
-def test_regeneration_flags_are_refused(project: pytest.Pytester, flag: str) -> None:
+@pytest.mark.parametrize("arguments", [("--force-regen",), ("--regen-all",), ("--force-regen", "-n", "2")])
+def test_regeneration_flags_are_refused_once(
+    project: pytest.Pytester, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     edit(project, "FACTOR = 1", "FACTOR = 2")
     before = state(project)
-    result = project.runpytest(flag)
+    plugins = only_plugins(monkeypatch) if "-n" in arguments else []
+    result = project.runpytest_subprocess(*plugins, *arguments) if plugins else project.runpytest(*arguments)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([f"*{flag} would make the code under test the author*python generate_golden.py*"])
+    assert "passed" not in result.stdout.str()
+    assert "failed" not in result.stdout.str()
+    told = f"{arguments[0]} would make the code under test the author of its own truth. *python generate_golden.py*"
+    result.stdout.fnmatch_lines([told])
+    assert result.stdout.str().count("author of its own truth") == 1
     assert state(project) == before
+
+
+def test_tests_without_a_golden_may_renew_their_own_words(project: pytest.Pytester) -> None:
+    project.makepyfile(**{"words/test_words": "def test_words(data_regression): data_regression.check({'n': 2})"})
+    words = project.path / "words" / "test_words" / "test_words.yml"
+    words.parent.mkdir()
+    words.write_text("n: 1\n")
+    project.runpytest("words", "--force-regen").assert_outcomes(failed=1)
+    assert words.read_text() == "n: 2\n"
+    project.runpytest("words").assert_outcomes(passed=1)
 
 
 def test_a_declared_fault_is_named(project: pytest.Pytester) -> None:
@@ -133,7 +157,7 @@ def test_a_report_of_another_kind_is_a_usage_error(project: pytest.Pytester) -> 
 def test_drift_fails_and_shows_where(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, file_regression: FileRegressionFixture
 ) -> None:
-    monkeypatch.setattr("golden.pytest_plugin._write_page", WRITE_PAGE)
+    monkeypatch.setattr("golden.testing.fixture._write_page", WRITE_PAGE)
     edit(project, 'golden.check({"y": y', 'y[1:3, 2] += 1; golden.check({"y": y')
     before = state(project)
     result = project.runpytest("-k", "double", "--golden-report=out/run.html")
@@ -352,12 +376,7 @@ def test_wrong_marks_are_usage_errors(project: pytest.Pytester, old: str, new: s
 
 def test_under_xdist_claims_of_all_workers_count(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.path / "fixtures" / "toy" / "stray.h5").write_bytes(b"")
-    # Only the plugins that this needs, in all three processes.
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    plugins = [
-        part for name in ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin") for part in ("-p", name)
-    ]
-    result = project.runpytest_subprocess(*plugins, "-n", "2", "--golden-report=run.json")
+    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["golden toy/stray: no case declares it*", "goldens: 3 checked*"])

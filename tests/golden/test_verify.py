@@ -49,7 +49,7 @@ def test_what_the_default_suite_reads_is_small() -> None:
     fixtures = REPOSITORY / "golden" / "fixtures"
     sizes = {name: golden_path(fixtures, name).stat().st_size for name in stored_cases(fixtures)}
     read = [size for name, size in sizes.items() if name not in slow]
-    patterns = around_the_middle(embedded.embedded("positions"), int(SHORT["scan"] or 0))
+    patterns = around_the_middle(embedded.embedded("positions"), SHORT["scan"])
     needed = {embedded.block_name(block) for block in patterns // embedded.BLOCK} | {"object", "positions", "probe"}
     with zipfile.ZipFile(embedded.FILE) as archive:
         read += [archive.getinfo(f"{name}.npy").compress_size for name in needed]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from golden.generate import FIXTURES, main
@@ -30,3 +31,19 @@ def test_it_makes_the_committed_goldens_again(tmp_path: Path) -> None:
     assert {"float64", *VARIANTS, "1 ULP, run 4"} <= set(noise)
     assert noise["float64"] > 0
     assert noise["1 ULP, run 1"] > 0
+
+
+def test_the_users_keras_settings_neither_move_nor_break_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / ".keras" / "keras.json"
+    own.parent.mkdir()
+    own.write_text('{"floatx": "float64", "epsilon": 0.001, "backend": "jax", "image_data_format": "channels_first"}')
+    for variable in ("KERAS_HOME", "KERAS_BACKEND", "TF_USE_LEGACY_KERAS"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cases = ("optimizer/adam", "network/forward_group1", "defaults/optimizer")
+    read = CliRunner().invoke(main, cases)
+    assert read.exit_code == 0, read.output
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
+    told = CliRunner().invoke(main, cases)
+    assert told.exit_code == 0, told.output

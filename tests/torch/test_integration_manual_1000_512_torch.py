@@ -20,11 +20,11 @@ from golden.judge.judgement import judge
 from golden.ptychopinn.run import long as long_run
 from golden.ptychopinn.run import mosaics
 from golden.ptychopinn.simulation.embedded import as_ptychopinn, embedded
-from golden.pytest_plugin import GoldenCase
 from golden.report.text import explain, explain_causes
 from golden.spec.case import Case
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
+from golden.testing.fixture import GoldenCase
 
 pytest.importorskip("lightning")
 

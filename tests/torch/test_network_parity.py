@@ -9,10 +9,10 @@ import pytest
 
 from golden.judge.judgement import judge
 from golden.ptychopinn.network.formulas import Structure, entries, split_entries
-from golden.pytest_plugin import GoldenCase
 from golden.report.text import explain_failed
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
+from golden.testing.fixture import GoldenCase
 from tests.torch import layouts
 
 CASES = load_cases("golden.ptychopinn")
@@ -58,7 +58,7 @@ def test_steps_are_compared_where_gradients_are_more_than_noise(
 ) -> None:
     """docs/conventions.md, "Training", says why that is not nine tenths of every array."""
     golden = goldens[name]
-    structure = Structure.of(64, int(golden.parameters["members"] or 0), golden.parameters)
+    structure = Structure.of(64, golden.parameters["members"], golden.parameters)
     counts, least = (
         split_entries(one, structure) for one in (golden.where["step_5"], golden.outputs["least_gradient"])
     )

@@ -251,7 +251,7 @@ def test_arrays_as_object_and_probe(tmp_path: Path) -> None:
         (("--object", "{dir}/empty.npz"), "expected the key 'objectGuess', found ['other']"),
         (("--object", "{dir}/objects.npy"), "objects.npy: "),
         (("--object", "{dir}/vast.npy"), "vast.npy: "),
-        (("--object", "{dir}/nan.npy"), "expected finite numbers, found complex128 or NaN among them"),
+        (("--object", "{dir}/nan.npy"), "expected finite numbers, found complex128, or NaN or infinity among them"),
         (("--probe", "{dir}/small.npy"), "expected shape (16, 16), the patch, found (9, 9)"),
         (("--probe", "{dir}/dark16.npy"), "expected some light, found zeros only"),
         (("--probe", "{dir}/text.png"), "expected one of curved, disk, or a file .npz or .npy"),

@@ -290,7 +290,7 @@ def test_train_help() -> None:
     assert run.exit_code == 0
     for option in ("--train_data_file", "--resume", "--strategy", "--disable_mlflow", "wts.h5.zip"):
         assert option in run.output
-    assert "\n    last.ckpt               what --resume goes on from\n" in run.output, "lines are kept"
+    assert "\n    last.ckpt                the state from which --resume goes on\n" in run.output, "lines are kept"
     assert max(map(len, run.output.splitlines())) <= 110
 
 

@@ -1,4 +1,4 @@
-"""Scan coordinates: group-relative positions, and the translation under everything."""
+"""These cases freeze group-relative positions, and the translation under everything."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def image_and_moves(images: np.ndarray, *moves: tuple[float, float]) -> dict[str
 
 
 def bright_pixel(*moves: tuple[float, float]) -> Drawing:
-    """One bright pixel at row 4, column 6 of an 11 x 15 image, for every move."""
+    """Draw one bright pixel at row 4, column 6 of an 11 x 15 image, for every move."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         images = np.zeros((len(moves), 11, 15, 1), np.float32)

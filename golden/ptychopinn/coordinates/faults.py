@@ -1,4 +1,4 @@
-"""Faults of scan coordinates, of the translation, and of the placement in a group."""
+"""These faults get scan coordinates, the translation, or the placement in a group wrong."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _of_displacements(name: str, symptom: str, change: Callable[[np.ndarray], np
 
 
 def _beyond_the_edge(mode: str) -> Callable[[Trial], Arrays]:
-    """The image continued beyond its edges instead of zeros."""
+    """Continue the image beyond its edges, where zeros should be."""
 
     def commit(t: Trial) -> Arrays:
         reach = int(np.ceil(np.abs(t.inputs["displacements"]).max())) + 1
@@ -203,7 +203,7 @@ def _placed_by(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarra
 
 
 def _placed_from(name: str, symptom: str, centre: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """Placed relative to another point than the group's mean."""
+    """Place members relative to another point than the group's mean."""
 
     def commit(t: Trial) -> Arrays:
         coords = t.inputs["coords_nn"]

@@ -1,4 +1,4 @@
-"""Formulas of scan coordinates, of the translation, and of the placement in a group."""
+"""These formulas compute relative coordinates, the translation, and the placement in a group."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def mean_of_members(coords: np.ndarray) -> np.ndarray:
-    """(n, 1, 2, 1): the mean position of each group of coords (n, 1, 2, C)."""
+    """Return the mean position of each group, (n, 1, 2, 1), from coords (n, 1, 2, C)."""
     return coords.mean(axis=3, keepdims=True)
 
 
@@ -33,7 +33,7 @@ def place_in_group(*, patches: np.ndarray, coords_nn: np.ndarray) -> dict[str, n
 
 
 def bilinear(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Images (B, H, W, ch) sampled at rows (B, H) and columns (B, W); neighbours outside the image count zero."""
+    """Sample images (B, H, W, ch) at rows (B, H) and columns (B, W); neighbours outside the image count zero."""
     return _along(_along(images, rows, 1), columns, 2)
 
 
@@ -50,19 +50,19 @@ def _along(images: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:
 
 
 def translated(images: np.ndarray, displacements: np.ndarray) -> np.ndarray:
-    """Images (B, H, W, ch) in double precision, their content moved by +displacement (B, 2) = [dx, dy], pixels."""
+    """Move the content of images (B, H, W, ch) by +displacement (B, 2) = [dx, dy], pixels; in double precision."""
     height, width = images.shape[1:3]
     dx, dy = np.asarray(displacements, np.float64).T[:, :, None]
     return bilinear(images, np.arange(height) - dy, np.arange(width) - dx)
 
 
 def moves_in_group(coords_nn: np.ndarray) -> np.ndarray:
-    """(B, 2, C) float32: where each member lies relative to the mean of its group, pixels."""
+    """Return where each member lies relative to the mean of its group, (B, 2, C) float32, pixels."""
     return (coords_nn - mean_of_members(coords_nn))[:, 0].astype(np.float32)
 
 
 def placed(patches: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """Each patch of (B, N, N, C), moved by moves (B, 2, C)."""
+    """Move each patch of (B, N, N, C) by moves (B, 2, C)."""
     groups, side, _, members = patches.shape
     flat = np.moveaxis(patches, 3, 1).reshape(groups * members, side, side, 1)
     moved = translated(flat, np.moveaxis(moves, 2, 1).reshape(-1, 2)).reshape(groups, members, side, side)

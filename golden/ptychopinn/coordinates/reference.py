@@ -1,4 +1,4 @@
-"""Scan coordinates and the bilinear translation."""
+"""TensorFlow computes scan coordinates and the bilinear translation."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def place_in_group(real: tf.DType, *, patches: np.ndarray, coords_nn: np.ndarray
 
 
 def as_working(array: np.ndarray, real: tf.DType) -> tf.Tensor:
-    """A real or complex array in the working precision."""
+    """Return a real or complex array in the working precision."""
     if not np.iscomplexobj(array):
         return tf.cast(array, real)
     return tf.cast(array, tf.complex64 if real == tf.float32 else tf.complex128)
 
 
 def translated(images: tf.Tensor, displacements: tf.Tensor) -> tf.Tensor:
-    """Images (B, H, W, ch) moved by displacements (B, 2) = [dx, dy]; neighbours outside the image count zero.
+    """Move images (B, H, W, ch) by displacements (B, 2) = [dx, dy]; neighbours outside the image count zero.
 
     Output pixel (r, c) samples the input at (r - dy, c - dx). As in the reference, weights come from absolute source
     coordinates in the working precision, and real and imaginary part move separately.

@@ -1,4 +1,4 @@
-"""Configuration defaults that the port mirrors, field by field.
+"""These cases freeze the configuration defaults that the port mirrors, field by field.
 
 A value is stored as JSON text, so that ``null``, ``true``, ``4`` and ``4.0`` stay four different things.
 """

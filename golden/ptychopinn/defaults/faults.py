@@ -1,4 +1,4 @@
-"""Faults of configuration defaults: values that other tables of PtychoPINN hold, and that ports took over."""
+"""These faults take configuration defaults from other tables of PtychoPINN, as ports did."""
 
 from __future__ import annotations
 

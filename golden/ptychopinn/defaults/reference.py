@@ -1,4 +1,4 @@
-"""Configuration defaults, transcribed from the behaviour of PtychoPINN; Keras's own constants are read live."""
+"""Configuration defaults are transcribed from PtychoPINN's behaviour; Keras's own constants are read live."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Array formats: grid, channel and flat, positions beside them, and the sizes of the padded canvas."""
+"""These cases freeze array formats (grid, channel, flat, and positions beside them) and sizes of the padded canvas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of array formats and canvas sizes: which axis runs fastest, and what the padded canvas is made of."""
+"""These faults get array formats and canvas sizes wrong: which axis runs fastest, what the padded canvas is made of."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from golden.spec.fault import Fault, Trial
 
 
 def _columns_first(channel: np.ndarray) -> np.ndarray:
-    """(B, N, N, C) with c = column * G + row."""
+    """Return channels (B, N, N, C) in the order c = column * G + row."""
     side = round(channel.shape[3] ** 0.5)
     return channel.reshape(*channel.shape[:3], side, side).swapaxes(3, 4).reshape(channel.shape)
 

@@ -1,4 +1,4 @@
-"""Formulas of array formats and canvas sizes."""
+"""These formulas change array formats and compute canvas sizes."""
 
 from __future__ import annotations
 
@@ -28,41 +28,41 @@ def canvas(*, settings: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def grid_to_channel(grid: np.ndarray) -> np.ndarray:
-    """(B, G, G, N, N, 1) -> (B, N, N, C), c = row * G + column."""
+    """Bring (B, G, G, N, N, 1) into (B, N, N, C), c = row * G + column."""
     groups, side, _, N = grid.shape[:4]
     return np.moveaxis(grid[..., 0], (1, 2), (3, 4)).reshape(groups, N, N, side * side)
 
 
 def flat_to_channel(flat: np.ndarray, members: int) -> np.ndarray:
-    """(B * C, N, N, 1) -> (B, N, N, C), flat index b * C + c."""
+    """Bring (B * C, N, N, 1), flat index b * C + c, into (B, N, N, C)."""
     N = flat.shape[1]
     return np.moveaxis(flat.reshape(-1, members, N, N), 1, 3)
 
 
 def channel_to_grid(channel: np.ndarray) -> np.ndarray:
-    """(B, N, N, C) -> (B, G, G, N, N, 1)."""
+    """Bring (B, N, N, C) into (B, G, G, N, N, 1)."""
     groups, N, _, members = channel.shape
     side = round(members**0.5)
     return np.moveaxis(channel, 3, 1).reshape(groups, side, side, N, N, 1)
 
 
 def channel_to_flat(channel: np.ndarray) -> np.ndarray:
-    """(B, N, N, C) -> (B * C, N, N, 1)."""
+    """Bring (B, N, N, C) into (B * C, N, N, 1)."""
     N = channel.shape[1]
     return np.moveaxis(channel, 3, 1).reshape(-1, N, N, 1)
 
 
 def positions_to_flat(positions: np.ndarray) -> np.ndarray:
-    """(B, 1, 2, C) -> (B * C, 2)."""
+    """Bring (B, 1, 2, C) into (B * C, 2)."""
     return np.moveaxis(positions[:, 0], 2, 1).reshape(-1, 2)
 
 
 def channel_major(flat: np.ndarray, members: int) -> np.ndarray:
-    """Rows in the order b * C + c, brought into the order c * B + b."""
+    """Bring rows in the order b * C + c into the order c * B + b."""
     return flat.reshape(-1, members, *flat.shape[1:]).swapaxes(0, 1).reshape(flat.shape)
 
 
 def sizes(bigN: np.ndarray, jitter: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
-    """The sides (k,) of canvases, pixels: bigN, padded by the jitter, and as TensorFlow pads N to it."""
+    """Return the sides (k,) of canvases, pixels: bigN, padded by the jitter, and as TensorFlow pads N to it."""
     padded = bigN + jitter
     return {"bigN": bigN, "padded_size": padded, "canvas_side": N + 2 * ((padded - N) // 2)}

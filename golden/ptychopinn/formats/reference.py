@@ -1,4 +1,4 @@
-"""Array formats and canvas sizes."""
+"""TensorFlow changes array formats and computes canvas sizes."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def canvas(real: tf.DType, *, settings: np.ndarray) -> dict[str, tf.Tensor]:
 
 
 def channel_to_flat(channel: tf.Tensor) -> tf.Tensor:
-    """(B, N, N, C) -> (B * C, N, N, 1), group-major."""
+    """Bring (B, N, N, C) into (B * C, N, N, 1), group-major."""
     _, N, _, _ = channel.shape
     return tf.reshape(tf.transpose(channel, [0, 3, 1, 2]), [-1, N, N, 1])
 
 
 def flat_to_channel(flat: tf.Tensor, members: int) -> tf.Tensor:
-    """(B * C, N, N, 1) -> (B, N, N, C)."""
+    """Bring (B * C, N, N, 1) into (B, N, N, C)."""
     _, N, _, _ = flat.shape
     return tf.transpose(tf.reshape(flat, [-1, members, N, N]), [0, 2, 3, 1])
 
 
 def positions_to_flat(positions: tf.Tensor) -> tf.Tensor:
-    """(B, 1, 2, C) -> (B * C, 2), in the order of the flat patches."""
+    """Bring (B, 1, 2, C) into (B * C, 2), in the order of the flat patches."""
     return tf.reshape(tf.transpose(positions[:, 0], [0, 2, 1]), [-1, 2])

@@ -1,4 +1,4 @@
-"""Grouping: which patterns form a group, what is gathered for it, the scale of the data set, ground-truth patches."""
+"""These cases freeze which patterns form a group, what is gathered for it, the scale of the data, and ground truth."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from golden.ptychopinn.grouping import faults, formulas
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.operation import Operation, Output
-from golden.spec.parameters import Parameters, Scalar
+from golden.spec.parameters import Kind, Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 _POSITIONS = {
     "xcoords": "(M,) float64; along columns; pixels",
     "ycoords": "(M,) float64; along rows; pixels",
 }
+_GROUPS: dict[str, Kind] = {"gridsize": int, "K": int, "nsamples": int, "seed": int}
+
 SUBSAMPLE = Operation(
     name="grouping.subsample",
     summary="the patterns of a scan that are used at all: drawn by the legacy generator on loading, and sorted",
@@ -23,6 +25,7 @@ SUBSAMPLE = Operation(
         Output("sample_indices", "(m,) int64, ascending; which patterns are used"),
         Output("xcoords", "(m,) float64; their positions along columns; pixels"),
     ),
+    parameters={"n_subsample": int, "subsample_seed": int},
     precision="float64",
     formula=formulas.subsample,
     faults=faults.SUBSAMPLING,
@@ -35,6 +38,7 @@ SAMPLE = Operation(
     summary="groups of C = gridsize**2 drawn from the K nearest neighbours of drawn patterns, by the legacy generator",
     inputs=_POSITIONS,
     outputs=(_INDICES,),
+    parameters={**_GROUPS, "sequential_sampling": bool},
     precision="float64",
     formula=formulas.sample,
     faults=faults.SAMPLING,
@@ -45,6 +49,7 @@ OVERSAMPLE = Operation(
     summary="more groups than patterns, drawn from all combinations of the neighbours of some patterns",
     inputs=_POSITIONS,
     outputs=(_INDICES,),
+    parameters={**_GROUPS, "neighbor_pool_size": int | None},
     precision="float64",
     formula=formulas.oversample,
     faults=faults.OVERSAMPLING,
@@ -52,7 +57,7 @@ OVERSAMPLE = Operation(
 
 
 def _members(inputs: Arrays, parameters: Parameters) -> int:
-    return int(parameters["gridsize"] or 1) ** 2
+    return parameters["gridsize"] ** 2
 
 
 RECORD = Operation(
@@ -72,6 +77,7 @@ RECORD = Operation(
         Output("X_full", "(n, N, N, C) float32; the patterns scaled by one factor, which is formed in float64"),
         Output("Y", "(n, N, N, C) complex64; the object about 2 * coords_offsets - coords_nn", terms=4),
     ),
+    parameters={**_GROUPS, "sequential_sampling": bool},
     formula=formulas.record,
     faults=faults.RECORD,
 )
@@ -89,6 +95,7 @@ START_POSITIONS = Operation(
         Output("coords_start_offsets", "(n, 1, 2, 1) float64; mean over the members; pixels", terms=_members),
         Output("coords_start_relative", "(n, 1, 2, C) float64; -(nn - offsets); pixels", terms=_members),
     ),
+    parameters=_GROUPS,
     precision="float64",
     formula=formulas.start_positions,
     faults=faults.START_POSITIONS,
@@ -116,6 +123,7 @@ GROUND_TRUTH = Operation(
         "coords_relative": "(n, 1, 2, C) float64; -(coords - offsets); pixels",
     },
     outputs=(_PATCHES,),
+    parameters={"gridsize": int, "N": int},
     formula=formulas.ground_truth,
     faults=faults.GROUND_TRUTH,
 )
@@ -125,6 +133,7 @@ MEMBER_PATCHES = Operation(
     summary="patches of an object about each member's own position: the ground truth of groups of one",
     inputs={**_OBJECT, "coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
     outputs=(_PATCHES,),
+    parameters={"N": int},
     formula=formulas.member_patches,
     faults=faults.MEMBER_PATCHES,
 )
@@ -133,7 +142,7 @@ MEMBER_PATCHES = Operation(
 
 
 def along_x(M: int) -> Drawing:
-    """Positions (M,) along x, none twice."""
+    """Draw positions (M,) along x, none twice."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return {"xcoords": np.arange(M) * 3 + draw.multiples(2**-8, 0, 2, (M,))}
@@ -142,7 +151,7 @@ def along_x(M: int) -> Drawing:
 
 
 def scattered(M: int, step: float = 2**-10) -> Drawing:
-    """M positions on 40 x 30 pixels."""
+    """Draw M positions on 40 x 30 pixels."""
     return lambda draw: {
         "xcoords": draw.multiples(step, 20, 60, (M,)),
         "ycoords": draw.multiples(step, 15, 45, (M,)),
@@ -150,7 +159,7 @@ def scattered(M: int, step: float = 2**-10) -> Drawing:
 
 
 def commanded(M: int) -> Drawing:
-    """Measured positions, and the commanded ones up to three pixels away."""
+    """Draw measured positions, and commanded ones up to three pixels away."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         measured = scattered(M)(draw)
@@ -162,7 +171,7 @@ def commanded(M: int) -> Drawing:
 
 
 def scan(M: int, N: int, dtype: type = np.float32) -> Drawing:
-    """Patterns of unlike strength, at positions that float32 cannot hold, on an object."""
+    """Draw patterns of unlike strength, at positions that float32 cannot hold, on an object."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return scattered(M, 2**-24)(draw) | {
@@ -174,14 +183,14 @@ def scan(M: int, N: int, dtype: type = np.float32) -> Drawing:
 
 
 def patterns(draw: Draw, shape: tuple[int, ...], strengths: int, dtype: type) -> np.ndarray:
-    """Amplitudes whose squares do not fit uint16; the i-th entry of the first axis is stronger by i."""
+    """Draw amplitudes whose squares do not fit uint16; the i-th entry of the first axis is stronger by i."""
     strength = 1 + np.arange(strengths).reshape(-1, *(1 for _ in shape[1:]))
     whole = draw.integers(0, 1000, shape) * strength
     return whole.astype(dtype) if dtype is np.uint16 else (whole / 64).astype(dtype)
 
 
 def stack(groups: int, N: int, members: int, dtype: type = np.float32) -> Drawing:
-    """Patterns of groups, the later groups and the later members stronger."""
+    """Draw patterns of groups, the later groups and the later members stronger."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         of_groups = patterns(draw, (groups, N, N, members), groups, dtype)
@@ -191,14 +200,14 @@ def stack(groups: int, N: int, members: int, dtype: type = np.float32) -> Drawin
 
 
 def known_object(draw: Draw, groups: int, members: int) -> tuple[np.ndarray, np.ndarray]:
-    """An object, and positions (n, 1, 2, C) on it; those of the first group lie in its lower left corner."""
+    """Draw an object, and positions (n, 1, 2, C) on it; those of the first group lie in its lower left corner."""
     mean = draw.multiples(2**-4, 6, 30, (groups, 1, 2, 1))
     mean[0, 0, :, 0] = 3.25, 28.5
     return draw.complex((32, 36), step=1 / 4), mean + draw.multiples(2**-4, -5, 6, (groups, 1, 2, members))
 
 
 def grouped_object(groups: int, members: int) -> Drawing:
-    """Means are rounded to 1/16 pixel, so that every position is exact in float32, with any number of members."""
+    """Round means to 1/16 pixel, so that every position is exact in float32, with any number of members."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         target, coords = known_object(draw, groups, members)

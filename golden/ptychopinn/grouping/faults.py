@@ -1,4 +1,4 @@
-"""Faults of group sampling, of the grouped record, of its normalisation, and of ground-truth patches."""
+"""These faults get the groups, the grouped record, its normalisation, or ground-truth patches wrong."""
 
 from __future__ import annotations
 
@@ -457,14 +457,14 @@ def _column_major(patches: np.ndarray) -> np.ndarray:
 
 
 def _channel_major(patches: np.ndarray) -> np.ndarray:
-    """Patches cut in the order c * n + b, read in the order b * C + c."""
+    """Cut patches in the order c * n + b, and read them in the order b * C + c."""
     groups, _, _, members = patches.shape
     flat = patches.transpose(3, 0, 1, 2).reshape(groups, members, *patches.shape[1:3])
     return np.moveaxis(flat, 1, 3)
 
 
 def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
-    """Faults of cutting patches at positions, whichever they are."""
+    """Return the faults of cutting patches at positions, whichever they are."""
 
     def cut(name: str, symptom: str, way: Cut) -> Fault:
         return Fault.of_formula(name, symptom, formula, cut=way)
@@ -572,7 +572,7 @@ MEMBER_PATCHES = (
 
 
 def _recorded(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -> Fault:
-    """The record with other positions of the members; ``change`` gets the outputs."""
+    """Give the members of the record other positions; ``change`` gets the outputs."""
 
     def commit(t: Trial) -> Arrays:
         return recorded(t.inputs["diff3d"], t.inputs["object"], t.outputs["nn_indices"], change(t.outputs))
@@ -583,7 +583,7 @@ def _recorded(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -
 def _from_centre(
     name: str, symptom: str, parts: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 ) -> Fault:
-    """Other offsets and relative positions; ``parts`` gets the members' positions and their right mean."""
+    """Give other offsets and relative positions; ``parts`` gets the members' positions and their right mean."""
 
     def commit(t: Trial) -> Arrays:
         coords = t.outputs["coords_nn"]
@@ -599,7 +599,7 @@ def _of_batch(coords: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _of_diffraction(name: str, symptom: str, change: Callable[[Arrays, np.ndarray], np.ndarray]) -> Fault:
-    """Other patterns in the groups; ``change`` gets inputs and indices and returns the patterns."""
+    """Put other patterns into the groups; ``change`` gets inputs and indices and returns the patterns."""
 
     def commit(t: Trial) -> Arrays:
         diffraction = change(t.inputs, t.outputs["nn_indices"])

@@ -1,4 +1,4 @@
-"""Formulas of group sampling, of the grouped record, of its normalisation, and of ground-truth patches.
+"""These formulas draw groups, and make the grouped record, its normalisation, and ground-truth patches.
 
 The draws need no tree here: neighbours are found by sorting all distances.
 """
@@ -16,13 +16,13 @@ import numpy as np
 from golden.ptychopinn.coordinates.formulas import bilinear
 
 Generator = Any
-"""What draws: NumPy's legacy generator, a newer one, or the module ``numpy.random``; all offer ``choice``."""
+"""A generator is NumPy's legacy one, a newer one, or the module ``numpy.random``; all offer ``choice``."""
 
 # ------------------------------------------------------------------------------------------------ subsampling
 
 
 def drawn_once(every: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Of every pattern (M,) at most ``count``, each once, ascending."""
+    """Draw at most ``count`` of every pattern (M,), each once, ascending."""
     return np.sort(np.random.RandomState(seed).permutation(every)[:count])
 
 
@@ -33,7 +33,7 @@ def subsample(
     subsample_seed: int,
     choose: Callable[[np.ndarray, int, int], np.ndarray] = drawn_once,
 ) -> dict[str, np.ndarray]:
-    """``choose``: as ``drawn_once``."""
+    """Draw the patterns that are used; ``choose`` draws as ``drawn_once`` does."""
     indices = choose(np.arange(len(xcoords)), n_subsample, subsample_seed)
     return {"sample_indices": np.asarray(indices, np.int64), "xcoords": xcoords[indices]}
 
@@ -42,44 +42,44 @@ def subsample(
 
 
 def points_of(xcoords: np.ndarray, ycoords: np.ndarray) -> np.ndarray:
-    """(M, 2)."""
+    """Return the positions as (M, 2)."""
     return np.stack([xcoords, ycoords], axis=1)
 
 
 def legacy(seed: int, sequential_sampling: bool) -> Generator:
-    """What draws groups: with seed 0 in sequential mode."""
+    """Return the generator that draws groups; its seed is 0 in sequential mode."""
     return np.random.RandomState(0 if sequential_sampling else seed)
 
 
 def drawn(generator: Generator, M: int, count: int) -> np.ndarray:
-    """(count,): some of M patterns; all in order, and no draw, where as many are wanted."""
+    """Draw ``count`` of M patterns; return all in order, without a draw, where as many are wanted."""
     return np.arange(M) if count >= M else generator.choice(M, count, replace=False)
 
 
 def drawn_seeds(generator: Generator, M: int, nsamples: int, sequential_sampling: bool) -> np.ndarray:
-    """(n,): the patterns about which groups are drawn."""
+    """Draw the patterns about which groups are drawn, (n,)."""
     return np.arange(min(nsamples, M)) if sequential_sampling else drawn(generator, M, nsamples)
 
 
 def nearest_first(points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """(n, M): all patterns by their distance from each seed."""
+    """Return all patterns by their distance from each seed, (n, M)."""
     squares = np.square(points[seeds][:, None] - points).sum(axis=2)
     return np.argsort(squares, axis=1, kind="stable")
 
 
 def neighbours(order: np.ndarray, K: int) -> np.ndarray:
-    """Of all patterns, nearest first: the K after the seed; the first K with it, if there are no K others."""
+    """Return the K patterns after the seed, of all, nearest first; all with the seed where there are no K others."""
     return order[1 : K + 1] if len(order) > K else order
 
 
 def drawn_members(generator: Generator, near: np.ndarray, C: int) -> np.ndarray:
-    """(C,): the members of a group, from those that are near."""
+    """Draw the members of a group, (C,), from those that are near."""
     return np.asarray(generator.choice(near, C, replace=len(near) < C))
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The steps of sampling; a fault replaces one."""
+    """Rules are the steps of sampling; a fault replaces one."""
 
     points: Callable[[np.ndarray, np.ndarray], np.ndarray] = points_of
     generator: Callable[[int, bool], Generator] = legacy
@@ -112,7 +112,7 @@ def sample(
 
 @dataclass(frozen=True)
 class PoolRules:
-    """The steps of oversampling; a fault replaces one."""
+    """Pool rules are the steps of oversampling; a fault replaces one."""
 
     points: Callable[[np.ndarray, np.ndarray], np.ndarray] = points_of
     generator: Callable[[int], Generator] = np.random.RandomState
@@ -156,25 +156,25 @@ def oversample(
 
 
 def sums_of_squares(diffraction: np.ndarray) -> np.ndarray:
-    """(n, 1, 1, C) float64."""
+    """Return the sum of squares of each pattern of (n, N, N, C), as (n, 1, 1, C) float64."""
     return np.square(diffraction, dtype=np.float64).sum(axis=(1, 2), keepdims=True)
 
 
 def scaled(diffraction: np.ndarray, mean_sum: np.ndarray | float, side: float | None = None) -> np.ndarray:
-    """Patterns scaled so that ``mean_sum`` becomes (side / 2)**2; float32."""
+    """Scale patterns so that ``mean_sum`` becomes (side / 2)**2; float32."""
     half = (diffraction.shape[1] if side is None else side) / 2
     return (diffraction * np.sqrt(half**2 / mean_sum)).astype(np.float32)
 
 
 def normalised(diffraction: np.ndarray) -> np.ndarray:
-    """Patterns (n, N, N, C) by one factor, so that the squares of one sum to (N / 2)**2 on average; float32."""
+    """Scale patterns (n, N, N, C) so that the squares of one sum to (N / 2)**2 on average; float32."""
     return scaled(diffraction, sums_of_squares(diffraction).mean())
 
 
 def normalise(
     *, diffraction: np.ndarray, scale: Callable[[np.ndarray], np.ndarray] = normalised
 ) -> dict[str, np.ndarray]:
-    """``scale``: as ``normalised``."""
+    """Normalise patterns; ``scale`` scales as ``normalised`` does."""
     return {"X_full": scale(diffraction)}
 
 
@@ -182,7 +182,7 @@ def normalise(
 
 
 def patches_at(object_: np.ndarray, coords: np.ndarray, N: int, centre: float | None = None) -> np.ndarray:
-    """(n, N, N, C) complex64: patches of an object (H, W) whose centre index lies at coords (n, 1, 2, C)."""
+    """Cut patches (n, N, N, C) complex64 of an object (H, W) whose centre index lies at coords (n, 1, 2, C)."""
     groups, _, _, members = coords.shape
     first = np.moveaxis(coords[:, 0], 1, 2).reshape(-1, 2) - (N // 2 if centre is None else centre)
     images = np.broadcast_to(object_.astype(np.complex128)[None, ..., None], (len(first), *object_.shape, 1))
@@ -191,7 +191,7 @@ def patches_at(object_: np.ndarray, coords: np.ndarray, N: int, centre: float | 
 
 
 Cut = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
-"""As ``patches_at``: object, positions (n, 1, 2, C) and N -> patches (n, N, N, C)."""
+"""It cuts as ``patches_at`` does: patches (n, N, N, C) from object, positions (n, 1, 2, C) and N."""
 
 
 def ground_truth(
@@ -216,19 +216,19 @@ def member_patches(
 
 
 def gather(stack: np.ndarray, nn_indices: np.ndarray) -> np.ndarray:
-    """Images (M, N, N) of each group's members, as (n, N, N, C)."""
+    """Gather the images of each group's members, (n, N, N, C), from (M, N, N)."""
     return np.moveaxis(stack[nn_indices], 1, 3).copy()
 
 
 def grouped_positions(x: np.ndarray, y: np.ndarray, nn_indices: np.ndarray) -> np.ndarray:
-    """(n, 1, 2, C)."""
+    """Return the positions of each group's members, (n, 1, 2, C)."""
     return np.stack([x[nn_indices], y[nn_indices]], axis=1)[:, None]
 
 
 def record(
     *, xcoords: np.ndarray, ycoords: np.ndarray, diff3d: np.ndarray, object: np.ndarray, **settings: Any
 ) -> dict[str, np.ndarray]:
-    """``settings``: the parameters of ``sample``."""
+    """Draw groups and gather what belongs to them; ``settings`` are the parameters of ``sample``."""
     nn_indices = sample(xcoords=xcoords, ycoords=ycoords, **settings)["nn_indices"]
     return recorded(diff3d, object, nn_indices, grouped_positions(xcoords, ycoords, nn_indices))
 
@@ -236,7 +236,7 @@ def record(
 def recorded(
     diff3d: np.ndarray, object_: np.ndarray, nn_indices: np.ndarray, coords_nn: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The grouped record of given groups, whose members lie at coords_nn (n, 1, 2, C)."""
+    """Return the grouped record of given groups, whose members lie at coords_nn (n, 1, 2, C)."""
     diffraction, offsets = gather(diff3d, nn_indices), coords_nn.mean(axis=3, keepdims=True)
     return {
         "nn_indices": nn_indices,
@@ -249,7 +249,7 @@ def recorded(
 def positions_and_truth(
     object_: np.ndarray, N: int, coords_nn: np.ndarray, offsets: np.ndarray, relative: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The positions in a record, and the ground truth that follows from them."""
+    """Return the positions in a record, and the ground truth that follows from them."""
     truth = patches_at(object_, offsets + relative, N)
     return {"coords_nn": coords_nn, "coords_offsets": offsets, "coords_relative": relative, "Y": truth}
 
@@ -262,13 +262,13 @@ def start_positions(
     ycoords_start: np.ndarray,
     **settings: Any,
 ) -> dict[str, np.ndarray]:
-    """``settings``: the parameters of ``sample``."""
+    """Draw groups and gather their start positions; ``settings`` are the parameters of ``sample``."""
     nn_indices = sample(xcoords=xcoords, ycoords=ycoords, **settings)["nn_indices"]
     return relative_starts(grouped_positions(xcoords_start, ycoords_start, nn_indices))
 
 
 def relative_starts(coords: np.ndarray, sign: float = -1.0) -> dict[str, np.ndarray]:
-    """The outputs of ``start_positions`` from the members' start positions (n, 1, 2, C)."""
+    """Return the outputs of ``start_positions`` from the members' start positions (n, 1, 2, C)."""
     offsets = coords.mean(axis=3, keepdims=True)
     return {
         "coords_start_nn": coords,

@@ -10,22 +10,52 @@ from typing import Any
 import numpy as np
 
 from golden.ptychopinn.installed_package import checked, global_parameters, offered, unexpected
+from golden.ptychopinn.scan import installed as scans
 
-DOUBLE = {"normalise", "sample"}
-NO_CALL = {
-    "oversample": "no argument of its grouping call that allows oversampling is known here",
-    "start_positions": "the call that makes its raw record takes no start positions",
-    "subsample": "its loaders are parts of scripts; no call is known that returns what one of them drew",
-}
+DOUBLE = {"normalise", "oversample", "sample", "start_positions", "subsample"}
 
-_SIDE_OF_BLANKS = 64
-"""Patch side of the patterns that are drawn but not looked at."""
+_INDICES = "raw_data's 'nn_indices'"
+
+
+def subsample(*, xcoords: np.ndarray, n_subsample: int, subsample_seed: int) -> dict[str, np.ndarray]:
+    """Ask the loader of its scripts, which draws; the patterns of the file are blank."""
+    y = np.zeros_like(xcoords)
+    positions = {"xcoords": xcoords, "ycoords": y, "xcoords_start": xcoords, "ycoords_start": y}
+    blank = {"diff3d": np.ones((len(xcoords), 1, 1), np.float32), "probeGuess": np.ones((1, 1), np.complex64)}
+    with _global_generator():
+        record = scans.load(positions | blank, n_subsample=n_subsample, subsample_seed=subsample_seed)
+    return {
+        "sample_indices": checked("the record's 'sample_indices'", record.sample_indices, np.int64, "m"),
+        "xcoords": checked("the record's 'xcoords'", record.xcoords, np.float64, "m"),
+    }
 
 
 def sample(*, xcoords: np.ndarray, ycoords: np.ndarray, **drawn: Any) -> dict[str, np.ndarray]:
-    """Give it blank patterns: only the indices are looked at."""
-    blank = np.ones((len(xcoords), _SIDE_OF_BLANKS, _SIDE_OF_BLANKS), np.float32)
-    return {"nn_indices": _checked_indices(_grouped(xcoords, ycoords, blank, None, **drawn), drawn["gridsize"])}
+    answer = _grouped(xcoords, ycoords, _blank(len(xcoords)), **drawn)
+    return {"nn_indices": _checked_indices(answer, drawn["gridsize"])}
+
+
+def oversample(*, xcoords: np.ndarray, ycoords: np.ndarray, **drawn: Any) -> dict[str, np.ndarray]:
+    answer = _grouped(xcoords, ycoords, _blank(len(xcoords)), enable_oversampling=True, **drawn)
+    return {"nn_indices": checked(_INDICES, _entry(answer, "nn_indices"), np.int64, "n", drawn["gridsize"] ** 2)}
+
+
+def start_positions(
+    *,
+    xcoords: np.ndarray,
+    ycoords: np.ndarray,
+    xcoords_start: np.ndarray,
+    ycoords_start: np.ndarray,
+    **drawn: Any,
+) -> dict[str, np.ndarray]:
+    starts = (xcoords_start, ycoords_start)
+    answer = _grouped(xcoords, ycoords, _blank(len(xcoords)), starts=starts, **drawn)
+    n, C = drawn["nsamples"], drawn["gridsize"] ** 2
+    counts = {"coords_start_nn": C, "coords_start_offsets": 1, "coords_start_relative": C}
+    return {
+        name: checked(f"raw_data's {name!r}", _entry(answer, name), np.float64, n, 1, 2, count)
+        for name, count in counts.items()
+    }
 
 
 def record(
@@ -74,11 +104,17 @@ def member_patches(*, object: np.ndarray, coords_nn: np.ndarray, N: int) -> dict
     return {"patches": np.moveaxis(answer["patches"].reshape(groups, members, N, N), 1, 3).copy()}
 
 
+def _blank(M: int) -> np.ndarray:
+    """Return patterns for a record of which only indices or positions are looked at."""
+    return np.ones((M, 1, 1), np.float32)
+
+
 def _grouped(
     xcoords: np.ndarray,
     ycoords: np.ndarray,
     diff3d: np.ndarray,
-    object_: np.ndarray | None,
+    object_: np.ndarray | None = None,
+    starts: tuple[np.ndarray, np.ndarray] | None = None,
     *,
     gridsize: int,
     **drawn: Any,
@@ -87,8 +123,8 @@ def _grouped(
     M, N, _ = diff3d.shape
     probe, scan_index = np.ones((N, N), np.complex64), np.zeros(M, np.int64)
     with global_parameters(N=N, gridsize=gridsize), _global_generator():
-        make = offered("raw_data.RawData").from_coords_without_pc
-        raw = make(xcoords, ycoords, diff3d, probe, scan_index, objectGuess=object_)
+        make = offered("raw_data.RawData")
+        raw = make(xcoords, ycoords, *(starts or (xcoords, ycoords)), diff3d, probe, scan_index, objectGuess=object_)
         answer = raw.generate_grouped_data(N, gridsize=gridsize, **drawn)
     if not isinstance(answer, Mapping):
         raise unexpected("raw_data.RawData.generate_grouped_data", "arrays by name", type(answer).__name__)
@@ -97,7 +133,7 @@ def _grouped(
 
 def _checked_indices(answer: Mapping[str, Any], gridsize: int) -> np.ndarray:
     dtype = np.int64 if gridsize == 1 else np.int32
-    return checked("raw_data's 'nn_indices'", _entry(answer, "nn_indices"), dtype, "n", gridsize**2)
+    return checked(_INDICES, _entry(answer, "nn_indices"), dtype, "n", gridsize**2)
 
 
 def _entry(answer: Mapping[str, Any], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Groups, the grouped record, its normalisation, ground-truth patches.
+"""PtychoPINN draws groups, and makes the grouped record, its normalisation, and ground-truth patches.
 
 The package draws, gathers and normalises with NumPy, in float64, and finds neighbours with SciPy's k-d tree, so that is
 what is restated; patches of an object are cut by TensorFlow's translation.
@@ -164,7 +164,7 @@ def member_patches(real: tf.DType, *, object: np.ndarray, coords_nn: np.ndarray,
 
 
 def _choose(random: Random, M: int, count: int) -> np.ndarray:
-    """Indices in the order of the draw; all in order, without a draw, where as many are wanted as there are."""
+    """Draw indices; return all in order, without a draw, where as many are wanted as there are."""
     return np.arange(M) if count >= M else random.choice(np.arange(M), count, replace=False)
 
 
@@ -175,12 +175,12 @@ def _near(xcoords: np.ndarray, ycoords: np.ndarray, seeds: np.ndarray, K: int) -
 
 
 def _positions(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """(n, 1, 2, C), [x, y] on axis 2."""
+    """Return the members' positions, (n, 1, 2, C), [x, y] on axis 2."""
     return np.array([x[groups], y[groups]]).transpose(1, 0, 2)[:, None]
 
 
 def patches_at(real: tf.DType, object: np.ndarray, positions: np.ndarray, N: int) -> tf.Tensor:
-    """The upper left N x N pixels of the padded object, moved by minus each position (n, 1, 2, C)."""
+    """Cut the upper left N x N pixels of the padded object, moved by minus each position (n, 1, 2, C)."""
     groups, _, _, members = positions.shape
     margin = N // 2
     padded = tf.pad(coordinates.as_working(object, real), [[margin, margin], [margin, margin]])

@@ -1,4 +1,4 @@
-"""The network's overlap constraint: a group's patches merged on a padded canvas, and extracted from it again."""
+"""These cases freeze how a group's patches are merged on a padded canvas, and extracted from it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from golden.spec.random_inputs import Draw
 
 
 def _terms(inputs: Arrays, parameters: Parameters) -> int:
-    """Four neighbours of every member."""
+    """Count four neighbours of every member."""
     return 4 * int(inputs["patches"].shape[3])
 
 
@@ -24,7 +24,7 @@ def _centre(outputs: Arrays) -> np.ndarray:
 
 
 def _border(outputs: Arrays) -> np.ndarray:
-    """Where nothing is counted, nor beside it: there a position moved by its last digit leaves a count of 1e-7."""
+    """Say where nothing is counted, nor beside it: there the last digit of a position leaves a count of 1e-7."""
     counted = np.pad(outputs["norm"] > 1.000001e-3, ((0, 0), (1, 1), (1, 1), (0, 0)))
     height, width = outputs["norm"].shape[1:3]
     near = [counted[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
@@ -53,6 +53,7 @@ MERGE = Operation(
             where=_border,
         ),
     ),
+    parameters={"padded_size": int},
     formula=formulas.merge,
     faults=faults.MERGE,
 )
@@ -65,15 +66,16 @@ EXTRACT = Operation(
         "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
     },
     outputs=(Output("patches", "(B * C, N, N, 1) complex64; flat index b * C + c", terms=4),),
+    parameters={"N": int},
     formula=formulas.extract,
     faults=faults.EXTRACTION,
 )
 
 
 def relative(draw: Draw, groups: int, members: int) -> np.ndarray:
-    """Sub-pixel, not centred: their mean is not 0, neither in a group nor over all, as jittered positions' is not.
+    """Draw sub-pixel positions whose mean is not 0, neither in a group nor over all, as that of jittered ones is not.
 
-    Thirds, as means over members leave them. Multiples of a power of two would be moved exactly, and TensorFlow's
+    They are thirds, as means over members are. Multiples of a power of two would be moved exactly, and TensorFlow's
     rounding of source coordinates would not show in the noise.
     """
     thirds = draw.multiples(2**-8, -7.5, 7.5, (groups, 1, 2, members)) / 3
@@ -81,7 +83,7 @@ def relative(draw: Draw, groups: int, members: int) -> np.ndarray:
 
 
 def centred(draw: Draw, groups: int, members: int) -> np.ndarray:
-    """Sub-pixel; the mean of each group is 0, as the grouped record's is."""
+    """Draw sub-pixel positions; the mean of each group is 0, as the grouped record's is."""
     coords = draw.multiples(2**-8, -9, 9, (groups, 1, 2, members)) / 3
     return np.asarray(coords.mean(axis=3, keepdims=True) - coords, np.float32)
 
@@ -90,7 +92,7 @@ Positions = Callable[[Draw, int, int], np.ndarray]
 
 
 def group_patches(groups: int, members: int, N: int, positions: Positions = relative) -> Drawing:
-    """Texture everywhere."""
+    """Draw texture everywhere."""
     return lambda draw: {
         "patches": draw.texture((groups, N, N, members)),
         "coords_relative": positions(draw, groups, members),
@@ -98,7 +100,7 @@ def group_patches(groups: int, members: int, N: int, positions: Positions = rela
 
 
 def textured_window(groups: int, members: int, N: int, positions: Positions = relative) -> Drawing:
-    """Texture in a window across the edge of the centre, off the diagonal: less to store than a whole patch."""
+    """Draw texture in a window across the edge of the centre, off the diagonal: less to store than a whole patch."""
     rows, columns = slice(N // 8, N * 5 // 8), slice(N * 3 // 8, N * 15 // 16)
     return lambda draw: {
         "patches": draw.window((groups, N, N, members), rows, columns),
@@ -107,9 +109,9 @@ def textured_window(groups: int, members: int, N: int, positions: Positions = re
 
 
 def bright_pixels(draw: Draw) -> dict[str, np.ndarray]:
-    """Pixel (8, 8), in the centre, and pixel (0, 15), at a corner, of every member, each with another value.
+    """Light pixel (8, 8), in the centre, and pixel (0, 15), at a corner, of every member, each with another value.
 
-    Whole-pixel positions with zero mean.
+    Positions are whole pixels with zero mean.
     """
     patches = np.zeros((2, 16, 16, 4), np.complex64)
     patches[:, 8, 8] = [[1, 0.5j, -0.25 + 0.75j, -0.5 - 0.125j], [0.625, -1j, 0.375 - 0.5j, 0.75 + 0.25j]]

@@ -1,4 +1,4 @@
-"""Faults of merging a group's patches on the padded canvas, and of extracting them again."""
+"""These faults get the merge of a group's patches on the padded canvas, or their extraction, wrong."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarr
 
 
 def _columns_first(relative: np.ndarray) -> np.ndarray:
-    """(B, 1, 2, C) with c = column * G + row."""
+    """Return relative positions (B, 1, 2, C) in the order c = column * G + row."""
     side = round(relative.shape[3] ** 0.5)
     return relative.reshape(*relative.shape[:3], side, side).swapaxes(3, 4).reshape(relative.shape)
 
 
 def _channels_first(relative: np.ndarray) -> np.ndarray:
-    """(B, 1, 2, C) whose flat positions are in the order c * B + b."""
+    """Return relative positions (B, 1, 2, C) that are flat in the order c * B + b."""
     groups, _, _, members = relative.shape
     flat = channel_major(positions_to_flat(relative), members)
     return flat.reshape(groups, members, 2).transpose(0, 2, 1)[:, None]
 
 
 def _misplaced(formula: Callable[..., Arrays], sign: str) -> tuple[Fault, ...]:
-    """Faults of the positions in either operation; ``sign`` is the symptom of the first.
+    """Return the faults of the positions in either operation; ``sign`` is the symptom of the first.
 
-    By the formula: from 64 patches on the reference makes several calls of TensorFlow, each of which has another mean.
+    They bend the formula: from 64 patches on the reference makes several calls of TensorFlow, each with another mean.
     """
 
     def fault(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
@@ -100,7 +100,7 @@ def _sums(t: Trial) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _groups_summed(t: Trial) -> Arrays:
-    """One canvas for the whole batch, as TensorFlow makes it from 64 patches on."""
+    """Sum the whole batch on one canvas, as TensorFlow does from 64 patches on."""
     return divided(*(one.sum(axis=0, keepdims=True) for one in _sums(t)))
 
 

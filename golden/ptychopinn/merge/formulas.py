@@ -1,4 +1,4 @@
-"""Formulas of merging a group's patches on the padded canvas, and of extracting them again."""
+"""These formulas merge a group's patches on the padded canvas, and extract them again."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from golden.ptychopinn.coordinates.formulas import translated
 from golden.ptychopinn.formats.formulas import channel_to_flat, positions_to_flat
 
 Moves = Callable[[np.ndarray], np.ndarray]
-"""coords_relative (B, 1, 2, C) -> how far each flat image moves, (B * C, 2) float64; pixels."""
+"""It makes of coords_relative (B, 1, 2, C) how far each flat image moves, (B * C, 2) float64; pixels."""
 
 # ------------------------------------------------------------------------------------------------ merge
 
 
 def moves(coords_relative: np.ndarray) -> np.ndarray:
-    """(B * C, 2): how far each flat patch moves."""
+    """Return how far each flat patch moves, (B * C, 2), pixels."""
     flat = positions_to_flat(coords_relative).astype(np.float64)
     return -(flat - flat.mean(axis=0))
 
 
 def centre_mask(N: int) -> np.ndarray:
-    """(N, N): ones in the central N // 2 pixels."""
+    """Return ones in the central N // 2 pixels of (N, N)."""
     mask = np.zeros((N, N))
     mask[N // 4 : N // 4 + N // 2, N // 4 : N // 4 + N // 2] = 1
     return mask
 
 
 def on_canvas(images: np.ndarray, padded: int) -> np.ndarray:
-    """Images (n, N, N, 1) with the margin around them, half of what is missing, rounded down."""
+    """Put a margin around images (n, N, N, 1): half of what is missing, rounded down."""
     margin = (padded - images.shape[1]) // 2
     return np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
 
 
 def group_sum(images: np.ndarray, by: np.ndarray, members: int) -> np.ndarray:
-    """Images (B * C, P, P, 1) moved by ``by`` (B * C, 2) and summed over each group."""
+    """Move images (B * C, P, P, 1) by ``by`` (B * C, 2), and sum them over each group."""
     side = images.shape[1]
     return translated(images, by).reshape(-1, members, side, side, 1).sum(axis=1)
 
@@ -49,15 +49,15 @@ def sums(
     mask: Callable[[int], np.ndarray] = centre_mask,
     pad: Callable[[np.ndarray, int], np.ndarray] = on_canvas,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The sum and the count of each group, (B, P, P, 1), in double precision.
+    """Return the sum and the count of each group, (B, P, P, 1), in double precision.
 
     Args:
         patches: (B, N, N, C).
         by: (B * C, 2); how far each patch moves, pixels.
         padded: nominal side of the canvas, pixels.
         count_by: how far each mask moves; as the patches do where it is None.
-        mask: N -> which pixels of a patch are counted, (N, N).
-        pad: images (n, N, N, 1) and the nominal side -> images on the canvas.
+        mask: makes of N which pixels of a patch are counted, (N, N).
+        pad: puts images (n, N, N, 1) on a canvas of the nominal side.
     """
     N, members = patches.shape[1], patches.shape[3]
     flat = channel_to_flat(patches.astype(np.complex128))
@@ -67,7 +67,7 @@ def sums(
 
 
 def divided(total: np.ndarray, count: np.ndarray, epsilon: float = 1e-3) -> dict[str, np.ndarray]:
-    """The operation's outputs; 0 where there is nothing to divide by."""
+    """Return the outputs of ``merge``; 0 where there is nothing to divide by."""
     norm = count + epsilon
     merged = np.divide(total, norm, out=np.zeros_like(total), where=norm != 0).astype(np.complex64)
     return {
@@ -98,22 +98,22 @@ def merge(
 
 
 def displacements(coords_relative: np.ndarray) -> np.ndarray:
-    """(B * C, 2): how far each flat canvas moves."""
+    """Return how far each flat canvas moves, (B * C, 2), pixels."""
     return positions_to_flat(coords_relative).astype(np.float64)
 
 
 def for_each_member(canvas: np.ndarray, members: int) -> np.ndarray:
-    """Canvases (B, P, P, 1), each repeated for its members, (B * C, P, P, 1)."""
+    """Repeat each canvas (B, P, P, 1) for its members, (B * C, P, P, 1)."""
     return np.repeat(canvas, members, axis=0)
 
 
 def margin(P: int, N: int) -> int:
-    """What is cut off a canvas on every side, pixels."""
+    """Return what is cut off a canvas on every side, pixels."""
     return (P - N) // 2
 
 
 def extracted(canvases: np.ndarray, by: np.ndarray, N: int, first: int | None = None) -> np.ndarray:
-    """Flat canvases (n, P, P, 1), moved by ``by`` (n, 2), and N x N of their pixels from ``first`` on; complex64."""
+    """Move flat canvases (n, P, P, 1) by ``by`` (n, 2), and cut N x N pixels from ``first`` on; complex64."""
     first = margin(canvases.shape[1], N) if first is None else first
     moved = translated(canvases.astype(np.complex128), by)
     return moved[:, first : first + N, first : first + N].astype(np.complex64)

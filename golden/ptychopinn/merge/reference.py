@@ -1,4 +1,4 @@
-"""Merging a group's patches on the padded canvas, and extracting them again."""
+"""TensorFlow merges a group's patches on the padded canvas, and extracts them again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def extract(real: tf.DType, *, canvas: np.ndarray, coords_relative: np.ndarray, 
 
 
 def extract_flat(canvas: tf.Tensor, relative: tf.Tensor, N: int) -> tf.Tensor:
-    """Patches (B * C, N, N, 1) of canvases (B, P, P, 1)."""
+    """Extract patches (B * C, N, N, 1) from canvases (B, P, P, 1)."""
     repeated = tf.repeat(canvas, relative.shape[3], axis=0)
     # Not recentred, unlike the merge.
     moved = translated(repeated, positions_to_flat(relative))
@@ -52,7 +52,7 @@ def extract_flat(canvas: tf.Tensor, relative: tf.Tensor, N: int) -> tf.Tensor:
 
 
 def sum_and_norm(patches: tf.Tensor, relative: tf.Tensor, padded_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sum and norm (B, P, P, 1) of patches (B, N, N, C): a canvas for each group, however many there are."""
+    """Return sum and norm (B, P, P, 1) of patches (B, N, N, C): a canvas for each group, however many there are."""
     groups, N, _, members = patches.shape
     flat = positions_to_flat(relative)
     moves = -(flat - tf.reduce_mean(flat, axis=0))

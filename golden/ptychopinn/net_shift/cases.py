@@ -1,4 +1,4 @@
-"""The net shift: a known object to its patterns, through either route to the network's merge, and to a mosaic.
+"""These cases freeze the way of a known object to its patterns, through the network's merge, and to a mosaic.
 
 Every place that has a sign is followed by an output that holds what came out of it, so a wrong sign shows there,
 whatever compensates it later. What the network would return is the true patch of each pattern, confined to its centre.
@@ -16,26 +16,26 @@ from golden.ptychopinn.reassembly.cases import not_dust
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
 from golden.spec.operation import Operation, Output
-from golden.spec.parameters import Parameters, Scalar
+from golden.spec.parameters import Kind, Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 
 def _members(inputs: Arrays, parameters: Parameters) -> int:
-    return int(parameters["gridsize"] or 1) ** 2
+    return parameters["gridsize"] ** 2
 
 
 def _merged(inputs: Arrays, parameters: Parameters) -> int:
-    """Four neighbours of every member, and four when its patch was cut."""
+    """Count four neighbours of every member, and four when its patch was cut."""
     return 4 * _members(inputs, parameters) + 4
 
 
 def _transformed(inputs: Arrays, parameters: Parameters) -> int:
-    """Four neighbours of every member, twice, and two terms in each stage of a fast transform."""
+    """Count four neighbours of every member, twice, and two terms in each stage of a fast transform."""
     return 2 * _merged(inputs, parameters) + 2 * math.ceil(math.log2(inputs["probe"].size))
 
 
 def _stitched(inputs: Arrays, parameters: Parameters) -> int:
-    return 4 * int(parameters["nsamples"] or 1) + _merged(inputs, parameters)
+    return 4 * parameters["nsamples"] + _merged(inputs, parameters)
 
 
 _INPUTS = {
@@ -43,9 +43,13 @@ _INPUTS = {
     "probe": "(N, N) complex64; as guessed; dark but in the central N // 2 pixels",
     "positions": "(M, 1, 2, 1) float64; [x, y] of the patch's index N // 2 in the object; pixels",
 }
+_PARAMETERS: dict[str, Kind] = {
+    **dict.fromkeys(("gridsize", "K", "nsamples", "seed", "padded_size", "M"), int),
+    "probe_scale": float,
+}
 _X = Output("X_full", "(n, N, N, C) float32; patterns of the groups, normalised", terms=_transformed)
 _RELATIVE = Output("coords_relative", "(n, 1, 2, C) float64; -(position - mean of its group); pixels", terms=_members)
-_BEHIND = (
+_LATER = (
     Output("coords_offsets", "(n, 1, 2, 1) float64; mean position of each group; pixels", terms=_members),
     Output("positions", "(n, 1, 2, C) float32; +(position - mean of its group), [x, y] on axis 2; pixels"),
     Output("merged", "(n, P, P, 1) complex64; each group's confined true patches, merged", terms=_merged),
@@ -58,7 +62,8 @@ CONTAINER = Operation(
     name="net_shift.container",
     summary="object, patterns, grouped record, container, merge, extraction, stitching",
     inputs=_INPUTS,
-    outputs=(_X, _RELATIVE, *_BEHIND),
+    outputs=(_X, _RELATIVE, *_LATER),
+    parameters=_PARAMETERS,
     formula=formulas.container,
     faults=faults.CONTAINER,
 )
@@ -67,7 +72,8 @@ MEMORY_MAPPED = Operation(
     name="net_shift.memory_mapped",
     summary="object, patterns, a scan's file, memory-mapped positions, merge, extraction, stitching",
     inputs=_INPUTS,
-    outputs=(_X, *_BEHIND),
+    outputs=(_X, *_LATER),
+    parameters=_PARAMETERS,
     formula=formulas.memory_mapped,
     faults=faults.MEMORY_MAPPED,
 )
@@ -76,11 +82,11 @@ MEMORY_MAPPED = Operation(
 
 HEIGHT, WIDTH = 34, 56
 LETTER = ((0, 8, 0, 3), (0, 2, 0, 7), (3, 5, 3, 6))
-"""An F: (top, bottom, left, right) of its strokes, in units of two pixels."""
+"""The letter is an F: (top, bottom, left, right) of its strokes, in units of two pixels."""
 
 
 def letter_object() -> np.ndarray:
-    """An F on a slope, in amplitude and, elsewhere, in phase; (HEIGHT, WIDTH) complex64, multiples of 1/64."""
+    """Return an F on a slope, in amplitude and, elsewhere, in phase; (HEIGHT, WIDTH) complex64, multiples of 1/64."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     glyph = _blurred(_letter(10, 14))
     amplitude = 0.5 + 0.25 * columns / WIDTH + 0.125 * rows / HEIGHT - 0.375 * glyph
@@ -96,14 +102,14 @@ def _letter(top: int, left: int) -> np.ndarray:
 
 
 def _blurred(image: np.ndarray) -> np.ndarray:
-    """By a pixel either way, so that a bilinear move changes little."""
+    """Blur by a pixel either way, so that a bilinear move changes little."""
     for axis in (0, 1):
         image = np.roll(image, -1, axis) / 4 + image / 2 + np.roll(image, 1, axis) / 4
     return image
 
 
 def small_beam(N: int) -> np.ndarray:
-    """A curved, off-centre beam, dark but in the central N // 2 pixels; (N, N) complex64, multiples of 1/64."""
+    """Return a curved, off-centre beam, dark but in the central N // 2 pixels; (N, N) complex64, multiples of 1/64."""
     rows, columns = np.mgrid[:N, :N] * 2 / N - 1
     x, y = columns - 0.06, rows + 0.11
     wave = np.exp(-(x**2 + 1.7 * y**2) / 0.09 + 1j * (5 * x**2 + 3 * y**2 + 2 * x * y + 0.75 * x))
@@ -111,10 +117,10 @@ def small_beam(N: int) -> np.ndarray:
 
 
 def scan(N: int) -> Drawing:
-    """Twenty-one positions on 27 x 11 pixels, nearer to the left than to the right edge; multiples of 1/8.
+    """Draw 21 positions on 27 x 11 pixels, nearer to the left than to the right edge; multiples of 1/8.
 
-    A group's mean is one of 1/32 then, so that members move by what float32 can hold: at the edge of a count the merge
-    divides by 0.001 and multiplies any rounding by a thousand.
+    The mean of a group is a multiple of 1/32 then, so that members move by what float32 can hold. At the edge of a
+    count the merge divides by 0.001, and multiplies any rounding by a thousand.
     """
 
     def make(draw: Draw) -> dict[str, np.ndarray]:

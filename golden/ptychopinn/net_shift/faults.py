@@ -1,7 +1,7 @@
-"""Faults of the whole chain from an object to its mosaic: a wrong sign, or x and y exchanged, wherever a sign lives.
+"""These faults get a sign wrong, or exchange x and y, wherever a sign lives in the chain from an object to its mosaic.
 
-In each of its places a vector [x, y] passes; a fault turns the vector there. Two faults at
-once may compensate each other in what follows, never in the output that belongs to the first of them.
+In each of the chain's places a vector [x, y] passes; a fault turns the vector there. Two faults at once may compensate
+each other in what follows, never in the output that belongs to the first of them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from golden.spec.fault import Condition, Fault
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sign lives.
+    """A place is where a sign lives.
 
     Attributes:
-        name: of the place, in the names of its faults.
+        name: its name in those of its faults.
         subject: what has the sign, for the diagnosis.
         rule: what it should be.
         shown_by: the output that holds what comes out of the place, and nothing that comes later.
@@ -63,7 +63,7 @@ MEMORY_MAPPED_ROUTE = (
     _EXTRACTION,
     _STITCHING,
 )
-"""In the order in which the chain passes them."""
+"""A route has its places in the order in which the chain passes them."""
 
 TURNS: Mapping[str, tuple[str, Turn]] = {
     "sign": ("the other sign", np.negative),
@@ -71,7 +71,7 @@ TURNS: Mapping[str, tuple[str, Turn]] = {
     "y_sign": ("the other sign along y", lambda v: v * [[1], [-1]]),
     "xy_swap": ("x and y exchanged", lambda v: v[:, :, ::-1]),
 }
-"""What can be wrong in a place, in words and as it is done."""
+"""A turn is what can be wrong in a place: in words, and as it is done."""
 
 # ------------------------------------------------------------------------------------------------ faults
 
@@ -98,7 +98,7 @@ def _fault(turn: str, *places: Place, formula: Formula) -> Fault:
 
 
 def faults_in(places: Iterable[Place], formula: Formula) -> tuple[Fault, ...]:
-    """Every turn in every place; and every pair of places with the other sign."""
+    """Return a fault for every turn in every place, and for every pair of places with the other sign."""
     places = list(places)
     singles = [_fault(turn, place, formula=formula) for place in places for turn in TURNS]
     pairs = [_fault("sign", *pair, formula=formula) for pair in itertools.combinations(places, 2)]

@@ -1,4 +1,4 @@
-"""Formulas of the whole chain from an object to its mosaic, through either route to the network's merge."""
+"""These formulas follow an object to its mosaic, through either route to the network's merge."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from golden.ptychopinn.reassembly import formulas as reassembly
 from golden.ptychopinn.simulation.formulas import cut
 
 Turn = Callable[[np.ndarray], np.ndarray]
-"""What is done to vectors (n, 1, 2, k), which have [x, y] on axis 2."""
+"""A turn changes vectors (n, 1, 2, k), which have [x, y] on axis 2."""
 Turns = Mapping[str, Turn]
-"""Turns by the name of the place where they happen."""
+"""Turns stand by the name of the place where they happen."""
 _NO_TURNS: Turns = MappingProxyType({})
 
 
 def container(*, turns: Turns = _NO_TURNS, **given: Any) -> dict[str, np.ndarray]:
-    """``turns``: what is done to the vectors in some of the chain's places; nothing in the others."""
+    """Follow the container's route; ``turns`` says what is done to the vectors in some of its places."""
     return _chain(turns, **given)
 
 
 def memory_mapped(*, turns: Turns = _NO_TURNS, **given: Any) -> dict[str, np.ndarray]:
-    """``turns``: as of ``container``."""
+    """Follow the memory-mapped route; ``turns`` are as those of ``container``."""
     outputs = _chain(turns, **given)
     del outputs["coords_relative"]
     return outputs
@@ -92,5 +92,5 @@ def _chain(
 
 
 def confined(patches: np.ndarray) -> np.ndarray:
-    """Patches (B, N, N, C) with zeros around their central N // 2 pixels."""
+    """Put zeros around the central N // 2 pixels of patches (B, N, N, C)."""
     return np.asarray(patches * merge.centre_mask(patches.shape[1])[None, :, :, None])

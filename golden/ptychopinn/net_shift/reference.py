@@ -1,4 +1,4 @@
-"""The net shift: TensorFlow's own steps, one after the other, from a known object to its mosaic."""
+"""TensorFlow's own steps follow one another, from a known object to its mosaic."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _chain(
 
 
 def _confined(patches: np.ndarray) -> np.ndarray:
-    """(B, N, N, C), zero but in the central N // 2 pixels: what a decoder without a border branch returns."""
+    """Set (B, N, N, C) to zero around the central N // 2 pixels, as a decoder without a border branch returns it."""
     N = patches.shape[1]
     centre = slice(N // 4, N // 4 + N // 2)
     confined = np.zeros_like(patches)

@@ -1,4 +1,4 @@
-"""The network: what every block gives on the way to the loss, the gradients of all weights, and steps of training."""
+"""These cases freeze what every block of the network gives, the gradients of all weights, and steps of training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from golden.ptychopinn.network.formulas import Structure, entries, split_entries
 from golden.spec.arrays import Arrays, summarise
 from golden.spec.case import Case
 from golden.spec.operation import Operation, Output
-from golden.spec.parameters import Parameters
+from golden.spec.parameters import Kind, Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {
@@ -24,22 +24,30 @@ INPUTS = {
     "weights": "(P,) float32; all layers' kernels (row, column, in, out) and biases, one after the other",
 }
 
+PARAMETERS: dict[str, Kind] = {
+    **dict.fromkeys(("N", "groups", "members", "n_filters_scale"), int),
+    "amp_activation": str,
+    **dict.fromkeys(("object_big", "probe_big", "pad_object", "probe_mask"), bool),
+    "probe_scale": float,
+    "nphotons": float,
+}
+
 # ------------------------------------------------------------------------------------------------ the recipe
 
 
 def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """Patterns, positions, probe and weights of a case; exact, from the bits that its seed gives."""
+    """Make patterns, positions, probe and weights of a case; exact, from the bits that its seed gives."""
     return _make(stored, parameters, beam)
 
 
 def make_training_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """The same under a beam that leaves no pixel dark."""
+    """Make the same under a beam that leaves no pixel dark."""
     return _make(stored, parameters, bright_beam)
 
 
 def _make(stored: Arrays, parameters: Parameters, light: Callable[[Draw, int], np.ndarray]) -> dict[str, np.ndarray]:
     draw = Draw(f"network {int(stored['seed'][0])}")
-    N, members, groups = (int(parameters[name] or 0) for name in ("N", "members", "groups"))
+    N, members, groups = (parameters[name] for name in ("N", "members", "groups"))
     return {
         "X": patterns(draw, groups, members, N),
         "coords_relative": positions(draw, groups, members),
@@ -49,24 +57,24 @@ def _make(stored: Arrays, parameters: Parameters, light: Callable[[Draw, int], n
 
 
 def patterns(draw: Draw, groups: int, members: int, N: int) -> np.ndarray:
-    """(B, N, N, C): speckle that falls off by halves with the distance from a pixel beside the centre."""
+    """Draw speckle (B, N, N, C) that falls off by halves with the distance from a pixel beside the centre."""
     shape = (groups, N, N, members)
     return np.asarray(draw.multiples(1 / 32, 1 / 32, 3, shape) * falloff(N, 32, 30, 8)[..., None], np.float32)
 
 
 def positions(draw: Draw, groups: int, members: int) -> np.ndarray:
-    """(B, 1, 2, C): eighths of pixels, which are moved exactly; no group's mean is 0, nor that of all."""
+    """Draw positions (B, 1, 2, C) in eighths of pixels, which move exactly; no group's mean is 0, nor that of all."""
     drawn = draw.multiples(1 / 8, -2.5, 2.5, (groups, 1, 2, members))
     return np.asarray(drawn + np.array([[0.875], [-0.375]]), np.float32)
 
 
 def beam(draw: Draw, N: int) -> np.ndarray:
-    """(N, N): a speckled beam with a halo, not centred."""
+    """Draw a speckled beam (N, N) with a halo, not centred."""
     return np.asarray(draw.complex((N, N)) * falloff(N, 30, 36, 5) * 16, np.complex64)
 
 
 def bright_beam(draw: Draw, N: int) -> np.ndarray:
-    """(N, N): weak speckle about one bright pixel, which keeps patterns from being dark anywhere.
+    """Draw weak speckle (N, N) about one bright pixel, which keeps patterns from being dark anywhere.
 
     The Poisson term weighs a pixel with 1 / intensity: dark ones would leave little but noise in the gradients.
     """
@@ -76,16 +84,16 @@ def bright_beam(draw: Draw, N: int) -> np.ndarray:
 
 
 def falloff(N: int, row: int, column: int, width: int) -> np.ndarray:
-    """(N, N): 1 about a pixel, and half as much every ``width`` pixels further along rows or columns; both of 64."""
+    """Return 1 about a pixel, and half as much every ``width`` pixels further, (N, N); pixels as of N = 64."""
     unit = N // 64
     rows, columns = np.abs(np.arange(N) - row * unit), np.abs(np.arange(N) - column * unit)
     return np.asarray(0.5 ** (np.maximum(rows[:, None], columns[None]) // (width * unit)))
 
 
 def weights(draw: Draw, structure: Structure) -> np.ndarray:
-    """(P,): uniform kernels that keep the size of what passes ReLU, and biases; amplitudes in the border are small.
+    """Draw weights (P,): uniform kernels that keep the size of what passes ReLU, and biases.
 
-    For the border is divided by 0.001 in the merge, and would drown the centre.
+    Amplitudes in the border are small: the merge divides it by 0.001, and it would drown the centre.
     """
     parts = []
     for name, shape in structure.shapes().items():
@@ -106,7 +114,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
     N, s = structure.N, structure.scale
 
     def tap(name: str, description: str, layer: int = 0) -> Output:
-        """``layer``: channels that the last convolution before it sums over."""
+        """``layer`` is the number of channels that the last convolution before it sums over."""
         return Output(name, description, terms=9 * layer if layer else 1, keep=keep)
 
     taps = []
@@ -159,6 +167,7 @@ def _forward(structure: Structure, *, whole: bool = False) -> Operation:
         summary="from normalised patterns to the predicted amplitude and the loss, with what every block gives",
         inputs=INPUTS,
         outputs=_outputs(structure, None if whole else summarise),
+        parameters=PARAMETERS,
         derive=make_inputs,
         formula=formulas.forward,
         faults=tuple(
@@ -172,7 +181,7 @@ def _forward(structure: Structure, *, whole: bool = False) -> Operation:
 
 
 def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
-    """Outputs from the last layer to the first, as gradients are computed."""
+    """Order the outputs from the last layer to the first, as gradients are computed."""
     shapes = structure.shapes()
     return Operation(
         name="network.gradients",
@@ -190,6 +199,7 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
                 for name in reversed(shapes)
             ),
         ),
+        parameters=PARAMETERS,
         derive=make_training_inputs,
         faults=faults.GRADIENTS,
         in_order=True,
@@ -199,14 +209,14 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
 # ------------------------------------------------------------------------------------------------ training
 
 STEADY = 1000.0
-"""How far a gradient must lie above its noise for Adam's steps to be compared: it divides by the gradient's modulus."""
+"""A gradient must lie this far above its noise for Adam's steps to be compared: they divide by its modulus."""
 
 
 def _steady(structure: Structure) -> Callable[[Arrays, Arrays], np.ndarray]:
-    """Entries whose gradients exceed their noise 1000 times in every step; and those that have none, in no run.
+    """Find the entries whose gradients exceed their noise 1000 times in every step, or that have none in any run.
 
-    The noise of the smallest of five gradients is measured, not that of each: so a weight that moved otherwise by a
-    500th of a step, for noise in a larger one, does not count either.
+    Only the noise of the smallest of five gradients is measured. So a weight that noise in a larger one moved by a
+    500th of a step does not count either.
     """
 
     def steady(outputs: Arrays, moved: Arrays) -> np.ndarray:
@@ -250,6 +260,7 @@ def _training(structure: Structure) -> Operation:
                 steady=steady,
             ),
         ),
+        parameters={**PARAMETERS, "learning_rate": float},
         derive=make_training_inputs,
         faults=faults.TRAINING,
         in_order=True,
@@ -271,7 +282,7 @@ DEFAULTS: Parameters = {
     "probe_scale": 4.0,
     "nphotons": 1e9,
 }
-"""TensorFlow's, but for ``n_filters_scale``, which is 2."""
+"""These are TensorFlow's, but for ``n_filters_scale``, which is 2 there."""
 
 _SEED = 29
 
@@ -287,7 +298,7 @@ def _forward_case(
     **changes: bool | float | str,
 ) -> Case:
     parameters = {**DEFAULTS, **changes}
-    structure = Structure.of(int(parameters["N"] or 0), int(parameters["members"] or 0), parameters)
+    structure = Structure.of(parameters["N"], parameters["members"], parameters)
     return Case(
         f"network/{name}",
         _forward(structure, whole=whole),
@@ -302,10 +313,10 @@ def _forward_case(
 def _trained(
     name: str, make: Callable[[Structure], Operation], summary: str, *, members: int, seed: int, slow: bool = False
 ) -> Case:
-    """A case whose seed was chosen: of those tried, one under which no ReLU is so near its kink that rounding decides.
+    """Make a case whose seed was chosen: under it no ReLU is so near its kink that rounding decides.
 
     A unit that rounding turns on or off moves gradients by more than all other rounding, and steps by more than that.
-    Even so steps are compared of three quarters of the gradients, not nine tenths: docs/conventions.md, "Training".
+    Even so, steps are compared for three quarters of the gradients, not nine tenths: docs/conventions.md, "Training".
     """
     operation = make(Structure.of(64, members, DEFAULTS))
     training = {"learning_rate": 1e-4} if operation.name == "network.training" else {}

@@ -1,4 +1,4 @@
-"""Faults of the network: its layers, heads, canvas and physics, each a wrong part in an otherwise right computation."""
+"""These faults put a wrong layer, head, canvas or physics into an otherwise right network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _NO_MERGE = Condition("patches are not merged", lambda _, p: not p["object_big"]
 
 
 def _with(name: str, symptom: str, **parts: Any) -> Fault:
-    """The network with other parts."""
+    """Give the network other parts."""
     return Fault.of_formula(name, symptom, forward, network=Network(**parts))
 
 
@@ -73,7 +73,7 @@ def _phase_first(structure: Structure) -> list[tuple[str, int, int]]:
 
 
 def _pooled_early(images: np.ndarray) -> np.ndarray:
-    """Windows that begin one pixel before the image, as with a padding of 1."""
+    """Pool windows that begin one pixel before the image, as with a padding of 1."""
     return largest(np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)[:, :-2, :-2])
 
 
@@ -283,7 +283,7 @@ def _clipped(t: Trial) -> Arrays:
 
 
 def _other_decoder(name: str) -> str:
-    """The same array of the other decoder; the encoder's own."""
+    """Return the name of the same array of the other decoder; of the encoder, its own."""
     part, joint, rest = name.partition("_")
     return {"amplitude": "phase", "phase": "amplitude"}.get(part, part) + joint + rest
 
@@ -384,4 +384,4 @@ TRAINING = (
         _by_array(lambda parts, name: parts[_other_decoder(name)]),
     ),
 )
-"""As they show in the first step, which the optimiser's own goldens go beyond."""
+"""These show in the first step; the optimiser's own goldens go beyond it."""

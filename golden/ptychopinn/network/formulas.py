@@ -1,4 +1,4 @@
-"""Formulas of the network: its structure, layers, heads, canvas and physics, up to the loss."""
+"""These formulas compute the network: its structure, layers, heads, canvas and physics, up to the loss."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from golden.spec.arrays import Arrays, sampled
 from golden.spec.parameters import Parameters
 
 BORDER_CHANNELS = 4
-"""The last channels of a decoder; its border is made from them, its centre from the others."""
+"""A decoder makes its border from so many of its last channels, and its centre from the others."""
 DECODERS = ("amplitude", "phase")
 ENTRIES = 64
-"""Of each array of weights, that are followed through the training."""
+"""So many entries of each array of weights are followed through the training."""
 
 Map = Callable[[np.ndarray], np.ndarray]
 
@@ -30,7 +30,7 @@ Map = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Structure:
-    """Which layers a network has.
+    """A structure says which layers a network has.
 
     Attributes:
         N: side of a pattern, pixels: 64, 128 or 256.
@@ -48,8 +48,8 @@ class Structure:
 
     @classmethod
     def of(cls, N: int, members: int, parameters: Parameters) -> Structure:
-        """Of a case, from the parameters of its operation."""
-        switches = (bool(parameters[name]) for name in ("object_big", "probe_big", "pad_object"))
+        """Return the structure of a case, from its parameters."""
+        switches = (parameters[name] for name in ("object_big", "probe_big", "pad_object"))
         return cls(N, members, parameters["n_filters_scale"], *switches)
 
     @property
@@ -58,33 +58,33 @@ class Structure:
 
     @property
     def fills_border(self) -> bool:
-        """Whether patches have anything outside their centre, which the merge would divide by 0.001 alone."""
+        """Say whether patches have anything outside their centre, which the merge would divide by 0.001 alone."""
         return self.has_border or not self.pad_object
 
     @property
     def outputs(self) -> int:
-        """Images that a decoder makes of a group."""
+        """Return how many images a decoder makes of a group."""
         return self.members if self.object_big else 1
 
     @property
     def down(self) -> list[int]:
-        """Filters of the encoder's blocks; the image halves in each, down to 8 x 8."""
+        """Return the filters of the encoder's blocks; the image halves in each, down to 8 x 8."""
         depth = int(math.log2(self.N // 8))
         return [128 * self.scale >> depth - 1 - k for k in range(depth)]
 
     @property
     def up(self) -> list[int]:
-        """Filters of a decoder's blocks; the image doubles in each, up to N / 2."""
+        """Return the filters of a decoder's blocks; the image doubles in each, up to N / 2."""
         depth = int(math.log2(self.N // 8))
         return [32 * self.scale << depth - 2 - k for k in range(depth - 1)]
 
     @property
     def last(self) -> int:
-        """Filters of the block that makes N pixels of N / 2."""
+        """Return the filters of the block that makes N pixels of N / 2."""
         return self.scale * (2048 // self.N)
 
     def decoder(self) -> Iterator[tuple[str, int, int]]:
-        """The layers of one decoder, in order: name, channels in and out."""
+        """Yield the layers of one decoder, in order: name, channels in and out."""
         into = self.down[-1]
         for block, filters in enumerate(self.up, 1):
             yield f"up_{block}a", into, filters
@@ -100,7 +100,7 @@ class Structure:
         yield "inner", into - BORDER_CHANNELS, self.outputs
 
     def encoder(self) -> Iterator[tuple[str, int, int]]:
-        """The layers of the encoder, likewise."""
+        """Yield the layers of the encoder, in the same way."""
         into = self.members
         for block, filters in enumerate(self.down, 1):
             yield f"encoder_{block}a", into, filters
@@ -108,12 +108,12 @@ class Structure:
             into = filters
 
     def layers(self) -> list[tuple[str, int, int]]:
-        """All layers in the order of their weights: the decoders alternate."""
+        """Return all layers in the order of their weights: the decoders alternate."""
         pairs = ((f"{decoder}_{name}", *sizes) for name, *sizes in self.decoder() for decoder in DECODERS)
         return [*self.encoder(), *pairs]  # type: ignore[list-item]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of every array of weights, in order: kernels (row, column, in, out), and their biases."""
+        """Return the shape of every array of weights, in order: kernels (row, column, in, out), and their biases."""
         shapes: dict[str, tuple[int, ...]] = {}
         for name, into, out in self.layers():
             shapes |= {f"{name}_kernel": (3, 3, into, out), f"{name}_bias": (out,)}
@@ -121,29 +121,29 @@ class Structure:
 
 
 def split(weights: np.ndarray, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """One array of all weights -> array by name."""
+    """Split one array of all weights into arrays by name."""
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
     return {name: part.reshape(shapes[name]) for name, part in zip(shapes, np.split(weights, ends[:-1]))}
 
 
 def padded_size(N: int, members: int) -> int:
-    """Nominal side of the canvas with TensorFlow's default offset and jitter."""
+    """Return the nominal side of the canvas with TensorFlow's default offset and jitter."""
     return N + (math.isqrt(members) - 1) * 4 + 10
 
 
 def central(images: np.ndarray, side: int) -> np.ndarray:
-    """The central pixels of images (n, P, P, 1); P - side is even."""
+    """Cut the central pixels of images (n, P, P, 1); P - side is even."""
     first = (images.shape[1] - side) // 2
     return images[:, first : first + side, first : first + side]
 
 
 def merged_centre(canvas: np.ndarray, N: int) -> np.ndarray:
-    """Of a canvas (B, P, P, 1), what lies inside the centres of all members, which are at most 4 pixels apart."""
+    """Cut from a canvas (B, P, P, 1) what lies in the centres of all members, which are at most 4 pixels apart."""
     return central(canvas, N // 2 - 8)
 
 
 def merged_border(canvas: np.ndarray, N: int) -> np.ndarray:
-    """The canvas, 0 where centres of members may lie."""
+    """Set a canvas to 0 where centres of members may lie."""
     inside = np.zeros(canvas.shape)
     central(inside, N // 2 + 8)[:] = 1
     return (canvas * (1 - inside)).astype(canvas.dtype)
@@ -153,7 +153,7 @@ def merged_border(canvas: np.ndarray, N: int) -> np.ndarray:
 
 
 def correlate(images: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Images (B, H, W, in) under a kernel (3, 3, in, out), zeros around them."""
+    """Correlate images (B, H, W, in) with a kernel (3, 3, in, out); zeros lie around them."""
     height, width = images.shape[1:3]
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     taps = (padded[:, r : r + height, c : c + width] @ kernel[r, c] for r in range(3) for c in range(3))
@@ -181,17 +181,17 @@ ACTIVATIONS: Mapping[str, Map] = {
 
 
 def windows(images: np.ndarray) -> np.ndarray:
-    """(B, H / 2, W / 2, channels, 2, 2)."""
+    """Return windows of 2 x 2 pixels, (B, H / 2, W / 2, channels, 2, 2)."""
     return sliding_window_view(images, (2, 2), (1, 2))[:, ::2, ::2]
 
 
 def largest(images: np.ndarray) -> np.ndarray:
-    """The largest of every 2 x 2 pixels."""
+    """Return the largest of every 2 x 2 pixels."""
     return windows(images).max(axis=(4, 5))
 
 
 def repeated(images: np.ndarray) -> np.ndarray:
-    """Every pixel four times."""
+    """Repeat every pixel four times."""
     return images.repeat(2, axis=1).repeat(2, axis=2)
 
 
@@ -200,13 +200,13 @@ def polar(amplitude: np.ndarray, phase: np.ndarray) -> np.ndarray:
 
 
 def border_mask(N: int) -> np.ndarray:
-    """(N, N, 1): 0 in the centre."""
+    """Return the mask (N, N, 1) of the border: 0 in the centre, 1 around it."""
     return 1 - merge.centre_mask(N)[..., None]
 
 
 @dataclass(frozen=True)
 class Network:
-    """The forward computation in double precision, as it should be unless a part is replaced.
+    """A network is the forward computation in double precision, right unless a part is replaced.
 
     Attributes:
         order: layers of a structure in the order in which the weights are read.
@@ -273,7 +273,7 @@ class Network:
         weights: np.ndarray,
         settings: Parameters,
     ) -> dict[str, np.ndarray]:
-        """The outputs of ``network.forward``, from its inputs and parameters."""
+        """Return the outputs of ``network.forward``, from its inputs and parameters."""
         X = X.astype(np.float64)
         N, members = X.shape[1], X.shape[3]
         structure, scale = Structure.of(N, members, settings), intensity_scale_of(settings["nphotons"], N)
@@ -357,7 +357,7 @@ def _single(array: np.ndarray) -> np.ndarray:
 
 
 def poisson_of_amplitudes(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The Poisson term of the intensities of amplitudes."""
+    """Return the Poisson term of the intensities of amplitudes."""
     return predicted**2 - target**2 * np.log(predicted**2)
 
 
@@ -378,10 +378,10 @@ def forward(
 
 
 def entries(structure: Structure) -> dict[str, np.ndarray]:
-    """Name of every array of weights, in order -> the flat indices that are followed through the training."""
+    """Return the flat indices that the training follows, by array of weights, in order."""
     return {name: sampled(shape, ENTRIES) for name, shape in structure.shapes().items()}
 
 
 def split_entries(followed: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
-    """An output of the training -> its entries, by array of weights."""
+    """Split an output of the training into its entries, by array of weights."""
     return split(followed, {name: at.shape for name, at in entries(structure).items()})

@@ -1,6 +1,245 @@
-"""Why the installed package is not asked for what its network computes."""
+"""The network, its gradients and its training steps, by the models of the installed package."""
 
-NO_CALL = dict.fromkeys(
-    ("forward", "gradients", "training"),
-    "its models return objects and predictions, not what their blocks give; their layers have no names to rely on",
-)
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from golden.ptychopinn.installed_package import checked, global_parameters, offered, unexpected
+from golden.ptychopinn.network.formulas import Structure, entries, merged_border, merged_centre
+
+_CALL = "model.create_compiled_model"
+NEEDS = dict.fromkeys(("forward", "gradients", "training"), _CALL)
+
+_SWITCHES = {"object_big": "object.big", "probe_big": "probe.big", "probe_mask": "probe.mask"}
+"""Settings of a case -> the package's global parameters, where the names differ."""
+_LAYERS = {
+    "object_patches": "obj",
+    "object": "trimmed_obj",
+    "patches": "padded_objs_with_offsets",
+    "illuminated": "probe_illumination",
+    "predicted_amplitude": "intensity_scaler_inv",
+}
+"""Outputs of a golden -> the names of the package's layers that give them."""
+_STEPS, _KEPT = 5, (1, 2, 5)
+
+
+def forward(
+    *,
+    seed: np.ndarray,
+    groups: int,
+    X: np.ndarray,
+    coords_relative: np.ndarray,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    **settings: Any,
+) -> dict[str, np.ndarray]:
+    with opened(probe=probe, **settings) as model:
+        model.load(weights)
+        taps = model.taps(X, coords_relative)
+        return {**taps, "loss": np.asarray(model.loss(X, coords_relative))}
+
+
+def gradients(
+    *,
+    seed: np.ndarray,
+    groups: int,
+    X: np.ndarray,
+    coords_relative: np.ndarray,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    **settings: Any,
+) -> dict[str, np.ndarray]:
+    with opened(probe=probe, **settings) as model:
+        model.load(weights)
+        loss, found = model.loss_and_gradients(X, coords_relative)
+        return {"loss": loss, **dict(zip(model.structure.shapes(), found))}
+
+
+def training(
+    *,
+    seed: np.ndarray,
+    groups: int,
+    X: np.ndarray,
+    coords_relative: np.ndarray,
+    probe: np.ndarray,
+    weights: np.ndarray,
+    learning_rate: float,
+    **settings: Any,
+) -> dict[str, np.ndarray]:
+    """Train on the same batch in every step, and look at the gradients before each."""
+    with opened(probe=probe, **settings) as model:
+        model.load(weights)
+        model.autoencoder.optimizer.learning_rate = learning_rate
+        followed = list(entries(model.structure).values())
+        start, moved, sizes = _sample(model.weights(), followed), {}, []
+        largest: list[np.ndarray] = []
+        for step in range(1, _STEPS + 1):
+            _, found = model.loss_and_gradients(X, coords_relative)
+            largest = largest or [np.abs(gradient).max() for gradient in found]
+            sizes.append(_sample([np.abs(part) / most for part, most in zip(found, largest)], followed))
+            model.train(X, coords_relative)
+            moved[step] = (_sample(model.weights(), followed) - start) / np.float32(learning_rate)
+    return {**{f"step_{step}": moved[step] for step in _KEPT}, "least_gradient": np.min(sizes, axis=0)}
+
+
+def _sample(arrays: list[np.ndarray], followed: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([array.reshape(-1)[at] for array, at in zip(arrays, followed)])
+
+
+@contextmanager
+def opened(*, probe: np.ndarray, members: int, **settings: Any) -> Iterator[Model]:
+    """Make the package's compiled model as its training does, under these settings.
+
+    Its model is made for the scale, the probe and the switches that the global parameters hold; some of its layers look
+    at them when they are called.
+    """
+    N, grid = settings["N"], math.isqrt(members)
+    structure = Structure.of(N, members, settings)
+    given = {_SWITCHES.get(name, name): value for name, value in settings.items()}
+    with global_parameters(gridsize=grid, **given), _nothing_kept():
+        # It wants a container for its scale, but looks at global parameters only.
+        scale = checked(
+            "train_pinn.calculate_intensity_scale",
+            offered("train_pinn.calculate_intensity_scale")(SimpleNamespace(X=None)),
+            np.float32,
+        )
+        offered("params.set")("intensity_scale", scale)
+        offered("probe.set_probe_guess")(None, probe)
+        autoencoder, to_object = offered(_CALL)(gridsize=grid, N=N)
+        yield Model(autoencoder, to_object, structure, scale)
+
+
+@contextmanager
+def _nothing_kept() -> Iterator[None]:
+    """Empty what the package keeps from one model for the next: a scale, a probe; afterwards all is as before."""
+    kept = offered("model._lazy_cache")
+    before = dict(kept)
+    kept.clear()
+    try:
+        yield
+    finally:
+        kept.clear()
+        kept.update(before)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The package's compiled model.
+
+    Attributes:
+        autoencoder: the model that trains; it returns objects, amplitudes and intensities.
+        to_object: the model that returns objects only.
+        structure: the layers that a golden says it has.
+        scale: () float32; what normalised patterns are multiplied with.
+    """
+
+    autoencoder: Any
+    to_object: Any
+    structure: Structure
+    scale: np.ndarray
+
+    def load(self, weights: np.ndarray) -> None:
+        """Set all weights: one array after the other, in Keras's order."""
+        shapes = list(self.structure.shapes().values())
+        variables = self.autoencoder.trainable_weights
+        found = [tuple(variable.shape) for variable in variables]
+        if found != shapes:
+            raise unexpected(_CALL, f"a model with weights of shapes {shapes}", str(found))
+        ends = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+        for variable, values in zip(variables, np.split(weights, ends)):
+            variable.assign(values.reshape(variable.shape))
+
+    def weights(self) -> list[np.ndarray]:
+        """Return copies of all weights, in Keras's order."""
+        return [np.array(variable) for variable in self.autoencoder.trainable_weights]
+
+    def inputs(self, X: np.ndarray, coords_relative: np.ndarray) -> list[np.ndarray]:
+        """Return what the model is called with, from normalised patterns."""
+        return [X * self.scale, coords_relative]
+
+    def targets(self, X: np.ndarray) -> list[np.ndarray]:
+        """Return what the model is trained on. Objects have no weight in the loss: any will do."""
+        scaled = X * self.scale
+        return [scaled[..., :1], scaled, scaled**2]
+
+    def loss(self, X: np.ndarray, coords_relative: np.ndarray) -> Any:
+        """Return the total of its own losses with its own weights, a tensor."""
+        predicted = self.autoencoder(self.inputs(X, coords_relative), training=True)
+        return self.autoencoder.compute_loss(y=self.targets(X), y_pred=predicted)
+
+    def loss_and_gradients(self, X: np.ndarray, coords_relative: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            loss = self.loss(X, coords_relative)
+        found = tape.gradient(loss, [variable.value for variable in self.autoencoder.trainable_weights])
+        return np.asarray(loss), [np.asarray(gradient) for gradient in found]
+
+    def train(self, X: np.ndarray, coords_relative: np.ndarray) -> float:
+        """Train on one batch; returns its loss before the step."""
+        return self._loss_by(self.autoencoder.train_on_batch, X, coords_relative)
+
+    def test(self, X: np.ndarray, coords_relative: np.ndarray) -> float:
+        """Return the loss of one batch, by Keras's count."""
+        return self._loss_by(self.autoencoder.test_on_batch, X, coords_relative)
+
+    def _loss_by(self, call: Any, X: np.ndarray, coords_relative: np.ndarray) -> float:
+        self.autoencoder.reset_metrics()  # else it is the mean over all batches so far
+        return float(np.ravel(call(self.inputs(X, coords_relative), self.targets(X)))[0])
+
+    def objects(self, X: np.ndarray, coords_relative: np.ndarray) -> np.ndarray:
+        """Return the objects of a batch (B, N, N, 1) complex64."""
+        found = self.to_object.predict_on_batch(self.inputs(X, coords_relative))
+        N = self.structure.N
+        return checked("model's objects", found, np.complex64, len(X), N, N, 1)
+
+    def taps(self, X: np.ndarray, coords_relative: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what its layers give on the way."""
+        layers = self._layers()
+        found = type(self.autoencoder)(self.autoencoder.inputs, layers)(self.inputs(X, coords_relative))
+        taps = {name: np.asarray(value) for name, value in found.items()}
+        for decoder in ("amplitude", "phase"):
+            if self.structure.has_border:  # where the centre is 0, or the border, nothing is lost
+                taps[f"{decoder}_border"] = taps[decoder] - taps[f"{decoder}_inner"]
+        canvas = taps.pop("canvas")
+        if self.structure.object_big:
+            taps["merged_centre"] = merged_centre(canvas, self.structure.N)
+            taps["merged_border"] = merged_border(canvas, self.structure.N)
+        return taps
+
+    def _layers(self) -> dict[str, Any]:
+        """Return the symbolic outputs of its layers by the golden's names."""
+        structure = self.structure
+        pooled, doubled = (self._outputs_of(kind) for kind in ("MaxPooling2D", "UpSampling2D"))
+        up = [
+            f"{decoder}_up_{block}" for block in range(1, len(structure.up) + 1) for decoder in ("amplitude", "phase")
+        ]
+        layers = {f"encoder_{block}": output for block, output in enumerate(pooled, 1)}
+        layers |= dict(zip(up, doubled))
+        combining = self._layer("obj")
+        layers |= dict(zip(("amplitude", "phase"), combining.input))
+        if structure.pad_object:
+            layers |= {"amplitude_inner": self._layer("amp_padded").output}
+            layers |= {"phase_inner": self._layer("phase_padded").output}
+        layers |= {name: self._layer(layer).output for name, layer in _LAYERS.items()}
+        layers["illuminated"] = layers["illuminated"][0]  # beside the probe
+        return {**layers, "canvas": self._layer("padded_obj_2").output}
+
+    def _outputs_of(self, kind: str) -> list[Any]:
+        return [layer.output for layer in self.autoencoder.layers if type(layer).__name__ == kind]
+
+    def _layer(self, name: str) -> Any:
+        try:
+            return self.autoencoder.get_layer(name)
+        except ValueError:
+            raise unexpected(_CALL, f"a model with a layer {name!r}", str(self._names())) from None
+
+    def _names(self) -> list[str]:
+        return [layer.name for layer in self.autoencoder.layers]

@@ -1,4 +1,4 @@
-"""The network: an encoder, two decoders, the physics behind them; its loss, gradients and training steps."""
+"""TensorFlow computes the network: an encoder, two decoders, the physics after them; loss, gradients and steps."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from golden.spec.arrays import sampled
 keras = tf.keras
 
 _OFFSET, _JITTER = 4, 10
-"""Of the canvas that a group is merged on; no configuration changes them."""
+"""The canvas that a group is merged on has these; no configuration changes them."""
 _BORDER_CHANNELS = 4
-"""The last channels of a decoder, that its border is made from; a fixed number, whatever ``n_filters_scale``."""
+"""A decoder makes its border from so many of its last channels, whatever ``n_filters_scale`` is."""
 STEPS = 5
 KEPT = ("step_1", "step_2", "step_5")
 ENTRIES = 64
-"""Of each array of weights, that are followed through the training."""
+"""So many entries of each array of weights are followed through the training."""
 _HEADS = {
     "sigmoid": keras.activations.sigmoid,
     "swish": keras.activations.silu,
@@ -99,7 +99,7 @@ def training(
 
 
 class Network:
-    """The network, with Keras's own weights until others are loaded.
+    """A network has Keras's own weights until others are loaded.
 
     Args:
         real: what it computes in.
@@ -147,16 +147,16 @@ class Network:
 
     @property
     def names(self) -> list[str]:
-        """Of all arrays of weights, in Keras's order, which is that of the graph: the two decoders alternate."""
+        """Return the names of all arrays of weights in Keras's order, that of the graph: the two decoders alternate."""
         return [f"{name}_{part}" for name in self._layers for part in ("kernel", "bias")]
 
     @property
     def variables(self) -> list[Any]:
-        """The arrays of weights, in this order."""
+        """Return the arrays of weights, in this order."""
         return [variable for layer in self._layers.values() for variable in (layer.kernel, layer.bias)]
 
     def sample(self, arrays: Sequence[Any]) -> tf.Tensor:
-        """At most 64 entries of each of these arrays, which have the shapes of the weights, one after the other."""
+        """Take at most 64 entries of each array, one after the other; arrays have the shapes of the weights."""
         taken = [sampled(tuple(array.shape), ENTRIES) for array in arrays]
         return tf.concat([tf.gather(tf.reshape(array, [-1]), at) for array, at in zip(arrays, taken)], axis=0)
 
@@ -209,13 +209,13 @@ class Network:
     def loss_and_gradients(
         self, X: np.ndarray, coords_relative: np.ndarray, probe: np.ndarray
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The loss, and its gradient for every array of weights, in their order."""
+        """Return the loss, and its gradient for every array of weights, in their order."""
         with tf.GradientTape() as tape:
             loss = self.taps(X, coords_relative, probe)["loss"]
         return loss, tape.gradient(loss, [variable.value for variable in self.variables])
 
     def taps(self, X: np.ndarray, coords_relative: np.ndarray, probe: np.ndarray) -> Taps:
-        """All that is computed on the way to the loss, in that order.
+        """Return all that is computed on the way to the loss, in that order.
 
         Args:
             X: (B, N, N, C), normalised amplitudes.
@@ -271,12 +271,12 @@ class Network:
         return images
 
     def _border_mask(self) -> tf.Tensor:
-        """(N, N, 1): 0 in the centre, where the inner branch is."""
+        """Return the mask (N, N, 1) of the border: 0 in the centre, where the inner branch is."""
         quarter, half = self._N // 4, self._N // 2
         return 1 - tf.pad(tf.ones([half, half, 1], self._real), [[quarter, quarter], [quarter, quarter], [0, 0]])
 
     def _placed(self, patches: tf.Tensor, relative: tf.Tensor) -> Taps:
-        """The object, and what each member sees of it."""
+        """Return the object, and what each member sees of it."""
         N = self._N
         padded = N + (math.isqrt(self._members) - 1) * _OFFSET + _JITTER
         margin = (padded - N) // 2
@@ -304,7 +304,7 @@ class Network:
 
 
 def _central(images: tf.Tensor, side: int) -> tf.Tensor:
-    """The central pixels of images (n, P, P, 1); P - side is even."""
+    """Cut the central pixels of images (n, P, P, 1); P - side is even."""
     first = (images.shape[1] - side) // 2
     return images[:, first : first + side, first : first + side]
 

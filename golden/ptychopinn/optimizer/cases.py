@@ -1,7 +1,7 @@
-"""The optimiser on gradients that are given, and what is called after each epoch on losses that are given.
+"""These cases freeze Adam's steps on given gradients, and what Keras calls after each epoch on given losses.
 
-What Adam's constants do where gradients are small, and where they change; which loss the learning rate follows, which
-the end, and what counts as better.
+They show what Adam's constants do where gradients are small, and where they change; which loss the learning rate
+follows, which loss ends the training, and what counts as better.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ADAM = Operation(
         "gradients": "(steps, n) float32",
     },
     outputs=(Output("values", "(steps, n) float32; after each step", terms=4),),
+    parameters={"learning_rate": float},
     formula=formulas.adam,
     faults=faults.ADAM,
 )
@@ -33,23 +34,24 @@ SCHEDULE = Operation(
         Output("learning_rates", "(sequences, n) float32; with which each epoch is trained, as if none were the last"),
         Output("epochs", "(sequences,) int64; how many are trained, n where nothing ends it"),
     ),
+    parameters={"learning_rate": float},
     formula=formulas.schedule,
     faults=faults.SCHEDULE,
 )
 
 
 def _magnitudes(draw: Draw, n: int, low: int, high: int) -> np.ndarray:
-    """(n,): three bits each, times powers of two from 2**low to 2**high, evenly."""
+    """Draw (n,) numbers of three bits, times powers of two from 2**low to 2**high, evenly."""
     return np.asarray(draw.integers(8, 16, (n,)) / 8 * 2.0 ** np.linspace(low, high, n).round(), np.float64)
 
 
 def _start(draw: Draw, n: int) -> np.ndarray:
-    """(n,): small beside a step, so that a step's last digits are kept."""
+    """Draw (n,) values that are small beside a step, so that a step's last digits are kept."""
     return np.asarray(draw.multiples(2**-7, -(2**-3), 2**-3, (n,)), np.float32)
 
 
 def of_all_sizes(steps: int, n: int) -> Drawing:
-    """From 1e-9 to 1e3, each changing by half of itself from step to step, some their sign; two are 0."""
+    """Draw gradients from 1e-9 to 1e3; each changes by half of itself from step to step, some their sign; two are 0."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         size = _magnitudes(draw, n, -30, 10)
@@ -62,7 +64,7 @@ def of_all_sizes(steps: int, n: int) -> Drawing:
 
 
 def near_epsilon(steps: int, n: int) -> Drawing:
-    """About 1e-9 to 1e-5, where epsilon decides, and the same in every step."""
+    """Draw gradients of 1e-9 to 1e-5, where epsilon decides, the same in every step."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         gradients = np.repeat(_magnitudes(draw, n, -30, -17)[None], steps, axis=0)
@@ -72,15 +74,15 @@ def near_epsilon(steps: int, n: int) -> Drawing:
 
 
 _STEP = 2.0**-16
-"""Losses are multiples of it: exact in float32, and their differences never 1e-4, which is 6.55 of it."""
+"""Losses are multiples of this: exact in float32, and their differences are never 1e-4, which is 6.55 of it."""
 _SIZES = np.array([2, 3, 5, 8, 40, 300])
-"""By how many of them an epoch is better, or worse, than the best before it."""
+"""An epoch is better, or worse, than the best before it by one of these numbers of steps."""
 _REAL_STEP, _REAL_LOSS = 1.0, -3.9e6
-"""Of a training on 1e9 photons: float32 has steps of 1/4 there, so that whatever is better at all is so by 1e-4."""
+"""A training on 1e9 photons has such losses. Float32 has steps of 1/4 there, so whatever is better is so by 1e-4."""
 
 
 def _walk(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """(sequences, n): the start, then each time the lowest so far and a move from it; none is met twice."""
+    """Return losses (sequences, n): the start, then each time the lowest so far and a move; none is met twice."""
     losses = [start]
     for move in moves.T:
         losses.append(np.min(losses, axis=0) + move)
@@ -88,10 +90,10 @@ def _walk(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
 
 
 def up_and_down(sequences: int, n: int) -> Drawing:
-    """Better and worse at random; the first trains better and better, to 0, and validates worse and worse.
+    """Draw losses that get better and worse at random.
 
-    The second trains worse and worse and validates better and better, mostly by less than 1e-4; the last two are of the
-    real size.
+    The first sequence trains better and better, to 0, and validates worse and worse. The second trains worse and worse,
+    and validates better and better, mostly by less than 1e-4. The last two are of the real size.
     """
 
     def moves(draw: Draw) -> np.ndarray:

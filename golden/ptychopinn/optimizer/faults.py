@@ -1,4 +1,4 @@
-"""Faults of the optimiser, Adam as Keras writes it, and of what Keras calls after each epoch."""
+"""These faults get Adam, as Keras writes it, or what Keras calls after each epoch wrong."""
 
 from __future__ import annotations
 

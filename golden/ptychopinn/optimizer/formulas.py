@@ -1,4 +1,4 @@
-"""Formulas of the optimiser, Adam as Keras writes it, and of what Keras calls after each epoch."""
+"""These formulas follow Adam, as Keras writes it, and what Keras calls after each epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 TRAINING, VALIDATION = 0, 1
-"""The losses of an epoch, (n, 2), on their last axis."""
+"""Losses (n, 2) hold these two on their last axis."""
 
 
 def adam(
@@ -52,14 +52,14 @@ def adam(
 
 @dataclass(frozen=True)
 class Watch:
-    """A loss that is watched, and what counts as better: more than ``least`` below the best of those that were.
+    """A watch follows a loss. Better is what lies more than ``least`` below the best of those that were.
 
     Attributes:
         loss: 0 that of training, 1 that of validation.
         least: absolute, or a fraction of the best.
         relative: which of the two.
         equal: whether exactly that much is enough.
-        best: what a loss is held against: the last one that was better, the lowest, or the one before.
+        best: what a loss is compared with: the last one that was better, the lowest, or the one before.
     """
 
     loss: int
@@ -69,7 +69,7 @@ class Watch:
     best: Literal["better", "lowest", "before"] = "better"
 
     def better(self, losses: np.ndarray) -> list[bool]:
-        """(n, 2) losses -> of each epoch, whether it was better."""
+        """Say of each epoch whether it was better, from losses (n, 2)."""
         best, found = np.inf, []
         for loss in losses[:, self.loss].tolist():
             limit = best * (1 - self.least) if self.relative else best - self.least
@@ -83,7 +83,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Plateau:
-    """The learning rate: times ``factor`` after ``patience`` epochs in a row that were not better.
+    """A plateau multiplies the learning rate by ``factor``: ``patience`` epochs in a row that were not better.
 
     Attributes:
         lowest: it does not fall below this one.
@@ -103,7 +103,7 @@ class Plateau:
     late: int = 0
 
     def rates(self, losses: np.ndarray, start: float) -> list[float]:
-        """Those with which each epoch is trained."""
+        """Return the learning rate of each epoch."""
         rates, waited, rests = [start] * (1 + self.late), 0, 0
         for better in self.watch.better(losses):
             if better and self.in_a_row:
@@ -122,14 +122,14 @@ class Plateau:
 
 @dataclass(frozen=True)
 class End:
-    """The end of training: after ``patience`` epochs, in a row or not, that were not better."""
+    """Training ends after ``patience`` epochs, in a row or not, that were not better."""
 
     watch: Watch = Watch(TRAINING)
     patience: int = 3
     in_a_row: bool = True
 
     def epochs(self, losses: np.ndarray) -> int:
-        """How many are trained."""
+        """Return how many epochs are trained."""
         waited = 0
         for epoch, better in enumerate(self.watch.better(losses), start=1):
             waited = waited + 1 if not better else 0 if self.in_a_row else waited

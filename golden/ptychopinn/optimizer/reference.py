@@ -1,4 +1,4 @@
-"""The optimiser, Keras's Adam, and what Keras calls after each epoch: its learning rate, and the end."""
+"""Keras gives its Adam, and what it calls after each epoch: it sets the learning rate, and ends the training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def adam(real: tf.DType, *, start: np.ndarray, gradients: np.ndarray, learning_r
 
 
 def keras_adam(real: tf.DType, learning_rate: float, epsilon: float = 1e-7) -> Any:
-    """Adam with Keras's own betas and, unless another is given, epsilon."""
+    """Return Adam with Keras's own betas and, unless another is given, epsilon."""
     optimizer = keras.optimizers.Adam(learning_rate, epsilon=epsilon)
     if real == tf.float64:
         # Keras rounds them to float32 before it corrects the bias: 1 - 0.999 is then off by 1e-5 of itself. That is
@@ -38,7 +38,7 @@ def schedule(real: tf.DType, *, losses: np.ndarray, learning_rate: float) -> dic
 
 
 def _followed(optimizer: Any, losses: list[tuple[float, float]]) -> tuple[list[float], int]:
-    """The rate of each epoch, and how many are trained; the callbacks are called for all."""
+    """Return the rate of each epoch, and how many are trained; the callbacks are called for all."""
     callbacks = Callbacks(optimizer)
     rates, ended = [], []
     for epoch, (loss, val_loss) in enumerate(losses):
@@ -48,7 +48,7 @@ def _followed(optimizer: Any, losses: list[tuple[float, float]]) -> tuple[list[f
 
 
 class Callbacks:
-    """PtychoPINN's two callbacks of Keras, for a training that is not Keras's ``fit``.
+    """PtychoPINN's two callbacks of Keras serve a training here that is not Keras's ``fit``.
 
     Args:
         optimizer: its learning rate is halved after two epochs whose validation loss was not better, to 1e-4 at least.
@@ -65,7 +65,7 @@ class Callbacks:
             callback.on_train_begin()
 
     def epoch_ends(self, epoch: int, loss: float, val_loss: float) -> bool:
-        """Whether the training is to stop after this epoch, from 0."""
+        """Say whether the training is to stop after this epoch, counted from 0."""
         for callback in self._callbacks:
             callback.on_epoch_end(epoch, {"loss": loss, "val_loss": val_loss})
         return bool(self._model.stop_training)

@@ -1,4 +1,4 @@
-"""Forward physics: from an object and a probe to what the detector sees, and the term that compares it with data."""
+"""These cases freeze what the detector sees of an object and a probe, and the term that compares it with data."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ FORWARD = Operation(
             terms=lambda inputs, _: inputs["probe"].size,
         ),
     ),
+    parameters={"probe_scale": float, "nphotons": float},
     formula=formulas.forward,
     faults=faults.FORWARD,
 )
@@ -86,6 +87,7 @@ PHOTON_SCALE = Operation(
         Output("scale", "scalar float32", terms=_pixels_of_all),
         Output("scaled", "(B, N, N, C) float32; scale * X", terms=_pixels_of_all),
     ),
+    parameters={"nphotons": float},
     formula=formulas.photon_scale,
     faults=faults.PHOTON_SCALE,
 )
@@ -134,13 +136,14 @@ SIMULATION = Operation(
         Output("Y_phi", "(n, N, N, 1) float32; phi, before the illumination; radians"),
         Output("intensity_scale", "scalar float32; divided out of X and Y_I", terms=_pixels_of_all),
     ),
+    parameters={"nphotons": float},
     formula=formulas.simulation,
     faults=faults.SIMULATION,
 )
 
 
 def fields(n: int, N: int) -> Drawing:
-    """Random fields under an envelope off the centre, so that patterns have structure and no symmetry."""
+    """Draw fields under an envelope off the centre, so that patterns have structure and no symmetry."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -152,7 +155,7 @@ def fields(n: int, N: int) -> Drawing:
 
 
 def object_and_probe(groups: int, members: int, N: int) -> Drawing:
-    """Patches near 1 with phase, under a curved beam with a halo."""
+    """Draw patches near 1 with phase, under a curved beam with a halo."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         patches = 1 + draw.texture((groups, N, N, members)) / 8
@@ -169,7 +172,7 @@ def photons_and_sides(draw: Draw) -> dict[str, np.ndarray]:
 
 
 def amplitudes(groups: int, members: int, N: int) -> Drawing:
-    """Patterns of different brightness."""
+    """Draw patterns of different brightness."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         brightness = draw.multiples(1 / 8, 0.5, 3, (groups, 1, 1, members))
@@ -179,7 +182,7 @@ def amplitudes(groups: int, members: int, N: int) -> Drawing:
 
 
 def counts(groups: int, members: int, N: int) -> Drawing:
-    """Expected counts between 0.5 and 24, counts scattered about them; some of 0."""
+    """Draw expected counts between 0.5 and 24, and counts scattered about them, some of 0."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         shape = (groups, N, N, members)
@@ -191,7 +194,7 @@ def counts(groups: int, members: int, N: int) -> Drawing:
 
 
 def dark_counts(draw: Draw) -> dict[str, np.ndarray]:
-    """All four combinations of dark and bright."""
+    """Draw all four combinations of dark and bright."""
     shape = (2, 4, 4, 1)
     predicted = draw.multiples(1 / 16, 0.5, 24, shape) * draw.integers(0, 2, shape)
     target = draw.integers(1, 20, shape) * draw.integers(0, 2, shape)

@@ -1,4 +1,4 @@
-"""Faults of the forward physics: diffraction, illumination, scales, the Poisson term, the noise-free simulation."""
+"""These faults get diffraction, illumination, scales, the Poisson term, or the simulation without noise wrong."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from golden.ptychopinn.formats.formulas import channel_major, channel_to_flat, flat_to_channel
 from golden.ptychopinn.physics.formulas import (
     amplitude_of,
-    behind,
     diffraction,
     energy,
+    exit_wave,
     forward,
     intensity_scale_of,
     object_and_light,
@@ -40,7 +40,7 @@ _ONE_PATTERN = Condition("there is one member", lambda inputs, _: inputs["X"].sh
 
 
 def _formula(t: Trial) -> Callable[..., Arrays]:
-    """That of the operation at hand."""
+    """Return the formula of the operation at hand."""
     return padded_diffraction if "padded" in t.outputs else diffraction
 
 
@@ -141,7 +141,7 @@ def _with_patches(name: str, symptom: str, make: Callable[[np.ndarray], np.ndarr
 
 
 def _scaled(name: str, symptom: str, factor: Callable[[Trial], float]) -> Fault:
-    """The right amplitude times a factor."""
+    """Multiply the right amplitude by a factor."""
     return Fault(name, symptom, lambda t: forward(**t.given, factor=factor(t)))
 
 
@@ -414,7 +414,7 @@ def _object_and_light(t: Trial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _of_field(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Fault:
-    """``make`` gets amplitude, phase and probe, and returns the field behind the object."""
+    """``make`` gets amplitude, phase and probe, and returns the field that leaves the object."""
     return Fault(name, symptom, lambda t: {"X": simulation(**t.given, field=make)["X"]})
 
 
@@ -423,7 +423,7 @@ def _of_simulation_scale(name: str, symptom: str, make: Callable[[Trial], float]
 
 
 def _phase_of_field(t: Trial) -> Arrays:
-    return {"Y_phi": np.angle(behind(*_object_and_light(t))).astype(np.float32)}
+    return {"Y_phi": np.angle(exit_wave(*_object_and_light(t))).astype(np.float32)}
 
 
 def _probe_normalised(t: Trial) -> Arrays:

@@ -1,4 +1,4 @@
-"""Formulas of the forward physics: diffraction, scales, the Poisson term, the simulation without noise."""
+"""These formulas compute diffraction, scales, the Poisson term, and the simulation without noise."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Term = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def spectrum(field: np.ndarray) -> np.ndarray:
-    """The amplitude of the far field of fields (n, N, N, ...), divided by N; zero frequency at index 0."""
+    """Return the amplitude of the far field of fields (n, N, N, ...), divided by N; zero frequency at index 0."""
     return np.abs(np.fft.fft2(field.astype(np.complex128), axes=(1, 2))) / field.shape[1]
 
 
 def amplitude_of(field: np.ndarray) -> np.ndarray:
-    """The amplitude of fields (n, N, N, ...) on the detector; zero frequency at index N // 2."""
+    """Return the amplitude of fields (n, N, N, ...) on the detector; zero frequency at index N // 2."""
     return np.fft.fftshift(spectrum(field), axes=(1, 2))
 
 
 def padded(field: np.ndarray) -> np.ndarray:
-    """(n, N, N, 1) with N // 4 zeros around."""
+    """Put N // 4 zeros around fields (n, N, N, 1)."""
     margin = field.shape[1] // 4
     return np.pad(field, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
 
@@ -37,7 +37,7 @@ def diffraction(*, field: np.ndarray, detect: Map = amplitude_of) -> dict[str, n
 
 
 def padded_diffraction(*, field: np.ndarray, detect: Map = amplitude_of) -> dict[str, np.ndarray]:
-    """The padded field is divided by the side of the unpadded one: amplitudes are larger than the norm makes them."""
+    """Divide the padded field by the side of the unpadded one: amplitudes are larger than the norm makes them."""
     wide = padded(field)
     amplitude = detect(wide) * (wide.shape[1] / field.shape[1])
     return {"padded": wide, "amplitude": amplitude.astype(np.float32)}
@@ -47,7 +47,7 @@ def padded_diffraction(*, field: np.ndarray, detect: Map = amplitude_of) -> dict
 
 
 def intensity_scale_of(nphotons: float, N: int) -> float:
-    """What normalised amplitudes of N x N pixels are multiplied with to hold ``nphotons`` photons."""
+    """Return what normalised amplitudes of N x N pixels are multiplied with, to hold ``nphotons`` photons."""
     return math.sqrt(nphotons) / (N / 2)
 
 
@@ -61,7 +61,10 @@ def forward(
     detect: Map = amplitude_of,
     factor: float = 1.0,
 ) -> dict[str, np.ndarray]:
-    """``light`` makes of the probe and its scale what lights the object; ``factor`` multiplies the intensity scale."""
+    """Predict amplitudes.
+
+    ``light`` makes of the probe and its scale what lights the object; ``factor`` multiplies the intensity scale.
+    """
     flat = channel_to_flat(patches.astype(np.complex128)) * light(probe, probe_scale)[None, :, :, None]
     scale = intensity_scale_of(nphotons, patches.shape[1]) * factor
     return {"amplitude": (scale * flat_to_channel(detect(flat), patches.shape[3])).astype(np.float32)}
@@ -75,12 +78,12 @@ def intensity_scale(*, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndar
 
 
 def energy(X: np.ndarray) -> np.ndarray:
-    """The sum of squares of each pattern of X (n, N, N, ...), without its two axes."""
+    """Return the sum of squares of each pattern of X (n, N, N, ...), without its two axes."""
     return np.asarray(np.abs(X).astype(np.float64) ** 2).sum(axis=(1, 2))
 
 
 def photons_to_scale(X: np.ndarray, nphotons: float) -> float:
-    """The factor that gives amplitudes (n, N, N, ...) ``nphotons`` photons in a pattern, on average."""
+    """Return the factor that gives amplitudes (n, N, N, ...) ``nphotons`` photons a pattern, on average."""
     return math.sqrt(nphotons / energy(X).mean())
 
 
@@ -95,7 +98,7 @@ def photon_scale(
 
 
 def poisson_term(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The negative log-likelihood of target counts, without log(target!)."""
+    """Return the negative log-likelihood of target counts, without log(target!)."""
     return predicted - target * np.log(predicted)
 
 
@@ -113,8 +116,8 @@ def poisson_at_zero(*, predicted: np.ndarray, target: np.ndarray, term: Term = p
 # ------------------------------------------------------------------------------------------------ simulation
 
 
-def behind(amplitude: np.ndarray, phase: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """The field behind an object of this amplitude and phase."""
+def exit_wave(amplitude: np.ndarray, phase: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Return the field that leaves an object of this amplitude and phase."""
     return amplitude * np.exp(1j * phase) * light
 
 
@@ -124,7 +127,7 @@ def simulation(
     phase: np.ndarray,
     probe: np.ndarray,
     nphotons: float,
-    field: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = behind,
+    field: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] = exit_wave,
 ) -> dict[str, np.ndarray]:
     a, phi, light = object_and_light(amplitude, phase, probe)
     illuminated = a * np.abs(light)
@@ -139,5 +142,5 @@ def simulation(
 def object_and_light(
     amplitude: np.ndarray, phase: np.ndarray, probe: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Amplitude and phase of the object (n, N, N, 1), and the light (1, N, N, 1), in double precision."""
+    """Return amplitude and phase of the object (n, N, N, 1) and the light (1, N, N, 1), in double precision."""
     return amplitude.astype(np.float64), phase.astype(np.float64), probe.astype(np.complex128)[None, :, :, None]

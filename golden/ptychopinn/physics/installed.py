@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from golden.ptychopinn.installed_package import checked, global_parameters, offered, tensor, unexpected
 from golden.ptychopinn.probe import installed as probes
 
-NO_CALL = {
-    "intensity_scale": "it is computed where its model is made; no call returns it",
-    "padded_diffraction": "its padding is known for real fields only",
-    "poisson": "its loss stands in its model; no call returns it",
-    "poisson_at_zero": "its loss stands in its model; no call returns it",
-}
+NO_CALL = {"intensity_scale": "its scale has single precision, the golden's double"}
+
+_DIFFRACT = "tf_helper.pad_and_diffract"
 
 
 def diffraction(*, field: np.ndarray) -> dict[str, np.ndarray]:
-    call, N = "tf_helper.pad_and_diffract", field.shape[1]
+    _, amplitude = _diffracted(field, pad=False)
+    return {"amplitude": checked(_DIFFRACT, amplitude, np.float32, *field.shape)}
+
+
+def padded_diffraction(*, field: np.ndarray) -> dict[str, np.ndarray]:
+    n, N = field.shape[:2]
+    padded, amplitude = _diffracted(field, pad=True)
+    shape = (n, N + N // 4 * 2, N + N // 4 * 2, 1)
+    return {
+        "padded": checked(_DIFFRACT, padded, np.complex64, *shape),
+        "amplitude": checked(_DIFFRACT, amplitude, np.float32, *shape),
+    }
+
+
+def _diffracted(field: np.ndarray, *, pad: bool) -> tuple[Any, Any]:
+    """Return the field that is transformed, and its far field's amplitude."""
+    N = field.shape[1]
     with global_parameters(N=N, gridsize=1):
-        answer = offered(call)(tensor(field), N, N, pad=False)
+        answer = offered(_DIFFRACT)(tensor(field), N, N, pad=pad)
     if not isinstance(answer, tuple) or len(answer) != 2:
-        raise unexpected(call, "a pair (field, amplitude)", type(answer).__name__)
-    return {"amplitude": checked(call, answer[1], np.float32, *field.shape)}
+        raise unexpected(_DIFFRACT, "a pair (field, amplitude)", type(answer).__name__)
+    return answer
 
 
 def forward(*, patches: np.ndarray, probe: np.ndarray, probe_scale: float, nphotons: float) -> dict[str, np.ndarray]:
@@ -40,6 +54,22 @@ def photon_scale(*, X: np.ndarray, nphotons: float) -> dict[str, np.ndarray]:
         scale = offered("diffsim.scale_nphotons")(tensor(X))
     scale = checked("diffsim.scale_nphotons", scale, np.float32)
     return {"scale": scale, "scaled": scale * X}
+
+
+def poisson(*, predicted: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
+    """Ask for its term; Keras takes the mean over all elements, as here."""
+    term = _poisson_term(predicted, target)
+    return {"elementwise": term, "mean": np.asarray(term.mean(dtype=np.float32))}
+
+
+def poisson_at_zero(*, predicted: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
+    term = _poisson_term(predicted, target)
+    return {"infinite": np.isposinf(term), "undefined": np.isnan(term)}
+
+
+def _poisson_term(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
+    call = "model.negloglik"
+    return checked(call, offered(call)(tensor(target), tensor(predicted)), np.float32, *predicted.shape)
 
 
 def simulation(

@@ -1,4 +1,4 @@
-"""Forward physics: diffraction, illumination, photon scales, the Poisson term, the noise-free simulation."""
+"""TensorFlow computes diffraction, illumination, photon scales, the Poisson term, the simulation without noise."""
 
 from __future__ import annotations
 
@@ -68,14 +68,14 @@ def simulation(
 
 
 def amplitude_of(field: tf.Tensor, N: int) -> tf.Tensor:
-    """Fields (n, P, P, 1) transformed; the intensity is divided by N^2 and shifted, then the root is taken."""
+    """Transform fields (n, P, P, 1); divide the intensity by N^2, shift it, and take the root."""
     spectrum = tf.signal.fft2d(field[..., 0])
     intensity = (tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2) / (N * N)
     return tf.sqrt(tf.signal.fftshift(intensity, axes=(1, 2)))[..., None]
 
 
 def intensity_scale_of(nphotons: float | np.ndarray, N: int | np.ndarray) -> np.ndarray:
-    """Computed outside TensorFlow, in float64, when the model is made."""
+    """Compute the scale outside TensorFlow, in float64, as is done when the model is made."""
     return np.sqrt(nphotons) / (N / 2)
 
 

@@ -1,4 +1,4 @@
-"""Probe: the hard mask, the normalised probe, the default disk probe."""
+"""These cases freeze the hard mask, the normalised probe, and the default disk."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ HARD_MASK = Operation(
     summary="pixels closer than N // 4 to the mask's centre",
     inputs={},
     outputs=(Output("mask", "(N, N, 1) bool; rows, columns"),),
+    parameters={"N": int},
     formula=formulas.hard_mask,
     faults=faults.HARD_MASK,
 )
@@ -29,6 +30,7 @@ NORMALISE = Operation(
             terms=lambda inputs, parameters: inputs["probe"].size,
         ),
     ),
+    parameters={"probe_scale": float},
     formula=formulas.normalise,
     faults=faults.NORMALISATION,
 )
@@ -39,6 +41,7 @@ DEFAULT_DISK = Operation(
     inputs={},
     # Two blurs of 9 taps.
     outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
+    parameters={"N": int, "default_probe_scale": float},
     precision="float64",
     formula=formulas.default_disk,
     faults=faults.DEFAULT_DISK,
@@ -46,13 +49,13 @@ DEFAULT_DISK = Operation(
 
 
 def speckled(N: int) -> Drawing:
-    """Random in the mask and well beyond it, on each side another way, so that there is no symmetry."""
+    """Draw speckle in the mask and well beyond it, on each side another way, so that there is no symmetry."""
     rows, columns = slice(N // 5, N * 4 // 5), slice(N // 6, N * 7 // 8)
     return lambda draw: {"probe": draw.window((1, N, N), rows, columns, bits=2)[0]}
 
 
 def curved_beam(N: int) -> Drawing:
-    """A wide, off-centre beam with a curved phase and a halo well beyond the mask, as a real probe has."""
+    """Draw a wide, off-centre beam with a curved phase and a halo well beyond the mask, as a real probe has."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -65,7 +68,7 @@ def curved_beam(N: int) -> Drawing:
 
 
 def ring_beam(N: int) -> Drawing:
-    """What a zone plate with a central stop throws: a ring across the mask's edge, so the norm hangs on that."""
+    """Draw what a zone plate with a central stop throws: a ring across the mask's edge, so the norm depends on that."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -77,7 +80,7 @@ def ring_beam(N: int) -> Drawing:
 
 
 def of_few_bits(wave: np.ndarray, step: float = 1 / 64) -> np.ndarray:
-    """Rounded to multiples of a power of two, complex64: what is far below takes no space."""
+    """Round to multiples of a power of two, complex64: what is far below takes no space."""
     return (np.round(wave / step) * step).astype(np.complex64)
 
 

@@ -1,4 +1,4 @@
-"""Faults of the hard mask, of the probe's normalisation, and of the default disk."""
+"""These faults get the hard mask, the probe's normalisation, or the default disk wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.ptychopinn.probe.formulas import default_disk, distance, hard_mask, inside, mask, normalise
+from golden.ptychopinn.probe.formulas import default_disk, distance, hard_mask, mask, masked_modulus, normalise
 from golden.spec.arrays import Arrays
 from golden.spec.fault import Condition, Fault
 from golden.spec.parameters import Parameters
@@ -23,7 +23,7 @@ _EVEN_PROBE = Condition(_SAME_CENTRE, lambda inputs, _: len(inputs["probe"]) % 2
 
 
 def soft_mask(N: int) -> np.ndarray:
-    """The hard mask with an edge that falls off over about a pixel."""
+    """Return the hard mask (N, N) with an edge that falls off over about a pixel."""
     return 1 / (1 + np.exp(2.0 * (distance(N, N // 2 - 0.5) - N // 4)))
 
 
@@ -127,10 +127,12 @@ NORMALISATION = (
     _divided_by(
         "norm_root_mean_square",
         "the norm is a root mean square; expected the mean modulus",
-        lambda probe: float(np.sqrt((inside(probe) ** 2).mean())),
+        lambda probe: float(np.sqrt((masked_modulus(probe) ** 2).mean())),
     ),
     _divided_by(
-        "norm_maximum", "the norm is the largest modulus; expected the mean", lambda probe: float(inside(probe).max())
+        "norm_maximum",
+        "the norm is the largest modulus; expected the mean",
+        lambda probe: float(masked_modulus(probe).max()),
     ),
     _divided_by(
         "norm_of_real_part",

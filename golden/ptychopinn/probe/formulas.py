@@ -1,4 +1,4 @@
-"""Formulas of the hard mask, of the probe's normalisation, and of the default disk."""
+"""These formulas compute the hard mask, the normalised probe, and the default disk."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 
 def distance(N: int, centre: float) -> np.ndarray:
-    """(N, N): distance of every pixel from the index ``centre`` on both axes, pixels."""
+    """Return the distance (N, N) of every pixel from the index ``centre`` on both axes, pixels."""
     along = np.arange(N) - centre
     return np.sqrt(along[:, None] ** 2 + along**2)
 
 
 def mask(N: int) -> np.ndarray:
-    """The hard mask, (N, N) bool."""
+    """Return the hard mask, (N, N) bool."""
     return distance(N, N // 2 - 0.5) < N // 4
 
 
@@ -28,18 +28,18 @@ def hard_mask(*, N: int, make: Callable[[int], np.ndarray] = mask) -> dict[str, 
 # ------------------------------------------------------------------------------------------------ normalisation
 
 
-def inside(probe: np.ndarray) -> np.ndarray:
-    """The modulus of a probe (N, N) inside the mask, 0 outside."""
+def masked_modulus(probe: np.ndarray) -> np.ndarray:
+    """Return the modulus of a probe (N, N) inside the mask, and 0 outside."""
     return np.abs(probe) * mask(len(probe))
 
 
 def norm(probe: np.ndarray) -> float:
-    """The mean modulus of the masked probe (N, N) over all pixels."""
-    return float(inside(probe).mean())
+    """Return the mean modulus of the masked probe (N, N) over all pixels."""
+    return float(masked_modulus(probe).mean())
 
 
 def normalised(probe: np.ndarray, probe_scale: float, mean: Callable[[np.ndarray], float] = norm) -> np.ndarray:
-    """The probe (N, N) in double precision, divided by ``probe_scale`` times its mean."""
+    """Divide the probe (N, N) by ``probe_scale`` times its mean, in double precision."""
     probe = probe.astype(np.complex128)
     return probe / (probe_scale * mean(probe))
 
@@ -63,7 +63,7 @@ def disk(
     blurs: int = 1,
     floor: float = 1e-9,
 ) -> np.ndarray:
-    """The default disk (N, N), float64.
+    """Return the default disk (N, N), float64.
 
     Args:
         N: side, pixels.
@@ -89,5 +89,5 @@ def disk(
 
 
 def default_disk(*, N: int, default_probe_scale: float, **parts: Any) -> dict[str, np.ndarray]:
-    """``parts``: as of ``disk``."""
+    """Make the default disk; ``parts`` are those of ``disk``."""
     return {"probe": disk(N, default_probe_scale, **parts)}

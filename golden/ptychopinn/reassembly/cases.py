@@ -1,4 +1,4 @@
-"""Reassembly: patches cropped, placed at their positions, summed, and divided by the overlap count."""
+"""These cases freeze how patches are cropped, placed at their positions, summed, and divided by the overlap count."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from golden.spec.random_inputs import Draw
 
 
 def _terms(inputs: Arrays, parameters: Parameters) -> int:
-    """Four neighbours of every patch: an upper bound of what one pixel is summed from."""
+    """Count four neighbours of every patch: an upper bound of what one pixel is summed from."""
     return 4 * len(inputs["patches"])
 
 
 def not_dust(outputs: Arrays) -> np.ndarray:
-    """Where the count is more than rounding dust, or no patch is near; between them the ratio means nothing.
+    """Say where the count is more than rounding dust, or no patch is near; between them the ratio means nothing.
 
-    Beside a patch an offset moved by its last digit leaves a count of 1e-13, and the ratio is that over 1e-9.
+    Beside a patch the last digit of an offset leaves a count of 1e-13, and the ratio is that over 1e-9.
     """
     count = outputs["count"][..., 0]
     height, width = count.shape
@@ -50,16 +50,17 @@ POSITION = Operation(
         _MOSAIC,
         _SIDE,
     ),
+    parameters={"M": int},
     formula=formulas.position,
     faults=STITCHING,
 )
 
 
 def cut_patches(inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """The N x N patches of an object whose centre index N // 2 lies at each position.
+    """Cut the N x N patches of an object whose centre index N // 2 lies at each position.
 
-    Bilinear sampling in float64. Where the object holds multiples of 1/256 and the positions multiples of 1/8, as in
-    this module's scan, every product and sum is exact, and fits float32.
+    The sampling is bilinear, in float64. Where the object holds multiples of 1/256 and the positions multiples of 1/8,
+    as in this module's scan, every product and sum is exact, and fits float32.
     """
     N = parameters["N"]
     target, positions = inputs["object"].astype(np.complex128), inputs["positions"].reshape(-1, 2)
@@ -82,6 +83,7 @@ SCAN_MOSAIC = Operation(
         "patches": "(n, N, N, 1) complex64; made from the object and the positions",
     },
     outputs=(_COUNT, _MOSAIC, _SIDE),
+    parameters={"N": int, "M": int},
     derive=cut_patches,
     formula=formulas.scan_mosaic,
     # A whole scan is stitched with a crop well inside the patch, and one canvas has one padding.
@@ -94,14 +96,14 @@ SCAN_MOSAIC = Operation(
 
 
 def textured(draw: Draw, n: int, N: int, M: int) -> np.ndarray:
-    """Patches (n, N, N, 1) with texture in the central M x M pixels and some beyond, on each side another number."""
+    """Draw patches (n, N, N, 1) with texture in the central M x M pixels, and in some beyond, more on one side."""
     first = N // 2 - M // 2
     rows, columns = (slice(max(first - before, 0), first + M + behind) for before, behind in ((4, 3), (2, 5)))
     return draw.window((n, N, N, 1), rows, columns)
 
 
 def at(N: int, M: int, *offsets: tuple[float, float]) -> Drawing:
-    """Patches, textured about their crop, at given offsets."""
+    """Draw patches, textured about their crop, at given offsets."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return {
@@ -113,25 +115,25 @@ def at(N: int, M: int, *offsets: tuple[float, float]) -> Drawing:
 
 
 def anywhere(draw: Draw, n: int, span_x: float, span_y: float, x: float, y: float) -> np.ndarray:
-    """Random sub-pixel offsets (n, 1, 2, 1) in a box of the given span that begins at (x, y)."""
+    """Draw sub-pixel offsets (n, 1, 2, 1) in a box of the given span that begins at (x, y)."""
     along_x = draw.multiples(2**-10, 0, span_x, (n,)) + x
     along_y = draw.multiples(2**-10, 0, span_y, (n,)) + y
     return np.stack([along_x, along_y], axis=-1).reshape(n, 1, 2, 1)
 
 
 def scattered(N: int, M: int, n: int, *box: float) -> Drawing:
-    """Patches, textured about their crop, at random sub-pixel offsets in a box: its two spans, and where it begins."""
+    """Draw patches, textured about their crop, at sub-pixel offsets in a box: its two spans, and where it begins."""
     return lambda draw: {"offsets": anywhere(draw, n, *box), "patches": textured(draw, n, N, M)}
 
 
 def half_of_128(draw: Draw) -> dict[str, np.ndarray]:
-    """Patches of N = 128 with texture across the upper right corner of the crop with M = 64: less to store than all."""
+    """Draw patches of N = 128, textured across the upper right corner of the crop, which is less to store."""
     offsets = anywhere(draw, 3, 31, 18, 50, 70)
     return {"offsets": offsets, "patches": draw.window((3, 128, 128, 1), slice(28, 57), slice(70, 101))}
 
 
 def bright_pixels(draw: Draw) -> dict[str, np.ndarray]:
-    """Pixel (32, 32) of four patches, each with another value, at whole-pixel offsets with a whole-pixel mean."""
+    """Light pixel (32, 32) of four patches, each with another value, at whole-pixel offsets with a whole-pixel mean."""
     patches = np.zeros((4, 64, 64, 1), np.complex64)
     patches[:, 32, 32, 0] = [1, 0.5j, -0.25 + 0.75j, -0.5 - 0.125j]
     offsets = np.array([[1, -2], [7, -2], [1, 8], [3, 0]], np.float64)
@@ -139,7 +141,7 @@ def bright_pixels(draw: Draw) -> dict[str, np.ndarray]:
 
 
 def photographic_scan(draw: Draw) -> dict[str, np.ndarray]:
-    """A photograph as amplitude, another as phase, scanned at 240 jittered raster positions, 132 x 88 pixels."""
+    """Scan a photograph as amplitude, another as phase, at 240 jittered raster positions on 132 x 88 pixels."""
     height, width = 168, 208
     amplitude = 0.25 + 0.75 * photograph("camera")[20 : 20 + 2 * height : 2, 60 : 60 + 2 * width : 2]
     phase = 2.5 * photograph("coffee")[30 : 30 + 2 * height : 2, 120 : 120 + 2 * width : 2] - 1

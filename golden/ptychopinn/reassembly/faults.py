@@ -1,4 +1,4 @@
-"""Faults of reassembly: which part of a patch is placed where, and what the sum is divided by."""
+"""These faults place a wrong part of a patch, or place it wrongly, or divide the sum by something else."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _offsets(t: Trial) -> np.ndarray:
 
 
 def _divided(outputs: Arrays, denominator: np.ndarray) -> Arrays:
-    """The mosaic with another denominator than 1e-9 + count."""
+    """Divide the sum by another denominator than 1e-9 + count."""
     total = outputs["mosaic"] * (outputs["count"].astype(np.float64) + 1e-9)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {"mosaic": np.where(total == 0, 0, total / denominator).astype(np.complex64)}
@@ -78,7 +78,7 @@ def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarr
 
 
 def _cropped_from(name: str, symptom: str, first: Callable[[int, int], int]) -> Fault:
-    """``first``: (N, M) -> the crop's first row and column, kept inside the patch."""
+    """``first`` makes of (N, M) the crop's first row and column, which are kept inside the patch."""
 
     def commit(t: Trial) -> Arrays:
         N, M = t.inputs["patches"].shape[1], t.parameters["M"]
@@ -121,7 +121,7 @@ def _count_at_whole_pixels(t: Trial) -> Arrays:
 
 
 def _count_of_centre_mask(t: Trial) -> Arrays:
-    """Only the central N // 2 pixels of a patch are counted, as in the network's merge."""
+    """Count only the central N // 2 pixels of a patch, as the network's merge does."""
     N = t.inputs["patches"].shape[1]
     centre = np.zeros(t.inputs["patches"].shape, np.float32)
     centre[:, N // 4 : N // 4 + N // 2, N // 4 : N // 4 + N // 2] = 1

@@ -1,4 +1,4 @@
-"""Formulas of reassembly: crops moved to their positions, summed, and divided by the overlap count."""
+"""These formulas move crops to their positions, sum them, and divide by the overlap count."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ def scan_mosaic(
 
 
 def moves(offsets: np.ndarray) -> np.ndarray:
-    """(n, 2): how far each patch moves from the centre of the canvas, from its offset (n, 1, 2, 1); pixels."""
+    """Return how far each patch moves from the centre of the canvas, (n, 2), from offsets (n, 1, 2, 1); pixels."""
     flat = offsets.reshape(-1, 2)
     return np.asarray(flat - flat.mean(axis=0))
 
 
 def reach(moves: np.ndarray) -> int:
-    """What the canvas extends beyond a crop on every side, pixels; even."""
+    """Return what the canvas extends beyond a crop on every side, pixels; it is even."""
     pad = int(np.ceil(np.abs(moves).max()))
     return pad + pad % 2
 
 
 def centres(patches: np.ndarray, M: int) -> np.ndarray:
-    """The central crops (n, M, M) of patches (n, N, N, 1)."""
+    """Cut the central crops (n, M, M) of patches (n, N, N, 1)."""
     first = patches.shape[1] // 2 - M // 2
     return patches[:, first : first + M, first : first + M, 0]
 
 
 def shift_and_sum(crops: np.ndarray, moves: np.ndarray, pad: int) -> np.ndarray:
-    """Crops (n, M, M) moved by moves (n, 2) and summed on a canvas (S, S), S = M + 2 pad."""
+    """Move crops (n, M, M) by moves (n, 2), and sum them on a canvas (S, S), S = M + 2 pad."""
     M = crops.shape[1]
     side = M + 2 * pad
     canvas = np.zeros((side + 2, side + 2), crops.dtype)
@@ -63,7 +63,7 @@ def stitched(
     count_moves: np.ndarray | None = None,
     pad: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """The mosaic that patches make, and what it is made from.
+    """Make the mosaic of patches.
 
     Args:
         patches: (n, N, N, 1), of which the central M x M pixels are taken.
@@ -83,7 +83,7 @@ def stitched(
 
 
 def divided(total: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
-    """The outputs that follow from a sum and a count, both (S, S)."""
+    """Return the outputs that follow from a sum and a count, both (S, S)."""
     # A canvas can be huge and nearly empty, where a fault makes it so: what is not touched takes no memory.
     mosaic = np.divide(total, count + np.float32(1e-9), out=np.zeros(total.shape, np.complex64), where=total != 0)
     return {

@@ -1,4 +1,4 @@
-"""Reassembly of patches into a mosaic, literally as TensorFlow does it: each crop padded to the canvas and moved."""
+"""Patches become a mosaic literally as in TensorFlow: each crop is padded to the canvas and moved."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def scan_mosaic(
 
 
 def _shift_and_sum(patches: tf.Tensor, offsets: tf.Tensor, M: int) -> tuple[tf.Tensor, int]:
-    """Sum of the M x M centres of patches (n, N, N, 1), each moved by its offset from the mean offset; canvas side."""
+    """Sum the M x M centres of patches (n, N, N, 1), each moved by its offset from the mean; also return the side."""
     first = patches.shape[1] // 2 - M // 2
     crops = patches[:, first : first + M, first : first + M]
     moves = offsets - tf.reduce_mean(offsets, axis=0)

@@ -1,4 +1,4 @@
-"""The run: a network trained on a scan, and the mosaic it makes of other patterns. The long one: ``long.py``."""
+"""These cases freeze a training on a scan, and the mosaic of other patterns. The long one stands in ``long.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from golden.ptychopinn.simulation.embedded import embedded, embedded_counts
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.operation import Operation, Output
-from golden.spec.parameters import Parameters
+from golden.spec.parameters import Kind, Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {
@@ -28,18 +28,22 @@ INPUTS = {
     "held_back": "(v,) int64; samples that validate",
     "inferred": "(k,) int64; patterns that are reconstructed",
 }
+PARAMETERS: dict[str, Kind] = {
+    **dict.fromkeys(("scan", "images", "infer", "epochs", "batch_size", "n_filters_scale", "M"), int),
+    **dict.fromkeys(("learning_rate", "epsilon", "nphotons", "probe_scale"), float),
+}
 _MIDDLE = (126.0, 110.0)
 _WIDER = 1.25
 
 
 def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """What a seed makes of the embedded data set: a scan, what is drawn from it, weights and order."""
+    """Make of a seed and the embedded data set a scan, what is drawn from it, weights and order."""
     seed = int(stored["seed"][0])
-    scan, images, epochs, inferred = (int(parameters[name] or 0) for name in ("scan", "images", "epochs", "infer"))
+    scan, images, epochs, inferred = (parameters[name] for name in ("scan", "images", "epochs", "infer"))
     patterns = around_the_middle(embedded("positions"), scan)
     trained = draw_patterns(scan, images, seed)
     training, held_back = split(images)
-    structure = Structure(64, 1, int(parameters["n_filters_scale"] or 0), True, True, True)
+    structure = Structure(64, 1, parameters["n_filters_scale"], True, True, True)
     return {
         "diffraction": np.sqrt(embedded_counts(patterns), dtype=np.float32),
         "positions": embedded("positions")[patterns],
@@ -54,13 +58,13 @@ def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]
 
 
 def around_the_middle(positions: np.ndarray, n: int) -> np.ndarray:
-    """(n,) int64, ascending: the positions that lie nearest to the scan's middle, in a window wider than tall."""
+    """Return the n positions nearest to the scan's middle, (n,) int64, ascending, in a window wider than tall."""
     away = np.abs(positions - _MIDDLE) / [_WIDER, 1]
     return np.sort(np.argsort(away.max(axis=1), kind="stable")[:n])
 
 
 def glorot(draw: Draw, structure: Structure) -> np.ndarray:
-    """(P,): as Keras begins: kernels uniform within Glorot's limit, to ten bits; biases 0."""
+    """Draw weights (P,) as Keras begins: kernels uniform within Glorot's limit, to ten bits; biases 0."""
     parts = []
     for shape in structure.shapes().values():
         if len(shape) == 4:
@@ -130,6 +134,7 @@ TRAINING = Operation(
     summary="a network trained on a scan: losses, step by step and epoch by epoch",
     inputs=INPUTS,
     outputs=TRAINING_OUTPUTS,
+    parameters=PARAMETERS,
     derive=make_inputs,
     faults=faults.TRAINING,
     in_order=True,
@@ -139,6 +144,7 @@ RECONSTRUCTION = Operation(
     summary="patches that the trained network makes of other patterns, stitched, and how well they show the object",
     inputs=INPUTS,
     outputs=RECONSTRUCTION_OUTPUTS,
+    parameters=PARAMETERS,
     derive=make_inputs,
     faults=faults.RECONSTRUCTION,
     in_order=True,
@@ -161,7 +167,7 @@ SHORT: Parameters = {
 
 
 def seed_zero(draw: Draw) -> dict[str, np.ndarray]:
-    """The programs' default."""
+    """Return the seed that is the programs' default."""
     return {"seed": np.zeros(1, np.int64)}
 
 

@@ -1,4 +1,4 @@
-"""Faults of the run: of data, light and order that a network is trained with, and of what is done with its patches."""
+"""These faults train a network with wrong data, light or order, or do something wrong with its patches."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TURNED = tuple(name for name in mosaics.TURNS if name != "upright")
 
 
 def _places(t: Trial) -> np.ndarray:
-    """(n, 2): positions of the patterns that are reconstructed."""
+    """Return the positions (n, 2) of the patterns that are reconstructed."""
     return t.inputs["positions"][t.inputs["inferred"]]
 
 
 def _judged(t: Trial, mosaic: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
-    """The outputs from a mosaic (S, S) on, and from how many patches cover it."""
+    """Return the outputs that follow from a mosaic (S, S), and from how many patches cover it."""
     found = judged(mosaic, count, _places(t), t.inputs["object"])
     return {name: array for name, array in found.items() if name in t.outputs}
 
@@ -32,7 +32,7 @@ def _judged(t: Trial, mosaic: np.ndarray, count: np.ndarray) -> dict[str, np.nda
 
 
 def _at_once(name: str, symptom: str, change: Callable[[Arrays, Parameters], tuple[Arrays, Parameters]]) -> Fault:
-    """A training that is wrong from its first steps, and so is followed through these only.
+    """Train wrongly from the first steps on; the training is followed through these only.
 
     ``change`` gives the inputs and the parameters that differ.
     """
@@ -74,7 +74,7 @@ def _probe_scaled_twice(inputs: Arrays, parameters: Parameters) -> tuple[Arrays,
 
 
 def _alternating(probe: np.ndarray) -> np.ndarray:
-    """A field times this has its far field moved by half of it: as if no fftshift had moved it there."""
+    """Move the far field by half of its size, as if no fftshift had moved it there."""
     signs = 1 - 2 * (np.arange(len(probe)) % 2)
     return np.asarray(probe * signs[:, None] * signs)
 
@@ -253,4 +253,4 @@ LEARNT = (
     _of_mosaic("phase_negated", "the mosaic's phase has the wrong sign; expected that of the object", np.conj),
     Fault("learning_stops", "nothing is learnt after the second epoch; expected as much as in twenty", _learning_stops),
 )
-"""Seen once patches show more than their mean brightness, which takes a long training."""
+"""These show once patches show more than their mean brightness, which takes a long training."""

@@ -1,4 +1,4 @@
-"""Formulas of the run, around its training: which patterns and orders are drawn, and what patches are stitched to."""
+"""These formulas compute what lies around a run's training: what is drawn for it, and the mosaic of its patches."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from golden.ptychopinn.run import mosaics
 
 
 def draw_patterns(M: int, n: int, seed: int) -> np.ndarray:
-    """(n,) int64, ascending: which of M patterns are used; all, without a draw, where as many are wanted."""
+    """Draw which n of M patterns are used, (n,) int64, ascending; all, without a draw, where as many are wanted."""
     if n >= M:
         return np.arange(M)
     return np.sort(np.random.RandomState(seed).choice(M, n, replace=False))
 
 
 def split(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Samples that train, and those that validate: the last twentieth."""
+    """Split n samples into those that train, and those that validate: the last twentieth."""
     return np.split(np.arange(n), [int(np.floor(n * (1 - 0.05)))])  # type: ignore[return-value]
 
 
 def orders(n: int, epochs: int, seed: int) -> np.ndarray:
-    """(epochs, n) int64: in which order n training samples are seen."""
+    """Draw in which order n training samples are seen, (epochs, n) int64."""
     return np.stack([np.random.RandomState([seed, epoch]).permutation(n) for epoch in range(1, epochs + 1)])
 
 
 def stitched(patches: np.ndarray, places: np.ndarray, M: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """The mosaic (S, S) of patches (n, N, N, 1) at places (n, 2), [x, y], and how many cover each of its pixels."""
+    """Stitch patches (n, N, N, 1) at places (n, 2), [x, y]: the mosaic (S, S), and how many cover each pixel."""
     by = moves(places)
     crops = centres(patches, M).astype(np.complex128)
     count = shift_and_sum(np.ones(crops.shape), by, reach(by))
@@ -34,7 +34,7 @@ def stitched(patches: np.ndarray, places: np.ndarray, M: int = 20) -> tuple[np.n
 
 
 def judged(mosaic: np.ndarray, count: np.ndarray, places: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
-    """What a mosaic says.
+    """Judge a mosaic.
 
     Args:
         mosaic: (S, S) complex.

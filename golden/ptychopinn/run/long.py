@@ -1,11 +1,11 @@
-"""The long run: 1000 patterns, twenty epochs, the default width; 512 patterns inferred. A set of cases of its own.
+"""The long run trains on 1000 patterns for twenty epochs, at the default width, and infers 512. It is a set of its own.
 
 It trains for ten minutes or more, three times: so no other command should wait for it, and its golden lies apart.
 
     make long
 
-A training is kept in ``.artifacts/runs`` after every epoch; the same command goes on from there. Its noise is told from
-two runs whose inputs were moved by their last digit, and only faults of what comes after the training are committed.
+A training is kept in ``.artifacts/runs`` after every epoch; the same command goes on from there. Its noise is
+measured from two runs whose inputs moved by their last digit; only faults of what follows the training are committed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from golden.ptychopinn.run import faults, mosaics
 from golden.ptychopinn.run.cases import (
     INPUTS,
     ONE_NUMBER,
+    PARAMETERS,
     RECONSTRUCTION_OUTPUTS,
     SHORT,
     TRAINING_OUTPUTS,
@@ -57,6 +58,7 @@ RUN = Operation(
         Output("amplitude_error", "in the error of the amplitude; scalar float32; rms, relative", envelope=True),
         Output("phase_error", "in the error of the phase; scalar float32; rms, radians", envelope=True),
     ),
+    parameters=PARAMETERS,
     derive=make_inputs,
     faults=(*faults.RECONSTRUCTION, *faults.LEARNT),
     in_order=True,

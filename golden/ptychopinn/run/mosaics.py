@@ -1,6 +1,6 @@
-"""What a mosaic says, whoever made it: where it is covered, how it looks from afar, which way round it shows an object.
+"""These judges say of a mosaic where it is covered, how it looks from afar, and which way round it shows an object.
 
-Judges, applied to the reference's mosaic and to the port's alike. Rows and columns in, NumPy only.
+They judge the reference's mosaic and the port's alike. Rows and columns in, NumPy only.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from types import MappingProxyType
 import numpy as np
 
 COVERED = 0.99
-"""Patches over a pixel from which on it counts as covered; less is the moved edge of one."""
+"""A pixel counts as covered from this many patches on; less is the moved edge of one."""
 BLOCK, BAND = 4, 16
-"""Pixels that ``coarse`` and ``bands`` average, along each axis and along one."""
+"""``coarse`` averages so many pixels along each axis, ``bands`` so many along one."""
 PATCH = 21
-"""Side of what is looked at of a single patch, pixels; odd, so that it has a middle."""
+"""Of a single patch a square of this side is judged, pixels; it is odd, so that it has a middle."""
 QUANTILES = np.arange(1, 20) / 20
 
 View = Callable[[np.ndarray], np.ndarray]
@@ -32,11 +32,11 @@ TURNS: Mapping[str, View] = MappingProxyType(
         "transposed_turned_by_180": lambda a: a.swapaxes(-1, -2)[..., ::-1, ::-1],
     }
 )
-"""The eight orientations of images (..., S, S): name -> what is done to one that is upright."""
+"""A turn brings upright images (..., S, S) into one of their eight orientations."""
 
 
 def covered_box(count: np.ndarray) -> np.ndarray:
-    """(2,) int64: width and height, pixels, of the box around what is covered; zeros where nothing is.
+    """Return width and height, (2,) int64, pixels, of the box around what is covered; zeros where nothing is.
 
     Args:
         count: (S, S), patches over each pixel.
@@ -46,17 +46,17 @@ def covered_box(count: np.ndarray) -> np.ndarray:
 
 
 def coarse(mosaic: np.ndarray) -> np.ndarray:
-    """The modulus of a mosaic (S, S, 1) from afar: means over blocks of 4 x 4 pixels, (S // 4, S // 4) float32."""
+    """Average the modulus of a mosaic (S, S, 1) over blocks of 4 x 4 pixels, (S // 4, S // 4) float32."""
     blocks = len(mosaic) // BLOCK
     modulus = np.abs(mosaic[: blocks * BLOCK, : blocks * BLOCK]).astype(np.float64)
     return np.asarray(modulus.reshape(blocks, BLOCK, blocks, BLOCK).mean(axis=(1, 3)), np.float32)
 
 
 def bands(mosaic: np.ndarray) -> np.ndarray:
-    """The modulus of a mosaic (S, S, 1) in bands of 16 rows, and of 16 columns: (2, S // 16) float32.
+    """Average the modulus of a mosaic (S, S, 1) over bands of 16 rows, and of 16 columns: (2, S // 16) float32.
 
-    Means over the pixels that are not 0; 0 where all are. Two right trainings have different grain, once they have made
-    one; from here it does not show.
+    Pixels that are 0 do not count; a band of them has mean 0. Two right trainings have different grain, once they have
+    made one; from here it does not show.
     """
     n = len(mosaic) // BAND
     modulus = np.abs(mosaic[: n * BAND, : n * BAND, 0]).astype(np.float64)
@@ -66,14 +66,14 @@ def bands(mosaic: np.ndarray) -> np.ndarray:
 
 
 def brightness(patches: np.ndarray) -> np.ndarray:
-    """How bright patches (n, N, N, 1) are: quantiles 0.05, 0.10, ... of their central 20 x 20 moduli, (19,) float32."""
+    """Return quantiles 0.05, 0.10, ... of the central 20 x 20 moduli of patches (n, N, N, 1), (19,) float32."""
     first = patches.shape[1] // 2 - 10
     centre = np.abs(patches[:, first : first + 20, first : first + 20])
     return np.asarray(np.quantile(centre.astype(np.float64), QUANTILES), np.float32)
 
 
 def orientation(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """(8,) float32: how well the modulus of a mosaic fits that of a known object where it lies, undone turn by turn.
+    """Correlate the modulus of a mosaic with that of a known object where it lies, turn by turn; (8,) float32.
 
     Args:
         mosaic: (S, S) complex.
@@ -94,7 +94,7 @@ def orientation(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre:
 
 
 def patch_orientation(patches: np.ndarray, positions: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(8,) float32: how well single patches show a known object's amplitude, before any stitching.
+    """Correlate single patches, before any stitching, with a known object's amplitude, turn by turn; (8,) float32.
 
     Args:
         patches: (n, N, N, 1) complex.
@@ -116,7 +116,7 @@ def patch_orientation(patches: np.ndarray, positions: np.ndarray, known: np.ndar
 
 
 def quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> dict[str, np.ndarray]:
-    """How well a mosaic shows a known object, scalars float32 by name; arguments as of ``orientation``.
+    """Measure how well a mosaic shows a known object, scalars float32 by name; arguments as of ``orientation``.
 
     ``correlation``, modulus of the complex correlation coefficient; ``amplitude_error``, root mean square, relative;
     ``phase_error``, root mean square, radians. A factor is removed from the amplitude, and a constant from the phase:
@@ -142,7 +142,7 @@ def _quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np
 
 
 def window(known: np.ndarray, centre: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The part of an object (H, W) that a mosaic shows, (side, side), and where it lies within the object."""
+    """Return the part of an object (H, W) that a mosaic shows, (side, side), and where it lies within the object."""
     x, y = np.rint(np.asarray(centre) - side / 2).astype(int) + side
     part = (slice(y, y + side), slice(x, x + side))
     return np.pad(known, side)[part], np.pad(np.ones(known.shape, bool), side)[part]

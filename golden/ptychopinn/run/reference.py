@@ -1,4 +1,4 @@
-"""The run: training on a scan, epoch by epoch, and what the trained network makes of it, stitched."""
+"""TensorFlow trains on a scan, epoch by epoch; what the trained network makes of other patterns is stitched."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from golden.ptychopinn.reassembly.reference import position
 from golden.ptychopinn.run import mosaics
 
 FIRST = 3
-"""Steps whose losses and changes of the weights are told by themselves."""
+"""Losses of so many first steps, and changes of the weights in them, are outputs of their own."""
 _PREDICTED = 32
 _STATES = Path(".artifacts/runs")
-"""Where a long training is kept after every epoch, to go on from."""
+"""A long training is kept here after every epoch, to go on from."""
 
 Arrays = dict[str, np.ndarray]
 
 
 def training(real: tf.DType, **given: Any) -> Arrays:
-    """Asked again, it trains again: whether that gives the same is part of the noise."""
+    """Train again whenever asked: whether that gives the same is part of the noise."""
     task = Task.of(real, given)
     _LEFT.pop(task, None)
     return _training(task)
@@ -42,7 +42,7 @@ def reconstruction(real: tf.DType, **given: Any) -> Arrays:
 
 
 def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
-    """Both, how much the training has left to learn, and how well the mosaic shows the object."""
+    """Return both, how much the training has left to learn, and how well the mosaic shows the object."""
     task = Task.of(real, given, _STATES)
     found = _training(task) | _reconstruction(task)
     del found["first_losses"]
@@ -68,7 +68,7 @@ def _training(task: Task) -> Arrays:
 
 
 def _excess(task: Task) -> Arrays:
-    """The last epoch's losses, as logarithm of their distance from those of a perfect prediction."""
+    """Return the logarithm of the distance of the last epoch's losses from those of a perfect prediction."""
     given = task.given
     light = (task.scale * normalised(given["diffraction"][given["trained"]]).astype(np.float64)) ** 2
     perfect = light - tf.math.xlogy(light, light).numpy()
@@ -101,7 +101,7 @@ def _reconstruction(task: Task) -> Arrays:
 
 
 class Inference:
-    """A network and the patterns that it is to make objects of; a graph, as in Keras's ``predict``."""
+    """An inference makes objects of patterns with a network; it is a graph, as in Keras's ``predict``."""
 
     def __init__(self, task: Task, network: Network) -> None:
         self.real = task.real
@@ -110,7 +110,7 @@ class Inference:
         self._object = tf.function(lambda x, relative: network.taps(x, relative, probe)["object"], autograph=False)
 
     def patches(self) -> np.ndarray:
-        """(k, N, N, 1)."""
+        """Return the patches, (k, N, N, 1)."""
         parts = (self.X[first : first + _PREDICTED] for first in range(0, len(self.X), _PREDICTED))
         return np.concatenate([self._object(*batch(part, self.real)).numpy() for part in parts])
 
@@ -120,7 +120,7 @@ class Inference:
 
 @dataclass(frozen=True)
 class Task:
-    """A training: what it is trained on and how; equal where the digests are.
+    """A task says what to train on and how; tasks are equal where their digests are.
 
     Attributes:
         real: what it computes in.
@@ -148,7 +148,7 @@ class Task:
         return float(intensity_scale_of(self.given["nphotons"], self.given["probe"].shape[0]))
 
     def network(self) -> Network:
-        """Of groups of one, with the switches of the structured configuration."""
+        """Return a network of groups of one, with the switches of the structured configuration."""
         return Network(
             self.real,
             N=self.given["probe"].shape[0],
@@ -163,18 +163,18 @@ class Task:
 
 
 _LEFT: dict[Task, Arrays] = {}
-"""What trainings left: the other operation of the same run goes on from there."""
+"""Trainings leave this: the other operation of the same run goes on from there."""
 
 
 def trained(task: Task) -> Arrays:
-    """What the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 3), ``changes``."""
+    """Return what the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 3), ``changes``."""
     if task not in _LEFT:
         _LEFT[task] = train(task)
     return _LEFT[task]
 
 
 def train(task: Task) -> Arrays:
-    """The same, trained now; or from where it was kept on."""
+    """Return the same, trained now, or from where it was kept on."""
     training = Training(task)
     kept = None if task.states is None else task.states / f"{task.digest}.npz"
     if kept is not None and kept.exists():
@@ -200,7 +200,7 @@ def _keep(training: Training, kept: Path) -> None:
 
 
 class Training:
-    """A training on its way, from one epoch to the next; steps are graphs, as in Keras's ``fit``."""
+    """A training goes from one epoch to the next; its steps are graphs, as in Keras's ``fit``."""
 
     def __init__(self, task: Task) -> None:
         given, self.real = task.given, task.real
@@ -218,7 +218,7 @@ class Training:
 
     @property
     def finished(self) -> int:
-        """Epochs."""
+        """Return how many epochs are finished."""
         return len(self.epochs)
 
     def epoch(self, numbers: np.ndarray) -> None:
@@ -232,7 +232,7 @@ class Training:
         self.epochs.append((loss, val_loss, rate))
 
     def _mean(self, loss_of: Callable[[tf.Tensor, tf.Tensor], float], numbers: np.ndarray) -> float:
-        """The mean over samples: a smaller batch counts less."""
+        """Return the mean over samples: a smaller batch counts less."""
         total = sum(loss_of(*batch(self.X[part], self.real)) * len(part) for part in self._batches(numbers))
         return total / len(numbers)
 
@@ -258,7 +258,7 @@ class Training:
         return self.network.taps(x, relative, self.given["probe"])["loss"]
 
     def _moved(self) -> np.ndarray:
-        """Root mean square change of each array of weights, in units of the learning rate."""
+        """Return the root mean square change of each array of weights, in units of the learning rate."""
         sizes = [int(np.prod(variable.shape)) for variable in self.network.variables]
         moved = (self._weights() - self.given["weights"]) / self.given["learning_rate"]
         return np.array([np.sqrt(np.mean(part**2)) for part in np.split(moved, np.cumsum(sizes)[:-1])])
@@ -276,7 +276,7 @@ class Training:
         }
 
     def state(self) -> Arrays:
-        """All that ``restore`` needs to go on as if nothing had happened."""
+        """Return all that ``restore`` needs to go on as if nothing had happened."""
         moments = {f"moment_{n}": variable.numpy() for n, variable in enumerate(self.optimizer.variables)}
         return self.left() | moments
 
@@ -290,10 +290,10 @@ class Training:
 
 
 def normalised(diffraction: np.ndarray) -> np.ndarray:
-    """(n, N, N, 1) float32, by one factor for all of these patterns."""
+    """Scale all of these patterns by one factor; (n, N, N, 1) float32."""
     return normalise(tf.float64, diffraction=diffraction[..., None])["X_full"]
 
 
 def batch(X: np.ndarray, real: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
-    """Patterns and relative positions, which are 0 in groups of one."""
+    """Return patterns and relative positions, which are 0 in groups of one."""
     return tf.constant(X), tf.zeros([len(X), 1, 2, 1], real)

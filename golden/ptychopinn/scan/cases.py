@@ -1,4 +1,4 @@
-"""Scans on disk: the layouts in which a file may hold a scan, and the one record that they all mean."""
+"""These cases freeze how a scan is read: several layouts in a file mean the same record."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ READ = Operation(
         Output("probe", "(N, N) complex64"),
         Output("scan_index", "(M,) int64"),
     ),
+    parameters={"key": str, "starts": bool},
     precision="float64",
     formula=formulas.read,
     faults=faults.READING,
@@ -38,7 +39,7 @@ READ = Operation(
 
 
 def stored_as(layout: Callable[[np.ndarray], np.ndarray]) -> Callable[[Draw], dict[str, np.ndarray]]:
-    """Seven patterns of 12 x 12, in this layout."""
+    """Draw seven patterns of 12 x 12, in this layout."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         stack = draw.multiples(1 / 8, 0, 16, (7, 12, 12)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Faults of reading a scan: which axis counts the patterns, which coordinate is which, what is left as it was."""
+"""These faults misread a scan: which axis counts the patterns, which coordinate is which, what is left as it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formula of reading a scan: the layouts in which a file may hold it, and what stands for what is left out."""
+"""The formula reads a scan in the layouts that a file may have, and says what stands for what is left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a scan, as PtychoPINN's loader does, in NumPy as there: the tolerated layouts, and the defaults."""
+"""A scan is read as PtychoPINN's loader does, in NumPy as there: the tolerated layouts, and the defaults."""
 
 from __future__ import annotations
 

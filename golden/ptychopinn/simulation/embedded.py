@@ -1,8 +1,8 @@
-"""The embedded data set: a scan that is the same for every test, every reference and every run.
+"""The embedded data set is a scan that is the same for every test, every reference and every run.
 
-1087 diffraction patterns of 64 x 64 pixels. A photograph is the object's amplitude, another one its phase; a curved,
-astigmatic beam scans it along a Fermat spiral that fills a rectangle wider than tall, with jitter; neighbours overlap
-by more than 70 %. Counts are Poisson's, 300,000 photons a pattern.
+It has 1087 diffraction patterns of 64 x 64 pixels. A photograph is the object's amplitude, another one its phase; a
+curved, astigmatic beam scans it along a Fermat spiral that fills a rectangle wider than tall, with jitter; neighbours
+overlap by more than 70 %. Counts are Poisson's, 300,000 photons a pattern.
 
 What was drawn is stored, in ``golden/ptychopinn/data``: no later release of anything can change it, and none of the
 code under test has made it. ``draw`` is the recipe, NumPy only; where scikit-image, which ships the photographs, is
@@ -30,11 +30,11 @@ from golden.spec.errors import GoldenError
 N = 64
 PATTERNS = 1087
 PHOTONS = 300_000
-"""In a pattern, on average."""
+"""A pattern has so many on average."""
 HEIGHT, WIDTH = 216, 256
-"""Of the object, pixels."""
+"""The object has this size, pixels."""
 BLOCK = 100
-"""Patterns that are stored, and read, together: who needs the middle of the scan, where it begins, reads no more."""
+"""So many patterns are stored, and read, together: who needs the middle of the scan, where it begins, reads no more."""
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "embedded_scan.npz"
 DIGESTS = {
@@ -56,7 +56,7 @@ DIGESTS = {
 
 
 def embedded(name: str) -> np.ndarray:
-    """One of the data set's arrays, read-only. The counts: ``embedded_counts``.
+    """Read one of the data set's arrays, read-only. ``embedded_counts`` reads the counts.
 
     Args:
         name: ``positions`` (1087, 2) float64, [x, y] of a patch's index 32 in the object, multiples of 1/8 pixel;
@@ -78,7 +78,7 @@ def embedded(name: str) -> np.ndarray:
 
 
 def embedded_counts(patterns: np.ndarray | None = None) -> np.ndarray:
-    """Photons counted, zero frequency at [32, 32]; all of them take 1.3 MB in the file, 9 MB in memory.
+    """Read the photons counted, zero frequency at [32, 32]; all of them take 1.3 MB in the file, 9 MB in memory.
 
     Args:
         patterns: (n,) whole numbers, which; all 1087 by default.
@@ -99,12 +99,12 @@ def embedded_counts(patterns: np.ndarray | None = None) -> np.ndarray:
 
 
 def block_name(block: int) -> str:
-    """Under which the counts of a block of patterns, (up to 100, 64, 64) uint16, are stored."""
+    """Return the name under which the counts of a block, (up to 100, 64, 64) uint16, are stored."""
     return f"counts_{block:02}"
 
 
 def as_ptychopinn() -> dict[str, np.ndarray]:
-    """The data set by PtychoPINN's keys; ``diff3d`` is amplitude, the square root of the counts."""
+    """Return the data set by PtychoPINN's keys; ``diff3d`` is amplitude, the square root of the counts."""
     x, y = embedded("positions").T
     return {
         "diff3d": np.sqrt(embedded_counts(), dtype=np.float32),
@@ -122,7 +122,7 @@ def as_ptychopinn() -> dict[str, np.ndarray]:
 
 
 def draw() -> dict[str, np.ndarray]:
-    """The data set anew; needs scikit-image for the photographs.
+    """Draw the data set anew; it needs scikit-image for the photographs.
 
     Object, probe and positions are rounded before they are used, so the rates, and with them the counts, follow from
     what is stored. The legacy ``RandomState`` gives the same numbers in every release of NumPy.
@@ -138,7 +138,7 @@ def draw() -> dict[str, np.ndarray]:
 
 
 def _rates(target: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """What the counts at these positions are on average, (n, 64, 64) float64."""
+    """Return what the counts at these positions are on average, (n, 64, 64) float64."""
     return np.asarray(amplitude_of(cut(target, positions, N) * probe) ** 2)
 
 
@@ -147,7 +147,7 @@ def _parts(positions: np.ndarray) -> list[np.ndarray]:
 
 
 def _object() -> np.ndarray:
-    """Every second pixel of one photograph is the amplitude, 0.25 to 1; a part of another the phase, -1 to 1.5."""
+    """Take amplitude, 0.25 to 1, from every second pixel of a photograph, and phase, -1 to 1.5, from another one."""
     modulus = 0.25 + 0.75 * photograph("camera")[60 : 60 + 2 * HEIGHT : 2, : 2 * WIDTH : 2]
     phase = 2.5 * photograph("coffee")[60 : 60 + HEIGHT, 180 : 180 + WIDTH] - 1
     target: np.ndarray = (np.round(modulus * np.exp(1j * phase) * 256) / 256).astype(np.complex64)
@@ -155,7 +155,7 @@ def _object() -> np.ndarray:
 
 
 def _probe() -> np.ndarray:
-    """The focus of an elliptical pupil with a soft edge, out of focus, with astigmatism and coma; about 20 pixels."""
+    """Defocus an elliptical pupil with a soft edge, astigmatism and coma; the probe is about 20 pixels wide."""
     rows, columns = np.mgrid[:N, :N] - N // 2
     x, y = columns / 10.5, rows / 9.5
     radius = np.hypot(x, y)
@@ -167,7 +167,7 @@ def _probe() -> np.ndarray:
 
 
 def _positions(random: np.random.RandomState) -> np.ndarray:
-    """A Fermat spiral about the object's centre, cut to a rectangle, jittered by up to half a pixel."""
+    """Lay a Fermat spiral about the object's centre, cut to a rectangle, jittered by up to half a pixel."""
     k = np.arange(3 * PATTERNS)
     radius, turn = 2.8 * np.sqrt(k), k * np.pi * (3 - np.sqrt(5))
     x, y = radius * np.cos(turn), radius * np.sin(turn)
@@ -180,7 +180,7 @@ def _positions(random: np.random.RandomState) -> np.ndarray:
 
 
 def _write(arrays: Mapping[str, np.ndarray]) -> None:
-    """As ``numpy.savez_compressed``, but bzip2: a quarter less, for counts that are mostly 0 and 1."""
+    """Write as ``numpy.savez_compressed`` does, but by bzip2: a quarter less, for counts that are mostly 0 and 1."""
     with zipfile.ZipFile(FILE, "w", zipfile.ZIP_BZIP2) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as member:

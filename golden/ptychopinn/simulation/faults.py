@@ -1,4 +1,4 @@
-"""Faults of the simulation: which part of the object is lit, by what, and how the far field becomes a pattern."""
+"""These faults light a wrong part of the object, or with a wrong probe, or make a wrong pattern of the far field."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _mirrored(axis: int) -> Callable[[np.ndarray, Arrays], np.ndarray]:
 
 
 def _beyond_the_edge(mode: str) -> Callable[[Arrays], Arrays]:
-    """The object continued beyond its edges instead of zeros."""
+    """Continue the object beyond its edges, where zeros should be."""
 
     def change(inputs: Arrays) -> Arrays:
         N = len(inputs["probe"])
@@ -94,7 +94,7 @@ def _phase_interpolated(target: np.ndarray, positions: np.ndarray, N: int) -> np
 
 
 def _from_the_other_side(amplitude: np.ndarray) -> np.ndarray:
-    """Point-mirrored about the zero frequency."""
+    """Mirror patterns through the zero frequency."""
     first = np.fft.ifftshift(amplitude, axes=(1, 2))
     mirrored = np.roll(np.flip(first, axis=(1, 2)), 1, axis=(1, 2))
     return np.asarray(np.fft.fftshift(mirrored, axes=(1, 2)))

@@ -1,4 +1,4 @@
-"""Formulas of the simulation: patches of an object at the scan's positions, lit, and propagated to the far field."""
+"""These formulas cut patches of an object at the scan's positions, light them, and propagate them to the far field."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from golden.ptychopinn.physics.formulas import amplitude_of, photons_to_scale
 
 
 def cut(target: np.ndarray, positions: np.ndarray, N: int) -> np.ndarray:
-    """Patches (n, N, N) complex128 of an object (H, W) whose index N // 2 lies at positions (n, 2) = [x, y].
+    """Cut patches (n, N, N) complex128 of an object (H, W) whose index N // 2 lies at positions (n, 2) = [x, y].
 
-    Bilinear; zero beyond the object's edges.
+    The cut is bilinear, and zero beyond the object's edges.
     """
     images = np.broadcast_to(target.astype(np.complex128)[None, :, :, None], (len(positions), *target.shape, 1))
     x, y = positions.T[:, :, None] + (np.arange(N) - N // 2)
@@ -28,7 +28,7 @@ def patterns(
     nphotons: float,
     patches: Callable[[np.ndarray, np.ndarray, int], np.ndarray] = cut,
 ) -> dict[str, np.ndarray]:
-    """``patches``: as ``cut``."""
+    """Simulate patterns; ``patches`` cuts as ``cut`` does."""
     fields = patches(object, positions.reshape(-1, 2), len(probe)) * probe
     return {
         "amplitude": amplitude_of(fields).astype(np.float32)[..., None],

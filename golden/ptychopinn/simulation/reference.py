@@ -1,4 +1,4 @@
-"""Simulation, as TensorFlow does it: the padded object moved under each patch, lit, and propagated to the far field."""
+"""TensorFlow moves the padded object under each patch, lights it, and propagates it to the far field."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Global parameters; the legacy defaults."""
 
-_settings = {
+cfg = {
     "N": 128,
     "gridsize": 2,
     "offset": 4,
@@ -12,8 +12,16 @@ _settings = {
 
 
 def set(key, value):
-    _settings[key] = value
+    cfg[key] = value
 
 
 def get(key):
-    return _settings[key]
+    return cfg[key]
+
+
+def get_bigN():
+    return cfg["N"] + (cfg["gridsize"] - 1) * cfg["offset"]
+
+
+def get_padded_size():
+    return get_bigN() + cfg["max_position_jitter"]

@@ -29,16 +29,22 @@ def normalize_data(dset, N):
 class RawData:
     xcoords: np.ndarray
     ycoords: np.ndarray
+    xcoords_start: np.ndarray
+    ycoords_start: np.ndarray
     diff3d: np.ndarray
     probeGuess: np.ndarray
     scan_index: np.ndarray
-    objectGuess: np.ndarray | None
+    objectGuess: np.ndarray | None = None
 
     @staticmethod
-    def from_coords_without_pc(xcoords, ycoords, diff3d, probeGuess, scan_index, objectGuess=None):
-        return RawData(xcoords, ycoords, diff3d, probeGuess, scan_index, objectGuess)
+    def from_file(train_data_file_path):
+        with np.load(train_data_file_path) as scan:
+            x, y = scan["xcoords"], scan["ycoords"]
+            starts = (scan.get("xcoords_start", x), scan.get("ycoords_start", y))
+            return RawData(x, y, *starts, scan["diff3d"], scan["probeGuess"], np.zeros(len(x), int))
 
     def generate_grouped_data(self, N, K=4, nsamples=1, seed=None, sequential_sampling=False, gridsize=None):
+        print("grouping", N)
         if seed is not None or sequential_sampling:
             np.random.seed(0 if sequential_sampling else seed)
         nn_indices = formulas.sample(
@@ -51,21 +57,15 @@ class RawData:
             sequential_sampling=sequential_sampling,
             rules=formulas.Rules(generator=lambda seed, sequential_sampling: np.random),
         )["nn_indices"]
-        coords_nn = formulas.grouped_positions(self.xcoords, self.ycoords, nn_indices)
-        offsets, relative = get_relative_coords(coords_nn)
-        diffraction = formulas.gather(self.diff3d, nn_indices)
-        dset = {
-            "nn_indices": nn_indices,
-            "coords_nn": coords_nn,
-            "coords_offsets": offsets,
-            "coords_relative": relative,
-            "coords_start_nn": coords_nn,
-            "coords_start_offsets": offsets,
-            "coords_start_relative": relative,
-            "diffraction": diffraction,
-            "objectGuess": self.objectGuess,
-            "Y": None,
-        }
+        dset = {"nn_indices": nn_indices, "diffraction": formulas.gather(self.diff3d, nn_indices), "Y": None}
+        for name, x, y in (
+            ("coords", self.xcoords, self.ycoords),
+            ("coords_start", self.xcoords_start, self.ycoords_start),
+        ):
+            positions = formulas.grouped_positions(x, y, nn_indices)
+            offsets, relative = get_relative_coords(positions)
+            dset |= {f"{name}_nn": positions, f"{name}_offsets": offsets, f"{name}_relative": relative}
         if self.objectGuess is not None:
-            dset["Y"] = get_image_patches(self.objectGuess, offsets, relative, N=N, gridsize=gridsize)
-        return dset | {"X_full": normalize_data(dset, N)}
+            places = (dset["coords_offsets"], dset["coords_relative"])
+            dset["Y"] = get_image_patches(self.objectGuess, *places, N=N, gridsize=gridsize)
+        return dset | {"objectGuess": self.objectGuess, "X_full": normalize_data(dset, N)}

@@ -6,6 +6,7 @@ from golden.ptychopinn.coordinates import formulas as coordinates
 from golden.ptychopinn.formats import formulas as formats
 from golden.ptychopinn.merge import formulas as merge
 from golden.ptychopinn.physics.formulas import amplitude_of
+from golden.ptychopinn.physics.formulas import padded as with_margin
 from golden.ptychopinn.reassembly import formulas as reassembly
 from ptycho import params
 
@@ -40,8 +41,8 @@ def mk_reassemble_position_real(input_positions):
 
     def reassemble_real(imgs, N, gridsize):
         assert imgs.dtype == np.float32
-        padded = N + (gridsize - 1) * params.get("offset") + params.get("max_position_jitter")
-        flat = merge.on_canvas(formats.channel_to_flat(imgs), padded)
+        assert (N, gridsize) == (params.get("N"), params.get("gridsize"))
+        flat = merge.on_canvas(formats.channel_to_flat(imgs), params.get_padded_size())
         total = merge.group_sum(flat, moves, imgs.shape[3])
         if len(flat) >= 64:  # all groups on one canvas
             total = total.sum(axis=0, keepdims=True)
@@ -69,6 +70,32 @@ def extract_patches_position(inputs, offsets, jitter, N, gridsize):
 
 
 def pad_and_diffract(input, h, w, pad=True):
-    assert not pad
     assert input.shape[1:3] == (h, w)
-    return input, amplitude_of(input).astype(np.float32)
+    padded = with_margin(input) if pad else input
+    return padded, (amplitude_of(padded) * (padded.shape[1] / h)).astype(np.float32)
+
+
+def _grid_to_channel(grid):
+    assert grid.shape[1] == params.get("gridsize")
+    return formats.grid_to_channel(grid)
+
+
+def _flat_to_channel(img, N=None, gridsize=None):
+    assert img.shape[1:3] == (N, N)
+    return formats.flat_to_channel(img, gridsize**2)
+
+
+def _channel_to_flat(img):
+    return formats.channel_to_flat(img)
+
+
+def _togrid(img, gridsize=None, N=None):
+    return img.reshape(-1, gridsize, gridsize, N, N, 1)
+
+
+def flatten_offsets(channels):
+    return formats.positions_to_flat(channels)
+
+
+def pad_reconstruction(channels):
+    return merge.on_canvas(formats.channel_to_flat(channels), params.get_padded_size()).astype(channels.dtype)

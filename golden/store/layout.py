@@ -1,0 +1,406 @@
+"""A golden lies in a file in this layout, and what stands in a file makes a golden again. Others open the file.
+
+Layout of a golden::
+
+    /              @format, @case, @operation, @summary, @definition, @draw, @producer
+                   @parameters, @expected_constant, @provenance   (JSON text)
+    /inputs/NAME   stored inputs                                  @sha256
+    /derived/NAME  inputs made by the operation's recipe: no data, only @sha256, @shape, @dtype
+    /outputs/NAME  what the reference returned, in its layout     @sha256
+                   @tolerance of numbers that are not whole: atol, rtol, and the noise's atol, rtol
+    /where/NAME    bool: the elements of that output that count   @sha256
+    /proof/table   uint8, UTF-8 JSON                              @sha256
+                   caught: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the tolerance,
+                   distance, and how many elements below are its; invisible: fault -> reason; noise: output ->
+                   contribution of each variant
+    /proof/DTYPE   what stands in the wrong outputs of that dtype, under one fault after the other   @sha256
+    /proof/at      int64: where it stands, flat index into that wrong output, less the index before      @sha256
+    /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W), and coarser
+
+The ``@sha256`` of an array is the first half of its digest, that of a derived input all of it. The picture is for
+viewers: with the NeXus attributes ``@default``, ``@NX_class`` and ``@signal``, silx and h5web plot it at once, which
+they could not in TensorFlow's layout (channels last). Its numbers have 6 bits of mantissa beside the leading one, so
+they are the output's to 1 %, in less than half of its bytes. It needs no digest: the output is rounded again, and
+another picture is refused. Where no output is an image, the attributes point to ``/outputs``.
+
+Only fixed-length texts, hard links, contiguous or deflate + shuffle data: what a reader can check before it trusts
+a file. Times are off, so that the same golden gives the same bytes on the same machine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from golden.judge.compare import EXACT, Tolerance
+from golden.judge.proof import Caught, Wrong
+from golden.spec.arrays import Arrays, digest_array, images, is_picture, main_output
+from golden.spec.errors import GoldenError
+from golden.store.golden import TRANSCRIBED, Derived, Golden, require_mask
+
+FORMAT = "ptycho-golden 4"
+GROUPS = ("derived", "inputs", "outputs", "picture", "proof", "where")
+DIGEST_LENGTH = 32
+"""Characters of an array's SHA-256 that the file keeps beside it."""
+TOLERANCE_PARTS = ("atol", "rtol", "noise_atol", "noise_rtol")
+_PICTURE_BITS = 6
+"""Bits of the mantissa that a picture keeps, beside the leading one."""
+MOST_ATTRIBUTES = 64
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    zlib.error,
+)
+"""What libhdf5, h5py, NumPy, zlib and JSON raise on damaged files."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What stands in a file and was not looked at yet.
+
+    Attributes:
+        arrays: data of each dataset, by its path without the first slash (``outputs/mosaic``).
+        attributes: of each object by its path, empty for the root: name -> value. A text is an array of bytes.
+    """
+
+    arrays: Arrays
+    attributes: Mapping[str, Arrays]
+
+
+def unsound(path: Path, what: str) -> GoldenError:
+    """Make the error of a golden that is not what it should be."""
+    return GoldenError(
+        f"golden {path}: {what}. Restore it from version control; failing that, delete it and make it anew "
+        f"with 'python generate_golden.py --update --reason ...'"
+    )
+
+
+@contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what libraries raise on damaged files into one clear error."""
+    try:
+        yield
+    except _DAMAGE as problem:
+        raise unsound(path, f"it is damaged ({type(problem).__name__}: {problem})") from problem
+
+
+def golden_of(contents: Contents, path: Path) -> Golden:
+    """Make a golden of the contents of a file.
+
+    Args:
+        contents: what stands in the file.
+        path: of the file, for errors.
+
+    Raises:
+        GoldenError: they are no sound golden of this format, or TensorFlow did not produce them. The message names the
+            file and says what to do.
+    """
+    with damage_told(path):
+        return _Interpreter(contents, path).golden()
+
+
+def outputs_of(contents: Contents, path: Path) -> dict[str, np.ndarray]:
+    """Take bare outputs from the contents of a file, with the same checks."""
+    with damage_told(path):
+        return _Interpreter(contents, path).arrays("outputs")
+
+
+def picture_of(outputs: Arrays) -> dict[str, np.ndarray]:
+    """Turn the main output into a coarse image or stack of images, by its name; nothing when it is none.
+
+    A mask becomes 0 and 1.
+    """
+    name = main_output(outputs)
+    if name is None or not is_picture(outputs[name]):
+        return {}
+    stack = images(outputs[name])
+    stack = stack.astype(np.uint8) if stack.dtype.kind == "b" else _coarse(stack)
+    return {name: stack[0] if len(stack) == 1 else stack}
+
+
+def _coarse(array: np.ndarray) -> np.ndarray:
+    """Round numbers to ``_PICTURE_BITS`` bits of mantissa. The arithmetic is exact, so every machine gives the same."""
+    if array.dtype.kind not in "fc":
+        return array
+    parts = np.ascontiguousarray(array).view(array.real.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mantissa, exponent = np.frexp(parts)
+        whole = np.round(mantissa * 2 ** (_PICTURE_BITS + 1))
+        coarse: np.ndarray = np.ldexp(whole, exponent - _PICTURE_BITS - 1)
+    return coarse.view(array.dtype)
+
+
+def kind_of(dtype: str) -> str:
+    """Name the array in ``/proof`` that holds values of a dtype. Texts of all lengths are in one."""
+    return "text" if np.dtype(dtype).kind == "S" else np.dtype(dtype).name
+
+
+class _Interpreter:
+    """Takes a golden from contents, and refuses what does not fit together."""
+
+    def __init__(self, contents: Contents, path: Path) -> None:
+        self._contents = contents
+        self._path = path
+
+    def error(self, what: str) -> GoldenError:
+        return unsound(self._path, what)
+
+    def golden(self) -> Golden:
+        if (found := self.text("", "format")) != FORMAT:
+            raise self.error(f"expected format {FORMAT!r}, found {found!r}; use the release that wrote it")
+        case, producer = self.text("", "case"), self.text("", "producer")
+        if producer not in ("tensorflow", TRANSCRIBED):  # whether it may be transcribed, only its case can say
+            raise self.error(f"its producer is {producer!r}; a golden must be produced by TensorFlow")
+        outputs = self.arrays("outputs")
+        if not outputs:
+            raise self.error("it has no outputs")
+        where = self._masks(case, outputs)
+        self._require_picture(outputs)
+        table = self._table_of_proof()
+        return Golden(
+            case=case,
+            operation=self.text("", "operation"),
+            summary=self.text("", "summary"),
+            parameters=self.json("parameters"),
+            definition=self.text("", "definition"),
+            draw=self._whole_number("draw"),
+            producer=producer,
+            provenance=self._texts(self.json("provenance"), "its provenance"),
+            inputs=self.arrays("inputs"),
+            outputs=outputs,
+            where=where,
+            tolerances={name: self._tolerance(name, array) for name, array in outputs.items()},
+            noise=self._noise(table.get("noise"), outputs),
+            derived=self._derived(),
+            expected_constant=self._texts(self.json("expected_constant"), "its expected_constant"),
+            faults=self._faults(table, outputs),
+            invisible=self._texts(table.get("invisible"), "its table of invisible faults"),
+        )
+
+    # ------------------------------------------------------------------------------------------------ arrays
+
+    def arrays(self, group: str) -> dict[str, np.ndarray]:
+        """Take the arrays of a group by name, each held to its digest."""
+        found = self._unsealed(group)
+        for name, array in found.items():
+            self._require_sound(f"{group}/{name}", array)
+        return found
+
+    def _unsealed(self, group: str) -> dict[str, np.ndarray]:
+        within = f"{group}/"
+        arrays = self._contents.arrays
+        return {path.removeprefix(within): array for path, array in arrays.items() if path.startswith(within)}
+
+    def _require_sound(self, path: str, array: np.ndarray) -> None:
+        if digest_array(array)[:DIGEST_LENGTH] != self.text(path, "sha256"):
+            raise self.error(f"/{path} does not match its SHA-256")
+        if array.dtype.kind == "S" and not all(text.decode().isprintable() for text in array.flat):
+            raise self.error(f"/{path} holds texts that cannot be shown")
+
+    def _masks(self, case: str, outputs: Arrays) -> dict[str, np.ndarray]:
+        where = self.arrays("where")
+        for name, mask in where.items():
+            if name not in outputs:
+                raise self.error(f"it has a mask for {name!r}, which is no output")
+            try:
+                require_mask(case, name, outputs[name], mask)
+            except GoldenError as wrong:
+                raise self.error(str(wrong)) from None
+        return where
+
+    def _require_picture(self, outputs: Arrays) -> None:
+        found, expected = self._unsealed("picture"), picture_of(outputs)
+        if set(found) != set(expected) or any(not _same(found[name], expected[name]) for name in expected):
+            raise self.error("its picture is not that of its main output")
+
+    def _tolerance(self, name: str, output: np.ndarray) -> Tolerance:
+        if output.dtype.kind not in "fc":
+            return EXACT
+        values = self._attribute(f"outputs/{name}", "tolerance")
+        if values.dtype != np.float64 or values.shape != (len(TOLERANCE_PARTS),):
+            raise self.error(f"/outputs/{name} has no tolerance of {len(TOLERANCE_PARTS)} numbers, but {values!r}")
+        if not (np.isfinite(values) & (values >= 0)).all():
+            raise self.error(f"/outputs/{name} has an impossible tolerance {values}")
+        return Tolerance(**dict(zip(TOLERANCE_PARTS, values.tolist())))
+
+    def _derived(self) -> dict[str, Derived]:
+        paths = [path for path in self._contents.attributes if path.startswith("derived/")]
+        return {
+            path.removeprefix("derived/"): Derived(
+                self._shape(path), self._dtype(self.text(path, "dtype")), self.text(path, "sha256")
+            )
+            for path in paths
+        }
+
+    def _shape(self, path: str) -> tuple[int, ...]:
+        shape = self._attribute(path, "shape")
+        if shape.dtype != np.int64 or shape.ndim != 1:
+            raise self.error(f"/{path} has no shape, but {shape!r}")
+        return tuple(self._whole(n) for n in shape.tolist())
+
+    def _dtype(self, text: str) -> str:
+        dtype = np.dtype(text)
+        if dtype.kind not in "biufcS":
+            raise self.error(f"expected a dtype of numbers or texts, found {text!r}")
+        return dtype.str
+
+    # ------------------------------------------------------------------------------------------------ proof
+
+    def _table_of_proof(self) -> dict[str, Any]:
+        array = self._contents.arrays.get("proof/table", np.empty(0))
+        if array.dtype != np.uint8 or array.ndim != 1:
+            raise self.error("it has no table of faults")
+        self._require_sound("proof/table", array)
+        return self._json_object(array.tobytes().decode(), "/proof/table")
+
+    def _faults(self, table: Mapping[str, Any], outputs: Arrays) -> dict[str, Caught]:
+        values, places = self._values()
+        taken = dict.fromkeys(values, 0)
+        faults: dict[str, Caught] = {}
+        for name, entry in sorted(self._table(table.get("caught"), "its table of faults").items()):
+            symptom, wrong = self._table(entry, f"fault {name!r}").get("symptom"), {}
+            if not isinstance(symptom, str):
+                raise self.error(f"fault {name!r} has no symptom")
+            for output, details in sorted(self._table(entry.get("outputs"), f"outputs of fault {name!r}").items()):
+                if output not in outputs:
+                    raise self.error(f"fault {name!r} speaks of {output!r}, which is no output")
+                kept = self._whole(self._table(details, f"fault {name!r}").get("kept"))
+                dtype = self._dtype(details.get("dtype", outputs[output].dtype.str))
+                kind, before = kind_of(dtype), sum(taken.values())
+                if kind not in values:
+                    raise self.error(f"fault {name!r} has no values of {dtype}")
+                part = values[kind][taken[kind] : taken[kind] + kept].astype(dtype)
+                taken[kind] += kept
+                wrong[output] = self._wrong(name, details, outputs[output], part, places[before : before + kept])
+            if not wrong:
+                raise self.error(f"fault {name!r} gets nothing wrong")
+            faults[name] = Caught(symptom, wrong)
+        if taken != {kind: len(array) for kind, array in values.items()}:
+            raise self.error("its table of faults is out of step with their values")
+        return faults
+
+    def _values(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Take what stands in wrong outputs, by dtype, and where it stands."""
+        values = self.arrays("proof")
+        del values["table"]
+        steps = values.pop("at", np.empty(0))
+        if any(array.ndim != 1 or kind_of(array.dtype.str) != kind for kind, array in values.items()):
+            raise self.error("/proof holds what is no list of values")
+        if steps.ndim != 1 or steps.dtype != np.int64 or len(steps) != sum(map(len, values.values())):
+            raise self.error("/proof/at does not say where the values of /proof stand")
+        return values, np.cumsum(steps)
+
+    def _wrong(
+        self, fault: str, entry: Mapping[str, Any], right: np.ndarray, values: np.ndarray, at: np.ndarray
+    ) -> Wrong:
+        shape = tuple(self._whole(n) for n in entry.get("shape", right.shape))
+        sums = np.array(entry.get("sums"), np.float64)
+        share, distance = (math.inf if entry[key] is None else float(entry[key]) for key in ("share", "distance"))
+        if sums.shape != (4,) or not np.isfinite(sums).all():
+            raise self.error(f"fault {fault!r} has impossible sums")
+        if not (share >= 0 and distance >= 0) or not ((at >= 0) & (at < math.prod(shape))).all():
+            raise self.error(f"fault {fault!r} has an impossible distance, or points outside of its array")
+        return Wrong(shape, values.dtype.str, share, distance, at, values, sums.view(np.complex128))
+
+    def _noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, float]]:
+        table = self._table(value, "its noise")
+        if not set(table) <= set(outputs):
+            raise self.error("its noise is of other outputs than it has")
+        for name, variants in table.items():
+            if not all(type(number) in (int, float) for number in self._table(variants, f"noise of {name!r}").values()):
+                raise self.error(f"the noise of {name!r} is not a table of numbers")
+        return {name: table.get(name, {}) for name in outputs}
+
+    # ------------------------------------------------------------------------------------------------ single values
+
+    def _attribute(self, path: str, key: str) -> np.ndarray:
+        try:
+            return self._contents.attributes[path][key]
+        except KeyError:
+            raise self.error(f"/{path} lacks the attribute {key!r}") from None
+
+    def text(self, path: str, key: str) -> str:
+        value = self._attribute(path, key)
+        if value.dtype.kind != "S" or value.ndim or not value.item().decode().isprintable():
+            raise self.error(f"attribute {key!r} of /{path} is not a printable text")
+        return str(value.item().decode())
+
+    def _whole_number(self, key: str) -> int:
+        value = self._attribute("", key)
+        if value.dtype.kind not in "iu" or value.ndim:
+            raise self.error(f"attribute {key!r} of / is not a whole number")
+        return int(value)
+
+    def json(self, key: str) -> dict[str, Any]:
+        return self._json_object(self.text("", key), f"attribute {key!r} of /")
+
+    def _json_object(self, text: str, what: str) -> dict[str, Any]:
+        value = parse_json(text)
+        if not isinstance(value, dict) or not _is_printable(value):
+            raise self.error(f"{what} is not a JSON object of printable texts")
+        return value
+
+    def _table(self, value: Any, what: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.error(f"{what}: expected a JSON object")
+        return value
+
+    def _texts(self, value: Any, what: str) -> dict[str, str]:
+        table = self._table(value, what)
+        if not all(isinstance(text, str) for text in table.values()):
+            raise self.error(f"{what} is not a table of texts")
+        return table
+
+    def _whole(self, value: Any) -> int:
+        if type(value) is not int or not 0 <= value < 2**40:
+            raise self.error(f"expected a whole number, found {value!r}")
+        return value
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON in which no key appears twice, as it does after a careless merge.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_duplicates)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a key of a JSON object appears twice")
+    return table
+
+
+def _is_printable(value: Any) -> bool:
+    """Tell whether all texts of a JSON document can be shown.
+
+    A control sequence of a terminal cannot, nor half of a character.
+    """
+    if isinstance(value, dict):
+        return all(map(_is_printable, (*value, *value.values())))
+    if isinstance(value, list):
+        return all(map(_is_printable, value))
+    return not isinstance(value, str) or value.isprintable()

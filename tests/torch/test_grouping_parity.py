@@ -217,6 +217,15 @@ def test_whole_pixels_are_copied_exactly() -> None:
         np.testing.assert_array_equal(patch, wide[y + 8 : y + 13, x + 8 : x + 13])
 
 
+def test_a_patch_may_be_one_pixel() -> None:
+    assert torch.equal(patches_at(OBJECT, torch.tensor([[3.0, 4.0]]), 1), OBJECT[4:5, 3:4][None])
+
+
+def test_positions_in_single_precision_are_taken_as_they_are() -> None:
+    places = torch.tensor([[10.3, 7.7], [0.1, 19.9]])
+    assert torch.equal(patches_at(OBJECT, places, 8), patches_at(OBJECT, places.double(), 8))
+
+
 def test_far_from_the_object_is_empty() -> None:
     assert not patches_at(OBJECT, torch.tensor([[1e30, 5.0], [5.0, -1e30]]), 8).any()
 

@@ -59,9 +59,17 @@ def test_adam_of_the_configuration() -> None:
     assert group["weight_decay"] == 0
     assert not group["amsgrad"]
     assert len(group["params"]) == 44
+    (group,) = adam(model, TrainingConfig(adam_epsilon=1e-3, adam_amsgrad=True)).param_groups
+    assert (group["keras_eps"], group["amsgrad"]) == (1e-3, True)
     for refused in ("weight_decay", "gradient_clip_norm"):
         with pytest.raises(ValueError, match=rf"TrainingConfig.{refused}: expected None, found 0\.1"):
             adam(model, TrainingConfig(**{refused: 0.1}))
+
+
+def test_adam_calls_the_closure_that_lightning_gives() -> None:
+    optimizer = KerasAdam([torch.nn.Parameter(torch.ones(3))])
+    assert optimizer.param_groups[0]["keras_eps"] == 1e-7
+    assert optimizer.step(lambda: 3.0) == 3.0
 
 
 def test_adam_takes_parameters_later() -> None:

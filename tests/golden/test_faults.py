@@ -121,3 +121,17 @@ def test_this_test_would_notice() -> None:
         Fault("squared", "…", lambda t: {"y": t.inputs["x"] * t.parameters["factor"] ** 2}), x, parameters, y
     )
     assert not _asks(Fault.of_formula("halved", "…", lambda x, factor: {"y": x * factor / 2}), x, parameters, y)
+
+
+def test_faults_of_numbers_are_caught_by_their_values(goldens: dict[str, Golden]) -> None:
+    """A wrong output of the right shape in another dtype would be caught whatever it holds, and prove nothing."""
+    by_dtype = {
+        f"{golden.operation}: {fault}"
+        for golden in goldens.values()
+        for fault, caught in golden.faults.items()
+        for name, wrong in caught.outputs.items()
+        if golden.outputs[name].dtype.kind != "S"  # texts have no dtype of their own
+        and wrong.shape == golden.outputs[name].shape
+        and wrong.dtype != golden.outputs[name].dtype
+    }
+    assert by_dtype == {"probe.hard_mask: soft"}, "a soft mask cannot be boolean"

@@ -237,8 +237,8 @@ FORWARD = (
 
 
 def _of_table(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
-    """``make`` gets photons and sides."""
-    return Fault(name, symptom, lambda t: {"scale": make(t.inputs["nphotons"], t.inputs["N"])})
+    """``make`` gets photons and sides; what it returns is rounded to single precision, as the right scale is."""
+    return Fault(name, symptom, lambda t: {"scale": make(t.inputs["nphotons"], t.inputs["N"]).astype(np.float32)})
 
 
 INTENSITY_SCALE = (

@@ -1,4 +1,4 @@
-"""What the modules of a package import when they are loaded, told from their sources: nothing is imported for it.
+"""Find what a package's modules import by reading their source, without importing them.
 
 Importing a package tells of one missing module at a time; its sources tell of all.
 """

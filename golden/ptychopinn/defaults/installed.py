@@ -1,4 +1,4 @@
-"""Defaults, read from the configuration of the installed package."""
+"""Ask the installed package ``ptycho`` for the defaults of its configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Array formats and the sides of the canvas, by the calls of the installed package."""
+"""Ask the installed package ``ptycho`` for array formats and canvas sides."""
 
 from __future__ import annotations
 

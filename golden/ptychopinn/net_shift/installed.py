@@ -1,4 +1,4 @@
-"""The whole way from positions to a mosaic, by the calls of the installed package."""
+"""Ask the installed package ``ptycho`` for the whole way from positions to a mosaic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network, its gradients and its training steps, by the models of the installed package."""
+"""Ask the installed package ``ptycho`` for the network, its gradients and its training steps."""
 
 from __future__ import annotations
 

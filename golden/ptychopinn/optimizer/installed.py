@@ -1,4 +1,4 @@
-"""The optimizer of the installed package's model, and what its training calls after each epoch."""
+"""Ask the installed package ``ptycho`` for its optimizer, and what its training calls after each epoch."""
 
 from __future__ import annotations
 

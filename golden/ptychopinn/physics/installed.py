@@ -1,4 +1,4 @@
-"""From a field to photons, by the calls of the installed package."""
+"""Ask the installed package ``ptycho`` for all between a field and its photons."""
 
 from __future__ import annotations
 

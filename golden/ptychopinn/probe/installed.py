@@ -1,4 +1,4 @@
-"""Probes, by the calls of the installed package."""
+"""Ask the installed package ``ptycho`` for the hard mask, the normalised probe and the default disk."""
 
 from __future__ import annotations
 

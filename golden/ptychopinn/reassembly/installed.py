@@ -1,4 +1,4 @@
-"""Patches on a canvas, by the calls of the installed package."""
+"""Ask the installed package ``ptycho`` for patches stitched on a canvas."""
 
 from __future__ import annotations
 

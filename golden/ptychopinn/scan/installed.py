@@ -1,4 +1,4 @@
-"""A scan's file, read by the loaders of the installed package."""
+"""Ask the installed package ``ptycho`` for what its loaders read of a file."""
 
 from __future__ import annotations
 

@@ -30,52 +30,23 @@ _LAYERS = {
 _STEPS, _KEPT = 5, (1, 2, 5)
 
 
-def forward(
-    *,
-    seed: np.ndarray,
-    groups: int,
-    X: np.ndarray,
-    coords_relative: np.ndarray,
-    probe: np.ndarray,
-    weights: np.ndarray,
-    **settings: Any,
-) -> dict[str, np.ndarray]:
-    with opened(probe=probe, **settings) as model:
-        model.load(weights)
+def forward(*, X: np.ndarray, coords_relative: np.ndarray, **settings: Any) -> dict[str, np.ndarray]:
+    with _loaded(**settings) as model:
         taps = model.taps(X, coords_relative)
         return {**taps, "loss": np.asarray(model.loss(X, coords_relative))}
 
 
-def gradients(
-    *,
-    seed: np.ndarray,
-    groups: int,
-    X: np.ndarray,
-    coords_relative: np.ndarray,
-    probe: np.ndarray,
-    weights: np.ndarray,
-    **settings: Any,
-) -> dict[str, np.ndarray]:
-    with opened(probe=probe, **settings) as model:
-        model.load(weights)
+def gradients(*, X: np.ndarray, coords_relative: np.ndarray, **settings: Any) -> dict[str, np.ndarray]:
+    with _loaded(**settings) as model:
         loss, found = model.loss_and_gradients(X, coords_relative)
         return {"loss": loss, **dict(zip(model.structure.shapes(), found))}
 
 
 def training(
-    *,
-    seed: np.ndarray,
-    groups: int,
-    X: np.ndarray,
-    coords_relative: np.ndarray,
-    probe: np.ndarray,
-    weights: np.ndarray,
-    learning_rate: float,
-    **settings: Any,
+    *, X: np.ndarray, coords_relative: np.ndarray, learning_rate: float, **settings: Any
 ) -> dict[str, np.ndarray]:
     """Train on the same batch in every step, and look at the gradients before each."""
-    with opened(probe=probe, **settings) as model:
-        model.load(weights)
+    with _loaded(**settings) as model:
         model.autoencoder.optimizer.learning_rate = learning_rate
         followed = list(entries(model.structure).values())
         start, moved, sizes = _sample(model.weights(), followed), {}, []
@@ -91,6 +62,14 @@ def training(
 
 def _sample(arrays: list[np.ndarray], followed: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([array.reshape(-1)[at] for array, at in zip(arrays, followed)])
+
+
+@contextmanager
+def _loaded(*, seed: np.ndarray, groups: int, weights: np.ndarray, **settings: Any) -> Iterator[Model]:
+    """Make a model with given weights; seed and groups made the inputs, and are no settings of it."""
+    with opened(**settings) as model:
+        model.load(weights)
+        yield model
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the modules of a package import when they are loaded, told from their sources: nothing is imported for it.
+"""Tell from its sources what a package imports when it is loaded, without importing it.
 
 Importing a package tells of one missing module at a time; its sources tell of all.
 """

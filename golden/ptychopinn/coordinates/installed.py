@@ -1,4 +1,4 @@
-"""Relative positions and moves, by the calls of the installed package."""
+"""These calls ask the installed package for relative positions and moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defaults, read from the configuration of the installed package."""
+"""These calls read defaults from the installed package's configuration, its optimizer and its training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Array formats and the sides of the canvas, by the calls of the installed package."""
+"""These calls ask the installed package for array formats and for the sides of the canvas."""
 
 from __future__ import annotations
 

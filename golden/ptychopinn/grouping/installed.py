@@ -1,4 +1,4 @@
-"""Groups of neighbours and their patterns, by the calls of the installed package."""
+"""These calls ask the installed package for groups of neighbours and their patterns."""
 
 from __future__ import annotations
 

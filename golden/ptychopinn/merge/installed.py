@@ -1,4 +1,4 @@
-"""The merge of a group and its inverse, by the calls of the installed package."""
+"""These calls ask the installed package for the merge of a group and its inverse."""
 
 from __future__ import annotations
 

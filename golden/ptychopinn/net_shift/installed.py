@@ -1,4 +1,4 @@
-"""The whole way from positions to a mosaic, by the calls of the installed package."""
+"""These calls lead the installed package the whole way from positions to a mosaic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The optimizer of the installed package's model, and what its training calls after each epoch."""
+"""These calls ask the installed package's model for its optimizer, and its training for its callbacks."""
 
 from __future__ import annotations
 

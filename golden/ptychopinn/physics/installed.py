@@ -1,4 +1,4 @@
-"""From a field to photons, by the calls of the installed package."""
+"""These calls lead the installed package from a field to photons, and to its loss."""
 
 from __future__ import annotations
 

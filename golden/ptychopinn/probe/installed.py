@@ -1,4 +1,4 @@
-"""Probes, by the calls of the installed package."""
+"""These calls ask the installed package for masks and probes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patches on a canvas, by the calls of the installed package."""
+"""These calls let the installed package put patches on a canvas."""
 
 from __future__ import annotations
 

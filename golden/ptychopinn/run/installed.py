@@ -1,4 +1,4 @@
-"""The run: a training on a scan and the mosaic that it makes, by the models and calls of the installed package.
+"""These calls train the installed package's model on a scan, and let it make a mosaic.
 
 The package's own training draws initial weights and batches that no call takes. So its compiled model is given those of
 the golden, batch by batch, and the callbacks that it hands to Keras are called after each epoch.

@@ -1,4 +1,4 @@
-"""A scan's file, read by the loaders of the installed package."""
+"""These calls let the loaders of the installed package read a scan's file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns of a scan, by the calls of the installed package."""
+"""These calls ask the installed package for the patterns of a scan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison of two large arrays beside its peers: ``python -m benchmarks.compare [MIB]``.
+"""Time the comparison of two large arrays against other libraries'.
 
 Ratios in one run, on complex64: against reading both arrays once, NumPy's ``allclose``, and pytest-regressions'
 ``ndarrays_regression``. Each runs in a process of its own, which also gives the peak memory that it adds to the arrays.

@@ -1,4 +1,4 @@
-"""Kill the generator 200 times, and find no golden torn: ``python -m benchmarks.kill [KILLS]``.
+"""Kill the generator 200 times, and check that no golden is half-written.
 
 The generator runs over the stand-in reference and each time has something to write: other values, a new golden, one
 that goes. It is killed without warning, with all its processes: at a random moment while it computes or while it

@@ -1,4 +1,4 @@
-"""Programs that take turns, so that what else the machine does slows all of them alike."""
+"""Run programs in turns, so that other load slows all of them equally."""
 
 from __future__ import annotations
 

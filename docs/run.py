@@ -1,4 +1,4 @@
-"""The pictures and the table of docs/run.md: the long run of both frameworks, side by side.
+"""Make the pictures and the table of docs/run.md.
 
 python -m docs.run weights weights.h5                     # for --initial_weights of ptycho_torch.train
 python -m docs.run tensorflow tensorflow.npz              # with TensorFlow; goes on from what make long has left

@@ -1,4 +1,4 @@
-"""Record the walk of docs/walk.md: ``python -m docs.walk``.
+"""Record the commands and output shown in docs/walk.md.
 
 Runs every command in a fresh clone, in a terminal of its own, and writes down what it prints. Needs both environments
 (``make test``, ``make golden``) and, for the pictures, Chromium.

@@ -1,4 +1,8 @@
-"""Golden artefacts: TensorFlow freezes what is true, and a port is held to it without TensorFlow.
+"""Goldens record what TensorFlow computed; a test suite holds a port to them without TensorFlow.
+
+The wings, each of which imports only those to its left:
+``spec < judge < store < review < report < generator | testing``; on top the doors ``cli``, ``generate`` and
+``pytest_plugin``. ``ptychopinn`` is the content, a folder per topic, and imports ``spec`` alone.
 
 What a cases module is written with, here and in any other package that keeps goldens:
 

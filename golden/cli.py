@@ -1,4 +1,4 @@
-"""The command ``golden``: options and exit codes. The wings do the work; nothing here writes a golden."""
+"""The command ``golden`` parses options and returns exit codes; it never writes a golden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generator's command: options and exit statuses. ``golden.generator.session`` does what they ask for."""
+"""Parse the generator's options and return its exit code; ``golden.generator.session`` does the work."""
 
 from __future__ import annotations
 

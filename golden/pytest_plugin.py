@@ -1,4 +1,4 @@
-"""The pytest plugin: the ``golden`` fixture, its options, and what makes a run fail that is not complete.
+"""The pytest plugin adds the ``golden`` fixture and its options, and fails a run that leaves goldens untested.
 
 Opt in with ``-p golden.pytest_plugin``. A test names an operation and runs once per golden of it::
 

@@ -1,4 +1,4 @@
-"""PtychoPINN runs here in PyTorch; golden artefacts hold it to its TensorFlow reference.
+"""The PyTorch port of PtychoPINN; goldens hold it to the TensorFlow reference.
 
 Conventions used everywhere: images are (row, column); positions and offsets are [x, y] in pixels, x being the column
 axis and y the row axis; an offset is a position, so ``+offset`` moves content by ``+offset``.

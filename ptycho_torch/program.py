@@ -1,4 +1,4 @@
-"""The programs share how options are spelt, how they log, and how they end.
+"""Provide what the port's programs share: options, logging and exit codes.
 
 Exit status: 0 done, 1 the run failed, 2 wrong options or files, 130 interrupted (143 by SIGTERM).
 """

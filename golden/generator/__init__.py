@@ -1,0 +1,1 @@
+"""Make and renew goldens with a reference. Imports ``report`` and what lies below."""

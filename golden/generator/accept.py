@@ -1,4 +1,4 @@
-"""A person accepts changes one by one, at a plain prompt like that of ``git add -p`` and ``cargo insta review``."""
+"""Let a person accept changes one by one, at a plain prompt like that of ``git add -p``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a golden: freezes outputs, measures the noise, commits the faults, refuses a case that proves nothing.
+"""Make a golden: compute outputs, noise and wrong outputs; refuse a case that lets a fault through.
 
 Outputs come from one reference, the source. Noise and faults come from the backing reference, which can also compute in
 float64, under other settings, on perturbed inputs, and with faults. Mostly the two are one. Where they are two, they

@@ -1,4 +1,4 @@
-"""Recomputes goldens with the reference, and writes what was accepted.
+"""Recompute and prove single goldens with a reference, and write those that were accepted.
 
 The reference is imported in other processes only (``worker``), and only once a case has to be computed.
 """

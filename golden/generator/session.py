@@ -1,4 +1,4 @@
-"""A run of the generator recomputes what was asked for, proves what moved, asks, writes it, and says all that.
+"""Run the generator as asked: recompute, prove what changed, ask a person, write, and report.
 
 The command (``golden.generate``) is the door to it.
 """

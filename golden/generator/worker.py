@@ -1,4 +1,4 @@
-"""The reference runs in a process of its own.
+"""Run a reference in a process of its own.
 
 TensorFlow takes its thread count and its oneDNN switch from the environment, once, when it starts; a noise floor
 needs several settings, hence several processes. It also keeps the generator itself free of TensorFlow, so that

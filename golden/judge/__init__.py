@@ -1,0 +1,1 @@
+"""Judge arrays: compare, tolerate, prove, diagnose. NumPy only; imports ``spec``."""

@@ -1,4 +1,4 @@
-"""Compares an output with its golden: arrays in, a Comparison out. NumPy only.
+"""Compare an output with its golden. NumPy only.
 
 An element passes when ``|actual - expected| <= atol + rtol * |expected|``: scaled by the golden, never by the
 subject. Complex differences are taken by modulus. NaN never equals anything. dtype and shape must match exactly.

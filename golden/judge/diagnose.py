@@ -1,4 +1,4 @@
-"""Finds the wrong convention that explains a failure. NumPy only. It never turns a failure into a pass.
+"""Find the wrong convention that explains a failure. NumPy only. A diagnosis never turns a failure into a pass.
 
 First come the faults that the golden was proved to catch: what was found is compared with the wrong outputs that the
 golden keeps. Then come transforms that no case declares, and the shape of the difference (``golden.judge.transforms``).

@@ -1,4 +1,4 @@
-"""Judges the outputs of one case: how far each is off, and why. NumPy only; knows no store."""
+"""Judge the outputs of a case: compare each, and diagnose those that fail. NumPy only."""
 
 from __future__ import annotations
 

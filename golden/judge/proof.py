@@ -1,4 +1,4 @@
-"""Proves that a case catches the faults that it declares, and chooses what a golden keeps of the wrong outputs.
+"""Prove that a case catches its declared faults, and choose which part of each wrong output the golden keeps.
 
 Every fault of the case's operation is committed against the reference. What comes out must lie outside the tolerance
 in some output, or, where fault or case declares it invisible, within the noise in all of them. The wrong outputs are

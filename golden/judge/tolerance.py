@@ -1,4 +1,4 @@
-"""Measures the noise floor of an output, from which its tolerance follows. NumPy only.
+"""Decide the tolerance of an output from its measured noise floor. NumPy only.
 
 The reference is evaluated again in ways that may only change rounding (float64, other thread counts, oneDNN on and
 off, inputs perturbed by one unit in the last place). The floor is a line ``atol + rtol * |expected|`` above every

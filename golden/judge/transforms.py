@@ -1,4 +1,4 @@
-"""Finds the transform that turns what was expected into what was found; failing that, the shape of the difference.
+"""Find the transform (flip, shift, sign, ...) that explains a wrong output, or else describe the difference.
 
 Its work is bounded by what it looks at, never by time, so that a failure is told in the same words everywhere. A
 candidate is tried on a few thousand elements, and only if it fits there on all. The search for shifts looks at one

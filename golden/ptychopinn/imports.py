@@ -1,4 +1,4 @@
-"""Tell from its sources what a package imports when it is loaded, without importing it.
+"""Find what a package's modules import by reading their source, without importing them.
 
 Importing a package tells of one missing module at a time; its sources tell of all.
 """

@@ -1,4 +1,4 @@
-"""Photographs are texture for test objects, pinned by digest. They are needed only when inputs are drawn."""
+"""Read the photographs that give test objects their texture, pinned by digest; needed only to draw inputs."""
 
 from __future__ import annotations
 

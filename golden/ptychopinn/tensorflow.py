@@ -1,4 +1,4 @@
-"""The ground truth: what TensorFlow PtychoPINN computes, restated in TensorFlow.
+"""The reference restates in TensorFlow what PtychoPINN computes: this module runs each topic's ``reference.py``.
 
 Each topic's ``reference.py`` has one function per operation. It takes the real dtype to compute in, then the
 operation's inputs and parameters by name, and returns its outputs by name, in TensorFlow's layout. With ``tf.float32``

@@ -1,4 +1,4 @@
-"""Write a file for people or programs as a whole: a reader sees the old one or the new one, never half of it."""
+"""Write a report or a scan as a whole: a reader sees the old file or the new one, never half of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put results into words: lines and tables for a terminal, Markdown for a pull request. Decides nothing numeric."""
+"""Put results into words: failure messages, terminal tables, Markdown for a pull request. Decides nothing numeric."""
 
 from __future__ import annotations
 

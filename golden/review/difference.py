@@ -1,4 +1,4 @@
-"""What differs of a case between two states: stored and recomputed, older and newer, of one reference and of another.
+"""Find what differs between two goldens of one case: stored and recomputed, old and new, of two references.
 
 Decides nothing; writes nothing.
 """

@@ -1,4 +1,4 @@
-"""Says how far faults lie outside the tolerance, over many goldens: what ``golden faults`` shows and warns of."""
+"""Say how far each fault lies outside the tolerance, across many goldens, for ``golden faults``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays have a digest, are walked a part at a time, may be images, and are summarised where they are too large."""
+"""Digest arrays, walk through them in parts, recognise images, summarise what is too large to store. NumPy only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything here raises one exception."""
+"""``golden`` raises this one exception for everything that goes wrong."""
 
 
 class GoldenError(Exception):

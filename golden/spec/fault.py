@@ -1,4 +1,4 @@
-"""A fault is a wrong convention that a port could follow. It is committed on the reference. NumPy only."""
+"""A fault is a wrong convention that a port could follow; committing it gives the output that a golden must refuse."""
 
 from __future__ import annotations
 

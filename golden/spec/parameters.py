@@ -1,4 +1,4 @@
-"""Parameters are the scalars that an operation takes beside its arrays; it declares their types."""
+"""Parameters are the scalars that an operation takes beside arrays; the operation declares their types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random inputs stay the same across NumPy releases.
+"""Draw random inputs that stay the same across NumPy releases.
 
 NumPy freezes the bit stream of its bit generators, not the distributions drawn from them. So inputs are made from
 raw Philox bits by exact integer arithmetic, and are multiples of a power of two: they compress well, and sums of a

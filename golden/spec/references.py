@@ -1,4 +1,4 @@
-"""The names of references: what stands for a module, and how a person is told which one it was.
+"""Turn the short name of a reference into its module, and its provenance into words for people.
 
 A reference is a module that offers ``evaluate``, ``producer`` and ``provenance``. One that answers from an installed
 package offers two things more: ``BACKING``, the reference that float64, other settings, perturbed inputs and faults

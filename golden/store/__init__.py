@@ -1,0 +1,1 @@
+"""Keep goldens on disk: file, entry and picture. Imports ``judge`` and ``spec``."""

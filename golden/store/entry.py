@@ -1,4 +1,4 @@
-"""An entry is the text file beside a golden that says what it holds, so that a diff can be read.
+"""An entry is the JSON file beside a golden: it lists what the golden holds, so that git can show what changed.
 
 A line per array. The digests decide; the statistics are for people. ``history`` says why a golden has the values that
 it has, the newest reason first. Margins have two digits, so that rounding moves no line. The entry is also the commit

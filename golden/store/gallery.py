@@ -1,4 +1,4 @@
-"""Beside every golden that can be looked at lies a PNG, and a page shows all of them.
+"""The gallery keeps a PNG beside each golden that has a picture, and one page that shows them all.
 
 A hosting site's image diff then shows what changed. The PNG is drawn anew only when what it shows moved;
 ``golden.report.thumbnail`` draws it.

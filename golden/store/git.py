@@ -1,4 +1,4 @@
-"""git shows goldens as text: a textconv driver, as nbdime sets one up for notebooks.
+"""Set up git to show goldens as text in a diff (a textconv driver).
 
 ``.gitattributes`` names the driver (``*.h5 diff=golden``); what it runs is configuration of each clone, which no
 repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden in the words of its entry.

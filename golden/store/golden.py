@@ -1,4 +1,4 @@
-"""A golden is the record of one frozen case. Digests say whether two goldens say the same."""
+"""A golden is the record of one frozen case. Two goldens are the same if their digests are."""
 
 from __future__ import annotations
 

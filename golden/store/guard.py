@@ -1,4 +1,4 @@
-"""Goldens that nobody vouches for, of a pull request, say, are read in another process, which may crash.
+"""Read untrusted goldens, such as those of a pull request, in a child process: a crash there does no harm.
 
 ``golden.store.read`` refuses what it can see before libhdf5 does. But libhdf5 divides by zero, or worse, on
 metadata that were forged with their checksums, and only it can read them. So another process, with a limit of time and

@@ -1,4 +1,4 @@
-"""A golden lies in a file in this layout, and what stands in a file makes a golden again. Others open the file.
+"""Define how a golden lies in a file: turn a golden into named fields, and back. ``read`` and ``write`` open the file.
 
 Layout of a golden::
 

@@ -1,4 +1,4 @@
-"""Reads what stands in an HDF5 file, and refuses files that do harm before any of their data is read."""
+"""Read an HDF5 file, after refusing one that could do harm."""
 
 from __future__ import annotations
 

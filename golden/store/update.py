@@ -1,4 +1,4 @@
-"""Goldens are replaced on disk so that no interruption tears one.
+"""Replace goldens on disk safely, and finish a replacement that was interrupted.
 
 First the new files of every golden are written beside the old ones, under names that git ignores
 (``.CASE.h5.staged``), and flushed: a full disk shows here, before anything is touched. Then one golden after the other

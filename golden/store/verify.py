@@ -1,4 +1,4 @@
-"""A fixtures directory is sound if goldens, entries, pictures and cases say the same and name each other."""
+"""Check that the goldens, entries, pictures and cases of a fixtures directory agree."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Hold a port to the goldens in pytest. Imports ``report`` and what lies below, never ``generator``."""

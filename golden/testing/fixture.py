@@ -1,4 +1,4 @@
-"""What a test gets from a golden: its inputs and parameters, and ``check``, which compares and fails.
+"""The ``golden`` fixture gives a test its inputs and parameters, and ``check``, which compares outputs and fails.
 
 Nothing here writes a golden: what a port returned is written to the test's own directory, beside a page that shows it.
 """

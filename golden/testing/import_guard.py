@@ -1,4 +1,4 @@
-"""Makes the import of some modules fail, so that what is tested cannot lean on its own reference."""
+"""Block imports such as TensorFlow during tests, so that the port cannot use its own reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one test run knows of the goldens: which are claimed, which were compared, how far off the port was.
+"""Collect, over a test run, which goldens were claimed by a test and compared, and how far off the port was.
 
 A run of all parity tests is complete when a test claims every case and compares it. What is missing is a problem, told
 by name, and fails the run.

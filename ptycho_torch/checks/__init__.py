@@ -1,0 +1,1 @@
+"""Judge what an inference left, with code that shares nothing with what made it."""

@@ -1,4 +1,4 @@
-"""The diagnosis checks what an inference left, and names the likely mistake where something is wrong.
+"""Check the results of an inference, and name the likely mistake.
 
 NumPy arrays come in, findings go out; ``ptycho_torch.pictures.diagnosis`` draws them. What to expect is computed here
 from the scan's own positions and probe, not with the code that made the mosaic.

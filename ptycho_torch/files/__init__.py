@@ -1,0 +1,1 @@
+"""What training and inference leave: the trained model, TensorFlow's weights, losses."""

@@ -1,4 +1,4 @@
-"""Convert the model's parameters to TensorFlow's order and layout, and back.
+"""Read TensorFlow's weights into the model, and give the model's in TensorFlow's order and layout.
 
 TensorFlow keeps a kernel as (row, column, in, out), Torch as (out, in, row, column). Both correlate: no tap is flipped.
 """

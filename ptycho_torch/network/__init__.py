@@ -1,0 +1,1 @@
+"""The encoder, the decoders and their layers."""

@@ -1,0 +1,1 @@
+"""The physics and the array formats, a topic a file; imports nothing else of the port."""

@@ -1,4 +1,4 @@
-"""Ground truth is a patch of a known object for each pattern.
+"""Cut, for each pattern, the patch of a known object that it shows.
 
 There are two kinds, which differ for groups of several members. ``ground_truth_like_tf`` returns what TensorFlow does:
 each member gets the patch at its position *mirrored through the group's mean*. ``ground_truth_at_members`` returns what

@@ -27,7 +27,7 @@ def normalize_data(diffraction: Num[np.ndarray, "n N N C"]) -> Float32[np.ndarra
     groups, N, _, members = diffraction.shape
     mean_energy = np.square(diffraction, dtype=np.float64).sum() / (groups * members)
     factor = normalization_factor(mean_energy, N)
-    return np.asarray(np.multiply(diffraction, factor, dtype=np.float32, casting="unsafe"))
+    return np.asarray(np.multiply(diffraction, factor, dtype=np.float32))
 
 
 def normalization_factor(mean_energy: float, N: int) -> np.float32:

@@ -1,0 +1,1 @@
+"""Draw scans, losses, reconstructions and diagnoses as PNG files."""

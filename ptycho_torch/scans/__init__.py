@@ -1,0 +1,1 @@
+"""Scan files, arrays that stay in their file, and simulated scans."""

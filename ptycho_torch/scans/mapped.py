@@ -1,4 +1,4 @@
-"""Items of an array that may be larger than the memory are read from its file.
+"""Read items of an array from its file, so that the array may exceed the memory.
 
 A mapped array is easy to index. But every page that was touched counts as the process's memory until the system takes
 it back, pages arrive one fault at a time, pickling copies the whole array, and a file that is cut short kills the

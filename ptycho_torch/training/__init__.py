@@ -1,0 +1,1 @@
+"""Training: the loop, Keras's rules, losses, the order of batches."""

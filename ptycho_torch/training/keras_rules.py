@@ -53,7 +53,7 @@ class KerasAdam(torch.optim.Adam):
         for parameter, state in self.state.items():
             for name, value in state.items():
                 if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
-                    state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                    state[name] = torch.empty_like(parameter).copy_(value)
 
 
 def adam(model: nn.Module, config: TrainingConfig) -> KerasAdam:

@@ -1,4 +1,4 @@
-"""Taps keep what every step of the model returned, to compare it with TensorFlow or to find where it went wrong."""
+"""Keep the output of every layer of the model, to compare it with TensorFlow's."""
 
 from __future__ import annotations
 

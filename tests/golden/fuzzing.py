@@ -1,4 +1,4 @@
-"""What becomes of a caller who reads a corrupt golden: in a child process, so that a crash or a hang is an answer too.
+"""Read corrupt goldens in child processes, and report which were refused, crashed or hung.
 
 ``python -m tests.golden.fuzzing KIND SEED`` reads one corruption here and now; its error, if any, with the trace.
 """

@@ -1,4 +1,4 @@
-"""Read a page as a person, or a browser, does."""
+"""Parse an HTML page for the tests of reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stand-in's cases but one, whose golden is gone then."""
+"""Declare the stand-in's cases without one, to test a golden whose case was removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a large array: it knows a change anywhere, and another shape."""
+"""The summary of a large array reveals any change of its values or shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The noise floor: a line above every error, never below rounding; and what is refused as vacuous."""
+"""The noise floor lies above every measured error and never below rounding; vacuous cases are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An adapter with the stand-in reference behind it: it answers in one precision, and has no call for ``toy.large``.
+"""An adapter over the stand-in supports one precision and lacks ``toy.large``, to test what is missing.
 
 The environment variable ``TOY_ADAPTER`` steers what it computes, as ``STANDIN`` does for the reference behind.
 """

@@ -1,7 +1,7 @@
-"""The only place that converts between the goldens' layout, TensorFlow's, and the port's.
+"""Holds the port to the goldens: a function per operation, named like it, with ``_`` for the dot.
 
-A subject takes an operation's inputs and parameters by name and returns its outputs by name, as the reference does.
-TensorFlow keeps channels last: (B, H, W, C). The port keeps them first.
+Each takes the operation's inputs and parameters by name, and returns its outputs by name, as the reference does. One
+layout becomes another only here: TensorFlow keeps channels last, (B, H, W, C), the port keeps them first.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def coordinates_translate(*, images: np.ndarray, displacements: np.ndarray) -> O
 
 
 def coordinates_place_in_group(*, patches: np.ndarray, coords_nn: np.ndarray) -> Outputs:
-    """The net sense: through the container's one negation, then moved by ``+coords_nominal``."""
+    """Place patches as the port does: through the container's one negation, then by ``+coords_nominal``."""
     container = container_of(patches, coords_nn)
     members = patches.shape[-1]
     single = torch.from_numpy(rearrange(patches, "b h w c -> (b c) 1 h w"))
@@ -116,7 +116,7 @@ def coordinates_place_in_group(*, patches: np.ndarray, coords_nn: np.ndarray) ->
 
 
 def container_of(patches: np.ndarray, coords_nn: np.ndarray) -> PtychoDataContainerTorch:
-    """The container of a grouped record with these patches and positions."""
+    """Return the container of a grouped record with these patches and positions."""
     offsets, relative = relative_coordinates(torch.from_numpy(coords_nn))
     groups, N, _, members = patches.shape
     grouped_data = {
@@ -155,7 +155,7 @@ def grouping_record(
 def grouped_record(
     xcoords: np.ndarray, ycoords: np.ndarray, diff3d: np.ndarray, object: np.ndarray, **parameters: Any
 ) -> dict[str, Any]:
-    """The whole grouped record of a scan of a known object."""
+    """Return the whole grouped record of a scan of a known object."""
     N = diff3d.shape[1]
     raw = RawDataTorch(xcoords, ycoords, diff3d, np.ones((N, N), np.complex64), objectGuess=object)
     return raw.generate_grouped_data(N, **parameters)
@@ -194,7 +194,7 @@ def grouping_member_patches(*, object: np.ndarray, coords_nn: np.ndarray, N: int
 
 
 def scan_tensors(patches: np.ndarray, offsets: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """A whole scan of n patches as one canvas: (1, n, N, N) and (1, n, 1, 2)."""
+    """Return a whole scan of n patches as one canvas: patches (1, n, N, N) and positions (1, n, 1, 2)."""
     return (
         torch.from_numpy(rearrange(patches, "n h w 1 -> 1 n h w")),
         torch.from_numpy(rearrange(offsets, "n 1 xy 1 -> 1 n 1 xy")),
@@ -227,17 +227,17 @@ def reassembly_scan_mosaic(
 
 
 def channels_first(channel: np.ndarray) -> torch.Tensor:
-    """(B, N, N, C) -> (B, C, N, N)."""
+    """Turn (B, N, N, C) into (B, C, N, N)."""
     return torch.from_numpy(rearrange(channel, "b h w c -> b c h w"))
 
 
 def channels_last(channel: torch.Tensor) -> np.ndarray:
-    """(B, C, N, N) -> (B, N, N, C)."""
+    """Turn (B, C, N, N) into (B, N, N, C)."""
     return rearrange(array(channel), "b c h w -> b h w c")
 
 
 def flat_last(flat: torch.Tensor) -> np.ndarray:
-    """(B * C, 1, N, N) -> (B * C, N, N, 1)."""
+    """Turn (B * C, 1, N, N) into (B * C, N, N, 1)."""
     return rearrange(array(flat), "n 1 h w -> n h w 1")
 
 
@@ -271,7 +271,7 @@ def formats_canvas(*, settings: np.ndarray) -> Outputs:
 
 
 def positions_of(coords_relative: np.ndarray) -> torch.Tensor:
-    """(B, 1, 2, C) as the network gets them: through the container's one negation."""
+    """Return positions (B, 1, 2, C) as the network gets them: through the container's one negation."""
     groups, _, _, members = coords_relative.shape
     grouped_data = {
         "X_full": np.ones((groups, 1, 1, members), np.float32),
@@ -359,7 +359,7 @@ def physics_simulation(*, amplitude: np.ndarray, phase: np.ndarray, probe: np.nd
 
 
 def scan_read(*, stack: np.ndarray, probe: np.ndarray, key: str, starts: bool, **coords: np.ndarray) -> Outputs:
-    """Through a file, as ``numpy.savez`` writes it."""
+    """Read the scan from a file that ``numpy.savez`` wrote."""
     kept = {name: array for name, array in coords.items() if starts or not name.endswith("_start")}
     with tempfile.TemporaryDirectory() as directory:
         np.savez(Path(directory) / "scan.npz", **{key: stack, "probeGuess": probe}, **kept)
@@ -395,7 +395,7 @@ def simulation_patterns(*, object: np.ndarray, probe: np.ndarray, positions: np.
 def net_shift_container(
     *, object: np.ndarray, probe: np.ndarray, positions: np.ndarray, probe_scale: float, batch: int = 2, **given: int
 ) -> Outputs:
-    """Raw record, grouped record, container; then groups ``batch`` at a time."""
+    """Go from the raw record through the grouped one to the container; then take ``batch`` groups at a time."""
     raw = RawDataTorch.from_scan(scan_of(object, probe, positions))
     drawn = {name: given[name] for name in ("nsamples", "K", "gridsize", "seed")}
     record = raw.generate_grouped_data(len(probe), **drawn)
@@ -415,7 +415,7 @@ def net_shift_container(
 def net_shift_memory_mapped(
     *, object: np.ndarray, probe: np.ndarray, positions: np.ndarray, probe_scale: float, batch: int = 2, **given: int
 ) -> Outputs:
-    """A file, as it is written and mapped; then groups ``batch`` at a time."""
+    """Write a file and map it; then take ``batch`` groups at a time."""
     drawn = {name: given[name] for name in ("K", "gridsize", "seed")}
     with tempfile.TemporaryDirectory() as directory:
         save_scan(Path(directory) / "scan.npz", scan_of(object, probe, positions))
@@ -426,7 +426,7 @@ def net_shift_memory_mapped(
 
 
 def scan_of(object: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> Scan:
-    """What an object is measured as, without noise."""
+    """Return the scan that is measured of an object, without noise."""
     centres = rearrange(positions, "m 1 xy 1 -> m xy")
     amplitude = diffraction_patterns(*(torch.from_numpy(given) for given in (object, probe, centres)))
     index = np.zeros(len(centres), np.int64)
@@ -436,10 +436,10 @@ def scan_of(object: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> Sca
 def through_the_network(
     object: np.ndarray, positions: np.ndarray, groups: Sequence[GroupBatch], light: torch.Tensor, padded: int, M: int
 ) -> Outputs:
-    """Merge, extraction, diffraction of each batch, and one mosaic of all.
+    """Merge, extract and diffract each batch, and stitch one mosaic of all.
 
-    What the network would return is the true patch of each pattern, found by which pattern it is, with zeros around
-    its central N // 2 pixels, as a decoder without a border branch returns it.
+    True patches take the place of what the network returns. A pattern's patch is found by the pattern's number. Around
+    its central N // 2 pixels are zeros, as a decoder without a border branch leaves them.
     """
     N = light.shape[-1]
     centres = torch.from_numpy(rearrange(positions, "m 1 xy 1 -> m xy"))
@@ -479,7 +479,7 @@ def network_of(
     nphotons: float,
     **switches: Any,
 ) -> PtychoPINN:
-    """The model with the weights of a golden, one array of all of them in TensorFlow's order and layout."""
+    """Make the model with the weights of a golden: one array of all of them, in TensorFlow's order and layout."""
     config = ModelConfig(C_forward=members, C_model=members, **switches)
     light = normalize_probe_like_tf(torch.from_numpy(probe), probe_scale)
     model = PtychoPINN(config, light, intensity_scale(nphotons, N))
@@ -510,7 +510,7 @@ def network_forward(
 
 
 def loss_of(model: PtychoPINN, X: np.ndarray, coords_relative: np.ndarray) -> torch.Tensor:
-    """The training's loss of a batch."""
+    """Return the training's loss of a batch."""
     x = channels_first(X)
     prediction = model(x, positions_of(coords_relative))
     return objective(prediction.amplitude, x * model.intensity_scale, TrainingConfig())
@@ -551,12 +551,12 @@ def network_training(
 
 
 def array_names(settings: Mapping[str, Any]) -> list[str]:
-    """The names that goldens give to the arrays of weights, in TensorFlow's order."""
+    """Return the names that goldens give to the arrays of weights, in TensorFlow's order."""
     return list(Structure.of(settings["N"], settings["members"], settings).shapes())
 
 
 def followed(arrays: Sequence[np.ndarray], settings: Mapping[str, Any]) -> np.ndarray:
-    """The entries of these arrays that a training golden follows."""
+    """Return the entries of these arrays that a training golden follows."""
     places = entries(Structure.of(settings["N"], settings["members"], settings)).values()
     return np.concatenate([array.ravel()[at] for array, at in zip(arrays, places, strict=True)])
 
@@ -596,7 +596,7 @@ def optimizer_schedule(*, losses: np.ndarray, learning_rate: float) -> Outputs:
 
 
 def epochs_of(losses: Sequence[tuple[float, float]], learning_rate: float) -> tuple[list[float], int]:
-    """The learning rate of every epoch, also of those after the end, and how many there are until then."""
+    """Return the learning rate of every epoch, also after the end, and how many epochs there are until then."""
     config = TrainingConfig(learning_rate=learning_rate)
     optimizer = adam(torch.nn.ParameterList([torch.zeros(1)]), config)
     epoch_end, rates, ended = EpochEnd(optimizer, config), [], []
@@ -615,7 +615,7 @@ MIRRORED_BY: Mapping[str, tuple[type, ...]] = {
     "optimizer": (TrainingConfig,),
     "schedule": (TrainingConfig,),
 }
-"""Which of the port's configurations mirror a TensorFlow table, first match wins."""
+"""TensorFlow's table -> the port's configurations that mirror it; the first that has a field wins."""
 
 PORT_NAMES: Mapping[str, str] = {
     "gridsize": "grid_size",

@@ -1,4 +1,4 @@
-"""Ports that commit a fault: by the fault's own trial, run on the port, or by a wrong function in place of a right one.
+"""Makes the port commit a fault: by the fault's own trial, or by a wrong function in place of a right one.
 
 ``committed`` tells what such a port returns. Most faults of inputs and parameters run what they are given, so they run
 the port, and need no line here. The functions below commit mistakes that implementations of PtychoPINN made
@@ -55,7 +55,7 @@ BY_TRIAL, BY_FUNCTION, BY_OUTPUTS = "its trial", "a wrong function", "its output
 
 
 def run_port(case: Case, inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """The port's outputs for a case's operation. It gets copies: a trial holds its arrays read-only."""
+    """Return the port's outputs for a case's operation. It gets copies: a trial holds its arrays read-only."""
     subject = getattr(layouts, case.operation.name.replace(".", "_"))
     return subject(**{name: array.copy() for name, array in inputs.items()}, **parameters)  # type: ignore[no-any-return]
 

@@ -1,10 +1,10 @@
-"""The port's run on what a golden's seed makes: its own draws, order, training and inference, under Lightning."""
+"""Run the port's training and inference on the scan that a golden's seed draws."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,26 +32,20 @@ FIRST = 3
 """Steps whose losses and changes of the weights a golden tells by themselves."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """A run, as a golden gives it; equal where seed and parameters are.
+    """A run, as a golden gives it: its inputs, and its parameters by ``run[name]``."""
 
-    Attributes:
-        parameters: of the golden, as pairs.
-        seed: of patterns and batches.
-        inputs: of the golden.
-    """
-
-    parameters: tuple[tuple[str, Any], ...]
-    seed: int
-    inputs: Mapping[str, np.ndarray] = field(compare=False)
-
-    @classmethod
-    def of(cls, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Run:
-        return cls(tuple(sorted(parameters.items())), int(inputs["seed"][0]), inputs)
+    inputs: Mapping[str, np.ndarray]
+    parameters: Mapping[str, Any]
 
     def __getitem__(self, name: str) -> Any:
-        return dict(self.parameters)[name]
+        return self.parameters[name]
+
+    @property
+    def seed(self) -> int:
+        """The seed of patterns and batches."""
+        return int(self.inputs["seed"][0])
 
     def scan(self) -> Scan:
         M = len(self.inputs["positions"])
@@ -66,14 +60,14 @@ class Run:
         )
 
     def dataset(self, images: int, group_seed: int) -> MemoryMappedDataset:
-        """So many of the scan's patterns, as the port draws them."""
+        """Draw so many of the scan's patterns, as the port does."""
         config = DataConfig(
             n_images=images, n_subsample=images, subsample_seed=self.seed, probe_scale=self["probe_scale"]
         )
         return MemoryMappedDataset.from_config(self.scan(), config, seed=group_seed)
 
     def model(self, dataset: MemoryMappedDataset) -> PtychoPINN:
-        """With the golden's weights."""
+        """Make a model with the golden's weights."""
         scale = intensity_scale(self["nphotons"], len(dataset.probe))
         model = PtychoPINN(ModelConfig(n_filters_scale=self["n_filters_scale"]), dataset.probe, scale)
         shapes = Structure(64, 1, self["n_filters_scale"], True, True, True).shapes()
@@ -97,13 +91,13 @@ class FirstSteps:
         pass
 
     def changes(self, learning_rate: float) -> np.ndarray:
-        """(44,): root mean square change of each array, in units of the learning rate."""
+        """Return the root mean square change of each array (44,), in units of the learning rate."""
         moved = (b.astype(np.float64) - a for a, b in zip(self.before, self.after))
         return np.array([np.sqrt(np.mean((one / learning_rate) ** 2)) for one in moved])
 
 
 def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress) -> LossCurve:
-    """The port's training, epoch by epoch: as many as there are orders. (A fault that shows at once gives fewer.)"""
+    """Train the port for as many epochs as there are orders: a fault that shows at once gives fewer."""
     epochs = len(run.inputs["order"])
     config = TrainingConfig(
         epochs=epochs,
@@ -119,7 +113,7 @@ def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: P
 
 
 def trained(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
-    """The model after its training, the losses, and how its weights moved at first."""
+    """Return the model after its training, the losses, and how its weights moved at first."""
     dataset = run.dataset(run["images"], run.seed)
     model = run.model(dataset)
     first = FirstSteps(model)
@@ -127,7 +121,7 @@ def trained(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
 
 
 def training(**given: Any) -> Arrays:
-    """The outputs of ``run.training``."""
+    """Return the outputs of ``run.training``."""
     run = run_of(given)
     _, curve, first = trained(run)
     steps = np.array([loss for epoch in curve.epochs for loss in epoch.batch_losses], np.float32)
@@ -142,7 +136,7 @@ def training(**given: Any) -> Arrays:
 
 
 def reconstruction(**given: Any) -> Arrays:
-    """The outputs of ``run.reconstruction``."""
+    """Return the outputs of ``run.reconstruction``."""
     run = run_of(given)
     model, _, _ = trained(run)
     found = predict(model, run.dataset(run["infer"], GROUP_SEED))
@@ -162,7 +156,7 @@ def reconstruction(**given: Any) -> Arrays:
 
 
 def write_weights(path: Path, weights: np.ndarray, parameters: Mapping[str, Any]) -> None:
-    """A golden's initial weights, as ``--initial_weights`` takes them."""
+    """Write a golden's initial weights, as ``--initial_weights`` takes them."""
     shapes = Structure(64, 1, parameters["n_filters_scale"], True, True, True).shapes()
     with h5py.File(path, "w") as file:
         for place, array in enumerate(split(weights, shapes).values()):
@@ -170,6 +164,6 @@ def write_weights(path: Path, weights: np.ndarray, parameters: Mapping[str, Any]
 
 
 def run_of(given: Mapping[str, Any]) -> Run:
-    """Inputs are arrays, parameters are not."""
+    """Tell inputs, which are arrays, from parameters, which are not."""
     inputs = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
-    return Run.of(inputs, {name: value for name, value in given.items() if name not in inputs})
+    return Run(inputs, {name: value for name, value in given.items() if name not in inputs})

@@ -32,6 +32,7 @@ def test_epochs_are_counted_from_one() -> None:
     assert list(chain(*batches)) == orders[0].tolist()
     batches.set_epoch(2)
     assert list(chain(*batches)) == orders[2].tolist()
+    assert listed_order(orders.astype(np.int32))(1).dtype == np.int64
     batches.set_epoch(3)
     with pytest.raises(IndexError):
         list(batches)
@@ -48,3 +49,8 @@ def test_devices_together_make_the_mean_of_the_batch(ranks: int, size: int) -> N
     assert sum(share.counted(size) for share in shares) == size
     seen = [number for share in shares if share.counted(size) for number in share.of(list(range(size)))]
     assert sorted(seen) == list(range(size))
+
+
+def test_a_device_too_many_looks_at_one_sample() -> None:
+    assert Share(3, 4).of([7, 8]) == [7]
+    assert Share(3, 4).weight(2) == 0

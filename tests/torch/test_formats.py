@@ -30,6 +30,11 @@ def test_canvas(golden):
     golden.check(layouts.formats_canvas(**golden.inputs))
 
 
+def test_a_canvas_without_a_margin() -> None:
+    assert formats.canvas_margin(16, 16) == 0
+    assert formats.canvas_side(16, 17) == 16
+
+
 def test_there_and_back() -> None:
     channel = torch.arange(3 * 4 * 5 * 5).reshape(3, 4, 5, 5)
     assert torch.equal(formats.grid_to_channel(formats.channel_to_grid(channel)), channel)
@@ -40,10 +45,14 @@ def test_there_and_back() -> None:
     ("convert", "message"),
     [
         (lambda: formats.grid_to_channel(torch.ones(2, 2, 3, 4, 4)), "grid: expected shape (B, G, G, N, N), found (2,"),
+        (lambda: formats.grid_to_channel(torch.ones(2, 2, 2, 3, 4)), "grid: expected shape (B, G, G, N, N), found (2,"),
         (lambda: formats.channel_to_grid(torch.ones(2, 3, 4, 4)), "expected a square number of patches per group"),
         (lambda: formats.channel_to_grid(torch.ones(2, 4, 4, 5)), "channel: expected shape (B, C, N, N), found (2, 4,"),
         (lambda: formats.channel_to_flat(torch.ones(4, 4, 4)), "channel: expected shape (B, C, N, N), found (4, 4, 4)"),
         (lambda: formats.flat_to_channel(torch.ones(6, 4, 4, 1), 2), "flat: expected shape (B * C, 1, N, N), found"),
+        (lambda: formats.flat_to_channel(torch.ones(6, 2, 4, 4), 2), "flat: expected shape (B * C, 1, N, N), found"),
+        (lambda: formats.flat_to_channel(torch.ones(6, 1, 4, 5), 2), "flat: expected shape (B * C, 1, N, N), found"),
+        (lambda: formats.flat_to_channel(torch.ones(6, 1, 4, 4, 1), 2), "flat: expected shape (B * C, 1, N, N), foun"),
         (lambda: formats.flat_to_channel(torch.ones(6, 1, 4, 4), 4), "flat: expected a multiple of C = 4 patches, fou"),
         (lambda: formats.flat_to_channel(torch.ones(6, 1, 4, 4), 0), "flat: expected a multiple of C = 0 patches"),
         (lambda: formats.positions_to_flat(torch.ones(3, 4, 1, 2)), "positions: expected shape (B, 1, 2, C), found"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import torch
 
 from golden.store.golden import Golden
 from ptycho_torch.operators.ground_truth import ground_truth_at_members, ground_truth_like_tf, patches_at
-from ptycho_torch.operators.grouping import draw_groups
-from ptycho_torch.operators.normalization import normalize_data
+from ptycho_torch.operators.grouping import draw_groups, draw_patterns
+from ptycho_torch.operators.normalization import normalize_data, pattern_energies
 from ptycho_torch.raw_data_bridge import RawDataTorch
 from tests.torch import layouts
 from tests.vectors import Record, assert_close, records
@@ -97,6 +98,33 @@ def test_patterns_at_one_place_fill_a_group_all_the_same() -> None:
     assert all(len(set(group)) == 4 for group in groups.tolist())
 
 
+def test_four_neighbours_by_default() -> None:
+    x, y = positions(12)
+    found = draw_groups(x, y, 5, gridsize=2, seed=1)
+    np.testing.assert_array_equal(found, draw_groups(x, y, 5, gridsize=2, seed=1, K=4))
+
+
+def test_the_smallest_draws() -> None:
+    """One group of one; a group of all patterns there are, its seed too."""
+    assert draw_groups(*positions(1), 1).tolist() == [[0]]
+    assert sorted(draw_groups(*positions(4), 1, gridsize=2)[0].tolist()) == [0, 1, 2, 3]
+
+
+def test_a_pool_as_large_as_wanted_is_used_up() -> None:
+    """Of six patterns, any four lie among the five neighbours of two of them."""
+    groups = draw_groups(*positions(6), 30, K=5, gridsize=2, seed=2, enable_oversampling=True)
+    assert set(Counter(tuple(sorted(group)) for group in groups.tolist()).values()) == {2}
+
+
+def test_patterns_are_drawn_in_ascending_order() -> None:
+    assert draw_patterns(5, None).tolist() == draw_patterns(5, 9).tolist() == [0, 1, 2, 3, 4]
+    assert draw_patterns(1, 1).tolist() == [0]
+    assert len(draw_patterns(5, 1)) == 1
+    for M, count in ((0, 1), (5, 0)):
+        with pytest.raises(ValueError, match="expected at least one, and one wanted"):
+            draw_patterns(M, count)
+
+
 @pytest.mark.parametrize(
     ("M", "arguments", "message"),
     [
@@ -151,6 +179,16 @@ def test_mean_sum_of_squares_is_that_of_half_the_side() -> None:
     assert np.square(normalised, dtype=np.float64).sum(axis=(1, 2)).mean() == pytest.approx(4.5**2, rel=1e-6)
 
 
+def test_weak_patterns_are_scaled_to_single_precision() -> None:
+    normalised = normalize_data(np.full((1, 4, 4, 1), 1e-3))
+    np.testing.assert_array_equal(normalised, np.full((1, 4, 4, 1), 0.5, np.float32), strict=True)
+
+
+def test_energies_of_counts_do_not_wrap() -> None:
+    patterns = np.array([[[60000, 1], [0, 2]], [[0, 0], [0, 0]]], np.uint16)
+    np.testing.assert_array_equal(pattern_energies(patterns), np.array([60000.0**2 + 5, 0]), strict=True)
+
+
 @pytest.mark.parametrize(
     ("patterns", "message"),
     [
@@ -159,6 +197,7 @@ def test_mean_sum_of_squares_is_that_of_half_the_side() -> None:
         (np.ones((0, 8, 8, 4)), "found (0, 8, 8, 4)"),
         (np.zeros((3, 8, 8, 4)), "mean sum of squares, found 0.0"),
         (np.full((3, 8, 8, 4), np.nan), "mean sum of squares, found nan"),
+        (np.full((3, 8, 8, 4), np.inf), "mean sum of squares, found inf"),
     ],
 )
 def test_patterns_without_a_scale_are_refused(patterns: np.ndarray, message: str) -> None:
@@ -178,6 +217,15 @@ def test_whole_pixels_are_copied_exactly() -> None:
     wide = np.pad(OBJECT.numpy(), 10)
     for patch, (x, y) in zip(found.numpy(), places):
         np.testing.assert_array_equal(patch, wide[y + 8 : y + 13, x + 8 : x + 13])
+
+
+def test_a_patch_may_be_one_pixel() -> None:
+    assert torch.equal(patches_at(OBJECT, torch.tensor([[3.0, 4.0]]), 1), OBJECT[4:5, 3:4][None])
+
+
+def test_positions_in_single_precision_are_taken_as_they_are() -> None:
+    places = torch.tensor([[10.3, 7.7], [0.1, 19.9]])
+    assert torch.equal(patches_at(OBJECT, places, 8), patches_at(OBJECT, places.double(), 8))
 
 
 def test_far_from_the_object_is_empty() -> None:

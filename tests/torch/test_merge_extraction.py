@@ -53,6 +53,14 @@ def test_groups_stay_apart_whatever_the_size_of_the_batch(groups: int, members: 
             np.testing.assert_allclose(found[b], expected[0], atol=2e-5)
 
 
+@pytest.mark.parametrize(("N", "first", "last"), [(16, 4, 11), (17, 4, 11), (18, 4, 12), (19, 4, 12)])
+def test_the_centre_that_is_counted_has_half_the_side(N: int, first: int, last: int) -> None:
+    _, norm = sum_and_norm(torch.ones(1, 1, N, N, dtype=torch.complex64), torch.zeros(1, 1, 2, 1), N)
+    counted = np.zeros((N, N), np.float32)
+    counted[first : last + 1, first : last + 1] = 1
+    np.testing.assert_allclose(norm[0], counted + np.float32(1e-3))
+
+
 def test_extraction_is_the_inverse_of_the_placement() -> None:
     """For one patch per group, at whole pixels, what the merge placed comes back: divided by 1.001 in the centre."""
     patches, _ = random_groups(2, 1)
@@ -67,6 +75,7 @@ def test_without_margin_the_whole_canvas_is_the_patch() -> None:
     patches, positions = random_groups(2, 4)
     assert extract_patches(merge_patches(patches, positions, 17), positions, 16).shape == (2, 4, 16, 16)
     assert torch.equal(trim(patches, 16), patches)
+    assert torch.equal(trim(patches[..., 1:, 1:], 1), patches[..., 8:9, 8:9])
 
 
 def test_gradients() -> None:
@@ -123,6 +132,7 @@ def test_shapes_that_do_not_fit_the_merge_are_refused(
         ((2, 26, 26), (3, 1, 2, 4), 16, "positions: expected shape (2, 1, 2, 4)"),
         ((2, 26, 26), (2, 1, 2, 0), 16, "one [x, y] per patch, found (2, 1, 2, 0)"),
         ((2, 26, 26), (2, 1, 2, 4), 28, "in the centre of a canvas of 26 pixels (P - N even), found 28"),
+        ((2, 26, 26), (2, 1, 2, 4), 0, "in the centre of a canvas of 26 pixels (P - N even), found 0"),
         ((2, 26, 26), (2, 1, 2, 4), 15, "in the centre of a canvas of 26 pixels (P - N even), found 15"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What changes rounding and nothing else must not fail: every golden, under each of these, in one test."""
+"""Every golden still passes when only rounding changes."""
 
 from __future__ import annotations
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from ptycho_torch.operators.probe import default_probe, hard_mask
 from tests.torch import layouts
 from tests.vectors import assert_close, records
 
@@ -19,6 +21,22 @@ def test_hard_mask(golden):
 @pytest.mark.golden("probe.default_disk")
 def test_default_disk(golden):
     golden.check(layouts.probe_default_disk(**golden.parameters))
+
+
+def test_the_smallest_side() -> None:
+    assert hard_mask(4).sum() == 4
+    assert default_probe(4).shape == (4, 4)
+    for make in (hard_mask, default_probe):
+        with pytest.raises(ValueError, match="N: expected at least 4"):
+            make(3)
+
+
+def test_scale_of_the_default_disk() -> None:
+    assert torch.equal(default_probe(32), default_probe(32, 0.7))
+    assert not torch.equal(default_probe(32), default_probe(32, 1.0))
+    for scale in (0.0, float("nan")):
+        with pytest.raises(ValueError, match="default_probe_scale: expected a positive number"):
+            default_probe(32, scale)
 
 
 def test_recorded_vectors(external_data: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def test_scale_default_is_the_structured_configurations(tmp_path: Path) -> None:
     assert create_training_payload(tmp_path / "scan.npz", tmp_path).data.probe_scale == 4.0
 
 
-@pytest.mark.parametrize("scale", [4.0, 10.0])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 4.0, 10.0])
 def test_mean_masked_modulus_is_the_inverse_scale(scale: float) -> None:
     generator = torch.Generator().manual_seed(1)
     probe = torch.randn(64, 64, dtype=torch.complex64, generator=generator)
@@ -59,7 +60,9 @@ def test_gradient_reaches_the_probe() -> None:
     ("probe", "scale", "message"),
     [
         (torch.ones(8, 9), 4.0, "expected shape (N, N) or (N, N, 1), found (8, 9)"),
+        (torch.ones(8, 8, 2), 4.0, "expected shape (N, N) or (N, N, 1), found (8, 8, 2)"),
         (torch.ones(8, 8), 0.0, "expected a positive number, found 0.0"),
+        (torch.ones(8, 8), math.inf, "expected a positive number, found inf"),
         (torch.zeros(8, 8), 4.0, "Is the probe empty"),
         (torch.full((8, 8), float("nan")), 4.0, "not finite"),
         (torch.full((8, 8), float("nan")).index_fill(0, torch.arange(1, 8), 1.0), 4.0, "not finite"),

@@ -12,6 +12,7 @@ import torch
 from golden.ptychopinn.reassembly.cases import cut_patches
 from ptycho_torch.config_params import DataConfig, ModelConfig
 from ptycho_torch.helper import reassemble_patches_position_real
+from ptycho_torch.operators import reassembly
 from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
 from tests.torch import layouts
 from tests.vectors import assert_close, records
@@ -60,6 +61,28 @@ def test_more_patches_than_one_block() -> None:
     parts = [shift_and_sum(patches[:, s], offsets[:, s], 8) for s in (slice(350), slice(350, None))]
     np.testing.assert_allclose(total, parts[0][0] + parts[1][0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(count, parts[0][1] + parts[1][1], rtol=1e-5, atol=1e-5)
+
+
+def test_offsets_in_single_precision_are_taken_as_they_are() -> None:
+    """Far from the origin too, where their mean has no fraction in that precision."""
+    patches, offsets = random_scan(1, 5)
+    far = (offsets + 3e6).float()
+    for found, expected in zip(shift_and_sum(patches, far, 8), shift_and_sum(patches, far.double(), 8)):
+        assert torch.equal(found, expected)
+
+
+def test_the_largest_canvas_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    patches, offsets = random_scan(1, 5)
+    side = len(shift_and_sum(patches, offsets, 8)[0][0])
+    monkeypatch.setattr(reassembly, "LARGEST_SIDE", side)
+    assert len(shift_and_sum(patches, offsets, 8)[0][0]) == side
+    with pytest.raises(ValueError, match=f"at most {side} pixels a side, found {side + 2}"):
+        shift_and_sum(patches, offsets, 10)
+
+
+def test_what_is_divided_by() -> None:
+    one, two = torch.ones(1, dtype=torch.complex128), torch.tensor([0.0, 2.0], dtype=torch.float64)
+    np.testing.assert_allclose(overlap_ratio(one, two), [1e9, 1 / (2 + 1e-9)], rtol=1e-15)
 
 
 def test_count_is_that_of_ones() -> None:

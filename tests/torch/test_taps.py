@@ -1,4 +1,4 @@
-"""Every step of the model by name."""
+"""Taps return the output of every layer of the model by name."""
 
 from __future__ import annotations
 

@@ -59,9 +59,17 @@ def test_adam_of_the_configuration() -> None:
     assert group["weight_decay"] == 0
     assert not group["amsgrad"]
     assert len(group["params"]) == 44
+    (group,) = adam(model, TrainingConfig(adam_epsilon=1e-3, adam_amsgrad=True)).param_groups
+    assert (group["keras_eps"], group["amsgrad"]) == (1e-3, True)
     for refused in ("weight_decay", "gradient_clip_norm"):
         with pytest.raises(ValueError, match=rf"TrainingConfig.{refused}: expected None, found 0\.1"):
             adam(model, TrainingConfig(**{refused: 0.1}))
+
+
+def test_adam_calls_the_closure_that_lightning_gives() -> None:
+    optimizer = KerasAdam([torch.nn.Parameter(torch.ones(3))])
+    assert optimizer.param_groups[0]["keras_eps"] == 1e-7
+    assert optimizer.step(lambda: 3.0) == 3.0
 
 
 def test_adam_takes_parameters_later() -> None:
@@ -174,6 +182,10 @@ def test_learning_rate_on_a_plateau(losses: list[float], expected: list[float]) 
 def test_schedule_of_the_configuration() -> None:
     found = rates([5.0] * 5, plateau_patience=1, plateau_factor=0.1, plateau_min_lr=1e-5, learning_rate=1e-2)
     np.testing.assert_allclose(found, [1e-2, 1e-3, 1e-4, 1e-5, 1e-5], rtol=1e-12)
+    demanding = rates([5.0, 4.8, 4.6], plateau_min_delta=0.5)
+    np.testing.assert_allclose(demanding, [1e-3, 1e-3, 5e-4], rtol=1e-12)
+    tiny = rates([5.0] * 3, learning_rate=1e-8, plateau_min_lr=1e-12)
+    np.testing.assert_allclose(tiny, [1e-8, 1e-8, 5e-9], rtol=1e-12)
     impatient = rates([5.0, 4.0, 3.0, 3.0], plateau_patience=0)
     np.testing.assert_allclose(impatient, [1e-3, 1e-3, 1e-3, 5e-4], rtol=1e-12)
 
@@ -200,6 +212,11 @@ def test_early_stop_with_a_least_improvement() -> None:
     stop = EarlyStop(patience=1, min_delta=0.5)
     assert [stop.step(loss) for loss in (5, 4.4, 4.0)] == [False, False, True]
     assert stop.best == 4.4
+
+
+def test_early_stop_without_a_number() -> None:
+    stop = EarlyStop(patience=2)
+    assert [stop.step(math.nan) for _ in range(2)] == [False, True]
 
 
 def test_early_stop_without_patience() -> None:
@@ -233,6 +250,8 @@ def test_the_configuration_says_which_loss_is_watched() -> None:
     training_falls, validation_falls = [(5.0 - n, 5.0) for n in range(4)], [(5.0, 5.0 - n) for n in range(4)]
     assert rates_and_ends(training_falls, *epoch_end_of(config))[-1] == (1e-3, True)
     assert rates_and_ends(validation_falls, *epoch_end_of(config))[-1] == (5e-4, False)
+    demanding = TrainingConfig(early_stop_min_delta=4.0)
+    assert rates_and_ends(training_falls, *epoch_end_of(demanding))[-1] == (5e-4, True)
 
 
 @pytest.mark.parametrize("name", ["plateau_monitor", "early_stop_monitor"])
@@ -257,13 +276,10 @@ def test_the_end_of_an_epoch_goes_on_from_its_saved_state(epochs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "fraction", "training"), [(1000, 0.05, 950), (512, 0.05, 486), (21, 0.05, 19), (10, 0.5, 5)]
+    ("n", "fraction", "training"), [(1000, 0.05, 950), (512, 0.05, 486), (21, 0.05, 19), (10, 0.5, 5), (2, 0.5, 1)]
 )
 def test_the_last_samples_validate(n: int, fraction: float, training: int) -> None:
-    first, last = validation_split(n, fraction)
-    numbers = list(range(n))
-    assert numbers[first] + numbers[last] == numbers
-    assert len(numbers[first]) == training
+    assert validation_split(n, fraction) == (slice(0, training), slice(training, n))
 
 
 @pytest.mark.parametrize(("n", "fraction"), [(1, 0.05), (100, 0.0), (100, 1.0)])

@@ -1,4 +1,4 @@
-"""These cases freeze group-relative positions, and the translation under everything."""
+"""These cases freeze relative coordinates, and the translation that all other topics use."""
 
 from __future__ import annotations
 

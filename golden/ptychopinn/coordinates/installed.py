@@ -1,4 +1,4 @@
-"""These calls ask the installed package for relative positions and moves."""
+"""Ask the installed package ``ptycho`` for relative positions and moves."""
 
 from __future__ import annotations
 

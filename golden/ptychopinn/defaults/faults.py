@@ -1,4 +1,4 @@
-"""These faults take configuration defaults from other tables of PtychoPINN, as ports did."""
+"""These faults take a default from the wrong one of PtychoPINN's tables."""
 
 from __future__ import annotations
 

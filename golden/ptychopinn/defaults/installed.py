@@ -1,4 +1,4 @@
-"""These calls read defaults from the installed package's configuration, its optimizer and its training."""
+"""Ask the installed package ``ptycho`` for the defaults of its configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""These calls ask the installed package for array formats and for the sides of the canvas."""
+"""Ask the installed package ``ptycho`` for array formats and canvas sides."""
 
 from __future__ import annotations
 

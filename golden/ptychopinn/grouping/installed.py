@@ -1,4 +1,4 @@
-"""These calls ask the installed package for groups of neighbours and their patterns."""
+"""Ask the installed package ``ptycho`` for groups of neighbours and their patterns."""
 
 from __future__ import annotations
 

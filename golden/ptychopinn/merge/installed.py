@@ -1,4 +1,4 @@
-"""These calls ask the installed package for the merge of a group and its inverse."""
+"""Ask the installed package ``ptycho`` for the merge of a group and its inverse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""These cases freeze the way of a known object to its patterns, through the network's merge, and to a mosaic.
+"""These cases follow a known object to its patterns, through the merge, into a mosaic: the net shift of all signs.
 
 Every place that has a sign is followed by an output that holds what came out of it, so a wrong sign shows there,
 whatever compensates it later. What the network would return is the true patch of each pattern, confined to its centre.

@@ -1,4 +1,4 @@
-"""These calls lead the installed package the whole way from positions to a mosaic."""
+"""Ask the installed package ``ptycho`` for the whole way from positions to a mosaic."""
 
 from __future__ import annotations
 

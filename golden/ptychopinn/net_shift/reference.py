@@ -1,4 +1,4 @@
-"""TensorFlow's own steps follow one another, from a known object to its mosaic."""
+"""Chain TensorFlow's steps from a known object to its mosaic."""
 
 from __future__ import annotations
 

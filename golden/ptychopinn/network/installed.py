@@ -1,4 +1,4 @@
-"""These calls ask the installed package's model for what its layers give, its gradients and its training steps."""
+"""Ask the installed package ``ptycho`` for the network, its gradients and its training steps."""
 
 from __future__ import annotations
 

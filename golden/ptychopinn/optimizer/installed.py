@@ -1,4 +1,4 @@
-"""These calls ask the installed package's model for its optimizer, and its training for its callbacks."""
+"""Ask the installed package ``ptycho`` for its optimizer, and what its training calls after each epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""These calls lead the installed package from a field to photons, and to its loss."""
+"""Ask the installed package ``ptycho`` for all between a field and its photons."""
 
 from __future__ import annotations
 

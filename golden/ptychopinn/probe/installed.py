@@ -1,4 +1,4 @@
-"""These calls ask the installed package for masks and probes."""
+"""Ask the installed package ``ptycho`` for the hard mask, the normalised probe and the default disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""These calls let the installed package put patches on a canvas."""
+"""Ask the installed package ``ptycho`` for patches stitched on a canvas."""
 
 from __future__ import annotations
 

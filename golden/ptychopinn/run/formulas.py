@@ -1,4 +1,4 @@
-"""These formulas compute what lies around a run's training: what is drawn for it, and the mosaic of its patches."""
+"""These NumPy formulas compute what a run draws before training, and its mosaic afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""These calls train the installed package's model on a scan, and let it make a mosaic.
+"""Ask the installed package ``ptycho`` for a training on a scan and the mosaic that it makes.
 
 The package's own training draws initial weights and batches that no call takes. So its compiled model is given those of
 the golden, batch by batch, and the callbacks that it hands to Keras are called after each epoch.

@@ -1,4 +1,4 @@
-"""These judges say of a mosaic where it is covered, how it looks from afar, and which way round it shows an object.
+"""Measure a mosaic: its covered area, its coarse appearance, its orientation.
 
 They judge the reference's mosaic and the port's alike. Rows and columns in, NumPy only.
 """

@@ -1,4 +1,4 @@
-"""These faults misread a scan: which axis counts the patterns, which coordinate is which, what is left as it was."""
+"""These faults misread a scan: a wrong axis order, swapped coordinates, data changed that should not be."""
 
 from __future__ import annotations
 

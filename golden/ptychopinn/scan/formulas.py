@@ -1,4 +1,4 @@
-"""The formula reads a scan in the layouts that a file may have, and says what stands for what is left out."""
+"""The formula reads a scan in every layout, and fills in defaults for missing fields."""
 
 from __future__ import annotations
 

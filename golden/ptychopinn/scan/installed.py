@@ -1,4 +1,4 @@
-"""These calls let the loaders of the installed package read a scan's file."""
+"""Ask the installed package ``ptycho`` for what its loaders read of a file."""
 
 from __future__ import annotations
 

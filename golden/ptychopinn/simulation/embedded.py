@@ -1,4 +1,4 @@
-"""The embedded data set is a scan that is the same for every test, every reference and every run.
+"""The embedded data set is a fixed scan that every test, every reference and every run shares.
 
 It has 1087 diffraction patterns of 64 x 64 pixels. A photograph is the object's amplitude, another one its phase; a
 curved, astigmatic beam scans it along a Fermat spiral that fills a rectangle wider than tall, with jitter; neighbours

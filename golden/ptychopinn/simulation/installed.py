@@ -1,4 +1,4 @@
-"""These calls ask the installed package for the patterns of a scan."""
+"""Ask the installed package ``ptycho`` for the patterns of a scan."""
 
 from __future__ import annotations
 

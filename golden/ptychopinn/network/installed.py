@@ -105,7 +105,7 @@ def _nothing_kept() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Model:
-    """The package's compiled model.
+    """The package's compiled model computes, trains and predicts.
 
     Attributes:
         autoencoder: the model that trains; it returns objects, amplitudes and intensities.
@@ -180,7 +180,7 @@ class Model:
         found = type(self.autoencoder)(self.autoencoder.inputs, layers)(self.inputs(X, coords_relative))
         taps = {name: np.asarray(value) for name, value in found.items()}
         for decoder in ("amplitude", "phase"):
-            if self.structure.has_border:  # where the centre is 0, or the border, nothing is lost
+            if self.structure.has_border:  # exact: of the two that were added, one is 0 at every pixel
                 taps[f"{decoder}_border"] = taps[decoder] - taps[f"{decoder}_inner"]
         canvas = taps.pop("canvas")
         if self.structure.object_big:

@@ -36,8 +36,13 @@ STANDIN = ("--cases", "tests.golden.standin", "--reference", "tests.golden.stand
 ALL = {case.name: case for case in standin.CASES}
 
 
-def generate(*arguments: str, behaviour: str = "") -> Result:
+def run_main(*arguments: str, behaviour: str = "") -> Result:
     return CliRunner().invoke(main, arguments, env={"STANDIN": behaviour})
+
+
+def generate(fixtures: Path, *arguments: str, behaviour: str = "") -> Result:
+    """Run the generator over the stand-in's cases; of an option given again the last holds."""
+    return run_main("--fixtures", str(fixtures), *STANDIN, *arguments, behaviour=behaviour)
 
 
 def snapshot(directory: Path) -> dict[str, tuple[bytes, int]]:
@@ -82,7 +87,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def generated(tmp_path: Path, in_process: None) -> Path:
     """Goldens that the generator made itself."""
-    run = generate("--fixtures", str(tmp_path), *STANDIN, "--update", "--reason", "first", "--slow")
+    run = generate(tmp_path, "--update", "--reason", "first", "--slow")
     assert run.exit_code == 0, run.stderr
     return tmp_path
 
@@ -104,13 +109,13 @@ def test_it_makes_sound_goldens(generated: Path) -> None:
 
 def test_nothing_moved_writes_nothing(generated: Path) -> None:
     before = snapshot(generated)
-    run = generate("--fixtures", str(generated), *STANDIN)
+    run = generate(generated)
     assert run.exit_code == 0, run.stderr
     assert "3 of 4 cases recomputed, nothing moved" in run.stdout
     assert re.search(r"toy/double +identical +0 +\d", run.stdout)
     assert "toy/slow" in run.stdout
     assert "1 slow case(s) not recomputed" in run.stdout
-    again = generate("--fixtures", str(generated), *STANDIN, "--update", "--reason", "nothing to do")
+    again = generate(generated, "--update", "--reason", "nothing to do")
     assert again.exit_code == 0
     assert snapshot(generated) == before
 
@@ -137,7 +142,7 @@ def test_what_moved_is_graded(
 @pytest.mark.usefixtures("in_process")
 def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> None:
     before = snapshot(fixtures)
-    run = generate("--fixtures", str(fixtures), *STANDIN, "toy/double", behaviour="breaking")
+    run = generate(fixtures, "toy/double", behaviour="breaking")
     assert run.exit_code == 1, run.stderr
     assert "output 'y' breaking (worst" in run.stdout
     assert "the new answer, held against the old one: matches fault 'negated' exactly" in run.stdout
@@ -145,9 +150,7 @@ def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> N
     assert snapshot(fixtures) == before
 
     reason = "the stand-in changed its sign"
-    accepted = generate(
-        "--fixtures", str(fixtures), *STANDIN, "--update", "--reason", reason, "toy/double", behaviour="breaking"
-    )
+    accepted = generate(fixtures, "--update", "--reason", reason, "toy/double", behaviour="breaking")
     assert accepted.exit_code == 0, accepted.stderr
     assert verify(fixtures, ALL) == []
     changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
@@ -200,9 +203,7 @@ def test_a_person_is_asked_about_each_case(
 
 @pytest.mark.usefixtures("in_terminal")
 def test_yes_asks_nothing(fixtures: Path) -> None:
-    run = generate(
-        "--fixtures", str(fixtures), *STANDIN, "--update", "--yes", "--reason", "r", "toy/double", behaviour="breaking"
-    )
+    run = generate(fixtures, "--update", "--yes", "--reason", "r", "toy/double", behaviour="breaking")
     assert run.exit_code == 0
     assert "accept?" not in run.output
     assert re.search(r"toy/double +breaking -> written", run.stdout)
@@ -212,12 +213,12 @@ def test_yes_asks_nothing(fixtures: Path) -> None:
 def test_what_moved_is_written_down(fixtures: Path, tmp_path: Path) -> None:
     markdown, page = tmp_path / "moved.md", tmp_path / "moved.html"
     reports = ("--report", str(markdown), "--report", str(page))
-    run = generate("--fixtures", str(fixtures), *STANDIN, *reports, "toy/double", behaviour="breaking")
+    run = generate(fixtures, *reports, "toy/double", behaviour="breaking")
     assert run.exit_code == 1, run.stderr
     assert markdown.read_text().startswith("### Goldens: 1 cases recomputed, 1 moved\n")
     for file in (markdown, page):
         assert "negated" in file.read_text()
-    wrong = generate("--fixtures", str(fixtures), *STANDIN, "--report", "moved.txt")
+    wrong = generate(fixtures, "--report", "moved.txt")
     assert wrong.exit_code == 2
     assert "expected a file that ends in .md or .html" in wrong.stderr
 
@@ -237,8 +238,8 @@ def test_new_gone_and_redefined_cases(fixtures: Path) -> None:
 def test_a_lost_entry_is_noticed_and_made_again(fixtures: Path) -> None:
     entry_path(fixtures, "toy/double").unlink()
     assert check(fixtures).change is Change.UNLISTED
-    assert generate("--fixtures", str(fixtures), *STANDIN).exit_code == 1
-    repaired = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "repair")
+    assert generate(fixtures).exit_code == 1
+    repaired = generate(fixtures, "--update", "--reason", "repair")
     assert repaired.exit_code == 0, repaired.output
     assert verify(fixtures, ALL) == []
 
@@ -246,12 +247,12 @@ def test_a_lost_entry_is_noticed_and_made_again(fixtures: Path) -> None:
 @pytest.mark.usefixtures("in_process")
 def test_an_unreadable_golden_does_not_hide_the_others_and_can_be_drawn_anew(fixtures: Path) -> None:
     golden_path(fixtures, "toy/double").write_bytes(b"")
-    run = generate("--fixtures", str(fixtures), *STANDIN)
+    run = generate(fixtures)
     assert run.exit_code == 1
     assert re.search(r"toy/double +unreadable", run.stdout)
     assert re.search(r"toy/triple +identical", run.stdout)
     assert "the file is empty" in run.stdout
-    anew = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--redraw", "--reason", "lost", "toy/double")
+    anew = generate(fixtures, "--update", "--redraw", "--reason", "lost", "toy/double")
     assert anew.exit_code == 0, anew.output
     assert verify(fixtures, ALL) == []
 
@@ -259,13 +260,13 @@ def test_an_unreadable_golden_does_not_hide_the_others_and_can_be_drawn_anew(fix
 @pytest.mark.usefixtures("in_process")
 def test_a_slow_case_is_inspected_though_not_recomputed(fixtures: Path) -> None:
     golden_path(fixtures, "toy/slow").unlink()
-    run = generate("--fixtures", str(fixtures), *STANDIN)
+    run = generate(fixtures)
     assert run.exit_code == 1
     assert re.search(r"toy/slow +new", run.stdout)
 
 
 def test_only_a_proof_notices_another_formula_of_a_fault(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("--fixtures", str(generated), *STANDIN, "toy/double")
+    arguments = (generated, "toy/double")
     assert generate(*arguments, "--prove").exit_code == 0
     negated, *others = standin.SCALE.faults
     other = replace(negated, commit=lambda trial: {"y": -5 * trial.outputs["y"]})
@@ -290,7 +291,7 @@ def test_a_case_that_lets_a_fault_through_is_not_written(fixtures: Path, monkeyp
     changed = replace(standin.SCALE, faults=(*standin.SCALE.faults, blind))
     monkeypatch.setattr(standin, "CASES", (replace(standin.CASES[0], operation=changed), *standin.CASES[1:]))
     before = snapshot(fixtures)
-    run = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "a new fault", "toy/double")
+    run = generate(fixtures, "--update", "--reason", "a new fault", "toy/double")
     assert run.exit_code == 2
     assert "case toy/double: does not catch the fault 'blind'" in run.stderr
     assert snapshot(fixtures) == before
@@ -299,9 +300,7 @@ def test_a_case_that_lets_a_fault_through_is_not_written(fixtures: Path, monkeyp
 @pytest.mark.usefixtures("in_process")
 def test_redraw_takes_new_inputs(fixtures: Path) -> None:
     old = read_golden(golden_path(fixtures, "toy/double"))
-    run = generate(
-        "--fixtures", str(fixtures), *STANDIN, "--update", "--redraw", "--reason", "other inputs", "toy/double"
-    )
+    run = generate(fixtures, "--update", "--redraw", "--reason", "other inputs", "toy/double")
     assert run.exit_code == 0, run.stderr
     new = read_golden(golden_path(fixtures, "toy/double"))
     assert new.draw == 1
@@ -325,7 +324,7 @@ def test_redraw_takes_new_inputs(fixtures: Path) -> None:
 )
 def test_it_could_not_run(fixtures: Path, arguments: list[str], behaviour: str, message: str) -> None:
     before = snapshot(fixtures)
-    run = generate("--fixtures", str(fixtures), *STANDIN, *arguments, behaviour=behaviour)
+    run = generate(fixtures, *arguments, behaviour=behaviour)
     assert run.exit_code == 2
     assert message in run.stderr
     assert isinstance(run.exception, SystemExit)
@@ -334,7 +333,7 @@ def test_it_could_not_run(fixtures: Path, arguments: list[str], behaviour: str, 
 
 def test_without_tensorflow_it_says_how_to_install_it() -> None:
     """The suite's environment has none, so the real reference cannot run here."""
-    run = generate("probe/hard_mask_n16")
+    run = run_main("probe/hard_mask_n16")
     assert run.exit_code == 2
     assert "TensorFlow is not installed here" in run.stderr
     assert "make golden" in run.stderr
@@ -345,19 +344,19 @@ def test_help_and_list_need_no_reference() -> None:
     command = [sys.executable, "generate_golden.py", "--list", "--reference", "no.such"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert "reassembly/scan_photograph" in run.stdout
-    assert "Exit status" in generate("--help", "--reference", "no.such").stdout
+    assert "Exit status" in run_main("--help", "--reference", "no.such").stdout
 
 
 def test_a_second_generator_is_told(fixtures: Path) -> None:
     with lock(fixtures):
-        run = generate("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "r")
+        run = generate(fixtures, "--update", "--reason", "r")
     assert run.exit_code == 2
     assert "another generator is at work here" in run.stderr
 
 
 @pytest.mark.usefixtures("in_process")
 def test_looking_needs_no_writable_directory(fixtures: Path) -> None:
-    run = generate("--fixtures", str(fixtures), *STANDIN)
+    run = generate(fixtures)
     assert run.exit_code == 0, run.stderr
     assert not (fixtures / ".lock").exists()
 
@@ -367,7 +366,7 @@ def test_a_case_that_fails_does_not_hide_the_others(fixtures: Path, monkeypatch:
     failing(monkeypatch, GoldenError, 2.0)
     before = snapshot(fixtures)
     for more in ((), ("--prove",), ("--update", "--reason", "r", "--prove")):
-        run = generate("--fixtures", str(fixtures), *STANDIN, *more, behaviour="breaking")
+        run = generate(fixtures, *more, behaviour="breaking")
         assert run.exit_code == 2
         assert re.search(r"toy/double +failed", run.stdout)
         assert re.search(r"toy/triple +(breaking|identical)", run.stdout)
@@ -393,12 +392,12 @@ UPDATE = ("--update", "--reason", "of all")
 @pytest.mark.usefixtures("in_process")
 def test_with_keep_going_what_is_sound_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, GoldenError, 2.0)
-    run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+    run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 2
     assert "case toy/double: the reference failed" in run.stderr
     assert stored_cases(tmp_path) == {"toy/ramp", "toy/slow", "toy/triple"}
     assert "3 golden(s) written" in run.stdout
-    run = generate("--fixtures", str(tmp_path / "other"), *STANDIN, *UPDATE, "--except", "toy/double", "toy/[dt]*")
+    run = generate(tmp_path / "other", *UPDATE, "--except", "toy/double", "toy/[dt]*")
     assert run.exit_code == 0, run.stderr
     assert stored_cases(tmp_path / "other") == {"toy/triple"}
 
@@ -407,11 +406,11 @@ def test_with_keep_going_what_is_sound_is_written(tmp_path: Path, monkeypatch: p
 def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         failing(patch, KeyboardInterrupt, 5.0)
-        run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+        run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 2
     assert "interrupted; 2 golden(s) were written before" in run.stderr
     before = snapshot(tmp_path / "toy")
-    run = generate("--fixtures", str(tmp_path), *STANDIN, *UPDATE, "--keep-going")
+    run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 0, run.stderr
     assert "2 golden(s) written" in run.stdout
     assert before.items() <= snapshot(tmp_path / "toy").items()
@@ -420,10 +419,10 @@ def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeyp
 
 @pytest.mark.usefixtures("in_process")
 def test_each_case_is_told_of_in_a_pipe(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = generate("--fixtures", str(fixtures), *STANDIN)
+    run = generate(fixtures)
     assert "[1/4] recomputing toy/double\n[2/4] recomputing toy/ramp\n" in run.stderr
     failing(monkeypatch, RuntimeError, 3.0)
-    run = generate("--fixtures", str(fixtures), *STANDIN)
+    run = generate(fixtures)
     assert run.exit_code == 2
     assert re.search(r"RuntimeError: the reference failed\ncase toy/triple", run.stderr), "the traceback names it"
 
@@ -437,7 +436,7 @@ def test_each_case_is_told_of_in_a_pipe(fixtures: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_cases_left_out(fixtures: Path, arguments: tuple[str, ...], message: str) -> None:
-    run = generate("--fixtures", str(fixtures), *STANDIN, *arguments)
+    run = generate(fixtures, *arguments)
     assert run.exit_code == 2
     assert message in run.stderr
 
@@ -447,11 +446,11 @@ def test_a_picture_is_drawn_again_without_touching_its_golden(generated: Path) -
     sound = snapshot(generated)
     for prove in ((), ("--prove",)):
         (generated / "toy" / "double.png").unlink()
-        run = generate("--fixtures", str(generated), *STANDIN, *prove, "toy/double")
+        run = generate(generated, *prove, "toy/double")
         assert run.exit_code == 1
         assert re.search(r"toy/double +picture out of step", run.stdout)
         update = ("--update", "--reason", "r")
-        assert generate("--fixtures", str(generated), *STANDIN, *prove, *update, "toy/double").exit_code == 0
+        assert generate(generated, *prove, *update, "toy/double").exit_code == 0
         after = snapshot(generated)
         assert after["toy/double.png"][0] == sound["toy/double.png"][0]
         assert after["toy/double.h5"] == sound["toy/double.h5"]
@@ -492,7 +491,7 @@ def redraw_that_sleeps(directory: Path) -> subprocess.Popen[str]:
 @pytest.mark.usefixtures("in_process")
 def test_what_tensorflow_did_not_produce_is_not_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standin, "producer", lambda operation: "transcribed")
-    run = generate("--fixtures", str(tmp_path), *STANDIN, "--update", "--reason", "from a document", "toy/ramp")
+    run = generate(tmp_path, "--update", "--reason", "from a document", "toy/ramp")
     assert run.exit_code == 2
     assert "golden toy/ramp: its producer is 'transcribed'; a golden must be produced by TensorFlow" in run.stderr
     assert not golden_path(tmp_path, "toy/ramp").exists()
@@ -500,14 +499,14 @@ def test_what_tensorflow_did_not_produce_is_not_frozen(tmp_path: Path, monkeypat
 
 # ------------------------------------------------------------------------------------------------ an adapter
 
-ADAPTER = ("--cases", "tests.golden.standin", "--reference", "toy")
+ADAPTER = ("--reference", "toy")
 """A name that the stand-in's cases declare."""
 
 
 @pytest.mark.usefixtures("in_process")
 def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_ADAPTER", "rounds otherwise")
-    run = generate("--fixtures", str(tmp_path), *ADAPTER, "--update", "--reason", "of the toy", "--slow")
+    run = generate(tmp_path, *ADAPTER, "--update", "--reason", "of the toy", "--slow")
     assert run.exit_code == 0, run.output
     assert verify(tmp_path, ALL) == []
     golden = read_golden(golden_path(tmp_path, "toy/double"))
@@ -527,13 +526,13 @@ def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, m
 
 @pytest.mark.usefixtures("in_process")
 def test_what_an_adapter_cannot_express_is_answered_behind_it_and_said(tmp_path: Path) -> None:
-    run = generate("--fixtures", str(tmp_path), *ADAPTER, "--update", "--reason", "of the toy", "--slow")
+    run = generate(tmp_path, *ADAPTER, "--update", "--reason", "of the toy", "--slow")
     said = "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); stand-in did: toy/ramp"
     assert said in run.stdout
     provenance = read_golden(golden_path(tmp_path, "toy/ramp")).provenance
     assert provenance["reference"] == "stand-in"
     assert provenance["instead_of"] == "toy 1.2 (0123456): no call makes a ramp"
-    again = generate("--fixtures", str(tmp_path), *ADAPTER)
+    again = generate(tmp_path, *ADAPTER)
     assert again.exit_code == 0
     assert said in again.stdout
     assert "recomputed with" not in again.stdout
@@ -543,7 +542,7 @@ def test_what_an_adapter_cannot_express_is_answered_behind_it_and_said(tmp_path:
 def test_a_disagreement_with_the_reference_behind_is_refused(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_ADAPTER", "negated")
     before = snapshot(fixtures)
-    run = generate("--fixtures", str(fixtures), *ADAPTER, "--update", "--reason", "of the toy", "toy/double")
+    run = generate(fixtures, *ADAPTER, "--update", "--reason", "of the toy", "toy/double")
     assert run.exit_code == 2
     assert "case toy/double: toy 1.2 (0123456) does not compute what stand-in does" in run.stderr
     assert re.search(r"output 'y' breaking \(worst .* x tolerance\)", run.stderr)
@@ -561,7 +560,7 @@ def test_faults_must_lie_beyond_the_disagreement_too(tmp_path: Path, monkeypatch
     )
     changed = replace(standin.SCALE, faults=(*standin.SCALE.faults, near))
     monkeypatch.setattr(standin, "CASES", (replace(standin.CASES[0], operation=changed),))
-    run = generate("--fixtures", str(tmp_path), *ADAPTER, "--update", "--reason", "x")
+    run = generate(tmp_path, *ADAPTER, "--update", "--reason", "x")
     assert run.exit_code == 2, run.output
     assert "the fault(s) ['near'] lie within" in run.stderr
 
@@ -569,32 +568,32 @@ def test_faults_must_lie_beyond_the_disagreement_too(tmp_path: Path, monkeypatch
 @pytest.mark.usefixtures("in_process")
 def test_a_golden_of_another_reference_is_reported_and_left_alone(fixtures: Path) -> None:
     before = snapshot(fixtures)
-    run = generate("--fixtures", str(fixtures), *ADAPTER)
+    run = generate(fixtures, *ADAPTER)
     assert run.exit_code == 0, run.output
     said = "made with stand-in, recomputed with toy 1.2 (0123456): toy/double, toy/triple"
     assert said in run.stdout.splitlines()
-    assert "recomputed with" not in generate("--fixtures", str(fixtures), *STANDIN).stdout
-    again = generate("--fixtures", str(fixtures), *ADAPTER, "--update", "--reason", "nothing moved")
+    assert "recomputed with" not in generate(fixtures).stdout
+    again = generate(fixtures, *ADAPTER, "--update", "--reason", "nothing moved")
     assert again.exit_code == 0
     assert snapshot(fixtures) == before
 
 
 # ------------------------------------------------------------------------------------------------ a cross-check
 
-CROSSED = (*STANDIN, "--cross-check", "tests.golden.toy_adapter")
+CROSSED = ("--cross-check", "tests.golden.toy_adapter")
 
 
 @pytest.mark.usefixtures("in_process")
 def test_a_cross_check_compares_two_references_and_writes_nothing(fixtures: Path) -> None:
     before = snapshot(fixtures)
-    run = generate("--fixtures", str(fixtures), *CROSSED)
+    run = generate(fixtures, *CROSSED)
     assert run.exit_code == 0, run.output
     assert re.search(r"toy/double +identical", run.stdout)
     assert re.search(r"toy/ramp +no call for it", run.stdout)
     assert "1 slow case(s) not compared" in run.stdout
     assert "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
     assert "stand-in and toy 1.2 (0123456): 2 cases compared, all agree within tolerance" in run.stdout
-    assert "3 cases compared" in generate("--fixtures", str(fixtures), *CROSSED, "--slow").stdout
+    assert "3 cases compared" in generate(fixtures, *CROSSED, "--slow").stdout
     assert snapshot(fixtures) == before
     assert not (fixtures / ".lock").exists()
 
@@ -603,7 +602,7 @@ def test_a_cross_check_compares_two_references_and_writes_nothing(fixtures: Path
 def test_references_that_do_not_agree_are_diagnosed(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_ADAPTER", "negated")
     before = snapshot(fixtures)
-    run = generate("--fixtures", str(fixtures), *CROSSED, "toy/double", "toy/ramp")
+    run = generate(fixtures, *CROSSED, "toy/double", "toy/ramp")
     assert run.exit_code == 1
     assert "output 'y' breaking (worst" in run.stdout
     assert "diagnosis: matches fault 'negated'" in run.stdout
@@ -614,18 +613,18 @@ def test_references_that_do_not_agree_are_diagnosed(fixtures: Path, monkeypatch:
 @pytest.mark.usefixtures("in_process")
 def test_a_cross_check_does_not_ask_whether_the_golden_is_out_of_date(fixtures: Path) -> None:
     """Both references moved alike, even to another shape: they agree."""
-    assert generate("--fixtures", str(fixtures), *CROSSED, "toy/double", behaviour="breaking").exit_code == 0
-    assert generate("--fixtures", str(fixtures), *CROSSED, "toy/double", behaviour="shape").exit_code == 0
+    assert generate(fixtures, *CROSSED, "toy/double", behaviour="breaking").exit_code == 0
+    assert generate(fixtures, *CROSSED, "toy/double", behaviour="shape").exit_code == 0
 
 
 @pytest.mark.usefixtures("in_process")
 def test_a_damaged_golden_is_no_agreement_and_a_lost_one_is_left_out(fixtures: Path) -> None:
     golden_path(fixtures, "toy/triple").unlink()
-    run = generate("--fixtures", str(fixtures), *CROSSED)
+    run = generate(fixtures, *CROSSED)
     assert run.exit_code == 0, run.output
     assert "1 case(s) without a golden, or goldens without a case, left out" in run.stdout
     golden_path(fixtures, "toy/double").write_bytes(b"")
-    run = generate("--fixtures", str(fixtures), *CROSSED, "toy/double", "toy/slow")
+    run = generate(fixtures, *CROSSED, "toy/double", "toy/slow")
     assert run.exit_code == 1
     assert "the file is empty" in run.stdout
 
@@ -642,13 +641,13 @@ def test_a_damaged_golden_is_no_agreement_and_a_lost_one_is_left_out(fixtures: P
     ],
 )
 def test_it_could_not_cross_check(fixtures: Path, arguments: list[str], message: str) -> None:
-    run = generate("--fixtures", str(fixtures), *CROSSED, *arguments)
+    run = generate(fixtures, *CROSSED, *arguments)
     assert run.exit_code == 2
     assert message in run.stderr
 
 
 def test_without_the_package_ptycho_it_says_what_to_install(fixtures: Path) -> None:
     """By the name that stands for its adapter, in a process of its own."""
-    run = generate("--fixtures", str(fixtures), "--cases", "tests.golden.standin", "--reference", "ptycho")
+    run = generate(fixtures, "--reference", "ptycho")
     assert run.exit_code == 2
     assert "TensorFlow PtychoPINN, the package 'ptycho', is not installed" in run.stderr

@@ -135,89 +135,6 @@ def _directory(path: Path) -> None:
     path.mkdir()
 
 
-def _changed_value(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["outputs/y"][0, 0] = 7
-
-
-def _no_digest(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        del file["outputs/y"].attrs["sha256"]
-
-
-def _external_link(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["outputs/passwd"] = h5py.ExternalLink("/etc/passwd", "/")
-
-
-def _soft_link(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["outputs/again"] = h5py.SoftLink("/outputs/y")
-
-
-def _second_name(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["outputs/again"] = file["outputs/y"]
-
-
-def _cycle(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["where/loop"] = file["where"]
-
-
-def _virtual(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        layout = h5py.VirtualLayout((3,), "f4")
-        layout[:] = h5py.VirtualSource("other.h5", "x", shape=(3,))
-        file.create_virtual_dataset("outputs/v", layout)
-
-
-def _external_storage(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.create_dataset("outputs/e", (4,), "u1", external=[("/etc/hostname", 0, 4)])
-
-
-def _variable_text(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["summary"] = "variable length"
-
-
-def _other_compound(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["outputs/c"] = np.zeros(3, [("a", "f4"), ("b", "f4")])
-
-
-def _huge(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.create_dataset("outputs/huge", (2**40,), "f8", chunks=(2**10,))
-
-
-def _unknown_group(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.create_group("extra")
-
-
-def _impossible_tolerance(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["outputs/y"].attrs["tolerance"] = np.array([np.inf, 0, 0, 0])
-
-
-def _other_format(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["format"] = np.bytes_(b"ptycho-golden 99")
-
-
-def _other_picture(path: Path) -> None:
-    with h5py.File(path, "a") as file:
-        picture = file["picture/y"]
-        picture[0, 0] = np.nextafter(picture[0, 0].real, np.float32(9))
-
-
-def _made_by_torch(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["producer"] = np.bytes_(b"torch")
-
-
 def _older_format(path: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data[:8] + b"\0" + data[9:])
@@ -242,47 +159,6 @@ def _packed(path: Path, stored: bytes) -> None:
         seal(dataset, np.zeros(3, "i8"))
 
 
-def _several_chunks(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.create_dataset("inputs/p", (4,), "i8", chunks=(2,), compression=6, shuffle=True)
-
-
-def _other_filter(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.create_dataset("inputs/p", (4,), "i8", chunks=(4,), compression="lzf")
-
-
-def _many_attributes(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        for number in range(100):
-            file["inputs/x"].attrs[f"a{number}"] = number
-
-
-def _name_for_a_terminal(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["inputs/\x1b[31m"] = np.zeros(3)
-
-
-def _text_for_a_terminal(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["summary"] = np.bytes_(b"\x1b[31m")
-
-
-def _escaped_for_a_terminal(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["parameters"] = np.bytes_(json.dumps({"factor": ["\x1b[31m"]}).encode())
-
-
-def _key_twice(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["parameters"] = np.bytes_(b'{"factor": 2.0, "factor": 3.0}')
-
-
-def _nested_deeply(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file.attrs["parameters"] = np.bytes_(b"[" * 60000)
-
-
 def _noise_of_texts(path: Path) -> None:
     edit_table(path, lambda table: table["noise"]["y"].update(float64="little"))
 
@@ -291,14 +167,112 @@ def _noise_of_no_output(path: Path) -> None:
     edit_table(path, lambda table: table["noise"].update(z={}))
 
 
-def _half_a_tolerance(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        file["outputs/y"].attrs["tolerance"] = np.zeros(2)
+def _changed_value(file: h5py.File) -> None:
+    file["outputs/y"][0, 0] = 7
 
 
-def _no_table(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        del file["proof/table"]
+def _no_digest(file: h5py.File) -> None:
+    del file["outputs/y"].attrs["sha256"]
+
+
+def _external_link(file: h5py.File) -> None:
+    file["outputs/passwd"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def _soft_link(file: h5py.File) -> None:
+    file["outputs/again"] = h5py.SoftLink("/outputs/y")
+
+
+def _second_name(file: h5py.File) -> None:
+    file["outputs/again"] = file["outputs/y"]
+
+
+def _cycle(file: h5py.File) -> None:
+    file["where/loop"] = file["where"]
+
+
+def _virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((3,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", shape=(3,))
+    file.create_virtual_dataset("outputs/v", layout)
+
+
+def _external_storage(file: h5py.File) -> None:
+    file.create_dataset("outputs/e", (4,), "u1", external=[("/etc/hostname", 0, 4)])
+
+
+def _variable_text(file: h5py.File) -> None:
+    file.attrs["summary"] = "variable length"
+
+
+def _other_compound(file: h5py.File) -> None:
+    file["outputs/c"] = np.zeros(3, [("a", "f4"), ("b", "f4")])
+
+
+def _huge(file: h5py.File) -> None:
+    file.create_dataset("outputs/huge", (2**40,), "f8", chunks=(2**10,))
+
+
+def _unknown_group(file: h5py.File) -> None:
+    file.create_group("extra")
+
+
+def _impossible_tolerance(file: h5py.File) -> None:
+    file["outputs/y"].attrs["tolerance"] = np.array([np.inf, 0, 0, 0])
+
+
+def _other_format(file: h5py.File) -> None:
+    file.attrs["format"] = np.bytes_(b"ptycho-golden 99")
+
+
+def _other_picture(file: h5py.File) -> None:
+    picture = file["picture/y"]
+    picture[0, 0] = np.nextafter(picture[0, 0].real, np.float32(9))
+
+
+def _made_by_torch(file: h5py.File) -> None:
+    file.attrs["producer"] = np.bytes_(b"torch")
+
+
+def _several_chunks(file: h5py.File) -> None:
+    file.create_dataset("inputs/p", (4,), "i8", chunks=(2,), compression=6, shuffle=True)
+
+
+def _other_filter(file: h5py.File) -> None:
+    file.create_dataset("inputs/p", (4,), "i8", chunks=(4,), compression="lzf")
+
+
+def _many_attributes(file: h5py.File) -> None:
+    for number in range(100):
+        file["inputs/x"].attrs[f"a{number}"] = number
+
+
+def _name_for_a_terminal(file: h5py.File) -> None:
+    file["inputs/\x1b[31m"] = np.zeros(3)
+
+
+def _text_for_a_terminal(file: h5py.File) -> None:
+    file.attrs["summary"] = np.bytes_(b"\x1b[31m")
+
+
+def _escaped_for_a_terminal(file: h5py.File) -> None:
+    file.attrs["parameters"] = np.bytes_(json.dumps({"factor": ["\x1b[31m"]}).encode())
+
+
+def _key_twice(file: h5py.File) -> None:
+    file.attrs["parameters"] = np.bytes_(b'{"factor": 2.0, "factor": 3.0}')
+
+
+def _nested_deeply(file: h5py.File) -> None:
+    file.attrs["parameters"] = np.bytes_(b"[" * 60000)
+
+
+def _half_a_tolerance(file: h5py.File) -> None:
+    file["outputs/y"].attrs["tolerance"] = np.zeros(2)
+
+
+def _no_table(file: h5py.File) -> None:
+    del file["proof/table"]
 
 
 DAMAGE: dict[Callable[[Path], None], str] = {
@@ -309,6 +283,14 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _text: "not an HDF5 file",
     _lfs_pointer: "git lfs pull",
     _directory: "expected a file, found a directory",
+    _older_format: "not in the format that goldens are written in",
+    _inflates_to_more: "/inputs/p does not inflate to the 24 bytes that it declares",
+    _inflates_to_less: "/inputs/p does not inflate to the 24 bytes that it declares",
+    _more_behind_the_stream: "/inputs/p does not inflate to the 24 bytes that it declares",
+    _noise_of_texts: "the noise of 'y' is not a table of numbers",
+    _noise_of_no_output: "its noise is of other outputs than it has",
+}
+CONTENTS: dict[Callable[[h5py.File], None], str] = {
     _changed_value: "/outputs/y does not match its SHA-256",
     _no_digest: "/outputs/y lacks the attribute 'sha256'",
     _external_link: "/outputs/passwd is a link to elsewhere",
@@ -325,10 +307,6 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _other_format: "expected format 'ptycho-golden 4', found 'ptycho-golden 99'",
     _other_picture: "its picture is not that of its main output",
     _made_by_torch: "must be produced by TensorFlow",
-    _older_format: "not in the format that goldens are written in",
-    _inflates_to_more: "/inputs/p does not inflate to the 24 bytes that it declares",
-    _inflates_to_less: "/inputs/p does not inflate to the 24 bytes that it declares",
-    _more_behind_the_stream: "/inputs/p does not inflate to the 24 bytes that it declares",
     _several_chunks: "/inputs/p is not one chunk, shuffled and deflated",
     _other_filter: "/inputs/p is not one chunk, shuffled and deflated",
     _many_attributes: "at most 64 are accepted",
@@ -337,21 +315,34 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _escaped_for_a_terminal: "is not a JSON object of printable texts",
     _key_twice: "appears twice",
     _nested_deeply: "nested too deeply",
-    _noise_of_texts: "the noise of 'y' is not a table of numbers",
-    _noise_of_no_output: "its noise is of other outputs than it has",
     _half_a_tolerance: "/outputs/y has no tolerance of 4 numbers",
     _no_table: "it has no table of faults",
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__.strip("_"))
-def test_what_is_not_a_golden_is_refused(path: Path, damage: Callable[[Path], None]) -> None:
-    damage(path)
+def require_refused(path: Path, because: str) -> None:
     with pytest.raises(GoldenError) as caught:
         read_golden(path)
     message = str(caught.value)
     assert str(path) in message
-    assert DAMAGE[damage] in message
+    assert because in message
+
+
+def name_of(change: Callable) -> str:
+    return change.__name__.strip("_")
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=name_of)
+def test_what_is_not_a_golden_is_refused(path: Path, damage: Callable[[Path], None]) -> None:
+    damage(path)
+    require_refused(path, DAMAGE[damage])
+
+
+@pytest.mark.parametrize("change", CONTENTS, ids=name_of)
+def test_what_a_golden_never_holds_is_refused(path: Path, change: Callable[[h5py.File], None]) -> None:
+    with h5py.File(path, "r+") as file:
+        change(file)
+    require_refused(path, CONTENTS[change])
 
 
 def test_no_flipped_bit_is_silent(path: Path) -> None:

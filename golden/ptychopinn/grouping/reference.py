@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import combinations, islice
 from math import ceil, comb
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -81,21 +82,9 @@ def record(
     diff3d: np.ndarray,
     object: np.ndarray,
     gridsize: int,
-    K: int,
-    nsamples: int,
-    seed: int,
-    sequential_sampling: bool,
+    **drawn: Any,
 ) -> dict[str, tf.Tensor | np.ndarray]:
-    groups = sample(
-        real,
-        xcoords=xcoords,
-        ycoords=ycoords,
-        gridsize=gridsize,
-        K=K,
-        nsamples=nsamples,
-        seed=seed,
-        sequential_sampling=sequential_sampling,
-    )["nn_indices"]
+    groups = sample(real, xcoords=xcoords, ycoords=ycoords, gridsize=gridsize, **drawn)["nn_indices"]
     coords_nn = _positions(xcoords, ycoords, groups)
     # Positions are float64 whatever the patches are cut in.
     placed = coordinates.relative(tf.float64, coords_nn=coords_nn)
@@ -121,21 +110,9 @@ def start_positions(
     ycoords: np.ndarray,
     xcoords_start: np.ndarray,
     ycoords_start: np.ndarray,
-    gridsize: int,
-    K: int,
-    nsamples: int,
-    seed: int,
+    **drawn: Any,
 ) -> dict[str, tf.Tensor | np.ndarray]:
-    groups = sample(
-        real,
-        xcoords=xcoords,
-        ycoords=ycoords,
-        gridsize=gridsize,
-        K=K,
-        nsamples=nsamples,
-        seed=seed,
-        sequential_sampling=False,
-    )["nn_indices"]
+    groups = sample(real, xcoords=xcoords, ycoords=ycoords, sequential_sampling=False, **drawn)["nn_indices"]
     coords_nn = _positions(xcoords_start, ycoords_start, groups)
     placed = coordinates.relative(tf.float64, coords_nn=coords_nn)
     return {

@@ -30,52 +30,23 @@ _LAYERS = {
 _STEPS, _KEPT = 5, (1, 2, 5)
 
 
-def forward(
-    *,
-    seed: np.ndarray,
-    groups: int,
-    X: np.ndarray,
-    coords_relative: np.ndarray,
-    probe: np.ndarray,
-    weights: np.ndarray,
-    **settings: Any,
-) -> dict[str, np.ndarray]:
-    with opened(probe=probe, **settings) as model:
-        model.load(weights)
+def forward(*, X: np.ndarray, coords_relative: np.ndarray, **settings: Any) -> dict[str, np.ndarray]:
+    with _loaded(**settings) as model:
         taps = model.taps(X, coords_relative)
         return {**taps, "loss": np.asarray(model.loss(X, coords_relative))}
 
 
-def gradients(
-    *,
-    seed: np.ndarray,
-    groups: int,
-    X: np.ndarray,
-    coords_relative: np.ndarray,
-    probe: np.ndarray,
-    weights: np.ndarray,
-    **settings: Any,
-) -> dict[str, np.ndarray]:
-    with opened(probe=probe, **settings) as model:
-        model.load(weights)
+def gradients(*, X: np.ndarray, coords_relative: np.ndarray, **settings: Any) -> dict[str, np.ndarray]:
+    with _loaded(**settings) as model:
         loss, found = model.loss_and_gradients(X, coords_relative)
         return {"loss": loss, **dict(zip(model.structure.shapes(), found))}
 
 
 def training(
-    *,
-    seed: np.ndarray,
-    groups: int,
-    X: np.ndarray,
-    coords_relative: np.ndarray,
-    probe: np.ndarray,
-    weights: np.ndarray,
-    learning_rate: float,
-    **settings: Any,
+    *, X: np.ndarray, coords_relative: np.ndarray, learning_rate: float, **settings: Any
 ) -> dict[str, np.ndarray]:
     """Train on the same batch in every step, and look at the gradients before each."""
-    with opened(probe=probe, **settings) as model:
-        model.load(weights)
+    with _loaded(**settings) as model:
         model.autoencoder.optimizer.learning_rate = learning_rate
         followed = list(entries(model.structure).values())
         start, moved, sizes = _sample(model.weights(), followed), {}, []
@@ -91,6 +62,14 @@ def training(
 
 def _sample(arrays: list[np.ndarray], followed: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([array.reshape(-1)[at] for array, at in zip(arrays, followed)])
+
+
+@contextmanager
+def _loaded(*, seed: np.ndarray, groups: int, weights: np.ndarray, **settings: Any) -> Iterator[Model]:
+    """Make a model with given weights; seed and groups made the inputs, and are no settings of it."""
+    with opened(**settings) as model:
+        model.load(weights)
+        yield model
 
 
 @contextmanager
@@ -126,7 +105,7 @@ def _nothing_kept() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Model:
-    """The package's compiled model.
+    """The package's compiled model computes, trains and predicts.
 
     Attributes:
         autoencoder: the model that trains; it returns objects, amplitudes and intensities.
@@ -201,7 +180,7 @@ class Model:
         found = type(self.autoencoder)(self.autoencoder.inputs, layers)(self.inputs(X, coords_relative))
         taps = {name: np.asarray(value) for name, value in found.items()}
         for decoder in ("amplitude", "phase"):
-            if self.structure.has_border:  # where the centre is 0, or the border, nothing is lost
+            if self.structure.has_border:  # exact: of the two that were added, one is 0 at every pixel
                 taps[f"{decoder}_border"] = taps[decoder] - taps[f"{decoder}_inner"]
         canvas = taps.pop("canvas")
         if self.structure.object_big:

@@ -36,35 +36,15 @@ _HEADS = {
 Taps = dict[str, tf.Tensor]
 
 
-def forward(
-    real: tf.DType,
-    *,
-    seed: np.ndarray,
-    groups: int,
-    X: np.ndarray,
-    coords_relative: np.ndarray,
-    probe: np.ndarray,
-    weights: np.ndarray,
-    **settings: Any,
-) -> Taps:
-    network = Network(real, **settings)
-    network.load(weights)
+def forward(real: tf.DType, *, X: np.ndarray, coords_relative: np.ndarray, probe: np.ndarray, **settings: Any) -> Taps:
+    network = _loaded(real, **settings)
     return network.taps(X, coords_relative, probe)
 
 
 def gradients(
-    real: tf.DType,
-    *,
-    seed: np.ndarray,
-    groups: int,
-    X: np.ndarray,
-    coords_relative: np.ndarray,
-    probe: np.ndarray,
-    weights: np.ndarray,
-    **settings: Any,
+    real: tf.DType, *, X: np.ndarray, coords_relative: np.ndarray, probe: np.ndarray, **settings: Any
 ) -> Taps:
-    network = Network(real, **settings)
-    network.load(weights)
+    network = _loaded(real, **settings)
     loss, found = network.loss_and_gradients(X, coords_relative, probe)
     return {"loss": loss, **dict(zip(network.names, found))}
 
@@ -72,17 +52,13 @@ def gradients(
 def training(
     real: tf.DType,
     *,
-    seed: np.ndarray,
-    groups: int,
     X: np.ndarray,
     coords_relative: np.ndarray,
     probe: np.ndarray,
-    weights: np.ndarray,
     learning_rate: float,
     **settings: Any,
 ) -> Taps:
-    network = Network(real, **settings)
-    network.load(weights)
+    network = _loaded(real, **settings)
     optimizer = keras_adam(real, learning_rate)
     start, moved, sizes = network.sample(network.variables), {}, []
     largest: list[tf.Tensor] = []
@@ -96,6 +72,13 @@ def training(
         **{name: change for name, change in moved.items() if name in KEPT},
         "least_gradient": tf.reduce_min(tf.stack(sizes), axis=0),
     }
+
+
+def _loaded(real: tf.DType, *, seed: np.ndarray, groups: int, weights: np.ndarray, **settings: Any) -> Network:
+    """Make a network with given weights; seed and groups made the inputs, and are no settings of it."""
+    network = Network(real, **settings)
+    network.load(weights)
+    return network
 
 
 class Network:

@@ -171,7 +171,7 @@ def test_parameters_kept_elsewhere_are_noticed(standin: Module, monkeypatch: pyt
 # ------------------------------------------------------------------------------------------------ what is missing
 
 
-def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package() -> None:
     for ask_it in (ptycho.provenance, lambda: ptycho.evaluate("probe.hard_mask", "float32", {}, {"N": 16})):
         with pytest.raises(GoldenError, match=r"the package 'ptycho', is not installed.*make confirm"):
             ask_it()

@@ -467,7 +467,7 @@ def test_a_mask_that_would_index_instead_of_select_is_refused(tmp_path: Path, ma
         read_golden(tmp_path / "a.h5")
 
 
-def test_derived_inputs_are_made_again_and_checked(tmp_path: Path) -> None:
+def test_derived_inputs_are_made_again_and_checked() -> None:
     case = next(case for case in CASES if case.name == "toy/ramp")
     golden = make_golden(case)
     assert set(golden.inputs) == {"start"}

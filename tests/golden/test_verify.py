@@ -76,7 +76,7 @@ def test_one_line_per_array_and_one_changed_element_shows(fixtures: Path) -> Non
     assert [line.split('"')[1] for line in differing] == ["date", "content", "y"]
 
 
-def test_rounding_moves_no_line_but_that_of_what_was_rounded(fixtures: Path) -> None:
+def test_rounding_moves_no_line_but_that_of_what_was_rounded() -> None:
     """Other noise by a thousandth, hence other margins: tolerances and margins look as they did."""
     golden = make_golden(CASES[0])
     faults = {

@@ -238,7 +238,7 @@ FORWARD = (
 
 def _of_table(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
     """``make`` gets photons and sides."""
-    return Fault(name, symptom, lambda t: {"scale": make(t.inputs["nphotons"], t.inputs["N"])})
+    return Fault(name, symptom, lambda t: {"scale": np.asarray(make(t.inputs["nphotons"], t.inputs["N"]), np.float32)})
 
 
 INTENSITY_SCALE = (

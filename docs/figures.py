@@ -91,7 +91,7 @@ def frame(axis: Axes, x: float, y: float, side: int, colour: str) -> None:
 
 def embedded_figure() -> None:
     with TemporaryDirectory() as directory:
-        embedded.main([f"{directory}/embedded_scan.npz"])
+        np.savez(f"{directory}/embedded_scan.npz", **embedded.as_ptychopinn())
         draw_scan(load_scan(f"{directory}/embedded_scan.npz"), f"{directory}/embedded.png")
         Image.open(f"{directory}/embedded.png").quantize(256).save(DOCS / "embedded.png", optimize=True)
 

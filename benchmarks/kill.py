@@ -19,7 +19,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -99,11 +98,11 @@ class Playground:
         if phase == "writing":
             self._await(lambda: is_under_way(self._directory), generator)
         time.sleep(self._random.uniform(0, self._seconds[phase]))
-        ended = generator.poll() is not None
-        with suppress(ProcessLookupError):  # it came to its end
+        alive = generator.poll() is None
+        if alive:  # otherwise its number may be another's by now
             os.killpg(generator.pid, signal.SIGKILL)
         generator.communicate()
-        return self._look(f"while {phase}" if not ended else "too late", before, world)
+        return self._look(f"while {phase}" if alive else "too late", before, world)
 
     def kill_before(self, step: int) -> Told:
         """Kill a generator before a step of replacing files; not at all if it comes to its end before that."""

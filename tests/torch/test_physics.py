@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,7 @@ def test_a_constant_field_is_a_bright_pixel_at_the_centre() -> None:
 
 def test_default_intensity_scale() -> None:
     assert physics.intensity_scale(1e9, 64) == pytest.approx(988.2118, abs=1e-4)
+    assert physics.intensity_scale(0.25, 64) == pytest.approx(0.5 / 32, rel=1e-6)
 
 
 def test_simulated_patterns_carry_the_photons() -> None:
@@ -126,6 +128,7 @@ ONES = torch.ones(2, 4, 8, 8, dtype=torch.complex64)
         ),
         (lambda: physics.illuminate(ONES[0], ONES[0, 0]), "found (4, 8, 8) and (8, 8)"),
         (lambda: physics.intensity_scale(0.0, 64), "nphotons: expected a positive number, found 0.0"),
+        (lambda: physics.intensity_scale(math.inf, 64), "nphotons: expected a positive number, found inf"),
         (lambda: physics.intensity_scale(1e9, 0), "N: expected a positive number, found 0"),
         (lambda: physics.scale_nphotons(ONES[0].real, 1e9), "X: expected shape (B, C, N, N), found (4, 8, 8)"),
         (lambda: physics.scale_nphotons(ONES.real, float("nan")), "nphotons: expected a positive number, found nan"),

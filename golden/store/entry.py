@@ -157,7 +157,7 @@ def _describe_output(golden: Golden, name: str, digests: Mapping[str, str]) -> E
     if where is not None:
         entry["compared"] = f"{np.count_nonzero(where)} of {where.size}"
         entry["where_sha256"] = digests[f"where/{name}"]
-    # Of faults that are as near in two digits, the first by name: rounding must not choose.
+    # Where two faults are as near in two digits, the first by name is taken: rounding must not choose.
     margins = {fault: _digits(c.outputs[name].share, 2) for fault, c in golden.faults.items() if name in c.outputs}
     if margins:
         nearest = min(sorted(margins), key=margins.__getitem__)

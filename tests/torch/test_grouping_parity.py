@@ -111,7 +111,7 @@ def test_the_smallest_draws() -> None:
 
 
 def test_a_pool_as_large_as_wanted_is_used_up() -> None:
-    """Of six patterns, any four lie among the five neighbours of two of them."""
+    """Any four of six patterns lie among the five neighbours of two of them."""
     groups = draw_groups(*positions(6), 30, K=5, gridsize=2, seed=2, enable_oversampling=True)
     assert set(Counter(tuple(sorted(group)) for group in groups.tolist()).values()) == {2}
 

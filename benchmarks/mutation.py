@@ -78,7 +78,8 @@ def change_of(module: str, mutant: str) -> Change:
     """Read what a mutant changes from the difference that mutmut shows."""
     lines = [line for line in mutmut("show", mutant).splitlines() if not line.startswith(("---", "+++"))]
     old, new = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
-    function = mutant.rpartition(".")[2].partition("__mutmut_")[0].removeprefix("x_").strip("xǁ").replace("ǁ", ".")
+    mangled = mutant.rpartition(".")[2].partition("__mutmut_")[0]
+    function = mangled.removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
     return Change(module, function, old, new)
 
 

@@ -152,7 +152,5 @@ def _oversampled(
         others = near[1:]
         available = others if len(others) >= C else [seed, *others]
         pool.extend(itertools.islice(itertools.combinations(available, C), 2 * nsamples - len(pool)))
-        if len(pool) == 2 * nsamples:
-            break
     chosen = draws.choice(len(pool), nsamples, replace=len(pool) < nsamples)
     return np.array(pool, np.int64)[chosen]

@@ -31,6 +31,11 @@ def test_the_smallest_side() -> None:
             make(3)
 
 
+def test_the_device_that_is_asked_for() -> None:
+    for make in (hard_mask, default_probe):
+        assert make(8, device="meta").device.type == "meta"
+
+
 def test_scale_of_the_default_disk() -> None:
     assert torch.equal(default_probe(32), default_probe(32, 0.7))
     assert not torch.equal(default_probe(32), default_probe(32, 1.0))

@@ -112,6 +112,7 @@ def test_gradients() -> None:
         ((1, 4, 16, 16), (4, 1, 1, 2), 8, "offsets: expected shape (1, 4, 1, 2) to go with these patches"),
         ((4, 16, 16), (4, 1, 2), 8, "patches: expected shape (B, C, N, N)"),
         ((1, 0, 16, 16), (1, 0, 1, 2), 8, "none of them 0"),
+        ((1, 4, 16, 14), (1, 4, 1, 2), 8, "patches: expected shape (B, C, N, N), none of them 0, found (1, 4, 16, 14)"),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(
@@ -137,6 +138,8 @@ def test_units_and_types_that_do_not_fit_are_refused() -> None:
         reassemble(patches, offsets * 1e9)
     with pytest.raises(TypeError, match=re.escape("offsets: expected a torch.Tensor, found ndarray")):
         reassemble(patches, offsets.numpy())
+    with pytest.raises(TypeError, match=re.escape("patches: expected a torch.Tensor, found ndarray")):
+        reassemble(patches.numpy(), offsets)
 
 
 def test_double_precision_stays_double() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ptycho_torch.training.batch_order import EpochBatches, Share, listed_order, seeded_order
+from ptycho_torch.training.batch_order import EpochBatches, Share, listed_order, read_orders, seeded_order
 
 
 def test_the_order_of_a_seed_and_an_epoch_never_changes() -> None:
@@ -54,3 +56,38 @@ def test_devices_together_make_the_mean_of_the_batch(ranks: int, size: int) -> N
 def test_a_device_too_many_looks_at_one_sample() -> None:
     assert Share(3, 4).of([7, 8]) == [7]
     assert Share(3, 4).weight(2) == 0
+
+
+def test_orders_from_a_file(tmp_path: Path) -> None:
+    orders = np.array([[2, 0, 1], [1, 2, 0], [0, 1, 2]], np.uint8)
+    np.save(tmp_path / "orders.npy", orders)
+    found = read_orders(tmp_path / "orders.npy", 3, 2)
+    assert found.dtype == np.int64
+    np.testing.assert_array_equal(found, orders[:2])
+    assert len(read_orders(str(tmp_path / "orders.npy"), 3, 3)) == 3
+    with pytest.raises(FileNotFoundError, match=r"none\.npy: no such file"):
+        read_orders(tmp_path / "none.npy", 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (np.zeros((2, 3)), "expected integers (epochs, 3)"),
+        (np.arange(3), "expected integers (epochs, 3)"),
+        (np.array([{}]), "expected a .npy file of integers"),
+        (np.array([[0, 1, 2]]), "found (1, 3)"),
+        (np.array([[0, 1], [0, 1]]), "found (2, 2)"),
+        (np.array([[0, 1, 2], [0, 1, 1]]), "row 1: expected each of 0..2 once"),
+        (np.array([[1, 1, 1], [0, 1, 2]]), "row 0: expected each of 0..2 once"),
+    ],
+)
+def test_other_files_are_no_orders(found: np.ndarray, message: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "orders.npy", found, allow_pickle=True)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        read_orders(tmp_path / "orders.npy", 3, 2)
+
+
+def test_an_archive_holds_no_orders(tmp_path: Path) -> None:
+    np.savez(tmp_path / "orders.npz", orders=np.array([[0, 1, 2]]))
+    with pytest.raises(ValueError, match="found something else"):
+        read_orders(tmp_path / "orders.npz", 3, 1)

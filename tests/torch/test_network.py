@@ -46,6 +46,18 @@ def test_number_of_parameters(N: int, gridsize: int, settings: dict[str, Any], p
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_names_of_the_weights() -> None:
+    """Bundles and checkpoints that users keep are read by these names."""
+    pairs = ["encoder.block_1", "encoder.block_2", "encoder.block_3"]
+    heads = []
+    for decoder in ("amplitude", "phase"):
+        pairs += [f"{decoder}.up.block_1", f"{decoder}.up.block_2", f"{decoder}.border.pair"]
+        heads += [f"{decoder}.border.conv", f"{decoder}.inner.conv"]
+    layers = [*(f"{pair}.{conv}" for pair in pairs for conv in ("conv_1", "conv_2")), *heads]
+    expected = {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}
+    assert set(model_of(64).state_dict()) == expected | {"intensity_scale", "illuminate.probe_parts"}
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(
     ("N", "C", "settings"),

@@ -86,9 +86,33 @@ def settings(draw: Draw) -> dict[str, np.ndarray]:
 
 
 CASES = (
-    Case("formats/to_channel_group4", TO_CHANNEL, "three groups of four", {}, grid_and_flat(3, 2, 4)),
-    Case("formats/to_channel_group9", TO_CHANNEL, "two groups of nine", {}, grid_and_flat(2, 3, 5)),
-    Case("formats/from_channel_group4", FROM_CHANNEL, "three groups of four", {}, channel_and_positions(3, 4, 4)),
-    Case("formats/from_channel_group9", FROM_CHANNEL, "two groups of nine", {}, channel_and_positions(2, 9, 5)),
-    Case("formats/canvas", CANVAS, "the defaults, other grids, odd margins", {}, settings),
+    Case(
+        "formats/to_channel_group4",
+        TO_CHANNEL,
+        "grid and flat formats to channel format, three groups of four",
+        {},
+        grid_and_flat(3, 2, 4),
+    ),
+    Case(
+        "formats/to_channel_group9",
+        TO_CHANNEL,
+        "grid and flat formats to channel format, two groups of nine",
+        {},
+        grid_and_flat(2, 3, 5),
+    ),
+    Case(
+        "formats/from_channel_group4",
+        FROM_CHANNEL,
+        "channel format to grid and flat formats, three groups of four",
+        {},
+        channel_and_positions(3, 4, 4),
+    ),
+    Case(
+        "formats/from_channel_group9",
+        FROM_CHANNEL,
+        "channel format to grid and flat formats, two groups of nine",
+        {},
+        channel_and_positions(2, 9, 5),
+    ),
+    Case("formats/canvas", CANVAS, "canvas sides for the defaults, other grid sizes and odd margins", {}, settings),
 )

@@ -132,34 +132,46 @@ def _merged(name: str, summary: str, padded_size: int, draw: Drawing) -> Case:
 
 
 CASES = (
-    _merged("group1_n16", "three groups of one, not centred", 26, group_patches(3, 1, 16)),
-    _merged("group4_n16", "three groups of four, not centred", 30, textured_window(3, 4, 16)),
+    _merged("group1_n16", "merge of three groups of one, positions not centred", 26, group_patches(3, 1, 16)),
+    _merged("group4_n16", "merge of three groups of four, positions not centred", 30, textured_window(3, 4, 16)),
     _merged(
         "group4_n64",
-        "the default sizes, centred",
+        "merge at the default sizes, positions centred",
         78,
         textured_window(1, 4, 64, centred),
     ),
-    _merged("group9_n32", "one group of nine", 50, textured_window(1, 9, 32)),
+    _merged("group9_n32", "merge of one group of nine", 50, textured_window(1, 9, 32)),
     _merged(
         "batch16",
-        "16 groups of four, the default batch: a canvas for each group, however many patches there are",
+        "merge of 16 groups of four, the default batch size: one canvas per group",
         14,
         group_patches(16, 4, 8, centred),
     ),
     _merged(
         "pixels",
-        "bright pixels: larger x ends further right, larger y further down",
+        "merge of bright pixels: larger x lies further right, larger y further down",
         30,
         bright_pixels,
     ),
     Case(
         "merge/extract_group1",
         EXTRACT,
-        "three groups of one",
+        "extraction of patches from the canvases of three groups of one",
         {"N": 16},
         canvases(3, 1, 26),
     ),
-    Case("merge/extract_group4", EXTRACT, "three groups of four", {"N": 12}, canvases(3, 4, 22)),
-    Case("merge/extract_group9", EXTRACT, "two groups of nine", {"N": 8}, canvases(2, 9, 22)),
+    Case(
+        "merge/extract_group4",
+        EXTRACT,
+        "extraction of patches from the canvases of three groups of four",
+        {"N": 12},
+        canvases(3, 4, 22),
+    ),
+    Case(
+        "merge/extract_group9",
+        EXTRACT,
+        "extraction of patches from the canvases of two groups of nine",
+        {"N": 8},
+        canvases(2, 9, 22),
+    ),
 )

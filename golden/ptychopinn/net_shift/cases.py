@@ -141,7 +141,7 @@ def scan(N: int) -> Drawing:
 
 _GROUPS_OF_ONE: dict[str, Scalar] = {"gridsize": 1, "K": 4, "nsamples": 8, "seed": 3, "padded_size": 26}
 _GROUPS_OF_FOUR: dict[str, Scalar] = {"gridsize": 2, "K": 5, "nsamples": 5, "seed": 3, "padded_size": 30}
-_CONSTANT = "a group of one lies at its own mean, so every distance is 0"
+_CONSTANT = "a group of one lies at its own mean, so its relative position is zero"
 
 
 def _case(name: str, summary: str, operation: Operation, groups: dict[str, Scalar]) -> Case:
@@ -158,8 +158,20 @@ def _case(name: str, summary: str, operation: Operation, groups: dict[str, Scala
 
 
 CASES = (
-    _case("container_group1", "groups of one", CONTAINER, _GROUPS_OF_ONE),
-    _case("container_group4", "groups of four", CONTAINER, _GROUPS_OF_FOUR),
-    _case("memory_mapped_group1", "groups of one", MEMORY_MAPPED, _GROUPS_OF_ONE),
-    _case("memory_mapped_group4", "groups of four", MEMORY_MAPPED, _GROUPS_OF_FOUR),
+    _case("container_group1", "object to mosaic through the data container, groups of one", CONTAINER, _GROUPS_OF_ONE),
+    _case(
+        "container_group4", "object to mosaic through the data container, groups of four", CONTAINER, _GROUPS_OF_FOUR
+    ),
+    _case(
+        "memory_mapped_group1",
+        "object to mosaic through the memory-mapped data set, groups of one",
+        MEMORY_MAPPED,
+        _GROUPS_OF_ONE,
+    ),
+    _case(
+        "memory_mapped_group4",
+        "object to mosaic through the memory-mapped data set, groups of four",
+        MEMORY_MAPPED,
+        _GROUPS_OF_FOUR,
+    ),
 )

@@ -38,26 +38,24 @@ class Place:
     in_group: bool = False
 
 
-_CUT = Place("cut", "the cut of the object", "the patch at +position", "X_full")
-_OFFSETS = Place("offsets", "coords_offsets", "the mean position of a group", "coords_offsets")
-_MERGE = Place("merge", "the merge's move", "+position", "merged", in_group=True)
-_EXTRACTION = Place("extraction", "the extraction's move", "-position", "amplitude", in_group=True)
-_STITCHING = Place("stitching", "the stitcher's move", "+(offset - mean)", "mosaic")
+_CUT = Place("cut", "the patch position", "+position", "X_full")
+_OFFSETS = Place("offsets", "coords_offsets", "the group's mean position", "coords_offsets")
+_MERGE = Place("merge", "the merge shift", "+position", "merged", in_group=True)
+_EXTRACTION = Place("extraction", "the extraction shift", "-position", "amplitude", in_group=True)
+_STITCHING = Place("stitching", "the stitching shift", "+(offset - mean)", "mosaic")
 
 CONTAINER_ROUTE = (
     _CUT,
-    Place(
-        "record", "the record's coords_relative", "-(position - mean of its group)", "coords_relative", in_group=True
-    ),
+    Place("record", "the record's coords_relative", "-(position - group mean)", "coords_relative", in_group=True),
     _OFFSETS,
-    Place("container", "the container's positions", "-coords_relative", "positions", in_group=True),
+    Place("container", "the container's position", "-coords_relative", "positions", in_group=True),
     _MERGE,
     _EXTRACTION,
     _STITCHING,
 )
 MEMORY_MAPPED_ROUTE = (
     _CUT,
-    Place("direct", "the memory-mapped positions", "+(position - mean of its group)", "positions", in_group=True),
+    Place("direct", "the memory-mapped position", "+(position - group mean)", "positions", in_group=True),
     _OFFSETS,
     _MERGE,
     _EXTRACTION,
@@ -66,10 +64,10 @@ MEMORY_MAPPED_ROUTE = (
 """A route has its places in the order in which the chain passes them."""
 
 TURNS: Mapping[str, tuple[str, Turn]] = {
-    "sign": ("the other sign", np.negative),
-    "x_sign": ("the other sign along x", lambda v: v * [[-1], [1]]),
-    "y_sign": ("the other sign along y", lambda v: v * [[1], [-1]]),
-    "xy_swap": ("x and y exchanged", lambda v: v[:, :, ::-1]),
+    "sign": ("negated", np.negative),
+    "x_sign": ("negated along x", lambda v: v * [[-1], [1]]),
+    "y_sign": ("negated along y", lambda v: v * [[1], [-1]]),
+    "xy_swap": ("swapped to [y, x]", lambda v: v[:, :, ::-1]),
 }
 """A turn is what can be wrong in a place: in words, and as it is done."""
 
@@ -86,11 +84,12 @@ def fault_name(turn: str, *places: Place) -> str:
 
 def _fault(turn: str, *places: Place, formula: Formula) -> Fault:
     words, turned = TURNS[turn]
-    subjects, rules = (" and ".join(texts) for texts in ([p.subject for p in places], [p.rule for p in places]))
-    has = "has" if len(places) == 1 else "both have"
+    symptom = f"{places[0].subject} is {words}; expected {places[0].rule}"
+    if len(places) > 1:
+        symptom = f"{' and '.join(place.subject for place in places)} are {words}; expected neither"
     fault = Fault.of_formula(
         fault_name(turn, *places),
-        f"{subjects} {has} {words}; expected {rules}",
+        symptom,
         formula,
         turns={place.name: turned for place in places},
     )

@@ -286,8 +286,8 @@ DEFAULTS: Parameters = {
 
 _SEED = 29
 
-_ONE_NUMBER = {"loss": "it is one number"}
-_EMPTY_BORDER = {"merged_border": "nothing fills it"}
+_ONE_NUMBER = {"loss": "the output is a single number"}
+_EMPTY_BORDER = {"merged_border": "nothing fills the border, because the network has no border branch"}
 
 
 def _forward_case(
@@ -321,7 +321,7 @@ def _trained(
     operation = make(Structure.of(64, members, DEFAULTS))
     training = {"learning_rate": 1e-4} if operation.name == "network.training" else {}
     single = [name for name, shape in Structure.of(64, members, DEFAULTS).shapes().items() if shape == (1,)]
-    constant = {} if training else dict.fromkeys(("loss", *single), "it is one number")
+    constant = {} if training else dict.fromkeys(("loss", *single), "the output is a single number")
     return Case(
         f"network/{name}",
         operation,
@@ -334,11 +334,11 @@ def _trained(
 
 
 CASES = (
-    _forward_case("forward_group1", "three groups of one", groups=3),
-    _forward_case("forward_group4", "two groups of four, at the default width", members=4, n_filters_scale=2),
+    _forward_case("forward_group1", "forward pass, three groups of one", groups=3),
+    _forward_case("forward_group4", "forward pass, two groups of four, default width", members=4, n_filters_scale=2),
     _forward_case(
         "forward_no_border",
-        "probe_big is off; ReLU, the legacy probe_scale, few photons",
+        "forward pass with probe_big off, ReLU, the legacy probe_scale and few photons",
         members=4,
         probe_big=False,
         amp_activation="relu",
@@ -347,25 +347,29 @@ CASES = (
     ),
     _forward_case(
         "forward_unmerged",
-        "object_big is off, probe_mask is on; softplus",
+        "forward pass with object_big off, probe_mask on and softplus",
         object_big=False,
         probe_mask=True,
         amp_activation="softplus",
     ),
-    _forward_case("forward_unpadded", "pad_object is off; swish", pad_object=False, amp_activation="swish"),
-    _forward_case("forward_n128", "a larger patch, two groups of four", members=4, N=128),
-    _forward_case("forward_n256", "the largest patch", N=256),
-    _forward_case("forward_whole", "every element of every block, of groups of four", members=4, whole=True),
-    _trained("gradients_group1", _gradients, "two groups of one", members=1, seed=_SEED),
-    _trained("gradients_group4", _gradients, "two groups of four", members=4, seed=_SEED),
+    _forward_case(
+        "forward_unpadded", "forward pass with pad_object off and swish", pad_object=False, amp_activation="swish"
+    ),
+    _forward_case("forward_n128", "forward pass for N = 128, two groups of four", members=4, N=128),
+    _forward_case("forward_n256", "forward pass for N = 256, the largest patch", N=256),
+    _forward_case(
+        "forward_whole", "forward pass of groups of four: every element of every block is stored", members=4, whole=True
+    ),
+    _trained("gradients_group1", _gradients, "gradients of the loss, two groups of one", members=1, seed=_SEED),
+    _trained("gradients_group4", _gradients, "gradients of the loss, two groups of four", members=4, seed=_SEED),
     _trained(
         "gradients_whole",
         partial(_gradients, whole=True),
-        "every element of every gradient, of groups of one",
+        "gradients of the loss, groups of one: every element is stored",
         members=1,
         seed=_SEED,
         slow=True,
     ),
-    _trained("training_group1", _training, "two groups of one", members=1, seed=_SEED),
-    _trained("training_group4", _training, "two groups of four", members=4, seed=10),
+    _trained("training_group1", _training, "five training steps, two groups of one", members=1, seed=_SEED),
+    _trained("training_group4", _training, "five training steps, two groups of four", members=4, seed=10),
 )

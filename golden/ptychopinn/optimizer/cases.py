@@ -117,18 +117,24 @@ def up_and_down(sequences: int, n: int) -> Drawing:
 
 
 CASES = (
-    Case("optimizer/adam", ADAM, "gradients of all sizes, which change", {"learning_rate": 1e-3}, of_all_sizes(7, 48)),
+    Case(
+        "optimizer/adam",
+        ADAM,
+        "Adam with gradients of all sizes that vary from step to step",
+        {"learning_rate": 1e-3},
+        of_all_sizes(7, 48),
+    ),
     Case(
         "optimizer/adam_near_epsilon",
         ADAM,
-        "gradients of the size of epsilon, which do not change",
+        "Adam with constant gradients of the size of epsilon",
         {"learning_rate": 1e-3},
         near_epsilon(5, 32),
     ),
     Case(
         "optimizer/schedule",
         SCHEDULE,
-        "plateaus, recoveries and improvements by more and less than 1e-4, at losses of 1 and of -4e6",
+        "plateaus, recoveries and improvements around 1e-4, at losses of 1 and of -4e6",
         {"learning_rate": 1e-3},
         up_and_down(8, 15),
     ),

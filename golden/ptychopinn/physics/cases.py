@@ -211,40 +211,58 @@ def object_patches(n: int, N: int) -> Drawing:
     return make
 
 
-_ONE_NUMBER = {"scale": "it is one number"}
-_MEAN = {"mean": "it is one number"}
-_INTENSITY_SCALE = {"intensity_scale": "it is one number"}
+_ONE_NUMBER = {"scale": "the output is a single number"}
+_MEAN = {"mean": "the output is a single number"}
+_INTENSITY_SCALE = {"intensity_scale": "the output is a single number"}
 
 CASES = (
-    Case("physics/diffraction_n16", DIFFRACTION, "three small fields", {}, fields(3, 16)),
+    Case("physics/diffraction_n16", DIFFRACTION, "diffraction amplitude of three small fields", {}, fields(3, 16)),
     Case(
         "physics/diffraction_n64",
         DIFFRACTION,
-        "the default size",
+        "diffraction amplitude at the default N",
         {},
         fields(1, 64),
     ),
-    Case("physics/diffraction_n15", DIFFRACTION, "an odd side: which way the shift goes", {}, fields(2, 15)),
-    Case("physics/padded_diffraction_n16", PADDED_DIFFRACTION, "two fields, padded", {}, fields(2, 16)),
+    Case(
+        "physics/diffraction_n15",
+        DIFFRACTION,
+        "diffraction amplitude for odd N: fftshift and ifftshift differ",
+        {},
+        fields(2, 15),
+    ),
+    Case(
+        "physics/padded_diffraction_n16",
+        PADDED_DIFFRACTION,
+        "diffraction amplitude of two zero-padded fields",
+        {},
+        fields(2, 16),
+    ),
     Case(
         "physics/forward_group1",
         FORWARD,
-        "two groups of one, the default photon number",
+        "predicted amplitude of two groups of one at the default nphotons",
         {"probe_scale": 4.0, "nphotons": 1e9},
         object_and_probe(2, 1, 32),
     ),
     Case(
         "physics/forward_group4",
         FORWARD,
-        "two groups of four, other scales",
+        "predicted amplitude of two groups of four at other probe_scale and nphotons",
         {"probe_scale": 10.0, "nphotons": 1e5},
         object_and_probe(2, 4, 16),
     ),
-    Case("physics/intensity_scale", INTENSITY_SCALE, "the default and others", {}, photons_and_sides),
+    Case(
+        "physics/intensity_scale",
+        INTENSITY_SCALE,
+        "intensity scale for the default and other values of nphotons and N",
+        {},
+        photons_and_sides,
+    ),
     Case(
         "physics/photon_scale_group1",
         PHOTON_SCALE,
-        "patterns of different brightness",
+        "photon scale of patterns of different brightness",
         {"nphotons": 1e9},
         amplitudes(4, 1, 8),
         _ONE_NUMBER,
@@ -252,18 +270,24 @@ CASES = (
     Case(
         "physics/photon_scale_group4",
         PHOTON_SCALE,
-        "the mean runs over groups and members",
+        "photon scale of groups of four: the mean runs over groups and members",
         {"nphotons": 1e5},
         amplitudes(3, 4, 6),
         _ONE_NUMBER,
     ),
-    Case("physics/poisson_group1", POISSON, "groups of one", {}, counts(3, 1, 8), _MEAN),
-    Case("physics/poisson_group4", POISSON, "groups of four", {}, counts(2, 4, 6), _MEAN),
-    Case("physics/poisson_at_zero", POISSON_AT_ZERO, "dark pixels: the term is not clamped", {}, dark_counts),
+    Case("physics/poisson_group1", POISSON, "Poisson loss of groups of one", {}, counts(3, 1, 8), _MEAN),
+    Case("physics/poisson_group4", POISSON, "Poisson loss of groups of four", {}, counts(2, 4, 6), _MEAN),
+    Case(
+        "physics/poisson_at_zero",
+        POISSON_AT_ZERO,
+        "Poisson loss at dark pixels: the logarithm is not clamped",
+        {},
+        dark_counts,
+    ),
     Case(
         "physics/simulation_n16",
         SIMULATION,
-        "four patches under a curved beam",
+        "simulated patterns of four patches under a curved beam",
         {"nphotons": 1e9},
         object_patches(4, 16),
         _INTENSITY_SCALE,
@@ -271,7 +295,7 @@ CASES = (
     Case(
         "physics/simulation_few_photons",
         SIMULATION,
-        "two patches; few photons change nothing without noise",
+        "simulated patterns of two patches with few photons: nphotons does not matter without noise",
         {"nphotons": 1e4},
         object_patches(2, 16),
         _INTENSITY_SCALE,

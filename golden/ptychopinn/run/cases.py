@@ -171,21 +171,21 @@ def seed_zero(draw: Draw) -> dict[str, np.ndarray]:
     return {"seed": np.zeros(1, np.int64)}
 
 
-ONE_NUMBER = dict.fromkeys(("canvas_side", "probe_mean", "intensity_scale"), "it is one number")
+ONE_NUMBER = dict.fromkeys(("canvas_side", "probe_mean", "intensity_scale"), "the output is a single number")
 
 CASES = (
     Case(
         "run/short_training",
         TRAINING,
-        "240 patterns, two epochs",
+        "training on 240 patterns for two epochs",
         SHORT,
         seed_zero,
-        {"first_loss": "it is one number"},
+        {"first_loss": "the output is a single number"},
     ),
     Case(
         "run/short_reconstruction",
         RECONSTRUCTION,
-        "the mosaic of 128 patterns after two epochs",
+        "mosaic of 128 patterns after two epochs of training",
         SHORT,
         seed_zero,
         ONE_NUMBER,

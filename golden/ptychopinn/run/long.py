@@ -75,9 +75,9 @@ CASES = (
     Case(
         "run/long",
         RUN,
-        "1000 patterns, twenty epochs; 512 patterns inferred",
+        "training on 1000 patterns for twenty epochs, mosaic of 512 patterns",
         WHOLE,
         seed_zero,
-        dict.fromkeys((*ONE_NUMBER, *SCALARS), "it is one number"),
+        dict.fromkeys((*ONE_NUMBER, *SCALARS), "the output is a single number"),
     ),
 )

@@ -65,9 +65,11 @@ _DRAWN = Condition(
 _RANDOM = Condition("sampling is not sequential", lambda _, p: not p["sequential_sampling"])
 _SEED_0 = Condition("sampling is sequential", lambda _, p: p["sequential_sampling"])
 _IN_ORDER = Condition("patterns are not drawn but taken in order", lambda inputs, p: not _DRAWN.holds(inputs, p))
-_NOTHING_DRAWN = Condition("nothing is drawn", lambda inputs, p: p["gridsize"] == 1 and _IN_ORDER.holds(inputs, p))
+_NOTHING_DRAWN = Condition(
+    "no random number is drawn", lambda inputs, p: p["gridsize"] == 1 and _IN_ORDER.holds(inputs, p)
+)
 _ALL_SINGLE = Condition(
-    "nothing is drawn", lambda inputs, p: p["gridsize"] == 1 and p["nsamples"] >= len(inputs["xcoords"])
+    "no random number is drawn", lambda inputs, p: p["gridsize"] == 1 and p["nsamples"] >= len(inputs["xcoords"])
 )
 _PLENTY = Condition("each pattern has at least K others", lambda inputs, p: len(inputs["xcoords"]) > p["K"])
 _ALL_NEAR = Condition(
@@ -133,7 +135,7 @@ _ENOUGH_OTHERS = Condition(
 
 # Records, normalisation, ground truth.
 _FLOATS = Condition("squares of floats do not overflow", lambda inputs, _: inputs["diffraction"].dtype.kind == "f")
-_ONE_CHANNEL = Condition("there is one channel", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
+_ONE_CHANNEL = Condition("the patterns have one channel", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
 _ONE_TO_SUM = Condition("each group has one member", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
 _ODD = Condition("for odd N, (N - 1) / 2 is N // 2", lambda _, p: p["N"] % 2 == 1)
 _ONE_PATCH = Condition("each group has one member", lambda inputs, _: _coords(inputs).shape[3] == 1)

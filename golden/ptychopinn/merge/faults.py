@@ -14,7 +14,7 @@ from golden.spec.fault import Condition, Fault, Trial
 # ------------------------------------------------------------------------------------------------ conditions
 
 _ONE_MEMBER = Condition("each group has one member", lambda inputs, _: inputs["coords_relative"].shape[3] == 1)
-_ONE_GROUP = Condition("there is one group", lambda inputs, _: len(inputs["coords_relative"]) == 1)
+_ONE_GROUP = Condition("the input has one group", lambda inputs, _: len(inputs["coords_relative"]) == 1)
 _ZERO_MEAN = Condition(
     "the positions of every group have zero mean",
     lambda inputs, _: bool((np.abs(inputs["coords_relative"].mean(axis=3)) < 1e-6).all()),

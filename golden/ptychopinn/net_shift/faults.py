@@ -75,7 +75,9 @@ TURNS: Mapping[str, tuple[str, Turn]] = {
 
 Formula = Callable[..., Arrays]
 
-_GROUPS_OF_ONE = Condition("a group of one lies at its own mean", lambda _, p: p["gridsize"] == 1)
+_GROUPS_OF_ONE = Condition(
+    "a group of one lies at its own mean, so its relative position is zero", lambda _, p: p["gridsize"] == 1
+)
 
 
 def fault_name(turn: str, *places: Place) -> str:

@@ -33,7 +33,7 @@ from golden.spec.fault import Condition, Fault, Trial
 _EVEN = Condition(
     "for even N, fftshift and ifftshift are the same", lambda inputs, _: inputs["field"].shape[1] % 2 == 0
 )
-_ONE_FIELD = Condition("there is one field", lambda inputs, _: len(inputs["field"]) == 1)
+_ONE_FIELD = Condition("the input has one field", lambda inputs, _: len(inputs["field"]) == 1)
 _ONE_PATCH = Condition("each group has one member", lambda inputs, _: inputs["patches"].shape[3] == 1)
 _ONE_PATTERN = Condition("each group has one member", lambda inputs, _: inputs["X"].shape[3] == 1)
 

@@ -16,8 +16,8 @@ _WHOLE = Condition("all offsets from the mean are whole pixels", lambda inputs, 
 _AT_MEAN = Condition("the only patch lies at the mean offset", lambda inputs, _: len(inputs["patches"]) == 1)
 _COVERED_ONCE = Condition("a single patch covers each pixel once", lambda inputs, _: len(inputs["patches"]) == 1)
 _FULL_CANVAS = Condition("a single patch covers the whole canvas", lambda inputs, _: len(inputs["patches"]) == 1)
-_ONE_X = Condition("all patches lie at one x", lambda inputs, _: not _moves(inputs)[:, 0].any())
-_ONE_Y = Condition("all patches lie at one y", lambda inputs, _: not _moves(inputs)[:, 1].any())
+_ONE_X = Condition("all patches lie at the same x", lambda inputs, _: not _moves(inputs)[:, 0].any())
+_ONE_Y = Condition("all patches lie at the same y", lambda inputs, _: not _moves(inputs)[:, 1].any())
 _EVEN_PADDING = Condition("the padding is already even", lambda inputs, _: _padding(inputs) % 2 == 0)
 _NO_OTHER_CROP = Condition(
     "the crop is the whole patch (M = N)", lambda inputs, p: p["M"] == inputs["patches"].shape[1]

@@ -186,7 +186,7 @@ def _patches_turned(name: str) -> Fault:
         alone = {"patches": patches, **({"patch_orientation": fit} if "patch_orientation" in t.outputs else {})}
         return {**alone, **_judged(t, *stitched(patches, _places(t)))}
 
-    return Fault(f"patches_{name}", f"patches are {_words(name)} before they are stitched; expected upright", commit)
+    return Fault(f"patches_{name}", f"single patches are {_words(name)}; expected upright", commit)
 
 
 def _mosaic_turned(name: str) -> Fault:

@@ -11,7 +11,7 @@ from golden.spec.random_inputs import Draw
 
 RELATIVE = Operation(
     name="coordinates.relative",
-    summary="positions of a group's members: their mean, and the negated distance from it",
+    summary="the mean position of a group's members, and each member's negated distance from it",
     inputs={"coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
     outputs=(
         Output(
@@ -44,7 +44,7 @@ TRANSLATE = Operation(
 
 PLACE_IN_GROUP = Operation(
     name="coordinates.place_in_group",
-    summary="each patch of a group moved to where it lies relative to the group's centre: by -coords_relative",
+    summary="each patch of a group moved by -coords_relative, to its place about the group's centre",
     inputs={
         "patches": "(B, N, N, C) complex64",
         "coords_nn": "(B, 1, 2, C) float64; [x, y] on axis 2; pixels",

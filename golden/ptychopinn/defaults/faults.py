@@ -1,4 +1,4 @@
-"""These faults take a default from the wrong one of PtychoPINN's tables."""
+"""These faults take a default from the wrong table of PtychoPINN."""
 
 from __future__ import annotations
 
@@ -55,7 +55,12 @@ BY_TABLE: dict[str, tuple[Fault, ...]] = {
     ),
     "optimizer": (
         _other("epsilon_of_torch", "epsilon", 1e-8, "Adam's epsilon is 1e-8, Torch's default; expected Keras's 1e-7"),
-        _other("weight_decay_of_adamw", "weight_decay", 1e-2, "weights decay, as in Torch's AdamW; expected no decay"),
+        _other(
+            "weight_decay_of_adamw",
+            "weight_decay",
+            1e-2,
+            "weights decay, as in Torch's AdamW; expected no weight decay",
+        ),
         _other("clipping_on", "clipnorm", 1.0, "gradients are clipped; expected no clipping"),
     ),
     "schedule": (

@@ -11,7 +11,7 @@ from golden.spec.random_inputs import Draw
 
 TO_CHANNEL = Operation(
     name="formats.to_channel",
-    summary="what the network sees, from patches on a grid and from flat patches",
+    summary="patches on a grid, and flat patches, converted to the network's channel format",
     inputs={
         "grid": "(B, G, G, N, N, 1) float32; grid row, grid column",
         "flat": "(B * C, N, N, 1) float32; flat index b * C + c",
@@ -26,7 +26,7 @@ TO_CHANNEL = Operation(
 
 FROM_CHANNEL = Operation(
     name="formats.from_channel",
-    summary="patches on a grid, flat patches and flat positions, from what the network sees",
+    summary="the network's channel format converted to patches on a grid, flat patches and flat positions",
     inputs={
         "channel": "(B, N, N, C) float32",
         "positions": "(B, 1, 2, C) float32; [x, y] on axis 2; pixels",
@@ -42,7 +42,7 @@ FROM_CHANNEL = Operation(
 
 CANVAS = Operation(
     name="formats.canvas",
-    summary="sides of the canvas that a group's patches are merged on",
+    summary="sides of the canvas on which a group's patches are merged",
     inputs={"settings": "(k, 4) int64; N, grid size G, offset, max_position_jitter; pixels"},
     outputs=(
         Output("bigN", "(k,) int64; N + (G - 1) * offset; pixels"),

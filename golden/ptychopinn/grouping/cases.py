@@ -19,7 +19,7 @@ _GROUPS: dict[str, Kind] = {"gridsize": int, "K": int, "nsamples": int, "seed": 
 
 SUBSAMPLE = Operation(
     name="grouping.subsample",
-    summary="the patterns of a scan that are used at all: drawn by the legacy generator on loading, and sorted",
+    summary="the patterns of a scan that are used: a random subset, drawn by RandomState on loading, and sorted",
     inputs={"xcoords": "(M,) float64; pixels"},
     outputs=(
         Output("sample_indices", "(m,) int64, ascending; which patterns are used"),
@@ -31,11 +31,11 @@ SUBSAMPLE = Operation(
     faults=faults.SUBSAMPLING,
 )
 
-_INDICES = Output("nn_indices", "(n, C) int64 for C = 1, else int32; which pattern each member is")
+_INDICES = Output("nn_indices", "(n, C) int64 for C = 1, else int32; index of each member's pattern")
 
 SAMPLE = Operation(
     name="grouping.sample",
-    summary="groups of C = gridsize**2 drawn from the K nearest neighbours of drawn patterns, by the legacy generator",
+    summary="groups of C = gridsize**2 patterns, drawn from the K nearest neighbours of seed patterns by RandomState",
     inputs=_POSITIONS,
     outputs=(_INDICES,),
     parameters={**_GROUPS, "sequential_sampling": bool},
@@ -46,9 +46,9 @@ SAMPLE = Operation(
 
 OVERSAMPLE = Operation(
     name="grouping.oversample",
-    summary="more groups than patterns, drawn from all combinations of the neighbours of some patterns",
+    summary="more groups than patterns, drawn from a pool of combinations of neighbours",
     inputs=_POSITIONS,
-    outputs=(Output("nn_indices", "(n, C) int64; which pattern each member is"),),
+    outputs=(Output("nn_indices", "(n, C) int64; index of each member's pattern"),),
     parameters={**_GROUPS, "sequential_sampling": bool, "neighbor_pool_size": int | None},
     precision="float64",
     formula=formulas.oversample,
@@ -84,7 +84,7 @@ RECORD = Operation(
 
 START_POSITIONS = Operation(
     name="grouping.start_positions",
-    summary="the positions as commanded, of groups drawn by those as measured",
+    summary="start positions (as commanded) of groups that were drawn by measured positions",
     inputs={
         **_POSITIONS,
         "xcoords_start": "(M,) float64; as commanded; pixels",
@@ -103,7 +103,7 @@ START_POSITIONS = Operation(
 
 NORMALISE = Operation(
     name="grouping.normalise",
-    summary="patterns scaled so that the squares of one sum to (N / 2)**2 on average; one factor, sums in float64",
+    summary="patterns scaled by one factor, so that a pattern's squares sum to (N / 2)**2 on average",
     inputs={"diffraction": "(n, N, N, C) float32 or uint16; amplitude"},
     outputs=(Output("X_full", "(n, N, N, C) float32"),),
     precision="float64",
@@ -116,7 +116,7 @@ _OBJECT = {"object": "(H, W) complex64; rows = y, columns = x"}
 
 GROUND_TRUTH = Operation(
     name="grouping.ground_truth",
-    summary="patches of an object about coords_offsets + coords_relative: mirrored through the mean of their group",
+    summary="patches of an object cut at coords_offsets + coords_relative, mirrored through the group's mean",
     inputs={
         **_OBJECT,
         "coords_offsets": "(n, 1, 2, 1) float64; [x, y] on axis 2; pixels",
@@ -130,7 +130,7 @@ GROUND_TRUTH = Operation(
 
 MEMBER_PATCHES = Operation(
     name="grouping.member_patches",
-    summary="patches of an object about each member's own position: the ground truth of groups of one",
+    summary="patches of an object, each cut at its member's own position",
     inputs={**_OBJECT, "coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
     outputs=(_PATCHES,),
     parameters={"N": int},

@@ -1,7 +1,7 @@
 """These faults get a sign wrong, or exchange x and y, wherever a sign lives in the chain from an object to its mosaic.
 
-In each of the chain's places a vector [x, y] passes; a fault turns the vector there. Two faults at once may compensate
-each other in what follows, never in the output that belongs to the first of them.
+A vector [x, y] passes through each place of the chain, and a fault changes its sign or order there. Two faults may
+compensate each other in later outputs, but never in the output that belongs to the first of them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Place:
     """A place is where a sign lives.
 
     Attributes:
-        name: its name in those of its faults.
-        subject: what has the sign, for the diagnosis.
-        rule: what it should be.
+        name: the name that its faults begin with.
+        subject: the quantity that has the sign, for the diagnosis.
+        rule: the right value of that quantity, for the diagnosis.
         shown_by: the output that holds what comes out of the place, and nothing that comes later.
         in_group: its vectors are distances from the mean of a group, all 0 in a group of one.
     """
@@ -69,7 +69,7 @@ TURNS: Mapping[str, tuple[str, Turn]] = {
     "y_sign": ("negated along y", lambda v: v * [[1], [-1]]),
     "xy_swap": ("swapped to [y, x]", lambda v: v[:, :, ::-1]),
 }
-"""A turn is what can be wrong in a place: in words, and as it is done."""
+"""A turn is a mistake that can happen in a place: its words, and the change of the vectors (n, 1, 2, C)."""
 
 # ------------------------------------------------------------------------------------------------ faults
 

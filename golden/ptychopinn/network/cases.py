@@ -17,7 +17,7 @@ from golden.spec.parameters import Kind, Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {
-    "seed": "(1,) int64; what the recipe draws the other inputs from",
+    "seed": "(1,) int64; seed from which the recipe draws the other inputs",
     "X": "(B, N, N, C) float32; normalised amplitude",
     "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
     "probe": "(N, N) complex64; as guessed",
@@ -150,7 +150,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
         *taps,
         tap("object", "in the object; (B, N, N, 1) complex64"),
         tap("patches", "in the extracted patches; (B * C, N, N, 1) complex64"),
-        tap("illuminated", "behind the probe; (B * C, N, N, 1) complex64"),
+        tap("illuminated", "after illumination by the probe; (B * C, N, N, 1) complex64"),
         Output(
             "predicted_amplitude",
             "on the detector; (B, N, N, C) float32; the square root of expected counts",
@@ -164,7 +164,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
 def _forward(structure: Structure, *, whole: bool = False) -> Operation:
     return Operation(
         name="network.forward",
-        summary="from normalised patterns to the predicted amplitude and the loss, with what every block gives",
+        summary="the forward pass from normalised patterns to predicted amplitude and loss, with every block's output",
         inputs=INPUTS,
         outputs=_outputs(structure, None if whole else summarise),
         parameters=PARAMETERS,
@@ -185,7 +185,7 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
     shapes = structure.shapes()
     return Operation(
         name="network.gradients",
-        summary="the gradient of the loss for every array of weights",
+        summary="the gradient of the loss with respect to every array of weights",
         inputs=INPUTS,
         outputs=(
             Output("loss", "in the loss; scalar float32; mean Poisson term", terms=structure.N**2 * structure.members),
@@ -239,7 +239,7 @@ def _training(structure: Structure) -> Operation:
     steady = _steady(structure)
     return Operation(
         name="network.training",
-        summary="five steps of Adam on one batch: how far the weights moved",
+        summary="five steps of Adam on one batch, and how far the weights moved",
         inputs=INPUTS,
         outputs=(
             *(

@@ -15,7 +15,7 @@ from golden.spec.random_inputs import Draw
 
 ADAM = Operation(
     name="optimizer.adam",
-    summary="Adam with Keras's constants: epsilon is added to the root of the running second moment",
+    summary="Adam as in Keras: epsilon is added to the root of the second moment before bias correction",
     inputs={
         "start": "(n,) float32; values before the first step",
         "gradients": "(steps, n) float32",
@@ -28,11 +28,11 @@ ADAM = Operation(
 
 SCHEDULE = Operation(
     name="optimizer.schedule",
-    summary="Keras's callbacks: the learning rate on a plateau of the validation loss, the end on the training loss",
+    summary="Keras's callbacks: learning rate lowered on a plateau of the validation loss, end by the training loss",
     inputs={"losses": "(sequences, n, 2) float64; of training and of validation, after each of n epochs"},
     outputs=(
-        Output("learning_rates", "(sequences, n) float32; with which each epoch is trained, as if none were the last"),
-        Output("epochs", "(sequences,) int64; how many are trained, n where nothing ends it"),
+        Output("learning_rates", "(sequences, n) float32; learning rate of each epoch, as if training never ended"),
+        Output("epochs", "(sequences,) int64; number of epochs trained, n if nothing ends training early"),
     ),
     parameters={"learning_rate": float},
     formula=formulas.schedule,

@@ -37,7 +37,7 @@ NORMALISE = Operation(
 
 DEFAULT_DISK = Operation(
     name="probe.default_disk",
-    summary="a blurred disk: the probe used when there is no guess",
+    summary="a blurred disk, the probe that is used when there is no guess",
     inputs={},
     # Two blurs of 9 taps.
     outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
@@ -68,7 +68,7 @@ def curved_beam(N: int) -> Drawing:
 
 
 def ring_beam(N: int) -> Drawing:
-    """Draw what a zone plate with a central stop throws: a ring across the mask's edge, so the norm depends on that."""
+    """Draw the beam of a zone plate with a central stop: a ring across the mask's edge, which the norm depends on."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -80,7 +80,7 @@ def ring_beam(N: int) -> Drawing:
 
 
 def of_few_bits(wave: np.ndarray, step: float = 1 / 64) -> np.ndarray:
-    """Round to multiples of a power of two, complex64: what is far below takes no space."""
+    """Round to multiples of a power of two, complex64, so that small values become 0 and take no space."""
     return (np.round(wave / step) * step).astype(np.complex64)
 
 

@@ -22,7 +22,7 @@ def _terms(inputs: Arrays, parameters: Parameters) -> int:
 
 
 def not_dust(outputs: Arrays) -> np.ndarray:
-    """Say where the count is more than rounding dust, or no patch is near; between them the ratio means nothing.
+    """Select pixels whose count exceeds rounding errors, and those far from every patch; others mean nothing.
 
     Beside a patch the last digit of an offset leaves a count of 1e-13, and the ratio is that over 1e-9.
     """
@@ -76,7 +76,7 @@ def cut_patches(inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]
 
 SCAN_MOSAIC = Operation(
     name="reassembly.scan_mosaic",
-    summary="patches of a known object, cut at the scan's positions, reassembled",
+    summary="the mosaic of patches that are cut from a known object at the scan's positions",
     inputs={
         "object": "(H, W) complex64; multiples of 1/256; rows = y, columns = x",
         "positions": "(n, 1, 2, 1) float64; [x, y] of the patch centre in the object; multiples of 1/8 pixel",

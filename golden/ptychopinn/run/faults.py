@@ -102,7 +102,7 @@ def _without_last_batch(t: Trial) -> Arrays:
 
 
 def _loss_summed(t: Trial) -> Arrays:
-    """Adam hardly sees it, so the weights move as they should."""
+    """Adam hardly depends on the scale of the loss, so the weights move as they should."""
     size, (epochs, n) = t.parameters["batch_size"], t.inputs["order"].shape
     sizes = np.tile([min(size, n - first) for first in range(0, n, size)], epochs)
     return {
@@ -170,7 +170,7 @@ TRAINING = (
 
 
 def _learning_stops(t: Trial) -> Arrays:
-    """Both losses stay where they were; ``least`` is what the last ones stand above by the excess."""
+    """Repeat both losses of the second epoch; ``least`` is the loss of a perfect prediction, from the stored excess."""
     names, losses = ("training_excess", "validation_excess"), t.outputs["epoch_losses"].astype(np.float64)
     found = {}
     for name, curve in zip(names, losses):

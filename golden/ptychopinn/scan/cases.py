@@ -13,7 +13,7 @@ from golden.spec.random_inputs import Draw
 
 READ = Operation(
     name="scan.read",
-    summary="a scan as PtychoPINN's loader understands its file",
+    summary="a scan file as PtychoPINN's loader reads it",
     inputs={
         "stack": "(M, N, N), (M, N, N, 1) or (N, N, M) float32; amplitude, as it is stored",
         "xcoords": "(M,) float64; pixels",

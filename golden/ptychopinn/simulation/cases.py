@@ -38,7 +38,11 @@ PATTERNS = Operation(
             "(n, N, N, 1) float32; zero frequency at [N // 2, N // 2]; any nphotons",
             terms=_neighbours_and_stages,
         ),
-        Output("intensity_scale", "scalar float32; amplitude times it holds nphotons photons", terms=_all_pixels),
+        Output(
+            "intensity_scale",
+            "scalar float32; a pattern multiplied by it holds nphotons photons on average",
+            terms=_all_pixels,
+        ),
     ),
     parameters={"nphotons": float},
     formula=formulas.patterns,

@@ -59,7 +59,7 @@ def evaluate(
     """
     reason = missing(operation)
     if reason:
-        raise GoldenError(f"reference {_PACKAGE}: {operation}: {reason}; {BACKING} has to answer")
+        raise GoldenError(f"reference {_PACKAGE}: {operation}: {reason}; {BACKING} answers instead")
     topic, function = operation.split(".")
     calls = _calls(topic)
     own = "float64" if function in getattr(calls, "DOUBLE", ()) else "float32"

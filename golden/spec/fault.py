@@ -1,4 +1,4 @@
-"""A fault is a wrong convention that a port could follow; committing it gives the output that a golden must refuse."""
+"""A fault is a wrong convention that a port could follow; it gives outputs that a golden must refuse."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Fault:
         return replace(self, invisible=(*self.invisible, *conditions))
 
     def why_invisible(self, inputs: Arrays, parameters: Parameters) -> str | None:
-        """Return why it cannot show there; None where it should."""
+        """Return why the fault cannot show on these inputs; None if it should show."""
         try:
             return next((one.reason for one in self.invisible if one.holds(inputs, parameters)), None)
         except Exception as failed:

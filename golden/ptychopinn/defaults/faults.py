@@ -18,11 +18,11 @@ def _other(name: str, field: str, value: Scalar, symptom: str) -> Fault:
 BY_TABLE: dict[str, tuple[Fault, ...]] = {
     "model": (
         _other("object_big_off", "object_big", False, "object_big is False, as early ports had it; expected True"),
-        _other("probe_big_off", "probe_big", False, "probe_big is False, as in the legacy table; expected True"),
-        _other("probe_mask_on", "probe_mask", True, "probe_mask is True, as in the legacy table; expected False"),
-        _other("probe_scale_legacy", "probe_scale", 10.0, "probe_scale is 10, as in the legacy table; expected 4.0"),
-        _other("n_legacy", "N", 128, "N is 128, as in the legacy table; expected 64"),
-        _other("gridsize_2", "gridsize", 2, "gridsize is 2, as in the legacy table and early ports; expected 1"),
+        _other("probe_big_off", "probe_big", False, "probe_big is False, as in the legacy defaults; expected True"),
+        _other("probe_mask_on", "probe_mask", True, "probe_mask is True, as in the legacy defaults; expected False"),
+        _other("probe_scale_legacy", "probe_scale", 10.0, "probe_scale is 10, as in the legacy defaults; expected 4.0"),
+        _other("n_legacy", "N", 128, "N is 128, as in the legacy defaults; expected 64"),
+        _other("gridsize_2", "gridsize", 2, "gridsize is 2, as in the legacy defaults and early ports; expected 1"),
         _other(
             "activation_silu",
             "amp_activation",
@@ -33,14 +33,14 @@ BY_TABLE: dict[str, tuple[Fault, ...]] = {
     ),
     "training": (
         _other("nphotons_1e5", "nphotons", 1e5, "nphotons is 1e5, as early ports had it; expected 1e9"),
-        _other("nepochs_legacy", "nepochs", 60, "nepochs is 60, as in the legacy table; expected 50"),
+        _other("nepochs_legacy", "nepochs", 60, "nepochs is 60, as in the legacy defaults; expected 50"),
         _other("neighbor_count_6", "neighbor_count", 6, "neighbor_count is 6, as early ports had it; expected 4"),
         _other("n_subsample_7", "n_subsample", 7, "n_subsample is 7, as early ports had it; expected none"),
         _other(
             "intensity_scale_fixed",
             "intensity_scale_trainable",
             False,
-            "intensity_scale_trainable is False, as in the legacy table; expected True",
+            "intensity_scale_trainable is False, as in the legacy defaults; expected True",
         ),
         _other("mae_loss", "mae_weight", 1.0, "mae_weight is 1, which adds the amplitude loss; expected 0"),
     ),

@@ -355,7 +355,7 @@ OVERSAMPLING = (
     _pooled("seed_kept_in_group", _KEPT, neighbours=lambda order, size: order[:size]).invisible_when(_SEED_NEEDED),
     _pooled(
         "seed_kept_where_few",
-        "the seed pattern stays where neighbours are few; expected it left out there too",
+        "the seed pattern is combined where neighbours are few; expected it left out there too",
         neighbours=neighbours,
     ).invisible_when(_OTHERS, _SEED_NEEDED),
     _pooled(
@@ -411,7 +411,7 @@ OVERSAMPLING = (
     ),
     _pooled(
         "drawn_with_replacement",
-        "groups are drawn with replacement; expected none while the pool suffices",
+        "groups are drawn with replacement; expected that only if the pool is too small",
         choose=lambda generator, pool, n: generator.choice(pool, n, replace=True),
     ).invisible_when(_SHORT),
     _pooled(

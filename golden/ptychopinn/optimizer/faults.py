@@ -87,7 +87,7 @@ SCHEDULE = (
     ),
     _plateau(
         "improvement_relative",
-        "a relative decrease of 1e-4 counts as improvement, as in Torch; expected absolute",
+        "the least improvement is relative, as in Torch; expected 1e-4 absolute",
         watch=Watch(VALIDATION, least=1e-4, relative=True),
     ),
     _plateau(

@@ -191,7 +191,7 @@ FORWARD = (
     ),
     _scaled(
         "probe_for_each_patch",
-        "a broadcast probe is summed, amplitudes grow with the batch; expected one probe for all",
+        "the probe is broadcast and summed, so amplitudes grow with the batch; expected one probe",
         lambda t: t.inputs["patches"].shape[0] * t.inputs["patches"].shape[3],
     ),
     _with_patches("conjugated", "the object is complex-conjugated; expected no conjugation", np.conj),
@@ -381,7 +381,7 @@ POISSON = (
     ),
     _of_both(
         "of_squared_intensities",
-        "intensities are squared as if they were amplitudes; expected no square",
+        "intensities are squared as if they were amplitudes; expected no squaring",
         lambda p, t: p**2 - t**2 * np.log(p**2),
     ),
     _of_both(
@@ -478,7 +478,7 @@ SIMULATION = (
         "the object is A * exp(-i * phi); expected A * exp(i * phi)",
         lambda a, phi, P: a * np.exp(-1j * phi) * P,
     ),
-    _of_field("phase_omitted", "the object is its amplitude; expected A * exp(i * phi)", lambda a, phi, P: a * P),
+    _of_field("phase_omitted", "the object lacks its phase; expected A * exp(i * phi)", lambda a, phi, P: a * P),
     _of_field(
         "amplitude_plus_i_phase",
         "the object is A + i * phi; expected A * exp(i * phi)",
@@ -520,7 +520,7 @@ SIMULATION = (
     ),
     _of_simulation_scale(
         "scale_of_object",
-        "the intensity scale comes from the object alone; expected the illuminated amplitude",
+        "the intensity scale comes from the object alone; expected from the illuminated amplitude",
         lambda t: photons_to_scale(t.inputs["amplitude"], t.parameters["nphotons"]),
     ),
     _of_simulation_scale(

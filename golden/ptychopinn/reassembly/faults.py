@@ -172,7 +172,7 @@ STITCHING = (
     ).invisible_when(_WHOLE),
     Fault(
         "odd_padding",
-        "odd padding is not rounded up, a canvas two pixels smaller; expected even padding",
+        "odd padding is not rounded up, so the canvas is 2 pixels smaller; expected even padding",
         _odd_padding,
     ).invisible_when(_EVEN_PADDING),
     _cropped_from(
@@ -217,7 +217,7 @@ STITCHING = (
     ).invisible_when(_FULL_CANVAS),
     Fault.of_outputs(
         "at_least_one",
-        "counts below 1 are raised to 1, so the border fades; expected a full border",
+        "counts below 1 are raised to 1, so the border fades; expected the true counts",
         lambda outputs: _divided(outputs, np.maximum(outputs["count"], 1)),
     ).invisible_when(_WHOLE),
     Fault(

@@ -74,11 +74,11 @@ READING = (
     ),
     _of_output(
         "rooted",
-        "square roots of patterns are taken, as of counts; expected amplitude unchanged",
+        "patterns are square-rooted, as if they were counts; expected amplitudes unchanged",
         "diffraction",
         np.sqrt,
     ),
-    _of_output("squared", "patterns are squared; expected amplitude unchanged", "diffraction", np.square),
+    _of_output("squared", "patterns are squared; expected amplitudes unchanged", "diffraction", np.square),
     _of_output("probe_transposed", "the probe is transposed; expected (row, column)", "probe", np.transpose),
     _of_output(
         "probe_normalised",

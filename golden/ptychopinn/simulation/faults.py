@@ -205,7 +205,7 @@ PATTERNS = (
     _of_patterns("intensity", "patterns are intensities; expected amplitudes, their square roots", np.square),
     Fault.of_outputs(
         "scaled_to_photons",
-        "amplitudes are multiplied by the intensity scale; expected none, whatever nphotons is",
+        "amplitudes are multiplied by the intensity scale; expected unscaled amplitudes",
         lambda outputs: {"amplitude": outputs["amplitude"] * outputs["intensity_scale"]},
     ),
     Fault.of_parameters(
@@ -225,7 +225,7 @@ PATTERNS = (
     ),
     _of_scale(
         "scale_of_intensity",
-        "the scale multiplies intensities; expected its square root on amplitudes",
+        "the intensity scale is the factor of intensities; expected its square root, for amplitudes",
         lambda t: float(t.outputs["intensity_scale"]),
     ),
 )

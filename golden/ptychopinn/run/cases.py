@@ -108,7 +108,7 @@ RECONSTRUCTION_OUTPUTS = (
         "patches",
         "in the patches; (k, N, N, 1) complex64; kept: quantiles 0.05, 0.10, ... 0.95 of the modulus in their central "
         "20 x 20 pixels, (19,) float32",
-        keep=mosaics.brightness,
+        keep=mosaics.modulus_quantiles,
         envelope=True,
     ),
     Output("canvas_side", "in the mosaic's side; scalar int64; pixels"),
@@ -116,7 +116,7 @@ RECONSTRUCTION_OUTPUTS = (
     Output(
         "mosaic",
         "in the mosaic; (S, S, 1) complex64, 0 where it is not covered; kept: means of the modulus over 4 x 4 pixels",
-        keep=mosaics.coarse,
+        keep=mosaics.block_means,
         envelope=True,
     ),
     Output(

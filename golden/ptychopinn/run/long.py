@@ -51,7 +51,7 @@ RUN = Operation(
             envelope=True,
         ),
         *(
-            replace(one, description=_FROM_AFAR, keep=mosaics.bands) if one.name == "mosaic" else one
+            replace(one, description=_FROM_AFAR, keep=mosaics.band_means) if one.name == "mosaic" else one
             for one in STITCHED
         ),
         Output("correlation", "in the complex correlation with the object; scalar float32", envelope=True),

@@ -144,7 +144,7 @@ def _reruns(
     if operation.only_perturbed is not None:
         return perturbed(operation.only_perturbed)
     reruns = {name: process.evaluate(operation, inputs, parameters) for name, process in variants.items()}
-    reruns["again"] = backing.evaluate(operation, inputs, parameters)
+    reruns["repeated"] = backing.evaluate(operation, inputs, parameters)
     if operation.precision == "float32":
         reruns["float64"] = backing.evaluate(operation, inputs, parameters, "float64")
     return {name: operation.kept(outputs) for name, outputs in reruns.items()} | perturbed(ULP_RUNS)

@@ -20,7 +20,7 @@ from golden.judge.transforms import LOOSER, Search, distance_if_alike
 from golden.spec.arrays import Arrays
 
 _UNMEASURED = Tolerance(1e-6, 1e-6)
-"""This applies to a fault that returns fractions where the golden has exact numbers."""
+"""The tolerance for a fault that returns fractions where the golden has integers."""
 
 
 class Expected(Protocol):
@@ -119,7 +119,7 @@ class _KnownFaults:
         }
 
     def matching(self, failed: tuple[str, ...]) -> list[Diagnosis]:
-        """Name the faults all of whose wrong outputs were found; only one that explains all failures, if there is one.
+        """Name the faults whose wrong outputs were all found; if one fault explains all failures, name it alone.
 
         A fault does not match if it gets wrong what passed, or gets it wrong in another way.
         """
@@ -158,7 +158,7 @@ class _KnownFaults:
         return Diagnosis(outputs, sentence, names, "", distance)
 
     def _distance(self, output: str, wrong: Wrong) -> float | None:
-        """Find how far what was found is from a fault's wrong output, relative to its scale; None if it is another."""
+        """Measure how far a found output is from a fault's wrong one, relative to its scale; None if they differ."""
         array = self._found.get(output)
         if array is None or array.shape != wrong.shape:
             return None
@@ -187,7 +187,7 @@ class _KnownFaults:
         return bool((np.abs(sums - wrong.sums) <= limit).all())
 
     def _sums_of(self, output: str) -> tuple[np.ndarray, float]:
-        """Sum what was found as wrong outputs are summed, and bound what random errors may change of that."""
+        """Sum the found output as wrong outputs are summed, and bound how much random errors may change the sums."""
         array, expected = self._found[output], self._golden.outputs[output]
         where = self._golden.where.get(output) if array.shape == expected.shape else None
         tolerance, scale = self._tolerance(output), self._scale(output) or 1.0

@@ -133,7 +133,7 @@ def _commit(case: Case, fault: Fault, trial: Trial) -> dict[str, np.ndarray]:
         ) from failed
     unknown = set(changed) - set(trial.outputs)
     if unknown:
-        raise GoldenError(f"case {case.name}: fault {fault.name!r} changes {sorted(unknown)}, which are no outputs")
+        raise GoldenError(f"case {case.name}: fault {fault.name!r} changes {sorted(unknown)}, which are not outputs")
     wrong = {name: np.asarray(array) for name, array in changed.items()}
     for name, array in wrong.items():
         if array.dtype.kind not in "biufcS":
@@ -165,8 +165,8 @@ def _require_caught(
     for name in failed:
         if _differs_by_dtype_alone(outputs[name], wrong[name], tolerances[name]):
             raise GoldenError(
-                f"case {case.name}: fault {fault.name!r} changes {name!r} from {outputs[name].dtype} to "
-                f"{wrong[name].dtype} and hardly more: any case would catch that. Cast it back"
+                f"case {case.name}: fault {fault.name!r} changes the dtype of {name!r} from {outputs[name].dtype} "
+                f"to {wrong[name].dtype} and hardly its values: any case would catch that. Cast it back"
             )
     kept = [name for name in case.operation.path if name in failed][:1] or list(failed)
     return Caught(

@@ -14,14 +14,14 @@ _OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception"}
 
 
 def absent(folder: Path, modules: Iterable[str]) -> list[str]:
-    """Name what modules of a package, and the package's modules that they import, need and is not installed here.
+    """Name the packages that modules of a package need, themselves or through its other modules, and that are missing.
 
     Args:
-        folder: the package's own, which holds its ``__init__.py``.
-        modules: their names, the package's included; one that the package does not have is left out.
+        folder: the package's folder, which holds its ``__init__.py``.
+        modules: full names of its modules; names that the package does not have are skipped.
 
     Returns:
-        Names of packages, sorted. What is imported in a function, or under ``try`` for want of it, is not needed.
+        Names of packages, sorted. An import in a function, or in a ``try`` that catches its failure, is not needed.
     """
     needed, seen, left = set(), set(), list(modules)
     while left:

@@ -59,7 +59,7 @@ def evaluate(
     """
     reason = missing(operation)
     if reason:
-        raise GoldenError(f"reference {_PACKAGE}: {operation}: {reason}; {BACKING} has to answer")
+        raise GoldenError(f"reference {_PACKAGE}: {operation}: {reason}; {BACKING} answers instead")
     topic, function = operation.split(".")
     calls = _calls(topic)
     own = "float64" if function in getattr(calls, "DOUBLE", ()) else "float32"
@@ -106,7 +106,7 @@ def provenance() -> dict[str, str]:
 
 @contextmanager
 def _by_itself() -> Iterator[None]:
-    """Keep what the package prints and logs to itself, and the environment's switches from it."""
+    """Silence what the package prints and logs, and hide the environment's switches from it."""
     switches = {name: os.environ.pop(name) for name in _SWITCHES if name in os.environ}
     logged = logging.root.manager.disable
     logging.disable()
@@ -310,7 +310,7 @@ def _origin(found: Distribution | None) -> dict[str, Any]:
 
 
 def _commit_of_checkout(folder: Path) -> str:
-    """Return the commit of the clone that holds the package as part of it, not of one that it merely lies in."""
+    """Return the commit of the clone that tracks the package; a clone that merely surrounds it does not count."""
     with suppress(OSError, subprocess.CalledProcessError):
         _git(folder, "ls-files", "--error-unmatch", "__init__.py")
         commit = _git(folder, "rev-parse", "HEAD")

@@ -60,7 +60,7 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
 
 
 def reason_text(comparison: Comparison, sides: tuple[str, str]) -> str:
-    """Say why an output cannot be compared, with the two sides called by their names; "" where it can."""
+    """Say why an output cannot be compared, with the names of the two sides; "" if it can be compared."""
     return comparison.reason.replace("expected", sides[0]).replace("found", sides[1])
 
 
@@ -114,7 +114,7 @@ def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:
 
 
 def crossing_lines(found: Iterable[Difference]) -> list[str]:
-    """Say where two references do not agree, and why; then which operations one of them cannot express."""
+    """Say where two references disagree, and why; then which operations one of them cannot compute."""
     lines: list[str] = []
     unanswered: dict[str, list[str]] = {}
     for one in found:
@@ -264,7 +264,7 @@ def _box(box: tuple[tuple[int, int], ...]) -> str:
 
 
 def case_list(cases: Iterable[Case]) -> Table:
-    table = _table("case", "operation", "what it sees")
+    table = _table("case", "operation", "what it shows")
     for case in cases:
         table.add_row(case.name, case.operation.name, escape(case.summary + (" (slow)" if case.slow else "")))
     return table
@@ -272,7 +272,7 @@ def case_list(cases: Iterable[Case]) -> Table:
 
 def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
     """Tabulate goldens, a line for each, from what their entries say."""
-    table = _table("case", "operation", "outputs", "what it sees")
+    table = _table("case", "operation", "outputs", "what it shows")
     for name, entry in goldens:
         outputs = entry["outputs"]
         shown = (
@@ -296,7 +296,7 @@ def regeneration_table(rows: Iterable[Difference], written: Collection[str]) -> 
 
 
 def describe(golden: Golden, history: Sequence[Mapping[str, Any]]) -> list[str | Table]:
-    """Say all that a golden holds, and how it came to be; the parts are to be printed by Rich, one below the other."""
+    """Describe all that a golden holds, and its history; Rich prints the parts, one below the other."""
     parts: list[str | Table] = [
         f"[bold]{golden.case}[/]  {escape(golden.summary)}",
         f"operation   {golden.operation}",

@@ -43,13 +43,13 @@ def draw_inputs_and_outputs(golden: Golden, path: Path) -> None:
     """Draw what can be looked at in a golden, larger than beside it.
 
     Raises:
-        GoldenError: nothing in it is a picture, Matplotlib is not installed, or the file cannot be written.
+        GoldenError: it has no array that can be drawn, Matplotlib is not installed, or the file cannot be written.
     """
     named = {f"input {name}": array for name, array in golden.inputs.items()}
     named |= {f"output {name}": array for name, array in golden.outputs.items()}
     shown = {name: array for name, array in named.items() if is_picture(array)}
     if not shown:
-        raise GoldenError(f"golden {golden.case}: nothing in it is a picture")
+        raise GoldenError(f"golden {golden.case}: it has no array that can be drawn")
     write_whole(path, _sheet(shown, _LARGE_SIDE))
 
 

@@ -67,7 +67,7 @@ class Difference:
 
     @cached_property
     def judgement(self) -> Judgement | None:
-        """What the older golden says of the newer outputs; None where either is missing."""
+        """The newer outputs, judged by the older golden; None if either is missing."""
         if self.before is None or self.after is None:
             return None
         return judge(self.before, self.after.outputs, self.path)

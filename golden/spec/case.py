@@ -33,7 +33,7 @@ class Case:
     Attributes:
         name: ``topic/case``, also the path of its golden below the fixtures directory.
         operation: what is computed.
-        summary: what this case sees that others do not.
+        summary: what the case computes and what it shows, a phrase in lower case without an article.
         parameters: scalars handed to the operation, of the types that it declares.
         draw: makes the inputs, once, from random bits that the case's name seeds.
         expected_constant: output name -> why it may be empty, zero or constant here.

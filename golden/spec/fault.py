@@ -1,4 +1,4 @@
-"""A fault is a wrong convention that a port could follow; committing it gives the output that a golden must refuse."""
+"""A fault is a wrong convention that a port could follow; it gives outputs that a golden must refuse."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition says when faults change nothing in a case, with the reason that its golden states.
+    """A condition says when a fault changes nothing in a case, with the reason that the golden stores.
 
     Attributes:
-        reason: one line.
+        reason: why the fault changes nothing then, a sentence without capital and full stop.
         holds: (inputs, parameters) -> bool. It is asked often, so it should be cheap.
     """
 
@@ -55,7 +55,7 @@ class Fault:
 
     Attributes:
         name: lower case, digits and ``_``.
-        symptom: one sentence for the diagnosis: what the port does; what is expected.
+        symptom: for the diagnosis: what a wrong port does, then "; expected " and what is right.
         commit: the outputs of a port that commits it; those left out are as they should be.
         invisible: conditions under which it cannot show; the first that holds gives the reason. The generator proves
             that it changes nothing then.
@@ -77,7 +77,7 @@ class Fault:
         return replace(self, invisible=(*self.invisible, *conditions))
 
     def why_invisible(self, inputs: Arrays, parameters: Parameters) -> str | None:
-        """Return why it cannot show there; None where it should."""
+        """Return why the fault cannot show on these inputs; None if it should show."""
         try:
             return next((one.reason for one in self.invisible if one.holds(inputs, parameters)), None)
         except Exception as failed:

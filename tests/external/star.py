@@ -39,10 +39,10 @@ CASES = tuple(
     Case(
         f"star/measured_n{N}",
         MEASURED,
-        f"a measured Siemens star, patches of {N} x {N}",
+        f"mosaic of a measured Siemens star, patches of {N} x {N}",
         {"N": N, "M": 20},
         measured_scan(N),
-        {"canvas_side": "it is one number"},
+        {"canvas_side": "the output is a single number"},
     )
     for N in (64, 128)
 )

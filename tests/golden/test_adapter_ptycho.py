@@ -113,7 +113,7 @@ def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Modu
     expected = NO_CALL | dict.fromkeys(TRAINED, "the installed release has no model.create_compiled_model")
     assert {name: reason for name, reason in reasons.items() if reason} == expected
     with pytest.raises(
-        GoldenError, match=r"defaults\.schedule: the installed .*; golden\.ptychopinn\.tensorflow has to answer"
+        GoldenError, match=r"defaults\.schedule: the installed .*; golden\.ptychopinn\.tensorflow answers instead"
     ):
         ptycho.evaluate("defaults.schedule", "float32", {}, {})
 

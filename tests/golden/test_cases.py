@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden.ptychopinn.run import long
 from golden.spec.arrays import digest_array
 from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
@@ -119,3 +120,43 @@ def test_selection_is_by_glob() -> None:
     assert select(["b/x", "a/x"], []) == ["a/x", "b/x"]
     with pytest.raises(GoldenError, match="no case matches 'a/z'; nearest: a/"):
         select(["a/x", "a/y", "b/x"], ["a/z"])
+
+
+NAMES = {"Adam", "Adam's", "K", "N", "Poisson", "Stirling's", "X", "X_full", "Y_I", "Y_phi"}
+
+
+def unplain(text: str) -> list[str]:
+    """What keeps a stored text from standing in a sentence, or in a cell of a Markdown table."""
+    found = {
+        "longer than 90 characters": len(text) > 90,
+        "not printable": not text.isprintable(),
+        "has a bar, which ends a cell": "|" in text,
+        "begins with a capital letter": text[:1].isupper() and text.split(maxsplit=1)[0] not in NAMES,
+        "ends with a full stop": text.endswith("."),
+        "has a space too many": text != " ".join(text.split()),
+    }
+    return [what for what, holds in found.items() if holds]
+
+
+def test_stored_words_fit_where_they_are_shown() -> None:
+    cases = (*load_cases("golden.ptychopinn").values(), *long.CASES)
+    faults = [
+        fault
+        for operation in {case.operation.name: case.operation for case in cases}.values()
+        for fault in operation.faults
+    ]
+    summaries = [case.summary for case in cases]
+    reasons = [
+        reason for case in cases for given in (case.expected_constant, case.invisible) for reason in given.values()
+    ]
+    reasons += [condition.reason for fault in faults for condition in fault.invisible]
+    symptoms = [fault.symptom for fault in faults]
+    wrong = {text: what for text in (*summaries, *symptoms, *reasons) if (what := unplain(text))}
+    assert wrong == {}
+    assert [text for text in symptoms if text.count("; expected ") != 1] == []
+    assert [text for text in summaries if text.startswith(("a ", "an ", "the "))] == []
+
+
+@pytest.mark.parametrize("text", ["The end", "ends.", "a | b", "tab\there", "two  spaces", "x" * 91])
+def test_words_that_do_not_fit_are_noticed(text: str) -> None:
+    assert unplain(text)

@@ -62,7 +62,7 @@ def test_show_draws(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
     result = golden("show", "defaults/model", "--picture", str(picture))
     assert result.exit_code == 2
-    assert "nothing in it is a picture" in result.output
+    assert "it has no array that can be drawn" in result.output
     result = golden("show", "reassembly/m20_subpixel", "--picture", str(picture / "below.png"))
     assert result.exit_code == 2
     assert "golden: cannot write" in result.output

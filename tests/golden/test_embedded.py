@@ -67,7 +67,7 @@ def test_what_the_file_holds_is_what_was_drawn(monkeypatch: pytest.MonkeyPatch, 
     assert not embedded.embedded("probe").flags.writeable
     np.savez(tmp_path / "other.npz", probe=np.ones((64, 64), np.complex64))
     monkeypatch.setattr(embedded, "FILE", tmp_path / "other.npz")
-    with pytest.raises(GoldenError, match=r"other\.npz: 'probe' is not what was drawn; restore it"):
+    with pytest.raises(GoldenError, match=r"other\.npz: 'probe' does not match its digest; restore it"):
         embedded.embedded("probe")
     with pytest.raises(GoldenError, match=r"other\.npz: cannot be read"):
         embedded.embedded("counts_00")

@@ -97,7 +97,7 @@ def test_it_makes_sound_goldens(generated: Path) -> None:
     golden = read_golden(golden_path(generated, "toy/double"))
     assert set(golden.noise["y"]) == {
         "float64",
-        "again",
+        "repeated",
         "1 thread",
         "4 threads",
         "no oneDNN",

@@ -72,7 +72,7 @@ def test_the_box_is_width_and_height_of_what_whole_patches_cover() -> None:
 def test_from_afar() -> None:
     mosaic = np.zeros((10, 10, 1), np.complex64)
     mosaic[4:8, 0:4] = 2j
-    found = mosaics.coarse(mosaic)
+    found = mosaics.block_means(mosaic)
     assert (found.shape, found.dtype) == ((2, 2), np.float32)
     assert found.tolist() == [[0, 0], [2, 0]]
 
@@ -81,7 +81,7 @@ def test_bands_of_rows_and_of_columns() -> None:
     mosaic = np.zeros((50, 50, 1), np.complex64)
     mosaic[16:20, :32] = 2j
     mosaic[20:24, 32:34] = 1
-    rows, columns = mosaics.bands(mosaic)
+    rows, columns = mosaics.band_means(mosaic)
     np.testing.assert_allclose(rows, [0, (2 * 128 + 8) / 136, 0], rtol=1e-6)
     assert columns.tolist() == [2, 2, 1]
 
@@ -89,4 +89,4 @@ def test_bands_of_rows_and_of_columns() -> None:
 def test_brightness_looks_at_the_crop_alone() -> None:
     patches = np.full((3, 64, 64, 1), 1000, np.complex64)
     patches[:, 22:42, 22:42] = np.linspace(0, 1, 400).reshape(20, 20, 1)
-    np.testing.assert_allclose(mosaics.brightness(patches), mosaics.QUANTILES, atol=1e-3)
+    np.testing.assert_allclose(mosaics.modulus_quantiles(patches), mosaics.QUANTILES, atol=1e-3)

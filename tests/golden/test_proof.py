@@ -111,7 +111,7 @@ def test_what_no_number_can_say_is_infinitely_far(change: Any) -> None:
 
 @pytest.mark.parametrize("kind", [np.float64, int, complex])
 def test_a_fault_of_the_dtype_alone_is_refused(kind: type) -> None:
-    with pytest.raises(GoldenError, match=r"changes 'y' from float32 to \w+ and hardly more"):
+    with pytest.raises(GoldenError, match=r"changes the dtype of 'y' from float32 to \w+ and hardly its values"):
         prove(of_output(lambda y: (y + np.float32(1e-6)).astype(np.float32).astype(kind)))
     with pytest.raises(GoldenError, match="gives object for 'y'; expected numbers or bytes"):
         prove(of_output(lambda y: None))
@@ -135,7 +135,7 @@ def test_a_case_without_faults_is_refused() -> None:
 def test_a_fault_that_cannot_be_committed_is_named() -> None:
     with pytest.raises(GoldenError, match=r"fault 'wrong' cannot be committed \(ZeroDivisionError"):
         prove(of_output(lambda y: 1 / 0))
-    with pytest.raises(GoldenError, match=re.escape("fault 'odd' changes ['z'], which are no outputs")):
+    with pytest.raises(GoldenError, match=re.escape("fault 'odd' changes ['z'], which are not outputs")):
         prove(Fault.of_outputs("odd", "an output that is none", lambda outputs: {"z": outputs["y"]}))
 
 

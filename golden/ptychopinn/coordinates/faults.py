@@ -12,14 +12,19 @@ from golden.spec.fault import Condition, Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ conditions
 
-_ONE_MEMBER = Condition("there is one member", lambda inputs, _: inputs["coords_nn"].shape[3] == 1)
+_ONE_MEMBER = Condition("each group has one member", lambda inputs, _: inputs["coords_nn"].shape[3] == 1)
 _EXACT = Condition(
-    "multiples of 2**-12 below 256 are exact in float32", lambda inputs, _: _is_exact(inputs["coords_nn"])
+    "all positions are exact in float32 (multiples of 2**-12 below 256)",
+    lambda inputs, _: _is_exact(inputs["coords_nn"]),
 )
 _REAL = Condition("the images are real", lambda inputs, _: not np.iscomplexobj(inputs["images"]))
-_STILL_ALONG_X = Condition("nothing moves along x", lambda inputs, _: not inputs["displacements"][:, 0].any())
-_STILL_ALONG_Y = Condition("nothing moves along y", lambda inputs, _: not inputs["displacements"][:, 1].any())
-_EMPTY_EDGE = Condition("nothing lies at the edge", lambda inputs, _: _is_empty_at_the_edge(**inputs))
+_STILL_ALONG_X = Condition(
+    "all displacements along x are zero", lambda inputs, _: not inputs["displacements"][:, 0].any()
+)
+_STILL_ALONG_Y = Condition(
+    "all displacements along y are zero", lambda inputs, _: not inputs["displacements"][:, 1].any()
+)
+_EMPTY_EDGE = Condition("the images are zero near their edges", lambda inputs, _: _is_empty_at_the_edge(**inputs))
 
 
 def _is_exact(coords: np.ndarray) -> bool:
@@ -93,7 +98,7 @@ TRANSLATION = (
     ),
     _of_displacements(
         "xy_swap",
-        "the port takes the first component for rows; expected [x, y], x along columns and y along rows",
+        "x and y of displacements are swapped; expected x along columns, y along rows",
         lambda d: d[:, ::-1],
     ),
     _of_displacements(
@@ -102,14 +107,18 @@ TRANSLATION = (
     _of_displacements(
         "y_sign", "the port moves content by -y along rows (y upwards); expected +y", lambda d: d * [1, -1]
     ).invisible_when(_STILL_ALONG_Y),
-    _of_displacements("floored", "the port rounds displacements down to whole pixels; expected bilinear", np.floor),
     _of_displacements(
-        "truncated", "the port cuts displacements to whole pixels, as int() does; expected bilinear", np.trunc
+        "floored", "the port rounds displacements down to whole pixels; expected bilinear interpolation", np.floor
     ),
-    _of_displacements("nearest_neighbour", "the port rounds displacements to whole pixels; expected bilinear", np.rint),
+    _of_displacements(
+        "truncated", "the port truncates displacements to whole pixels; expected bilinear interpolation", np.trunc
+    ),
+    _of_displacements(
+        "nearest_neighbour", "the port rounds displacements to whole pixels; expected bilinear interpolation", np.rint
+    ),
     _of_displacements(
         "first_displacement_for_all",
-        "the port moves every image by the first displacement; expected one displacement per image",
+        "the port moves every image by the first displacement; expected one per image",
         lambda d: np.repeat(d[:1], len(d), axis=0),
     ),
     Fault(
@@ -117,23 +126,25 @@ TRANSLATION = (
     ).invisible_when(_EMPTY_EDGE),
     Fault(
         "edge_wrapped",
-        "content that leaves on one side comes in on the other; expected zeros",
+        "content that leaves on one side re-enters on the other; expected zeros",
         _beyond_the_edge("wrap"),
     ).invisible_when(_EMPTY_EDGE),
     Fault(
         "edge_renormalised",
-        "the port divides by the weights inside the image; expected lost neighbours to count zero",
+        "the port divides by the weights inside the image; expected pixels outside to count as 0",
         _renormalised,
     ).invisible_when(_EMPTY_EDGE),
     Fault(
-        "phase_interpolated", "the port moves modulus and phase; expected real and imaginary part", _phase_interpolated
+        "phase_interpolated",
+        "the port interpolates modulus and phase; expected real and imaginary part",
+        _phase_interpolated,
     ).invisible_when(_REAL),
-    Fault(
-        "imaginary_lost", "the imaginary part is lost; expected both parts to be moved", _imaginary_lost
-    ).invisible_when(_REAL),
+    Fault("imaginary_lost", "the imaginary part is lost; expected both parts moved", _imaginary_lost).invisible_when(
+        _REAL
+    ),
     Fault(
         "corners_not_aligned",
-        "the port normalises coordinates for align_corners=True and samples without; expected whole pixels to be exact",
+        "coordinates are scaled for align_corners=True, sampling is not; expected both alike",
         _corners_not_aligned,
     ),
 )
@@ -154,34 +165,34 @@ def _single_precision(t: Trial) -> Arrays:
 RELATIVE_POSITIONS = (
     Fault.of_outputs(
         "relative_sign",
-        "relative positions are +(coords - mean); the grouped record holds -(coords - mean)",
+        "relative positions are +(coords - mean); expected -(coords - mean)",
         lambda outputs: {"coords_relative": -outputs["coords_relative"]},
     ).invisible_when(_ONE_MEMBER),
     Fault.of_inputs(
         "xy_swap",
-        "x and y are exchanged; expected [x, y] on axis 2",
+        "x and y are swapped; expected [x, y] on axis 2",
         lambda inputs: {"coords_nn": inputs["coords_nn"][:, :, ::-1].copy()},
     ),
     Fault.of_outputs(
         "mean_not_removed",
-        "relative positions are absolute; expected the group's mean to be subtracted",
+        "relative positions are absolute; expected the group's mean subtracted",
         lambda outputs: {"coords_relative": outputs["coords_relative"] - outputs["coords_offsets"]},
     ),
     Fault.of_formula(
         "mean_of_all_groups",
-        "the mean of the whole batch is taken for every group's; expected a mean per group",
+        "the mean of the whole batch is used for every group; expected one mean per group",
         relative,
         centre=lambda coords: coords.mean(axis=(0, 3), keepdims=True),
     ),
     Fault.of_formula(
         "first_member_as_origin",
-        "the first member is taken for the group's centre; expected the mean of the members",
+        "the first member is taken as the group's centre; expected the mean of the members",
         relative,
         centre=lambda coords: coords[..., :1],
     ).invisible_when(_ONE_MEMBER),
     Fault.of_formula(
         "midrange_as_origin",
-        "the middle of the group's extent is taken for its centre; expected the mean of the members",
+        "the middle of the group's extent is taken as its centre; expected the members' mean",
         relative,
         centre=_midrange,
     ).invisible_when(_ONE_MEMBER),
@@ -227,7 +238,7 @@ def _column_major(moves: np.ndarray) -> np.ndarray:
 PLACEMENT = (
     _placed_by(
         "relative_sign",
-        "members are placed at -(position - mean): an odd number of sign flips; expected +(position - mean)",
+        "members are placed at -(position - mean); expected +(position - mean)",
         np.negative,
     ),
     _placed_by(
@@ -237,43 +248,43 @@ PLACEMENT = (
     _placed_by("y_sign", "members are placed at -y (y upwards); expected +y along rows", lambda m: m * [[1], [-1]]),
     _placed_from(
         "mean_not_removed",
-        "members are placed at their absolute positions, out of the canvas; expected the group's mean to be subtracted",
+        "members are placed at absolute positions; expected the group's mean subtracted",
         lambda coords: np.zeros(()),
     ),
     _placed_from(
         "mean_of_all_groups",
-        "the mean of the whole batch is subtracted; expected the mean of each group",
+        "the mean of the whole batch is subtracted; expected each group's own mean",
         lambda coords: coords.mean(axis=(0, 3), keepdims=True),
     ),
     _placed_from(
         "first_member_as_origin",
-        "members are placed relative to the first of them; expected relative to their mean",
+        "members are placed relative to the first one; expected relative to the group's mean",
         lambda coords: coords[..., :1],
     ),
     _placed_by(
         "first_group_for_all",
-        "the positions of the first group are repeated for all groups; expected one position per patch",
+        "all groups use the first group's positions; expected one position per patch",
         lambda m: np.repeat(m[:1], len(m), axis=0),
     ),
     _placed_by(
         "first_member_for_all",
-        "all members of a group are placed where the first is; expected one position per patch",
+        "all members are placed where the first one is; expected one position per patch",
         lambda m: np.repeat(m[:, :, :1], m.shape[2], axis=2),
     ),
     _placed_by(
         "column_major_channels",
-        "channels run down the columns of the grid; expected c = row * G + column",
+        "channels fill the grid column by column; expected c = row * G + column",
         _column_major,
     ),
     _placed_by(
         "channel_major_order",
-        "positions are flattened as c * B + b and patches as b * C + c; expected b * C + c for both",
+        "positions are flattened as c * B + b; expected b * C + c, as for patches",
         _channel_major,
     ),
-    _placed_by("whole_pixels", "members are placed at whole pixels; expected bilinear", np.rint),
+    _placed_by("whole_pixels", "members are placed at whole pixels; expected bilinear interpolation", np.rint),
     Fault.of_inputs(
         "patch_transposed",
-        "patches are transposed before they are placed; expected rows to stay rows",
+        "patches are transposed; expected (row, column)",
         lambda inputs: {"patches": inputs["patches"].swapaxes(1, 2).copy()},
     ),
     Fault.of_inputs(

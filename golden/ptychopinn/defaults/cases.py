@@ -75,11 +75,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 _SUMMARY = {
-    "model": "the structured model configuration; object_big is True, probe_scale is 4",
-    "training": "the structured training configuration; one photon count, one neighbour count",
-    "inference": "the structured inference configuration",
-    "optimizer": "Adam as Keras constructs it: epsilon is 1e-7",
-    "schedule": "what changes the learning rate and what ends the training",
+    "model": "defaults of the model configuration: object_big is True, probe_scale is 4",
+    "training": "defaults of the training configuration: nphotons is 1e9, neighbor_count is 4",
+    "inference": "defaults of the inference configuration",
+    "optimizer": "defaults of Adam as Keras constructs it: epsilon is 1e-7",
+    "schedule": "defaults of the learning-rate schedule and of early stopping",
 }
 
 
@@ -102,7 +102,7 @@ CASES = tuple(
         f"defaults/{table}",
         _operation(table),
         _SUMMARY[table],
-        expected_constant=dict.fromkeys(FIELDS[table], "a configuration field is one value"),
+        expected_constant=dict.fromkeys(FIELDS[table], "a configuration field holds a single value"),
     )
     for table in FIELDS
 )

@@ -11,7 +11,7 @@ from golden.spec.random_inputs import Draw
 
 TO_CHANNEL = Operation(
     name="formats.to_channel",
-    summary="what the network sees, from patches on a grid and from flat patches",
+    summary="patches on a grid, and flat patches, converted to the network's channel format",
     inputs={
         "grid": "(B, G, G, N, N, 1) float32; grid row, grid column",
         "flat": "(B * C, N, N, 1) float32; flat index b * C + c",
@@ -26,7 +26,7 @@ TO_CHANNEL = Operation(
 
 FROM_CHANNEL = Operation(
     name="formats.from_channel",
-    summary="patches on a grid, flat patches and flat positions, from what the network sees",
+    summary="the network's channel format converted to patches on a grid, flat patches and flat positions",
     inputs={
         "channel": "(B, N, N, C) float32",
         "positions": "(B, 1, 2, C) float32; [x, y] on axis 2; pixels",
@@ -42,7 +42,7 @@ FROM_CHANNEL = Operation(
 
 CANVAS = Operation(
     name="formats.canvas",
-    summary="sides of the canvas that a group's patches are merged on",
+    summary="sides of the canvas on which a group's patches are merged",
     inputs={"settings": "(k, 4) int64; N, grid size G, offset, max_position_jitter; pixels"},
     outputs=(
         Output("bigN", "(k,) int64; N + (G - 1) * offset; pixels"),
@@ -86,9 +86,33 @@ def settings(draw: Draw) -> dict[str, np.ndarray]:
 
 
 CASES = (
-    Case("formats/to_channel_group4", TO_CHANNEL, "three groups of four", {}, grid_and_flat(3, 2, 4)),
-    Case("formats/to_channel_group9", TO_CHANNEL, "two groups of nine", {}, grid_and_flat(2, 3, 5)),
-    Case("formats/from_channel_group4", FROM_CHANNEL, "three groups of four", {}, channel_and_positions(3, 4, 4)),
-    Case("formats/from_channel_group9", FROM_CHANNEL, "two groups of nine", {}, channel_and_positions(2, 9, 5)),
-    Case("formats/canvas", CANVAS, "the defaults, other grids, odd margins", {}, settings),
+    Case(
+        "formats/to_channel_group4",
+        TO_CHANNEL,
+        "grid and flat formats to channel format, three groups of four",
+        {},
+        grid_and_flat(3, 2, 4),
+    ),
+    Case(
+        "formats/to_channel_group9",
+        TO_CHANNEL,
+        "grid and flat formats to channel format, two groups of nine",
+        {},
+        grid_and_flat(2, 3, 5),
+    ),
+    Case(
+        "formats/from_channel_group4",
+        FROM_CHANNEL,
+        "channel format to grid and flat formats, three groups of four",
+        {},
+        channel_and_positions(3, 4, 4),
+    ),
+    Case(
+        "formats/from_channel_group9",
+        FROM_CHANNEL,
+        "channel format to grid and flat formats, two groups of nine",
+        {},
+        channel_and_positions(2, 9, 5),
+    ),
+    Case("formats/canvas", CANVAS, "canvas sides for the defaults, other grid sizes and odd margins", {}, settings),
 )

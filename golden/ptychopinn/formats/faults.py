@@ -17,10 +17,10 @@ def _columns_first(channel: np.ndarray) -> np.ndarray:
     return channel.reshape(*channel.shape[:3], side, side).swapaxes(3, 4).reshape(channel.shape)
 
 
-_COLUMN_MAJOR = "channels run down the columns of the grid; expected c = row * G + column"
+_COLUMN_MAJOR = "channels fill the grid column by column; expected c = row * G + column"
 _CHANNEL_MAJOR = "the flat index is c * B + b; expected group-major, b * C + c"
-_INTERLEAVED = "arrays are reshaped without moving an axis, so pixels of patches mix; expected whole patches"
-_TRANSPOSED = "patches are transposed on the way; expected rows to stay rows"
+_INTERLEAVED = "a reshape without a transpose mixes pixels of several patches; expected whole patches"
+_TRANSPOSED = "patches are transposed; expected (row, column)"
 
 
 def _channel_major_in(t: Trial) -> Arrays:
@@ -76,12 +76,12 @@ FROM_CHANNEL = (
     ),
     Fault(
         "positions_channel_major",
-        "positions are flattened as c * B + b; expected b * C + c, as the patches",
+        "positions are flattened as c * B + b; expected b * C + c, as for patches",
         lambda t: {"positions_flat": channel_major(t.outputs["positions_flat"], t.inputs["channel"].shape[3])},
     ),
     Fault(
         "positions_interleaved",
-        "positions are reshaped without moving the channels before [x, y]; expected one [x, y] per patch",
+        "a reshape without a transpose mixes x and y of several patches; expected [x, y] pairs",
         lambda t: {"positions_flat": t.inputs["positions"].reshape(-1, 2)},
     ),
     Fault.of_outputs(
@@ -105,32 +105,32 @@ def _of_settings(name: str, symptom: str, make: Sizes) -> Fault:
 CANVAS = (
     _of_settings(
         "patches_for_grid_size",
-        "the canvas grows with the patches of a group; expected with the grid size, N + (G - 1) * offset",
+        "the canvas grows with the number of patches; expected N + (G - 1) * offset",
         lambda N, G, offset, jitter: sizes(N + (G**2 - 1) * offset, jitter, N),
     ),
     _of_settings(
         "offset_once_more",
-        "the canvas grows by G offsets; expected G - 1",
+        "the canvas grows by G offsets; expected G - 1 offsets",
         lambda N, G, offset, jitter: sizes(N + G * offset, jitter, N),
     ),
     _of_settings(
         "jitter_omitted",
-        "the padded size leaves no room for jitter; expected bigN + max_position_jitter",
+        "the padded size has no room for jitter; expected bigN + max_position_jitter",
         lambda N, G, offset, jitter: sizes(N + (G - 1) * offset, 0 * jitter, N),
     ),
     _of_settings(
         "jitter_on_both_sides",
-        "the jitter is added on either side; expected once",
+        "the jitter is added on both sides; expected once",
         lambda N, G, offset, jitter: sizes(N + (G - 1) * offset, 2 * jitter, N),
     ),
     Fault.of_outputs(
         "odd_margin_kept",
-        "the canvas has the padded size; expected it one short where the margin is odd, as TensorFlow pads",
+        "an odd margin is kept; expected a canvas one pixel smaller, as TensorFlow pads",
         lambda outputs: {"canvas_side": outputs["padded_size"]},
     ),
     Fault.of_outputs(
         "odd_margin_rounded_up",
-        "an odd margin is rounded up; expected down",
+        "an odd margin is rounded up; expected rounded down",
         lambda outputs: {
             "canvas_side": outputs["canvas_side"] + 2 * (outputs["canvas_side"] != outputs["padded_size"])
         },

@@ -19,7 +19,7 @@ _GROUPS: dict[str, Kind] = {"gridsize": int, "K": int, "nsamples": int, "seed": 
 
 SUBSAMPLE = Operation(
     name="grouping.subsample",
-    summary="the patterns of a scan that are used at all: drawn by the legacy generator on loading, and sorted",
+    summary="the patterns of a scan that are used: a random subset, drawn by RandomState on loading, and sorted",
     inputs={"xcoords": "(M,) float64; pixels"},
     outputs=(
         Output("sample_indices", "(m,) int64, ascending; which patterns are used"),
@@ -31,11 +31,11 @@ SUBSAMPLE = Operation(
     faults=faults.SUBSAMPLING,
 )
 
-_INDICES = Output("nn_indices", "(n, C) int64 for C = 1, else int32; which pattern each member is")
+_INDICES = Output("nn_indices", "(n, C) int64 for C = 1, else int32; index of each member's pattern")
 
 SAMPLE = Operation(
     name="grouping.sample",
-    summary="groups of C = gridsize**2 drawn from the K nearest neighbours of drawn patterns, by the legacy generator",
+    summary="groups of C = gridsize**2 patterns, drawn from the K nearest neighbours of seed patterns by RandomState",
     inputs=_POSITIONS,
     outputs=(_INDICES,),
     parameters={**_GROUPS, "sequential_sampling": bool},
@@ -46,9 +46,9 @@ SAMPLE = Operation(
 
 OVERSAMPLE = Operation(
     name="grouping.oversample",
-    summary="more groups than patterns, drawn from all combinations of the neighbours of some patterns",
+    summary="more groups than patterns, drawn from a pool of combinations of neighbours",
     inputs=_POSITIONS,
-    outputs=(Output("nn_indices", "(n, C) int64; which pattern each member is"),),
+    outputs=(Output("nn_indices", "(n, C) int64; index of each member's pattern"),),
     parameters={**_GROUPS, "sequential_sampling": bool, "neighbor_pool_size": int | None},
     precision="float64",
     formula=formulas.oversample,
@@ -84,7 +84,7 @@ RECORD = Operation(
 
 START_POSITIONS = Operation(
     name="grouping.start_positions",
-    summary="the positions as commanded, of groups drawn by those as measured",
+    summary="start positions (as commanded) of groups that were drawn by measured positions",
     inputs={
         **_POSITIONS,
         "xcoords_start": "(M,) float64; as commanded; pixels",
@@ -103,7 +103,7 @@ START_POSITIONS = Operation(
 
 NORMALISE = Operation(
     name="grouping.normalise",
-    summary="patterns scaled so that the squares of one sum to (N / 2)**2 on average; one factor, sums in float64",
+    summary="patterns scaled by one factor, so that a pattern's squares sum to (N / 2)**2 on average",
     inputs={"diffraction": "(n, N, N, C) float32 or uint16; amplitude"},
     outputs=(Output("X_full", "(n, N, N, C) float32"),),
     precision="float64",
@@ -116,7 +116,7 @@ _OBJECT = {"object": "(H, W) complex64; rows = y, columns = x"}
 
 GROUND_TRUTH = Operation(
     name="grouping.ground_truth",
-    summary="patches of an object about coords_offsets + coords_relative: mirrored through the mean of their group",
+    summary="patches of an object cut at coords_offsets + coords_relative, mirrored through the group's mean",
     inputs={
         **_OBJECT,
         "coords_offsets": "(n, 1, 2, 1) float64; [x, y] on axis 2; pixels",
@@ -130,7 +130,7 @@ GROUND_TRUTH = Operation(
 
 MEMBER_PATCHES = Operation(
     name="grouping.member_patches",
-    summary="patches of an object about each member's own position: the ground truth of groups of one",
+    summary="patches of an object, each cut at its member's own position",
     inputs={**_OBJECT, "coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
     outputs=(_PATCHES,),
     parameters={"N": int},
@@ -259,20 +259,20 @@ def _oversample(name: str, summary: str, M: int, **parameters: int | None) -> Ca
     return Case(f"grouping/oversample_{name}", OVERSAMPLE, summary, given, scattered(M))
 
 
-_NO_MEMBERS = {"coords_relative": "a group of one lies at its own mean, so every distance is 0"}
+_NO_MEMBERS = {"coords_relative": "a group of one lies at its own mean, so its relative position is zero"}
 
 CASES = (
     Case(
         "grouping/subsample",
         SUBSAMPLE,
-        "some patterns of a scan, ascending",
+        "random subset of a scan's patterns in ascending order",
         {"n_subsample": 12, "subsample_seed": 5},
         along_x(40),
     ),
     Case(
         "grouping/subsample_of_few",
         SUBSAMPLE,
-        "more patterns wanted than there are: all of them",
+        "random subset larger than the scan: all patterns are used",
         {"n_subsample": 30, "subsample_seed": 5},
         along_x(9),
     ),
@@ -287,7 +287,7 @@ CASES = (
     ),
     _sample(
         "group1_all",
-        "as many groups of one as patterns, in order, although more were wanted",
+        "groups of one, more wanted than there are patterns: each pattern once, in order",
         20,
         gridsize=1,
         K=4,
@@ -296,7 +296,7 @@ CASES = (
     ),
     _sample(
         "group1_sequential",
-        "the first patterns in order",
+        "groups of one in sequential mode: the first patterns in order",
         24,
         gridsize=1,
         K=4,
@@ -324,7 +324,7 @@ CASES = (
     ),
     _sample(
         "group4_all",
-        "as many groups as patterns: no draw for the seeds",
+        "groups of four, as many as patterns: seed patterns are not drawn",
         18,
         gridsize=2,
         K=6,
@@ -333,7 +333,7 @@ CASES = (
     ),
     _sample(
         "group4_sequential",
-        "the first patterns in order, their neighbours drawn with seed 0",
+        "groups of four in sequential mode: first patterns in order, random seed 0 for neighbours",
         30,
         gridsize=2,
         K=6,
@@ -343,7 +343,7 @@ CASES = (
     ),
     _sample(
         "group4_few",
-        "fewer patterns than K + 1: the seed is one of those drawn from",
+        "groups of four from fewer than K + 1 patterns: the seed pattern can be a member",
         5,
         gridsize=2,
         K=6,
@@ -352,7 +352,7 @@ CASES = (
     ),
     _sample(
         "group4_just_enough",
-        "K + 1 patterns: the seed is dropped",
+        "groups of four from K + 1 patterns: the seed pattern is left out",
         5,
         gridsize=2,
         K=4,
@@ -370,7 +370,7 @@ CASES = (
     ),
     _oversample(
         "group4",
-        "30 groups from 12 patterns: 15 combinations a seed, four drawn seeds",
+        "oversampling, 30 groups from 12 patterns: four seed patterns, 15 combinations each",
         12,
         K=6,
         nsamples=30,
@@ -378,7 +378,7 @@ CASES = (
     ),
     _oversample(
         "group4_pool",
-        "a pool of its own size; it is full within the combinations of the third of four seeds",
+        "oversampling with neighbor_pool_size set: the third of four seed patterns fills the pool",
         16,
         K=4,
         neighbor_pool_size=7,
@@ -387,7 +387,7 @@ CASES = (
     ),
     _oversample(
         "group4_all",
-        "every pattern is a seed, so none is drawn; the pool suffices",
+        "oversampling with every pattern as a seed pattern: none is drawn, the pool suffices",
         10,
         K=5,
         nsamples=28,
@@ -395,7 +395,7 @@ CASES = (
     ),
     _oversample(
         "group4_short",
-        "fewer combinations than groups: drawn with replacement",
+        "oversampling with fewer combinations than groups: drawn with replacement",
         6,
         K=4,
         nsamples=14,
@@ -403,7 +403,7 @@ CASES = (
     ),
     _oversample(
         "group4_few",
-        "fewer others than are combined: the seed is dropped all the same",
+        "oversampling with fewer neighbours than the pool size: the seed pattern is still left out",
         6,
         K=4,
         neighbor_pool_size=8,
@@ -412,7 +412,7 @@ CASES = (
     ),
     _oversample(
         "group4_just_enough",
-        "four patterns: the seed comes first, before the three others",
+        "oversampling of four patterns: the seed pattern comes first in its group",
         4,
         K=4,
         nsamples=5,
@@ -420,7 +420,7 @@ CASES = (
     ),
     _oversample(
         "group4_sequential",
-        "the first patterns in order are seeds, and the user's seed draws",
+        "oversampling in sequential mode: first patterns as seed patterns, given random seed",
         12,
         K=5,
         nsamples=14,
@@ -428,12 +428,18 @@ CASES = (
         sequential_sampling=True,
     ),
     _oversample(
-        "group9", "groups of nine (grid size 3) from ten neighbours", 12, gridsize=3, K=10, nsamples=13, seed=2
+        "group9",
+        "oversampling of groups of nine (grid size 3) from ten neighbours",
+        12,
+        gridsize=3,
+        K=10,
+        nsamples=13,
+        seed=2,
     ),
     Case(
         "grouping/record_group1",
         RECORD,
-        "groups of one",
+        "grouped record of groups of one",
         {"gridsize": 1, "K": 4, "nsamples": 7, "seed": 3, "sequential_sampling": False},
         scan(12, 8),
         _NO_MEMBERS,
@@ -441,21 +447,21 @@ CASES = (
     Case(
         "grouping/record_group4",
         RECORD,
-        "groups of four: patterns in order, ground truth mirrored",
+        "grouped record of groups of four: patterns in the members' order, ground truth mirrored",
         {"gridsize": 2, "K": 6, "nsamples": 4, "seed": 5, "sequential_sampling": False},
         scan(16, 8),
     ),
     Case(
         "grouping/record_group9",
         RECORD,
-        "groups of nine, an odd patch",
+        "grouped record of groups of nine, odd N",
         {"gridsize": 3, "K": 11, "nsamples": 2, "seed": 8, "sequential_sampling": False},
         scan(18, 7),
     ),
     Case(
         "grouping/record_counts",
         RECORD,
-        "patterns in uint16 stay so, and their squares do not wrap",
+        "grouped record of uint16 patterns: they keep their dtype, their squares do not overflow",
         {"gridsize": 2, "K": 5, "nsamples": 3, "seed": 6, "sequential_sampling": False},
         scan(14, 8, np.uint16),
     ),
@@ -463,7 +469,7 @@ CASES = (
         Case(
             f"grouping/start_positions_group{members}",
             START_POSITIONS,
-            f"commanded positions of groups of {word}",
+            f"start positions (as commanded) of groups of {word}",
             {"gridsize": gridsize, "K": 10, "nsamples": 5, "seed": 4},
             commanded(20),
         )
@@ -472,51 +478,57 @@ CASES = (
     Case(
         "grouping/normalise_group1",
         NORMALISE,
-        "groups of one",
+        "normalisation of groups of one",
         {},
         stack(6, 8, 1),
     ),
-    Case("grouping/normalise_group4", NORMALISE, "groups of four", {}, stack(3, 8, 4)),
-    Case("grouping/normalise_odd", NORMALISE, "an odd patch: N / 2 is not N // 2", {}, stack(3, 7, 4)),
+    Case("grouping/normalise_group4", NORMALISE, "normalisation of groups of four", {}, stack(3, 8, 4)),
+    Case(
+        "grouping/normalise_odd",
+        NORMALISE,
+        "normalisation of patterns of odd N: N / 2 is not N // 2",
+        {},
+        stack(3, 7, 4),
+    ),
     Case(
         "grouping/normalise_counts",
         NORMALISE,
-        "uint16: squares wrap unless they are formed in float64",
+        "normalisation of uint16 patterns: squares overflow unless formed in float64",
         {},
         stack(3, 8, 4, np.uint16),
     ),
     Case(
         "grouping/ground_truth_group1",
         GROUND_TRUTH,
-        "groups of one: the patch at the position, some over the object's edge",
+        "ground truth of groups of one: cut at the position, some over the object's edge",
         {"gridsize": 1, "N": 8},
         grouped_object(7, 1),
     ),
     Case(
         "grouping/ground_truth_group4",
         GROUND_TRUTH,
-        "groups of four: mirrored through their mean",
+        "ground truth of groups of four: cut at positions mirrored through the group's mean",
         {"gridsize": 2, "N": 8},
         grouped_object(3, 4),
     ),
     Case(
         "grouping/ground_truth_odd",
         GROUND_TRUTH,
-        "groups of nine, an odd patch",
+        "ground truth of groups of nine, odd N",
         {"gridsize": 3, "N": 7},
         grouped_object(2, 9),
     ),
     Case(
         "grouping/member_patches_group4",
         MEMBER_PATCHES,
-        "groups of four, each member its own patch",
+        "patches of groups of four, each cut at its own position",
         {"N": 8},
         object_and_members(3, 4),
     ),
     Case(
         "grouping/member_patches_group9",
         MEMBER_PATCHES,
-        "groups of nine, an odd patch",
+        "patches of groups of nine, odd N, each cut at its own position",
         {"N": 7},
         object_and_members(2, 9),
     ),

@@ -49,28 +49,33 @@ from golden.spec.parameters import Parameters
 # Subsampling.
 _ALL_USED = Condition("all patterns are used", lambda inputs, p: p["n_subsample"] >= len(inputs["xcoords"]))
 _FEWER_USED = Condition(
-    "fewer patterns than there are are wanted", lambda inputs, p: p["n_subsample"] <= len(inputs["xcoords"])
+    "no more patterns are wanted than the scan has", lambda inputs, p: p["n_subsample"] <= len(inputs["xcoords"])
 )
 
 # Sampling.
 _NO_NEIGHBOURS = Condition("a group of one has no neighbours", lambda _, p: p["gridsize"] == 1)
-_SEVERAL = Condition("groups have several members", lambda _, p: p["gridsize"] > 1)
+_SEVERAL = Condition("each group has several members", lambda _, p: p["gridsize"] > 1)
 _FEWER_GROUPS = Condition(
-    "fewer groups than patterns are wanted", lambda inputs, p: p["nsamples"] <= len(inputs["xcoords"])
+    "no more groups are wanted than there are patterns", lambda inputs, p: p["nsamples"] <= len(inputs["xcoords"])
 )
 _DRAWN = Condition(
-    "patterns are drawn, fewer than there are",
+    "not all patterns are used, so they are drawn at random",
     lambda inputs, p: not p["sequential_sampling"] and p["nsamples"] < len(inputs["xcoords"]),
 )
-_RANDOM = Condition("sampling is random", lambda _, p: not p["sequential_sampling"])
-_SEED_0 = Condition("the seed of sequential sampling is 0", lambda _, p: p["sequential_sampling"])
-_IN_ORDER = Condition("patterns are taken in order", lambda inputs, p: not _DRAWN.holds(inputs, p))
-_NOTHING_DRAWN = Condition("nothing is drawn", lambda inputs, p: p["gridsize"] == 1 and _IN_ORDER.holds(inputs, p))
-_ALL_SINGLE = Condition(
-    "nothing is drawn", lambda inputs, p: p["gridsize"] == 1 and p["nsamples"] >= len(inputs["xcoords"])
+_RANDOM = Condition("sampling is not sequential", lambda _, p: not p["sequential_sampling"])
+_SEED_0 = Condition("sampling is sequential", lambda _, p: p["sequential_sampling"])
+_IN_ORDER = Condition("patterns are not drawn but taken in order", lambda inputs, p: not _DRAWN.holds(inputs, p))
+_NOTHING_DRAWN = Condition(
+    "no random number is drawn", lambda inputs, p: p["gridsize"] == 1 and _IN_ORDER.holds(inputs, p)
 )
-_PLENTY = Condition("there are more than K others", lambda inputs, p: len(inputs["xcoords"]) > p["K"])
-_ALL_NEAR = Condition("all patterns are drawn from", lambda inputs, p: len(inputs["xcoords"]) <= p["K"])
+_ALL_SINGLE = Condition(
+    "no random number is drawn", lambda inputs, p: p["gridsize"] == 1 and p["nsamples"] >= len(inputs["xcoords"])
+)
+_PLENTY = Condition("each pattern has at least K others", lambda inputs, p: len(inputs["xcoords"]) > p["K"])
+_ALL_NEAR = Condition(
+    "the scan has at most K patterns, so members are drawn from all of them",
+    lambda inputs, p: len(inputs["xcoords"]) <= p["K"],
+)
 
 
 # Oversampling.
@@ -95,43 +100,46 @@ def _in_pool(inputs: Arrays, parameters: Parameters) -> int:
     return _seeds(inputs, parameters) * _combined(inputs, parameters)
 
 
-_POOL_OF_K = Condition("the pool size is K", lambda _, p: p["neighbor_pool_size"] in (None, p["K"]))
-_ONE_COMBINATION = Condition("a seed has one combination", lambda inputs, p: _combined(inputs, p) == 1)
+_POOL_OF_K = Condition("neighbor_pool_size equals K", lambda _, p: p["neighbor_pool_size"] in (None, p["K"]))
+_ONE_COMBINATION = Condition("each seed pattern has one combination", lambda inputs, p: _combined(inputs, p) == 1)
 _SEEDS_DRAWN = Condition(
-    "fewer seeds than patterns are drawn",
+    "some of the patterns are drawn as seed patterns",
     lambda inputs, p: not p["sequential_sampling"] and _seeds(inputs, p) < len(inputs["xcoords"]),
 )
-_ALL_SEEDS = Condition("all patterns are seeds", lambda inputs, p: _seeds(inputs, p) == len(inputs["xcoords"]))
-_SHORT = Condition("all combinations do not suffice", lambda inputs, p: _in_pool(inputs, p) < p["nsamples"])
+_ALL_SEEDS = Condition("all patterns are seed patterns", lambda inputs, p: _seeds(inputs, p) == len(inputs["xcoords"]))
+_SHORT = Condition(
+    "the pool has fewer combinations than groups wanted", lambda inputs, p: _in_pool(inputs, p) < p["nsamples"]
+)
 _NEVER_FULL = Condition(
-    "all seeds together do not overfill the pool", lambda inputs, p: _in_pool(inputs, p) <= 2 * p["nsamples"]
+    "all seed patterns together do not overfill the pool", lambda inputs, p: _in_pool(inputs, p) <= 2 * p["nsamples"]
 )
 _FULL_WITH_SEED = Condition(
-    "the pool is full with the last combination of a seed",
+    "the last combination of a seed pattern fills the pool exactly",
     lambda inputs, p: 2 * p["nsamples"] % _combined(inputs, p) == 0,
 )
 _NOT_DOUBLED = Condition(
-    "all patterns are needed, undoubled",
+    "all patterns are seed patterns even without doubling",
     lambda inputs, p: math.ceil(p["nsamples"] / _combinations(p)) >= len(inputs["xcoords"]),
 )
 _OTHERS = Condition(
-    "there are as many others as are combined",
+    "each seed pattern has as many neighbours as the pool size",
     lambda inputs, p: len(inputs["xcoords"]) > (p["neighbor_pool_size"] or p["K"]),
 )
 _SEED_NEEDED = Condition(
-    "the seed is needed for its group", lambda inputs, p: len(inputs["xcoords"]) == p["gridsize"] ** 2
+    "the seed pattern is needed to complete its group", lambda inputs, p: len(inputs["xcoords"]) == p["gridsize"] ** 2
 )
 _ENOUGH_OTHERS = Condition(
-    "the other patterns make a group", lambda inputs, p: len(inputs["xcoords"]) > p["gridsize"] ** 2
+    "the seed pattern is not needed to complete its group",
+    lambda inputs, p: len(inputs["xcoords"]) > p["gridsize"] ** 2,
 )
 
 # Records, normalisation, ground truth.
-_FLOATS = Condition("squares of floats do not wrap", lambda inputs, _: inputs["diffraction"].dtype.kind == "f")
-_ONE_CHANNEL = Condition("there is one channel", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
-_ONE_TO_SUM = Condition("there is one member to sum over", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
+_FLOATS = Condition("squares of floats do not overflow", lambda inputs, _: inputs["diffraction"].dtype.kind == "f")
+_ONE_CHANNEL = Condition("the patterns have one channel", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
+_ONE_TO_SUM = Condition("each group has one member", lambda inputs, _: inputs["diffraction"].shape[3] == 1)
 _ODD = Condition("for odd N, (N - 1) / 2 is N // 2", lambda _, p: p["N"] % 2 == 1)
-_ONE_PATCH = Condition("there is one member", lambda inputs, _: _coords(inputs).shape[3] == 1)
-_ONE_MEMBER = Condition("there is one member", lambda _, p: p["gridsize"] == 1)
+_ONE_PATCH = Condition("each group has one member", lambda inputs, _: _coords(inputs).shape[3] == 1)
+_ONE_MEMBER = Condition("each group has one member", lambda _, p: p["gridsize"] == 1)
 
 
 def _coords(inputs: Arrays) -> np.ndarray:
@@ -150,14 +158,14 @@ def _otherwise_used(name: str, symptom: str, choose: Callable[[np.ndarray, int, 
 SUBSAMPLING = (
     _otherwise_used(
         "newer_generator",
-        "draws from the newer generator (default_rng); expected the legacy one (RandomState)",
+        "numbers come from NumPy's default_rng; expected the legacy RandomState",
         lambda every, count, seed: np.sort(
             np.random.default_rng(seed).choice(every, min(count, len(every)), replace=False)
         ),
     ).invisible_when(_ALL_USED),
     Fault.of_parameters(
         "seed_ignored",
-        "draws with seed 0 whatever seed is given; expected the given seed",
+        "the random seed is always 0; expected the given one",
         lambda parameters: {"subsample_seed": 0},
     ).invisible_when(_ALL_USED),
     _otherwise_used(
@@ -169,7 +177,7 @@ SUBSAMPLING = (
     ).invisible_when(_ALL_USED),
     _otherwise_used(
         "first_ones",
-        "the first patterns of the file are used; expected drawn ones",
+        "the first patterns of the file are used; expected a random draw",
         lambda every, count, seed: every[:count],
     ).invisible_when(_ALL_USED),
     _otherwise_used(
@@ -179,7 +187,7 @@ SUBSAMPLING = (
     ),
     _otherwise_used(
         "repeated_where_more_are_wanted",
-        "patterns are repeated where more are wanted than there are; expected each once",
+        "patterns are repeated when too many are wanted; expected each pattern once",
         lambda every, count, seed: (
             np.sort(np.resize(every, count)) if count > len(every) else drawn_once(every, count, seed)
         ),
@@ -244,32 +252,32 @@ def _one_choice_for_all(t: Trial) -> Arrays:
     return {"nn_indices": near[:, generator.choice(near.shape[1], gridsize**2, replace=False)].astype(np.int32)}
 
 
-_NEWER = "draws from the newer generator (default_rng); expected the legacy one (RandomState)"
-_IGNORED = "draws with seed 0 whatever seed is given; expected the given seed"
-_MIXED = "the tree's points are x and y interleaved along the wrong axis; expected one (x, y) per pattern"
-_KEPT = "the seed is one of the neighbours that a group is drawn from; expected it to be dropped"
+_NEWER = "numbers come from NumPy's default_rng; expected the legacy RandomState"
+_IGNORED = "the random seed is always 0; expected the given one"
+_MIXED = "x and y are interleaved in the k-d tree's points; expected one (x, y) per pattern"
+_KEPT = "the seed pattern is among its own neighbours; expected it left out"
 
 SAMPLING = (
     _sampled("newer_generator", _NEWER, generator=_newer).invisible_when(_NOTHING_DRAWN),
     Fault.of_parameters("seed_ignored", _IGNORED, lambda parameters: {"seed": 0}).invisible_when(_SEED_0, _ALL_SINGLE),
     Fault.of_parameters(
         "sequential_ignored",
-        "patterns are drawn although they were wanted in sequence; expected the first ones in order",
+        "patterns are drawn in sequential mode; expected the first ones in order",
         lambda parameters: {"sequential_sampling": False},
     ).invisible_when(_DRAWN, _ALL_SINGLE, _RANDOM),
     _sampled(
         "always_in_sequence",
-        "the first patterns are taken in order; expected random ones",
+        "the first patterns are taken in order; expected a random draw",
         seeds=lambda generator, M, nsamples, in_sequence: np.arange(min(nsamples, M)),
     ).invisible_when(_IN_ORDER),
     _sampled(
         "users_seed_in_sequence",
-        "members are drawn with the given seed in sequential mode; expected seed 0",
+        "sequential mode draws members with the given random seed; expected seed 0",
         generator=_of_user_in_sequence,
     ).invisible_when(_DRAWN, _NOTHING_DRAWN, _RANDOM),
     _sampled(
         "draw_for_all_points",
-        "all patterns are drawn in random order where all are wanted; expected their own order, and no draw",
+        "patterns are shuffled where all are used; expected file order without a draw",
         seeds=_always_drawn,
     ).invisible_when(_DRAWN, _SEED_0),
     _sampled(
@@ -284,12 +292,12 @@ SAMPLING = (
     ).invisible_when(_IN_ORDER),
     _sampled(
         "not_capped",
-        "more groups of one than patterns are drawn, with repetitions; expected each pattern once",
+        "groups of one repeat patterns when too many are wanted; expected each pattern once",
         seeds=_not_capped,
     ).invisible_when(_SEVERAL, _FEWER_GROUPS),
     Fault(
         "neighbour_for_seed",
-        "a group of one is the nearest neighbour of the drawn pattern; expected that pattern itself",
+        "a group of one is the pattern's nearest neighbour; expected the pattern itself",
         _neighbour_for_seed,
     ).invisible_when(_SEVERAL),
     _sampled("coordinates_mixed", _MIXED, points=_mixed).invisible_when(_NO_NEIGHBOURS),
@@ -298,7 +306,7 @@ SAMPLING = (
     ),
     _sampled(
         "seed_always_dropped",
-        "the seed is dropped where no K others are there; expected it to stay among those drawn from",
+        "the seed pattern is left out where neighbours are few; expected it kept there",
         neighbours=lambda order, K: order[1 : K + 1],
     ).invisible_when(_NO_NEIGHBOURS, _PLENTY),
     _sampled(
@@ -313,7 +321,7 @@ SAMPLING = (
     ).invisible_when(_NO_NEIGHBOURS, _ALL_NEAR),
     _sampled(
         "nearest_members",
-        "a group is the nearest neighbours; expected a draw from all K",
+        "a group takes the nearest neighbours; expected a draw from all K",
         members=lambda generator, near, C: near[:C],
     ).invisible_when(_NO_NEIGHBOURS),
     _sampled(
@@ -328,7 +336,7 @@ SAMPLING = (
     ).invisible_when(_NO_NEIGHBOURS),
     Fault(
         "one_choice_for_all",
-        "the same of the neighbours, by their distance, are taken for all groups; expected a draw for each",
+        "all groups take the same neighbours by rank; expected a new draw for each group",
         _one_choice_for_all,
     ).invisible_when(_NO_NEIGHBOURS),
 )
@@ -347,64 +355,68 @@ OVERSAMPLING = (
     _pooled("seed_kept_in_group", _KEPT, neighbours=lambda order, size: order[:size]).invisible_when(_SEED_NEEDED),
     _pooled(
         "seed_kept_where_few",
-        "the seed is combined where there are not as many others; expected it to be dropped there too",
+        "the seed pattern is combined where neighbours are few; expected it left out there too",
         neighbours=neighbours,
     ).invisible_when(_OTHERS, _SEED_NEEDED),
     _pooled(
         "seed_last",
-        "a seed that completes its group is its last member; expected its first",
+        "a seed pattern that completes its group comes last; expected it first",
         completed=lambda seed, near: [*near, seed],
     ).invisible_when(_ENOUGH_OTHERS),
     _pooled(
         "seeds_sorted",
-        "drawn seeds are sorted; expected the order of the draw",
+        "drawn seed patterns are sorted; expected the order of the draw",
         seeds=lambda *arguments: np.sort(pool_seeds(*arguments)),
     ).invisible_when(_ALL_SEEDS, _SEED_0),
     _pooled(
         "draw_for_all_points",
-        "seeds are drawn in random order where all patterns are needed; expected their own order, and no draw",
+        "seed patterns are shuffled where all are used; expected file order without a draw",
         seeds=lambda generator, M, count, _: generator.choice(M, count, replace=False),
     ).invisible_when(_SEEDS_DRAWN),
     _pooled(
         "sequential_ignored",
-        "seeds are drawn in sequential mode; expected the first ones in order",
+        "seed patterns are drawn in sequential mode; expected the first ones in order",
         seeds=lambda generator, M, count, _: drawn(generator, M, count),
     ).invisible_when(_RANDOM, _ALL_SEEDS),
     _pooled(
         "seed_0_in_sequence",
-        "sequential mode draws with seed 0; expected the user's seed where groups are pooled",
+        "sequential mode draws from the pool with random seed 0; expected the given seed",
         generator=legacy,
     ).invisible_when(_RANDOM),
     _pooled(
         "combinations_reversed",
-        "a seed's combinations are pooled from the last; expected lexicographic order, nearest first",
+        "combinations are pooled from the last; expected lexicographic order, nearest first",
         combinations=lambda near, C: [*itertools.combinations(near, C)][::-1],
     ).invisible_when(_ONE_COMBINATION),
     _pooled(
         "pool_size_ignored",
-        "groups are drawn from K neighbours; expected from neighbor_pool_size",
+        "groups are drawn from K neighbours; expected neighbor_pool_size neighbours",
         pool_size=lambda K, neighbor_pool_size: K,
     ).invisible_when(_POOL_OF_K),
     _pooled(
-        "seeds_not_doubled", "just the seeds needed are drawn; expected twice as many", seeds_per_needed=1
+        "seeds_not_doubled",
+        "only as many seed patterns as needed are drawn; expected twice as many",
+        seeds_per_needed=1,
     ).invisible_when(_NOT_DOUBLED),
     _pooled(
-        "pool_of_all_seeds", "all drawn seeds are pooled; expected a stop at 2 n combinations", full=10**6
+        "pool_of_all_seeds", "combinations of all seed patterns are pooled; expected a stop at 2 * nsamples", full=10**6
     ).invisible_when(_NEVER_FULL),
     _pooled(
         "pool_of_whole_seeds",
-        "the pool takes all combinations of its last seed; expected a stop at 2 n combinations, within a seed's",
+        "the pool keeps all combinations of its last seed pattern; expected 2 * nsamples",
         taken=lambda found, room: found,
     ).invisible_when(_NEVER_FULL, _FULL_WITH_SEED),
-    _pooled("pool_stops_at_n", "the pool is full with n combinations; expected 2 n", full=1).invisible_when(_SHORT),
+    _pooled("pool_stops_at_n", "the pool stops at nsamples combinations; expected 2 * nsamples", full=1).invisible_when(
+        _SHORT
+    ),
     _pooled(
         "drawn_with_replacement",
-        "groups are drawn from the pool with replacement; expected each at most once while it suffices",
+        "groups are drawn with replacement; expected that only if the pool is too small",
         choose=lambda generator, pool, n: generator.choice(pool, n, replace=True),
     ).invisible_when(_SHORT),
     _pooled(
         "first_of_pool",
-        "the first n of the pool are taken; expected a draw",
+        "the first combinations of the pool are taken; expected a random draw",
         choose=lambda generator, pool, n: np.arange(n) % pool,
     ),
 )
@@ -427,21 +439,21 @@ def _wrapped(t: Trial) -> Arrays:
 
 NORMALISATION = (
     Fault(
-        "squares_wrapped", "squares of whole numbers wrap around in their own dtype; expected float64", _wrapped
+        "squares_wrapped", "squares of integers overflow in their own dtype; expected float64", _wrapped
     ).invisible_when(_FLOATS),
     _scaled_by(
         "scale_per_pattern",
-        "each pattern is scaled by itself; expected one factor for all",
+        "each pattern has its own scale; expected one factor for all",
         lambda d: scaled(d, sums_of_squares(d)),
     ),
     _scaled_by(
         "scale_per_group",
-        "each group is scaled by itself; expected one factor for all",
+        "each group has its own scale; expected one factor for all",
         lambda d: scaled(d, sums_of_squares(d).mean(axis=3, keepdims=True)),
     ),
     _scaled_by(
         "scale_per_channel",
-        "each channel is scaled by itself; expected one factor for all",
+        "each channel has its own scale; expected one factor for all",
         lambda d: scaled(d, sums_of_squares(d).mean(axis=0, keepdims=True)),
     ).invisible_when(_ONE_CHANNEL),
     _scaled_by(
@@ -461,7 +473,7 @@ NORMALISATION = (
     ),
     _scaled_by(
         "mean_of_squares",
-        "the mean over pixels becomes (N / 2)**2; expected the sum",
+        "squares are averaged over pixels; expected their sum to be (N / 2)**2",
         lambda d: scaled(d, sums_of_squares(d).mean() / d.shape[1] ** 2),
     ),
     _scaled_by(
@@ -471,7 +483,7 @@ NORMALISATION = (
     ),
     _scaled_by(
         "amplitude_taken_for_intensity",
-        "amplitudes are summed as if they were intensities; expected their squares",
+        "amplitudes are summed; expected their squares",
         lambda d: scaled(d, np.sum(d, axis=(1, 2), dtype=np.float64).mean()),
     ),
     _scaled_by(
@@ -479,11 +491,11 @@ NORMALISATION = (
     ),
     _scaled_by(
         "maximum_to_one",
-        "patterns are divided by their largest value; expected by their norm",
+        "patterns are divided by their maximum; expected by their norm",
         lambda d: (d / float(d.max())).astype(np.float32),
     ),
     _scaled_by(
-        "not_normalised", "patterns come back as they are; expected them scaled", lambda d: d.astype(np.float32)
+        "not_normalised", "patterns are returned unscaled; expected scaled ones", lambda d: d.astype(np.float32)
     ),
 )
 
@@ -524,7 +536,7 @@ def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
     return (
         cut(
             "positions_negated",
-            "patches are cut at the negated positions; expected at the positions",
+            "patches are cut at -position; expected +position",
             lambda o, p, N: patches_at(o, -p, N),
         ),
         cut(
@@ -534,30 +546,30 @@ def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
         ),
         cut(
             "corner_at_position",
-            "a patch begins at the position; expected index N // 2 there",
+            "index 0 of the patch lies at the position; expected index N // 2",
             lambda o, p, N: patches_at(o, p, N, 0),
         ),
         cut(
             "off_by_one",
-            "index N // 2 - 1 lies at the position; expected index N // 2",
+            "index N // 2 - 1 of the patch lies at the position; expected index N // 2",
             lambda o, p, N: patches_at(o, p, N, N // 2 - 1),
         ),
         cut(
             "geometric_centre",
-            "the middle of the patch, (N - 1) / 2, lies at the position; expected index N // 2",
+            "the patch's middle, (N - 1) / 2, lies at the position; expected index N // 2",
             lambda o, p, N: patches_at(o, p, N, (N - 1) / 2),
         ).invisible_when(_ODD),
         cut(
             "whole_pixels",
-            "patches are cut at whole pixels; expected bilinear",
+            "patches are cut at whole pixels; expected bilinear interpolation",
             lambda o, p, N: patches_at(o, np.rint(p), N),
         ),
         cut(
             "floored",
-            "positions are cut to whole pixels, as int() does; expected bilinear",
+            "positions are truncated to whole pixels; expected bilinear interpolation",
             lambda o, p, N: patches_at(o, np.floor(p), N),
         ),
-        cut("edge_repeated", "the object's edge is repeated outside of it; expected zeros", _edge_repeated),
+        cut("edge_repeated", "the object's edge is repeated outside it; expected zeros", _edge_repeated),
         cut(
             "phase_interpolated",
             "modulus and phase are interpolated; expected real and imaginary part",
@@ -565,11 +577,11 @@ def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
         ),
         cut(
             "first_group_for_all",
-            "the first group's positions are repeated for all groups; expected positions of each",
+            "all groups use the first group's positions; expected one position per patch",
             lambda o, p, N: patches_at(o, np.repeat(p[:1], len(p), axis=0), N),
         ),
-        changed("patch_transposed", "patches are transposed; expected rows to stay rows", lambda a: a.swapaxes(1, 2)),
-        changed("conjugated", "patches are conjugated; expected them as they are", np.conj),
+        changed("patch_transposed", "patches are transposed; expected (row, column)", lambda a: a.swapaxes(1, 2)),
+        changed("conjugated", "patches are complex-conjugated; expected no conjugation", np.conj),
         changed(
             "imaginary_lost",
             "the imaginary part is lost; expected complex patches",
@@ -577,11 +589,13 @@ def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
         ),
         changed(
             "amplitude_plus_i_phase",
-            "patches are amplitude + i phase; expected amplitude exp(i phase)",
+            "patches are amplitude + i * phase; expected amplitude * exp(i * phase)",
             lambda a: (np.abs(a) + 1j * np.angle(a)).astype(np.complex64),
         ),
         changed(
-            "column_major_channels", "members run down the columns of the grid; expected their own order", _column_major
+            "column_major_channels",
+            "members are ordered down the columns of the grid; expected their given order",
+            _column_major,
         ).invisible_when(_ONE_PATCH),
         changed(
             "channel_major_order", "patches are ordered c * n + b; expected b * C + c, members fastest", _channel_major
@@ -593,12 +607,12 @@ GROUND_TRUTH = (
     *_ground_truth_faults(ground_truth),
     Fault(
         "not_mirrored",
-        "each member gets the patch at its own position; TensorFlow's ground truth lies at 2 * mean - position",
+        "patches are cut at each member's own position; expected 2 * mean - position",
         lambda t: ground_truth(**t.given | {"coords_relative": -t.inputs["coords_relative"]}),
     ).invisible_when(_ONE_PATCH),
     Fault(
         "relative_ignored",
-        "all members get the patch at the group's mean; expected a patch for each",
+        "all members get the patch at the group's mean; expected one patch per member",
         lambda t: ground_truth(**t.given | {"coords_relative": 0 * t.inputs["coords_relative"]}),
     ).invisible_when(_ONE_PATCH),
 )
@@ -612,7 +626,7 @@ MEMBER_PATCHES = (
     *_ground_truth_faults(member_patches),
     Fault(
         "mirrored",
-        "members get the patches of points mirrored through their mean; expected each its own",
+        "patches are cut at 2 * mean - position; expected each member's own position",
         lambda t: member_patches(**t.given | {"coords_nn": _mirrored(t.inputs["coords_nn"])}),
     ),
 )
@@ -670,30 +684,30 @@ RECORD = (
     Fault.of_parameters("seed_ignored", _IGNORED, lambda parameters: {"seed": 0}),
     Fault.of_parameters(
         "k_ignored",
-        "groups are drawn from 4 neighbours, or as many as they have members, whatever K is; expected K",
+        "K is ignored, neighbours are 4 or the group's size; expected K neighbours",
         lambda parameters: {"K": max(4, parameters["gridsize"] ** 2)},
     ).invisible_when(_ONE_MEMBER),
     _from_centre(
         "relative_sign",
-        "relative positions are +(coords - mean); the grouped record holds -(coords - mean)",
+        "relative positions are +(coords - mean); expected -(coords - mean)",
         lambda coords, mean: (mean, coords - mean),
     ).invisible_when(_ONE_MEMBER),
     _from_centre(
         "mean_not_removed",
-        "relative positions are absolute; expected the group's mean to be subtracted",
+        "relative positions are absolute; expected the group's mean subtracted",
         lambda coords, mean: (mean, -coords),
     ),
     _from_centre(
         "mean_of_all_groups",
-        "the mean of the whole batch is taken for every group's; expected a mean per group",
+        "the mean of the whole batch is used for every group; expected one mean per group",
         _of_batch,
     ),
     _from_centre(
         "first_member_as_origin",
-        "the first member is taken for the group's centre; expected the mean of the members",
+        "the first member is taken as the group's centre; expected the mean of the members",
         lambda coords, mean: (coords[..., :1], -(coords - coords[..., :1])),
     ).invisible_when(_ONE_MEMBER),
-    _recorded("xy_swap", "x and y are exchanged; expected [x, y] on axis 2", _swapped),
+    _recorded("xy_swap", "x and y are swapped; expected [x, y] on axis 2", _swapped),
     _recorded(
         "single_precision",
         "positions are rounded to float32; expected float64",
@@ -701,47 +715,47 @@ RECORD = (
     ),
     _of_diffraction(
         "first_pattern_for_all",
-        "all members of a group show the pattern of the first; expected each its own",
+        "all members show the first member's pattern; expected one pattern per member",
         lambda inputs, nn: gather(inputs["diff3d"], np.repeat(nn[:, :1], nn.shape[1], axis=1)),
     ).invisible_when(_ONE_MEMBER),
     _of_diffraction(
         "patterns_of_next",
-        "patterns are those of the next index; expected those of the members",
+        "patterns are those of the next index; expected the members' own",
         lambda inputs, nn: gather(inputs["diff3d"], (nn + 1) % len(inputs["diff3d"])),
     ),
     _of_diffraction(
         "patterns_in_order",
-        "patterns are the first ones in order, not those of the groups; expected the members'",
+        "patterns are the first ones of the file; expected the members' own",
         lambda inputs, nn: gather(inputs["diff3d"], np.arange(nn.size).reshape(nn.shape) % len(inputs["diff3d"])),
     ),
     _of_diffraction(
         "members_reversed",
-        "patterns run backwards through a group, positions forwards; expected one order for both",
+        "patterns are in reverse order of the positions; expected one order for both",
         lambda inputs, nn: gather(inputs["diff3d"], nn[:, ::-1]),
     ).invisible_when(_ONE_MEMBER),
     _of_diffraction(
         "patterns_transposed",
-        "patterns are transposed; expected rows to stay rows",
+        "patterns are transposed; expected (row, column)",
         lambda inputs, nn: gather(inputs["diff3d"].swapaxes(1, 2), nn),
     ),
     Fault(
         "scale_of_all_patterns",
-        "patterns are scaled by the mean over the whole scan; expected over the drawn groups",
+        "the scale is averaged over the whole scan; expected over the drawn groups",
         _scale_of_all_patterns,
     ),
     Fault.of_outputs(
         "not_normalised",
-        "X_full holds the patterns as they are; expected them scaled",
+        "X_full holds unscaled patterns; expected scaled ones",
         lambda outputs: {"X_full": outputs["diffraction"].astype(np.float32)},
     ),
     Fault(
         "ground_truth_not_mirrored",
-        "ground truth is cut at each member's own position; TensorFlow's lies at 2 * mean - position",
+        "patches are cut at each member's own position; expected 2 * mean - position",
         lambda t: {"Y": patches_at(t.inputs["object"], t.outputs["coords_nn"], t.inputs["diff3d"].shape[1])},
     ).invisible_when(_ONE_MEMBER),
     Fault(
         "ground_truth_at_mean",
-        "ground truth is cut at the group's mean for all members; expected a patch for each",
+        "all members get the patch at the group's mean; expected one patch per member",
         lambda t: {
             "Y": patches_at(
                 t.inputs["object"],
@@ -771,23 +785,23 @@ def _about_measured_mean(t: Trial) -> Arrays:
 START_POSITIONS = (
     Fault.of_inputs(
         "measured_for_start",
-        "measured positions stand for the start positions; expected those as commanded",
+        "start positions are the measured ones; expected the commanded ones",
         lambda inputs: {"xcoords_start": inputs["xcoords"], "ycoords_start": inputs["ycoords"]},
     ),
-    Fault("drawn_by_start", "groups are drawn by the start positions; expected by the measured ones", _drawn_by_start),
+    Fault("drawn_by_start", "neighbours are found from start positions; expected from measured ones", _drawn_by_start),
     Fault(
         "about_measured_mean",
-        "start positions are taken relative to the mean of the measured ones; expected to their own",
+        "start positions are relative to the measured mean; expected their own mean",
         _about_measured_mean,
     ),
     Fault(
         "relative_sign",
-        "relative start positions are +(coords - mean); the grouped record holds -(coords - mean)",
+        "relative start positions are +(coords - mean); expected -(coords - mean)",
         lambda t: relative_starts(t.outputs["coords_start_nn"], 1.0),
     ),
     Fault(
         "xy_swap",
-        "x and y of the start positions are exchanged; expected [x, y] on axis 2",
+        "x and y of start positions are swapped; expected [x, y] on axis 2",
         lambda t: relative_starts(t.outputs["coords_start_nn"][:, :, ::-1].copy()),
     ),
 )

@@ -52,12 +52,12 @@ def legacy(seed: int, sequential_sampling: bool) -> Generator:
 
 
 def drawn(generator: Generator, M: int, count: int) -> np.ndarray:
-    """Draw ``count`` of M patterns; return all in order, without a draw, where as many are wanted."""
+    """Draw ``count`` of M patterns; if all are wanted, return them in order without a draw."""
     return np.arange(M) if count >= M else generator.choice(M, count, replace=False)
 
 
 def drawn_seeds(generator: Generator, M: int, nsamples: int, sequential_sampling: bool) -> np.ndarray:
-    """Draw the patterns about which groups are drawn, (n,)."""
+    """Draw the seed patterns, (n,), about which groups are formed."""
     return np.arange(min(nsamples, M)) if sequential_sampling else drawn(generator, M, nsamples)
 
 
@@ -68,12 +68,12 @@ def nearest_first(points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 
 
 def neighbours(order: np.ndarray, K: int) -> np.ndarray:
-    """Return the K patterns after the seed, of all, nearest first; all with the seed where there are no K others."""
+    """Return the K nearest patterns without the seed pattern; if fewer than K others exist, all patterns with it."""
     return order[1 : K + 1] if len(order) > K else order
 
 
 def drawn_members(generator: Generator, near: np.ndarray, C: int) -> np.ndarray:
-    """Draw the members of a group, (C,), from those that are near."""
+    """Draw the members of a group, (C,), from the neighbours."""
     return np.asarray(generator.choice(near, C, replace=len(near) < C))
 
 

@@ -105,7 +105,7 @@ def member_patches(*, object: np.ndarray, coords_nn: np.ndarray, N: int) -> dict
 
 
 def _blank(M: int) -> np.ndarray:
-    """Return patterns for a record of which only indices or positions are looked at."""
+    """Return blank patterns, for a record whose patterns are not used."""
     return np.ones((M, 1, 1), np.float32)
 
 
@@ -144,7 +144,7 @@ def _entry(answer: Mapping[str, Any], name: str) -> Any:
 
 @contextmanager
 def _global_generator() -> Iterator[None]:
-    """Put NumPy's global generator, which the package seeds, back to where it was."""
+    """Restore the state of NumPy's global generator, which the package seeds."""
     state = np.random.get_state()
     try:
         yield

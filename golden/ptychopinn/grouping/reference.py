@@ -145,7 +145,7 @@ def member_patches(real: tf.DType, *, object: np.ndarray, coords_nn: np.ndarray,
 
 
 def _choose(random: Random, M: int, count: int) -> np.ndarray:
-    """Draw indices; return all in order, without a draw, where as many are wanted as there are."""
+    """Draw indices; if all are wanted, return them in order without a draw."""
     return np.arange(M) if count >= M else random.choice(np.arange(M), count, replace=False)
 
 

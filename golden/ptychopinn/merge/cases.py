@@ -24,7 +24,7 @@ def _centre(outputs: Arrays) -> np.ndarray:
 
 
 def _border(outputs: Arrays) -> np.ndarray:
-    """Say where nothing is counted, nor beside it: there the last digit of a position leaves a count of 1e-7."""
+    """Select pixels that no centre covers or touches. At the edge, rounding of a position leaves a count of 1e-7."""
     counted = np.pad(outputs["norm"] > 1.000001e-3, ((0, 0), (1, 1), (1, 1), (0, 0)))
     height, width = outputs["norm"].shape[1:3]
     near = [counted[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
@@ -35,7 +35,7 @@ def _border(outputs: Arrays) -> np.ndarray:
 # moved masks end, the ratio takes every scale; sum and norm are compared everywhere.
 MERGE = Operation(
     name="merge.merge",
-    summary="patches of each group moved by -(relative - mean over the call), summed, and divided by count + 0.001",
+    summary="patches of each group moved by -(relative - mean over all patches), summed, divided by count + 0.001",
     inputs={
         "patches": "(B, N, N, C) complex64",
         "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
@@ -60,7 +60,7 @@ MERGE = Operation(
 
 EXTRACT = Operation(
     name="merge.extract",
-    summary="the canvas of each group moved by +relative for each member, and its centre cut out",
+    summary="patches cut from the centre of each group's canvas, which is moved by +relative for each member",
     inputs={
         "canvas": "(B, P, P, 1) complex64",
         "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
@@ -73,7 +73,7 @@ EXTRACT = Operation(
 
 
 def relative(draw: Draw, groups: int, members: int) -> np.ndarray:
-    """Draw sub-pixel positions whose mean is not 0, neither in a group nor over all, as that of jittered ones is not.
+    """Draw sub-pixel positions, as of a jittered scan: neither a group's mean nor the mean over all groups is 0.
 
     They are thirds, as means over members are. Multiples of a power of two would be moved exactly, and TensorFlow's
     rounding of source coordinates would not show in the noise.
@@ -132,34 +132,46 @@ def _merged(name: str, summary: str, padded_size: int, draw: Drawing) -> Case:
 
 
 CASES = (
-    _merged("group1_n16", "three groups of one, not centred", 26, group_patches(3, 1, 16)),
-    _merged("group4_n16", "three groups of four, not centred", 30, textured_window(3, 4, 16)),
+    _merged("group1_n16", "merge of three groups of one, positions not centred", 26, group_patches(3, 1, 16)),
+    _merged("group4_n16", "merge of three groups of four, positions not centred", 30, textured_window(3, 4, 16)),
     _merged(
         "group4_n64",
-        "the default sizes, centred",
+        "merge at the default sizes, positions centred",
         78,
         textured_window(1, 4, 64, centred),
     ),
-    _merged("group9_n32", "one group of nine", 50, textured_window(1, 9, 32)),
+    _merged("group9_n32", "merge of one group of nine", 50, textured_window(1, 9, 32)),
     _merged(
         "batch16",
-        "16 groups of four, the default batch: a canvas for each group, however many patches there are",
+        "merge of 16 groups of four, the default batch size: one canvas per group",
         14,
         group_patches(16, 4, 8, centred),
     ),
     _merged(
         "pixels",
-        "bright pixels: larger x ends further right, larger y further down",
+        "merge of bright pixels: larger x lies further right, larger y further down",
         30,
         bright_pixels,
     ),
     Case(
         "merge/extract_group1",
         EXTRACT,
-        "three groups of one",
+        "extraction of patches from the canvases of three groups of one",
         {"N": 16},
         canvases(3, 1, 26),
     ),
-    Case("merge/extract_group4", EXTRACT, "three groups of four", {"N": 12}, canvases(3, 4, 22)),
-    Case("merge/extract_group9", EXTRACT, "two groups of nine", {"N": 8}, canvases(2, 9, 22)),
+    Case(
+        "merge/extract_group4",
+        EXTRACT,
+        "extraction of patches from the canvases of three groups of four",
+        {"N": 12},
+        canvases(3, 4, 22),
+    ),
+    Case(
+        "merge/extract_group9",
+        EXTRACT,
+        "extraction of patches from the canvases of two groups of nine",
+        {"N": 8},
+        canvases(2, 9, 22),
+    ),
 )

@@ -13,8 +13,8 @@ from golden.spec.fault import Condition, Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ conditions
 
-_ONE_MEMBER = Condition("there is one member", lambda inputs, _: inputs["coords_relative"].shape[3] == 1)
-_ONE_GROUP = Condition("there is one group", lambda inputs, _: len(inputs["coords_relative"]) == 1)
+_ONE_MEMBER = Condition("each group has one member", lambda inputs, _: inputs["coords_relative"].shape[3] == 1)
+_ONE_GROUP = Condition("the input has one group", lambda inputs, _: len(inputs["coords_relative"]) == 1)
 _ZERO_MEAN = Condition(
     "the positions of every group have zero mean",
     lambda inputs, _: bool((np.abs(inputs["coords_relative"].mean(axis=3)) < 1e-6).all()),
@@ -64,26 +64,26 @@ def _misplaced(formula: Callable[..., Arrays], sign: str) -> tuple[Fault, ...]:
             "x moves rows and y moves columns; expected x along columns, y along rows",
             lambda r: r[:, :, ::-1],
         ),
-        fault("x_sign", "x has the other sign; expected +x to higher columns", lambda r: r * [[-1], [1]]),
-        fault("y_sign", "y has the other sign (y upwards); expected +y to higher rows", lambda r: r * [[1], [-1]]),
+        fault("x_sign", "x is negated; expected +x towards higher columns", lambda r: r * [[-1], [1]]),
+        fault("y_sign", "y is negated (y upwards); expected +y towards higher rows", lambda r: r * [[1], [-1]]),
         fault(
             "first_group_for_all",
-            "the positions of the first group are repeated for all groups; expected one position per patch",
+            "all groups use the first group's positions; expected one position per patch",
             lambda r: np.repeat(r[:1], len(r), axis=0),
         ).invisible_when(_ONE_GROUP),
         fault(
             "first_member_for_all",
-            "one position is repeated for all members of a group; expected one position per patch",
+            "all members use the first member's position; expected one position per patch",
             lambda r: np.repeat(r[..., :1], r.shape[3], axis=3),
         ).invisible_when(_ONE_MEMBER),
         fault(
             "column_major_channels",
-            "positions run down the columns of the grid; expected c = row * G + column",
+            "positions fill the grid column by column; expected c = row * G + column",
             _columns_first,
         ).invisible_when(_ONE_MEMBER),
         fault(
             "channel_major_order",
-            "positions are flattened as c * B + b and patches as b * C + c; expected b * C + c for both",
+            "positions are flattened as c * B + b; expected b * C + c, as for patches",
             _channels_first,
         ).invisible_when(_ONE_MEMBER, _ONE_GROUP),
     )
@@ -113,46 +113,44 @@ def _disk(N: int) -> np.ndarray:
 
 
 MERGE = (
-    *_misplaced(
-        merge, "members move by +relative: an odd number of sign flips; expected toward their position, -relative"
-    ),
+    *_misplaced(merge, "members move by +relative; expected -relative, towards their position"),
     Fault.of_formula(
         "mean_not_removed",
-        "positions are taken as they are; expected the mean over all patches of the call to be subtracted",
+        "positions are used as they are; expected the mean over all patches subtracted",
         merge,
         by=lambda relative: -displacements(relative),
     ).invisible_when(_ZERO_MEAN),
     Fault.of_formula(
         "mean_per_group",
-        "the mean of each group is subtracted; expected that over all patches of the call",
+        "each group's own mean is subtracted; expected the mean over all patches",
         merge,
         by=_mean_per_group,
     ).invisible_when(_ZERO_MEAN, _ONE_GROUP),
     Fault.of_formula(
         "whole_pixels",
-        "members are placed at whole pixels; expected bilinear",
+        "members are placed at whole pixels; expected bilinear interpolation",
         merge,
         by=lambda relative: np.rint(moves(relative)),
     ).invisible_when(_WHOLE),
     Fault(
         "groups_summed",
-        "the patches of all groups are summed into one canvas; expected a canvas for each group",
+        "all groups are summed on one canvas; expected one canvas per group",
         _groups_summed,
     ).invisible_when(_ONE_GROUP),
     Fault(
         "averaged",
-        "sum and count are divided by the number of members, so 0.001 weighs more; expected sums",
+        "sum and count are divided by the number of members; expected plain sums",
         _averaged,
     ).invisible_when(_ONE_MEMBER),
     Fault.of_formula(
         "epsilon_omitted",
-        "the sum is divided by the count alone, and is 0 where that is 0; expected count + 0.001",
+        "the sum is divided by the count alone; expected by count + 0.001",
         merge,
         epsilon=0.0,
     ),
     Fault.of_formula(
         "epsilon_of_stitching",
-        "the count is increased by 1e-9, as in stitching; expected 0.001",
+        "1e-9 is added to the count, as in stitching; expected 0.001",
         merge,
         epsilon=1e-9,
     ),
@@ -164,7 +162,7 @@ MERGE = (
     ),
     Fault.of_formula(
         "count_of_disk",
-        "the pixels of the probe's hard mask are counted; expected the central square of side N // 2",
+        "the probe's hard mask is counted; expected the central square of side N // 2",
         merge,
         mask=_disk,
     ),
@@ -176,25 +174,25 @@ MERGE = (
     ),
     Fault.of_formula(
         "count_at_whole_pixels",
-        "the count is made from whole-pixel places; expected it to move with the patches, sub-pixel",
+        "the count moves by whole pixels; expected sub-pixel moves, as for the patches",
         merge,
         count_by=lambda relative: np.rint(moves(relative)),
     ).invisible_when(_WHOLE),
     _of_patches(
         "numerator_masked",
-        "only the centres of the patches are summed; expected whole patches, whose border is divided by 0.001",
+        "only the patches' centres are summed; expected whole patches",
         lambda p: p * centre_mask(p.shape[1])[None, :, :, None],
     ),
-    _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
+    _of_patches("patch_transposed", "patches are transposed; expected (row, column)", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: p[:, ::-1]),
     _of_patches(
         "patch_flipped_columns", "patches are mirrored left to right; expected column 0 first", lambda p: p[:, :, ::-1]
     ),
-    _of_patches("conjugated", "the phase has the other sign; expected the patches' own", np.conj),
+    _of_patches("conjugated", "patches are complex-conjugated; expected no conjugation", np.conj),
     _of_patches("imaginary_lost", "the imaginary part is lost; expected complex patches", np.real),
     _of_patches(
         "amplitude_plus_i_phase",
-        "patches are amplitude + i phase; expected amplitude times exp(i phase)",
+        "patches are amplitude + i * phase; expected amplitude * exp(i * phase)",
         lambda p: np.abs(p) + 1j * np.angle(p),
     ),
 )
@@ -208,16 +206,16 @@ def _of_canvas(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarra
 
 
 EXTRACTION = (
-    *_misplaced(extract, "the canvas moves by -relative, as patches do in the merge; expected +relative, its inverse"),
+    *_misplaced(extract, "the canvas moves by -relative; expected +relative, the inverse of the merge"),
     Fault.of_formula(
         "mean_removed",
-        "the mean over all patches of the call is subtracted, as in the merge; expected positions as they are",
+        "the mean over all patches is subtracted; expected positions as they are",
         extract,
         by=lambda relative: displacements(relative) - displacements(relative).mean(axis=0),
     ),
     Fault.of_formula(
         "whole_pixels",
-        "the canvas moves by whole pixels; expected bilinear",
+        "the canvas moves by whole pixels; expected bilinear interpolation",
         extract,
         by=lambda relative: np.rint(displacements(relative)),
     ),
@@ -235,7 +233,7 @@ EXTRACTION = (
     ),
     Fault.of_formula(
         "canvases_out_of_step",
-        "canvases are tiled, c * B + b; expected each repeated for its members, b * C + c",
+        "canvases are tiled (c * B + b); expected each repeated per member (b * C + c)",
         extract,
         repeat=lambda canvas, members: np.tile(canvas, (members, 1, 1, 1)),
     ).invisible_when(_ONE_MEMBER),
@@ -244,7 +242,7 @@ EXTRACTION = (
         "all groups are cut from the first canvas; expected each from its own",
         lambda c: np.repeat(c[:1], len(c), axis=0),
     ),
-    _of_canvas("canvas_transposed", "canvases are transposed; expected rows to stay rows", lambda c: c.swapaxes(1, 2)),
-    _of_canvas("conjugated", "the phase has the other sign; expected the canvas's own", np.conj),
+    _of_canvas("canvas_transposed", "canvases are transposed; expected (row, column)", lambda c: c.swapaxes(1, 2)),
+    _of_canvas("conjugated", "the canvas is complex-conjugated; expected no conjugation", np.conj),
     _of_canvas("imaginary_lost", "the imaginary part is lost; expected complex patches", np.real),
 )

@@ -19,7 +19,7 @@ def merge(
     working, relative = as_working(patches, real), tf.cast(coords_relative, real)
     at_a_time = groups
     if groups * members >= _CLIFF:
-        # The mean over a call is no mean over several: they agree where it is 0.
+        # The mean is taken over one call; several calls agree with one only if their means are 0.
         if np.abs(coords_relative.mean(axis=(0, 3))).max() > 1e-6:
             raise ValueError(f"{groups * members} patches in several calls: expected positions with zero mean")
         at_a_time = (_CLIFF - 1) // members

@@ -40,7 +40,7 @@ def _stitched(inputs: Arrays, parameters: Parameters) -> int:
 
 _INPUTS = {
     "object": "(H, W) complex64; rows = y, columns = x; asymmetric",
-    "probe": "(N, N) complex64; as guessed; dark but in the central N // 2 pixels",
+    "probe": "(N, N) complex64; as guessed; zero outside the central N // 2 pixels",
     "positions": "(M, 1, 2, 1) float64; [x, y] of the patch's index N // 2 in the object; pixels",
 }
 _PARAMETERS: dict[str, Kind] = {
@@ -52,15 +52,21 @@ _RELATIVE = Output("coords_relative", "(n, 1, 2, C) float64; -(position - mean o
 _LATER = (
     Output("coords_offsets", "(n, 1, 2, 1) float64; mean position of each group; pixels", terms=_members),
     Output("positions", "(n, 1, 2, C) float32; +(position - mean of its group), [x, y] on axis 2; pixels"),
-    Output("merged", "(n, P, P, 1) complex64; each group's confined true patches, merged", terms=_merged),
-    Output("amplitude", "(n, N, N, C) float32; of the patches extracted again, times the probe", terms=_transformed),
+    Output(
+        "merged", "(n, P, P, 1) complex64; merge of each group's true patches, confined to their centres", terms=_merged
+    ),
+    Output(
+        "amplitude",
+        "(n, N, N, C) float32; diffraction amplitude of the extracted patches times the probe",
+        terms=_transformed,
+    ),
     Output("count", "(S, S, 1) float32; how many groups cover a pixel of the mosaic", terms=_stitched),
     Output("mosaic", "(S, S, 1) complex64; the merged objects, stitched", terms=_stitched, where=not_dust),
 )
 
 CONTAINER = Operation(
     name="net_shift.container",
-    summary="object, patterns, grouped record, container, merge, extraction, stitching",
+    summary="the chain from an object to its mosaic: patterns, grouped record, container, merge, extraction, stitching",
     inputs=_INPUTS,
     outputs=(_X, _RELATIVE, *_LATER),
     parameters=_PARAMETERS,
@@ -70,7 +76,7 @@ CONTAINER = Operation(
 
 MEMORY_MAPPED = Operation(
     name="net_shift.memory_mapped",
-    summary="object, patterns, a scan's file, memory-mapped positions, merge, extraction, stitching",
+    summary="the chain from an object to its mosaic: patterns, scan file, memory-mapped data, merge, stitching",
     inputs=_INPUTS,
     outputs=(_X, *_LATER),
     parameters=_PARAMETERS,
@@ -141,7 +147,7 @@ def scan(N: int) -> Drawing:
 
 _GROUPS_OF_ONE: dict[str, Scalar] = {"gridsize": 1, "K": 4, "nsamples": 8, "seed": 3, "padded_size": 26}
 _GROUPS_OF_FOUR: dict[str, Scalar] = {"gridsize": 2, "K": 5, "nsamples": 5, "seed": 3, "padded_size": 30}
-_CONSTANT = "a group of one lies at its own mean, so every distance is 0"
+_CONSTANT = "a group of one lies at its own mean, so its relative position is zero"
 
 
 def _case(name: str, summary: str, operation: Operation, groups: dict[str, Scalar]) -> Case:
@@ -158,8 +164,20 @@ def _case(name: str, summary: str, operation: Operation, groups: dict[str, Scala
 
 
 CASES = (
-    _case("container_group1", "groups of one", CONTAINER, _GROUPS_OF_ONE),
-    _case("container_group4", "groups of four", CONTAINER, _GROUPS_OF_FOUR),
-    _case("memory_mapped_group1", "groups of one", MEMORY_MAPPED, _GROUPS_OF_ONE),
-    _case("memory_mapped_group4", "groups of four", MEMORY_MAPPED, _GROUPS_OF_FOUR),
+    _case("container_group1", "object to mosaic through the data container, groups of one", CONTAINER, _GROUPS_OF_ONE),
+    _case(
+        "container_group4", "object to mosaic through the data container, groups of four", CONTAINER, _GROUPS_OF_FOUR
+    ),
+    _case(
+        "memory_mapped_group1",
+        "object to mosaic through the memory-mapped data set, groups of one",
+        MEMORY_MAPPED,
+        _GROUPS_OF_ONE,
+    ),
+    _case(
+        "memory_mapped_group4",
+        "object to mosaic through the memory-mapped data set, groups of four",
+        MEMORY_MAPPED,
+        _GROUPS_OF_FOUR,
+    ),
 )

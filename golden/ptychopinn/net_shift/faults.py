@@ -1,7 +1,7 @@
 """These faults get a sign wrong, or exchange x and y, wherever a sign lives in the chain from an object to its mosaic.
 
-In each of the chain's places a vector [x, y] passes; a fault turns the vector there. Two faults at once may compensate
-each other in what follows, never in the output that belongs to the first of them.
+A vector [x, y] passes through each place of the chain, and a fault changes its sign or order there. Two faults may
+compensate each other in later outputs, but never in the output that belongs to the first of them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Place:
     """A place is where a sign lives.
 
     Attributes:
-        name: its name in those of its faults.
-        subject: what has the sign, for the diagnosis.
-        rule: what it should be.
+        name: the name that its faults begin with.
+        subject: the quantity that has the sign, for the diagnosis.
+        rule: the right value of that quantity, for the diagnosis.
         shown_by: the output that holds what comes out of the place, and nothing that comes later.
         in_group: its vectors are distances from the mean of a group, all 0 in a group of one.
     """
@@ -38,26 +38,24 @@ class Place:
     in_group: bool = False
 
 
-_CUT = Place("cut", "the cut of the object", "the patch at +position", "X_full")
-_OFFSETS = Place("offsets", "coords_offsets", "the mean position of a group", "coords_offsets")
-_MERGE = Place("merge", "the merge's move", "+position", "merged", in_group=True)
-_EXTRACTION = Place("extraction", "the extraction's move", "-position", "amplitude", in_group=True)
-_STITCHING = Place("stitching", "the stitcher's move", "+(offset - mean)", "mosaic")
+_CUT = Place("cut", "the patch position", "+position", "X_full")
+_OFFSETS = Place("offsets", "coords_offsets", "the group's mean position", "coords_offsets")
+_MERGE = Place("merge", "the merge shift", "+position", "merged", in_group=True)
+_EXTRACTION = Place("extraction", "the extraction shift", "-position", "amplitude", in_group=True)
+_STITCHING = Place("stitching", "the stitching shift", "+(offset - mean)", "mosaic")
 
 CONTAINER_ROUTE = (
     _CUT,
-    Place(
-        "record", "the record's coords_relative", "-(position - mean of its group)", "coords_relative", in_group=True
-    ),
+    Place("record", "the record's coords_relative", "-(position - group mean)", "coords_relative", in_group=True),
     _OFFSETS,
-    Place("container", "the container's positions", "-coords_relative", "positions", in_group=True),
+    Place("container", "the container's position", "-coords_relative", "positions", in_group=True),
     _MERGE,
     _EXTRACTION,
     _STITCHING,
 )
 MEMORY_MAPPED_ROUTE = (
     _CUT,
-    Place("direct", "the memory-mapped positions", "+(position - mean of its group)", "positions", in_group=True),
+    Place("direct", "the memory-mapped position", "+(position - group mean)", "positions", in_group=True),
     _OFFSETS,
     _MERGE,
     _EXTRACTION,
@@ -66,18 +64,20 @@ MEMORY_MAPPED_ROUTE = (
 """A route has its places in the order in which the chain passes them."""
 
 TURNS: Mapping[str, tuple[str, Turn]] = {
-    "sign": ("the other sign", np.negative),
-    "x_sign": ("the other sign along x", lambda v: v * [[-1], [1]]),
-    "y_sign": ("the other sign along y", lambda v: v * [[1], [-1]]),
-    "xy_swap": ("x and y exchanged", lambda v: v[:, :, ::-1]),
+    "sign": ("negated", np.negative),
+    "x_sign": ("negated along x", lambda v: v * [[-1], [1]]),
+    "y_sign": ("negated along y", lambda v: v * [[1], [-1]]),
+    "xy_swap": ("swapped to [y, x]", lambda v: v[:, :, ::-1]),
 }
-"""A turn is what can be wrong in a place: in words, and as it is done."""
+"""A turn is a mistake that can happen in a place: its words, and the change of the vectors (n, 1, 2, C)."""
 
 # ------------------------------------------------------------------------------------------------ faults
 
 Formula = Callable[..., Arrays]
 
-_GROUPS_OF_ONE = Condition("a group of one lies at its own mean", lambda _, p: p["gridsize"] == 1)
+_GROUPS_OF_ONE = Condition(
+    "a group of one lies at its own mean, so its relative position is zero", lambda _, p: p["gridsize"] == 1
+)
 
 
 def fault_name(turn: str, *places: Place) -> str:
@@ -86,11 +86,12 @@ def fault_name(turn: str, *places: Place) -> str:
 
 def _fault(turn: str, *places: Place, formula: Formula) -> Fault:
     words, turned = TURNS[turn]
-    subjects, rules = (" and ".join(texts) for texts in ([p.subject for p in places], [p.rule for p in places]))
-    has = "has" if len(places) == 1 else "both have"
+    symptom = f"{places[0].subject} is {words}; expected {places[0].rule}"
+    if len(places) > 1:
+        symptom = f"{' and '.join(place.subject for place in places)} are {words}; expected neither"
     fault = Fault.of_formula(
         fault_name(turn, *places),
-        f"{subjects} {has} {words}; expected {rules}",
+        symptom,
         formula,
         turns={place.name: turned for place in places},
     )

@@ -17,7 +17,7 @@ from golden.spec.parameters import Kind, Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {
-    "seed": "(1,) int64; what the recipe draws the other inputs from",
+    "seed": "(1,) int64; seed from which the recipe draws the other inputs",
     "X": "(B, N, N, C) float32; normalised amplitude",
     "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
     "probe": "(N, N) complex64; as guessed",
@@ -150,7 +150,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
         *taps,
         tap("object", "in the object; (B, N, N, 1) complex64"),
         tap("patches", "in the extracted patches; (B * C, N, N, 1) complex64"),
-        tap("illuminated", "behind the probe; (B * C, N, N, 1) complex64"),
+        tap("illuminated", "after illumination by the probe; (B * C, N, N, 1) complex64"),
         Output(
             "predicted_amplitude",
             "on the detector; (B, N, N, C) float32; the square root of expected counts",
@@ -164,7 +164,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
 def _forward(structure: Structure, *, whole: bool = False) -> Operation:
     return Operation(
         name="network.forward",
-        summary="from normalised patterns to the predicted amplitude and the loss, with what every block gives",
+        summary="the forward pass from normalised patterns to predicted amplitude and loss, with every block's output",
         inputs=INPUTS,
         outputs=_outputs(structure, None if whole else summarise),
         parameters=PARAMETERS,
@@ -185,7 +185,7 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
     shapes = structure.shapes()
     return Operation(
         name="network.gradients",
-        summary="the gradient of the loss for every array of weights",
+        summary="the gradient of the loss with respect to every array of weights",
         inputs=INPUTS,
         outputs=(
             Output("loss", "in the loss; scalar float32; mean Poisson term", terms=structure.N**2 * structure.members),
@@ -239,7 +239,7 @@ def _training(structure: Structure) -> Operation:
     steady = _steady(structure)
     return Operation(
         name="network.training",
-        summary="five steps of Adam on one batch: how far the weights moved",
+        summary="five steps of Adam on one batch, and how far the weights moved",
         inputs=INPUTS,
         outputs=(
             *(
@@ -286,8 +286,8 @@ DEFAULTS: Parameters = {
 
 _SEED = 29
 
-_ONE_NUMBER = {"loss": "it is one number"}
-_EMPTY_BORDER = {"merged_border": "nothing fills it"}
+_ONE_NUMBER = {"loss": "the output is a single number"}
+_EMPTY_BORDER = {"merged_border": "nothing fills the border, because the network has no border branch"}
 
 
 def _forward_case(
@@ -321,7 +321,7 @@ def _trained(
     operation = make(Structure.of(64, members, DEFAULTS))
     training = {"learning_rate": 1e-4} if operation.name == "network.training" else {}
     single = [name for name, shape in Structure.of(64, members, DEFAULTS).shapes().items() if shape == (1,)]
-    constant = {} if training else dict.fromkeys(("loss", *single), "it is one number")
+    constant = {} if training else dict.fromkeys(("loss", *single), "the output is a single number")
     return Case(
         f"network/{name}",
         operation,
@@ -334,11 +334,11 @@ def _trained(
 
 
 CASES = (
-    _forward_case("forward_group1", "three groups of one", groups=3),
-    _forward_case("forward_group4", "two groups of four, at the default width", members=4, n_filters_scale=2),
+    _forward_case("forward_group1", "forward pass, three groups of one", groups=3),
+    _forward_case("forward_group4", "forward pass, two groups of four, default width", members=4, n_filters_scale=2),
     _forward_case(
         "forward_no_border",
-        "probe_big is off; ReLU, the legacy probe_scale, few photons",
+        "forward pass with probe_big off, ReLU, the legacy probe_scale and few photons",
         members=4,
         probe_big=False,
         amp_activation="relu",
@@ -347,25 +347,29 @@ CASES = (
     ),
     _forward_case(
         "forward_unmerged",
-        "object_big is off, probe_mask is on; softplus",
+        "forward pass with object_big off, probe_mask on and softplus",
         object_big=False,
         probe_mask=True,
         amp_activation="softplus",
     ),
-    _forward_case("forward_unpadded", "pad_object is off; swish", pad_object=False, amp_activation="swish"),
-    _forward_case("forward_n128", "a larger patch, two groups of four", members=4, N=128),
-    _forward_case("forward_n256", "the largest patch", N=256),
-    _forward_case("forward_whole", "every element of every block, of groups of four", members=4, whole=True),
-    _trained("gradients_group1", _gradients, "two groups of one", members=1, seed=_SEED),
-    _trained("gradients_group4", _gradients, "two groups of four", members=4, seed=_SEED),
+    _forward_case(
+        "forward_unpadded", "forward pass with pad_object off and swish", pad_object=False, amp_activation="swish"
+    ),
+    _forward_case("forward_n128", "forward pass for N = 128, two groups of four", members=4, N=128),
+    _forward_case("forward_n256", "forward pass for N = 256, the largest patch", N=256),
+    _forward_case(
+        "forward_whole", "forward pass of groups of four: every element of every block is stored", members=4, whole=True
+    ),
+    _trained("gradients_group1", _gradients, "gradients of the loss, two groups of one", members=1, seed=_SEED),
+    _trained("gradients_group4", _gradients, "gradients of the loss, two groups of four", members=4, seed=_SEED),
     _trained(
         "gradients_whole",
         partial(_gradients, whole=True),
-        "every element of every gradient, of groups of one",
+        "gradients of the loss, groups of one: every element is stored",
         members=1,
         seed=_SEED,
         slow=True,
     ),
-    _trained("training_group1", _training, "two groups of one", members=1, seed=_SEED),
-    _trained("training_group4", _training, "two groups of four", members=4, seed=10),
+    _trained("training_group1", _training, "five training steps, two groups of one", members=1, seed=_SEED),
+    _trained("training_group4", _training, "five training steps, two groups of four", members=4, seed=10),
 )

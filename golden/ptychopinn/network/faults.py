@@ -32,10 +32,10 @@ from golden.spec.fault import Condition, Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ conditions
 
-_ONE_MEMBER = Condition("there is one member", lambda _, p: p["members"] == 1)
-_NO_BORDER = Condition("there is no border branch", lambda _, p: not (p["pad_object"] and p["probe_big"]))
-_WHOLE = Condition("the decoder makes the whole patch at once", lambda _, p: not p["pad_object"])
-_ZERO_AT_ZERO = Condition("the activation of 0 is 0", lambda _, p: p["amp_activation"] in ("relu", "swish"))
+_ONE_MEMBER = Condition("each group has one member", lambda _, p: p["members"] == 1)
+_NO_BORDER = Condition("the network has no border branch", lambda _, p: not (p["pad_object"] and p["probe_big"]))
+_WHOLE = Condition("the decoder makes the whole patch, without a border", lambda _, p: not p["pad_object"])
+_ZERO_AT_ZERO = Condition("the activation maps 0 to 0", lambda _, p: p["amp_activation"] in ("relu", "swish"))
 _NO_MERGE = Condition("patches are not merged", lambda _, p: not p["object_big"])
 
 
@@ -87,66 +87,66 @@ def _other_head(name: str) -> Map:
 FORWARD = (
     _with(
         "kernels_read_as_oihw",
-        "kernels are taken for (out, in, row, column); expected (row, column, in, out)",
+        "kernels are read as (out, in, row, column); expected (row, column, in, out)",
         kernel=_read_as_oihw,
     ),
     _with(
         "kernels_flipped",
-        "kernels are flipped, as in a convolution proper; expected the correlation that both frameworks compute",
+        "kernels are flipped, a true convolution; expected cross-correlation",
         kernel=lambda kernel: kernel[::-1, ::-1],
     ),
     _with(
         "kernels_transposed",
-        "rows and columns of kernels are exchanged; expected (row, column, in, out)",
+        "rows and columns of kernels are swapped; expected (row, column, in, out)",
         kernel=lambda kernel: kernel.swapaxes(0, 1),
     ),
-    _with("biases_lost", "biases are zero; expected those that were given", bias=np.zeros_like),
+    _with("biases_lost", "biases are zero; expected the given ones", bias=np.zeros_like),
     _with(
         "decoders_in_turn",
-        "weights of the amplitude decoder are followed by those of the phase decoder; expected the two to alternate",
+        "the decoders' weights are read one decoder after the other; expected them to alternate",
         order=_decoders_in_turn,
     ),
     _with(
         "decoders_exchanged",
-        "of the alternating weights the phase decoder takes the first; expected the amplitude decoder to",
+        "the decoders' weights are swapped; expected the amplitude decoder's first",
         order=_phase_first,
     ),
     _with(
         "scale_not_inverted",
-        "the encoder gets scaled patterns; expected the intensity scale to be divided out",
+        "the encoder gets scaled patterns; expected them divided by the intensity scale",
         encode=lambda X, scale: X * scale,
     ),
-    _with("hidden_silu", "the blocks' activation is silu; expected ReLU", hidden=swish),
+    _with("hidden_silu", "hidden layers use silu; expected ReLU", hidden=swish),
     _with(
         "pooling_averages",
-        "the encoder takes the mean of 2 x 2 pixels; expected the largest",
+        "pooling takes the mean of 2 x 2 pixels; expected the maximum",
         pool=lambda images: windows(images).mean(axis=(4, 5)),
     ),
     _with(
         "pooling_one_pixel_early",
-        "windows of the pooling begin one pixel outside the image; expected them to begin at its corner",
+        "pooling windows begin one pixel outside the image; expected at its corner",
         pool=_pooled_early,
     ),
     _with("upsampling_bilinear", "up-sampling is bilinear; expected nearest neighbour", enlarge=_bilinear),
     _with(
         "amplitude_of_other_activation",
-        "the amplitude's activation is silu, or sigmoid where silu is configured; expected the configured one",
+        "the amplitude uses silu or sigmoid whatever is configured; expected the configured one",
         amplitude=_other_head,
     ),
-    _with("phase_without_pi", "the phase is tanh; expected pi times tanh", phase=np.tanh),
+    _with("phase_without_pi", "the phase is tanh; expected pi * tanh", phase=np.tanh),
     _with(
         "activated_after_padding",
-        "the centre is padded before its activation, which gives the border the activation of 0; expected zeros",
+        "the centre is padded before its activation; expected zeros in the border",
         activate_padded=True,
     ).invisible_when(_WHOLE, _ZERO_AT_ZERO),
     _with(
         "border_channels_first",
-        "the border is made from the first four channels; expected the last four",
+        "the border uses the first four channels; expected the last four",
         border_channels=lambda x: (x[..., :4], x[..., 4:]),
     ).invisible_when(_WHOLE),
     _with(
         "border_of_head",
-        "the border has the activation of the centre; expected swish for both decoders",
+        "the border uses the activation of the centre; expected swish",
         border=lambda head: head,
     ).invisible_when(_NO_BORDER),
     _with(
@@ -156,81 +156,81 @@ FORWARD = (
     ).invisible_when(_NO_BORDER),
     _with(
         "border_mask_omitted",
-        "the border branch is added everywhere; expected it around the centre only",
+        "the border branch is added everywhere; expected around the centre only",
         mask=lambda N: np.ones_like(border_mask(N)),
     ).invisible_when(_NO_BORDER),
     _with(
         "amplitude_plus_i_phase",
-        "patches are amplitude + i phase; expected amplitude times exp(i phase)",
+        "patches are amplitude + i * phase; expected amplitude * exp(i * phase)",
         combine=lambda amplitude, phase: amplitude + 1j * phase,
     ),
     _with(
         "imaginary_lost",
-        "the imaginary part of the patches is lost; expected complex patches",
+        "the imaginary part is lost; expected complex patches",
         patches=lambda patches: patches.real + 0j,
     ),
     _with(
         "merge_sign",
-        "members merge at minus their position; expected at their position, -relative",
+        "members merge at -position; expected at +position, which is -relative",
         merge_by=np.negative,
     ).invisible_when(_NO_MERGE),
     _with(
         "merge_xy_swap",
-        "in the merge x moves rows and y moves columns; expected x along columns, y along rows",
+        "the merge swaps x and y; expected x along columns, y along rows",
         merge_by=lambda by: by[:, ::-1],
     ).invisible_when(_NO_MERGE),
     _with(
         "count_of_ones",
-        "all N x N pixels of a patch are counted, as in stitching; expected the central N // 2",
+        "all N x N pixels are counted, as in stitching; expected the central N // 2",
         counted=lambda N: np.ones((N, N)),
     ).invisible_when(_NO_MERGE),
     _with(
-        "epsilon_of_stitching", "the count is increased by 1e-9, as in stitching; expected 0.001", epsilon=1e-9
+        "epsilon_of_stitching", "1e-9 is added to the count, as in stitching; expected 0.001", epsilon=1e-9
     ).invisible_when(_NO_MERGE),
     _with(
         "groups_summed",
-        "all groups are merged on one canvas, as in TensorFlow from 64 patches on; expected a canvas for each group",
+        "all groups are summed on one canvas; expected one canvas per group",
         groups=lambda one: np.broadcast_to(one.sum(axis=0, keepdims=True), one.shape),
     ).invisible_when(_NO_MERGE),
     _with(
         "extraction_sign",
-        "the canvas moves by -relative for the extraction, as patches do in the merge; expected +relative",
+        "the extraction moves the canvas by -relative; expected +relative",
         extract_by=np.negative,
     ),
     _with("raw_probe", "the probe is used as guessed; expected the normalised one", light=lambda probe, scale: probe),
     _with(
         "probe_scale_twice",
-        "the normalised probe is divided by probe_scale again; expected it as it is",
+        "the probe is divided by probe_scale twice; expected once",
         light=lambda probe, scale: normalised(probe, scale) / scale,
     ),
     _with(
         "probe_conjugated",
-        "the probe's phase has the other sign; expected its own",
+        "the probe is complex-conjugated; expected no conjugation",
         light=lambda probe, scale: normalised(probe, scale).conj(),
     ),
     _with(
         "probe_mask_toggled",
-        "the field is masked although probe_mask is off, or not although it is on",
+        "the field is masked when probe_mask is off, or unmasked when on; expected the reverse",
         masked=lambda masked: not masked,
     ),
     _with(
         "fft_norm_omitted",
-        "the transform is not divided by N; expected |F|^2 / N^2",
+        "the FFT is not divided by N; expected F / N",
         detect=lambda field: amplitude_of(field) * field.shape[1],
     ),
     _with(
         "fftshift_omitted",
-        "zero frequency lies in the corner; expected it at N // 2",
+        "the zero frequency is at index 0; expected index N // 2",
         detect=lambda field: np.fft.fftshift(amplitude_of(field), axes=(1, 2)),
     ),
     _with(
         "scale_omitted",
-        "predicted amplitudes are those of the normalised data; expected them times the intensity scale",
+        "predicted amplitudes lack the intensity scale; expected them multiplied by it",
         scale=lambda scale: 1.0,
     ),
     _with(
         "channel_major_order",
-        "patterns come back in the order c * B + b; expected b * C + c",
+        "patterns are ordered c * B + b; expected b * C + c",
         predicted=lambda amplitude: flat_to_channel(
             channel_major(channel_to_flat(amplitude), len(amplitude)), amplitude.shape[3]
         ),
@@ -242,19 +242,19 @@ FORWARD = (
     ),
     _with(
         "loss_summed_per_group",
-        "the loss is summed over a group's pixels; expected the mean over all elements",
+        "the loss is summed over each group; expected the mean over all elements",
         loss=lambda predicted, target: float(poisson_of_amplitudes(predicted, target).sum() / len(target)),
     ),
     _with(
         "log_factorial_included",
-        "the loss includes log(target!); expected it without",
+        "the loss includes log(target!); expected it left out",
         loss=lambda predicted, target: float(
             (poisson_of_amplitudes(predicted, target) + _log_factorial(target**2)).mean()
         ),
     ),
     _with(
         "loss_of_amplitudes",
-        "the loss compares amplitudes as if they were counts; expected their squares",
+        "the loss compares amplitudes; expected counts, their squares",
         loss=lambda predicted, target: float(poisson_of_amplitudes(np.sqrt(predicted), np.sqrt(target)).mean()),
     ),
 )
@@ -298,26 +298,26 @@ def _written_as_oihw(name: str, gradient: np.ndarray) -> np.ndarray:
 
 GRADIENTS = (
     Fault("loss_summed", "the loss is a sum; expected the mean over all elements", _summed),
-    Fault("clipped", "gradients are clipped to a norm of 1; expected them as they are", _clipped),
-    Fault("decoders_exchanged", "each decoder has the other's gradients; expected its own", _exchanged),
+    Fault("clipped", "gradients are clipped to norm 1; expected no clipping", _clipped),
+    Fault("decoders_exchanged", "the decoders' gradients are swapped; expected each decoder's own", _exchanged),
     _of_gradients(
         "accumulated",
-        "gradients of two passes are added up; expected those of one",
+        "gradients of two passes are summed; expected those of one",
         lambda name, gradient: 2 * gradient,
     ),
     _of_gradients(
         "kernels_written_as_oihw",
-        "gradients of kernels are in the order (out, in, row, column); expected (row, column, in, out)",
+        "kernel gradients are ordered (out, in, row, column); expected (row, column, in, out)",
         _written_as_oihw,
     ),
     _of_gradients(
         "kernels_flipped",
-        "gradients of kernels are flipped; expected those of the correlation",
+        "kernel gradients are flipped; expected those of cross-correlation",
         lambda name, gradient: gradient[::-1, ::-1] if gradient.ndim == 4 else gradient,
     ),
     _of_gradients(
         "biases_not_trained",
-        "gradients of biases are zero; expected all weights to be trained",
+        "bias gradients are zero; expected all weights to be trained",
         lambda name, gradient: gradient * (gradient.ndim == 4),
     ),
     _of_gradients(
@@ -364,18 +364,18 @@ TRAINING = (
     _of_steps("ascent", "weights move up the gradient; expected down", lambda t, followed, step: -followed),
     _of_steps(
         "learning_rate_tenfold",
-        "steps are ten times as long; expected the learning rate that was given",
+        "the learning rate is ten times too large; expected the given one",
         lambda t, followed, step: 10 * followed,
     ),
     _of_steps(
         "bias_correction_omitted",
-        "the moments are used as they are; expected their bias to be corrected",
+        "moments are not bias-corrected; expected bias correction",
         lambda t, followed, step: followed * (1 - 0.9**step) / math.sqrt(1 - 0.999**step),
     ),
-    _of_steps("decayed", "weights decay by the learning rate; expected no decay", _decayed),
+    _of_steps("decayed", "weights decay by the learning rate; expected no weight decay", _decayed),
     _of_steps(
         "biases_not_trained",
-        "biases stay as they are; expected all weights to be trained",
+        "biases do not change; expected all weights to be trained",
         _by_array(lambda parts, name: parts[name] * name.endswith("kernel")),
     ),
     _of_steps(

@@ -15,7 +15,7 @@ from golden.spec.random_inputs import Draw
 
 ADAM = Operation(
     name="optimizer.adam",
-    summary="Adam with Keras's constants: epsilon is added to the root of the running second moment",
+    summary="Adam as in Keras: epsilon is added to the root of the second moment before bias correction",
     inputs={
         "start": "(n,) float32; values before the first step",
         "gradients": "(steps, n) float32",
@@ -28,11 +28,11 @@ ADAM = Operation(
 
 SCHEDULE = Operation(
     name="optimizer.schedule",
-    summary="Keras's callbacks: the learning rate on a plateau of the validation loss, the end on the training loss",
+    summary="Keras's callbacks: learning rate lowered on a plateau of the validation loss, end by the training loss",
     inputs={"losses": "(sequences, n, 2) float64; of training and of validation, after each of n epochs"},
     outputs=(
-        Output("learning_rates", "(sequences, n) float32; with which each epoch is trained, as if none were the last"),
-        Output("epochs", "(sequences,) int64; how many are trained, n where nothing ends it"),
+        Output("learning_rates", "(sequences, n) float32; learning rate of each epoch, as if training never ended"),
+        Output("epochs", "(sequences,) int64; number of epochs trained, n if nothing ends training early"),
     ),
     parameters={"learning_rate": float},
     formula=formulas.schedule,
@@ -117,18 +117,24 @@ def up_and_down(sequences: int, n: int) -> Drawing:
 
 
 CASES = (
-    Case("optimizer/adam", ADAM, "gradients of all sizes, which change", {"learning_rate": 1e-3}, of_all_sizes(7, 48)),
+    Case(
+        "optimizer/adam",
+        ADAM,
+        "Adam with gradients of all sizes that vary from step to step",
+        {"learning_rate": 1e-3},
+        of_all_sizes(7, 48),
+    ),
     Case(
         "optimizer/adam_near_epsilon",
         ADAM,
-        "gradients of the size of epsilon, which do not change",
+        "Adam with constant gradients of the size of epsilon",
         {"learning_rate": 1e-3},
         near_epsilon(5, 32),
     ),
     Case(
         "optimizer/schedule",
         SCHEDULE,
-        "plateaus, recoveries and improvements by more and less than 1e-4, at losses of 1 and of -4e6",
+        "plateaus, recoveries and improvements around 1e-4, at losses of 1 and of -4e6",
         {"learning_rate": 1e-3},
         up_and_down(8, 15),
     ),

@@ -52,14 +52,14 @@ def adam(
 
 @dataclass(frozen=True)
 class Watch:
-    """A watch follows a loss. Better is what lies more than ``least`` below the best of those that were.
+    """A watch follows a loss. An epoch is better if its loss lies more than ``least`` below the best loss so far.
 
     Attributes:
-        loss: 0 that of training, 1 that of validation.
-        least: absolute, or a fraction of the best.
-        relative: which of the two.
-        equal: whether exactly that much is enough.
-        best: what a loss is compared with: the last one that was better, the lowest, or the one before.
+        loss: 0 for the training loss, 1 for the validation loss.
+        least: least improvement.
+        relative: whether ``least`` is a fraction of the best loss; else it is absolute.
+        equal: whether an improvement by exactly ``least`` is enough.
+        best: the loss that counts as best: of the last better epoch, the lowest, or of the epoch before.
     """
 
     loss: int
@@ -83,14 +83,14 @@ class Watch:
 
 @dataclass(frozen=True)
 class Plateau:
-    """A plateau multiplies the learning rate by ``factor``: ``patience`` epochs in a row that were not better.
+    """After ``patience`` epochs in a row that were not better, a plateau multiplies the learning rate by ``factor``.
 
     Attributes:
-        lowest: it does not fall below this one.
-        in_a_row: whether a better epoch starts the count again.
-        restarts: whether a reduction does.
-        rests: epochs after a reduction that do not count.
-        late: epochs that it takes effect later.
+        lowest: lower limit of the learning rate.
+        in_a_row: whether a better epoch restarts the count.
+        restarts: whether a reduction restarts the count.
+        rests: number of epochs after a reduction that do not count.
+        late: number of epochs by which a reduction takes effect too late.
     """
 
     watch: Watch = Watch(VALIDATION, least=1e-4)

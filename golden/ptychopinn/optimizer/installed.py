@@ -64,7 +64,7 @@ def _followed(optimizer: Any, callbacks: list[Any], losses: list[tuple[float, fl
 
 
 class Epochs:
-    """Calls the callbacks of a training from its beginning on, for whoever trains otherwise than by Keras's ``fit``."""
+    """Calls the callbacks of a training from its beginning on, for a training that does not use Keras's ``fit``."""
 
     def __init__(self, optimizer: Any, callbacks: list[Any]) -> None:
         self._model = SimpleNamespace(optimizer=optimizer, stop_training=False)

@@ -20,12 +20,12 @@ def _pixels_of_padded(inputs: Arrays, parameters: Parameters) -> int:
 
 DIFFRACTION = Operation(
     name="physics.diffraction",
-    summary="amplitude on the detector: un-normalised FFT, |F|^2 / N^2, zero frequency moved to N // 2, square root",
+    summary="amplitude on the detector: FFT, |F|^2 / N^2, zero frequency moved to index N // 2, square root",
     inputs={"field": "(n, N, N, 1) complex64; rows, columns"},
     outputs=(
         Output(
             "amplitude",
-            "(n, N, N, 1) float32; the sum of its squares is that of the field's",
+            "(n, N, N, 1) float32; its squares sum to those of the field",
             terms=lambda inputs, _: inputs["field"].shape[1] ** 2,
         ),
     ),
@@ -35,7 +35,7 @@ DIFFRACTION = Operation(
 
 PADDED_DIFFRACTION = Operation(
     name="physics.padded_diffraction",
-    summary="the same of the field with N // 4 zeros around it, still divided by the N of the unpadded field",
+    summary="amplitude on the detector of a field with N // 4 zeros on every side, still divided by the unpadded N",
     inputs={"field": "(n, N, N, 1) complex64; rows, columns"},
     outputs=(
         Output("padded", "(n, N + N // 2, N + N // 2, 1) complex64"),
@@ -47,7 +47,7 @@ PADDED_DIFFRACTION = Operation(
 
 FORWARD = Operation(
     name="physics.forward",
-    summary="patches times the normalised probe, diffracted, times the intensity scale: the predicted amplitude",
+    summary="the predicted amplitude: diffraction of patch times normalised probe, times the intensity scale",
     inputs={
         "patches": "(B, N, N, C) complex64",
         "probe": "(N, N) complex64; as guessed",
@@ -66,7 +66,7 @@ FORWARD = Operation(
 
 INTENSITY_SCALE = Operation(
     name="physics.intensity_scale",
-    summary="what the normalised data are multiplied with: sqrt(nphotons) / (N / 2)",
+    summary="the factor that gives normalised patterns nphotons photons: sqrt(nphotons) / (N / 2)",
     inputs={"nphotons": "(k,) float64; photons per pattern", "N": "(k,) int64; patch side, pixels"},
     outputs=(Output("scale", "(k,) float32"),),
     formula=formulas.intensity_scale,
@@ -80,7 +80,7 @@ def _pixels_of_all(inputs: Arrays, parameters: Parameters) -> int:
 
 PHOTON_SCALE = Operation(
     name="physics.photon_scale",
-    summary="the factor that gives amplitudes nphotons per pattern: sqrt(nphotons / mean energy of a pattern)",
+    summary="the factor that gives patterns nphotons photons on average: sqrt(nphotons / mean energy of a pattern)",
     inputs={"X": "(B, N, N, C) float32; amplitude"},
     outputs=(
         Output("scale", "scalar float32", terms=_pixels_of_all),
@@ -93,7 +93,7 @@ PHOTON_SCALE = Operation(
 
 POISSON = Operation(
     name="physics.poisson",
-    summary="the negative log-likelihood of counts without log(target!): predicted - target * log(predicted)",
+    summary="the Poisson term, without log(target!): predicted - target * log(predicted)",
     inputs={
         "predicted": "(B, N, N, C) float32; expected counts, positive",
         "target": "(B, N, N, C) float32; counts",
@@ -108,7 +108,7 @@ POISSON = Operation(
 
 POISSON_AT_ZERO = Operation(
     name="physics.poisson_at_zero",
-    summary="where the elementwise term is not a number of any size: no count is expected",
+    summary="where the Poisson term is infinite or undefined, because no count is expected",
     inputs={
         "predicted": "(B, N, N, C) float32; expected counts, some 0",
         "target": "(B, N, N, C) float32; counts, some 0",
@@ -123,7 +123,7 @@ POISSON_AT_ZERO = Operation(
 
 SIMULATION = Operation(
     name="physics.simulation",
-    summary="patterns of A exp(i phi) under the probe as it is given, without noise, and what is kept as the truth",
+    summary="noise-free patterns of A exp(i phi) under the given probe, and the truth that is kept",
     inputs={
         "amplitude": "(n, N, N, 1) float32; A",
         "phase": "(n, N, N, 1) float32; phi, radians",
@@ -133,7 +133,7 @@ SIMULATION = Operation(
         Output("X", "(n, N, N, 1) float32; amplitude", terms=lambda inputs, _: inputs["probe"].size),
         Output("Y_I", "(n, N, N, 1) float32; A |P|, illuminated"),
         Output("Y_phi", "(n, N, N, 1) float32; phi, before the illumination; radians"),
-        Output("intensity_scale", "scalar float32; divided out of X and Y_I", terms=_pixels_of_all),
+        Output("intensity_scale", "scalar float32; X and Y_I are divided by it", terms=_pixels_of_all),
     ),
     parameters={"nphotons": float},
     formula=formulas.simulation,
@@ -211,40 +211,58 @@ def object_patches(n: int, N: int) -> Drawing:
     return make
 
 
-_ONE_NUMBER = {"scale": "it is one number"}
-_MEAN = {"mean": "it is one number"}
-_INTENSITY_SCALE = {"intensity_scale": "it is one number"}
+_ONE_NUMBER = {"scale": "the output is a single number"}
+_MEAN = {"mean": "the output is a single number"}
+_INTENSITY_SCALE = {"intensity_scale": "the output is a single number"}
 
 CASES = (
-    Case("physics/diffraction_n16", DIFFRACTION, "three small fields", {}, fields(3, 16)),
+    Case("physics/diffraction_n16", DIFFRACTION, "diffraction amplitude of three small fields", {}, fields(3, 16)),
     Case(
         "physics/diffraction_n64",
         DIFFRACTION,
-        "the default size",
+        "diffraction amplitude at the default N",
         {},
         fields(1, 64),
     ),
-    Case("physics/diffraction_n15", DIFFRACTION, "an odd side: which way the shift goes", {}, fields(2, 15)),
-    Case("physics/padded_diffraction_n16", PADDED_DIFFRACTION, "two fields, padded", {}, fields(2, 16)),
+    Case(
+        "physics/diffraction_n15",
+        DIFFRACTION,
+        "diffraction amplitude for odd N: fftshift and ifftshift differ",
+        {},
+        fields(2, 15),
+    ),
+    Case(
+        "physics/padded_diffraction_n16",
+        PADDED_DIFFRACTION,
+        "diffraction amplitude of two zero-padded fields",
+        {},
+        fields(2, 16),
+    ),
     Case(
         "physics/forward_group1",
         FORWARD,
-        "two groups of one, the default photon number",
+        "predicted amplitude of two groups of one at the default nphotons",
         {"probe_scale": 4.0, "nphotons": 1e9},
         object_and_probe(2, 1, 32),
     ),
     Case(
         "physics/forward_group4",
         FORWARD,
-        "two groups of four, other scales",
+        "predicted amplitude of two groups of four at other probe_scale and nphotons",
         {"probe_scale": 10.0, "nphotons": 1e5},
         object_and_probe(2, 4, 16),
     ),
-    Case("physics/intensity_scale", INTENSITY_SCALE, "the default and others", {}, photons_and_sides),
+    Case(
+        "physics/intensity_scale",
+        INTENSITY_SCALE,
+        "intensity scale for the default and other values of nphotons and N",
+        {},
+        photons_and_sides,
+    ),
     Case(
         "physics/photon_scale_group1",
         PHOTON_SCALE,
-        "patterns of different brightness",
+        "photon scale of patterns of different brightness",
         {"nphotons": 1e9},
         amplitudes(4, 1, 8),
         _ONE_NUMBER,
@@ -252,18 +270,24 @@ CASES = (
     Case(
         "physics/photon_scale_group4",
         PHOTON_SCALE,
-        "the mean runs over groups and members",
+        "photon scale of groups of four: the mean runs over groups and members",
         {"nphotons": 1e5},
         amplitudes(3, 4, 6),
         _ONE_NUMBER,
     ),
-    Case("physics/poisson_group1", POISSON, "groups of one", {}, counts(3, 1, 8), _MEAN),
-    Case("physics/poisson_group4", POISSON, "groups of four", {}, counts(2, 4, 6), _MEAN),
-    Case("physics/poisson_at_zero", POISSON_AT_ZERO, "dark pixels: the term is not clamped", {}, dark_counts),
+    Case("physics/poisson_group1", POISSON, "Poisson loss of groups of one", {}, counts(3, 1, 8), _MEAN),
+    Case("physics/poisson_group4", POISSON, "Poisson loss of groups of four", {}, counts(2, 4, 6), _MEAN),
+    Case(
+        "physics/poisson_at_zero",
+        POISSON_AT_ZERO,
+        "Poisson loss at dark pixels: the logarithm is not clamped",
+        {},
+        dark_counts,
+    ),
     Case(
         "physics/simulation_n16",
         SIMULATION,
-        "four patches under a curved beam",
+        "simulated patterns of four patches under a curved beam",
         {"nphotons": 1e9},
         object_patches(4, 16),
         _INTENSITY_SCALE,
@@ -271,7 +295,7 @@ CASES = (
     Case(
         "physics/simulation_few_photons",
         SIMULATION,
-        "two patches; few photons change nothing without noise",
+        "simulated patterns of two patches with few photons: nphotons does not matter without noise",
         {"nphotons": 1e4},
         object_patches(2, 16),
         _INTENSITY_SCALE,

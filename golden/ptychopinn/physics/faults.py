@@ -30,10 +30,12 @@ from golden.spec.fault import Condition, Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ conditions
 
-_EVEN = Condition("for even N the shift is its own inverse", lambda inputs, _: inputs["field"].shape[1] % 2 == 0)
-_ONE_FIELD = Condition("there is one field", lambda inputs, _: len(inputs["field"]) == 1)
-_ONE_PATCH = Condition("there is one member", lambda inputs, _: inputs["patches"].shape[3] == 1)
-_ONE_PATTERN = Condition("there is one member", lambda inputs, _: inputs["X"].shape[3] == 1)
+_EVEN = Condition(
+    "for even N, fftshift and ifftshift are the same", lambda inputs, _: inputs["field"].shape[1] % 2 == 0
+)
+_ONE_FIELD = Condition("the input has one field", lambda inputs, _: len(inputs["field"]) == 1)
+_ONE_PATCH = Condition("each group has one member", lambda inputs, _: inputs["patches"].shape[3] == 1)
+_ONE_PATTERN = Condition("each group has one member", lambda inputs, _: inputs["X"].shape[3] == 1)
 
 
 # ------------------------------------------------------------------------------------------------ diffraction
@@ -61,52 +63,52 @@ def _along_rows_only(field: np.ndarray) -> np.ndarray:
 DIFFRACTION = (
     _transformed(
         "norm_omitted",
-        "the transform is not divided by N; expected |F|^2 / N^2",
+        "the FFT is not divided by N; expected F / N",
         lambda f: amplitude_of(f) * f.shape[1],
     ),
     _transformed(
         "norm_twice",
-        "an orthonormal transform is divided by N again; expected |F|^2 / N^2 of the un-normalised one",
+        "the FFT is divided by N twice; expected once",
         lambda f: amplitude_of(f) / f.shape[1],
     ),
     _transformed(
         "norm_of_one_axis",
-        "the transform is divided by the root of N; expected by N",
+        "the FFT is divided by sqrt(N); expected by N",
         lambda f: amplitude_of(f) * math.sqrt(f.shape[1]),
     ),
-    _transformed("shift_omitted", "zero frequency lies in the corner; expected it at N // 2", spectrum),
+    _transformed("shift_omitted", "the zero frequency is at index 0; expected index N // 2", spectrum),
     _transformed(
         "shift_of_rows",
-        "only rows are shifted; expected rows and columns",
+        "fftshift moves rows only; expected rows and columns",
         lambda f: np.fft.fftshift(spectrum(f), axes=1),
     ),
     _transformed(
         "shift_of_batch",
-        "all axes are shifted, the batch too; expected rows and columns only",
+        "fftshift moves the batch axis too; expected rows and columns only",
         lambda f: np.fft.fftshift(spectrum(f), axes=(0, 1, 2)),
     ).invisible_when(_ONE_FIELD),
     _transformed(
         "inverse_shift",
-        "the shift is undone instead of made, so for odd N zero frequency lies one pixel off; expected it at N // 2",
+        "ifftshift is used, one pixel off for odd N; expected fftshift",
         lambda f: np.fft.ifftshift(spectrum(f), axes=(1, 2)),
     ).invisible_when(_EVEN),
     _transformed(
         "inverse_transform",
-        "the pattern is mirrored through its centre, as of an inverse transform; expected the forward one",
+        "the pattern is point-mirrored, as by an inverse FFT; expected a forward FFT",
         lambda f: amplitude_of(np.conj(f)),
     ),
     _transformed("transformed_along_rows", "only rows are transformed; expected both axes", _along_rows_only),
     _transformed(
         "intensity",
-        "the intensity comes back, no root was taken; expected the amplitude",
+        "the intensity is returned; expected the amplitude",
         lambda f: amplitude_of(f) ** 2,
     ),
-    _transformed("root_twice", "the root is taken twice; expected the amplitude", lambda f: np.sqrt(amplitude_of(f))),
+    _transformed("root_twice", "the square root is taken twice; expected once", lambda f: np.sqrt(amplitude_of(f))),
     _transformed(
-        "transposed", "patterns are transposed; expected rows first", lambda f: amplitude_of(f.swapaxes(1, 2))
+        "transposed", "patterns are transposed; expected (row, column)", lambda f: amplitude_of(f.swapaxes(1, 2))
     ),
     _transformed(
-        "imaginary_lost", "the imaginary part of the field is lost; expected complex", lambda f: amplitude_of(f.real)
+        "imaginary_lost", "the field's imaginary part is lost; expected a complex field", lambda f: amplitude_of(f.real)
     ),
 )
 
@@ -122,10 +124,10 @@ PADDED_DIFFRACTION = (
     *(fault for fault in DIFFRACTION if fault.name != "inverse_shift"),
     _transformed(
         "norm_of_padded_side",
-        "the transform is divided by the padded side; expected by that of the unpadded field",
+        "the FFT is divided by the padded side; expected by the unpadded N",
         lambda f: amplitude_of(f) * (f.shape[1] // 3 * 2) / f.shape[1],
     ),
-    Fault("padded_at_end", "zeros are put below and to the right; expected N // 4 on every side", _on_corner),
+    Fault("padded_at_end", "zeros are added below and to the right only; expected N // 4 on every side", _on_corner),
 )
 
 # ------------------------------------------------------------------------------------------------ forward
@@ -159,27 +161,27 @@ FORWARD = (
     _lit_by("raw_probe", "the probe is used as guessed; expected the normalised one", lambda probe, scale: probe),
     _lit_by(
         "probe_scale_twice",
-        "the normalised probe is divided by probe_scale again, so 1 / scale^2 of the counts; expected it as it is",
+        "the probe is divided by probe_scale twice; expected once",
         lambda probe, scale: normalised(probe, scale) / scale,
     ),
     _lit_by(
         "mask_applied",
-        "the probe is masked; expected what lies outside the mask to be kept",
+        "the probe is zero outside the mask; expected the mask in the norm only",
         lambda probe, scale: normalised(probe, scale) * mask(len(probe)),
     ),
     _lit_by(
         "probe_omitted",
-        "patches are diffracted without the probe; expected patch times probe",
+        "patches diffract without the probe; expected patch * probe",
         lambda probe, scale: np.ones(probe.shape),
     ),
     _lit_by(
         "probe_conjugated",
-        "the probe's phase has the other sign; expected its own",
+        "the probe is complex-conjugated; expected no conjugation",
         lambda probe, scale: normalised(probe, scale).conj(),
     ),
     _lit_by(
         "probe_transposed",
-        "the probe is transposed; expected rows to stay rows",
+        "the probe is transposed; expected (row, column)",
         lambda probe, scale: normalised(probe, scale).T,
     ),
     _lit_by(
@@ -189,48 +191,51 @@ FORWARD = (
     ),
     _scaled(
         "probe_for_each_patch",
-        "the probe is broadcast along an axis of its own and summed, so amplitudes grow with the batch; expected one "
-        "probe for all patches",
+        "the probe is broadcast and summed, so amplitudes grow with the batch; expected one probe",
         lambda t: t.inputs["patches"].shape[0] * t.inputs["patches"].shape[3],
     ),
-    _with_patches("conjugated", "the object's phase has the other sign; expected its own", np.conj),
-    _with_patches("imaginary_lost", "the imaginary part of the object is lost; expected complex patches", np.real),
+    _with_patches("conjugated", "the object is complex-conjugated; expected no conjugation", np.conj),
+    _with_patches("imaginary_lost", "the object's imaginary part is lost; expected complex patches", np.real),
     _with_patches(
         "amplitude_plus_i_phase",
-        "patches are amplitude + i phase; expected amplitude times exp(i phase)",
+        "patches are amplitude + i * phase; expected amplitude * exp(i * phase)",
         lambda p: np.abs(p) + 1j * np.angle(p),
     ),
-    _with_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
+    _with_patches("patch_transposed", "patches are transposed; expected (row, column)", lambda p: p.swapaxes(1, 2)),
     _scaled(
         "scale_omitted",
-        "amplitudes are those of the normalised data; expected them times the intensity scale",
+        "predicted amplitudes lack the intensity scale; expected them multiplied by it",
         lambda t: 1 / _scale(t),
     ),
-    _scaled("scale_of_whole_side", "the intensity scale is root(nphotons) / N; expected / (N / 2)", lambda t: 0.5),
+    _scaled(
+        "scale_of_whole_side",
+        "the intensity scale is sqrt(nphotons) / N; expected sqrt(nphotons) / (N / 2)",
+        lambda t: 0.5,
+    ),
     _scaled(
         "scale_root_omitted",
-        "the intensity scale is nphotons / (N / 2); expected the root of nphotons",
+        "the intensity scale is nphotons / (N / 2); expected sqrt(nphotons) / (N / 2)",
         lambda t: math.sqrt(t.parameters["nphotons"]),
     ),
     _scaled(
         "scale_twice",
-        "the intensity scale is multiplied in twice; expected once",
+        "the intensity scale is applied twice; expected once",
         _scale,
     ),
     Fault(
         "intensity",
-        "counts are predicted, the amplitude squared; expected the amplitude",
+        "counts are predicted; expected amplitudes, their square roots",
         lambda t: {"amplitude": forward(**t.given)["amplitude"] ** 2},
     ),
     Fault.of_formula(
         "shift_omitted",
-        "zero frequency lies in the corner; expected it at N // 2",
+        "the zero frequency is at index 0; expected index N // 2",
         forward,
         detect=spectrum,
     ),
-    Fault(
-        "channel_major_order", "patterns come back in the order c * B + b; expected b * C + c", _out_of_step
-    ).invisible_when(_ONE_PATCH),
+    Fault("channel_major_order", "patterns are ordered c * B + b; expected b * C + c", _out_of_step).invisible_when(
+        _ONE_PATCH
+    ),
 )
 
 # ------------------------------------------------------------------------------------------------ scales
@@ -243,21 +248,23 @@ def _of_table(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], 
 
 INTENSITY_SCALE = (
     _of_table(
-        "whole_side", "the scale is root(nphotons) / N; expected / (N / 2)", lambda photons, N: np.sqrt(photons) / N
+        "whole_side",
+        "the scale is sqrt(nphotons) / N; expected sqrt(nphotons) / (N / 2)",
+        lambda photons, N: np.sqrt(photons) / N,
     ),
     _of_table(
         "root_omitted",
-        "the scale is nphotons / (N / 2); expected the root of nphotons",
+        "the scale is nphotons / (N / 2); expected sqrt(nphotons) / (N / 2)",
         lambda photons, N: photons * 2 / N,
     ),
     _of_table(
         "root_of_all",
-        "the scale is root(nphotons / (N / 2)); expected the root of nphotons only",
+        "the scale is sqrt(nphotons / (N / 2)); expected sqrt(nphotons) / (N / 2)",
         lambda photons, N: np.sqrt(photons * 2 / N),
     ),
     _of_table(
         "inverted",
-        "the scale is (N / 2) / root(nphotons); expected its inverse",
+        "the scale is (N / 2) / sqrt(nphotons); expected its inverse",
         lambda photons, N: N / 2 / np.sqrt(photons),
     ),
     _of_table(
@@ -287,12 +294,12 @@ def _scale_per_pattern(t: Trial) -> Arrays:
 PHOTON_SCALE = (
     _by_scale(
         "root_omitted",
-        "no root is taken; expected the root of nphotons over the mean energy",
+        "no square root is taken; expected sqrt(nphotons / mean energy)",
         lambda X, photons: photons / energy(X).mean(),
     ),
     _by_scale(
         "mean_of_pixels",
-        "energies are averaged over pixels too; expected the sum over a pattern's pixels",
+        "energies are averaged over pixels; expected the sum over a pattern's pixels",
         lambda X, photons: math.sqrt(photons / (X.astype(np.float64) ** 2).mean()),
     ),
     _by_scale(
@@ -312,12 +319,12 @@ PHOTON_SCALE = (
     ),
     _by_scale(
         "inverted",
-        "the scale is upside down; expected photons over energy",
+        "the scale is inverted; expected sqrt(nphotons / mean energy)",
         lambda X, photons: 1 / photons_to_scale(X, photons),
     ),
     _by_scale(
         "photons_ignored",
-        "the scale is that of another photon number (1e9 or 1e5); expected that of nphotons",
+        "nphotons is another value (1e9 or 1e5); expected the given one",
         lambda X, photons: photons_to_scale(X, 1e5 if photons == 1e9 else 1e9),
     ),
     Fault(
@@ -346,45 +353,51 @@ def _reduced(name: str, symptom: str, reduce_: Callable[[np.ndarray], float]) ->
 _log_factorial = np.vectorize(lambda count: math.lgamma(count + 1))
 
 POISSON = (
-    _reduced("summed", "the term is summed; expected its mean over all elements", np.sum),
+    _reduced("summed", "the term is summed; expected the mean over all elements", np.sum),
     _reduced(
         "summed_per_group",
-        "the term is summed over each group and averaged over the batch; expected its mean over all elements",
+        "the term is summed over each group, then averaged; expected the mean over all elements",
         lambda e: e.sum(axis=(1, 2, 3)).mean(),
     ),
     _of_both(
         "log_factorial_included",
-        "log(target!) is added (log-gamma); expected predicted - target * log(predicted)",
+        "log(target!) is added; expected predicted - target * log(predicted)",
         lambda p, t: p - t * np.log(p) + _log_factorial(t),
     ),
     _of_both(
         "stirling_included",
-        "Stirling's approximation of log(target!) is added where target > 1; expected neither",
+        "Stirling's log(target!) is added; expected predicted - target * log(predicted)",
         lambda p, t: p - t * np.log(p) + np.where(t > 1, t * np.log(t) - t + 0.5 * np.log(2 * np.pi * t), 0),
     ),
-    _of_both("exchanged", "target and prediction are exchanged", lambda p, t: t - p * np.log(t)),
+    _of_both(
+        "exchanged",
+        "target and prediction are swapped; expected predicted - target * log(predicted)",
+        lambda p, t: t - p * np.log(t),
+    ),
     _of_both(
         "of_amplitudes",
-        "the term is that of amplitudes; expected of intensities",
+        "the term is computed from amplitudes; expected from intensities",
         lambda p, t: np.sqrt(p) - np.sqrt(t) * np.log(np.sqrt(p)),
     ),
     _of_both(
         "of_squared_intensities",
-        "intensities are squared as if they were amplitudes; expected them as they are",
+        "intensities are squared as if they were amplitudes; expected no squaring",
         lambda p, t: p**2 - t**2 * np.log(p**2),
     ),
     _of_both(
         "prediction_as_logarithm",
-        "the prediction is taken for a logarithm, Torch's default; expected an intensity",
+        "the prediction is taken as a logarithm, Torch's default; expected an intensity",
         lambda p, t: np.exp(p) - t * p,
     ),
     _of_both(
         "prediction_omitted",
-        "the term is -target * log(predicted); expected predicted - that",
+        "the term is -target * log(predicted); expected predicted - target * log(predicted)",
         lambda p, t: -t * np.log(p),
     ),
-    _of_both("negated", "the log-likelihood comes back; expected its negative", lambda p, t: t * np.log(p) - p),
-    _of_both("decimal_logarithm", "the logarithm is decimal; expected natural", lambda p, t: p - t * np.log10(p)),
+    _of_both("negated", "the log-likelihood is returned; expected its negative", lambda p, t: t * np.log(p) - p),
+    _of_both(
+        "decimal_logarithm", "the logarithm is decimal; expected the natural one", lambda p, t: p - t * np.log10(p)
+    ),
 )
 
 
@@ -395,13 +408,12 @@ def _at_zero(name: str, symptom: str, term: Callable[[np.ndarray, np.ndarray], n
 POISSON_AT_ZERO = (
     _at_zero(
         "epsilon_in_logarithm",
-        "the logarithm is kept finite by an epsilon or a clamp, so a dark prediction costs nothing much; expected "
-        "+inf, and NaN where the target is dark too",
+        "log(0) is kept finite by an epsilon or clamp; expected +inf, or NaN for target 0",
         lambda p, t: p - t * np.log(p + np.float32(1e-8)),
     ),
     _at_zero(
         "zero_times_infinity_is_zero",
-        "0 * log(0) counts 0; expected NaN",
+        "0 * log(0) is 0; expected NaN",
         lambda p, t: p - np.where(t == 0, 0, t * np.log(p)),
     ),
 )
@@ -438,12 +450,12 @@ def _patch_energy(t: Trial) -> np.ndarray:
 SIMULATION = (
     _of_field(
         "illuminated_twice",
-        "the illuminated amplitude is taken for the object's and illuminated again; expected A exp(i phi) P",
+        "the illuminated amplitude is illuminated again; expected A * exp(i * phi) * P",
         lambda a, phi, P: a * np.abs(P) * np.exp(1j * phi) * P,
     ),
     _of_field(
         "probe_omitted",
-        "the object alone diffracts; expected it times the probe",
+        "the object diffracts without the probe; expected object * probe",
         lambda a, phi, P: a * np.exp(1j * phi),
     ),
     _of_field(
@@ -453,29 +465,33 @@ SIMULATION = (
     ),
     _of_field(
         "probe_conjugated",
-        "the probe's phase has the other sign; expected its own",
+        "the probe is complex-conjugated; expected no conjugation",
         lambda a, phi, P: a * np.exp(1j * phi) * np.conj(P),
     ),
     _of_field(
         "probe_transposed",
-        "the probe is transposed; expected rows to stay rows",
+        "the probe is transposed; expected (row, column)",
         lambda a, phi, P: a * np.exp(1j * phi) * P.swapaxes(1, 2),
     ),
     _of_field(
-        "phase_sign", "the object is A exp(-i phi); expected A exp(i phi)", lambda a, phi, P: a * np.exp(-1j * phi) * P
+        "phase_sign",
+        "the object is A * exp(-i * phi); expected A * exp(i * phi)",
+        lambda a, phi, P: a * np.exp(-1j * phi) * P,
     ),
-    _of_field("phase_omitted", "the object is its amplitude; expected A exp(i phi)", lambda a, phi, P: a * P),
+    _of_field("phase_omitted", "the object lacks its phase; expected A * exp(i * phi)", lambda a, phi, P: a * P),
     _of_field(
-        "amplitude_plus_i_phase", "the object is A + i phi; expected A exp(i phi)", lambda a, phi, P: (a + 1j * phi) * P
+        "amplitude_plus_i_phase",
+        "the object is A + i * phi; expected A * exp(i * phi)",
+        lambda a, phi, P: (a + 1j * phi) * P,
     ),
     _of_field(
         "patch_transposed",
-        "patches are transposed; expected rows to stay rows",
+        "patches are transposed; expected (row, column)",
         lambda a, phi, P: (a * np.exp(1j * phi)).swapaxes(1, 2) * P,
     ),
     Fault(
         "probe_normalised",
-        "the probe is normalised first; expected it as it is given",
+        "the probe is normalised first; expected the given probe",
         _probe_normalised,
     ),
     Fault(
@@ -483,15 +499,15 @@ SIMULATION = (
         "patterns and amplitudes keep the intensity scale; expected them divided by it",
         lambda t: {name: t.outputs[name] * t.outputs["intensity_scale"] for name in ("X", "Y_I")},
     ),
-    Fault("intensity", "X is an intensity; expected the amplitude", lambda t: {"X": t.outputs["X"] ** 2}),
+    Fault("intensity", "X is an intensity; expected an amplitude", lambda t: {"X": t.outputs["X"] ** 2}),
     Fault(
         "shift_omitted",
-        "zero frequency lies in the corner; expected it at N // 2",
+        "the zero frequency is at index 0; expected index N // 2",
         lambda t: {"X": np.fft.ifftshift(t.outputs["X"], axes=(1, 2))},
     ),
     Fault(
         "norm_omitted",
-        "the transform is not divided by N; expected |F|^2 / N^2",
+        "the FFT is not divided by N; expected F / N",
         lambda t: {"X": t.outputs["X"] * np.float32(t.outputs["X"].shape[1])},
     ),
     Fault(
@@ -499,10 +515,12 @@ SIMULATION = (
         "Y_I is the object's amplitude; expected it times the probe's modulus",
         lambda t: {"Y_I": t.inputs["amplitude"]},
     ),
-    Fault("phase_of_field", "Y_phi is the phase of the illuminated field; expected the object's", _phase_of_field),
+    Fault(
+        "phase_of_field", "Y_phi is the phase of the illuminated field; expected the object's phase", _phase_of_field
+    ),
     _of_simulation_scale(
         "scale_of_object",
-        "the intensity scale is that of the object without the probe; expected of the illuminated amplitude",
+        "the intensity scale comes from the object alone; expected from the illuminated amplitude",
         lambda t: photons_to_scale(t.inputs["amplitude"], t.parameters["nphotons"]),
     ),
     _of_simulation_scale(
@@ -512,7 +530,7 @@ SIMULATION = (
     ),
     _of_simulation_scale(
         "scale_root_omitted",
-        "no root is taken; expected the root of nphotons over the mean energy",
+        "no square root is taken; expected sqrt(nphotons / mean energy)",
         lambda t: t.parameters["nphotons"] / _patch_energy(t).mean(),
     ),
 )

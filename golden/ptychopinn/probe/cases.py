@@ -37,7 +37,7 @@ NORMALISE = Operation(
 
 DEFAULT_DISK = Operation(
     name="probe.default_disk",
-    summary="a blurred disk: the probe used when there is no guess",
+    summary="a blurred disk, the probe that is used when there is no guess",
     inputs={},
     # Two blurs of 9 taps.
     outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
@@ -68,7 +68,7 @@ def curved_beam(N: int) -> Drawing:
 
 
 def ring_beam(N: int) -> Drawing:
-    """Draw what a zone plate with a central stop throws: a ring across the mask's edge, so the norm depends on that."""
+    """Draw the beam of a zone plate with a central stop: a ring across the mask's edge, which the norm depends on."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -80,7 +80,7 @@ def ring_beam(N: int) -> Drawing:
 
 
 def of_few_bits(wave: np.ndarray, step: float = 1 / 64) -> np.ndarray:
-    """Round to multiples of a power of two, complex64: what is far below takes no space."""
+    """Round to multiples of a power of two, complex64, so that small values become 0 and take no space."""
     return (np.round(wave / step) * step).astype(np.complex64)
 
 
@@ -93,17 +93,33 @@ def _normalised(name: str, summary: str, draw: Drawing, scale: float = 4.0) -> C
 
 
 CASES = (
-    *(_mask(N, f"the mask for N = {N}") for N in (16, 32, 64, 128)),
-    _mask(63, "the mask for N = 63, odd: its centre is half a pixel off"),
-    _normalised("n16_scale4", "a small probe", speckled(16)),
-    _normalised("n64_scale4", "the default size and scale; structure outside the mask", speckled(64)),
-    _normalised("n64_scale10", "the legacy scale", speckled(64), scale=10.0),
-    _normalised("n63_scale4", "an odd size", speckled(63)),
-    _normalised("n64_beam", "a curved, off-centre beam with a halo, as reconstructed from data", curved_beam(64)),
-    _normalised("n128_ring", "a larger patch; a ring of light across the mask's edge", ring_beam(128)),
+    *(_mask(N, f"hard mask for N = {N}") for N in (16, 32, 64, 128)),
+    _mask(63, "hard mask for N = 63, an odd size: its centre is half a pixel off"),
+    _normalised("n16_scale4", "normalised probe for N = 16", speckled(16)),
+    _normalised(
+        "n64_scale4", "normalised probe at the default size and scale, with light outside the mask", speckled(64)
+    ),
+    _normalised("n64_scale10", "normalised probe with the legacy probe_scale", speckled(64), scale=10.0),
+    _normalised("n63_scale4", "normalised probe for N = 63, an odd size", speckled(63)),
+    _normalised(
+        "n64_beam", "normalised probe as reconstructed from data: curved, off-centre, with a halo", curved_beam(64)
+    ),
+    _normalised(
+        "n128_ring", "normalised probe for N = 128 with a ring of light across the mask's edge", ring_beam(128)
+    ),
     *(
-        Case(f"probe/default_disk_n{N}", DEFAULT_DISK, f"the disk for N = {N}", {"N": N, "default_probe_scale": 0.7})
+        Case(
+            f"probe/default_disk_n{N}",
+            DEFAULT_DISK,
+            f"default disk probe for N = {N}",
+            {"N": N, "default_probe_scale": 0.7},
+        )
         for N in (32, 64, 128)
     ),
-    Case("probe/default_disk_n64_scale1", DEFAULT_DISK, "a narrower window", {"N": 64, "default_probe_scale": 1.0}),
+    Case(
+        "probe/default_disk_n64_scale1",
+        DEFAULT_DISK,
+        "default disk probe with a narrower window",
+        {"N": 64, "default_probe_scale": 1.0},
+    ),
 )

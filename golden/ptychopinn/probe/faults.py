@@ -39,7 +39,7 @@ HARD_MASK = (
     ),
     _mask_from(
         "centre_of_array",
-        "the mask is centred on (N - 1) / 2; expected N // 2 - 0.5, half a pixel lower when N is odd",
+        "the mask is centred on (N - 1) / 2; expected N // 2 - 0.5",
         lambda N: distance(N, (N - 1) / 2) < N // 4,
     ).invisible_when(_EVEN_MASK),
     _mask_from(
@@ -47,7 +47,7 @@ HARD_MASK = (
     ),
     _mask_from(
         "diameter_quarter",
-        "the mask's diameter is N // 4; expected its radius to be",
+        "N // 4 is the mask's diameter; expected its radius",
         lambda N: distance(N, N // 2 - 0.5) < N // 8,
     ),
     _mask_from(
@@ -55,10 +55,8 @@ HARD_MASK = (
         "the mask is the central square of side N // 2; expected a disk",
         lambda N: np.maximum(*np.abs(np.mgrid[:N, :N] - N // 2 + 0.5)) < N // 4,
     ),
-    _mask_from("inverted", "the mask is true outside the disk; expected true inside", lambda N: ~mask(N)),
-    _mask_from(
-        "soft", "the mask has a soft edge, real numbers; expected bool", lambda N: soft_mask(N).astype(np.float32)
-    ),
+    _mask_from("inverted", "the mask is True outside the disk; expected True inside", lambda N: ~mask(N)),
+    _mask_from("soft", "the mask has a soft edge; expected bool", lambda N: soft_mask(N).astype(np.float32)),
 )
 
 # ------------------------------------------------------------------------------------------------ normalisation
@@ -81,7 +79,7 @@ def _of_probe(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], 
 NORMALISATION = (
     Fault.of_parameters(
         "other_probe_scale",
-        "probe_scale is that of the other configuration (legacy 10, structured 4); expected the one that was given",
+        "probe_scale is another default (legacy 10, structured 4); expected the given one",
         _other_scale,
     ),
     Fault(
@@ -91,27 +89,27 @@ NORMALISATION = (
     ),
     Fault(
         "scale_ignored",
-        "the probe is not divided by probe_scale; expected a mean masked modulus of 1 / probe_scale",
+        "the probe is not divided by probe_scale; expected mean masked modulus 1 / probe_scale",
         lambda t: {"normalised": (t.outputs["normalised"] * t.parameters["probe_scale"]).astype(np.complex64)},
     ),
     Fault(
         "raw_probe",
-        "the raw probe comes back, as from TensorFlow's setter; expected the normalised one, which TensorFlow stores",
+        "the raw probe is returned; expected the normalised one",
         lambda t: {"normalised": t.inputs["probe"][..., None]},
     ),
     _divided_by(
         "norm_of_whole_frame",
-        "the norm is the mean modulus of the unmasked probe; expected the hard mask in it",
+        "the norm uses the unmasked probe; expected the hard mask",
         lambda probe: float(np.abs(probe).mean()),
     ),
     _divided_by(
         "norm_of_mask_pixels",
-        "the mean runs over the pixels of the mask; expected over all N * N",
+        "the mean runs over the mask's pixels; expected over all N * N",
         lambda probe: float(np.abs(probe)[mask(len(probe))].mean()),
     ),
     _divided_by(
         "norm_with_soft_mask",
-        "the norm has a soft mask in it; expected the hard mask",
+        "the norm uses a soft mask; expected the hard mask",
         lambda probe: float((np.abs(probe) * soft_mask(len(probe))).mean()),
     ),
     _divided_by(
@@ -121,7 +119,7 @@ NORMALISATION = (
     ),
     _divided_by(
         "norm_with_mask_of_array",
-        "the norm's mask is centred on (N - 1) / 2; expected N // 2 - 0.5, half a pixel lower when N is odd",
+        "the norm's mask is centred on (N - 1) / 2; expected N // 2 - 0.5",
         lambda probe: float((np.abs(probe) * (distance(len(probe), (len(probe) - 1) / 2) < len(probe) // 4)).mean()),
     ).invisible_when(_EVEN_PROBE),
     _divided_by(
@@ -131,12 +129,12 @@ NORMALISATION = (
     ),
     _divided_by(
         "norm_maximum",
-        "the norm is the largest modulus; expected the mean",
+        "the norm is the largest modulus; expected the mean modulus",
         lambda probe: float(masked_modulus(probe).max()),
     ),
     _divided_by(
         "norm_of_real_part",
-        "the norm is taken of the real part; expected the modulus",
+        "the norm uses the real part; expected the modulus",
         lambda probe: float((np.abs(probe.real) * mask(len(probe))).mean()),
     ),
     Fault.of_outputs(
@@ -144,8 +142,8 @@ NORMALISATION = (
         "the probe is zero outside the mask; expected the mask in the norm only",
         _of_probe(lambda probe: probe * mask(len(probe))),
     ),
-    Fault.of_outputs("conjugated", "the phase has the other sign; expected the probe's own", _of_probe(np.conj)),
-    Fault.of_outputs("transposed", "rows and columns are exchanged; expected them kept", _of_probe(np.transpose)),
+    Fault.of_outputs("conjugated", "the probe is complex-conjugated; expected no conjugation", _of_probe(np.conj)),
+    Fault.of_outputs("transposed", "the probe is transposed; expected (row, column)", _of_probe(np.transpose)),
     Fault.of_outputs("imaginary_lost", "the imaginary part is lost; expected a complex probe", _of_probe(np.real)),
 )
 
@@ -162,17 +160,15 @@ DEFAULT_DISK = (
         "the window is centred on index N // 2; expected (N - 1) / 2",
         centre=lambda N: N // 2,
     ),
-    _other_disk(
-        "threshold_omitted", "the window is not cut to a disk; expected 1 where it exceeds 0.5", threshold=None
-    ),
-    _other_disk("threshold_at_quarter", "the window is cut at 0.25; expected 0.5", threshold=0.25),
+    _other_disk("threshold_omitted", "the window is not thresholded; expected 1 where it exceeds 0.5", threshold=None),
+    _other_disk("threshold_at_quarter", "the window's threshold is 0.25; expected 0.5", threshold=0.25),
     _other_disk("blur_omitted", "the disk has a sharp edge; expected a blur of one pixel", blurs=0),
     _other_disk("blur_twice", "the disk is blurred twice; expected once", blurs=2),
-    _other_disk("blur_cut_at_three", "the blur is cut at three standard deviations; expected four", cut_at=3),
-    _other_disk("floor_omitted", "1e-9 is not added; expected no pixel of the probe to be zero", floor=0.0),
+    _other_disk("blur_cut_at_three", "the blur is truncated at three standard deviations; expected four", cut_at=3),
+    _other_disk("floor_omitted", "1e-9 is not added to the probe; expected no pixel to be zero", floor=0.0),
     Fault.of_parameters(
         "other_disk_scale",
-        "default_probe_scale is not the one that was given (0.7 by default)",
+        "default_probe_scale is another value (0.7 by default); expected the given one",
         lambda parameters: {"default_probe_scale": 0.7 if parameters["default_probe_scale"] == 1.0 else 1.0},
     ),
 )

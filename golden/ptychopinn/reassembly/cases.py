@@ -22,7 +22,7 @@ def _terms(inputs: Arrays, parameters: Parameters) -> int:
 
 
 def not_dust(outputs: Arrays) -> np.ndarray:
-    """Say where the count is more than rounding dust, or no patch is near; between them the ratio means nothing.
+    """Select pixels whose count exceeds rounding errors, and those far from every patch; others mean nothing.
 
     Beside a patch the last digit of an offset leaves a count of 1e-13, and the ratio is that over 1e-9.
     """
@@ -76,7 +76,7 @@ def cut_patches(inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]
 
 SCAN_MOSAIC = Operation(
     name="reassembly.scan_mosaic",
-    summary="patches of a known object, cut at the scan's positions, reassembled",
+    summary="the mosaic of patches that are cut from a known object at the scan's positions",
     inputs={
         "object": "(H, W) complex64; multiples of 1/256; rows = y, columns = x",
         "positions": "(n, 1, 2, 1) float64; [x, y] of the patch centre in the object; multiples of 1/8 pixel",
@@ -151,7 +151,7 @@ def photographic_scan(draw: Draw) -> dict[str, np.ndarray]:
     return {"object": target.astype(np.complex64), "positions": positions.reshape(-1, 1, 2, 1)}
 
 
-_ONE_NUMBER = {"canvas_side": "it is one number"}
+_ONE_NUMBER = {"canvas_side": "the output is a single number"}
 
 
 def _case(name: str, summary: str, M: int, draw: Drawing, invisible: Mapping[str, str] = {}, **constant: str) -> Case:
@@ -161,69 +161,81 @@ def _case(name: str, summary: str, M: int, draw: Drawing, invisible: Mapping[str
 CASES = (
     _case(
         "m20_single",
-        "one patch at zero: the crop itself",
+        "mosaic of one patch at offset zero: the crop itself",
         20,
         at(64, 20, (0, 0)),
         count="a single patch covers each pixel of its canvas once",
     ),
     _case(
         "m20_pixels",
-        "four bright pixels: larger x ends further right, larger y further down",
+        "mosaic of four bright pixels: larger x lies further right, larger y further down",
         20,
         bright_pixels,
-        {"patch_transposed": "one pixel on the diagonal"},
+        {"patch_transposed": "each patch has one bright pixel, on its diagonal"},
     ),
     _case(
         "m20_integer",
-        "whole-pixel offsets, another span in x than in y",
+        "mosaic of whole-pixel offsets, whose extent differs in x and y",
         20,
         at(64, 20, (0, 0), (8, 2), (-4, 5), (8, -3)),
     ),
-    _case("m20_subpixel", "sub-pixel offsets, not centred", 20, scattered(64, 20, 5, 11, 7, 31.25, -8)),
+    _case(
+        "m20_subpixel", "mosaic of sub-pixel offsets with a non-zero mean", 20, scattered(64, 20, 5, 11, 7, 31.25, -8)
+    ),
     _case(
         "m20_along_x",
-        "a scan along x only",
+        "mosaic of a scan along x only",
         20,
         at(64, 20, (4.5, 7), (10.25, 7), (16.125, 7), (23.75, 7), (29.5, 7)),
     ),
     _case(
         "m20_along_y",
-        "a scan along y only",
+        "mosaic of a scan along y only",
         20,
         at(64, 20, (7, 4.5), (7, 10.25), (7, 16.125), (7, 23.75), (7, 29.5)),
     ),
-    _case("m20_anisotropic", "12 patches over 60 x 10 pixels", 20, scattered(64, 20, 12, 60, 10, 100, 40)),
+    _case("m20_anisotropic", "mosaic of 12 patches over 60 x 10 pixels", 20, scattered(64, 20, 12, 60, 10, 100, 40)),
     _case(
         "m20_far_from_origin",
-        "offsets near 3000: the mean is removed",
+        "mosaic of offsets near 3000: their mean is subtracted",
         20,
         scattered(64, 20, 4, 13, 17, 3000, 2900),
     ),
     _case(
         "m20_duplicates",
-        "three patches at one place, one elsewhere",
+        "mosaic of three patches at one position and one elsewhere",
         20,
         at(64, 20, (5.5, 2.25), (5.5, 2.25), (5.5, 2.25), (11.75, -4.5)),
     ),
     _case(
-        "m20_apart", "two patches that do not touch: empty canvas between them", 20, at(64, 20, (0, 0), (29.5, 22.25))
+        "m20_apart",
+        "mosaic of two patches that do not touch: empty canvas between them",
+        20,
+        at(64, 20, (0, 0), (29.5, 22.25)),
     ),
-    _case("m2", "the smallest crop", 2, scattered(64, 2, 6, 3, 3, 12, 15)),
-    _case("m8", "a small crop of a small patch", 8, scattered(16, 8, 7, 12, 6, -3, 5)),
-    _case("m32_integer", "half of the patch", 32, at(64, 32, (0, 0), (12, 4), (-3, 5))),
+    _case("m2", "mosaic of the smallest crop (M = 2)", 2, scattered(64, 2, 6, 3, 3, 12, 15)),
+    _case("m8", "mosaic of small crops of small patches", 8, scattered(16, 8, 7, 12, 6, -3, 5)),
+    _case("m32_integer", "mosaic of crops of half a patch (M = N / 2)", 32, at(64, 32, (0, 0), (12, 4), (-3, 5))),
     _case(
         "m24_whole",
-        "the whole patch, no crop",
+        "mosaic of whole patches (M = N)",
         24,
         scattered(24, 24, 3, 9, 14, 2, 60),
     ),
-    _case("n128_m20", "a larger patch, the same crop", 20, scattered(128, 20, 4, 15, 9, 50, 70)),
-    _case("n128_m64", "a larger patch, half of it", 64, half_of_128),
-    _case("n63_m20", "an odd patch: the crop begins at N // 2 - M // 2", 20, scattered(63, 20, 3, 8, 9, 0, 0)),
+    _case(
+        "n128_m20", "mosaic of larger patches (N = 128) with the default crop", 20, scattered(128, 20, 4, 15, 9, 50, 70)
+    ),
+    _case("n128_m64", "mosaic of larger patches (N = 128) cropped to half", 64, half_of_128),
+    _case(
+        "n63_m20",
+        "mosaic of patches of odd N: the crop begins at N // 2 - M // 2",
+        20,
+        scattered(63, 20, 3, 8, 9, 0, 0),
+    ),
     Case(
         "reassembly/scan_photograph",
         SCAN_MOSAIC,
-        "240 patches of a photograph: the mosaic shows it upright",
+        "mosaic of 240 patches of a photograph, which appears upright",
         {"N": 64, "M": 20},
         photographic_scan,
         _ONE_NUMBER,

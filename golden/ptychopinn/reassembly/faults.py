@@ -12,14 +12,16 @@ from golden.spec.fault import Condition, Fault, Trial
 
 # ------------------------------------------------------------------------------------------------ conditions
 
-_WHOLE = Condition("all distances from the mean are whole pixels", lambda inputs, _: not (_moves(inputs) % 1).any())
-_AT_MEAN = Condition("there is one patch, at the mean", lambda inputs, _: len(inputs["patches"]) == 1)
+_WHOLE = Condition("all offsets from the mean are whole pixels", lambda inputs, _: not (_moves(inputs) % 1).any())
+_AT_MEAN = Condition("the only patch lies at the mean offset", lambda inputs, _: len(inputs["patches"]) == 1)
 _COVERED_ONCE = Condition("a single patch covers each pixel once", lambda inputs, _: len(inputs["patches"]) == 1)
-_FULL_CANVAS = Condition("no canvas is left empty", lambda inputs, _: len(inputs["patches"]) == 1)
-_ONE_X = Condition("all patches lie at one x", lambda inputs, _: not _moves(inputs)[:, 0].any())
-_ONE_Y = Condition("all patches lie at one y", lambda inputs, _: not _moves(inputs)[:, 1].any())
-_EVEN_PADDING = Condition("the padding is even without rounding up", lambda inputs, _: _padding(inputs) % 2 == 0)
-_NO_OTHER_CROP = Condition("M = N: there is no other crop", lambda inputs, p: p["M"] == inputs["patches"].shape[1])
+_FULL_CANVAS = Condition("a single patch covers the whole canvas", lambda inputs, _: len(inputs["patches"]) == 1)
+_ONE_X = Condition("all patches lie at the same x", lambda inputs, _: not _moves(inputs)[:, 0].any())
+_ONE_Y = Condition("all patches lie at the same y", lambda inputs, _: not _moves(inputs)[:, 1].any())
+_EVEN_PADDING = Condition("the padding is already even", lambda inputs, _: _padding(inputs) % 2 == 0)
+_NO_OTHER_CROP = Condition(
+    "the crop is the whole patch (M = N)", lambda inputs, p: p["M"] == inputs["patches"].shape[1]
+)
 _CENTRAL = Condition(
     "the crop lies inside the central N // 2 pixels", lambda inputs, p: p["M"] <= inputs["patches"].shape[1] // 2
 )
@@ -150,27 +152,27 @@ STITCHING = (
     ).invisible_when(_AT_MEAN),
     _of_positions(
         "offsets_collapsed",
-        "all patches are placed at one point (relative positions, zero for groups of one); expected the scan's offsets",
+        "patches lie at one point (relative, not global positions); expected the scan's offsets",
         np.zeros_like,
     ).invisible_when(_AT_MEAN),
     Fault(
         "mean_not_removed",
-        "offsets are taken as they are, with a canvas that reaches from the origin; expected their mean at the centre",
+        "the mean offset is not subtracted; expected it at the centre of the canvas",
         _mean_not_removed,
     ).invisible_when(_AT_MEAN),
     Fault(
         "mean_per_batch",
-        "the mean of each batch of patches is subtracted, so batches pile up; expected one mean of the whole scan",
+        "each batch's mean offset is subtracted; expected one mean of the whole scan",
         _mean_per_half,
     ).invisible_when(_AT_MEAN),
     Fault(
         "whole_pixels",
-        "patches are placed at whole pixels; expected bilinear",
+        "patches are placed at whole pixels; expected bilinear interpolation",
         _at_whole_pixels,
     ).invisible_when(_WHOLE),
     Fault(
         "odd_padding",
-        "an odd padding is not rounded up, so the canvas is two pixels short; expected an even padding",
+        "odd padding is not rounded up, so the canvas is 2 pixels smaller; expected even padding",
         _odd_padding,
     ).invisible_when(_EVEN_PADDING),
     _cropped_from(
@@ -179,23 +181,23 @@ STITCHING = (
         lambda N, M: N // 2 - M // 2 - 1,
     ).invisible_when(_NO_OTHER_CROP),
     _cropped_from(
-        "crop_at_corner", "the crop begins at index 0; expected the centre, N // 2 - M // 2", lambda N, M: 0
+        "crop_at_corner", "the crop begins at index 0; expected N // 2 - M // 2", lambda N, M: 0
     ).invisible_when(_NO_OTHER_CROP),
     Fault(
         "crop_omitted",
         "whole patches are placed; expected their central M x M pixels",
         lambda t: t.run(t.inputs, {**t.parameters, "M": t.inputs["patches"].shape[1] // 2 * 2}),
     ).invisible_when(_NO_OTHER_CROP),
-    _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
+    _of_patches("patch_transposed", "patches are transposed; expected (row, column)", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: np.flip(p, 1)),
     _of_patches(
         "patch_flipped_columns", "patches are mirrored left to right; expected column 0 first", lambda p: np.flip(p, 2)
     ),
-    _of_patches("conjugated", "the phase has the other sign; expected the patches' own", np.conj),
+    _of_patches("conjugated", "patches are complex-conjugated; expected no conjugation", np.conj),
     _of_patches("imaginary_lost", "the imaginary part is lost; expected complex patches", np.real),
     _of_patches(
         "amplitude_plus_i_phase",
-        "patches are amplitude + i phase; expected amplitude times exp(i phase)",
+        "patches are amplitude + i * phase; expected amplitude * exp(i * phase)",
         lambda p: np.abs(p) + 1j * np.angle(p),
     ),
     Fault.of_outputs(
@@ -205,27 +207,27 @@ STITCHING = (
     ).invisible_when(_COVERED_ONCE),
     Fault.of_outputs(
         "epsilon_of_merge",
-        "the count is increased by 0.001, as in the network's merge; expected 1e-9",
+        "0.001 is added to the count, as in the network's merge; expected 1e-9",
         lambda outputs: _divided(outputs, outputs["count"] + 1e-3),
     ),
     Fault.of_outputs(
         "background_not_zero",
-        "empty canvas is 1 (the mean of nothing, or an unset buffer); expected 0 where no patch lies",
+        "empty canvas is 1; expected 0 where no patch lies",
         lambda outputs: {"mosaic": np.where(outputs["count"] > 0.01, outputs["mosaic"], 1).astype(np.complex64)},
     ).invisible_when(_FULL_CANVAS),
     Fault.of_outputs(
         "at_least_one",
-        "counts below 1 are raised to 1, so the border fades; expected it to keep its value",
+        "counts below 1 are raised to 1, so the border fades; expected the true counts",
         lambda outputs: _divided(outputs, np.maximum(outputs["count"], 1)),
     ).invisible_when(_WHOLE),
     Fault(
         "count_at_whole_pixels",
-        "the count is made from whole-pixel places; expected it to move with the patches, sub-pixel",
+        "the count moves by whole pixels; expected sub-pixel moves, as for the patches",
         _count_at_whole_pixels,
     ).invisible_when(_WHOLE),
     Fault(
         "count_of_centre_mask",
-        "only the central N // 2 pixels are counted, as in the network's merge; expected all M x M",
+        "only the central N // 2 pixels are counted, as in the merge; expected all M x M",
         _count_of_centre_mask,
     ).invisible_when(_CENTRAL),
 )

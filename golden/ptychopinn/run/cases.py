@@ -17,15 +17,15 @@ from golden.spec.parameters import Kind, Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {
-    "seed": "(1,) int64; of patterns, initial weights and batches",
+    "seed": "(1,) int64; seed of the draws of patterns, initial weights and batches",
     "diffraction": "(m, N, N) float32; amplitude of the scan's patterns",
     "positions": "(m, 2) float64; [x, y] of a patch's index N // 2 in the object; pixels",
-    "object": "(H, W) complex64; for the judgement only",
+    "object": "(H, W) complex64; used only to judge the mosaic",
     "probe": "(N, N) complex64; as guessed",
-    "weights": "(P,) float32; to begin with, as of the network's operations",
+    "weights": "(P,) float32; initial weights, as in the network's operations",
     "trained": "(n,) int64; patterns that are used for the training",
-    "order": "(epochs, n - v) int64; samples of each epoch, numbers into trained, in the order in which they are seen",
-    "held_back": "(v,) int64; samples that validate",
+    "order": "(epochs, n - v) int64; samples of each epoch, indices into trained, in the order in which they are seen",
+    "held_back": "(v,) int64; samples held back for validation",
     "inferred": "(k,) int64; patterns that are reconstructed",
 }
 PARAMETERS: dict[str, Kind] = {
@@ -80,7 +80,7 @@ def glorot(draw: Draw, structure: Structure) -> np.ndarray:
 _PATTERN = 64 * 64
 
 TRAINING_OUTPUTS = (
-    Output("first_loss", "in the loss of the first step; scalar float32; as of any step", terms=_PATTERN),
+    Output("first_loss", "in the loss of the first step; scalar float32; mean Poisson term of a batch", terms=_PATTERN),
     Output(
         "first_losses",
         "in the losses of the first steps; (3,) float32; mean Poisson term of a batch, before its step",
@@ -108,20 +108,20 @@ RECONSTRUCTION_OUTPUTS = (
         "patches",
         "in the patches; (k, N, N, 1) complex64; kept: quantiles 0.05, 0.10, ... 0.95 of the modulus in their central "
         "20 x 20 pixels, (19,) float32",
-        keep=mosaics.brightness,
+        keep=mosaics.modulus_quantiles,
         envelope=True,
     ),
     Output("canvas_side", "in the mosaic's side; scalar int64; pixels"),
-    Output("covered", "in what the mosaic covers; (2,) int64; width and height of the box around it, pixels"),
+    Output("covered", "in the mosaic's covered area; (2,) int64; width and height of the box around it, pixels"),
     Output(
         "mosaic",
         "in the mosaic; (S, S, 1) complex64, 0 where it is not covered; kept: means of the modulus over 4 x 4 pixels",
-        keep=mosaics.coarse,
+        keep=mosaics.block_means,
         envelope=True,
     ),
     Output(
         "orientation",
-        "in how the mosaic fits the object; (8,) float32; correlation of the moduli in place, upright, upside down, "
+        "in the mosaic's orientation; (8,) float32; correlation of the moduli in place, upright, upside down, "
         "left to right, turned, and all four transposed",
         envelope=True,
     ),
@@ -131,7 +131,7 @@ RECONSTRUCTION_OUTPUTS = (
 
 TRAINING = Operation(
     name="run.training",
-    summary="a network trained on a scan: losses, step by step and epoch by epoch",
+    summary="the losses of a network that is trained on a scan, step by step and epoch by epoch",
     inputs=INPUTS,
     outputs=TRAINING_OUTPUTS,
     parameters=PARAMETERS,
@@ -141,7 +141,7 @@ TRAINING = Operation(
 )
 RECONSTRUCTION = Operation(
     name="run.reconstruction",
-    summary="patches that the trained network makes of other patterns, stitched, and how well they show the object",
+    summary="the mosaic that a trained network makes of other patterns, and how well it shows the object",
     inputs=INPUTS,
     outputs=RECONSTRUCTION_OUTPUTS,
     parameters=PARAMETERS,
@@ -171,21 +171,21 @@ def seed_zero(draw: Draw) -> dict[str, np.ndarray]:
     return {"seed": np.zeros(1, np.int64)}
 
 
-ONE_NUMBER = dict.fromkeys(("canvas_side", "probe_mean", "intensity_scale"), "it is one number")
+ONE_NUMBER = dict.fromkeys(("canvas_side", "probe_mean", "intensity_scale"), "the output is a single number")
 
 CASES = (
     Case(
         "run/short_training",
         TRAINING,
-        "240 patterns, two epochs",
+        "training on 240 patterns for two epochs",
         SHORT,
         seed_zero,
-        {"first_loss": "it is one number"},
+        {"first_loss": "the output is a single number"},
     ),
     Case(
         "run/short_reconstruction",
         RECONSTRUCTION,
-        "the mosaic of 128 patterns after two epochs",
+        "mosaic of 128 patterns after two epochs of training",
         SHORT,
         seed_zero,
         ONE_NUMBER,

@@ -102,7 +102,7 @@ def _without_last_batch(t: Trial) -> Arrays:
 
 
 def _loss_summed(t: Trial) -> Arrays:
-    """Adam hardly sees it, so the weights move as they should."""
+    """Adam hardly depends on the scale of the loss, so the weights move as they should."""
     size, (epochs, n) = t.parameters["batch_size"], t.inputs["order"].shape
     sizes = np.tile([min(size, n - first) for first in range(0, n, size)], epochs)
     return {
@@ -113,23 +113,23 @@ def _loss_summed(t: Trial) -> Arrays:
 
 
 TRAINING = (
-    _at_once("probe_not_normalised", "the raw probe lights the object; expected the normalised one", _raw_probe),
+    _at_once("probe_not_normalised", "the probe is used as guessed; expected the normalised one", _raw_probe),
     _at_once(
         "probe_scaled_twice",
-        "the normalised probe is divided by probe_scale again; expected it as it is",
+        "the probe is divided by probe_scale twice; expected once",
         _probe_scaled_twice,
     ),
     _setting("probe_scale_legacy", "probe_scale is 10, the legacy default; expected 4", probe_scale=10.0),
     _of_probe(
         "probe_masked",
-        "the probe is cut off outside the mask; expected the mask in the norm only",
+        "the probe is zero outside the mask; expected the mask in the norm only",
         lambda probe: probe * mask(len(probe)),
     ),
-    _of_probe("probe_conjugated", "the conjugated probe lights the object; expected the probe", np.conj),
-    _of_probe("probe_transposed", "the probe is transposed; expected rows as rows", np.transpose),
+    _of_probe("probe_conjugated", "the probe is complex-conjugated; expected no conjugation", np.conj),
+    _of_probe("probe_transposed", "the probe is transposed; expected (row, column)", np.transpose),
     _of_probe(
         "fftshift_missing",
-        "the predicted zero frequency stays at [0, 0]; expected it at [N // 2, N // 2]",
+        "the zero frequency is at index 0; expected index N // 2",
         _alternating,
     ),
     _of_inputs(
@@ -140,28 +140,28 @@ TRAINING = (
     _setting("photons_1e5", "patterns are scaled to 1e5 photons; expected 1e9", nphotons=1e5),
     Fault("loss_summed", "the loss is a sum; expected the mean over all elements", _loss_summed),
     _setting("learning_rate_tenth", "the learning rate is 1e-4; expected 1e-3", learning_rate=1e-4),
-    _of_inputs("first_validate", "the first samples validate; expected the last twentieth of them", _first_validate),
+    _of_inputs(
+        "first_validate", "the first samples are held back for validation; expected the last 5 %", _first_validate
+    ),
     _of_inputs(
         "shuffled_before_split",
-        "samples are shuffled before the last ones are held back; expected the last ones as they come",
+        "samples are shuffled before the split; expected the last ones held back",
         _shuffled_before,
     ),
     _of_order(
         "not_shuffled",
-        "samples are seen as they come; expected another order in every epoch",
+        "samples are not shuffled; expected a new order in every epoch",
         lambda inputs: np.broadcast_to(np.arange(inputs["order"].shape[1]), inputs["order"].shape),
     ),
     Fault.of_inputs(
         "order_repeated",
-        "every epoch has the order of the first; expected another order in every epoch",
+        "every epoch repeats the first order; expected a new order in every epoch",
         lambda inputs: {"order": np.repeat(inputs["order"][:1], len(inputs["order"]), axis=0)},
     ),
-    _of_order(
-        "epochs_from_zero", "the order of an epoch is that of the one before; expected epochs from 1", _epochs_from_zero
-    ),
+    _of_order("epochs_from_zero", "the shuffle counts epochs from 0; expected from 1", _epochs_from_zero),
     Fault(
         "last_batch_dropped",
-        "the last batch of an epoch is left out because it is smaller; expected all samples",
+        "the last, smaller batch of an epoch is dropped; expected all samples",
         _without_last_batch,
     ),
 )
@@ -170,7 +170,7 @@ TRAINING = (
 
 
 def _learning_stops(t: Trial) -> Arrays:
-    """Both losses stay where they were; ``least`` is what the last ones stand above by the excess."""
+    """Repeat both losses of the second epoch; ``least`` is the loss of a perfect prediction, from the stored excess."""
     names, losses = ("training_excess", "validation_excess"), t.outputs["epoch_losses"].astype(np.float64)
     found = {}
     for name, curve in zip(names, losses):
@@ -186,7 +186,7 @@ def _patches_turned(name: str) -> Fault:
         alone = {"patches": patches, **({"patch_orientation": fit} if "patch_orientation" in t.outputs else {})}
         return {**alone, **_judged(t, *stitched(patches, _places(t)))}
 
-    return Fault(f"patches_{name}", f"patches are {_words(name)} before they are stitched; expected upright", commit)
+    return Fault(f"patches_{name}", f"single patches are {_words(name)}; expected upright", commit)
 
 
 def _mosaic_turned(name: str) -> Fault:
@@ -198,8 +198,18 @@ def _mosaic_turned(name: str) -> Fault:
     return Fault(f"mosaic_{name}", f"the mosaic is {_words(name)}; expected upright", commit)
 
 
+_IN_WORDS = {
+    "transposed_": "transposed and ",
+    "flipped_up_down": "flipped upside down",
+    "flipped_left_right": "mirrored left to right",
+    "turned_by_180": "turned by 180 degrees",
+}
+
+
 def _words(name: str) -> str:
-    return name.replace("_", " ").replace("transposed ", "transposed and ").replace("by 180", "by 180 degrees")
+    for part, words in _IN_WORDS.items():
+        name = name.replace(part, words)
+    return name
 
 
 def _of_places(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
@@ -224,20 +234,20 @@ def _of_other_patterns(t: Trial) -> Arrays:
 
 RECONSTRUCTION = (
     *(_mosaic_turned(name) for name in TURNED),
-    _of_places("offsets_negated", "patches move by -offset; expected +offset", np.negative),
-    _of_places("x_negated", "patches move by -x; expected +x along columns", lambda places: places * [-1, 1]),
-    _of_places("y_negated", "patches move by -y; expected +y along rows", lambda places: places * [1, -1]),
+    _of_places("offsets_negated", "patches are moved by -offset; expected +offset", np.negative),
+    _of_places("x_negated", "patches are moved by -x; expected +x along columns", lambda places: places * [-1, 1]),
+    _of_places("y_negated", "patches are moved by -y; expected +y along rows", lambda places: places * [1, -1]),
     _of_places(
         "xy_swap", "x moves rows and y moves columns; expected x along columns, y along rows", lambda p: p[:, ::-1]
     ),
     _of_places(
         "relative_as_global",
-        "coordinates relative to the group, zeros, place the patches; expected global ones",
+        "patches are placed by relative positions, all zero; expected global positions",
         np.zeros_like,
     ),
     Fault(
         "places_of_other_patterns",
-        "patches lie where the scan's first patterns do; expected the places of the patterns that were drawn",
+        "patches are placed at the scan's first positions; expected the drawn patterns' own",
         _of_other_patterns,
     ),
     Fault(
@@ -250,7 +260,9 @@ RECONSTRUCTION = (
 LEARNT = (
     *(_patches_turned(name) for name in TURNED),
     _of_mosaic("phase_lost", "the mosaic has no phase; expected amplitude and phase", np.abs),
-    _of_mosaic("phase_negated", "the mosaic's phase has the wrong sign; expected that of the object", np.conj),
-    Fault("learning_stops", "nothing is learnt after the second epoch; expected as much as in twenty", _learning_stops),
+    _of_mosaic("phase_negated", "the mosaic is complex-conjugated; expected no conjugation", np.conj),
+    Fault(
+        "learning_stops", "learning stops after the second epoch; expected progress over twenty epochs", _learning_stops
+    ),
 )
 """These show once patches show more than their mean brightness, which takes a long training."""

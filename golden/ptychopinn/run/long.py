@@ -1,11 +1,11 @@
-"""The long run trains on 1000 patterns for twenty epochs, at the default width, and infers 512. It is a set of its own.
+"""The long run trains on 1000 patterns for twenty epochs, at the default width, and infers 512.
 
-It trains for ten minutes or more, three times: so no other command should wait for it, and its golden lies apart.
+It trains three times, for ten minutes or more each. Its golden has a directory of its own, and one command makes it:
 
     make long
 
-A training is kept in ``.artifacts/runs`` after every epoch; the same command goes on from there. Its noise is
-measured from two runs whose inputs moved by their last digit; only faults of what follows the training are committed.
+After every epoch the training is saved in ``.artifacts/runs``, and the same command continues from there. The noise is
+measured from two runs with inputs moved by their last digit. Only faults of the steps after the training are committed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FROM_AFAR = (
     "in the mosaic; (S, S, 1) complex64, 0 where not covered; kept: means of the modulus over bands of 16 pixels"
 )
 
-_LEFT = "in what is left to learn, by the last loss"
+_LEFT = "in the excess of the last loss"
 _LOGARITHM = "logarithm of its distance from that of a perfect prediction"
 PATCHES, *STITCHED = RECONSTRUCTION_OUTPUTS
 
@@ -47,11 +47,11 @@ RUN = Operation(
         PATCHES,
         Output(
             "patch_orientation",
-            "in how single patches fit the object; (8,) float32; as the orientation, of central 21 x 21 pixels",
+            "in the orientation of single patches; (8,) float32; as the orientation, of central 21 x 21 pixels",
             envelope=True,
         ),
         *(
-            replace(one, description=_FROM_AFAR, keep=mosaics.bands) if one.name == "mosaic" else one
+            replace(one, description=_FROM_AFAR, keep=mosaics.band_means) if one.name == "mosaic" else one
             for one in STITCHED
         ),
         Output("correlation", "in the complex correlation with the object; scalar float32", envelope=True),
@@ -75,9 +75,9 @@ CASES = (
     Case(
         "run/long",
         RUN,
-        "1000 patterns, twenty epochs; 512 patterns inferred",
+        "training on 1000 patterns for twenty epochs, mosaic of 512 patterns",
         WHOLE,
         seed_zero,
-        dict.fromkeys((*ONE_NUMBER, *SCALARS), "it is one number"),
+        dict.fromkeys((*ONE_NUMBER, *SCALARS), "the output is a single number"),
     ),
 )

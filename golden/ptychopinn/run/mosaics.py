@@ -13,7 +13,7 @@ import numpy as np
 COVERED = 0.99
 """A pixel counts as covered from this many patches on; less is the moved edge of one."""
 BLOCK, BAND = 4, 16
-"""``coarse`` averages so many pixels along each axis, ``bands`` so many along one."""
+"""``block_means`` averages this many pixels along each axis, ``band_means`` this many along one."""
 PATCH = 21
 """A single patch is judged in a square of this side, in pixels; it is odd, so that it has a middle."""
 QUANTILES = np.arange(1, 20) / 20
@@ -45,18 +45,18 @@ def covered_box(count: np.ndarray) -> np.ndarray:
     return np.array([np.ptp(at) + 1 if at.size else 0 for at in axes], np.int64)
 
 
-def coarse(mosaic: np.ndarray) -> np.ndarray:
+def block_means(mosaic: np.ndarray) -> np.ndarray:
     """Average the modulus of a mosaic (S, S, 1) over blocks of 4 x 4 pixels, (S // 4, S // 4) float32."""
     blocks = len(mosaic) // BLOCK
     modulus = np.abs(mosaic[: blocks * BLOCK, : blocks * BLOCK]).astype(np.float64)
     return np.asarray(modulus.reshape(blocks, BLOCK, blocks, BLOCK).mean(axis=(1, 3)), np.float32)
 
 
-def bands(mosaic: np.ndarray) -> np.ndarray:
+def band_means(mosaic: np.ndarray) -> np.ndarray:
     """Average the modulus of a mosaic (S, S, 1) over bands of 16 rows, and of 16 columns: (2, S // 16) float32.
 
-    Pixels that are 0 do not count; a band of them has mean 0. Two right trainings have different grain, once they have
-    made one; from here it does not show.
+    Pixels that are 0 do not count; a band of them has mean 0. The mosaics of two right trainings differ in their grain,
+    which these means do not show.
     """
     n = len(mosaic) // BAND
     modulus = np.abs(mosaic[: n * BAND, : n * BAND, 0]).astype(np.float64)
@@ -65,7 +65,7 @@ def bands(mosaic: np.ndarray) -> np.ndarray:
     return np.divide(sums, counts, out=np.zeros((2, n)), where=np.array(counts) > 0).astype(np.float32)
 
 
-def brightness(patches: np.ndarray) -> np.ndarray:
+def modulus_quantiles(patches: np.ndarray) -> np.ndarray:
     """Return quantiles 0.05, 0.10, ... of the central 20 x 20 moduli of patches (n, N, N, 1), (19,) float32."""
     first = patches.shape[1] // 2 - 10
     centre = np.abs(patches[:, first : first + 20, first : first + 20])

@@ -31,7 +31,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def training(real: tf.DType, **given: Any) -> Arrays:
-    """Train again whenever asked: whether that gives the same is part of the noise."""
+    """Train anew at every call: how well a training repeats is part of the noise."""
     task = Task.of(real, given)
     _LEFT.pop(task, None)
     return _training(task)

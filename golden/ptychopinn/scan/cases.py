@@ -13,7 +13,7 @@ from golden.spec.random_inputs import Draw
 
 READ = Operation(
     name="scan.read",
-    summary="a scan as PtychoPINN's loader understands its file",
+    summary="a scan file as PtychoPINN's loader reads it",
     inputs={
         "stack": "(M, N, N), (M, N, N, 1) or (N, N, M) float32; amplitude, as it is stored",
         "xcoords": "(M,) float64; pixels",
@@ -58,18 +58,18 @@ def _case(
     key: str = "diff3d",
     starts: bool = True,
 ) -> Case:
-    constant = {"scan_index": "the file has none: zeros"}
+    constant = {"scan_index": "the file has no scan_index, so all entries are zero"}
     return Case(f"scan/{name}", READ, summary, {"key": key, "starts": starts}, stored_as(layout), constant)
 
 
 CASES = (
-    _case("plain", "as it should be", lambda stack: stack),
+    _case("plain", "scan file in the standard layout", lambda stack: stack),
     _case(
         "singleton",
-        "a last axis of length 1, under the other key",
+        "scan file with a last axis of length 1 and the other key",
         lambda stack: stack[..., None],
         key="diffraction",
         starts=False,
     ),
-    _case("last_axis", "patterns along the last axis", lambda stack: np.moveaxis(stack, 0, -1)),
+    _case("last_axis", "scan file with patterns along the last axis", lambda stack: np.moveaxis(stack, 0, -1)),
 )

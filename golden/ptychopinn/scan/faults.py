@@ -39,17 +39,17 @@ _COORDS = ("xcoords", "ycoords", "xcoords_start", "ycoords_start")
 READING = (
     _of_stack(
         "stack_reshaped",
-        "a stack (N, N, M) is reshaped to (M, N, N), so pixels are mixed; expected its last axis moved first",
+        "a (N, N, M) stack is reshaped, which mixes pixels; expected its last axis moved first",
         lambda stack, M: stack.reshape(M, *stack.shape[:2]),
     ).invisible_when(_FIRST),
     _of_stack(
         "stack_transposed",
-        "all axes of a stack (N, N, M) are reversed, so patterns are transposed; expected its last axis moved first",
+        "all axes of a (N, N, M) stack are reversed; expected only its last axis moved first",
         lambda stack, M: stack.T,
     ).invisible_when(_FIRST),
     Fault.of_outputs(
         "xy_swap",
-        "xcoords moves rows and ycoords moves columns; expected x along columns, y along rows",
+        "xcoords and ycoords are swapped; expected x along columns, y along rows",
         lambda outputs: {
             "xcoords": outputs["ycoords"],
             "ycoords": outputs["xcoords"],
@@ -59,7 +59,7 @@ READING = (
     ),
     Fault.of_outputs(
         "starts_as_positions",
-        "patterns lie at their start positions; expected the measured ones",
+        "positions are the start positions; expected the measured ones",
         lambda outputs: {"xcoords": outputs["xcoords_start"], "ycoords": outputs["ycoords_start"]},
     ).invisible_when(_NO_STARTS),
     Fault.of_outputs(
@@ -73,13 +73,16 @@ READING = (
         lambda outputs: {name: outputs[name].astype(np.float32).astype(np.float64) for name in _COORDS},
     ),
     _of_output(
-        "rooted", "patterns are taken for counts, and rooted; expected amplitude as it is", "diffraction", np.sqrt
+        "rooted",
+        "patterns are square-rooted, as if they were counts; expected amplitudes unchanged",
+        "diffraction",
+        np.sqrt,
     ),
-    _of_output("squared", "patterns are squared; expected amplitude as it is", "diffraction", np.square),
-    _of_output("probe_transposed", "the probe is transposed; expected rows to stay rows", "probe", np.transpose),
+    _of_output("squared", "patterns are squared; expected amplitudes unchanged", "diffraction", np.square),
+    _of_output("probe_transposed", "the probe is transposed; expected (row, column)", "probe", np.transpose),
     _of_output(
         "probe_normalised",
-        "the probe is normalised; expected it as it was guessed",
+        "the probe is normalised; expected it as guessed",
         "probe",
         lambda probe: probe / (4.0 * norm(probe)),
     ),

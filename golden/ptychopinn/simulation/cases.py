@@ -38,7 +38,11 @@ PATTERNS = Operation(
             "(n, N, N, 1) float32; zero frequency at [N // 2, N // 2]; any nphotons",
             terms=_neighbours_and_stages,
         ),
-        Output("intensity_scale", "scalar float32; amplitude times it holds nphotons photons", terms=_all_pixels),
+        Output(
+            "intensity_scale",
+            "scalar float32; a pattern multiplied by it holds nphotons photons on average",
+            terms=_all_pixels,
+        ),
     ),
     parameters={"nphotons": float},
     formula=formulas.patterns,
@@ -81,13 +85,13 @@ def embedded_window(draw: Draw) -> dict[str, np.ndarray]:
     }
 
 
-_ONE_NUMBER = {"intensity_scale": "it is one number"}
+_ONE_NUMBER = {"intensity_scale": "the output is a single number"}
 
 CASES = (
     Case(
         "simulation/whole_pixels_n16",
         PATTERNS,
-        "whole-pixel positions: patches are cut, not interpolated",
+        "patterns at whole-pixel positions: patches are cut without interpolation",
         {"nphotons": 1e9},
         at_whole_pixels,
         _ONE_NUMBER,
@@ -95,7 +99,7 @@ CASES = (
     Case(
         "simulation/subpixel_n16",
         PATTERNS,
-        "sub-pixel positions",
+        "patterns at sub-pixel positions",
         {"nphotons": 1e9},
         scattered(6, 16, 34, 45, margin=9),
         _ONE_NUMBER,
@@ -103,7 +107,7 @@ CASES = (
     Case(
         "simulation/over_the_edge_n16",
         PATTERNS,
-        "patches that hang over the object's edges: nothing is there",
+        "patterns of patches that reach over the object's edges: zero outside it",
         {"nphotons": 1e5},
         scattered(7, 16, 27, 38, margin=0),
         _ONE_NUMBER,
@@ -111,7 +115,7 @@ CASES = (
     Case(
         "simulation/odd_n15",
         PATTERNS,
-        "an odd patch: its centre is index N // 2, and so is the zero frequency",
+        "patterns for odd N: patch centre and zero frequency are at index N // 2",
         {"nphotons": 1e9},
         scattered(5, 15, 31, 40, margin=9),
         _ONE_NUMBER,
@@ -119,7 +123,7 @@ CASES = (
     Case(
         "simulation/embedded_n64",
         PATTERNS,
-        "four patterns of the embedded data set, without their noise",
+        "four patterns of the embedded data set, without noise",
         {"nphotons": 3e5},
         embedded_window,
         _ONE_NUMBER,

@@ -72,7 +72,7 @@ def embedded(name: str) -> np.ndarray:
     except (OSError, ValueError, KeyError) as damage:
         raise GoldenError(f"{FILE}: cannot be read ({damage}); restore it from version control") from damage
     if digest_array(array) != DIGESTS[name]:
-        raise GoldenError(f"{FILE}: {name!r} is not what was drawn; restore it from version control")
+        raise GoldenError(f"{FILE}: {name!r} does not match its digest; restore it from version control")
     array.flags.writeable = False
     return array
 

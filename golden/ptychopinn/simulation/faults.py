@@ -16,7 +16,7 @@ from golden.spec.parameters import Parameters
 # ------------------------------------------------------------------------------------------------ conditions
 
 _INSIDE = Condition("all patches lie inside the object", lambda inputs, _: _lie_inside(**inputs))
-_EVEN = Condition("for even N, ifftshift and fftshift are the same", lambda inputs, _: len(inputs["probe"]) % 2 == 0)
+_EVEN = Condition("for even N, fftshift and ifftshift are the same", lambda inputs, _: len(inputs["probe"]) % 2 == 0)
 _ODD = Condition("for odd N, (N - 1) / 2 is N // 2", lambda inputs, _: len(inputs["probe"]) % 2 == 1)
 _WHOLE = Condition("all positions are whole pixels", lambda inputs, _: not (inputs["positions"] % 1).any())
 
@@ -115,24 +115,26 @@ PATTERNS = (
         "patches are taken at -position (x and y); expected +position",
         lambda positions, _: -positions,
     ),
-    _of_positions("x_leftwards", "x counts from the right edge; expected from the left", _mirrored(0)),
-    _of_positions("y_upwards", "y counts from the bottom edge; expected from the top", _mirrored(1)),
+    _of_positions("x_leftwards", "x is counted from the right edge; expected from the left", _mirrored(0)),
+    _of_positions("y_upwards", "y is counted from the bottom edge; expected from the top", _mirrored(1)),
     _of_positions(
         "position_of_corner",
-        "the position is that of the patch's corner; expected that of its index N // 2",
+        "index 0 of the patch lies at the position; expected index N // 2",
         lambda positions, inputs: positions + len(inputs["probe"]) // 2,
     ),
     _of_positions(
         "position_of_middle",
-        "the position is that of the patch's middle, (N - 1) / 2; expected that of its index N // 2",
+        "the patch's middle, (N - 1) / 2, lies at the position; expected index N // 2",
         lambda positions, inputs: positions + len(inputs["probe"]) // 2 - (len(inputs["probe"]) - 1) / 2,
     ).invisible_when(_ODD),
     _of_positions(
-        "whole_pixels", "patches are cut at whole pixels; expected bilinear", lambda positions, _: np.rint(positions)
+        "whole_pixels",
+        "patches are cut at whole pixels; expected bilinear interpolation",
+        lambda positions, _: np.rint(positions),
     ).invisible_when(_WHOLE),
     _of_positions(
         "positions_out_of_step",
-        "each pattern is that of its neighbour's position; expected pattern i at position i",
+        "each pattern belongs to its neighbour's position; expected pattern i at position i",
         lambda positions, _: np.roll(positions, 1, axis=0),
     ),
     _of_positions(
@@ -142,15 +144,15 @@ PATTERNS = (
     ),
     Fault.of_inputs(
         "edge_clamped",
-        "the object's edge is continued; expected zero beyond it",
+        "the object's edge is repeated outside it; expected zeros",
         _beyond_the_edge("edge"),
     ).invisible_when(_INSIDE),
     Fault.of_inputs(
         "edge_wrapped",
-        "the object is continued periodically; expected zero beyond its edge",
+        "the object is repeated periodically; expected zeros outside it",
         _beyond_the_edge("wrap"),
     ).invisible_when(_INSIDE),
-    _of_patches("patch_transposed", "patches are transposed; expected rows to stay rows", lambda p: p.swapaxes(1, 2)),
+    _of_patches("patch_transposed", "patches are transposed; expected (row, column)", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: p[:, ::-1]),
     _of_patches(
         "patch_flipped_columns", "patches are mirrored left to right; expected column 0 first", lambda p: p[:, :, ::-1]
@@ -161,65 +163,59 @@ PATTERNS = (
         patterns,
         patches=_phase_interpolated,
     ).invisible_when(_WHOLE),
-    _of_object("object_conjugated", "the object's phase has the other sign; expected its own", np.conj),
+    _of_object("object_conjugated", "the object is complex-conjugated; expected no conjugation", np.conj),
     _of_object("imaginary_lost", "the object's imaginary part is lost; expected a complex object", np.real),
     _of_object(
         "amplitude_plus_i_phase",
-        "the object is amplitude + i phase; expected amplitude times exp(i phase)",
+        "the object is amplitude + i * phase; expected amplitude * exp(i * phase)",
         lambda target: np.abs(target) + 1j * np.angle(target),
     ),
-    _of_probe("probe_ignored", "nothing but the object makes the pattern; expected it times the probe", np.ones_like),
-    _of_probe(
-        "illuminated_twice", "the probe multiplies twice (an illuminated object is lit again); expected once", np.square
-    ),
-    _of_probe("probe_modulus", "only the probe's modulus is used; expected its phase too", np.abs),
-    _of_probe("probe_conjugated", "the probe's phase has the other sign; expected its own", np.conj),
-    _of_probe("probe_transposed", "the probe is transposed; expected rows to stay rows", np.transpose),
+    _of_probe("probe_ignored", "the object diffracts without the probe; expected object * probe", np.ones_like),
+    _of_probe("illuminated_twice", "the probe is applied twice; expected once", np.square),
+    _of_probe("probe_modulus", "only the probe's modulus illuminates; expected the complex probe", np.abs),
+    _of_probe("probe_conjugated", "the probe is complex-conjugated; expected no conjugation", np.conj),
+    _of_probe("probe_transposed", "the probe is transposed; expected (row, column)", np.transpose),
     _of_probe(
         "probe_normalised",
-        "the probe is normalised first; expected it as given",
+        "the probe is normalised first; expected the given probe",
         lambda probe: probe / (4.0 * norm(probe)),
     ),
-    _of_patterns(
-        "fft_norm_missing", "amplitude is |F|; expected |F| / N, which keeps the energy", lambda a: a * len(a[0])
-    ),
-    _of_patterns(
-        "fft_norm_twice", "amplitude is |F| / N**2; expected |F| / N, which keeps the energy", lambda a: a / len(a[0])
-    ),
+    _of_patterns("fft_norm_missing", "the FFT is not divided by N; expected F / N", lambda a: a * len(a[0])),
+    _of_patterns("fft_norm_twice", "the FFT is divided by N twice; expected once", lambda a: a / len(a[0])),
     _of_patterns(
         "fftshift_missing",
-        "the zero frequency is at index 0; expected N // 2",
+        "the zero frequency is at index 0; expected index N // 2",
         lambda a: np.fft.ifftshift(a, axes=(1, 2)),
     ),
     _of_patterns(
         "inverse_fftshift",
-        "the zero frequency is at (N - 1) // 2 (ifftshift); expected N // 2",
+        "ifftshift is used, one pixel off for odd N; expected fftshift",
         lambda a: np.fft.ifftshift(np.fft.ifftshift(a, axes=(1, 2)), axes=(1, 2)),
     ).invisible_when(_EVEN),
     _of_patterns(
         "batch_shifted",
-        "fftshift moves the patterns too; expected it along rows and columns only",
+        "fftshift moves the batch axis too; expected rows and columns only",
         lambda a: np.fft.fftshift(a, axes=0),
     ),
     _of_patterns(
         "inverse_transform",
-        "the pattern is that of the inverse transform, point-mirrored; expected the forward one",
+        "the pattern is point-mirrored, as by an inverse FFT; expected a forward FFT",
         _from_the_other_side,
     ),
-    _of_patterns("intensity", "patterns are intensity; expected amplitude, its square root", np.square),
+    _of_patterns("intensity", "patterns are intensities; expected amplitudes, their square roots", np.square),
     Fault.of_outputs(
         "scaled_to_photons",
-        "amplitude is multiplied by the intensity scale; expected it independent of the number of photons",
+        "amplitudes are multiplied by the intensity scale; expected unscaled amplitudes",
         lambda outputs: {"amplitude": outputs["amplitude"] * outputs["intensity_scale"]},
     ),
     Fault.of_parameters(
         "other_nphotons",
-        "nphotons is not the one that was given (1e5 and 1e9 are defaults)",
+        "nphotons is another value (1e9 or 1e5); expected the given one",
         _other_photons,
     ),
     _of_scale(
         "photons_of_all_patterns",
-        "nphotons is shared by all patterns; expected on average in each",
+        "nphotons is the sum over all patterns; expected the mean of a pattern",
         lambda t: len(t.outputs["amplitude"]) ** -0.5,
     ),
     _of_scale(
@@ -229,7 +225,7 @@ PATTERNS = (
     ),
     _of_scale(
         "scale_of_intensity",
-        "the scale multiplies intensity; expected its square root, which multiplies amplitude",
+        "the intensity scale is the factor of intensities; expected its square root, for amplitudes",
         lambda t: float(t.outputs["intensity_scale"]),
     ),
 )

@@ -13,8 +13,17 @@ from h5py import h5f, h5p
 
 from golden.spec.arrays import Arrays, digest_array, main_output
 from golden.spec.errors import GoldenError
-from golden.store.golden import Golden, in_order, table_of_faults
-from golden.store.layout import DIGEST_LENGTH, FORMAT, MOST_ATTRIBUTES, TOLERANCE_PARTS, kind_of, picture_of
+from golden.spec.operation import Label
+from golden.store.golden import FORMAT, Golden, in_order, table_of_faults
+from golden.store.layout import (
+    DIGEST_LENGTH,
+    MOST_ATTRIBUTES,
+    README,
+    SUMS,
+    TOLERANCE_PARTS,
+    kind_of,
+    picture_of,
+)
 
 _COMPRESS_FROM = 256
 _LONGEST_TEXT = 2**16 - 512
@@ -30,6 +39,7 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
     """
     with _create(path) as file:
         for key, text in (
+            ("README", README),
             ("format", FORMAT),
             ("case", golden.case),
             ("operation", golden.operation),
@@ -59,8 +69,17 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
         _mark_for_viewers(file, golden.outputs)
         for name, tolerance in golden.tolerances.items():
             if golden.outputs[name].dtype.kind in "fc":
-                numbers = [getattr(tolerance, key) for key in TOLERANCE_PARTS]
-                file["outputs"][name].attrs["tolerance"] = np.array(numbers, np.float64)
+                for part in TOLERANCE_PARTS:
+                    file["outputs"][name].attrs[part] = np.float64(getattr(tolerance, part))
+        for labelled, label in sorted(golden.labels.items()):
+            derived_path = labelled.replace("inputs/", "derived/")
+            _set_label(file[derived_path if derived_path in file else labelled], label)
+
+
+def _set_label(node: h5py.HLObject, label: Label) -> None:
+    for key, text in (("axis_names", label.axes), ("units", label.unit)):
+        if text:
+            _set_text(node, key, text)
 
 
 def _mark_for_viewers(file: h5py.File, outputs: Arrays) -> None:
@@ -86,13 +105,17 @@ def _proof(golden: Golden) -> dict[str, np.ndarray]:
     for _, _, wrong in in_order(golden.faults):
         values.setdefault(kind_of(wrong.dtype), []).append(wrong.values.astype(wrong.dtype))
         indices.append(wrong.indices)
+    caught = table_of_faults(golden.faults, golden.outputs)
+    for fault in caught.values():
+        for entry in fault["outputs"].values():
+            entry["sums"] = dict(zip(SUMS, entry["sums"], strict=True))
     table = {
-        "caught": table_of_faults(golden.faults, golden.outputs),
+        "caught": caught,
         "invisible": dict(golden.invisible),
         "noise": {name: dict(variants) for name, variants in golden.noise.items()},
     }
     arrays = {kind: np.concatenate(parts) for kind, parts in values.items()}
-    return arrays | {"at": np.diff(np.concatenate(indices)), "table": np.frombuffer(as_json(table).encode(), np.uint8)}
+    return arrays | {"at": np.diff(np.concatenate(indices)), "table": np.array([as_json(table).encode()])}
 
 
 def write_outputs(path: Path, outputs: Arrays) -> None:
@@ -130,7 +153,13 @@ def _write_array(group: h5py.Group, name: str, array: np.ndarray, compress_from:
     little = np.asarray(array, dtype=array.dtype.newbyteorder("<"))
     large = little.nbytes >= compress_from
     packing: dict[str, Any] = {"chunks": little.shape, "compression": 9, "shuffle": True} if large else {}
-    return group.create_dataset(name, data=little, track_times=False, **packing)
+    data = _as_utf8(little) if little.dtype.kind == "S" else little
+    return group.create_dataset(name, data=data, track_times=False, **packing)
+
+
+def _as_utf8(texts: np.ndarray) -> np.ndarray:
+    """Mark texts for h5py as UTF-8; it would take them for ASCII."""
+    return texts.view(h5py.string_dtype("utf-8", texts.dtype.itemsize))
 
 
 def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
@@ -139,8 +168,8 @@ def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
             f"{key!r} of {node.name} takes {len(text.encode())} bytes; at most {_LONGEST_TEXT} fit into an attribute. "
             f"Shorten it"
         )
-    node.attrs.create(key, np.bytes_(text.encode() or b"\0"))
+    node.attrs.create(key, _as_utf8(np.array(text.encode() or b"\0")))
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), sort_keys=True)
+    return json.dumps(dict(value), sort_keys=True, ensure_ascii=False)

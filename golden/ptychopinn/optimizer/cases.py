@@ -10,17 +10,17 @@ import numpy as np
 
 from golden.ptychopinn.optimizer import faults, formulas
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.random_inputs import Draw
 
 ADAM = Operation(
     name="optimizer.adam",
     summary="Adam with Keras's constants: epsilon is added to the root of the running second moment",
     inputs={
-        "start": "(n,) float32; values before the first step",
-        "gradients": "(steps, n) float32",
+        "start": Input("(n,) float32; values before the first step", "value", "1"),
+        "gradients": Input("(steps, n) float32", "step value", "1"),
     },
-    outputs=(Output("values", "(steps, n) float32; after each step", terms=4),),
+    outputs=(Output("values", "(steps, n) float32; after each step", "step value", "1", terms=4),),
     parameters={"learning_rate": float},
     formula=formulas.adam,
     faults=faults.ADAM,
@@ -29,10 +29,21 @@ ADAM = Operation(
 SCHEDULE = Operation(
     name="optimizer.schedule",
     summary="Keras's callbacks: the learning rate on a plateau of the validation loss, the end on the training loss",
-    inputs={"losses": "(sequences, n, 2) float64; of training and of validation, after each of n epochs"},
+    inputs={
+        "losses": Input(
+            "(sequences, n, 2) float64; of training and of validation, after each of n epochs",
+            "sequence epoch loss",
+            "1",
+        )
+    },
     outputs=(
-        Output("learning_rates", "(sequences, n) float32; with which each epoch is trained, as if none were the last"),
-        Output("epochs", "(sequences,) int64; how many are trained, n where nothing ends it"),
+        Output(
+            "learning_rates",
+            "(sequences, n) float32; with which each epoch is trained, as if none were the last",
+            "sequence epoch",
+            "1",
+        ),
+        Output("epochs", "(sequences,) int64; how many are trained, n where nothing ends it", "sequence", "1"),
     ),
     parameters={"learning_rate": float},
     formula=formulas.schedule,

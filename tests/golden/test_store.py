@@ -98,9 +98,9 @@ def test_content_digest_sees_everything_but_provenance() -> None:
 def edit_table(path: Path, change: Callable[[dict], object]) -> None:
     """Change ``/proof/table``, and its digest after it."""
     with h5py.File(path, "r+") as file:
-        table = json.loads(file["proof/table"][()].tobytes())
+        table = json.loads(file["proof/table"][0])
         change(table)
-        text = np.frombuffer(json.dumps(table).encode(), np.uint8)
+        text = np.array([json.dumps(table).encode()])
         del file["proof/table"]
         file["proof/table"] = text
         seal(file["proof/table"], text)
@@ -218,7 +218,7 @@ def _unknown_group(file: h5py.File) -> None:
 
 
 def _impossible_tolerance(file: h5py.File) -> None:
-    file["outputs/y"].attrs["tolerance"] = np.array([np.inf, 0, 0, 0])
+    file["outputs/y"].attrs["noise_rtol"] = np.inf
 
 
 def _other_format(file: h5py.File) -> None:
@@ -268,7 +268,23 @@ def _nested_deeply(file: h5py.File) -> None:
 
 
 def _half_a_tolerance(file: h5py.File) -> None:
-    file["outputs/y"].attrs["tolerance"] = np.zeros(2)
+    del file["outputs/y"].attrs["rtol"]
+
+
+def _tolerance_of_several_numbers(file: h5py.File) -> None:
+    file["outputs/y"].attrs["atol"] = np.zeros(2)
+
+
+def _another_readme(file: h5py.File) -> None:
+    file.attrs["README"] = np.bytes_(b"Nothing of this is checked.")
+
+
+def _too_few_axes(file: h5py.File) -> None:
+    file["outputs/y"].attrs["axis_names"] = np.bytes_(b"row")
+
+
+def _unit_for_a_terminal(file: h5py.File) -> None:
+    file["inputs/x"].attrs["units"] = np.bytes_(b"\x1b[31m")
 
 
 def _no_table(file: h5py.File) -> None:
@@ -303,8 +319,11 @@ CONTENTS: dict[Callable[[h5py.File], None], str] = {
     _other_compound: "has a type that a golden never has",
     _huge: "at most 536870912 are accepted",
     _unknown_group: "unknown objects",
-    _impossible_tolerance: "impossible tolerance",
-    _other_format: "expected format 'ptycho-golden 4', found 'ptycho-golden 99'",
+    _impossible_tolerance: "attribute 'noise_rtol' of /outputs/y: expected a number of at least 0",
+    _other_format: "expected format 'ptycho-golden 5' or 'ptycho-golden 4', found 'ptycho-golden 99'",
+    _another_readme: "its README is not that of its format",
+    _too_few_axes: "/outputs/y has the axes 'row', but an array of shape (4, 5)",
+    _unit_for_a_terminal: "'units' of /inputs/x is not a printable text",
     _other_picture: "its picture is not that of its main output",
     _made_by_torch: "must be produced by TensorFlow",
     _several_chunks: "/inputs/p is not one chunk, shuffled and deflated",
@@ -315,7 +334,8 @@ CONTENTS: dict[Callable[[h5py.File], None], str] = {
     _escaped_for_a_terminal: "is not a JSON object of printable texts",
     _key_twice: "appears twice",
     _nested_deeply: "nested too deeply",
-    _half_a_tolerance: "/outputs/y has no tolerance of 4 numbers",
+    _half_a_tolerance: "/outputs/y lacks the attribute 'rtol'",
+    _tolerance_of_several_numbers: "attribute 'atol' of /outputs/y: expected a number of at least 0",
     _no_table: "it has no table of faults",
 }
 

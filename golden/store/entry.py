@@ -165,8 +165,8 @@ def _describe_label(golden: Golden, path: str) -> Entry:
 def _describe_derived(golden: Golden, name: str, derived: Derived) -> Entry:
     return {
         "shape": _shape(derived.shape),
-        **_describe_label(golden, f"inputs/{name}"),
         "dtype": np.dtype(derived.dtype).name,
+        **_describe_label(golden, f"inputs/{name}"),
         "recipe": True,
         "sha256": derived.sha256,
     }
@@ -175,8 +175,8 @@ def _describe_derived(golden: Golden, name: str, derived: Derived) -> Entry:
 def _describe_array(golden: Golden, path: str, array: np.ndarray, digests: Mapping[str, str]) -> Entry:
     return {
         "shape": _shape(array.shape),
-        **_describe_label(golden, path),
         "dtype": array.dtype.name,
+        **_describe_label(golden, path),
         **statistics(array),
         "sha256": digests[path],
     }

@@ -134,9 +134,9 @@ def _labelled_otherwise(golden: Golden, case: Case) -> list[str]:
     other = sorted(path for path in {*declared, *golden.labels} if declared.get(path) != golden.labels.get(path))
     if not other:
         return []
+    named = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
     return [
-        f"golden {golden.case}: its case declares other axes or units of {', '.join(other)}; "
-        f"'{_UPDATE} {golden.case}' writes them"
+        f"golden {golden.case}: its case declares other axes or units of {named}; '{_UPDATE} {golden.case}' writes them"
     ]
 
 

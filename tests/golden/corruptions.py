@@ -25,7 +25,7 @@ from h5py import h5a, h5d, h5p, h5s, h5t
 
 from golden.spec.arrays import digest_array
 from golden.store import format4
-from golden.store.layout import TOLERANCE_PARTS
+from golden.store.layout import SUMS, TOLERANCE_PARTS
 from golden.store.write import write_golden
 from tests.golden import standin
 
@@ -760,7 +760,7 @@ def make_older(file: h5py.File) -> None:
     table = json.loads(file["proof/table"][0])
     for fault in table["caught"].values():
         for wrong in fault["outputs"].values():
-            wrong["sums"] = list(wrong["sums"].values())
+            wrong["sums"] = [wrong["sums"][part] for part in SUMS]
     _replaced(file, "proof/table", np.frombuffer(json.dumps(table).encode(), np.uint8))
 
 

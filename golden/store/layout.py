@@ -55,11 +55,13 @@ A golden of ptycho-golden: what a TensorFlow reference computed from given input
 @operation says what was computed, @parameters with which scalars (JSON), @summary what this case shows.
 /inputs   what goes in. /derived names inputs that a recipe makes: their data are not stored.
 /outputs  what must come out, of the same dtype and shape: |actual - expected| <= atol + rtol |expected|, with atol and
-          rtol from the output's attributes. Without them it must be equal. NaN equals nothing.
-/where    true at the elements of an output that are compared. Without it, all are.
+          rtol from the output's attributes; it must be equal where there are none. NaN equals nothing.
+          noise_atol and noise_rtol say what rounding alone does to it.
+/where    true at the elements of an output that are compared; all are where it has no mask.
 /proof    what known mistakes would give instead, and the noise that the tolerance comes from (table: JSON).
 /picture  an output once more, coarser, for viewers.
-axis_names names each axis of an array, in order. More: golden/store/layout.py and docs/ of ptycho-golden."""
+axis_names has a word for each axis of an array, in order; one is an axis of length 1 that means nothing. units is 1
+where a number has none. More: golden/store/layout.py and docs/ of ptycho-golden."""
 """What a golden says to someone who knows nothing of it; the same in every file of the format."""
 GROUPS = ("derived", "inputs", "outputs", "picture", "proof", "where")
 DIGEST_LENGTH = 32

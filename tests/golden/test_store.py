@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,6 +22,8 @@ from golden.store.read import read_golden, read_outputs
 from golden.store.write import write_golden, write_outputs
 from tests.golden.corruptions import seal
 from tests.golden.standin import CASES, make_golden
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -575,3 +579,37 @@ def test_a_text_that_fits_into_no_attribute_is_refused(tmp_path: Path) -> None:
     golden = make_golden(CASES[0], summary="x" * 2**16)
     with pytest.raises(GoldenError, match=r"'summary' of / takes 65536 bytes; at most \d+ fit"):
         write_golden(tmp_path / "a.h5", golden)
+
+
+def test_the_five_lines_of_h5py_in_the_how_to_print_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbers and digests aside, which change with the goldens."""
+    section = (REPOSITORY / "docs" / "how-to.md").read_text(encoding="utf-8").split("five lines of h5py\n")[1]
+    code, printed, compared = re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)[:3]
+    assert len(code.splitlines()) == 5
+    monkeypatch.chdir(REPOSITORY)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    number = re.compile(r"[0-9a-f]{32}|[\d.]+e-\d+")
+    assert number.sub("#", capsys.readouterr().out) == number.sub("#", printed)
+    *lines, answer = compared.splitlines()
+    actual = names["file"]["outputs/mosaic"][()]
+    for wrong, is_right in ((0, True), (1, False)):
+        exec("\n".join(lines), names | {"actual": actual + wrong}, found := {})
+        assert bool(eval(answer, names | found | {"actual": actual + wrong})) is is_right
+    names["file"].close()
+
+
+def test_texts_are_utf8(path: Path) -> None:
+    golden = dataclasses.replace(make_golden(CASES[0]), summary="größer als 1 µm", provenance={"reference": "Straße"})
+    path.unlink()
+    write_golden(path, golden)
+    with h5py.File(path) as file:
+        for node, key in ((file, "summary"), (file, "README"), (file["outputs/y"], "units")):
+            assert node.attrs.get_id(key).get_type().get_cset() == h5py.h5t.CSET_UTF8
+        assert file.attrs["summary"].decode() == golden.summary
+        assert "Straße" in file.attrs["provenance"].decode()
+        assert file["proof/table"].id.get_type().get_cset() == h5py.h5t.CSET_UTF8
+        assert json.loads(file["proof/table"].asstr()[0])["caught"].keys() == golden.faults.keys()
+    assert_same(read_golden(path), golden)

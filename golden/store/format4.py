@@ -17,7 +17,6 @@ from golden.store.contents import Contents, parse_json
 
 FORMAT = "ptycho-golden 4"
 _TABLE = "proof/table"
-_TOLERANCE = ("atol", "rtol", "noise_atol", "noise_rtol")
 _SUMS = ("first_real", "first_imaginary", "second_real", "second_imaginary")
 
 
@@ -32,21 +31,20 @@ def upgraded(contents: Contents, digest_length: int) -> Contents:
         ValueError, LookupError, TypeError, AttributeError: they are not sound.
     """
     attributes = {path: dict(of) for path, of in contents.attributes.items()}
-    for of in attributes.values():
-        if "tolerance" in of:
-            of.update(zip(_TOLERANCE, of.pop("tolerance"), strict=True))
     table = contents.arrays[_TABLE]
     if digest_array(table)[:digest_length] != attributes[_TABLE]["sha256"].item().decode():
         raise ValueError("its table of faults does not match its SHA-256")
-    text = np.array([_named(table.tobytes().decode()).encode()])
-    attributes[_TABLE]["sha256"] = np.array(digest_array(text)[:digest_length].encode())
-    return Contents({**contents.arrays, _TABLE: text}, attributes)
-
-
-def _named(table: str) -> str:
-    """Name the sums in the table of faults."""
-    faults: Any = parse_json(table)
-    for fault in faults["caught"].values():
+    proof: Any = parse_json(table.tobytes().decode())
+    for fault in proof["caught"].values():
         for wrong in fault["outputs"].values():
             wrong["sums"] = dict(zip(_SUMS, wrong["sums"], strict=True))
-    return json.dumps(faults)
+    noise = proof["noise"] = {output: {"runs": runs} for output, runs in proof["noise"].items()}
+    for path, of in attributes.items():
+        if "tolerance" in of:
+            of["atol"], of["rtol"], *line = of.pop("tolerance")
+            noise.setdefault(path.removeprefix("outputs/"), {"runs": {}}).update(
+                zip(("atol", "rtol"), line, strict=True)
+            )
+    text = np.array([json.dumps(proof).encode()])
+    attributes[_TABLE]["sha256"] = np.array(digest_array(text)[:digest_length].encode())
+    return Contents({**contents.arrays, _TABLE: text}, attributes)

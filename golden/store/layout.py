@@ -7,12 +7,13 @@ Layout of a golden::
     /inputs/NAME   stored inputs                                  @sha256, @axis_names, @units
     /derived/NAME  inputs made by the operation's recipe: no data, only @sha256, @shape, @dtype, @axis_names, @units
     /outputs/NAME  what the reference returned, in its layout     @sha256, @axis_names, @units
-                   @atol, @rtol, @noise_atol, @noise_rtol, of numbers that are not whole
+                   @atol, @rtol, of numbers that are not whole
     /where/NAME    bool: the elements of that output that count   @sha256
     /proof/table   (1,) text, JSON                                @sha256
                    caught: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the tolerance,
                    distance, signed sums, and how many elements below are its; invisible: fault -> reason;
-                   noise: output -> contribution of each variant
+                   noise: output -> atol and rtol of rounding alone, of numbers that are not whole, and runs: what
+                   each contributed
     /proof/DTYPE   what stands in the wrong outputs of that dtype, under one fault after the other   @sha256
     /proof/at      int64: where it stands, flat index into that wrong output, less the index before      @sha256
     /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W), and coarser
@@ -51,22 +52,16 @@ from golden.store.contents import Contents, parse_json
 from golden.store.golden import FORMAT, TRANSCRIBED, Derived, Golden, require_mask
 
 README = """\
-A golden of ptycho-golden: what a TensorFlow reference computed from given inputs. A port must compute the same.
-@operation says what was computed, @parameters with which scalars (JSON), @summary what this case shows.
-/inputs   what goes in. /derived names inputs that a recipe makes: their data are not stored.
-/outputs  what must come out, of the same dtype and shape: |actual - expected| <= atol + rtol |expected|, with atol and
-          rtol from the output's attributes; it must be equal where there are none. NaN equals nothing.
-          noise_atol and noise_rtol say what rounding alone does to it.
-/where    true at the elements of an output that are compared; all are where it has no mask.
-/proof    what known mistakes would give instead, and the noise that the tolerance comes from (table: JSON).
-/picture  an output once more, coarser, for viewers.
-axis_names has a word for each axis of an array, in order; one is an axis of length 1 that means nothing. units is 1
-where a number has none. More: golden/store/layout.py and docs/ of ptycho-golden."""
+A golden: what a TensorFlow reference computed from given inputs. A port must compute the same.
+/inputs   what goes in (/derived: made by a recipe, not stored); @operation, @parameters: what is computed of it.
+/outputs  what must come out, in dtype and shape too: |actual - expected| <= atol + rtol |expected|, equal without atol.
+/where    true where an output is compared; without a mask, everywhere.
+/proof    what known mistakes would give, and how far rounding goes. /picture: for viewers.
+More: docs/ of ptycho-golden."""
 """What a golden says to someone who knows nothing of it; the same in every file of the format."""
 GROUPS = ("derived", "inputs", "outputs", "picture", "proof", "where")
 DIGEST_LENGTH = 32
 """Characters of an array's SHA-256 that the file keeps beside it."""
-TOLERANCE_PARTS = ("atol", "rtol", "noise_atol", "noise_rtol")
 SUMS = ("first_real", "first_imaginary", "second_real", "second_imaginary")
 """The parts of the two signed sums of a wrong output (``Wrong.sums``)."""
 _PICTURE_BITS = 6
@@ -185,6 +180,7 @@ class _Interpreter:
         where = self._masks(case, outputs)
         self._require_picture(outputs)
         table = self._table_of_proof()
+        noise = self._noise(table.get("noise"), outputs)
         return Golden(
             case=case,
             operation=self.text("", "operation"),
@@ -197,8 +193,8 @@ class _Interpreter:
             inputs=self.arrays("inputs"),
             outputs=outputs,
             where=where,
-            tolerances={name: self._tolerance(name, array) for name, array in outputs.items()},
-            noise=self._noise(table.get("noise"), outputs),
+            tolerances={name: self._tolerance(name, noise[name]) for name in noise},
+            noise={name: of["runs"] for name, of in noise.items()},
             derived=self._derived(),
             expected_constant=self._texts(self.json("expected_constant"), "its expected_constant"),
             faults=self._faults(table, outputs),
@@ -243,17 +239,16 @@ class _Interpreter:
         if set(found) != set(expected) or any(not _same(found[name], expected[name]) for name in expected):
             raise self.error("its picture is not that of its main output")
 
-    def _tolerance(self, name: str, output: np.ndarray) -> Tolerance:
-        if output.dtype.kind not in "fc":
+    def _tolerance(self, name: str, noise: Mapping[str, Any]) -> Tolerance:
+        if self._contents.arrays[f"outputs/{name}"].dtype.kind not in "fc":
             return EXACT
-        return Tolerance(**{part: self._size(f"outputs/{name}", part) for part in TOLERANCE_PARTS})
-
-    def _size(self, path: str, key: str) -> float:
-        """Take a number that is finite and not negative."""
-        value = self._attribute(path, key)
-        if value.dtype != np.float64 or value.shape != () or not 0 <= value < np.inf:
-            raise self.error(f"attribute {key!r} of /{path}: expected a number of at least 0, found {value!r}")
-        return float(value)
+        limits = [self._attribute(f"outputs/{name}", key) for key in ("atol", "rtol")]
+        if any(limit.dtype != np.float64 or limit.shape for limit in limits):
+            raise self.error(f"/outputs/{name}: atol and rtol are not a number each")
+        tolerance = Tolerance(float(limits[0]), float(limits[1]), noise.get("atol", -1), noise.get("rtol", -1))
+        if not all(isinstance(number, float) and 0 <= number < math.inf for number in vars(tolerance).values()):
+            raise self.error(f"/outputs/{name} has an impossible tolerance or noise: {tolerance}")
+        return tolerance
 
     def _labels(self) -> dict[str, Label]:
         """Take axes and units of inputs and outputs, where they are said."""
@@ -348,14 +343,15 @@ class _Interpreter:
             raise self.error(f"fault {fault!r} has an impossible distance, or points outside of its array")
         return Wrong(shape, values.dtype.str, share, distance, at, values, sums.view(np.complex128))
 
-    def _noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, float]]:
+    def _noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, Any]]:
         table = self._table(value, "its noise")
         if not set(table) <= set(outputs):
             raise self.error("its noise is of other outputs than it has")
-        for name, variants in table.items():
-            if not all(type(number) in (int, float) for number in self._table(variants, f"noise of {name!r}").values()):
+        for name, noise in table.items():
+            runs = self._table(self._table(noise, f"noise of {name!r}").get("runs"), f"noise of {name!r}")
+            if not all(type(number) in (int, float) for number in runs.values()):
                 raise self.error(f"the noise of {name!r} is not a table of numbers")
-        return {name: table.get(name, {}) for name in outputs}
+        return {name: table.get(name, {"runs": {}}) for name in outputs}
 
     # ------------------------------------------------------------------------------------------------ single values
 

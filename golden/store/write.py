@@ -13,14 +13,12 @@ from h5py import h5f, h5p
 
 from golden.spec.arrays import Arrays, digest_array, main_output
 from golden.spec.errors import GoldenError
-from golden.spec.operation import Label
 from golden.store.golden import FORMAT, Golden, in_order, table_of_faults
 from golden.store.layout import (
     DIGEST_LENGTH,
     MOST_ATTRIBUTES,
     README,
     SUMS,
-    TOLERANCE_PARTS,
     kind_of,
     picture_of,
 )
@@ -38,25 +36,8 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
         compress_from: bytes of an array that is worth compressing.
     """
     with _create(path) as file:
-        for key, text in (
-            ("README", README),
-            ("format", FORMAT),
-            ("case", golden.case),
-            ("operation", golden.operation),
-            ("summary", golden.summary),
-            ("definition", golden.definition),
-            ("producer", golden.producer),
-            ("parameters", as_json(golden.parameters)),
-            ("expected_constant", as_json(golden.expected_constant)),
-            ("provenance", as_json(golden.provenance)),
-        ):
-            _set_text(file, key, text)
-        file.attrs["draw"] = np.int64(golden.draw)
-        for name, derived in sorted(golden.derived.items()):
-            group = _require_group(_require_group(file, "derived"), name)
-            _set_text(group, "dtype", derived.dtype)
-            _set_text(group, "sha256", derived.sha256)
-            group.attrs["shape"] = np.array(derived.shape, np.int64)
+        for name in sorted(golden.derived):
+            _require_group(_require_group(file, "derived"), name)
         for group_name, arrays in (
             ("inputs", golden.inputs),
             ("outputs", golden.outputs),
@@ -66,36 +47,57 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
             _write_arrays(file, group_name, arrays, compress_from)
         for name, picture in picture_of(golden.outputs).items():
             _write_array(_require_group(file, "picture"), name, picture, compress_from)
-        _mark_for_viewers(file, golden.outputs)
-        for name, tolerance in golden.tolerances.items():
-            if golden.outputs[name].dtype.kind in "fc":
-                for part in TOLERANCE_PARTS:
-                    file["outputs"][name].attrs[part] = np.float64(getattr(tolerance, part))
-        for labelled, label in sorted(golden.labels.items()):
-            derived_path = labelled.replace("inputs/", "derived/")
-            _set_label(file[derived_path if derived_path in file else labelled], label)
+        # Last: HDF5 would move the header of a new object that grows, and leave a gap.
+        for path_in_file, attributes in sorted(_attributes(golden).items()):
+            _set_attributes(file[path_in_file or "/"], attributes)
 
 
-def _set_label(node: h5py.HLObject, label: Label) -> None:
-    for key, text in (("axis_names", label.axes), ("units", label.unit)):
-        if text:
-            _set_text(node, key, text)
+def _attributes(golden: Golden) -> dict[str, dict[str, Any]]:
+    """Say what the objects of a golden's file tell of themselves, by path, empty for the root.
+
+    Digests of arrays are left out.
+    """
+    told: dict[str, dict[str, Any]] = {
+        "": {
+            "README": README,
+            "format": FORMAT,
+            "case": golden.case,
+            "operation": golden.operation,
+            "summary": golden.summary,
+            "definition": golden.definition,
+            "draw": np.int64(golden.draw),
+            "producer": golden.producer,
+            "parameters": as_json(golden.parameters),
+            "expected_constant": as_json(golden.expected_constant),
+            "provenance": as_json(golden.provenance),
+        }
+    }
+    for name, derived in golden.derived.items():
+        shape = np.array(derived.shape, np.int64)
+        told[f"derived/{name}"] = {"dtype": derived.dtype, "sha256": derived.sha256, "shape": shape}
+    for name, tolerance in golden.tolerances.items():
+        if golden.outputs[name].dtype.kind in "fc":
+            told[f"outputs/{name}"] = {"atol": np.float64(tolerance.atol), "rtol": np.float64(tolerance.rtol)}
+    for path, label in golden.labels.items():
+        derived_path = path.replace("inputs/", "derived/")
+        texts = {"axis_names": label.axes, "units": label.unit}
+        told.setdefault(derived_path if derived_path in told else path, {}).update(
+            {k: v for k, v in texts.items() if v}
+        )
+    return _shown(told, golden.outputs)
 
 
-def _mark_for_viewers(file: h5py.File, outputs: Arrays) -> None:
+def _shown(told: dict[str, dict[str, Any]], outputs: Arrays) -> dict[str, dict[str, Any]]:
+    """Add what makes viewers plot the main output at once."""
     name = main_output(outputs)
     if name is None:
-        return
-    group = "picture" if "picture" in file else "outputs"
-    for node, key, text in (
-        (file, "NX_class", "NXroot"),
-        (file, "default", group),
-        (file[group], "NX_class", "NXdata"),
-        (file[group], "signal", name),
-    ):
-        _set_text(node, key, text)
+        return told
+    group = "picture" if picture_of(outputs) else "outputs"
+    told[""] |= {"NX_class": "NXroot", "default": group}
+    told[group] = {"NX_class": "NXdata", "signal": name}
     if group == "picture":
-        _set_text(file[group][name], "interpretation", "image")
+        told[f"picture/{name}"] = {"interpretation": "image"}
+    return told
 
 
 def _proof(golden: Golden) -> dict[str, np.ndarray]:
@@ -112,10 +114,17 @@ def _proof(golden: Golden) -> dict[str, np.ndarray]:
     table = {
         "caught": caught,
         "invisible": dict(golden.invisible),
-        "noise": {name: dict(variants) for name, variants in golden.noise.items()},
+        "noise": {name: _noise(golden, name) for name in golden.noise},
     }
     arrays = {kind: np.concatenate(parts) for kind, parts in values.items()}
     return arrays | {"at": np.diff(np.concatenate(indices)), "table": np.array([as_json(table).encode()])}
+
+
+def _noise(golden: Golden, output: str) -> dict[str, Any]:
+    tolerance = golden.tolerances[output]
+    is_exact = golden.outputs[output].dtype.kind not in "fc"
+    line = {} if is_exact else {"atol": float(tolerance.noise_atol), "rtol": float(tolerance.noise_rtol)}
+    return {"runs": dict(golden.noise[output]), **line}
 
 
 def write_outputs(path: Path, outputs: Arrays) -> None:
@@ -162,6 +171,14 @@ def _as_utf8(texts: np.ndarray) -> np.ndarray:
     return texts.view(h5py.string_dtype("utf-8", texts.dtype.itemsize))
 
 
+def _set_attributes(node: h5py.HLObject, attributes: Mapping[str, Any]) -> None:
+    for key, value in sorted(attributes.items()):
+        if isinstance(value, str):
+            _set_text(node, key, value)
+        else:
+            node.attrs[key] = value
+
+
 def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
     if len(text.encode()) > _LONGEST_TEXT:
         raise GoldenError(
@@ -172,4 +189,4 @@ def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), sort_keys=True, ensure_ascii=False)
+    return json.dumps(dict(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))

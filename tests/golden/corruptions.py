@@ -25,7 +25,7 @@ from h5py import h5a, h5d, h5p, h5s, h5t
 
 from golden.spec.arrays import digest_array
 from golden.store import format4
-from golden.store.layout import SUMS, TOLERANCE_PARTS
+from golden.store.layout import SUMS
 from golden.store.write import write_golden
 from tests.golden import standin
 
@@ -723,15 +723,19 @@ def _other_array(random: Random, file: h5py.File) -> None:
     array = random.choice(arrays)
     dataset = _replaced(file, name, array)
     if group == "outputs":
-        for part in TOLERANCE_PARTS:
+        for part in ("atol", "rtol"):
             dataset.attrs[part] = random.choice((0.0, 1.0, 1e308))
 
 
 def _other_tolerance(random: Random, file: h5py.File) -> None:
     dataset = file["outputs"][random.choice(sorted(file["outputs"]))]
     numbers = (0.0, 1e308, 5e-324, -0.0, 1.0, np.nan, np.inf)
-    for part in TOLERANCE_PARTS:
+    for part in ("atol", "rtol"):
         dataset.attrs[part] = random.choice(numbers)
+    table = json.loads(_get_json(file["proof/table"], ""))
+    noise = random.choice(list(table["noise"].values()))
+    noise.update(atol=random.choice(numbers), rtol=random.choice(numbers))
+    _set_json(file, file["proof/table"], "", json.dumps(table).encode())
 
 
 def _other_label(random: Random, file: h5py.File) -> None:
@@ -751,13 +755,15 @@ def make_older(file: h5py.File) -> None:
     """Turn a golden into the same of format 4."""
     file.attrs["format"] = np.bytes_(format4.FORMAT)
     del file.attrs["README"]
-    for output in file["outputs"].values():
-        if "atol" in output.attrs:
-            output.attrs["tolerance"] = np.array([output.attrs.pop(part) for part in TOLERANCE_PARTS])
     for node in (*file["inputs"].values(), *file.get("derived", {}).values(), *file["outputs"].values()):
         for key in {"axis_names", "units"} & set(node.attrs):
             del node.attrs[key]
     table = json.loads(file["proof/table"][0])
+    for name, output in file["outputs"].items():
+        if "atol" in output.attrs:
+            noise = [table["noise"][name][part] for part in ("atol", "rtol")]
+            output.attrs["tolerance"] = np.array([output.attrs.pop("atol"), output.attrs.pop("rtol"), *noise])
+    table["noise"] = {name: of["runs"] for name, of in table["noise"].items()}
     for fault in table["caught"].values():
         for wrong in fault["outputs"].values():
             wrong["sums"] = [wrong["sums"][part] for part in SUMS]

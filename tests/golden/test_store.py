@@ -164,11 +164,15 @@ def _packed(path: Path, stored: bytes) -> None:
 
 
 def _noise_of_texts(path: Path) -> None:
-    edit_table(path, lambda table: table["noise"]["y"].update(float64="little"))
+    edit_table(path, lambda table: table["noise"]["y"]["runs"].update(float64="little"))
+
+
+def _negative_noise(path: Path) -> None:
+    edit_table(path, lambda table: table["noise"]["y"].update(atol=-1e-6))
 
 
 def _noise_of_no_output(path: Path) -> None:
-    edit_table(path, lambda table: table["noise"].update(z={}))
+    edit_table(path, lambda table: table["noise"].update(z={"runs": {}}))
 
 
 def _changed_value(file: h5py.File) -> None:
@@ -222,7 +226,7 @@ def _unknown_group(file: h5py.File) -> None:
 
 
 def _impossible_tolerance(file: h5py.File) -> None:
-    file["outputs/y"].attrs["noise_rtol"] = np.inf
+    file["outputs/y"].attrs["rtol"] = np.inf
 
 
 def _other_format(file: h5py.File) -> None:
@@ -308,6 +312,7 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _inflates_to_less: "/inputs/p does not inflate to the 24 bytes that it declares",
     _more_behind_the_stream: "/inputs/p does not inflate to the 24 bytes that it declares",
     _noise_of_texts: "the noise of 'y' is not a table of numbers",
+    _negative_noise: "/outputs/y has an impossible tolerance or noise",
     _noise_of_no_output: "its noise is of other outputs than it has",
 }
 CONTENTS: dict[Callable[[h5py.File], None], str] = {
@@ -323,7 +328,7 @@ CONTENTS: dict[Callable[[h5py.File], None], str] = {
     _other_compound: "has a type that a golden never has",
     _huge: "at most 536870912 are accepted",
     _unknown_group: "unknown objects",
-    _impossible_tolerance: "attribute 'noise_rtol' of /outputs/y: expected a number of at least 0",
+    _impossible_tolerance: "/outputs/y has an impossible tolerance or noise",
     _other_format: "expected format 'ptycho-golden 5' or 'ptycho-golden 4', found 'ptycho-golden 99'",
     _another_readme: "its README is not that of its format",
     _too_few_axes: "/outputs/y has the axes 'row', but an array of shape (4, 5)",
@@ -339,7 +344,7 @@ CONTENTS: dict[Callable[[h5py.File], None], str] = {
     _key_twice: "appears twice",
     _nested_deeply: "nested too deeply",
     _half_a_tolerance: "/outputs/y lacks the attribute 'rtol'",
-    _tolerance_of_several_numbers: "attribute 'atol' of /outputs/y: expected a number of at least 0",
+    _tolerance_of_several_numbers: "/outputs/y: atol and rtol are not a number each",
     _no_table: "it has no table of faults",
 }
 

@@ -114,7 +114,7 @@ def _proof(golden: Golden) -> dict[str, np.ndarray]:
     table = {
         "caught": caught,
         "invisible": dict(golden.invisible),
-        "noise": {name: _noise(golden, name) for name in golden.noise},
+        "noise": {name: _noise(golden, name) for name in golden.outputs},
     }
     arrays = {kind: np.concatenate(parts) for kind, parts in values.items()}
     return arrays | {"at": np.diff(np.concatenate(indices)), "table": np.array([as_json(table).encode()])}
@@ -124,7 +124,7 @@ def _noise(golden: Golden, output: str) -> dict[str, Any]:
     tolerance = golden.tolerances[output]
     is_exact = golden.outputs[output].dtype.kind not in "fc"
     line = {} if is_exact else {"atol": float(tolerance.noise_atol), "rtol": float(tolerance.noise_rtol)}
-    return {"runs": dict(golden.noise[output]), **line}
+    return {"runs": dict(golden.noise.get(output, {})), **line}
 
 
 def write_outputs(path: Path, outputs: Arrays) -> None:

@@ -6,11 +6,12 @@ The wings, each of which imports only those to its left:
 
 What a cases module is written with, here and in any other package that keeps goldens:
 
-    from golden import Case, Draw, Fault, Operation, Output
+    from golden import Case, Draw, Fault, Input, Operation, Output
 
-``Operation``: a computation, its inputs, parameters, outputs and faults. ``Output``: one of its results.
-``Fault``: a wrong convention that a port could follow. ``Case``: the operation on certain inputs. ``Draw``: the random
-source that makes these inputs. ``golden.spec`` holds the rest. Importing this package loads nothing else.
+``Operation``: a computation, its inputs, parameters, outputs and faults. ``Input``: an array that it takes. ``Output``:
+one of its results. ``Fault``: a wrong convention that a port could follow. ``Case``: the operation on certain inputs.
+``Draw``: the random source that makes these inputs. ``golden.spec`` holds the rest. Importing this package loads
+nothing else.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from golden.spec.case import Case
     from golden.spec.fault import Fault
-    from golden.spec.operation import Operation, Output
+    from golden.spec.operation import Input, Operation, Output
     from golden.spec.random_inputs import Draw
 
-__all__ = ["Case", "Draw", "Fault", "Operation", "Output"]
+__all__ = ["Case", "Draw", "Fault", "Input", "Operation", "Output"]
 
 _MODULES = {
     "Case": "golden.spec.case",
     "Draw": "golden.spec.random_inputs",
     "Fault": "golden.spec.fault",
+    "Input": "golden.spec.operation",
     "Operation": "golden.spec.operation",
     "Output": "golden.spec.operation",
 }

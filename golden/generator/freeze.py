@@ -8,7 +8,7 @@ must first agree, within the tolerance that was measured from the backing one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def freeze(
         provenance |= {
             "proved_with": f"{described(backing.provenance())}, which agrees to {share:.2g} of the tolerance"
         }
-    return Golden(
+    golden = Golden(
         case=case.name,
         operation=case.operation.name,
         summary=case.summary,
@@ -99,6 +99,7 @@ def freeze(
             if key not in stored
         },
     )
+    return replace(golden, labels=golden.labels_of(case.operation))
 
 
 # ------------------------------------------------------------------------------------------------ proving

@@ -25,7 +25,7 @@ from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store import gallery
 from golden.store.entry import Entry, entry_text, make_entry, read_entries
-from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.golden import FORMAT, Golden, golden_path, stored_cases
 from golden.store.read import read_golden
 from golden.store.update import Update, update
 from golden.store.write import write_golden
@@ -113,6 +113,11 @@ class Regeneration:
             return replace(found, change=Change.UNREADABLE, notes=(str(problem),))
         if case.definition_digest(inputs) != golden.definition:
             return replace(found, change=Change.REDEFINED, notes=(_redefined(case, golden),))
+        try:
+            if not golden.lies_like(_rewritten(golden, case)):
+                return replace(found, change=Change.REWRITTEN)
+        except GoldenError as problem:
+            return failed(found, problem)
         if self._entries.get(name, {}).get("content") != golden.content_digest():
             return replace(found, change=Change.UNLISTED)
         return found
@@ -221,6 +226,14 @@ class Regeneration:
             golden = replace(golden, provenance={**golden.provenance, "instead_of": instead})
         return golden
 
+    def rewrite(self, name: str) -> Golden:
+        """Make the same golden as it lies in a file today; nothing is computed.
+
+        Raises:
+            GoldenError: it cannot be read, or its arrays have not as many axes as its case declares.
+        """
+        return _rewritten(read_golden(golden_path(self._fixtures, name)), self._cases[name])
+
     def remarks(self) -> list[str]:
         """Say which cases were computed by another reference than was asked, or than their goldens were made with."""
         told: dict[str, list[str]] = {}
@@ -276,15 +289,19 @@ class Regeneration:
         """Stage a golden where it is another than before, its picture where it shows something else, and its entry."""
         entry = self._entries.get(after.case)
         same = before is not None and before.content_digest() == after.content_digest()
-        golden = before if before is not None and same else after
-        if not same:
+        unchanged = before is not None and same and before.lies_like(after)
+        golden = before if before is not None and unchanged else after
+        if not unchanged:
             staged = change.path_for(golden.case, "h5")
             write_golden(staged, golden)
             if read_golden(staged).content_digest() != golden.content_digest():
                 raise GoldenError(f"case {golden.case}: what was written does not read back the same")
         picture = renewed_picture(golden, (entry or {}).get("picture", {}), self._fixtures, change)
         listed = entry is not None and entry["content"] == golden.content_digest()
-        history = entry["history"] if entry is not None and listed else _history(entry, golden, reason)
+        rewritten = same and not unchanged
+        history = (
+            entry["history"] if entry is not None and listed and not rewritten else _history(entry, golden, reason)
+        )
         text = entry_text(make_entry(golden, history, picture))
         change.path_for(golden.case, "json").write_text(text, encoding="utf-8", newline="\n")
 
@@ -312,6 +329,11 @@ def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, c
     staged = change.path_for(golden.case, "png")
     thumbnail.draw(golden, staged)
     return gallery.picture_entry(golden, staged)
+
+
+def _rewritten(golden: Golden, case: Case) -> Golden:
+    """Give a golden the form that its file has today, with the axes and units that its case declares."""
+    return replace(golden, labels=golden.labels_of(case.operation), format=FORMAT)
 
 
 def _redefined(case: Case, golden: Golden) -> str:

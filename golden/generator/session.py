@@ -207,7 +207,7 @@ def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
 def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
     """Make goldens of what moved, by case: what a person accepts is what is then written."""
     moved = [row for row in rows if row.moved]
-    if any(row.change is not Change.GONE for row in moved):
+    if any(row.change not in (Change.GONE, Change.REWRITTEN) for row in moved):
         run.load()
     proved = {}
     with _progress() as track:
@@ -226,6 +226,8 @@ def _proved_one(run: Regeneration, row: Difference, is_proved: bool) -> Differen
     if row.change is Change.GONE:
         return row
     try:
+        if row.change is Change.REWRITTEN:
+            return replace(row, after=run.rewrite(row.case))
         return replace(row, after=run.prove(row.case, redraw=row.change is Change.REDRAWN))
     except GoldenError as problem:
         return failed(row, problem)
@@ -276,7 +278,8 @@ def console() -> Console:
 
 
 def _headline(rows: list[Difference], asked: Request) -> str:
-    computed, moved = sum(bool(row.comparisons) for row in rows), sum(row.moved for row in rows)
+    computed = sum(bool(row.comparisons) for row in rows if row.change is not Change.REWRITTEN)
+    moved = sum(row.moved for row in rows)
     failed = sum(row.change is Change.FAILED for row in rows)
     of = "" if computed == len(rows) else f"of {len(rows)} "
     done = f"{computed} {of}cases {'proved again' if asked.prove else 'recomputed'}"

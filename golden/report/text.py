@@ -333,7 +333,10 @@ def describe(golden: Golden, history: Sequence[Mapping[str, Any]]) -> list[str |
         faults.add_row(margin.fault, margin.output, margin_text(margin.margin), escape(symptom))
     for name, reason in sorted(golden.invisible.items()):
         faults.add_row(name, "-", "invisible", escape(reason))
-    parts += [arrays if arrays.row_count else "inputs      none", outputs, faults]
+    axes = _table("array", "axes", "unit")
+    for path, label in golden.labels.items():
+        axes.add_row(path, label.axes, label.unit)
+    parts += [arrays if arrays.row_count else "inputs      none", outputs, *([axes] if golden.labels else []), faults]
     return parts + [
         f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {escape(event['reason'])}"
         for event in history

@@ -18,6 +18,7 @@ from golden.judge.diagnose import Diagnosis
 from golden.judge.judgement import Judgement, judge
 from golden.review.margins import proof_moved
 from golden.spec.arrays import digest_array
+from golden.spec.operation import Label
 from golden.store.golden import Golden
 from golden.store.sources import Goldens
 
@@ -35,13 +36,20 @@ class Change(Enum):
     UNREADABLE = "unreadable"
     REPROVED = "proof changed"
     REDRAWN = "inputs drawn anew"
+    REWRITTEN = "form of its file"
     PICTURE = "picture out of step"
     FAILED = "failed"
     SKIPPED = "slow, not recomputed"
     UNANSWERED = "no call for it"
 
 
-_KINDS = {Change.NEW: "added", Change.GONE: "removed", Change.UNREADABLE: "unreadable"}
+_KINDS = {
+    Change.NEW: "added",
+    Change.GONE: "removed",
+    Change.UNREADABLE: "unreadable",
+    Change.REWRITTEN: "changed",
+}
+"""Changes that need no remark, because another one or the heading says them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +160,15 @@ def differences(before: Goldens, after: Goldens, paths: Mapping[str, Order] = Ma
             found.append(Difference(case, Change.NEW, after=other))
         elif other is None or isinstance(other, str):
             found.append(Difference(case, Change.GONE, before=one))
-        elif one.content_digest() != other.content_digest() or dict(one.provenance) != dict(other.provenance):
+        elif not _same(one, other):
             found.append(Difference(case, None, one, other, paths.get(other.case, {})))
     return [_with_name(one) for one in found]
+
+
+def _same(one: Golden, other: Golden) -> bool:
+    """Tell whether two goldens have nothing to tell apart."""
+    alike = one.lies_like(other) and dict(one.provenance) == dict(other.provenance)
+    return alike and one.content_digest() == other.content_digest()
 
 
 def _with_name(one: Difference) -> Difference:
@@ -174,6 +188,9 @@ def _remarks(before: Golden, after: Golden, verdict: Verdict) -> list[str]:
     remarks = [*_remarks_of_case(before, after), *_remarks_of_proof(before, after)]
     if verdict <= Verdict.WITHIN_NOISE:  # where outputs moved, what faults make of them moves too
         remarks += _remarks_of_faults(before, after)
+    if not before.lies_like(after):
+        same = before.content_digest() == after.content_digest()
+        remarks.append(f"{'the same content in another form' if same else 'form of its file'}: {_form(before, after)}")
     if remarks or verdict is not Verdict.IDENTICAL:
         return remarks
     if before.content_digest() != after.content_digest():
@@ -181,6 +198,22 @@ def _remarks(before: Golden, after: Golden, verdict: Verdict) -> list[str]:
     if dict(before.provenance) != dict(after.provenance):
         return [f"provenance only: {_told(before.provenance)}, now {_told(after.provenance)}"]
     return []
+
+
+def _form(before: Golden, after: Golden) -> str:
+    """Say how the files of two goldens differ apart from their content."""
+    parts = [] if before.format == after.format else [f"{before.format}, now {after.format}"]
+    if not before.labels and after.labels:
+        return "; ".join([*parts, f"axes and units of {len(after.labels)} arrays added"])
+    other = sorted(
+        path for path in {*before.labels, *after.labels} if before.labels.get(path) != after.labels.get(path)
+    )
+    return "; ".join([*parts, *(f"{path}: {_labelled(before, path)}, now {_labelled(after, path)}" for path in other)])
+
+
+def _labelled(golden: Golden, path: str) -> str:
+    label = golden.labels.get(path, Label())
+    return f"{label.axes or 'no axes'} [{label.unit or 'no unit'}]"
 
 
 def _told(provenance: Mapping[str, str]) -> str:

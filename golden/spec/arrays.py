@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -116,6 +116,11 @@ def summarise(array: np.ndarray) -> np.ndarray:
     root = np.sqrt(flat.size)
     sizes = [np.linalg.norm(wide) / root, *(np.sum(wide * signs) / root for signs in _signs(array.shape))]
     return np.concatenate([np.asarray(sizes).astype(array.dtype), flat[sampled(array.shape)]])
+
+
+def axes_of_summary(axes: str) -> Callable[[tuple[int, ...]], str]:
+    """Name the axes of what ``summarise`` returns of an array that has these axes: those of a small one are its own."""
+    return lambda shape: "entry" if shape == (1 + PROJECTIONS + SAMPLES,) else axes
 
 
 def sampled(shape: tuple[int, ...], most: int = SAMPLES) -> np.ndarray:

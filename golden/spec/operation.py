@@ -36,13 +36,47 @@ ENVELOPE_HEADROOM = 3.0
 implementation is one run more, not a few roundings. See docs/tolerances.md."""
 
 
+Shape = tuple[int, ...]
+Axes = str | Callable[[Shape], str]
+"""The name of each axis of an array, in order: ``"group row column member"``. Where arrays of one name do not all have
+the same axes, a function of the shape."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label says what the numbers of an array mean.
+
+    Attributes:
+        axes: the name of each axis, in order; empty where they are not declared, and for a scalar.
+        unit: of the numbers, ``1`` where they have none; empty where it is not declared.
+    """
+
+    axes: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input is one named array that an operation takes.
+
+    Attributes:
+        description: shape, dtype, and what else is to be said, in one line.
+        axes, unit: see ``Label``. An axis of length 1 that means nothing is called ``one``.
+    """
+
+    description: str
+    axes: Axes = ""
+    unit: str = ""
+
+
 @dataclass(frozen=True)
 class Output:
     """An output is one named result of an operation.
 
     Attributes:
         name: the key under which the reference returns the array.
-        description: shape, axis order, dtype and unit, in one line.
+        description: shape, dtype, and what else is to be said, in one line.
+        axes, unit: see ``Label``; of what a golden keeps.
         terms: how many terms one element is summed from; rounding grows with its square root. A number, or a
             function of (inputs, parameters).
         where: which elements are meaningful, as a function of the outputs that the reference gives in float64.
@@ -56,6 +90,8 @@ class Output:
 
     name: str
     description: str
+    axes: Axes = ""
+    unit: str = ""
     terms: int | Callable[[Arrays, Parameters], int] = 1
     where: Callable[[Arrays], np.ndarray] | None = None
     steady: Callable[[Arrays, Arrays], np.ndarray] | None = None
@@ -83,7 +119,7 @@ class Operation:
     Attributes:
         name: ``topic.function``: ``<topic>/reference.py`` implements it as ``function``.
         summary: what it computes, in one sentence.
-        inputs: name -> description (shape, axis order, dtype, unit) of every input array.
+        inputs: every input array by its name; a text in place of one is its description alone.
         outputs: the named results.
         parameters: name -> type of every scalar that it takes: ``int``, ``float``, ``bool``, ``str``, ``int | None``.
         derive: a recipe for inputs that are too large to store: (stored inputs, parameters) -> further inputs. It
@@ -104,7 +140,7 @@ class Operation:
 
     name: str
     summary: str
-    inputs: Mapping[str, str]
+    inputs: Mapping[str, Input | str]
     outputs: tuple[Output, ...]
     parameters: Mapping[str, Kind] = field(default_factory=dict)
     derive: Callable[[Arrays, Parameters], dict[str, np.ndarray]] | None = None
@@ -131,6 +167,25 @@ class Operation:
 
     def output(self, name: str) -> Output:
         return next(output for output in self.outputs if output.name == name)
+
+    def labels(self, shapes: Mapping[str, Shape]) -> dict[str, Label]:
+        """Label arrays, by group and name (``outputs/mosaic``), where the operation declares axes or a unit.
+
+        Raises:
+            GoldenError: an array has not as many axes as are declared.
+        """
+        declared: dict[str, Input | Output] = {f"outputs/{output.name}": output for output in self.outputs}
+        declared |= {f"inputs/{name}": what for name, what in self.inputs.items() if isinstance(what, Input)}
+        labels = {path: self._label(path, declared[path], shapes[path]) for path in declared.keys() & shapes.keys()}
+        return {path: label for path, label in labels.items() if label != Label()}
+
+    def _label(self, path: str, what: Input | Output, shape: Shape) -> Label:
+        axes = what.axes(shape) if callable(what.axes) else what.axes
+        if axes and len(axes.split()) != len(shape):
+            raise GoldenError(
+                f"operation {self.name}: {path} has shape {shape}, and {axes!r} for its axes; expected a name for each"
+            )
+        return Label(axes, what.unit)
 
     def kept(self, outputs: Arrays) -> dict[str, np.ndarray]:
         """Return what a golden keeps of these outputs; those of other names as they are."""

@@ -18,8 +18,9 @@ import numpy as np
 from golden.judge.proof import Caught
 from golden.spec.arrays import blocks
 from golden.spec.errors import GoldenError
-from golden.store.golden import Golden, cases_with
-from golden.store.layout import parse_json
+from golden.spec.operation import Label
+from golden.store.contents import parse_json
+from golden.store.golden import Derived, Golden, cases_with
 
 FORMAT = "ptycho-golden entry 1"
 
@@ -134,25 +135,56 @@ def _describe(golden: Golden) -> Entry:
         "provenance": dict(sorted(golden.provenance.items())),
         "parameters": dict(sorted(golden.parameters.items())),
         "inputs": {
-            name: _describe_array(array, digests[f"inputs/{name}"]) for name, array in sorted(golden.inputs.items())
+            name: _describe_array(golden, f"inputs/{name}", array, digests)
+            for name, array in sorted(golden.inputs.items())
         }
-        | {
-            name: {"shape": _shape(d.shape), "dtype": np.dtype(d.dtype).name, "recipe": True, "sha256": d.sha256}
-            for name, d in sorted(golden.derived.items())
-        },
+        | {name: _describe_derived(golden, name, derived) for name, derived in sorted(golden.derived.items())},
         "outputs": {name: _describe_output(golden, name, digests) for name in sorted(golden.outputs)},
         "faults": {name: _describe_fault(caught) for name, caught in sorted(golden.faults.items())}
         | {name: {"invisible": reason} for name, reason in sorted(golden.invisible.items())},
     }
 
 
-def _describe_array(array: np.ndarray, digest: str) -> Entry:
-    return {"shape": _shape(array.shape), "dtype": array.dtype.name, **statistics(array), "sha256": digest}
+def labels_listed(entry: Entry) -> dict[str, Label]:
+    """Take from an entry what it says of axes and units, by group and name (``outputs/mosaic``)."""
+    groups = {group: entry.get(group) for group in ("inputs", "outputs")}
+    arrays = {
+        f"{group}/{name}": array for group, of in groups.items() if isinstance(of, dict) for name, array in of.items()
+    }
+    labels = {
+        path: Label(of.get("axes", ""), of.get("unit", "")) for path, of in arrays.items() if isinstance(of, dict)
+    }
+    return {path: label for path, label in labels.items() if label != Label()}
+
+
+def _describe_label(golden: Golden, path: str) -> Entry:
+    label = golden.labels.get(path, Label())
+    return {key: text for key, text in (("axes", label.axes), ("unit", label.unit)) if text}
+
+
+def _describe_derived(golden: Golden, name: str, derived: Derived) -> Entry:
+    return {
+        "shape": _shape(derived.shape),
+        "dtype": np.dtype(derived.dtype).name,
+        **_describe_label(golden, f"inputs/{name}"),
+        "recipe": True,
+        "sha256": derived.sha256,
+    }
+
+
+def _describe_array(golden: Golden, path: str, array: np.ndarray, digests: Mapping[str, str]) -> Entry:
+    return {
+        "shape": _shape(array.shape),
+        "dtype": array.dtype.name,
+        **_describe_label(golden, path),
+        **statistics(array),
+        "sha256": digests[path],
+    }
 
 
 def _describe_output(golden: Golden, name: str, digests: Mapping[str, str]) -> Entry:
     array, where = golden.outputs[name], golden.where.get(name)
-    entry = _describe_array(array, digests[f"outputs/{name}"])
+    entry = _describe_array(golden, f"outputs/{name}", array, digests)
     digest = entry.pop("sha256")
     if where is not None:
         entry["compared"] = f"{np.count_nonzero(where)} of {where.size}"

@@ -17,8 +17,11 @@ from golden.judge.proof import Caught, Wrong
 from golden.spec.arrays import Arrays, digest_array
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
+from golden.spec.operation import Label, Operation
 from golden.spec.parameters import Parameters
 
+FORMAT = "ptycho-golden 5"
+"""What the file of a golden says that it is."""
 SIZE_CAP = 512 * 2**20
 """Bytes of all datasets of a file together, decompressed."""
 TRANSCRIBED = "transcribed"
@@ -36,7 +39,12 @@ class Derived:
 
 @dataclass(frozen=True)
 class Golden:
-    """One frozen case. ``golden.spec.case`` explains the words, ``golden.store.layout`` how it lies in a file."""
+    """One frozen case. ``golden.spec.case`` explains the words, ``golden.store.layout`` how it lies in a file.
+
+    Attributes:
+        labels: axes and units of inputs and outputs, by group and name (``outputs/mosaic``).
+        format: of the file that it was read from; what is written has the newest.
+    """
 
     case: str
     operation: str
@@ -55,6 +63,8 @@ class Golden:
     expected_constant: Mapping[str, str] = field(default_factory=dict)
     faults: Mapping[str, Caught] = field(default_factory=dict)
     invisible: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    format: str = FORMAT
 
     def complete_inputs(self, case: Case) -> dict[str, np.ndarray]:
         """Complete the stored inputs by the derived ones, which the case's recipe makes again and which are checked.
@@ -76,6 +86,20 @@ class Golden:
                 )
         return inputs
 
+    def labels_of(self, operation: Operation) -> dict[str, Label]:
+        """Label its arrays as an operation declares them.
+
+        Raises:
+            GoldenError: an array has not as many axes as are declared.
+        """
+        shapes = {f"inputs/{name}": array.shape for name, array in self.inputs.items()}
+        shapes |= {f"inputs/{name}": derived.shape for name, derived in self.derived.items()}
+        return operation.labels(shapes | {f"outputs/{name}": array.shape for name, array in self.outputs.items()})
+
+    def lies_like(self, other: Golden) -> bool:
+        """Tell whether the files of two goldens of the same content are alike: in format, axes and units."""
+        return self.format == other.format and dict(self.labels) == dict(other.labels)
+
     def digests(self) -> dict[str, str]:
         """Compute the SHA-256 of every array, by group and name (``outputs/mosaic``)."""
         values, indices = packed(self.faults)
@@ -91,6 +115,8 @@ class Golden:
 
     def content_digest(self, digests: Mapping[str, str] | None = None) -> str:
         """Compute the SHA-256 of everything but the provenance: two goldens with one digest say the same.
+
+        How it lies in a file is no content, nor are axes and units, which only explain: the digest outlives a format.
 
         Args:
             digests: what ``digests()`` gives, where it is known already.
@@ -165,7 +191,7 @@ def table_of_faults(faults: Mapping[str, Caught], outputs: Arrays) -> dict[str, 
             "share": _number_or_none(wrong.share),
             "distance": _number_or_none(wrong.distance),
             "kept": len(wrong.values),
-            "sums": wrong.sums.view(np.float64).tolist(),
+            "sums": wrong.sums.view(np.float64).tolist(),  # as the digest covers them; the file names each
         }
         if wrong.shape != outputs[output].shape:
             entry["shape"] = list(wrong.shape)

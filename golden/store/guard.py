@@ -27,8 +27,9 @@ import numpy as np
 
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
+from golden.store.contents import Contents, parse_json
 from golden.store.golden import SIZE_CAP, Golden, golden_path, stored_cases
-from golden.store.layout import Contents, golden_of, parse_json
+from golden.store.layout import golden_of
 from golden.store.read import read_contents
 
 SECONDS = 60.0

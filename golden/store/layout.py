@@ -2,20 +2,24 @@
 
 Layout of a golden::
 
-    /              @format, @case, @operation, @summary, @definition, @draw, @producer
+    /              @README, @format, @case, @operation, @summary, @definition, @draw, @producer
                    @parameters, @expected_constant, @provenance   (JSON text)
-    /inputs/NAME   stored inputs                                  @sha256
-    /derived/NAME  inputs made by the operation's recipe: no data, only @sha256, @shape, @dtype
-    /outputs/NAME  what the reference returned, in its layout     @sha256
-                   @tolerance of numbers that are not whole: atol, rtol, and the noise's atol, rtol
+    /inputs/NAME   stored inputs                                  @sha256, @axis_names, @units
+    /derived/NAME  inputs made by the operation's recipe: no data, only @sha256, @shape, @dtype, @axis_names, @units
+    /outputs/NAME  what the reference returned, in its layout     @sha256, @axis_names, @units
+                   @atol, @rtol, of numbers that are not whole
     /where/NAME    bool: the elements of that output that count   @sha256
-    /proof/table   uint8, UTF-8 JSON                              @sha256
+    /proof/table   (1,) text, JSON                                @sha256
                    caught: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the tolerance,
-                   distance, and how many elements below are its; invisible: fault -> reason; noise: output ->
-                   contribution of each variant
+                   distance, signed sums, and how many elements below are its; invisible: fault -> reason;
+                   noise: output -> atol and rtol of rounding alone, of numbers that are not whole, and runs: what
+                   each contributed
     /proof/DTYPE   what stands in the wrong outputs of that dtype, under one fault after the other   @sha256
     /proof/at      int64: where it stands, flat index into that wrong output, less the index before      @sha256
     /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W), and coarser
+
+``@axis_names`` has a word for each axis, in order; ``@units`` is ``1`` where numbers have none. They are there where
+the operation declares them. Viewers take the words of an ``@axes`` for names of datasets, so it is not called that.
 
 The ``@sha256`` of an array is the first half of its digest, that of a derived input all of it. The picture is for
 viewers: with the NeXus attributes ``@default``, ``@NX_class`` and ``@signal``, silx and h5web plot it at once, which
@@ -23,18 +27,16 @@ they could not in TensorFlow's layout (channels last). Its numbers have 6 bits o
 they are the output's to 1 %, in less than half of its bytes. It needs no digest: the output is rounded again, and
 another picture is refused. Where no output is an image, the attributes point to ``/outputs``.
 
-Only fixed-length texts, hard links, contiguous or deflate + shuffle data: what a reader can check before it trusts
-a file. Times are off, so that the same golden gives the same bytes on the same machine.
+Only UTF-8 texts of fixed length, hard links, contiguous or deflate + shuffle data: what a reader can check before it
+trusts a file. Times are off, so that the same golden gives the same bytes on the same machine.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +46,24 @@ from golden.judge.compare import EXACT, Tolerance
 from golden.judge.proof import Caught, Wrong
 from golden.spec.arrays import Arrays, digest_array, images, is_picture, main_output
 from golden.spec.errors import GoldenError
-from golden.store.golden import TRANSCRIBED, Derived, Golden, require_mask
+from golden.spec.operation import Label
+from golden.store import format4
+from golden.store.contents import Contents, parse_json
+from golden.store.golden import FORMAT, TRANSCRIBED, Derived, Golden, require_mask
 
-FORMAT = "ptycho-golden 4"
+README = """\
+A golden: what a TensorFlow reference computed from given inputs. A port must compute the same.
+/inputs   what goes in (/derived: made by a recipe, not stored); @operation, @parameters: what is computed of it.
+/outputs  what must come out, in dtype and shape too: |actual - expected| <= atol + rtol |expected|, equal without atol.
+/where    true where an output is compared; without a mask, everywhere.
+/proof    what known mistakes would give, and how far rounding goes. /picture: for viewers.
+More: docs/ of ptycho-golden."""
+"""What a golden says to someone who knows nothing of it; the same in every file of the format."""
 GROUPS = ("derived", "inputs", "outputs", "picture", "proof", "where")
 DIGEST_LENGTH = 32
 """Characters of an array's SHA-256 that the file keeps beside it."""
-TOLERANCE_PARTS = ("atol", "rtol", "noise_atol", "noise_rtol")
+SUMS = ("first_real", "first_imaginary", "second_real", "second_imaginary")
+"""The parts of the two signed sums of a wrong output (``Wrong.sums``)."""
 _PICTURE_BITS = 6
 """Bits of the mantissa that a picture keeps, beside the leading one."""
 MOST_ATTRIBUTES = 64
@@ -66,19 +79,6 @@ _DAMAGE = (
     zlib.error,
 )
 """What libhdf5, h5py, NumPy, zlib and JSON raise on damaged files."""
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What stands in a file and was not looked at yet.
-
-    Attributes:
-        arrays: data of each dataset, by its path without the first slash (``outputs/mosaic``).
-        attributes: of each object by its path, empty for the root: name -> value. A text is an array of bytes.
-    """
-
-    arrays: Arrays
-    attributes: Mapping[str, Arrays]
 
 
 def unsound(path: Path, what: str) -> GoldenError:
@@ -160,8 +160,17 @@ class _Interpreter:
         return unsound(self._path, what)
 
     def golden(self) -> Golden:
-        if (found := self.text("", "format")) != FORMAT:
-            raise self.error(f"expected format {FORMAT!r}, found {found!r}; use the release that wrote it")
+        found = self.text("", "format")
+        if found == format4.FORMAT:
+            self._contents = format4.upgraded(self._contents, DIGEST_LENGTH)
+        elif found != FORMAT:
+            raise GoldenError(
+                f"golden {self._path}: expected format {FORMAT!r} or {format4.FORMAT!r}, found {found!r}. Read it with "
+                f"the release of ptycho-golden that wrote it; or delete it and make it anew with "
+                f"'python generate_golden.py --update --reason ...'"
+            )
+        elif self._attribute("", "README").tolist() != README.encode():
+            raise self.error("its README is not that of its format")
         case, producer = self.text("", "case"), self.text("", "producer")
         if producer not in ("tensorflow", TRANSCRIBED):  # whether it may be transcribed, only its case can say
             raise self.error(f"its producer is {producer!r}; a golden must be produced by TensorFlow")
@@ -171,6 +180,7 @@ class _Interpreter:
         where = self._masks(case, outputs)
         self._require_picture(outputs)
         table = self._table_of_proof()
+        noise = self._noise(table.get("noise"), outputs)
         return Golden(
             case=case,
             operation=self.text("", "operation"),
@@ -183,12 +193,14 @@ class _Interpreter:
             inputs=self.arrays("inputs"),
             outputs=outputs,
             where=where,
-            tolerances={name: self._tolerance(name, array) for name, array in outputs.items()},
-            noise=self._noise(table.get("noise"), outputs),
+            tolerances={name: self._tolerance(name, noise[name]) for name in noise},
+            noise={name: of["runs"] for name, of in noise.items()},
             derived=self._derived(),
             expected_constant=self._texts(self.json("expected_constant"), "its expected_constant"),
             faults=self._faults(table, outputs),
             invisible=self._texts(table.get("invisible"), "its table of invisible faults"),
+            labels=self._labels(),
+            format=found,
         )
 
     # ------------------------------------------------------------------------------------------------ arrays
@@ -227,15 +239,30 @@ class _Interpreter:
         if set(found) != set(expected) or any(not _same(found[name], expected[name]) for name in expected):
             raise self.error("its picture is not that of its main output")
 
-    def _tolerance(self, name: str, output: np.ndarray) -> Tolerance:
-        if output.dtype.kind not in "fc":
+    def _tolerance(self, name: str, noise: Mapping[str, Any]) -> Tolerance:
+        if self._contents.arrays[f"outputs/{name}"].dtype.kind not in "fc":
             return EXACT
-        values = self._attribute(f"outputs/{name}", "tolerance")
-        if values.dtype != np.float64 or values.shape != (len(TOLERANCE_PARTS),):
-            raise self.error(f"/outputs/{name} has no tolerance of {len(TOLERANCE_PARTS)} numbers, but {values!r}")
-        if not (np.isfinite(values) & (values >= 0)).all():
-            raise self.error(f"/outputs/{name} has an impossible tolerance {values}")
-        return Tolerance(**dict(zip(TOLERANCE_PARTS, values.tolist())))
+        limits = [self._attribute(f"outputs/{name}", key) for key in ("atol", "rtol")]
+        if any(limit.dtype != np.float64 or limit.shape for limit in limits):
+            raise self.error(f"/outputs/{name}: atol and rtol are not a number each")
+        tolerance = Tolerance(float(limits[0]), float(limits[1]), noise.get("atol", -1), noise.get("rtol", -1))
+        if not all(isinstance(number, float) and 0 <= number < math.inf for number in vars(tolerance).values()):
+            raise self.error(f"/outputs/{name} has an impossible tolerance or noise: {tolerance}")
+        return tolerance
+
+    def _labels(self) -> dict[str, Label]:
+        """Take axes and units of inputs and outputs, where they are said."""
+        labels = {}
+        for path, attributes in self._contents.attributes.items():
+            group, _, name = path.partition("/")
+            if not name or not {"axis_names", "units"} & set(attributes):
+                continue
+            axes, unit = (self.text(path, key) if key in attributes else "" for key in ("axis_names", "units"))
+            shape = self._shape(path) if group == "derived" else self._contents.arrays[path].shape
+            if axes and len(axes.split()) != len(shape):
+                raise self.error(f"/{path} has the axes {axes!r}, but an array of shape {shape}")
+            labels[f"{'inputs' if group == 'derived' else group}/{name}"] = Label(axes, unit)
+        return labels
 
     def _derived(self) -> dict[str, Derived]:
         paths = [path for path in self._contents.attributes if path.startswith("derived/")]
@@ -262,10 +289,10 @@ class _Interpreter:
 
     def _table_of_proof(self) -> dict[str, Any]:
         array = self._contents.arrays.get("proof/table", np.empty(0))
-        if array.dtype != np.uint8 or array.ndim != 1:
+        if array.dtype.kind != "S" or array.shape != (1,):
             raise self.error("it has no table of faults")
         self._require_sound("proof/table", array)
-        return self._json_object(array.tobytes().decode(), "/proof/table")
+        return self._json_object(array.item().decode(), "/proof/table")
 
     def _faults(self, table: Mapping[str, Any], outputs: Arrays) -> dict[str, Caught]:
         values, places = self._values()
@@ -308,7 +335,7 @@ class _Interpreter:
         self, fault: str, entry: Mapping[str, Any], right: np.ndarray, values: np.ndarray, at: np.ndarray
     ) -> Wrong:
         shape = tuple(self._whole(n) for n in entry.get("shape", right.shape))
-        sums = np.array(entry.get("sums"), np.float64)
+        sums = np.array([self._table(entry.get("sums"), f"sums of fault {fault!r}")[part] for part in SUMS], np.float64)
         share, distance = (math.inf if entry[key] is None else float(entry[key]) for key in ("share", "distance"))
         if sums.shape != (4,) or not np.isfinite(sums).all():
             raise self.error(f"fault {fault!r} has impossible sums")
@@ -316,14 +343,15 @@ class _Interpreter:
             raise self.error(f"fault {fault!r} has an impossible distance, or points outside of its array")
         return Wrong(shape, values.dtype.str, share, distance, at, values, sums.view(np.complex128))
 
-    def _noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, float]]:
+    def _noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, Any]]:
         table = self._table(value, "its noise")
         if not set(table) <= set(outputs):
             raise self.error("its noise is of other outputs than it has")
-        for name, variants in table.items():
-            if not all(type(number) in (int, float) for number in self._table(variants, f"noise of {name!r}").values()):
+        for name, noise in table.items():
+            runs = self._table(self._table(noise, f"noise of {name!r}").get("runs"), f"noise of {name!r}")
+            if not all(type(number) in (int, float) for number in runs.values()):
                 raise self.error(f"the noise of {name!r} is not a table of numbers")
-        return {name: table.get(name, {}) for name in outputs}
+        return {name: table.get(name, {"runs": {}}) for name in outputs}
 
     # ------------------------------------------------------------------------------------------------ single values
 
@@ -373,25 +401,6 @@ class _Interpreter:
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
-
-
-def parse_json(text: str) -> Any:
-    """Parse JSON in which no key appears twice, as it does after a careless merge.
-
-    Raises:
-        ValueError: it is none.
-    """
-    try:
-        return json.loads(text, object_pairs_hook=_without_duplicates)
-    except RecursionError:
-        raise ValueError("JSON nested too deeply") from None
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        raise ValueError("a key of a JSON object appears twice")
-    return table
 
 
 def _is_printable(value: Any) -> bool:

@@ -16,8 +16,9 @@ import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
 
 from golden.spec.errors import GoldenError
+from golden.store.contents import Contents
 from golden.store.golden import SIZE_CAP, Golden
-from golden.store.layout import GROUPS, MOST_ATTRIBUTES, Contents, damage_told, golden_of, outputs_of, unsound
+from golden.store.layout import GROUPS, MOST_ATTRIBUTES, damage_told, golden_of, outputs_of, unsound
 
 _MOST_OBJECTS = 2000
 _LARGEST_ATTRIBUTE = 2**16
@@ -200,7 +201,7 @@ class _Reader:
         value = np.empty(space.shape, kind.dtype)
         if value.size:
             attribute.read(value)
-        return name, value
+        return name, _without_encoding(value)
 
     def _plain_dataset(self, path: str, node: Any) -> _Dataset:
         """Require layout, filters, type and sizes of a dataset to be those of a golden."""
@@ -241,7 +242,7 @@ class _Reader:
             self._inflate(path, dataset.node, array)
         elif array.size:
             dataset.node.read(h5s.ALL, h5s.ALL, array)
-        return array
+        return _without_encoding(array)
 
     def _inflate(self, path: str, node: Any, array: np.ndarray) -> None:
         """Fill an array from a compressed dataset. libhdf5 would inflate whatever comes; this stops at what fits."""
@@ -250,7 +251,15 @@ class _Reader:
         shuffled = inflater.decompress(packed, array.nbytes + 1)
         if skipped or len(shuffled) != array.nbytes or not inflater.eof or inflater.unused_data:
             raise self.error(f"/{path} does not inflate to the {array.nbytes} bytes that it declares")
+        if array.size == 1:  # a long text: there is nothing to shuffle
+            array.reshape(-1).view(np.uint8)[:] = np.frombuffer(shuffled, np.uint8)
+            return
         planes = np.frombuffer(shuffled, np.uint8).reshape(array.itemsize, -1)
         bytewise = array.reshape(-1).view(np.uint8).reshape(-1, array.itemsize)
         for place, plane in enumerate(planes):
             bytewise[:, place] = plane  # byte by byte: several times as fast as a transposed copy
+
+
+def _without_encoding(array: np.ndarray) -> np.ndarray:
+    """Take the remark off a dtype by which h5py tells UTF-8 from ASCII; here all texts are UTF-8."""
+    return array.view(array.dtype.str) if array.dtype.metadata else array

@@ -46,7 +46,8 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
             problems += _verify_one(golden, name, entries[name], fixtures)
         elif name not in listed:
             problems.append(f"golden {name}: it has no entry")
-        problems += _not_allowed(golden, cases.get(name))
+        if name in cases:
+            problems += _not_allowed(golden, cases[name]) + _labelled_otherwise(golden, cases[name])
         proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
     if not broken and gallery.read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
@@ -115,14 +116,28 @@ def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list
     return problems + gallery.problems(golden, picture, fixtures)
 
 
-def _not_allowed(golden: Golden, case: Case | None) -> list[str]:
+def _not_allowed(golden: Golden, case: Case) -> list[str]:
     """Say who produced a golden, where its case does not allow that."""
     try:
-        if case is not None:
-            require_producer(case, golden.producer)
+        require_producer(case, golden.producer)
     except GoldenError as wrong:
         return [str(wrong)]
     return []
+
+
+def _labelled_otherwise(golden: Golden, case: Case) -> list[str]:
+    """Say which arrays of a golden have not the axes and units that its case declares."""
+    try:
+        declared = golden.labels_of(case.operation)
+    except GoldenError as wrong:
+        return [f"golden {golden.case}: {wrong}"]
+    other = sorted(path for path in {*declared, *golden.labels} if declared.get(path) != golden.labels.get(path))
+    if not other:
+        return []
+    named = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
+    return [
+        f"golden {golden.case}: its case declares other axes or units of {named}; '{_UPDATE} {golden.case}' writes them"
+    ]
 
 
 def _same(found: Any, expected: Any) -> bool:

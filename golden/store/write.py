@@ -13,8 +13,15 @@ from h5py import h5f, h5p
 
 from golden.spec.arrays import Arrays, digest_array, main_output
 from golden.spec.errors import GoldenError
-from golden.store.golden import Golden, in_order, table_of_faults
-from golden.store.layout import DIGEST_LENGTH, FORMAT, MOST_ATTRIBUTES, TOLERANCE_PARTS, kind_of, picture_of
+from golden.store.golden import FORMAT, Golden, in_order, table_of_faults
+from golden.store.layout import (
+    DIGEST_LENGTH,
+    MOST_ATTRIBUTES,
+    README,
+    SUMS,
+    kind_of,
+    picture_of,
+)
 
 _COMPRESS_FROM = 256
 _LONGEST_TEXT = 2**16 - 512
@@ -29,24 +36,8 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
         compress_from: bytes of an array that is worth compressing.
     """
     with _create(path) as file:
-        for key, text in (
-            ("format", FORMAT),
-            ("case", golden.case),
-            ("operation", golden.operation),
-            ("summary", golden.summary),
-            ("definition", golden.definition),
-            ("producer", golden.producer),
-            ("parameters", as_json(golden.parameters)),
-            ("expected_constant", as_json(golden.expected_constant)),
-            ("provenance", as_json(golden.provenance)),
-        ):
-            _set_text(file, key, text)
-        file.attrs["draw"] = np.int64(golden.draw)
-        for name, derived in sorted(golden.derived.items()):
-            group = _require_group(_require_group(file, "derived"), name)
-            _set_text(group, "dtype", derived.dtype)
-            _set_text(group, "sha256", derived.sha256)
-            group.attrs["shape"] = np.array(derived.shape, np.int64)
+        for name in sorted(golden.derived):
+            _require_group(_require_group(file, "derived"), name)
         for group_name, arrays in (
             ("inputs", golden.inputs),
             ("outputs", golden.outputs),
@@ -56,27 +47,57 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
             _write_arrays(file, group_name, arrays, compress_from)
         for name, picture in picture_of(golden.outputs).items():
             _write_array(_require_group(file, "picture"), name, picture, compress_from)
-        _mark_for_viewers(file, golden.outputs)
-        for name, tolerance in golden.tolerances.items():
-            if golden.outputs[name].dtype.kind in "fc":
-                numbers = [getattr(tolerance, key) for key in TOLERANCE_PARTS]
-                file["outputs"][name].attrs["tolerance"] = np.array(numbers, np.float64)
+        # Last: HDF5 would move the header of a new object that grows, and leave a gap.
+        for path_in_file, attributes in sorted(_attributes(golden).items()):
+            _set_attributes(file[path_in_file or "/"], attributes)
 
 
-def _mark_for_viewers(file: h5py.File, outputs: Arrays) -> None:
+def _attributes(golden: Golden) -> dict[str, dict[str, Any]]:
+    """Say what the objects of a golden's file tell of themselves, by path, empty for the root.
+
+    Digests of arrays are left out.
+    """
+    told: dict[str, dict[str, Any]] = {
+        "": {
+            "README": README,
+            "format": FORMAT,
+            "case": golden.case,
+            "operation": golden.operation,
+            "summary": golden.summary,
+            "definition": golden.definition,
+            "draw": np.int64(golden.draw),
+            "producer": golden.producer,
+            "parameters": as_json(golden.parameters),
+            "expected_constant": as_json(golden.expected_constant),
+            "provenance": as_json(golden.provenance),
+        }
+    }
+    for name, derived in golden.derived.items():
+        shape = np.array(derived.shape, np.int64)
+        told[f"derived/{name}"] = {"dtype": derived.dtype, "sha256": derived.sha256, "shape": shape}
+    for name, tolerance in golden.tolerances.items():
+        if golden.outputs[name].dtype.kind in "fc":
+            told[f"outputs/{name}"] = {"atol": np.float64(tolerance.atol), "rtol": np.float64(tolerance.rtol)}
+    for path, label in golden.labels.items():
+        derived_path = path.replace("inputs/", "derived/")
+        texts = {"axis_names": label.axes, "units": label.unit}
+        told.setdefault(derived_path if derived_path in told else path, {}).update(
+            {k: v for k, v in texts.items() if v}
+        )
+    return _shown(told, golden.outputs)
+
+
+def _shown(told: dict[str, dict[str, Any]], outputs: Arrays) -> dict[str, dict[str, Any]]:
+    """Add what makes viewers plot the main output at once."""
     name = main_output(outputs)
     if name is None:
-        return
-    group = "picture" if "picture" in file else "outputs"
-    for node, key, text in (
-        (file, "NX_class", "NXroot"),
-        (file, "default", group),
-        (file[group], "NX_class", "NXdata"),
-        (file[group], "signal", name),
-    ):
-        _set_text(node, key, text)
+        return told
+    group = "picture" if picture_of(outputs) else "outputs"
+    told[""] |= {"NX_class": "NXroot", "default": group}
+    told[group] = {"NX_class": "NXdata", "signal": name}
     if group == "picture":
-        _set_text(file[group][name], "interpretation", "image")
+        told[f"picture/{name}"] = {"interpretation": "image"}
+    return told
 
 
 def _proof(golden: Golden) -> dict[str, np.ndarray]:
@@ -86,13 +107,24 @@ def _proof(golden: Golden) -> dict[str, np.ndarray]:
     for _, _, wrong in in_order(golden.faults):
         values.setdefault(kind_of(wrong.dtype), []).append(wrong.values.astype(wrong.dtype))
         indices.append(wrong.indices)
+    caught = table_of_faults(golden.faults, golden.outputs)
+    for fault in caught.values():
+        for entry in fault["outputs"].values():
+            entry["sums"] = dict(zip(SUMS, entry["sums"], strict=True))
     table = {
-        "caught": table_of_faults(golden.faults, golden.outputs),
+        "caught": caught,
         "invisible": dict(golden.invisible),
-        "noise": {name: dict(variants) for name, variants in golden.noise.items()},
+        "noise": {name: _noise(golden, name) for name in golden.outputs},
     }
     arrays = {kind: np.concatenate(parts) for kind, parts in values.items()}
-    return arrays | {"at": np.diff(np.concatenate(indices)), "table": np.frombuffer(as_json(table).encode(), np.uint8)}
+    return arrays | {"at": np.diff(np.concatenate(indices)), "table": np.array([as_json(table).encode()])}
+
+
+def _noise(golden: Golden, output: str) -> dict[str, Any]:
+    tolerance = golden.tolerances[output]
+    is_exact = golden.outputs[output].dtype.kind not in "fc"
+    line = {} if is_exact else {"atol": float(tolerance.noise_atol), "rtol": float(tolerance.noise_rtol)}
+    return {"runs": dict(golden.noise.get(output, {})), **line}
 
 
 def write_outputs(path: Path, outputs: Arrays) -> None:
@@ -130,7 +162,21 @@ def _write_array(group: h5py.Group, name: str, array: np.ndarray, compress_from:
     little = np.asarray(array, dtype=array.dtype.newbyteorder("<"))
     large = little.nbytes >= compress_from
     packing: dict[str, Any] = {"chunks": little.shape, "compression": 9, "shuffle": True} if large else {}
-    return group.create_dataset(name, data=little, track_times=False, **packing)
+    data = _as_utf8(little) if little.dtype.kind == "S" else little
+    return group.create_dataset(name, data=data, track_times=False, **packing)
+
+
+def _as_utf8(texts: np.ndarray) -> np.ndarray:
+    """Mark texts for h5py as UTF-8; it would take them for ASCII."""
+    return texts.view(h5py.string_dtype("utf-8", texts.dtype.itemsize))
+
+
+def _set_attributes(node: h5py.HLObject, attributes: Mapping[str, Any]) -> None:
+    for key, value in sorted(attributes.items()):
+        if isinstance(value, str):
+            _set_text(node, key, value)
+        else:
+            node.attrs[key] = value
 
 
 def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
@@ -139,8 +185,8 @@ def _set_text(node: h5py.HLObject, key: str, text: str) -> None:
             f"{key!r} of {node.name} takes {len(text.encode())} bytes; at most {_LONGEST_TEXT} fit into an attribute. "
             f"Shorten it"
         )
-    node.attrs.create(key, np.bytes_(text.encode() or b"\0"))
+    node.attrs.create(key, _as_utf8(np.array(text.encode() or b"\0")))
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    return json.dumps(dict(value), sort_keys=True)
+    return json.dumps(dict(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -11,9 +11,9 @@ import pytest
 
 from golden.report import thumbnail
 from golden.store import gallery, guard
+from golden.store.contents import Contents
 from golden.store.entry import Entry, entry_path, entry_text, make_entry
 from golden.store.golden import Golden, golden_path
-from golden.store.layout import Contents
 from golden.store.write import write_golden
 from tests.golden import standin
 

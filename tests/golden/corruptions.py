@@ -24,6 +24,8 @@ import numpy as np
 from h5py import h5a, h5d, h5p, h5s, h5t
 
 from golden.spec.arrays import digest_array
+from golden.store import format4
+from golden.store.layout import SUMS
 from golden.store.write import write_golden
 from tests.golden import standin
 
@@ -629,14 +631,15 @@ def _json_places(file: h5py.File) -> list[tuple[Any, str]]:
 
 
 def _get_json(node: Any, key: str) -> bytes:
-    return bytes(node.attrs[key]) if key else node[()].tobytes()
+    return bytes(node.attrs[key] if key else node[()].tobytes())
 
 
 def _set_json(file: h5py.File, node: Any, key: str, text: bytes) -> None:
     if key:
         node.attrs[key] = np.bytes_(text)
     else:
-        _replaced(file, node.name, np.frombuffer(text, np.uint8))
+        is_text = node.dtype.kind == "S"
+        _replaced(file, node.name, np.array([text]) if is_text else np.frombuffer(text, np.uint8))
 
 
 def _json_text(random: Random, file: h5py.File) -> None:
@@ -720,13 +723,61 @@ def _other_array(random: Random, file: h5py.File) -> None:
     array = random.choice(arrays)
     dataset = _replaced(file, name, array)
     if group == "outputs":
-        dataset.attrs["tolerance"] = np.full(4, random.choice((0.0, 1.0, 1e308)))
+        for part in ("atol", "rtol"):
+            dataset.attrs[part] = random.choice((0.0, 1.0, 1e308))
 
 
 def _other_tolerance(random: Random, file: h5py.File) -> None:
     dataset = file["outputs"][random.choice(sorted(file["outputs"]))]
     numbers = (0.0, 1e308, 5e-324, -0.0, 1.0, np.nan, np.inf)
-    dataset.attrs["tolerance"] = np.array([random.choice(numbers) for _ in range(4)])
+    for part in ("atol", "rtol"):
+        dataset.attrs[part] = random.choice(numbers)
+    table = json.loads(_get_json(file["proof/table"], ""))
+    noise = random.choice(list(table["noise"].values()))
+    noise.update(atol=random.choice(numbers), rtol=random.choice(numbers))
+    _set_json(file, file["proof/table"], "", json.dumps(table).encode())
+
+
+def _other_label(random: Random, file: h5py.File) -> None:
+    """Axes and units of another number, or no words, and another README."""
+    key, node = random.choice(
+        (
+            ("README", file),
+            *[(key, _dataset(random, file)) for key in ("axis_names", "units")],
+            *[(key, file["outputs"][random.choice(sorted(file["outputs"]))]) for key in ("axis_names", "units")],
+        )
+    )
+    texts = ("", "row", "row column", "row " * 40, "column row", "é", "\x1b[31m", "[/bold]", "</pre>|`", "x" * 60000)
+    node.attrs[key] = np.bytes_(random.choice(texts).encode() or b"\0")
+
+
+def make_older(file: h5py.File) -> None:
+    """Turn a golden into the same of format 4."""
+    file.attrs["format"] = np.bytes_(format4.FORMAT)
+    del file.attrs["README"]
+    for node in (*file["inputs"].values(), *file.get("derived", {}).values(), *file["outputs"].values()):
+        for key in {"axis_names", "units"} & set(node.attrs):
+            del node.attrs[key]
+    table = json.loads(file["proof/table"][0])
+    for name, output in file["outputs"].items():
+        if "atol" in output.attrs:
+            noise = [table["noise"][name][part] for part in ("atol", "rtol")]
+            output.attrs["tolerance"] = np.array([output.attrs.pop("atol"), output.attrs.pop("rtol"), *noise])
+    table["noise"] = {name: of["runs"] for name, of in table["noise"].items()}
+    for fault in table["caught"].values():
+        for wrong in fault["outputs"].values():
+            wrong["sums"] = [wrong["sums"][part] for part in SUMS]
+    _replaced(file, "proof/table", np.frombuffer(json.dumps(table).encode(), np.uint8))
+
+
+def _older(random: Random, file: h5py.File) -> None:
+    """The format before, spoilt in one of the ways that spoil this one."""
+    make_older(file)
+    if random.random() < 0.3:
+        numbers = [random.choice((0.0, 1e308, np.nan, np.inf)) for _ in range(random.choice((0, 3, 4, 4, 5)))]
+        file["outputs"][random.choice(sorted(file["outputs"]))].attrs["tolerance"] = np.array(numbers)
+    else:
+        random.choice((_json_value, _json_text, _attribute, _missing, _other_array))(random, file)
 
 
 def _written_anew(random: Random, file: h5py.File) -> None:
@@ -784,6 +835,8 @@ HOSTILE: dict[str, Edit] = {
     "JSON value": _json_value,
     "other array": _other_array,
     "other tolerance": _other_tolerance,
+    "other label": _other_label,
+    "older format": _older,
     "written anew": _written_anew,
 }
 _LARGE = {"many objects", "many attributes", "nested", "bomb", "huge chunk"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,16 @@ from golden.judge.proof import prove_faults
 from golden.spec.arrays import Arrays, digest_array
 from golden.spec.case import Case
 from golden.spec.fault import Fault
-from golden.spec.operation import HEADROOM, Operation, Output
+from golden.spec.operation import HEADROOM, Input, Operation, Output
 from golden.spec.parameters import Parameters
 from golden.store.golden import Derived, Golden
 
 SCALE = Operation(
     name="toy.scale",
     summary="the input times a factor",
-    inputs={"x": "(4, 5) complex64"},
+    inputs={"x": Input("(4, 5) complex64", "row column", "pixel")},
     outputs=(
-        Output("y", "(4, 5) complex64", where=lambda outputs: np.abs(outputs["y"]) > 0.1),
+        Output("y", "(4, 5) complex64", "row column", "pixel", where=lambda outputs: np.abs(outputs["y"]) > 0.1),
         Output("rows", "scalar int64"),
     ),
     parameters={"factor": float},
@@ -40,7 +41,7 @@ SCALE = Operation(
 LARGE = Operation(
     name="toy.large",
     summary="the sum of a large input that is a recipe",
-    inputs={"start": "scalar-like (1,) float32", "ramp": "(1000,) float32; made from start"},
+    inputs={"start": "scalar-like (1,) float32", "ramp": Input("(1000,) float32; made from start", "step", "1")},
     outputs=(Output("z", "(1000,) float32", terms=2),),
     derive=lambda inputs, parameters: {"ramp": inputs["start"] + np.arange(1000, dtype=np.float32)},
     faults=(Fault.of_outputs("reversed", "the ramp falls; expected it to rise", lambda o: {"z": o["z"][::-1]}),),
@@ -119,4 +120,5 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
         "faults": prove_faults(case, complete, outputs, tolerances, where, run),
         "invisible": case.invisible_on(complete),
     }
-    return Golden(**(fields | changes))
+    golden = Golden(**(fields | changes))
+    return golden if "labels" in changes else replace(golden, labels=golden.labels_of(case.operation))

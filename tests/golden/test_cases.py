@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from golden.ptychopinn.run import long
+from golden.ptychopinn.scan.cases import READ
 from golden.spec.arrays import digest_array
 from golden.spec.case import Case
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
+from golden.spec.operation import Label
 from golden.spec.random_inputs import Draw
-from golden.store.golden import golden_path
+from golden.store.golden import golden_path, stored_cases
 from golden.store.read import read_golden
 from tests.golden.standin import CASES, LARGE, SCALE
 from tests.torch.orientation import best_orientation
@@ -37,6 +39,36 @@ def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
     assert set(drawn) == set(golden.inputs)
     for key, array in drawn.items():
         assert digest_array(array) == digest_array(golden.inputs[key]), key
+
+
+@pytest.mark.parametrize(
+    ("content", "fixtures"),
+    [("golden.ptychopinn", FIXTURES), ("golden.ptychopinn.run.long", FIXTURES.with_name("long_fixtures"))],
+)
+def test_every_axis_has_a_name_and_every_number_a_unit(content: str, fixtures: Path) -> None:
+    cases = load_cases(content)
+    for name in stored_cases(fixtures):
+        golden = read_golden(golden_path(fixtures, name))
+        labels = golden.labels_of(cases[name].operation)
+        arrays = {f"inputs/{key}": (np.dtype(d.dtype), d.shape) for key, d in golden.derived.items()}
+        arrays |= {f"inputs/{key}": (array.dtype, array.shape) for key, array in golden.inputs.items()}
+        arrays |= {f"outputs/{key}": (array.dtype, array.shape) for key, array in golden.outputs.items()}
+        for path, (dtype, shape) in arrays.items():
+            label = labels.get(path, Label())
+            assert len(label.axes.split()) == len(shape), (name, path)
+            assert bool(label.unit) == (dtype.kind in "iufc"), (name, path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        ((7, 12, 12), "pattern row column"),
+        ((7, 12, 12, 1), "pattern row column channel"),
+        ((12, 12, 7), "row column pattern"),
+    ],
+)
+def test_the_axes_of_a_stack_follow_its_layout(shape: tuple[int, ...], axes: str) -> None:
+    assert READ.labels({"inputs/stack": shape})["inputs/stack"] == Label(axes, "sqrt(photon)")
 
 
 def test_draws_depend_on_the_seed_alone() -> None:

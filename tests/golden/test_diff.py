@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -20,6 +21,7 @@ from golden.store.read import read_golden
 from golden.store.write import write_golden
 from tests.golden import standin
 from tests.golden.conftest import fill
+from tests.golden.corruptions import make_older
 
 DOUBLE = standin.CASES[0]
 
@@ -70,6 +72,19 @@ def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> No
     assert "held against the old one: first differs after encoder block 3: it is the old one, times" in told
     places = [told.index(f"output {key!r} ") for key in ("encoder_3", "amplitude_up_1", "phase", "object", "loss")]
     assert places == sorted(places)
+
+
+def test_the_same_in_an_older_format_is_said_to_be(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    fill(before)
+    fill(after)
+    with h5py.File(golden_path(before, DOUBLE.name), "r+") as file:
+        make_older(file)
+    assert diff(str(before), str(after)).output == (
+        "toy/double: changed; outputs identical\n"
+        "  the same content in another form: ptycho-golden 4, now ptycho-golden 5; axes and units of 2 arrays added\n"
+        "\n1 changed\n"
+    )
 
 
 def test_the_same_is_said_to_be(pair: tuple[Path, Path]) -> None:

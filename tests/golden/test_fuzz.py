@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from golden.store import guard
+from golden.store.contents import Contents
 from golden.store.golden import Golden
 from golden.store.guard import read_untrusted
-from golden.store.layout import Contents
 from golden.store.write import write_golden
 from tests.golden.corruptions import BASES, base, blocks, corrupt, kinds, lookup3
 from tests.golden.fuzzing import BAD, fuzz, schedule

@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -23,13 +24,15 @@ from golden.review.difference import Change
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
+from golden.store import format4
 from golden.store.entry import entry_path, read_entry
-from golden.store.golden import golden_path, stored_cases
+from golden.store.golden import FORMAT, golden_path, stored_cases
 from golden.store.read import read_golden
 from golden.store.update import lock
 from golden.store.verify import verify
 from tests.golden import standin
 from tests.golden.conftest import fill
+from tests.golden.corruptions import make_older
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STANDIN = ("--cases", "tests.golden.standin", "--reference", "tests.golden.standin")
@@ -221,6 +224,92 @@ def test_what_moved_is_written_down(fixtures: Path, tmp_path: Path) -> None:
     wrong = generate(fixtures, "--report", "moved.txt")
     assert wrong.exit_code == 2
     assert "expected a file that ends in .md or .html" in wrong.stderr
+
+
+def older(fixtures: Path) -> None:
+    """Turn goldens into those of the format before."""
+    for path in fixtures.glob("*/*.h5"):
+        with h5py.File(path, "r+") as file:
+            make_older(file)
+
+
+def test_an_older_form_is_rewritten_once_and_nothing_is_computed(
+    generated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older(generated)
+    before = {name: read_golden(golden_path(generated, name)) for name in ALL}
+    with monkeypatch.context() as nothing_starts:
+        nothing_starts.setattr("golden.generator.regenerate.Reference", None)
+        looked = generate(generated)
+        assert looked.exit_code == 1, looked.stderr
+        assert "0 of 4 cases recomputed, 4 moved" in looked.stdout
+        assert read_golden(golden_path(generated, "toy/double")).format == format4.FORMAT
+        run = generate(generated, "--update", "--reason", "format 5")
+        assert run.exit_code == 0, run.stderr
+    assert "the same content in another form: ptycho-golden 4, now ptycho-golden 5; axes and units of 2" in run.stdout
+    for name, was in before.items():
+        golden = read_golden(golden_path(generated, name))
+        assert golden.content_digest() == was.content_digest()
+        assert golden.lies_like(replace(golden, format=FORMAT, labels=golden.labels_of(ALL[name].operation)))
+        newest, first = read_entry(generated, name)["history"]
+        assert (newest["reason"], first["reason"]) == ("format 5", "first")
+        assert newest["before"] == newest["after"] == first["after"]
+    assert verify(generated, ALL) == []
+    files = snapshot(generated)
+    again = generate(generated, "--update", "--reason", "again", "--slow")
+    assert "4 cases recomputed, nothing moved" in again.stdout
+    assert snapshot(generated) == files
+
+
+def test_an_older_form_keeps_inputs_draw_and_history_where_its_case_is_redefined(
+    generated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert generate(generated, "--update", "--redraw", "--reason", "other", "toy/double").exit_code == 0
+    older(generated)
+    before = read_golden(golden_path(generated, "toy/double"))
+    case = replace(ALL["toy/double"], parameters={"factor": 4.0})
+    monkeypatch.setattr("tests.golden.standin.CASES", (case, *standin.CASES[1:]))
+    run = generate(generated, "--update", "--reason", "four times", "toy/double")
+    assert run.exit_code == 0, run.stderr
+    golden = read_golden(golden_path(generated, "toy/double"))
+    assert golden.format == FORMAT
+    assert golden.draw == before.draw == 1
+    assert golden.inputs["x"].tobytes() == before.inputs["x"].tobytes()
+    assert golden.outputs["y"].tobytes() == (2 * before.outputs["y"]).tobytes()
+    assert [event["reason"] for event in read_entry(generated, "toy/double")["history"]] == [
+        "four times",
+        "other",
+        "first",
+    ]
+
+
+def test_other_axes_or_units_are_written_and_nothing_is_computed(
+    generated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relabelled = replace(standin.LARGE, outputs=(replace(standin.LARGE.outputs[0], axes="step", unit="photon"),))
+    ramp = replace(ALL["toy/ramp"], operation=relabelled)
+    cases = tuple(ramp if case.name == ramp.name else case for case in standin.CASES)
+    told = verify(generated, ALL | {ramp.name: ramp})
+    assert told == [
+        "golden toy/ramp: its case declares other axes or units of outputs/z; "
+        "'python generate_golden.py --update --reason ... toy/ramp' writes them"
+    ]
+    monkeypatch.setattr("tests.golden.standin.CASES", cases)
+    monkeypatch.setattr("golden.generator.regenerate.Reference", None)
+    run = generate(generated, "--update", "--reason", "photons", "toy/ramp")
+    assert run.exit_code == 0, run.stderr
+    assert "outputs/z: no axes [no unit], now step [photon]" in run.stdout
+    assert verify(generated, ALL | {ramp.name: ramp}) == []
+
+
+def test_axes_that_do_not_fit_an_array_are_told(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = replace(standin.LARGE, outputs=(replace(standin.LARGE.outputs[0], axes="row column"),))
+    ramp = replace(ALL["toy/ramp"], operation=wrong)
+    monkeypatch.setattr("tests.golden.standin.CASES", (ramp,))
+    run = generate(generated, "toy/ramp")
+    assert run.exit_code == 2
+    assert "outputs/z has shape (1000,), and 'row column' for its axes; expected a name for each" in run.stderr
+    assert "expected a name for each" in verify(generated, ALL | {ramp.name: ramp})[0]
 
 
 def test_new_gone_and_redefined_cases(fixtures: Path) -> None:

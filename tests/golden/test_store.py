@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,6 +22,8 @@ from golden.store.read import read_golden, read_outputs
 from golden.store.write import write_golden, write_outputs
 from tests.golden.corruptions import seal
 from tests.golden.standin import CASES, make_golden
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -98,9 +102,9 @@ def test_content_digest_sees_everything_but_provenance() -> None:
 def edit_table(path: Path, change: Callable[[dict], object]) -> None:
     """Change ``/proof/table``, and its digest after it."""
     with h5py.File(path, "r+") as file:
-        table = json.loads(file["proof/table"][()].tobytes())
+        table = json.loads(file["proof/table"][0])
         change(table)
-        text = np.frombuffer(json.dumps(table).encode(), np.uint8)
+        text = np.array([json.dumps(table).encode()])
         del file["proof/table"]
         file["proof/table"] = text
         seal(file["proof/table"], text)
@@ -160,11 +164,15 @@ def _packed(path: Path, stored: bytes) -> None:
 
 
 def _noise_of_texts(path: Path) -> None:
-    edit_table(path, lambda table: table["noise"]["y"].update(float64="little"))
+    edit_table(path, lambda table: table["noise"]["y"]["runs"].update(float64="little"))
+
+
+def _negative_noise(path: Path) -> None:
+    edit_table(path, lambda table: table["noise"]["y"].update(atol=-1e-6))
 
 
 def _noise_of_no_output(path: Path) -> None:
-    edit_table(path, lambda table: table["noise"].update(z={}))
+    edit_table(path, lambda table: table["noise"].update(z={"runs": {}}))
 
 
 def _changed_value(file: h5py.File) -> None:
@@ -218,7 +226,7 @@ def _unknown_group(file: h5py.File) -> None:
 
 
 def _impossible_tolerance(file: h5py.File) -> None:
-    file["outputs/y"].attrs["tolerance"] = np.array([np.inf, 0, 0, 0])
+    file["outputs/y"].attrs["rtol"] = np.inf
 
 
 def _other_format(file: h5py.File) -> None:
@@ -268,7 +276,23 @@ def _nested_deeply(file: h5py.File) -> None:
 
 
 def _half_a_tolerance(file: h5py.File) -> None:
-    file["outputs/y"].attrs["tolerance"] = np.zeros(2)
+    del file["outputs/y"].attrs["rtol"]
+
+
+def _tolerance_of_several_numbers(file: h5py.File) -> None:
+    file["outputs/y"].attrs["atol"] = np.zeros(2)
+
+
+def _another_readme(file: h5py.File) -> None:
+    file.attrs["README"] = np.bytes_(b"Nothing of this is checked.")
+
+
+def _too_few_axes(file: h5py.File) -> None:
+    file["outputs/y"].attrs["axis_names"] = np.bytes_(b"row")
+
+
+def _unit_for_a_terminal(file: h5py.File) -> None:
+    file["inputs/x"].attrs["units"] = np.bytes_(b"\x1b[31m")
 
 
 def _no_table(file: h5py.File) -> None:
@@ -288,6 +312,7 @@ DAMAGE: dict[Callable[[Path], None], str] = {
     _inflates_to_less: "/inputs/p does not inflate to the 24 bytes that it declares",
     _more_behind_the_stream: "/inputs/p does not inflate to the 24 bytes that it declares",
     _noise_of_texts: "the noise of 'y' is not a table of numbers",
+    _negative_noise: "/outputs/y has an impossible tolerance or noise",
     _noise_of_no_output: "its noise is of other outputs than it has",
 }
 CONTENTS: dict[Callable[[h5py.File], None], str] = {
@@ -303,8 +328,11 @@ CONTENTS: dict[Callable[[h5py.File], None], str] = {
     _other_compound: "has a type that a golden never has",
     _huge: "at most 536870912 are accepted",
     _unknown_group: "unknown objects",
-    _impossible_tolerance: "impossible tolerance",
-    _other_format: "expected format 'ptycho-golden 4', found 'ptycho-golden 99'",
+    _impossible_tolerance: "/outputs/y has an impossible tolerance or noise",
+    _other_format: "expected format 'ptycho-golden 5' or 'ptycho-golden 4', found 'ptycho-golden 99'",
+    _another_readme: "its README is not that of its format",
+    _too_few_axes: "/outputs/y has the axes 'row', but an array of shape (4, 5)",
+    _unit_for_a_terminal: "'units' of /inputs/x is not a printable text",
     _other_picture: "its picture is not that of its main output",
     _made_by_torch: "must be produced by TensorFlow",
     _several_chunks: "/inputs/p is not one chunk, shuffled and deflated",
@@ -315,7 +343,8 @@ CONTENTS: dict[Callable[[h5py.File], None], str] = {
     _escaped_for_a_terminal: "is not a JSON object of printable texts",
     _key_twice: "appears twice",
     _nested_deeply: "nested too deeply",
-    _half_a_tolerance: "/outputs/y has no tolerance of 4 numbers",
+    _half_a_tolerance: "/outputs/y lacks the attribute 'rtol'",
+    _tolerance_of_several_numbers: "/outputs/y: atol and rtol are not a number each",
     _no_table: "it has no table of faults",
 }
 
@@ -555,3 +584,37 @@ def test_a_text_that_fits_into_no_attribute_is_refused(tmp_path: Path) -> None:
     golden = make_golden(CASES[0], summary="x" * 2**16)
     with pytest.raises(GoldenError, match=r"'summary' of / takes 65536 bytes; at most \d+ fit"):
         write_golden(tmp_path / "a.h5", golden)
+
+
+def test_the_five_lines_of_h5py_in_the_how_to_print_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Numbers and digests aside, which change with the goldens."""
+    section = (REPOSITORY / "docs" / "how-to.md").read_text(encoding="utf-8").split("five lines of h5py\n")[1]
+    code, printed, compared = re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)[:3]
+    assert len(code.splitlines()) == 5
+    monkeypatch.chdir(REPOSITORY)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    number = re.compile(r"[0-9a-f]{32}|[\d.]+e-\d+")
+    assert number.sub("#", capsys.readouterr().out) == number.sub("#", printed)
+    *lines, answer = compared.splitlines()
+    actual = names["file"]["outputs/mosaic"][()]
+    for wrong, is_right in ((0, True), (1, False)):
+        exec("\n".join(lines), names | {"actual": actual + wrong}, found := {})
+        assert bool(eval(answer, names | found | {"actual": actual + wrong})) is is_right
+    names["file"].close()
+
+
+def test_texts_are_utf8(path: Path) -> None:
+    golden = dataclasses.replace(make_golden(CASES[0]), summary="größer als 1 µm", provenance={"reference": "Straße"})
+    path.unlink()
+    write_golden(path, golden)
+    with h5py.File(path) as file:
+        for node, key in ((file, "summary"), (file, "README"), (file["outputs/y"], "units")):
+            assert node.attrs.get_id(key).get_type().get_cset() == h5py.h5t.CSET_UTF8
+        assert file.attrs["summary"].decode() == golden.summary
+        assert "Straße" in file.attrs["provenance"].decode()
+        assert file["proof/table"].id.get_type().get_cset() == h5py.h5t.CSET_UTF8
+        assert json.loads(file["proof/table"].asstr()[0])["caught"].keys() == golden.faults.keys()
+    assert_same(read_golden(path), golden)

@@ -17,6 +17,7 @@ from golden.generator.regenerate import Regeneration
 from golden.review.difference import Change, Difference
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
+from golden.spec.operation import Label
 from golden.store.entry import entry_path, read_entry
 from golden.store.gallery import PAGE
 from golden.store.golden import Golden, golden_path
@@ -151,6 +152,36 @@ def cut_off(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         write(fixtures, row)
     monkeypatch.undo()
     return after(row)
+
+
+def rewritten(fixtures: Path) -> Difference:
+    """A golden of the same content that lies otherwise in its file."""
+    before = read_golden(golden_path(fixtures, DOUBLE))
+    label = Label("row column", before.labels["outputs/y"].unit + "*")
+    return Difference(DOUBLE, before=before, after=replace(before, labels={**before.labels, "outputs/y": label}))
+
+
+@pytest.mark.parametrize("renames", range(3))
+def test_an_update_of_the_form_alone_is_finished_if_it_was_begun(
+    fixtures: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    """The content is the same before and after, and the last event may have been of this kind too."""
+    write(fixtures, rewritten(fixtures))
+    old, new = rewritten(fixtures).before, rewritten(fixtures).after
+    stop_after(monkeypatch, renames, KeyboardInterrupt())
+    if renames == 2:
+        write(fixtures, rewritten(fixtures))
+    else:
+        with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+            killed.setattr("golden.store.update.Update.discard", lambda self: None)
+            write(fixtures, rewritten(fixtures))
+    monkeypatch.undo()
+    assert interrupted(fixtures) == ({DOUBLE: ["h5"]} if renames == 1 else {})
+    finish_interrupted(fixtures)
+    expected = new if renames else old
+    assert expected is not None
+    assert read_golden(golden_path(fixtures, DOUBLE)).labels == expected.labels
+    assert len(read_entry(fixtures, DOUBLE)["history"]) == 2 + bool(renames)
 
 
 def test_a_golden_that_is_not_what_it_was_before_is_damage(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:

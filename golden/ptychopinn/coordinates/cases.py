@@ -6,22 +6,26 @@ import numpy as np
 
 from golden.ptychopinn.coordinates import faults, formulas
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.random_inputs import Draw
 
 RELATIVE = Operation(
     name="coordinates.relative",
     summary="the mean position of a group's members, and each member's negated distance from it",
-    inputs={"coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
+    inputs={"coords_nn": Input("(n, 1, 2, C) float64", "group one xy member", "pixel")},
     outputs=(
         Output(
             "coords_offsets",
-            "(n, 1, 2, 1) float64; mean over the members; pixels",
+            "(n, 1, 2, 1) float64; mean over the members",
+            "group one xy one",
+            "pixel",
             terms=lambda inputs, _: inputs["coords_nn"].shape[-1],
         ),
         Output(
             "coords_relative",
-            "(n, 1, 2, C) float64; -(coords_nn - coords_offsets); pixels",
+            "(n, 1, 2, C) float64; -(coords_nn - coords_offsets)",
+            "group one xy member",
+            "pixel",
             terms=lambda inputs, _: inputs["coords_nn"].shape[-1] + 1,
         ),
     ),
@@ -34,10 +38,10 @@ TRANSLATE = Operation(
     name="coordinates.translate",
     summary="bilinear translation with zero fill: +dx moves content to higher columns, +dy to higher rows",
     inputs={
-        "images": "(B, H, W, ch) float32 or complex64",
-        "displacements": "(B, 2) float32; [dx, dy]; pixels",
+        "images": Input("(B, H, W, ch) float32 or complex64", "image row column channel", "1"),
+        "displacements": Input("(B, 2) float32; [dx, dy]", "image xy", "pixel"),
     },
-    outputs=(Output("moved", "(B, H, W, ch), dtype of images", terms=4),),
+    outputs=(Output("moved", "(B, H, W, ch), dtype of images", "image row column channel", "1", terms=4),),
     formula=formulas.translate,
     faults=faults.TRANSLATION,
 )
@@ -46,10 +50,10 @@ PLACE_IN_GROUP = Operation(
     name="coordinates.place_in_group",
     summary="each patch of a group moved by -coords_relative, to its place about the group's centre",
     inputs={
-        "patches": "(B, N, N, C) complex64",
-        "coords_nn": "(B, 1, 2, C) float64; [x, y] on axis 2; pixels",
+        "patches": Input("(B, N, N, C) complex64", "group row column member", "1"),
+        "coords_nn": Input("(B, 1, 2, C) float64", "group one xy member", "pixel"),
     },
-    outputs=(Output("placed", "(B, N, N, C) complex64", terms=4),),
+    outputs=(Output("placed", "(B, N, N, C) complex64", "group row column member", "1", terms=4),),
     formula=formulas.place_in_group,
     faults=faults.PLACEMENT,
 )

@@ -89,7 +89,7 @@ def _operation(table: str) -> Operation:
         summary=f"default values of the {table} settings",
         inputs={},
         outputs=(
-            Output("fields", "(n,) text; the names of the fields, sorted"),
+            Output("fields", "(n,) text; the names of the fields, sorted", "field"),
             *(Output(name, "scalar text; the value as JSON") for name in FIELDS[table]),
         ),
         faults=BY_TABLE[table],

@@ -6,19 +6,19 @@ import numpy as np
 
 from golden.ptychopinn.formats import faults, formulas
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.random_inputs import Draw
 
 TO_CHANNEL = Operation(
     name="formats.to_channel",
     summary="patches on a grid, and flat patches, converted to the network's channel format",
     inputs={
-        "grid": "(B, G, G, N, N, 1) float32; grid row, grid column",
-        "flat": "(B * C, N, N, 1) float32; flat index b * C + c",
+        "grid": Input("(B, G, G, N, N, 1) float32", "group grid_row grid_column row column channel", "1"),
+        "flat": Input("(B * C, N, N, 1) float32; flat index b * C + c", "patch row column channel", "1"),
     },
     outputs=(
-        Output("channel_of_grid", "(B, N, N, C) float32; c = row * G + column"),
-        Output("channel_of_flat", "(B, N, N, C) float32"),
+        Output("channel_of_grid", "(B, N, N, C) float32; c = row * G + column", "group row column member", "1"),
+        Output("channel_of_flat", "(B, N, N, C) float32", "group row column member", "1"),
     ),
     formula=formulas.to_channel,
     faults=faults.TO_CHANNEL,
@@ -28,13 +28,18 @@ FROM_CHANNEL = Operation(
     name="formats.from_channel",
     summary="the network's channel format converted to patches on a grid, flat patches and flat positions",
     inputs={
-        "channel": "(B, N, N, C) float32",
-        "positions": "(B, 1, 2, C) float32; [x, y] on axis 2; pixels",
+        "channel": Input("(B, N, N, C) float32", "group row column member", "1"),
+        "positions": Input("(B, 1, 2, C) float32", "group one xy member", "pixel"),
     },
     outputs=(
-        Output("grid", "(B, G, G, N, N, 1) float32; grid row = c // G, grid column = c % G"),
-        Output("flat", "(B * C, N, N, 1) float32; flat index b * C + c"),
-        Output("positions_flat", "(B * C, 2) float32; [x, y], in the order of the flat patches; pixels"),
+        Output(
+            "grid",
+            "(B, G, G, N, N, 1) float32; grid row = c // G, grid column = c % G",
+            "group grid_row grid_column row column channel",
+            "1",
+        ),
+        Output("flat", "(B * C, N, N, 1) float32; flat index b * C + c", "patch row column channel", "1"),
+        Output("positions_flat", "(B * C, 2) float32; in the order of the flat patches", "patch xy", "pixel"),
     ),
     formula=formulas.from_channel,
     faults=faults.FROM_CHANNEL,
@@ -43,11 +48,11 @@ FROM_CHANNEL = Operation(
 CANVAS = Operation(
     name="formats.canvas",
     summary="sides of the canvas on which a group's patches are merged",
-    inputs={"settings": "(k, 4) int64; N, grid size G, offset, max_position_jitter; pixels"},
+    inputs={"settings": Input("(k, 4) int64; N, grid size G, offset, max_position_jitter", "case setting", "pixel")},
     outputs=(
-        Output("bigN", "(k,) int64; N + (G - 1) * offset; pixels"),
-        Output("padded_size", "(k,) int64; bigN + max_position_jitter; pixels"),
-        Output("canvas_side", "(k,) int64; N and the margin (padded_size - N) // 2 on either side; pixels"),
+        Output("bigN", "(k,) int64; N + (G - 1) * offset", "case", "pixel"),
+        Output("padded_size", "(k,) int64; bigN + max_position_jitter", "case", "pixel"),
+        Output("canvas_side", "(k,) int64; N and the margin (padded_size - N) // 2 on either side", "case", "pixel"),
     ),
     formula=formulas.canvas,
     faults=faults.CANVAS,

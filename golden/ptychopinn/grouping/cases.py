@@ -7,23 +7,24 @@ import numpy as np
 from golden.ptychopinn.grouping import faults, formulas
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.parameters import Kind, Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
 _POSITIONS = {
-    "xcoords": "(M,) float64; along columns; pixels",
-    "ycoords": "(M,) float64; along rows; pixels",
+    "xcoords": Input("(M,) float64; along columns", "pattern", "pixel"),
+    "ycoords": Input("(M,) float64; along rows", "pattern", "pixel"),
 }
+_OBJECT = {"object": Input("(H, W) complex64; rows = y, columns = x", "row column", "1")}
 _GROUPS: dict[str, Kind] = {"gridsize": int, "K": int, "nsamples": int, "seed": int}
 
 SUBSAMPLE = Operation(
     name="grouping.subsample",
     summary="the patterns of a scan that are used: a random subset, drawn by RandomState on loading, and sorted",
-    inputs={"xcoords": "(M,) float64; pixels"},
+    inputs={"xcoords": Input("(M,) float64", "pattern", "pixel")},
     outputs=(
-        Output("sample_indices", "(m,) int64, ascending; which patterns are used"),
-        Output("xcoords", "(m,) float64; their positions along columns; pixels"),
+        Output("sample_indices", "(m,) int64, ascending; which patterns are used", "sample", "1"),
+        Output("xcoords", "(m,) float64; their positions along columns", "sample", "pixel"),
     ),
     parameters={"n_subsample": int, "subsample_seed": int},
     precision="float64",
@@ -31,7 +32,9 @@ SUBSAMPLE = Operation(
     faults=faults.SUBSAMPLING,
 )
 
-_INDICES = Output("nn_indices", "(n, C) int64 for C = 1, else int32; index of each member's pattern")
+_INDICES = Output(
+    "nn_indices", "(n, C) int64 for C = 1, else int32; index of each member's pattern", "group member", "1"
+)
 
 SAMPLE = Operation(
     name="grouping.sample",
@@ -48,7 +51,7 @@ OVERSAMPLE = Operation(
     name="grouping.oversample",
     summary="more groups than patterns, drawn from a pool of combinations of neighbours",
     inputs=_POSITIONS,
-    outputs=(Output("nn_indices", "(n, C) int64; index of each member's pattern"),),
+    outputs=(Output("nn_indices", "(n, C) int64; index of each member's pattern", "group member", "1"),),
     parameters={**_GROUPS, "sequential_sampling": bool, "neighbor_pool_size": int | None},
     precision="float64",
     formula=formulas.oversample,
@@ -65,17 +68,41 @@ RECORD = Operation(
     summary="the grouped record: patterns, positions and ground truth of drawn groups",
     inputs={
         **_POSITIONS,
-        "diff3d": "(M, N, N) float32 or uint16; amplitude",
-        "object": "(H, W) complex64; rows = y, columns = x",
+        "diff3d": Input("(M, N, N) float32 or uint16; amplitude", "pattern row column", "sqrt(photon)"),
+        **_OBJECT,
     },
     outputs=(
         _INDICES,
-        Output("coords_nn", "(n, 1, 2, C) float64; positions of the members, [x, y] on axis 2; pixels"),
-        Output("coords_offsets", "(n, 1, 2, 1) float64; mean over the members; pixels", terms=_members),
-        Output("coords_relative", "(n, 1, 2, C) float64; -(coords_nn - coords_offsets); pixels", terms=_members),
-        Output("diffraction", "(n, N, N, C), dtype of diff3d; the members' patterns"),
-        Output("X_full", "(n, N, N, C) float32; the patterns scaled by one factor, which is formed in float64"),
-        Output("Y", "(n, N, N, C) complex64; the object about 2 * coords_offsets - coords_nn", terms=4),
+        Output("coords_nn", "(n, 1, 2, C) float64; positions of the members", "group one xy member", "pixel"),
+        Output(
+            "coords_offsets", "(n, 1, 2, 1) float64; mean over the members", "group one xy one", "pixel", terms=_members
+        ),
+        Output(
+            "coords_relative",
+            "(n, 1, 2, C) float64; -(coords_nn - coords_offsets)",
+            "group one xy member",
+            "pixel",
+            terms=_members,
+        ),
+        Output(
+            "diffraction",
+            "(n, N, N, C), dtype of diff3d; the members' patterns",
+            "group row column member",
+            "sqrt(photon)",
+        ),
+        Output(
+            "X_full",
+            "(n, N, N, C) float32; the patterns scaled by one factor, which is formed in float64",
+            "group row column member",
+            "1",
+        ),
+        Output(
+            "Y",
+            "(n, N, N, C) complex64; the object about 2 * coords_offsets - coords_nn",
+            "group row column member",
+            "1",
+            terms=4,
+        ),
     ),
     parameters={**_GROUPS, "sequential_sampling": bool},
     formula=formulas.record,
@@ -87,13 +114,25 @@ START_POSITIONS = Operation(
     summary="start positions (as commanded) of groups that were drawn by measured positions",
     inputs={
         **_POSITIONS,
-        "xcoords_start": "(M,) float64; as commanded; pixels",
-        "ycoords_start": "(M,) float64; as commanded; pixels",
+        "xcoords_start": Input("(M,) float64; as commanded", "pattern", "pixel"),
+        "ycoords_start": Input("(M,) float64; as commanded", "pattern", "pixel"),
     },
     outputs=(
-        Output("coords_start_nn", "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"),
-        Output("coords_start_offsets", "(n, 1, 2, 1) float64; mean over the members; pixels", terms=_members),
-        Output("coords_start_relative", "(n, 1, 2, C) float64; -(nn - offsets); pixels", terms=_members),
+        Output("coords_start_nn", "(n, 1, 2, C) float64", "group one xy member", "pixel"),
+        Output(
+            "coords_start_offsets",
+            "(n, 1, 2, 1) float64; mean over the members",
+            "group one xy one",
+            "pixel",
+            terms=_members,
+        ),
+        Output(
+            "coords_start_relative",
+            "(n, 1, 2, C) float64; -(nn - offsets)",
+            "group one xy member",
+            "pixel",
+            terms=_members,
+        ),
     ),
     parameters=_GROUPS,
     precision="float64",
@@ -104,23 +143,24 @@ START_POSITIONS = Operation(
 NORMALISE = Operation(
     name="grouping.normalise",
     summary="patterns scaled by one factor, so that a pattern's squares sum to (N / 2)**2 on average",
-    inputs={"diffraction": "(n, N, N, C) float32 or uint16; amplitude"},
-    outputs=(Output("X_full", "(n, N, N, C) float32"),),
+    inputs={
+        "diffraction": Input("(n, N, N, C) float32 or uint16; amplitude", "group row column member", "sqrt(photon)")
+    },
+    outputs=(Output("X_full", "(n, N, N, C) float32", "group row column member", "1"),),
     precision="float64",
     formula=formulas.normalise,
     faults=faults.NORMALISATION,
 )
 
-_PATCHES = Output("patches", "(n, N, N, C) complex64; rows = y, columns = x; zero outside the object", terms=4)
-_OBJECT = {"object": "(H, W) complex64; rows = y, columns = x"}
+_PATCHES = Output("patches", "(n, N, N, C) complex64; zero outside the object", "group row column member", "1", terms=4)
 
 GROUND_TRUTH = Operation(
     name="grouping.ground_truth",
     summary="patches of an object cut at coords_offsets + coords_relative, mirrored through the group's mean",
     inputs={
         **_OBJECT,
-        "coords_offsets": "(n, 1, 2, 1) float64; [x, y] on axis 2; pixels",
-        "coords_relative": "(n, 1, 2, C) float64; -(coords - offsets); pixels",
+        "coords_offsets": Input("(n, 1, 2, 1) float64", "group one xy one", "pixel"),
+        "coords_relative": Input("(n, 1, 2, C) float64; -(coords - offsets)", "group one xy member", "pixel"),
     },
     outputs=(_PATCHES,),
     parameters={"gridsize": int, "N": int},
@@ -131,7 +171,7 @@ GROUND_TRUTH = Operation(
 MEMBER_PATCHES = Operation(
     name="grouping.member_patches",
     summary="patches of an object, each cut at its member's own position",
-    inputs={**_OBJECT, "coords_nn": "(n, 1, 2, C) float64; [x, y] on axis 2; pixels"},
+    inputs={**_OBJECT, "coords_nn": Input("(n, 1, 2, C) float64", "group one xy member", "pixel")},
     outputs=(_PATCHES,),
     parameters={"N": int},
     formula=formulas.member_patches,

@@ -9,7 +9,7 @@ import numpy as np
 from golden.ptychopinn.merge import faults, formulas
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
@@ -37,18 +37,31 @@ MERGE = Operation(
     name="merge.merge",
     summary="patches of each group moved by -(relative - mean over all patches), summed, divided by count + 0.001",
     inputs={
-        "patches": "(B, N, N, C) complex64",
-        "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
+        "patches": Input("(B, N, N, C) complex64", "group row column member", "1"),
+        "coords_relative": Input("(B, 1, 2, C) float32; -(position - group mean)", "group one xy member", "pixel"),
     },
     outputs=(
-        Output("sum", "(B, P, P, 1) complex64; whole patches; rows = y, columns = x", terms=_terms),
-        Output("norm", "(B, P, P, 1) float32; how many patch centres cover a pixel, + 0.001", terms=_terms),
+        Output("sum", "(B, P, P, 1) complex64; whole patches", "group row column channel", "1", terms=_terms),
         Output(
-            "merged_centre", "(B, P, P, 1) complex64; sum / norm where norm > 0.5, else 0", terms=_terms, where=_centre
+            "norm",
+            "(B, P, P, 1) float32; how many patch centres cover a pixel, + 0.001",
+            "group row column channel",
+            "1",
+            terms=_terms,
+        ),
+        Output(
+            "merged_centre",
+            "(B, P, P, 1) complex64; sum / norm where norm > 0.5, else 0",
+            "group row column channel",
+            "1",
+            terms=_terms,
+            where=_centre,
         ),
         Output(
             "merged_border",
             "(B, P, P, 1) complex64; sum / norm where no centre reaches, else 0: sum / 0.001",
+            "group row column channel",
+            "1",
             terms=_terms,
             where=_border,
         ),
@@ -62,10 +75,12 @@ EXTRACT = Operation(
     name="merge.extract",
     summary="patches cut from the centre of each group's canvas, which is moved by +relative for each member",
     inputs={
-        "canvas": "(B, P, P, 1) complex64",
-        "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
+        "canvas": Input("(B, P, P, 1) complex64", "group row column channel", "1"),
+        "coords_relative": Input("(B, 1, 2, C) float32; -(position - group mean)", "group one xy member", "pixel"),
     },
-    outputs=(Output("patches", "(B * C, N, N, 1) complex64; flat index b * C + c", terms=4),),
+    outputs=(
+        Output("patches", "(B * C, N, N, 1) complex64; flat index b * C + c", "patch row column channel", "1", terms=4),
+    ),
     parameters={"N": int},
     formula=formulas.extract,
     faults=faults.EXTRACTION,

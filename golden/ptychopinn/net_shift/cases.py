@@ -15,7 +15,7 @@ from golden.ptychopinn.net_shift import faults, formulas
 from golden.ptychopinn.reassembly.cases import not_dust
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.parameters import Kind, Parameters, Scalar
 from golden.spec.random_inputs import Draw
 
@@ -39,29 +39,68 @@ def _stitched(inputs: Arrays, parameters: Parameters) -> int:
 
 
 _INPUTS = {
-    "object": "(H, W) complex64; rows = y, columns = x; asymmetric",
-    "probe": "(N, N) complex64; as guessed; zero outside the central N // 2 pixels",
-    "positions": "(M, 1, 2, 1) float64; [x, y] of the patch's index N // 2 in the object; pixels",
+    "object": Input("(H, W) complex64; rows = y, columns = x; asymmetric", "row column", "1"),
+    "probe": Input("(N, N) complex64; as guessed; zero outside the central N // 2 pixels", "row column", "1"),
+    "positions": Input(
+        "(M, 1, 2, 1) float64; of the patch's index N // 2 in the object", "pattern one xy one", "pixel"
+    ),
 }
 _PARAMETERS: dict[str, Kind] = {
     **dict.fromkeys(("gridsize", "K", "nsamples", "seed", "padded_size", "M"), int),
     "probe_scale": float,
 }
-_X = Output("X_full", "(n, N, N, C) float32; patterns of the groups, normalised", terms=_transformed)
-_RELATIVE = Output("coords_relative", "(n, 1, 2, C) float64; -(position - mean of its group); pixels", terms=_members)
+_X = Output(
+    "X_full",
+    "(n, N, N, C) float32; patterns of the groups, normalised",
+    "group row column member",
+    "1",
+    terms=_transformed,
+)
+_RELATIVE = Output(
+    "coords_relative",
+    "(n, 1, 2, C) float64; -(position - mean of its group)",
+    "group one xy member",
+    "pixel",
+    terms=_members,
+)
 _LATER = (
-    Output("coords_offsets", "(n, 1, 2, 1) float64; mean position of each group; pixels", terms=_members),
-    Output("positions", "(n, 1, 2, C) float32; +(position - mean of its group), [x, y] on axis 2; pixels"),
     Output(
-        "merged", "(n, P, P, 1) complex64; merge of each group's true patches, confined to their centres", terms=_merged
+        "coords_offsets",
+        "(n, 1, 2, 1) float64; mean position of each group",
+        "group one xy one",
+        "pixel",
+        terms=_members,
+    ),
+    Output("positions", "(n, 1, 2, C) float32; +(position - mean of its group)", "group one xy member", "pixel"),
+    Output(
+        "merged",
+        "(n, P, P, 1) complex64; merge of each group's true patches, confined to their centres",
+        "group row column channel",
+        "1",
+        terms=_merged,
     ),
     Output(
         "amplitude",
         "(n, N, N, C) float32; diffraction amplitude of the extracted patches times the probe",
+        "group row column member",
+        "1",
         terms=_transformed,
     ),
-    Output("count", "(S, S, 1) float32; how many groups cover a pixel of the mosaic", terms=_stitched),
-    Output("mosaic", "(S, S, 1) complex64; the merged objects, stitched", terms=_stitched, where=not_dust),
+    Output(
+        "count",
+        "(S, S, 1) float32; how many groups cover a pixel of the mosaic",
+        "row column channel",
+        "1",
+        terms=_stitched,
+    ),
+    Output(
+        "mosaic",
+        "(S, S, 1) complex64; the merged objects, stitched",
+        "row column channel",
+        "1",
+        terms=_stitched,
+        where=not_dust,
+    ),
 )
 
 CONTAINER = Operation(
@@ -115,7 +154,7 @@ def _blurred(image: np.ndarray) -> np.ndarray:
 
 
 def small_beam(N: int) -> np.ndarray:
-    """Return a curved, off-centre beam, dark but in the central N // 2 pixels; (N, N) complex64, multiples of 1/64."""
+    """Return a curved, off-centre beam, zero outside the central N // 2 pixels; (N, N) complex64, multiples of 1/64."""
     rows, columns = np.mgrid[:N, :N] * 2 / N - 1
     x, y = columns - 0.06, rows + 0.11
     wave = np.exp(-(x**2 + 1.7 * y**2) / 0.09 + 1j * (5 * x**2 + 3 * y**2 + 2 * x * y + 0.75 * x))

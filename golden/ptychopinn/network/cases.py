@@ -10,18 +10,20 @@ import numpy as np
 
 from golden.ptychopinn.network import faults, formulas
 from golden.ptychopinn.network.formulas import Structure, entries, split_entries
-from golden.spec.arrays import Arrays, summarise
+from golden.spec.arrays import Arrays, axes_of_summary, summarise
 from golden.spec.case import Case
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.parameters import Kind, Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {
-    "seed": "(1,) int64; seed from which the recipe draws the other inputs",
-    "X": "(B, N, N, C) float32; normalised amplitude",
-    "coords_relative": "(B, 1, 2, C) float32; -(position - group mean), [x, y] on axis 2; pixels",
-    "probe": "(N, N) complex64; as guessed",
-    "weights": "(P,) float32; all layers' kernels (row, column, in, out) and biases, one after the other",
+    "seed": Input("(1,) int64; seed from which the recipe draws the other inputs", "one", "1"),
+    "X": Input("(B, N, N, C) float32; normalised amplitude", "group row column member", "1"),
+    "coords_relative": Input("(B, 1, 2, C) float32; -(position - group mean)", "group one xy member", "pixel"),
+    "probe": Input("(N, N) complex64; as guessed", "row column", "1"),
+    "weights": Input(
+        "(P,) float32; all layers' kernels (row, column, in, out) and biases, one after the other", "weight", "1"
+    ),
 }
 
 PARAMETERS: dict[str, Kind] = {
@@ -110,12 +112,15 @@ def weights(draw: Draw, structure: Structure) -> np.ndarray:
 # ------------------------------------------------------------------------------------------------ forward
 
 
+_IMAGES, _MEMBERS = "group row column channel", "group row column member"
+
+
 def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | None) -> tuple[Output, ...]:
     N, s = structure.N, structure.scale
 
-    def tap(name: str, description: str, layer: int = 0) -> Output:
+    def tap(name: str, description: str, layer: int = 0, axes: str = _IMAGES, unit: str = "1") -> Output:
         """``layer`` is the number of channels that the last convolution before it sums over."""
-        return Output(name, description, terms=9 * layer if layer else 1, keep=keep)
+        return Output(name, description, axes_of_summary(axes), unit, terms=9 * layer if layer else 1, keep=keep)
 
     taps = []
     for block, filters in enumerate(structure.down, 1):
@@ -124,7 +129,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
             tap(f"encoder_{block}", f"after encoder block {block}; (B, {side}, {side}, {filters}) float32", filters)
         )
     for decoder in formulas.DECODERS:
-        unit = ", radians" if decoder == "phase" else ""
+        unit = "rad" if decoder == "phase" else "1"
         for block, filters in enumerate(structure.up, 1):
             side = 8 << block
             taps.append(
@@ -134,13 +139,21 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
                     filters,
                 )
             )
-        image = f"(B, {N}, {N}, {structure.outputs}) float32{unit}"
+        image = f"(B, {N}, {N}, {structure.outputs}) float32"
         if structure.pad_object:
-            taps.append(tap(f"{decoder}_inner", f"after the centre branch of the {decoder}; {image}", 32 * s))
+            taps.append(
+                tap(f"{decoder}_inner", f"after the centre branch of the {decoder}; {image}", 32 * s, unit=unit)
+            )
         if structure.has_border:
-            taps.append(tap(f"{decoder}_border", f"after the border branch of the {decoder}; {image}", structure.last))
-        taps.append(tap(decoder, f"after the {decoder} decoder; {image}", 32 * s))
-    taps.append(tap("object_patches", "where amplitude and phase are combined; (B, N, N, C) complex64", 32 * s))
+            taps.append(
+                tap(
+                    f"{decoder}_border", f"after the border branch of the {decoder}; {image}", structure.last, unit=unit
+                )
+            )
+        taps.append(tap(decoder, f"after the {decoder} decoder; {image}", 32 * s, unit=unit))
+    taps.append(
+        tap("object_patches", "where amplitude and phase are combined; (B, N, N, C) complex64", 32 * s, _MEMBERS)
+    )
     if structure.object_big:
         taps += [
             tap("merged_border", "in the merge, where no member is counted; (B, P, P, 1) complex64, 0 in the centre"),
@@ -149,15 +162,21 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
     return (
         *taps,
         tap("object", "in the object; (B, N, N, 1) complex64"),
-        tap("patches", "in the extracted patches; (B * C, N, N, 1) complex64"),
-        tap("illuminated", "after illumination by the probe; (B * C, N, N, 1) complex64"),
+        tap("patches", "in the extracted patches; (B * C, N, N, 1) complex64", axes="patch row column channel"),
+        tap(
+            "illuminated",
+            "after illumination by the probe; (B * C, N, N, 1) complex64",
+            axes="patch row column channel",
+        ),
         Output(
             "predicted_amplitude",
             "on the detector; (B, N, N, C) float32; the square root of expected counts",
+            axes_of_summary(_MEMBERS),
+            "sqrt(photon)",
             terms=N * N,
             keep=keep,
         ),
-        Output("loss", "in the loss; scalar float32; mean Poisson term", terms=N * N * structure.members),
+        Output("loss", "in the loss; scalar float32; mean Poisson term", unit="1", terms=N * N * structure.members),
     )
 
 
@@ -188,11 +207,18 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
         summary="the gradient of the loss with respect to every array of weights",
         inputs=INPUTS,
         outputs=(
-            Output("loss", "in the loss; scalar float32; mean Poisson term", terms=structure.N**2 * structure.members),
+            Output(
+                "loss",
+                "in the loss; scalar float32; mean Poisson term",
+                unit="1",
+                terms=structure.N**2 * structure.members,
+            ),
             *(
                 Output(
                     name,
                     f"in the gradient of {name}; {shapes[name]} float32",
+                    axes_of_summary("row column in out" if len(shapes[name]) == 4 else "out"),
+                    "1",
                     terms=structure.N**2,
                     keep=None if whole else summarise,
                 )
@@ -247,6 +273,8 @@ def _training(structure: Structure) -> Operation:
                     f"step_{step}",
                     f"after step {step}; ({count},) float32; change of up to 64 entries of each array of weights, in "
                     f"units of the learning rate",
+                    "entry",
+                    "1",
                     terms=structure.N**2,
                     steady=steady,
                 )
@@ -256,6 +284,8 @@ def _training(structure: Structure) -> Operation:
                 "least_gradient",
                 f"in the gradients; ({count},) float32; their smallest modulus in the five steps, relative to the "
                 f"largest in their array in the first",
+                "entry",
+                "1",
                 terms=structure.N**2,
                 steady=steady,
             ),

@@ -10,17 +10,17 @@ import numpy as np
 
 from golden.ptychopinn.optimizer import faults, formulas
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.random_inputs import Draw
 
 ADAM = Operation(
     name="optimizer.adam",
     summary="Adam as in Keras: epsilon is added to the root of the second moment before bias correction",
     inputs={
-        "start": "(n,) float32; values before the first step",
-        "gradients": "(steps, n) float32",
+        "start": Input("(n,) float32; values before the first step", "value", "1"),
+        "gradients": Input("(steps, n) float32", "step value", "1"),
     },
-    outputs=(Output("values", "(steps, n) float32; after each step", terms=4),),
+    outputs=(Output("values", "(steps, n) float32; after each step", "step value", "1", terms=4),),
     parameters={"learning_rate": float},
     formula=formulas.adam,
     faults=faults.ADAM,
@@ -29,10 +29,23 @@ ADAM = Operation(
 SCHEDULE = Operation(
     name="optimizer.schedule",
     summary="Keras's callbacks: learning rate lowered on a plateau of the validation loss, end by the training loss",
-    inputs={"losses": "(sequences, n, 2) float64; of training and of validation, after each of n epochs"},
+    inputs={
+        "losses": Input(
+            "(sequences, n, 2) float64; of training and of validation, after each of n epochs",
+            "sequence epoch loss",
+            "1",
+        )
+    },
     outputs=(
-        Output("learning_rates", "(sequences, n) float32; learning rate of each epoch, as if training never ended"),
-        Output("epochs", "(sequences,) int64; number of epochs trained, n if nothing ends training early"),
+        Output(
+            "learning_rates",
+            "(sequences, n) float32; with which each epoch is trained, as if none were the last",
+            "sequence epoch",
+            "1",
+        ),
+        Output(
+            "epochs", "(sequences,) int64; number of epochs trained, n if nothing ends training early", "sequence", "1"
+        ),
     ),
     parameters={"learning_rate": float},
     formula=formulas.schedule,

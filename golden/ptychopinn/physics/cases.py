@@ -8,7 +8,7 @@ from golden.ptychopinn.physics import faults, formulas
 from golden.ptychopinn.probe.cases import curved_beam
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
@@ -18,14 +18,18 @@ def _pixels_of_padded(inputs: Arrays, parameters: Parameters) -> int:
     return int((N + N // 4 * 2) ** 2)
 
 
+_FIELD = {"field": Input("(n, N, N, 1) complex64", "image row column channel", "1")}
+
 DIFFRACTION = Operation(
     name="physics.diffraction",
     summary="amplitude on the detector: FFT, |F|^2 / N^2, zero frequency moved to index N // 2, square root",
-    inputs={"field": "(n, N, N, 1) complex64; rows, columns"},
+    inputs=_FIELD,
     outputs=(
         Output(
             "amplitude",
             "(n, N, N, 1) float32; its squares sum to those of the field",
+            "image row column channel",
+            "1",
             terms=lambda inputs, _: inputs["field"].shape[1] ** 2,
         ),
     ),
@@ -36,10 +40,16 @@ DIFFRACTION = Operation(
 PADDED_DIFFRACTION = Operation(
     name="physics.padded_diffraction",
     summary="amplitude on the detector of a field with N // 4 zeros on every side, still divided by the unpadded N",
-    inputs={"field": "(n, N, N, 1) complex64; rows, columns"},
+    inputs=_FIELD,
     outputs=(
-        Output("padded", "(n, N + N // 2, N + N // 2, 1) complex64"),
-        Output("amplitude", "(n, N + N // 2, N + N // 2, 1) float32", terms=_pixels_of_padded),
+        Output("padded", "(n, N + N // 2, N + N // 2, 1) complex64", "image row column channel", "1"),
+        Output(
+            "amplitude",
+            "(n, N + N // 2, N + N // 2, 1) float32",
+            "image row column channel",
+            "1",
+            terms=_pixels_of_padded,
+        ),
     ),
     formula=formulas.padded_diffraction,
     faults=faults.PADDED_DIFFRACTION,
@@ -49,13 +59,15 @@ FORWARD = Operation(
     name="physics.forward",
     summary="the predicted amplitude: diffraction of patch times normalised probe, times the intensity scale",
     inputs={
-        "patches": "(B, N, N, C) complex64",
-        "probe": "(N, N) complex64; as guessed",
+        "patches": Input("(B, N, N, C) complex64", "group row column member", "1"),
+        "probe": Input("(N, N) complex64; as guessed", "row column", "1"),
     },
     outputs=(
         Output(
             "amplitude",
             "(B, N, N, C) float32; the square root of expected counts",
+            "group row column member",
+            "sqrt(photon)",
             terms=lambda inputs, _: inputs["probe"].size,
         ),
     ),
@@ -67,8 +79,11 @@ FORWARD = Operation(
 INTENSITY_SCALE = Operation(
     name="physics.intensity_scale",
     summary="the factor that gives normalised patterns nphotons photons: sqrt(nphotons) / (N / 2)",
-    inputs={"nphotons": "(k,) float64; photons per pattern", "N": "(k,) int64; patch side, pixels"},
-    outputs=(Output("scale", "(k,) float32"),),
+    inputs={
+        "nphotons": Input("(k,) float64; photons per pattern", "case", "photon"),
+        "N": Input("(k,) int64; patch side", "case", "pixel"),
+    },
+    outputs=(Output("scale", "(k,) float32", "case", "sqrt(photon)"),),
     formula=formulas.intensity_scale,
     faults=faults.INTENSITY_SCALE,
 )
@@ -81,10 +96,12 @@ def _pixels_of_all(inputs: Arrays, parameters: Parameters) -> int:
 PHOTON_SCALE = Operation(
     name="physics.photon_scale",
     summary="the factor that gives patterns nphotons photons on average: sqrt(nphotons / mean energy of a pattern)",
-    inputs={"X": "(B, N, N, C) float32; amplitude"},
+    inputs={"X": Input("(B, N, N, C) float32; amplitude", "group row column member", "1")},
     outputs=(
-        Output("scale", "scalar float32", terms=_pixels_of_all),
-        Output("scaled", "(B, N, N, C) float32; scale * X", terms=_pixels_of_all),
+        Output("scale", "scalar float32", unit="sqrt(photon)", terms=_pixels_of_all),
+        Output(
+            "scaled", "(B, N, N, C) float32; scale * X", "group row column member", "sqrt(photon)", terms=_pixels_of_all
+        ),
     ),
     parameters={"nphotons": float},
     formula=formulas.photon_scale,
@@ -95,12 +112,12 @@ POISSON = Operation(
     name="physics.poisson",
     summary="the Poisson term, without log(target!): predicted - target * log(predicted)",
     inputs={
-        "predicted": "(B, N, N, C) float32; expected counts, positive",
-        "target": "(B, N, N, C) float32; counts",
+        "predicted": Input("(B, N, N, C) float32; expected counts, positive", "group row column member", "photon"),
+        "target": Input("(B, N, N, C) float32; counts", "group row column member", "photon"),
     },
     outputs=(
-        Output("elementwise", "(B, N, N, C) float32", terms=2),
-        Output("mean", "scalar float32; over all elements", terms=_pixels_of_all),
+        Output("elementwise", "(B, N, N, C) float32", "group row column member", "1", terms=2),
+        Output("mean", "scalar float32; over all elements", unit="1", terms=_pixels_of_all),
     ),
     formula=formulas.poisson,
     faults=faults.POISSON,
@@ -110,12 +127,12 @@ POISSON_AT_ZERO = Operation(
     name="physics.poisson_at_zero",
     summary="where the Poisson term is infinite or undefined, because no count is expected",
     inputs={
-        "predicted": "(B, N, N, C) float32; expected counts, some 0",
-        "target": "(B, N, N, C) float32; counts, some 0",
+        "predicted": Input("(B, N, N, C) float32; expected counts, some 0", "group row column member", "photon"),
+        "target": Input("(B, N, N, C) float32; counts, some 0", "group row column member", "photon"),
     },
     outputs=(
-        Output("infinite", "(B, N, N, C) bool; +inf: predicted 0, target positive"),
-        Output("undefined", "(B, N, N, C) bool; NaN: both 0"),
+        Output("infinite", "(B, N, N, C) bool; +inf: predicted 0, target positive", "group row column member"),
+        Output("undefined", "(B, N, N, C) bool; NaN: both 0", "group row column member"),
     ),
     formula=formulas.poisson_at_zero,
     faults=faults.POISSON_AT_ZERO,
@@ -125,15 +142,23 @@ SIMULATION = Operation(
     name="physics.simulation",
     summary="noise-free patterns of A exp(i phi) under the given probe, and the truth that is kept",
     inputs={
-        "amplitude": "(n, N, N, 1) float32; A",
-        "phase": "(n, N, N, 1) float32; phi, radians",
-        "probe": "(N, N) complex64",
+        "amplitude": Input("(n, N, N, 1) float32; A", "image row column channel", "1"),
+        "phase": Input("(n, N, N, 1) float32; phi", "image row column channel", "rad"),
+        "probe": Input("(N, N) complex64", "row column", "1"),
     },
     outputs=(
-        Output("X", "(n, N, N, 1) float32; amplitude", terms=lambda inputs, _: inputs["probe"].size),
-        Output("Y_I", "(n, N, N, 1) float32; A |P|, illuminated"),
-        Output("Y_phi", "(n, N, N, 1) float32; phi, before the illumination; radians"),
-        Output("intensity_scale", "scalar float32; X and Y_I are divided by it", terms=_pixels_of_all),
+        Output(
+            "X",
+            "(n, N, N, 1) float32; amplitude",
+            "image row column channel",
+            "1",
+            terms=lambda inputs, _: inputs["probe"].size,
+        ),
+        Output("Y_I", "(n, N, N, 1) float32; A |P|, illuminated", "image row column channel", "1"),
+        Output("Y_phi", "(n, N, N, 1) float32; phi, before the illumination", "image row column channel", "rad"),
+        Output(
+            "intensity_scale", "scalar float32; divided out of X and Y_I", unit="sqrt(photon)", terms=_pixels_of_all
+        ),
     ),
     parameters={"nphotons": float},
     formula=formulas.simulation,

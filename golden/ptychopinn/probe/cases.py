@@ -6,14 +6,14 @@ import numpy as np
 
 from golden.ptychopinn.probe import faults, formulas
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.random_inputs import Draw
 
 HARD_MASK = Operation(
     name="probe.hard_mask",
     summary="pixels closer than N // 4 to the mask's centre",
     inputs={},
-    outputs=(Output("mask", "(N, N, 1) bool; rows, columns"),),
+    outputs=(Output("mask", "(N, N, 1) bool", "row column channel"),),
     parameters={"N": int},
     formula=formulas.hard_mask,
     faults=faults.HARD_MASK,
@@ -22,11 +22,13 @@ HARD_MASK = Operation(
 NORMALISE = Operation(
     name="probe.normalise",
     summary="the probe divided by probe_scale times the mean modulus of the masked probe",
-    inputs={"probe": "(N, N) complex64; rows, columns; the probe as guessed"},
+    inputs={"probe": Input("(N, N) complex64; the probe as guessed", "row column", "1")},
     outputs=(
         Output(
             "normalised",
             "(N, N, 1) complex64; not masked: the mask enters only the norm",
+            "row column channel",
+            "1",
             terms=lambda inputs, parameters: inputs["probe"].size,
         ),
     ),
@@ -40,7 +42,7 @@ DEFAULT_DISK = Operation(
     summary="a blurred disk, the probe that is used when there is no guess",
     inputs={},
     # Two blurs of 9 taps.
-    outputs=(Output("probe", "(N, N) float64; rows, columns; modulus, about 0 to 1", terms=18),),
+    outputs=(Output("probe", "(N, N) float64; modulus, about 0 to 1", "row column", "1", terms=18),),
     parameters={"N": int, "default_probe_scale": float},
     precision="float64",
     formula=formulas.default_disk,

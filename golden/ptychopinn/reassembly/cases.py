@@ -11,7 +11,7 @@ from golden.ptychopinn.reassembly import formulas
 from golden.ptychopinn.reassembly.faults import STITCHING
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
@@ -33,19 +33,26 @@ def not_dust(outputs: Arrays) -> np.ndarray:
     return np.asarray((count > 0.01) | ~np.any(near, axis=0))[..., None]
 
 
-_COUNT = Output("count", "(S, S, 1) float32; how many patches cover a pixel", terms=_terms)
-_MOSAIC = Output("mosaic", "(S, S, 1) complex64; shift_and_sum / (1e-9 + count)", terms=_terms, where=not_dust)
-_SIDE = Output("canvas_side", "scalar int64; S = M + 2 pad, pixels")
+_COUNT = Output("count", "(S, S, 1) float32; how many patches cover a pixel", "row column channel", "1", terms=_terms)
+_MOSAIC = Output(
+    "mosaic",
+    "(S, S, 1) complex64; shift_and_sum / (1e-9 + count)",
+    "row column channel",
+    "1",
+    terms=_terms,
+    where=not_dust,
+)
+_SIDE = Output("canvas_side", "scalar int64; S = M + 2 pad", unit="pixel")
 
 POSITION = Operation(
     name="reassembly.position",
     summary="central M x M crops moved by +(offset - mean offset), summed, and divided by the overlap count",
     inputs={
-        "patches": "(n, N, N, 1) complex64",
-        "offsets": "(n, 1, 2, 1) float64; [x, y] on axis 2; pixels",
+        "patches": Input("(n, N, N, 1) complex64", "patch row column channel", "1"),
+        "offsets": Input("(n, 1, 2, 1) float64", "patch one xy one", "pixel"),
     },
     outputs=(
-        Output("shift_and_sum", "(S, S, 1) complex64; rows = y, columns = x", terms=_terms),
+        Output("shift_and_sum", "(S, S, 1) complex64; rows = y, columns = x", "row column channel", "1", terms=_terms),
         _COUNT,
         _MOSAIC,
         _SIDE,
@@ -78,9 +85,13 @@ SCAN_MOSAIC = Operation(
     name="reassembly.scan_mosaic",
     summary="the mosaic of patches that are cut from a known object at the scan's positions",
     inputs={
-        "object": "(H, W) complex64; multiples of 1/256; rows = y, columns = x",
-        "positions": "(n, 1, 2, 1) float64; [x, y] of the patch centre in the object; multiples of 1/8 pixel",
-        "patches": "(n, N, N, 1) complex64; made from the object and the positions",
+        "object": Input("(H, W) complex64; multiples of 1/256; rows = y, columns = x", "row column", "1"),
+        "positions": Input(
+            "(n, 1, 2, 1) float64; of the patch centre in the object; multiples of 1/8", "patch one xy one", "pixel"
+        ),
+        "patches": Input(
+            "(n, N, N, 1) complex64; made from the object and the positions", "patch row column channel", "1"
+        ),
     },
     outputs=(_COUNT, _MOSAIC, _SIDE),
     parameters={"N": int, "M": int},

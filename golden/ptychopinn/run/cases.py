@@ -12,21 +12,25 @@ from golden.ptychopinn.run.formulas import draw_patterns, orders, split
 from golden.ptychopinn.simulation.embedded import embedded, embedded_counts
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.parameters import Kind, Parameters
 from golden.spec.random_inputs import Draw
 
 INPUTS = {
-    "seed": "(1,) int64; seed of the draws of patterns, initial weights and batches",
-    "diffraction": "(m, N, N) float32; amplitude of the scan's patterns",
-    "positions": "(m, 2) float64; [x, y] of a patch's index N // 2 in the object; pixels",
-    "object": "(H, W) complex64; used only to judge the mosaic",
-    "probe": "(N, N) complex64; as guessed",
-    "weights": "(P,) float32; initial weights, as in the network's operations",
-    "trained": "(n,) int64; patterns that are used for the training",
-    "order": "(epochs, n - v) int64; samples of each epoch, indices into trained, in the order in which they are seen",
-    "held_back": "(v,) int64; samples held back for validation",
-    "inferred": "(k,) int64; patterns that are reconstructed",
+    "seed": Input("(1,) int64; seed of the draws of patterns, initial weights and batches", "one", "1"),
+    "diffraction": Input("(m, N, N) float32; amplitude of the scan's patterns", "pattern row column", "sqrt(photon)"),
+    "positions": Input("(m, 2) float64; of a patch's index N // 2 in the object", "pattern xy", "pixel"),
+    "object": Input("(H, W) complex64; used only to judge the mosaic", "row column", "1"),
+    "probe": Input("(N, N) complex64; as guessed", "row column", "1"),
+    "weights": Input("(P,) float32; initial weights, as in the network's operations", "weight", "1"),
+    "trained": Input("(n,) int64; patterns that are used for the training", "sample", "1"),
+    "order": Input(
+        "(epochs, n - v) int64; samples of each epoch, numbers into trained, in the order in which they are seen",
+        "epoch sample",
+        "1",
+    ),
+    "held_back": Input("(v,) int64; samples that validate", "sample", "1"),
+    "inferred": Input("(k,) int64; patterns that are reconstructed", "sample", "1"),
 }
 PARAMETERS: dict[str, Kind] = {
     **dict.fromkeys(("scan", "images", "infer", "epochs", "batch_size", "n_filters_scale", "M"), int),
@@ -80,17 +84,26 @@ def glorot(draw: Draw, structure: Structure) -> np.ndarray:
 _PATTERN = 64 * 64
 
 TRAINING_OUTPUTS = (
-    Output("first_loss", "in the loss of the first step; scalar float32; mean Poisson term of a batch", terms=_PATTERN),
+    Output(
+        "first_loss",
+        "in the loss of the first step; scalar float32; mean Poisson term of a batch",
+        unit="1",
+        terms=_PATTERN,
+    ),
     Output(
         "first_losses",
         "in the losses of the first steps; (3,) float32; mean Poisson term of a batch, before its step",
+        "step",
+        "1",
         terms=_PATTERN,
     ),
-    Output("step_losses", "in the losses of all steps; (steps,) float32", terms=_PATTERN, envelope=True),
+    Output("step_losses", "in the losses of all steps; (steps,) float32", "step", "1", terms=_PATTERN, envelope=True),
     Output(
         "epoch_losses",
         "in the losses of the epochs; (2, epochs) float32; mean over the samples that train, as they were seen, and "
         "over those that validate, at the end",
+        "loss epoch",
+        "1",
         terms=_PATTERN,
         envelope=True,
     ),
@@ -98,6 +111,8 @@ TRAINING_OUTPUTS = (
         "weight_changes",
         "in the weights after three steps; (44,) float32; root mean square change of each array of weights, in units "
         "of the learning rate",
+        "array",
+        "1",
         terms=_PATTERN,
         envelope=True,
     ),
@@ -108,14 +123,18 @@ RECONSTRUCTION_OUTPUTS = (
         "patches",
         "in the patches; (k, N, N, 1) complex64; kept: quantiles 0.05, 0.10, ... 0.95 of the modulus in their central "
         "20 x 20 pixels, (19,) float32",
+        "quantile",
+        "1",
         keep=mosaics.modulus_quantiles,
         envelope=True,
     ),
-    Output("canvas_side", "in the mosaic's side; scalar int64; pixels"),
-    Output("covered", "in the mosaic's covered area; (2,) int64; width and height of the box around it, pixels"),
+    Output("canvas_side", "in the mosaic's side; scalar int64", unit="pixel"),
+    Output("covered", "in the covered area of the mosaic; (2,) int64; width and height of the box around it", "side", "pixel"),
     Output(
         "mosaic",
         "in the mosaic; (S, S, 1) complex64, 0 where it is not covered; kept: means of the modulus over 4 x 4 pixels",
+        "row column",
+        "1",
         keep=mosaics.block_means,
         envelope=True,
     ),
@@ -123,10 +142,17 @@ RECONSTRUCTION_OUTPUTS = (
         "orientation",
         "in the mosaic's orientation; (8,) float32; correlation of the moduli in place, upright, upside down, "
         "left to right, turned, and all four transposed",
+        "orientation",
+        "1",
         envelope=True,
     ),
-    Output("probe_mean", "in the probe; scalar float32; mean modulus of the masked normalised probe", terms=_PATTERN),
-    Output("intensity_scale", "in the intensity scale; scalar float32", terms=1),
+    Output(
+        "probe_mean",
+        "in the probe; scalar float32; mean modulus of the masked normalised probe",
+        unit="1",
+        terms=_PATTERN,
+    ),
+    Output("intensity_scale", "in the intensity scale; scalar float32", unit="sqrt(photon)", terms=1),
 )
 
 TRAINING = Operation(

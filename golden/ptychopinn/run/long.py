@@ -42,21 +42,27 @@ RUN = Operation(
     outputs=(
         # Two steps later rounding has moved a loss by a thousandth: the short run's first steps are steadier.
         *(output for output in TRAINING_OUTPUTS if output.name != "first_losses"),
-        Output("training_excess", f"{_LEFT} of training; scalar float32; {_LOGARITHM}", envelope=True),
-        Output("validation_excess", f"{_LEFT} of validation; scalar float32; {_LOGARITHM}", envelope=True),
+        Output("training_excess", f"{_LEFT} of training; scalar float32; {_LOGARITHM}", unit="1", envelope=True),
+        Output("validation_excess", f"{_LEFT} of validation; scalar float32; {_LOGARITHM}", unit="1", envelope=True),
         PATCHES,
         Output(
             "patch_orientation",
-            "in the orientation of single patches; (8,) float32; as the orientation, of central 21 x 21 pixels",
+            "in how single patches fit the object; (8,) float32; as the orientation, of central 21 x 21 pixels",
+            "orientation",
+            "1",
             envelope=True,
         ),
         *(
-            replace(one, description=_FROM_AFAR, keep=mosaics.band_means) if one.name == "mosaic" else one
+            replace(one, description=_FROM_AFAR, axes="direction band", keep=mosaics.band_means)
+            if one.name == "mosaic"
+            else one
             for one in STITCHED
         ),
-        Output("correlation", "in the complex correlation with the object; scalar float32", envelope=True),
-        Output("amplitude_error", "in the error of the amplitude; scalar float32; rms, relative", envelope=True),
-        Output("phase_error", "in the error of the phase; scalar float32; rms, radians", envelope=True),
+        Output("correlation", "in the complex correlation with the object; scalar float32", unit="1", envelope=True),
+        Output(
+            "amplitude_error", "in the error of the amplitude; scalar float32; rms, relative", unit="1", envelope=True
+        ),
+        Output("phase_error", "in the error of the phase; scalar float32; rms", unit="rad", envelope=True),
     ),
     parameters=PARAMETERS,
     derive=make_inputs,

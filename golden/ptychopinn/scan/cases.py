@@ -8,28 +8,38 @@ import numpy as np
 
 from golden.ptychopinn.scan import faults, formulas
 from golden.spec.case import Case
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.random_inputs import Draw
+
+
+def _axes_of_stack(shape: tuple[int, ...]) -> str:
+    """Name the axes of a stack of square patterns: a file may hold their number first or last."""
+    if len(shape) == 4:
+        return "pattern row column channel"
+    return "pattern row column" if shape[1] == shape[2] else "row column pattern"
+
 
 READ = Operation(
     name="scan.read",
     summary="a scan file as PtychoPINN's loader reads it",
     inputs={
-        "stack": "(M, N, N), (M, N, N, 1) or (N, N, M) float32; amplitude, as it is stored",
-        "xcoords": "(M,) float64; pixels",
-        "ycoords": "(M,) float64; pixels",
-        "xcoords_start": "(M,) float64; pixels; left out of the file unless 'starts'",
-        "ycoords_start": "(M,) float64; likewise",
-        "probe": "(N, N) complex64; as guessed",
+        "stack": Input(
+            "(M, N, N), (M, N, N, 1) or (N, N, M) float32; amplitude, as it is stored", _axes_of_stack, "sqrt(photon)"
+        ),
+        "xcoords": Input("(M,) float64", "pattern", "pixel"),
+        "ycoords": Input("(M,) float64", "pattern", "pixel"),
+        "xcoords_start": Input("(M,) float64; left out of the file unless 'starts'", "pattern", "pixel"),
+        "ycoords_start": Input("(M,) float64; likewise", "pattern", "pixel"),
+        "probe": Input("(N, N) complex64; as guessed", "row column", "1"),
     },
     outputs=(
-        Output("diffraction", "(M, N, N) float32; amplitude"),
-        Output("xcoords", "(M,) float64; pixels"),
-        Output("ycoords", "(M,) float64; pixels"),
-        Output("xcoords_start", "(M,) float64; pixels"),
-        Output("ycoords_start", "(M,) float64; pixels"),
-        Output("probe", "(N, N) complex64"),
-        Output("scan_index", "(M,) int64"),
+        Output("diffraction", "(M, N, N) float32; amplitude", "pattern row column", "sqrt(photon)"),
+        Output("xcoords", "(M,) float64", "pattern", "pixel"),
+        Output("ycoords", "(M,) float64", "pattern", "pixel"),
+        Output("xcoords_start", "(M,) float64", "pattern", "pixel"),
+        Output("ycoords_start", "(M,) float64", "pattern", "pixel"),
+        Output("probe", "(N, N) complex64", "row column", "1"),
+        Output("scan_index", "(M,) int64", "pattern", "1"),
     ),
     parameters={"key": str, "starts": bool},
     precision="float64",

@@ -10,7 +10,7 @@ from golden.ptychopinn.simulation import faults, formulas
 from golden.ptychopinn.simulation.embedded import embedded
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case, Drawing
-from golden.spec.operation import Operation, Output
+from golden.spec.operation import Input, Operation, Output
 from golden.spec.parameters import Parameters
 from golden.spec.random_inputs import Draw
 
@@ -28,19 +28,24 @@ PATTERNS = Operation(
     name="simulation.patterns",
     summary="patches of an object at the scan's positions, times the probe, propagated to the far field",
     inputs={
-        "object": "(H, W) complex64; rows = y, columns = x",
-        "probe": "(N, N) complex64; rows, columns; used as it is",
-        "positions": "(n, 1, 2, 1) float64; [x, y] of the patch's index N // 2 in the object; pixels",
+        "object": Input("(H, W) complex64; rows = y, columns = x", "row column", "1"),
+        "probe": Input("(N, N) complex64; used as it is", "row column", "1"),
+        "positions": Input(
+            "(n, 1, 2, 1) float64; of the patch's index N // 2 in the object", "pattern one xy one", "pixel"
+        ),
     },
     outputs=(
         Output(
             "amplitude",
             "(n, N, N, 1) float32; zero frequency at [N // 2, N // 2]; any nphotons",
+            "pattern row column channel",
+            "1",
             terms=_neighbours_and_stages,
         ),
         Output(
             "intensity_scale",
-            "scalar float32; a pattern multiplied by it holds nphotons photons on average",
+            "scalar float32; amplitude times it holds nphotons photons",
+            unit="sqrt(photon)",
             terms=_all_pixels,
         ),
     ),

@@ -1,0 +1,42 @@
+"""What stands in a file before anyone looked at what it means: arrays, attributes, texts that may be JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from golden.spec.arrays import Arrays
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What stands in an HDF5 file and was not looked at yet.
+
+    Attributes:
+        arrays: data of each dataset, by its path without the first slash (``outputs/mosaic``).
+        attributes: of each object by its path, empty for the root: name -> value. A text is an array of bytes.
+    """
+
+    arrays: Arrays
+    attributes: Mapping[str, Arrays]
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON in which no key appears twice, as it does after a careless merge.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_without_duplicates)
+    except RecursionError:
+        raise ValueError("JSON nested too deeply") from None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a key of a JSON object appears twice")
+    return table

@@ -1,0 +1,50 @@
+"""Turn what stands in a golden of format 4, the one before this, into what would stand in one of format 5.
+
+Format 4 has no README, axes or units, keeps an output's tolerance as four numbers without names in ``@tolerance`` and
+the signed sums of a wrong output likewise, and the table of faults as bytes. All that a golden's content digest covers
+is in both.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from golden.spec.arrays import digest_array
+from golden.store.contents import Contents, parse_json
+
+FORMAT = "ptycho-golden 4"
+_TABLE = "proof/table"
+_SUMS = ("first_real", "first_imaginary", "second_real", "second_imaginary")
+
+
+def upgraded(contents: Contents, digest_length: int) -> Contents:
+    """Give names to what has none.
+
+    Args:
+        contents: of a file of format 4; they need not be sound.
+        digest_length: characters of a digest that a file keeps.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError: they are not sound.
+    """
+    attributes = {path: dict(of) for path, of in contents.attributes.items()}
+    table = contents.arrays[_TABLE]
+    if digest_array(table)[:digest_length] != attributes[_TABLE]["sha256"].item().decode():
+        raise ValueError("its table of faults does not match its SHA-256")
+    proof: Any = parse_json(table.tobytes().decode())
+    for fault in proof["caught"].values():
+        for wrong in fault["outputs"].values():
+            wrong["sums"] = dict(zip(_SUMS, wrong["sums"], strict=True))
+    noise = proof["noise"] = {output: {"runs": runs} for output, runs in proof["noise"].items()}
+    for path, of in attributes.items():
+        if "tolerance" in of:
+            of["atol"], of["rtol"], *line = of.pop("tolerance")
+            noise.setdefault(path.removeprefix("outputs/"), {"runs": {}}).update(
+                zip(("atol", "rtol"), line, strict=True)
+            )
+    text = np.array([json.dumps(proof).encode()])
+    attributes[_TABLE]["sha256"] = np.array(digest_array(text)[:digest_length].encode())
+    return Contents({**contents.arrays, _TABLE: text}, attributes)

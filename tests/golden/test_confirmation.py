@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from docs import confirmed
 from golden.cli import main as golden_main
 from golden.judge.compare import Tolerance
 from golden.review.difference import Difference
 from golden.spec.errors import GoldenError
 from golden.store.confirmation import confirmation, release_of, value_of, with_confirmation
-from golden.store.entry import Entry, entry_path, make_entry, read_entries, read_entry
+from golden.store.entry import Entry, entry_path, make_entry, read_entry
 from golden.store.gallery import PAGE
 from golden.store.golden import Derived, Golden, golden_path
 from golden.store.read import read_golden
@@ -447,16 +446,3 @@ def test_an_entry_that_cannot_be_read_is_told(fixtures: Path, tmp_path: Path) ->
     assert re.match(
         r"entry .*double\.json: .*: toy/double\nno golden", golden("diff", str(before), str(fixtures)).output
     )
-
-
-# ------------------------------------------------------------------------------------------------ the bundled goldens
-
-
-def test_the_readme_says_how_many_are_confirmed() -> None:
-    text = confirmed.README.read_text(encoding="utf-8")
-    assert text == confirmed.renewed(text), "write it anew: python -m docs.confirmed"
-
-
-def test_every_bundled_confirmation_is_of_the_value_that_it_stands_beside() -> None:
-    entries = read_entries(confirmed.TOP / "golden" / "fixtures")
-    assert [case for case, entry in entries.items() if "confirmed" in entry and confirmation(entry) is None] == []

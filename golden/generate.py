@@ -109,7 +109,7 @@ def main(
 ) -> None:
     """Recompute the goldens with TensorFlow from their stored inputs and say what moved.
 
-    CASE is a case's name or a glob pattern ('probe/*'); all cases when there is none. Without --update nothing is
+    CASE is a case's name or a glob pattern ('probe/*'); all cases when there is none. Without --update no golden is
     written; with it, in a terminal, each change is shown and asked about. Differences are given in units of the
     tolerance.
 

@@ -87,19 +87,21 @@ _ADVICE = (
 
 
 def _can_be_shown(entry: Entry) -> bool:
-    """Tell whether what is shown of an entry is there, and is printable."""
+    """Tell whether what is shown of an entry, and what a confirmation is bound to, is there, and is printable."""
     history, groups = entry.get("history"), [entry.get("inputs"), entry.get("outputs")]
     if not isinstance(history, list) or not history or not all(isinstance(event, dict) for event in history):
         return False
-    if not all(isinstance(entry.get(key, {}), dict) for key in ("picture", "provenance")):
+    if not all(isinstance(entry.get(key, {}), dict) for key in ("picture", "provenance", "parameters")):
+        return False
+    if any(isinstance(value, (dict, list)) for value in entry.get("parameters", {}).values()):
         return False
     if not all(isinstance(group, dict) and all(isinstance(a, dict) for a in group.values()) for group in groups):
         return False
     if KEY in entry and not is_record(entry[KEY]):
         return False
-    outputs = entry["outputs"]
-    texts = [*outputs, *(entry.get(key) for key in ("operation", "summary", "content"))]
-    texts += [output.get("shape") for output in outputs.values()]
+    arrays = [*entry["inputs"].values(), *entry["outputs"].values()]
+    texts = [*entry["outputs"], *(entry.get(key) for key in ("operation", "summary", "content"))]
+    texts += [array.get(key) for array in arrays for key in ("shape", "sha256")]
     texts += [*entry.get("picture", {}).values(), *entry.get("provenance", {}).values()]
     texts += [value for key, value in entry.get(KEY, {}).items() if key != "share"]
     for event in history:

@@ -373,6 +373,8 @@ def test_a_record_of_another_value_is_told_and_counts_as_none(recorded: Path) ->
         lambda entry: entry["confirmed"].update(share=float("nan")),
         lambda entry: entry["confirmed"].update(share=1.5),
         lambda entry: entry.update(inputs=[]),
+        lambda entry: entry.update(parameters={"factor": [2.0]}),
+        lambda entry: entry["inputs"]["x"].pop("sha256"),
     ],
 )
 def test_a_spoiled_record_is_one_clear_error(recorded: Path, spoil: Callable[[Entry], object]) -> None:

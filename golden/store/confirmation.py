@@ -19,10 +19,8 @@ KEY = "confirmed"
 
 Entry = Mapping[str, Any]
 Record = dict[str, Any]
-"""Who confirmed a golden (``release_of``), ``tensorflow``, ``date``, ``share`` of the tolerance, and
-``value`` (``value_of``), which binds it.
-
-A table of texts, but for the share, which is a number from 0 to 1 with two digits.
+"""A record names the release that confirmed a golden (``release_of``), the TensorFlow that it ran on and the date. Its
+``share`` is the largest difference, in tolerances, with two digits; its ``value`` (``value_of``) binds it.
 """
 
 _KEYS = frozenset({"reference", "tensorflow", "date", "share", "value"})

@@ -1,6 +1,6 @@
 # make test     a Torch environment from nothing, without TensorFlow; the whole suite
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
-# make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; whether its checkout in DIR agrees
+# make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; records which goldens its checkout in DIR computes
 # make lint     style, types, import contracts, digests, shapes in signatures
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make bench-network  the network beside TensorFlow's; makes both environments
@@ -34,7 +34,8 @@ golden: $(TENSORFLOW)/made
 confirm: checkout $(CONFIRM)/made
 	@ln -sfn "$$(cd '$(PTYCHOPINN)' && pwd)/ptycho" \
 		"$$($(CONFIRM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ptycho"
-	$(CONFIRM)/bin/python generate_golden.py --cross-check ptycho --slow $(ARGS)
+	$(CONFIRM)/bin/python generate_golden.py --cross-check ptycho --slow --record $(ARGS); \
+		status=$$?; $(CONFIRM)/bin/python -m docs.confirmed; exit $$status
 
 checkout:
 	@test -f '$(PTYCHOPINN)/ptycho/__init__.py' || { echo \

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import click
 
-from golden.generator.session import WRITERS, Outcome, Request, aftermath, console, cross_check, regenerate, state_of
+from golden.generator.session import (
+    WRITERS,
+    Outcome,
+    Request,
+    aftermath,
+    confirm,
+    console,
+    cross_check,
+    regenerate,
+    state_of,
+)
 from golden.report.text import case_list
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
@@ -72,6 +82,12 @@ CONTENT = "golden.ptychopinn"
     metavar="NAME",
     help="Let this reference compute too and compare the two within each golden's tolerance; write nothing.",
 )
+@click.option(
+    "--record",
+    is_flag=True,
+    help="With --cross-check: compare with the goldens themselves, and note in the entry of each that agrees which "
+    "release confirmed it. What it confirmed already is left out unless named, so the next run continues this one.",
+)
 def main(
     patterns: tuple[str, ...],
     left_out: tuple[str, ...],
@@ -89,10 +105,11 @@ def main(
     cases_module: str,
     reference: str,
     other: str | None,
+    record: bool,
 ) -> None:
     """Recompute the goldens with TensorFlow from their stored inputs and say what moved.
 
-    CASE is a case's name or a glob pattern ('probe/*'); all cases when there is none. Without --update nothing is
+    CASE is a case's name or a glob pattern ('probe/*'); all cases when there is none. Without --update no golden is
     written; with it, in a terminal, each change is shown and asked about. Differences are given in units of the
     tolerance.
 
@@ -109,9 +126,10 @@ def main(
         (yes and not update, "--yes goes with --update"),
         (keep_going and not update, "--keep-going goes with --update"),
         (redraw and not (update and patterns), "--redraw goes with --update and names its cases"),
+        (record and not other, "--record goes with --cross-check NAME"),
         (
             other and (update or prove or redraw or reports),
-            "--cross-check writes nothing and proves nothing; give it without --update, --prove and --report",
+            "--cross-check writes no golden and proves nothing; give it without --update, --prove and --report",
         ),
         (strange, f"--report {' '.join(map(str, strange))}: expected a file that ends in {' or '.join(WRITERS)}"),
     ):
@@ -140,7 +158,7 @@ def main(
             console().print(case_list([cases[name] for name in select(cases, patterns, left_out)]))
             outcome = Outcome.SETTLED
         else:
-            outcome = cross_check(asked, compared) if other else regenerate(asked)
+            outcome = (confirm if record else cross_check)(asked, compared) if other else regenerate(asked)
     except GoldenError as problem:
         _fail(str(problem))
     except OSError as problem:

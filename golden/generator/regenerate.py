@@ -24,6 +24,7 @@ from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store import gallery
+from golden.store.confirmation import KEY, Record, confirmation, confirmed_by, release_of, value_of, with_confirmation
 from golden.store.entry import Entry, entry_text, make_entry, read_entries
 from golden.store.golden import FORMAT, Golden, golden_path, stored_cases
 from golden.store.read import read_golden
@@ -87,13 +88,14 @@ class Regeneration:
         return self._backing if self._asked.missing(case.operation) else self._asked
 
     @cached_property
-    def _entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, Entry]:
+        """What the entries of all goldens say."""
         return read_entries(self._fixtures)
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Every case that is declared, or has a golden or an entry."""
-        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._entries)
+        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self.entries)
 
     def inspect(self, name: str) -> Difference:
         """Say what can be said without computing: a difference with a change, or one without."""
@@ -118,7 +120,7 @@ class Regeneration:
                 return replace(found, change=Change.REWRITTEN)
         except GoldenError as problem:
             return failed(found, problem)
-        if self._entries.get(name, {}).get("content") != golden.content_digest():
+        if self.entries.get(name, {}).get("content") != golden.content_digest():
             return replace(found, change=Change.UNLISTED)
         return found
 
@@ -127,25 +129,26 @@ class Regeneration:
         found = self.inspect(name)
         if found.change not in (None, Change.UNLISTED):
             return found
-        case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
+        return self._with_picture(self._recomputed(found, self._source_of(self._cases[name])))
+
+    def _recomputed(self, found: Difference, reference: Reference) -> Difference:
+        """Let a reference compute a golden's outputs from its stored inputs, to be compared with the stored ones."""
+        case, golden = self._cases[found.case], read_golden(golden_path(self._fixtures, found.case))
         inputs = golden.complete_inputs(case)
-        reference = self._source_of(case)
         started = time.perf_counter()
         try:
             outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
         except GoldenError as problem:
             return failed(found, problem)
         seconds = time.perf_counter() - started
-        return self._with_picture(
-            replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
-        )
+        return replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
 
     def _with_picture(self, found: Difference) -> Difference:
         """Look at the picture too, if the golden itself needs no attention."""
         golden = found.before
         if found.moved or golden is None:
             return found
-        listed = self._entries.get(golden.case, {}).get("picture", {})
+        listed = self.entries.get(golden.case, {}).get("picture", {})
         if gallery.problems(golden, listed, self._fixtures):
             return replace(found, change=Change.PICTURE, after=golden)
         return found
@@ -158,10 +161,8 @@ class Regeneration:
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         references = (self._asked, self._other)
         for reference in references:
-            if missing := reference.missing(case.operation):
-                asked = described(reference.provenance())
-                said = f"{asked} cannot answer {case.operation.name} ({missing}); not compared"
-                return replace(found, change=Change.UNANSWERED, notes=(said,))
+            if unanswered := _unanswered(found, case, reference):
+                return unanswered
         inputs = golden.complete_inputs(case)
         started = time.perf_counter()
         try:
@@ -180,6 +181,58 @@ class Regeneration:
     def crossed(self) -> tuple[str, str]:
         """Name the two references of a cross-check, for a person."""
         return described(self._asked.provenance()), described(self._other.provenance())
+
+    @cached_property
+    def _release(self) -> Record:
+        return release_of(self._asked.provenance())
+
+    def release(self) -> str:
+        """Name the reference, for a person.
+
+        Raises:
+            GoldenError: it is no release that a record could name.
+        """
+        return confirmed_by(self._release)
+
+    def confirm(self, name: str, again: bool) -> Difference:
+        """Let the reference compute one golden's outputs, compare these with the stored ones, and record agreement.
+
+        Args:
+            name: a declared case, or one that has a golden.
+            again: ask although this release confirmed it already.
+        """
+        found = self.inspect(name)
+        if found.change is not None:
+            return found
+        record = confirmation(self.entries[name])
+        if not again and record is not None and self._release.items() <= record.items():
+            return replace(found, change=Change.CONFIRMED)
+        unanswered = _unanswered(found, self._cases[name], self._asked)
+        found = unanswered or self._recomputed(found, self._asked)
+        self._record(found)
+        return found
+
+    def _record(self, found: Difference) -> None:
+        """Write into an entry that its golden is confirmed, or take a record of another value out of it.
+
+        A record of this release stays as it is; that of another release is replaced where this one agrees.
+        """
+        entry = self.entries[found.case]
+        record = confirmation(entry)
+        is_new = record is None or not self._release.items() <= record.items()
+        if found.change is None and found.agrees and is_new:
+            record = {
+                **self._release,
+                "tensorflow": self._asked.provenance().get("tensorflow", "-"),
+                "date": _today(),
+                "share": float(f"{found.share:.1e}"),
+                "value": value_of(entry),
+            }
+        recorded = with_confirmation(entry, record)
+        if recorded != entry:
+            with update(self._fixtures) as change:
+                _write_entry(change, found.case, recorded)
+            self.entries[found.case] = recorded
 
     def check_proof(self, name: str) -> Difference:
         """Prove a golden again, from its stored inputs, and compare outputs, noise and faults."""
@@ -245,7 +298,7 @@ class Regeneration:
                 asked = described(self._asked.provenance())
                 said = f"{asked} cannot answer {case.operation.name} ({missing}); {answered} did"
                 told.setdefault(said, []).append(name)
-            entry = self._entries.get(name)
+            entry = self.entries.get(name)
             before = described(entry.get("provenance", {})) if entry else answered
             if before != answered:
                 told.setdefault(f"made with {before}, recomputed with {answered}", []).append(name)
@@ -256,7 +309,7 @@ class Regeneration:
             raise GoldenError(f"case {case.name}: has no inputs, so there are none to draw anew")
         if redraw:
             # Either the file or the history may be lost; no earlier draw must come again.
-            number = len(self._entries.get(case.name, {}).get("history", []))
+            number = len(self.entries.get(case.name, {}).get("history", []))
             with suppress(GoldenError):
                 number = max(number, read_golden(golden_path(self._fixtures, case.name)).draw + 1)
             return number, case.draw_inputs(number)
@@ -287,7 +340,7 @@ class Regeneration:
 
     def _stage(self, change: Update, before: Golden | None, after: Golden, reason: str) -> None:
         """Stage a golden where it is another than before, its picture where it shows something else, and its entry."""
-        entry = self._entries.get(after.case)
+        entry = self.entries.get(after.case)
         same = before is not None and before.content_digest() == after.content_digest()
         unchanged = before is not None and same and before.lies_like(after)
         golden = before if before is not None and unchanged else after
@@ -302,8 +355,20 @@ class Regeneration:
         history = (
             entry["history"] if entry is not None and listed and not rewritten else _history(entry, golden, reason)
         )
-        text = entry_text(make_entry(golden, history, picture))
-        change.path_for(golden.case, "json").write_text(text, encoding="utf-8", newline="\n")
+        _write_entry(change, golden.case, make_entry(golden, history, picture, (entry or {}).get(KEY)))
+
+
+def _write_entry(change: Update, case: str, entry: Entry) -> None:
+    change.path_for(case, "json").write_text(entry_text(entry), encoding="utf-8", newline="\n")
+
+
+def _unanswered(found: Difference, case: Case, reference: Reference) -> Difference | None:
+    """Say that a reference has no answer for a case, and why; None where it has."""
+    missing = reference.missing(case.operation)
+    if not missing:
+        return None
+    said = f"{described(reference.provenance())} cannot answer {case.operation.name} ({missing}); not compared"
+    return replace(found, change=Change.UNANSWERED, notes=(said,))
 
 
 def failed(found: Difference, problem: GoldenError) -> Difference:
@@ -360,7 +425,7 @@ def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
     before = entry["content"][:16] if entry else None
     versions = golden.provenance
     event = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": _today(),
         "reason": reason,
         "reference": described(versions),
         "tensorflow": versions.get("tensorflow", "-"),
@@ -368,3 +433,7 @@ def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
         "after": golden.content_digest()[:16],
     }
     return [event, *(entry["history"] if entry else [])]
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -12,12 +12,14 @@ from typing import Any
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.store import gallery
+from golden.store.confirmation import KEY, confirmed_by, is_stale
 from golden.store.entry import Entry, listed_cases, make_entry, read_entry
 from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
 from golden.store.update import KINDS, interrupted
 
 _UPDATE = "python generate_golden.py --update --reason ..."
+_CONFIRM = "ask again: python generate_golden.py --cross-check ... --record"
 
 
 def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
@@ -103,7 +105,7 @@ def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list
     if golden.case != name:
         return [f"golden {name}: the file says that it is {golden.case}"]
     history, picture = entry["history"], entry.get("picture", {})
-    expected = make_entry(golden, history, picture)
+    expected = make_entry(golden, history, picture, entry.get(KEY))
     if history[0]["after"] != expected["content"][:16]:
         return [f"golden {name}: the newest event of its entry's history does not lead to this content"]
     if any(event["before"] != older["after"] for event, older in pairwise(history)):
@@ -113,6 +115,9 @@ def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list
         for key in expected
         if not _same(entry.get(key), expected[key])
     ]
+    if is_stale(entry):
+        by = confirmed_by(entry[KEY])
+        problems.append(f"golden {name}: {by} confirmed another value, which counts as none; {_CONFIRM} {name}")
     return problems + gallery.problems(golden, picture, fixtures)
 
 

@@ -497,7 +497,7 @@ def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeyp
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 2
-    assert "interrupted; 2 golden(s) were written before" in run.stderr
+    assert "interrupted; 2 golden(s) were written or recorded before" in run.stderr
     before = snapshot(tmp_path / "toy")
     run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 0, run.stderr
@@ -722,8 +722,8 @@ def test_a_damaged_golden_is_no_agreement_and_a_lost_one_is_left_out(fixtures: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--update", "--reason", "x"], "--cross-check writes nothing"),
-        (["--prove"], "--cross-check writes nothing"),
+        (["--update", "--reason", "x"], "--cross-check writes no golden"),
+        (["--prove"], "--cross-check writes no golden"),
         (["toy/ramp"], "nothing was compared"),
         (["--fixtures", "no/such"], "no such directory; a cross-check takes inputs and tolerances from it"),
         (["--reference", "tests.golden.toy_adapter"], "that is the reference itself"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from docs import confirmed
 from golden.ptychopinn.run.cases import SHORT, around_the_middle
 from golden.ptychopinn.simulation import embedded
 from golden.spec.catalogue import load_cases
@@ -41,6 +42,11 @@ def change_entry(fixtures: Path, change: Callable[[Entry], object]) -> None:
 )
 def test_the_committed_goldens_are_sound(directory: str, cases: str) -> None:
     assert verify(REPOSITORY / "golden" / directory, load_cases(cases)) == []
+
+
+def test_the_readme_says_how_many_of_them_are_confirmed() -> None:
+    text = confirmed.README.read_text(encoding="utf-8")
+    assert text == confirmed.renewed(text), "write it anew: python -m docs.confirmed"
 
 
 def test_what_the_default_suite_reads_is_small() -> None:

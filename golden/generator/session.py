@@ -207,8 +207,8 @@ def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
 def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
     """Make goldens of what moved, by case: what a person accepts is what is then written."""
     moved = [row for row in rows if row.moved]
-    if any(row.change is not Change.GONE for row in moved):
-        run.load()
+    if known := [row.case for row in moved if row.change is not Change.GONE]:
+        run.load(known)
     proved = {}
     with _progress() as track:
         for row in track("proving", moved):

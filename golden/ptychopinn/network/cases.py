@@ -174,6 +174,7 @@ def _forward(structure: Structure, *, whole: bool = False) -> Operation:
             fault for fault in faults.FORWARD if fault.name != "epsilon_of_stitching" or structure.fills_border
         ),
         in_order=True,
+        kernels_matter=True,
     )
 
 
@@ -203,6 +204,7 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
         derive=make_training_inputs,
         faults=faults.GRADIENTS,
         in_order=True,
+        kernels_matter=True,
     )
 
 
@@ -264,6 +266,7 @@ def _training(structure: Structure) -> Operation:
         derive=make_training_inputs,
         faults=faults.TRAINING,
         in_order=True,
+        kernels_matter=True,
     )
 
 
@@ -284,7 +287,9 @@ DEFAULTS: Parameters = {
 }
 """These are TensorFlow's, but for ``n_filters_scale``, which is 2 there."""
 
-_SEED = 29
+_SEEDS = {1: 48, 4: 63}
+"""By the members of a group. Chosen among 150: under these the unit nearest to its kink lies 6 times further from it than
+float32 and float64 differ, root mean square over its layer; under most, some unit lies within one."""
 
 _ONE_NUMBER = {"loss": "it is one number"}
 _EMPTY_BORDER = {"merged_border": "nothing fills it"}
@@ -311,11 +316,12 @@ def _forward_case(
 
 
 def _trained(
-    name: str, make: Callable[[Structure], Operation], summary: str, *, members: int, seed: int, slow: bool = False
+    name: str, make: Callable[[Structure], Operation], summary: str, *, members: int, slow: bool = False
 ) -> Case:
     """Make a case whose seed was chosen: under it no ReLU is so near its kink that rounding decides.
 
-    A unit that rounding turns on or off moves gradients by more than all other rounding, and steps by more than that.
+    A unit that rounding turns on or off moves the gradients of all layers before it, some by hundreds of tolerances: so
+    many elements cannot be masked. On another processor other units would turn, so they all are to be far away.
     Even so, steps are compared for three quarters of the gradients, not nine tenths: docs/conventions.md, "Training".
     """
     operation = make(Structure.of(64, members, DEFAULTS))
@@ -327,7 +333,7 @@ def _trained(
         operation,
         summary,
         {**DEFAULTS, "members": members, **training},
-        lambda draw: {"seed": np.array([seed])},
+        lambda draw: {"seed": np.array([_SEEDS[members]])},
         constant,
         slow=slow,
     )
@@ -356,16 +362,15 @@ CASES = (
     _forward_case("forward_n128", "a larger patch, two groups of four", members=4, N=128),
     _forward_case("forward_n256", "the largest patch", N=256),
     _forward_case("forward_whole", "every element of every block, of groups of four", members=4, whole=True),
-    _trained("gradients_group1", _gradients, "two groups of one", members=1, seed=_SEED),
-    _trained("gradients_group4", _gradients, "two groups of four", members=4, seed=_SEED),
+    _trained("gradients_group1", _gradients, "two groups of one", members=1),
+    _trained("gradients_group4", _gradients, "two groups of four", members=4),
     _trained(
         "gradients_whole",
         partial(_gradients, whole=True),
         "every element of every gradient, of groups of one",
         members=1,
-        seed=_SEED,
         slow=True,
     ),
-    _trained("training_group1", _training, "two groups of one", members=1, seed=_SEED),
-    _trained("training_group4", _training, "two groups of four", members=4, seed=10),
+    _trained("training_group1", _training, "two groups of one", members=1),
+    _trained("training_group4", _training, "two groups of four", members=4),
 )

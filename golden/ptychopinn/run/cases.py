@@ -138,6 +138,7 @@ TRAINING = Operation(
     derive=make_inputs,
     faults=faults.TRAINING,
     in_order=True,
+    kernels_matter=True,
 )
 RECONSTRUCTION = Operation(
     name="run.reconstruction",
@@ -148,6 +149,7 @@ RECONSTRUCTION = Operation(
     derive=make_inputs,
     faults=faults.RECONSTRUCTION,
     in_order=True,
+    kernels_matter=True,
 )
 # ------------------------------------------------------------------------------------------------ cases
 

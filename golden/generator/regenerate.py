@@ -40,13 +40,17 @@ class Regeneration:
         fixtures: the directory.
         reference: the module that computes.
         other: the one that ``cross_check`` compares it with.
+        under: a name in ``VARIANTS``, for outputs computed under those settings; else those that are frozen.
     """
 
-    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
+    def __init__(
+        self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "", under: str = ""
+    ) -> None:
         self._cases = cases
         self._fixtures = fixtures
         self._reference = reference
         self._against = other
+        self._settings = VARIANTS.get(under, FROZEN)
         self._processes = ExitStack()
         self._started: dict[str, Reference] = {}
         self._computed: set[str] = set()
@@ -61,7 +65,7 @@ class Regeneration:
         return self._processes.enter_context(Reference(module, settings))
 
     def _load(self, module: str) -> Reference:
-        reference = self._start(module, FROZEN)
+        reference = self._start(module, self._settings)
         reference.provenance()  # waits until it is loaded, so that no case is charged with that
         return reference
 

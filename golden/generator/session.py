@@ -62,6 +62,7 @@ class Request:
         yes: write all that moved without asking.
         keep_going: write what was proved although other cases failed, and, unless a person is asked, at once.
         reports: files to write down in what moved.
+        under: the settings to recompute under (``golden.generator.worker.VARIANTS``); those that are frozen, if empty.
     """
 
     cases: Mapping[str, Case]
@@ -76,6 +77,7 @@ class Request:
     yes: bool = False
     keep_going: bool = False
     reports: tuple[Path, ...] = ()
+    under: str = ""
 
     @property
     def asks(self) -> bool:
@@ -107,7 +109,7 @@ def regenerate(asked: Request) -> Outcome:
             held.enter_context(lock(asked.fixtures))
         else:
             finish_interrupted(asked.fixtures)
-        run = held.enter_context(Regeneration(asked.cases, asked.fixtures, asked.reference))
+        run = held.enter_context(Regeneration(asked.cases, asked.fixtures, asked.reference, under=asked.under))
         rows = _inspected(run, asked)
         written: list[str] = []
         if asked.reason:

@@ -288,8 +288,8 @@ DEFAULTS: Parameters = {
 """These are TensorFlow's, but for ``n_filters_scale``, which is 2 there."""
 
 _SEEDS = {1: 48, 4: 63}
-"""By the members of a group. Chosen among 150: under these the unit nearest to its kink lies 6 times further from it than
-float32 and float64 differ, root mean square over its layer; under most, some unit lies within one."""
+"""By the members of a group, chosen among 150. Under these no unit lies nearer to its kink than 6 times the difference
+between float32 and float64 (root mean square over its layer); under most, some unit lies within one."""
 
 _ONE_NUMBER = {"loss": "it is one number"}
 _EMPTY_BORDER = {"merged_border": "nothing fills it"}

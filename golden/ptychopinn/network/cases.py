@@ -287,9 +287,14 @@ DEFAULTS: Parameters = {
 }
 """These are TensorFlow's, but for ``n_filters_scale``, which is 2 there."""
 
-_SEEDS = {1: 48, 4: 63}
+_GRADIENT_SEEDS = {1: 48, 4: 63}
 """By the members of a group, chosen among 150. Under these no unit lies nearer to its kink than 6 times the difference
 between float32 and float64 (root mean square over its layer); under most, some unit lies within one."""
+_TRAINING_SEEDS = {1: 18, 4: 32}
+"""Chosen among 50 for the most entries that stay steady when inputs move by their last digit, eight times."""
+_LEARNING_RATE = 1e-5
+"""A step moves a weight whose gradient is noise as far as any other, on each processor in a direction of its own. At
+1e-4 that turns ReLUs in the next step, which moves the gradients of all layers before them."""
 
 _ONE_NUMBER = {"loss": "it is one number"}
 _EMPTY_BORDER = {"merged_border": "nothing fills it"}
@@ -325,7 +330,8 @@ def _trained(
     Even so, steps are compared for three quarters of the gradients, not nine tenths: docs/conventions.md, "Training".
     """
     operation = make(Structure.of(64, members, DEFAULTS))
-    training = {"learning_rate": 1e-4} if operation.name == "network.training" else {}
+    training = {"learning_rate": _LEARNING_RATE} if operation.name == "network.training" else {}
+    seed = (_TRAINING_SEEDS if training else _GRADIENT_SEEDS)[members]
     single = [name for name, shape in Structure.of(64, members, DEFAULTS).shapes().items() if shape == (1,)]
     constant = {} if training else dict.fromkeys(("loss", *single), "it is one number")
     return Case(
@@ -333,7 +339,7 @@ def _trained(
         operation,
         summary,
         {**DEFAULTS, "members": members, **training},
-        lambda draw: {"seed": np.array([_SEEDS[members]])},
+        lambda draw: {"seed": np.array([seed])},
         constant,
         slow=slow,
     )

@@ -19,6 +19,7 @@ from golden.generator.session import (
     regenerate,
     state_of,
 )
+from golden.generator.worker import VARIANTS
 from golden.report.text import case_list
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
@@ -51,6 +52,11 @@ CONTENT = "golden.ptychopinn"
     metavar="FILE",
     multiple=True,
     help="Write down what moved: .md for a job summary, .html with pictures. May be repeated.",
+)
+@click.option(
+    "--under",
+    type=click.Choice(list(VARIANTS)),
+    help="Recompute under other settings, which may change rounding only; write nothing.",
 )
 @click.option("--slow", is_flag=True, help="Recompute slow cases too, not only those named.")
 @click.option(
@@ -100,6 +106,7 @@ def main(
     yes: bool,
     keep_going: bool,
     reports: tuple[Path, ...],
+    under: str | None,
     slow: bool,
     fixtures: Path,
     cases_module: str,
@@ -123,6 +130,7 @@ def main(
         (update and check, "--check writes nothing and --update writes; give one of them"),
         (update and not (reason or "").strip(), "--update needs --reason TEXT: say why the goldens may change"),
         (reason and not update, "--reason goes with --update"),
+        (under and (update or other), "--under writes nothing; give it without --update and --cross-check"),
         (yes and not update, "--yes goes with --update"),
         (keep_going and not update, "--keep-going goes with --update"),
         (redraw and not (update and patterns), "--redraw goes with --update and names its cases"),
@@ -153,6 +161,7 @@ def main(
             yes=yes,
             keep_going=keep_going,
             reports=reports,
+            under=under or "",
         )
         if listing:
             console().print(case_list([cases[name] for name in select(cases, patterns, left_out)]))

@@ -22,6 +22,7 @@ from golden.review.margins import proof_moved
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
+from golden.spec.operation import KERNELS, Operation
 from golden.spec.references import described
 from golden.store import gallery
 from golden.store.confirmation import KEY, Record, confirmation, confirmed_by, release_of, value_of, with_confirmation
@@ -40,14 +41,19 @@ class Regeneration:
         fixtures: the directory.
         reference: the module that computes.
         other: the one that ``cross_check`` compares it with.
+        under: a name in ``VARIANTS``, for outputs computed under those settings; else those that are frozen.
     """
 
-    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
+    def __init__(
+        self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "", under: str = ""
+    ) -> None:
         self._cases = cases
         self._fixtures = fixtures
         self._reference = reference
         self._against = other
+        self._settings = VARIANTS.get(under, FROZEN)
         self._processes = ExitStack()
+        self._started: dict[str, Reference] = {}
         self._computed: set[str] = set()
 
     def __enter__(self) -> Regeneration:
@@ -60,7 +66,7 @@ class Regeneration:
         return self._processes.enter_context(Reference(module, settings))
 
     def _load(self, module: str) -> Reference:
-        reference = self._start(module, FROZEN)
+        reference = self._start(module, self._settings)
         reference.provenance()  # waits until it is loaded, so that no case is charged with that
         return reference
 
@@ -78,9 +84,14 @@ class Regeneration:
         module = self._asked.backing()
         return self._load(module) if module else self._asked
 
-    @cached_property
-    def _variants(self) -> dict[str, Reference]:
-        return {name: self._start(self._backing.module, settings) for name, settings in VARIANTS.items()}
+    def _variants(self, operation: Operation) -> dict[str, Reference]:
+        """Start those under which this operation's noise is measured, if they do not run yet."""
+        return {name: self._variant(name) for name in VARIANTS if operation.kernels_matter or name not in KERNELS}
+
+    def _variant(self, name: str) -> Reference:
+        if name not in self._started:
+            self._started[name] = self._start(self._backing.module, VARIANTS[name])
+        return self._started[name]
 
     def _source_of(self, case: Case) -> Reference:
         """Choose the reference whose outputs this case's golden holds."""
@@ -240,7 +251,7 @@ class Regeneration:
         if found.change is not None:
             return found
         before = read_golden(golden_path(self._fixtures, name))
-        self.load()
+        self.load([name])
         started = time.perf_counter()
         try:
             after = self.prove(name)
@@ -251,11 +262,12 @@ class Regeneration:
             found = replace(found, change=Change.REPROVED)
         return self._with_picture(found)
 
-    def load(self) -> None:
-        """Start every reference that a proof asks: what is wrong with them is no case's fault."""
+    def load(self, names: Iterable[str]) -> None:
+        """Start every reference that proofs of these cases ask: what is wrong with them is no case's fault."""
         self._backing.provenance()
-        for reference in self._variants.values():
-            reference.provenance()
+        for name in names:
+            for reference in self._variants(self._cases[name].operation).values():
+                reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
         """Read the golden as it lies there; None where there is none that can be read."""
@@ -272,7 +284,7 @@ class Regeneration:
         """
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
-        golden = freeze(case, draw, stored, self._source_of(case), self._backing, self._variants)
+        golden = freeze(case, draw, stored, self._source_of(case), self._backing, self._variants(case.operation))
         missing = self._asked.missing(case.operation)
         if missing:
             instead = f"{described(self._asked.provenance())}: {missing}"

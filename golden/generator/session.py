@@ -66,6 +66,7 @@ class Request:
         yes: write all that moved without asking.
         keep_going: write what was proved although other cases failed, and, unless a person is asked, at once.
         reports: files to write down in what moved.
+        under: the settings to recompute under (``golden.generator.worker.VARIANTS``); those that are frozen, if empty.
     """
 
     cases: Mapping[str, Case]
@@ -80,6 +81,7 @@ class Request:
     yes: bool = False
     keep_going: bool = False
     reports: tuple[Path, ...] = ()
+    under: str = ""
 
     @property
     def asks(self) -> bool:
@@ -111,7 +113,7 @@ def regenerate(asked: Request) -> Outcome:
             held.enter_context(lock(asked.fixtures))
         else:
             finish_interrupted(asked.fixtures)
-        run = held.enter_context(Regeneration(asked.cases, asked.fixtures, asked.reference))
+        run = held.enter_context(Regeneration(asked.cases, asked.fixtures, asked.reference, under=asked.under))
         rows = _inspected(run, asked)
         written: list[str] = []
         if asked.reason:
@@ -235,8 +237,8 @@ def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
 def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
     """Make goldens of what moved, by case: what a person accepts is what is then written."""
     moved = [row for row in rows if row.moved]
-    if any(row.change not in (Change.GONE, Change.REWRITTEN) for row in moved):
-        run.load()
+    if known := [row.case for row in moved if row.change not in (Change.GONE, Change.REWRITTEN)]:
+        run.load(known)
     proved = {}
     with _progress() as track:
         for row in track("proving", moved):

@@ -17,7 +17,16 @@ import numpy as np
 
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
-from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM, ULP_RUNS, K, Operation
+from golden.spec.operation import (
+    ENVELOPE_HEADROOM,
+    HEADROOM,
+    KERNELS,
+    MOST_UNSTEADY,
+    ULP_RUNS,
+    UNSTEADY,
+    K,
+    Operation,
+)
 from golden.spec.parameters import Parameters, require_parameters
 from golden.spec.random_inputs import Draw
 
@@ -119,5 +128,6 @@ class Case:
             "invisible": sorted(self.invisible_on(inputs)),
             **({"path": list(self.operation.path)} if self.operation.in_order else {}),
             **({} if self.operation.only_perturbed is None else {"only_perturbed": self.operation.only_perturbed}),
+            **({"kernels": [*KERNELS, UNSTEADY, MOST_UNSTEADY]} if self.operation.kernels_matter else {}),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]

@@ -27,7 +27,7 @@ from golden.spec.references import described
 from golden.store import gallery
 from golden.store.confirmation import KEY, Record, confirmation, confirmed_by, release_of, value_of, with_confirmation
 from golden.store.entry import Entry, entry_text, make_entry, read_entries
-from golden.store.golden import FORMAT, Golden, golden_path, stored_cases
+from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.read import read_golden
 from golden.store.update import Update, update
 from golden.store.write import write_golden
@@ -127,7 +127,7 @@ class Regeneration:
         if case.definition_digest(inputs) != golden.definition:
             return replace(found, change=Change.REDEFINED, notes=(_redefined(case, golden),))
         try:
-            if not golden.lies_like(_rewritten(golden, case)):
+            if not _same(golden, golden.in_words_of(case, inputs)):
                 return replace(found, change=Change.REWRITTEN)
         except GoldenError as problem:
             return failed(found, problem)
@@ -292,12 +292,13 @@ class Regeneration:
         return golden
 
     def rewrite(self, name: str) -> Golden:
-        """Make the same golden as it lies in a file today; nothing is computed.
+        """Make the same golden in today's format and in its case's words; nothing is computed.
 
         Raises:
             GoldenError: it cannot be read, or its arrays have not as many axes as its case declares.
         """
-        return _rewritten(read_golden(golden_path(self._fixtures, name)), self._cases[name])
+        golden, case = read_golden(golden_path(self._fixtures, name)), self._cases[name]
+        return golden.in_words_of(case, golden.complete_inputs(case))
 
     def remarks(self) -> list[str]:
         """Say which cases were computed by another reference than was asked, or than their goldens were made with."""
@@ -354,7 +355,7 @@ class Regeneration:
         """Stage a golden where it is another than before, its picture where it shows something else, and its entry."""
         entry = self.entries.get(after.case)
         same = before is not None and before.content_digest() == after.content_digest()
-        unchanged = before is not None and same and before.lies_like(after)
+        unchanged = before is not None and _same(before, after)
         golden = before if before is not None and unchanged else after
         if not unchanged:
             staged = change.path_for(golden.case, "h5")
@@ -408,9 +409,8 @@ def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, c
     return gallery.picture_entry(golden, staged)
 
 
-def _rewritten(golden: Golden, case: Case) -> Golden:
-    """Give a golden the form that its file has today, with the axes and units that its case declares."""
-    return replace(golden, labels=golden.labels_of(case.operation), format=FORMAT)
+def _same(one: Golden, other: Golden) -> bool:
+    return one.content_digest() == other.content_digest() and one.lies_like(other)
 
 
 def _redefined(case: Case, golden: Golden) -> str:
@@ -429,7 +429,7 @@ def _redefined(case: Case, golden: Golden) -> str:
     ]
     if dict(case.parameters) != dict(golden.parameters):
         parts.append(f"parameters: {dict(golden.parameters)}, now {dict(case.parameters)}")
-    return "; ".join(parts) or "shapes, terms, symptoms or reasons that it declares"
+    return "; ".join(parts) or "shapes or terms that it declares"
 
 
 def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:

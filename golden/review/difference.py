@@ -36,7 +36,7 @@ class Change(Enum):
     UNREADABLE = "unreadable"
     REPROVED = "proof changed"
     REDRAWN = "inputs drawn anew"
-    REWRITTEN = "form of its file"
+    REWRITTEN = "words or form"
     PICTURE = "picture out of step"
     FAILED = "failed"
     SKIPPED = "slow, not recomputed"

@@ -106,7 +106,8 @@ class Case:
     def definition_digest(self, inputs: Arrays) -> str:
         """Return a digest of what the case *declares*; it changes when a golden must be proved again.
 
-        The code that draws inputs is not part of it: inputs are frozen, and only ``--redraw`` runs it again.
+        The code that draws inputs is not part of it: inputs are frozen, and only ``--redraw`` runs it again. Nor are
+        words: a summary, symptom or reason that is said better proves nothing new.
         """
         declared: dict[str, Any] = {
             "operation": self.operation.name,
@@ -124,7 +125,7 @@ class Case:
                 }
                 for output in self.operation.outputs
             },
-            "faults": {fault.name: fault.symptom for fault in self.operation.faults},
+            "faults": sorted(fault.name for fault in self.operation.faults),
             "invisible": sorted(self.invisible_on(inputs)),
             **({"path": list(self.operation.path)} if self.operation.in_order else {}),
             **({} if self.operation.only_perturbed is None else {"only_perturbed": self.operation.only_perturbed}),

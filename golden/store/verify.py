@@ -49,7 +49,8 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
         elif name not in listed:
             problems.append(f"golden {name}: it has no entry")
         if name in cases:
-            problems += _not_allowed(golden, cases[name]) + _labelled_otherwise(golden, cases[name])
+            problems += _not_allowed(golden, cases[name])
+            problems += _said_otherwise(golden, cases[name]) if golden.case == name else []
         proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
     if not broken and gallery.read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
@@ -130,18 +131,25 @@ def _not_allowed(golden: Golden, case: Case) -> list[str]:
     return []
 
 
-def _labelled_otherwise(golden: Golden, case: Case) -> list[str]:
-    """Say which arrays of a golden have not the axes and units that its case declares."""
+def _said_otherwise(golden: Golden, case: Case) -> list[str]:
+    """Say which words, axes and units of a golden are not those that its case declares."""
     try:
-        declared = golden.labels_of(case.operation)
+        labels = golden.labels_of(case.operation)
     except GoldenError as wrong:
         return [f"golden {golden.case}: {wrong}"]
-    other = sorted(path for path in {*declared, *golden.labels} if declared.get(path) != golden.labels.get(path))
+    symptoms = {f"fault {fault.name}": fault.symptom for fault in case.operation.faults}
+    told = {f"fault {name}": caught.symptom for name, caught in golden.faults.items()}
+    # Which faults there are is part of the definition.
+    told = {key: symptom for key, symptom in told.items() if key in symptoms}
+    found: dict[str, Any] = {**golden.labels, "summary": golden.summary, **told}
+    declared: dict[str, Any] = {**labels, "summary": case.summary, **{key: symptoms[key] for key in told}}
+    other = sorted(key for key in {*declared, *found} if declared.get(key) != found.get(key))
     if not other:
         return []
     named = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
     return [
-        f"golden {golden.case}: its case declares other axes or units of {named}; '{_UPDATE} {golden.case}' writes them"
+        f"golden {golden.case}: its case declares other words, axes or units of {named}; "
+        f"'{_UPDATE} {golden.case}' writes them"
     ]
 
 

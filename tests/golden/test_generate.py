@@ -291,7 +291,7 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
     cases = tuple(ramp if case.name == ramp.name else case for case in standin.CASES)
     told = verify(generated, ALL | {ramp.name: ramp})
     assert told == [
-        "golden toy/ramp: its case declares other axes or units of outputs/z; "
+        "golden toy/ramp: its case declares other words, axes or units of outputs/z; "
         "'python generate_golden.py --update --reason ... toy/ramp' writes them"
     ]
     monkeypatch.setattr("tests.golden.standin.CASES", cases)
@@ -300,6 +300,23 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
     assert run.exit_code == 0, run.stderr
     assert "outputs/z: no axes [no unit], now step [photon]" in run.stdout
     assert verify(generated, ALL | {ramp.name: ramp}) == []
+
+
+def test_other_words_are_written_and_nothing_is_computed(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = replace(standin.LARGE.faults[0], symptom="the ramp is reversed; expected it as it is")
+    case = replace(ALL["toy/ramp"], summary="a rising ramp", operation=replace(standin.LARGE, faults=(fault,)))
+    assert "other words, axes or units of fault reversed, summary" in verify(generated, ALL | {case.name: case})[0]
+    before = read_golden(golden_path(generated, case.name))
+    monkeypatch.setattr("tests.golden.standin.CASES", (case,))
+    monkeypatch.setattr("golden.generator.regenerate.Reference", None)
+    run = generate(generated, "--update", "--reason", "plainer words", "toy/ramp")
+    assert run.exit_code == 0, run.stderr
+    assert "summary: 'a ramp', now 'a rising ramp'" in run.stdout
+    golden = read_golden(golden_path(generated, case.name))
+    assert (golden.summary, golden.faults["reversed"].symptom) == ("a rising ramp", fault.symptom)
+    assert golden.definition == before.definition
+    assert read_entry(generated, case.name)["history"][0]["reason"] == "plainer words"
+    assert verify(generated, ALL | {case.name: case}) == []
 
 
 def test_axes_that_do_not_fit_an_array_are_told(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:

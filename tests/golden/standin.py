@@ -121,4 +121,4 @@ def make_golden(case: Case, /, **changes: Any) -> Golden:
         "invisible": case.invisible_on(complete),
     }
     golden = Golden(**(fields | changes))
-    return golden if "labels" in changes else replace(golden, labels=golden.labels_of(case.operation))
+    return golden if "outputs" in changes else replace(golden, labels=golden.labels_of(case.operation))

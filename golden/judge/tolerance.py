@@ -165,7 +165,10 @@ def measure(
     noise_atol, noise_rtol = max(atol, _least_noise(case, output, inputs, frozen[counts])), rtol
     if output.name not in case.expected_constant:
         _require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
-    contributions = {name: float(d.max(initial=0.0)) / scale if scale else 0.0 for name, d in differences.items()}
+    # Three digits are enough for people, and the tolerance comes from the differences themselves.
+    contributions = {
+        name: float(f"{d.max(initial=0.0) / scale:.2e}") if scale else 0.0 for name, d in differences.items()
+    }
     return Tolerance(output.headroom * noise_atol, output.headroom * noise_rtol, noise_atol, noise_rtol), contributions
 
 

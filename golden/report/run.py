@@ -29,6 +29,8 @@ _NAMED = 5
 WITHIN_SLACK = "within slack"
 """Beyond the tolerance, but within the slack that was declared for the port."""
 PASSED = ("identical", "within noise", "within tolerance", WITHIN_SLACK)
+UNEXPLAINED = "no known fault"
+"""What a diagnosis says that explains nothing."""
 OUTCOMES = AGREES, DIFFERS, KNOWN, NOT_OFFERED = ("agrees", "differs", "known", "not offered")
 SIDES = ("expected", "obtained")
 
@@ -51,6 +53,7 @@ class Check:
         excuse: the declared reason why it may differ; empty where it must agree.
         contradiction: what is wrong with what was declared; empty when nothing is.
         error: the last line of the exception that the port raised; empty when it returned outputs.
+        left_out: outputs that the port does not offer.
     """
 
     case: str
@@ -65,6 +68,7 @@ class Check:
     excuse: str = ""
     contradiction: str = ""
     error: str = ""
+    left_out: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -95,8 +99,9 @@ class Check:
             return ""
         reasons = [f"{name}: {one['reason']}" for name, one in self.outputs.items() if one.get("reason")]
         sentences = [str(one["sentence"]) for one in self.diagnoses]
-        told = [self.error, self.contradiction, *(sentences + reasons if self.faults else reasons + sentences)]
-        return next((line for line in told if line), _error_line(self.lines))
+        explained = [sentence for sentence in sentences if UNEXPLAINED not in sentence]
+        told = [self.error, self.contradiction, *explained, *reasons, *sentences, _error_line(self.lines)]
+        return next(line for line in told if line)
 
     @property
     def worst(self) -> str:
@@ -232,6 +237,8 @@ def by_operation(run: Run) -> list[OperationRow]:
     for label, checks in sorted(found.items()):
         causes = Counter(_cause(check) for check in checks if not check.agrees or check.contradiction)
         told = [f"{count} x {cause}" if len(checks) > 1 else cause for cause, count in causes.most_common()]
+        left_out = sorted({name for check in checks for name in check.left_out})
+        told += [f"outputs {NOT_OFFERED}: {', '.join(left_out)}"] if left_out else []
         rows.append(OperationRow(label, dict(Counter(check.outcome for check in checks)), told))
     return rows + [
         OperationRow(label, {}, [f"{NOT_OFFERED}{f': {reason}' if reason else ''}"])
@@ -345,7 +352,7 @@ def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
 
 
 def _failure(check: Check, golden: Golden, obtained: Arrays) -> CaseView:
-    comparisons = judge(golden, obtained).comparisons
+    comparisons = [one for one in judge(golden, obtained).comparisons if one.output in check.outputs]
     diagnoses = [(one["outputs"], one["sentence"]) for one in check.diagnoses]
     remarks = [line for line in (check.excuse, check.contradiction) if line]
     view = CaseView(_title(check), check.verdict, summary=golden.summary, diagnoses=diagnoses, remarks=remarks)

@@ -18,7 +18,6 @@ from golden.spec.errors import GoldenError
 from golden.testing.comparison import broke, compared, unusable
 from golden.testing.declarations import Declarations, read_declarations
 from golden.testing.goldens import Goldens
-from golden.testing.returned import as_arrays
 from golden.testing.run import versions
 from golden.testing.subject import Subject, collisions, load_subject, origins
 
@@ -70,14 +69,14 @@ def check_one(request: Request, item: Item) -> Check:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             returned = function(**opened.arguments())
-            arrays = as_arrays(returned, opened.golden.outputs)
     except KeyboardInterrupt:
         raise
-    except GoldenError as problem:
-        return unusable(opened, str(problem), way)
     except BaseException as error:
         return broke(opened, error, way, declaration)
-    return compared(opened, arrays, way, declaration, request.scratch)
+    try:
+        return compared(opened, returned, way, declaration, request.scratch)
+    except GoldenError as problem:
+        return unusable(opened, str(problem), way)
 
 
 def plan(request: Request, patterns: Sequence[str], slow: bool) -> tuple[list[Item], list[str]]:

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from golden.judge.compare import Comparison, Verdict
+from golden.judge.compare import Comparison, Tolerance, Verdict
 from golden.judge.judgement import Judgement, judge
+from golden.judge.proof import Caught
 from golden.report.run import WITHIN_SLACK, Check
 from golden.report.text import explain_causes, explain_failed
 from golden.spec.arrays import Arrays, summarise, whereabouts
+from golden.store.golden import Golden
 from golden.store.write import write_outputs
 from golden.testing.declarations import Declaration, Ruling, rule
 from golden.testing.goldens import OpenGolden
+from golden.testing.returned import as_arrays, left_out
 
 _LARGEST_KEPT = 64 * 2**20
 """Bytes of the largest output of a wrong shape that is still written down."""
@@ -28,20 +31,25 @@ _LINES_OF_AN_ERROR = 20
 
 
 def compared(
-    opened: OpenGolden, outputs: Arrays, way: str, declaration: Declaration | None, scratch: Path | None
+    opened: OpenGolden, returned: object, way: str, declaration: Declaration | None, scratch: Path | None
 ) -> Check:
     """Compare outputs with a golden.
 
     Args:
         opened: the golden.
-        outputs: NumPy arrays in the reference's layout, by name.
+        returned: what the subject gave: arrays or tensors in the reference's layout, by name.
         way: how the subject computed them; empty for the plain way.
         declaration: what is declared of this golden.
         scratch: an existing directory, for the outputs that fail; None: they are not kept.
+
+    Raises:
+        GoldenError: it cannot be compared.
     """
     operation, golden = opened.case.operation, opened.golden
-    judgement = judge(golden, operation.kept(outputs), operation.path)
-    ruling = rule(declaration, golden, judgement)
+    outputs, absent = as_arrays(returned, golden.outputs), left_out(returned, golden.outputs)
+    part = _Part.without(golden, absent)
+    judgement = judge(part, operation.kept(outputs), operation.path)
+    ruling = rule(declaration, part.faults, judgement)
     check = Check(
         golden.case,
         operation.name,
@@ -49,15 +57,36 @@ def compared(
         way=way,
         excuse=ruling.excuse,
         contradiction=ruling.contradiction,
+        left_out=absent,
     )
     if check.agrees and check.passed:
         return check
     return _explained(check, opened, judgement, ruling, outputs, scratch)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What of a golden a subject offers; the faults are those that this shows."""
+
+    outputs: Arrays
+    tolerances: Mapping[str, Tolerance]
+    where: Arrays
+    faults: Mapping[str, Caught]
+
+    @classmethod
+    def without(cls, golden: Golden, absent: Sequence[str]) -> _Part:
+        outputs = {name: array for name, array in golden.outputs.items() if name not in absent}
+        shown = {
+            name: {output: wrong for output, wrong in caught.outputs.items() if output in outputs}
+            for name, caught in golden.faults.items()
+        }
+        faults = {name: replace(golden.faults[name], outputs=wrong) for name, wrong in shown.items() if wrong}
+        return cls(outputs, golden.tolerances, golden.where, faults)
+
+
 def broke(opened: OpenGolden, error: BaseException, way: str, declaration: Declaration | None) -> Check:
     """Take down that the subject raised an exception instead of returning outputs."""
-    ruling = rule(declaration, opened.golden, None)
+    ruling = rule(declaration, opened.golden.faults, None)
     last = traceback.format_exception_only(error)[-1].strip()
     lines = "".join(traceback.format_exception(error)).splitlines()[-_LINES_OF_AN_ERROR:]
     return Check(opened.case.name, opened.case.operation.name, {}, lines, way=way, excuse=ruling.excuse, error=last)
@@ -85,15 +114,15 @@ def _explained(
     lines = explain_failed(check.case, failed, operation.path, places) if failed else [f"golden {check.case}: agrees"]
     lines += explain_causes(judgement.causes) if judgement.causes else []
     lines += [f"  {remark}" for remark in (ruling.contradiction, ruling.remark) if remark]
-    file, left_out = _write(check, opened, operation.kept(outputs), scratch) if scratch else (None, [])
+    file, too_large = _write(check, opened, operation.kept(outputs), scratch) if scratch else (None, [])
     if file:
-        lines.append(f"  obtained: {file}" + (f" (without {left_out}: too large)" if left_out else ""))
+        lines.append(f"  obtained: {file}" + (f" (without {too_large}: too large)" if too_large else ""))
     return replace(
         check,
         lines=lines,
         faults=judgement.faults,
         diagnoses=[{"outputs": list(one.outputs), "sentence": one.sentence} for one in judgement.causes],
-        remarks=places | dict.fromkeys(left_out, "too large to be kept"),
+        remarks=places | dict.fromkeys(too_large, "too large to be kept"),
         obtained=str(file or ""),
     )
 

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from golden.judge.judgement import Judgement
+from golden.judge.proof import Caught
 from golden.report.run import Check
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.store.golden import Golden
 from golden.testing.subject import Subject, label
 
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {
@@ -219,12 +219,12 @@ def _require_one_each(
                 )
 
 
-def rule(declaration: Declaration | None, golden: Golden, judgement: Judgement | None) -> Ruling:
+def rule(declaration: Declaration | None, faults: Mapping[str, Caught], judgement: Judgement | None) -> Ruling:
     """Say what a declaration makes of one golden.
 
     Args:
         declaration: what covers it; None where nothing does.
-        golden: what was expected.
+        faults: those that the golden catches in what the subject offers.
         judgement: of the outputs; None where the subject raised an exception instead.
     """
     if declaration is None:
@@ -239,10 +239,10 @@ def rule(declaration: Declaration | None, golden: Golden, judgement: Judgement |
     if judgement is None:
         return Ruling()
     if not declaration.known:
-        return _slackened(declaration, golden)
+        return _slackened(declaration, faults)
     if not declaration.fault:
         return Ruling() if judgement.passed else Ruling(excuse=declaration.reason)
-    shows = declaration.fault in golden.faults
+    shows = declaration.fault in faults
     if shows and judgement.passed:
         return Ruling(
             contradiction=f"it is declared to differ as fault {declaration.fault!r} does ({declaration.reason}), but "
@@ -256,8 +256,10 @@ def rule(declaration: Declaration | None, golden: Golden, judgement: Judgement |
     return Ruling(contradiction=f"it is declared to differ as fault {declaration.fault!r} does, but {why}")
 
 
-def _slackened(declaration: Declaration, golden: Golden) -> Ruling:
-    margin, nearest = min((caught.margin, name) for name, caught in golden.faults.items())
+def _slackened(declaration: Declaration, faults: Mapping[str, Caught]) -> Ruling:
+    margin, nearest = min(((caught.margin, name) for name, caught in faults.items()), default=(0.0, ""))
+    if not nearest:
+        return Ruling(remark=f"slack {declaration.slack:g} is refused here: no fault shows in what is offered")
     if declaration.slack <= margin / 2:
         return Ruling(slack=declaration.slack)
     return Ruling(

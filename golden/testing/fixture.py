@@ -59,13 +59,15 @@ class GoldenCase:
         """
         __tracebackhide__ = True
         self.checked = True
-        try:
-            arrays = as_arrays(outputs, self._opened.golden.outputs)
-        except GoldenError as problem:
-            pytest.fail(f"golden {self.name}: {problem}", pytrace=False)
         way = self._way.name if self._way else ""
-        check = compared(self._opened, arrays, way, self._declaration, self._scratch)
-        check = check if check.passed else self._with_page(check, arrays)
+        problem = ""
+        try:
+            check = compared(self._opened, outputs, way, self._declaration, self._scratch)
+        except GoldenError as unusable:
+            problem = str(unusable)
+        if problem:  # not in the handler, whose exception would be shown as well
+            pytest.fail(f"golden {self.name}: {problem}", pytrace=False)
+        check = check if check.passed else self._with_page(check, outputs)
         self._record(check)
         if not check.passed:
             raise AssertionError("\n".join(check.lines))
@@ -90,9 +92,9 @@ class GoldenCase:
             return
         self.check(outputs)
 
-    def _with_page(self, check: Check, outputs: Arrays) -> Check:
+    def _with_page(self, check: Check, outputs: object) -> Check:
         page = Path(check.obtained.removesuffix(".obtained.h5") + ".html")
-        kept = self._opened.case.operation.kept(outputs)
+        kept = self._opened.case.operation.kept(as_arrays(outputs, self._opened.golden.outputs))
         if not _write_page(page, check, self._opened, kept):
             return check
         return replace(check, lines=[*check.lines, f"  page: {page}"])

@@ -17,19 +17,30 @@ _KINDS = "biufcS"
 def as_arrays(returned: object, expected: Arrays) -> dict[str, np.ndarray]:
     """Return outputs by name. What lies in another framework's tensors is copied, from whatever device.
 
-    dtypes and shapes stay as they are: the comparison tells of them.
+    dtypes and shapes stay as they are: the comparison tells of them. An output that is None is left out: the subject
+    does not offer it.
 
     Args:
         returned: what the subject gave.
         expected: the golden's outputs.
 
     Raises:
-        GoldenError: it holds something that is no array of numbers or bytes.
+        GoldenError: it holds something that is no array of numbers or bytes, or nothing at all.
     """
     if not isinstance(returned, Mapping):
         names = ", ".join(f"{name!r}: …" for name in expected)
         raise GoldenError(f"expected outputs by name, {{{names}}}, found {_kind(returned)}")
-    return {str(name): _as_array(str(name), value, expected.get(str(name))) for name, value in returned.items()}
+    offered = {str(name): value for name, value in returned.items() if value is not None}
+    if returned and not offered:
+        raise GoldenError("every output is None: leave the function out where the subject offers none of them")
+    return {name: _as_array(name, value, expected.get(name)) for name, value in offered.items()}
+
+
+def left_out(returned: object, expected: Arrays) -> list[str]:
+    """Name the outputs that a subject does not offer: those of the golden that it returns as None."""
+    if not isinstance(returned, Mapping):
+        return []
+    return sorted(name for name in expected if name in returned and returned[name] is None)
 
 
 def _as_array(name: str, value: object, expected: np.ndarray | None) -> np.ndarray:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -26,6 +27,8 @@ from golden.store.read import read_golden, read_outputs
 FORMAT = "ptycho-golden run 3"
 ENDINGS = (".md", ".json", ".html")
 _NAMED = 5
+_NUMBERS = re.compile(r"(exactly|to )?-?\d[\d.]*(e[+-]?\d+)?|exactly")
+_SAME_AS = re.compile(r" \(here the same as [^)]*\)")
 WITHIN_SLACK = "within slack"
 """Beyond the tolerance, but within the slack that was declared for the port."""
 PASSED = ("identical", "within noise", "within tolerance", WITHIN_SLACK)
@@ -235,15 +238,27 @@ def by_operation(run: Run) -> list[OperationRow]:
         found.setdefault(check.label, []).append(check)
     rows = []
     for label, checks in sorted(found.items()):
-        causes = Counter(_cause(check) for check in checks if not check.agrees or check.contradiction)
-        told = [f"{count} x {cause}" if len(checks) > 1 else cause for cause, count in causes.most_common()]
+        told = _common(_cause(check) for check in checks if not check.agrees or check.contradiction)
         left_out = sorted({name for check in checks for name in check.left_out})
         told += [f"outputs {NOT_OFFERED}: {', '.join(left_out)}"] if left_out else []
         rows.append(OperationRow(label, dict(Counter(check.outcome for check in checks)), told))
     return rows + [
-        OperationRow(label, {}, [f"{NOT_OFFERED}{f': {reason}' if reason else ''}"])
+        OperationRow(label, {}, [f"{NOT_OFFERED}: {reason}"])
         for label, reason in sorted(run.not_offered.items())
+        if reason
     ]
+
+
+def _common(causes: Iterable[str]) -> list[str]:
+    """Count causes that are alike but for their numbers, and for other faults that look the same; the first stands."""
+    alike: dict[str, list[str]] = {}
+    for cause in causes:
+        alike.setdefault(_NUMBERS.sub("", _SAME_AS.sub("", cause)), []).append(cause)
+    told = []
+    for group in sorted(alike.values(), key=len, reverse=True):
+        count = f"{len(group)} x " if len(group) > 1 else ""
+        told.append(f"{count}{_SAME_AS.sub('', group[0]) if count else group[0]}")
+    return told
 
 
 def _cause(check: Check) -> str:
@@ -289,7 +304,9 @@ def remarks(run: Run) -> list[str]:
     ended = [] if run.status in ("ok", "tests failed") else [f"pytest ended with: {run.status}"]
     narrowed = ["a narrowed run: it was not checked that every case is claimed"] if run.narrowed else []
     slow = (f"slow, not run: {name}" for name in run.slow)
-    return [*ended, *causes(run), *run.problems, *narrowed, *run.declared, *slow]
+    unsaid = sorted(name for name, reason in run.not_offered.items() if not reason)
+    absent = [f"{NOT_OFFERED}: {', '.join(unsaid)}"] if unsaid else []
+    return [*ended, *causes(run), *run.problems, *narrowed, *run.declared, *absent, *slow]
 
 
 def markdown(run: Run) -> str:

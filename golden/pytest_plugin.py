@@ -101,7 +101,9 @@ Parameter = tuple[str, str]
 @pytest.fixture
 def golden(request: pytest.FixtureRequest, tmp_path: Path) -> GoldenCase:
     """The golden of one case; see ``GoldenCase``."""
-    checks, run = request.node.stash.setdefault(_CHECKS, []), request.config.stash[_RUN]
+    checks: list[Check] = []
+    request.node.stash[_CHECKS] = checks  # a test that is run again begins anew
+    run = request.config.stash[_RUN]
     name, way = request.param
     try:
         opened = run.goldens.open(name)
@@ -186,6 +188,8 @@ class _Hooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._run = config.stash[_RUN]
+        self._held: set[pytest.Item] = set()
+        self._taken_away = False
         self._guard = ImportGuard(config.getini("golden_forbid_imports"))
         self._guard.install()
 
@@ -193,9 +197,11 @@ class _Hooks:
     # controller, which collects nothing itself.
 
     @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         left = _left_to_others([item for item in items if _parameter_of(item) is not None])
         items[:] = [item for item in items if item not in left]
+        self._held = {item for item in items if _parameter_of(item) is not None}
         claimed = {parameter[0] for item in items if (parameter := _parameter_of(item)) is not None}
         flags = [flag for option, flag in _REGENERATING.items() if self._config.getoption(option, False)]
         if flags and claimed:
@@ -217,8 +223,16 @@ class _Hooks:
             except GoldenError as problem:
                 raise pytest.UsageError(str(problem)) from problem
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """See whether another plugin took tests away: one that runs a share of them, say."""
+        if not hasattr(self._config, "workerinput") and self._config.getoption("dist", "no") != "no":
+            return  # xdist's controller collects nothing
+        self._taken_away = not self._held <= set(session.items)
+
     def _is_full(self) -> bool:
-        """Whether the collection of the parity tests was not narrowed by options or paths."""
+        """Whether the collection of the parity tests was not narrowed by options, paths, or other plugins."""
+        if self._taken_away:
+            return False
         if any(getattr(self._config.option, name, None) for name in _NARROWING):
             return False
         given = [Path(self._config.invocation_params.dir, str(argument)).resolve() for argument in self._config.args]
@@ -231,6 +245,9 @@ class _Hooks:
         return all(any(path.is_relative_to(argument) for argument in given) for path in required)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, "context"):  # of a subtest
+            self._run.take_part(report.nodeid, report.outcome)
+            return
         checks = [Check(**value) for value in getattr(report, "golden_checks", [])]
         self._run.take(report.nodeid, report.outcome, checks)
         if report.skipped and "--golden-slow" in str(report.longrepr):
@@ -238,7 +255,9 @@ class _Hooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        told = getattr(node, "workeroutput", {}).get("golden_problems", [])
+        output = getattr(node, "workeroutput", {})
+        self._taken_away |= output.get("golden_taken_away", False)
+        told = output.get("golden_problems", [])
         self._run.problems += [problem for problem in told if problem not in self._run.problems]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -248,7 +267,8 @@ class _Hooks:
             self._run.require_compared()
             self._run.require_still_known()
         if is_worker:
-            self._config.workeroutput["golden_problems"] = self._run.problems  # type: ignore[attr-defined]
+            output = self._config.workeroutput  # type: ignore[attr-defined]
+            output |= {"golden_problems": self._run.problems, "golden_taken_away": self._taken_away}
         elif self._run.problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

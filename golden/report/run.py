@@ -134,6 +134,7 @@ class Run:
         subject: name of what was held to the goldens; empty where tests call the port by themselves.
         not_offered: operation -> why the subject does not offer it; an empty text where it does not say.
         declared: what the subject declared beforehand, a line each.
+        again: tests that were run again after they had failed, a line each.
     """
 
     checks: Sequence[Check] = ()
@@ -145,6 +146,17 @@ class Run:
     subject: str = ""
     not_offered: Mapping[str, str] = field(default_factory=dict)
     declared: Sequence[str] = ()
+    again: Sequence[str] = ()
+
+    @property
+    def goldens(self) -> list[Check]:
+        """Return one check of each golden and way, the worst: a test may compare a golden several times."""
+        worst: dict[tuple[str, str], Check] = {}
+        for check in self.checks:
+            known = worst.setdefault((check.case, check.way), check)
+            if (known.passed, known.agrees, -known.share) > (check.passed, check.agrees, -check.share):
+                worst[check.case, check.way] = check
+        return list(worst.values())
 
     @property
     def green(self) -> bool:
@@ -234,7 +246,7 @@ class OperationRow:
 def by_operation(run: Run) -> list[OperationRow]:
     """Sum the run up by operation and way, in order of their names; those that are not offered last."""
     found: dict[str, list[Check]] = {}
-    for check in run.checks:
+    for check in run.goldens:
         found.setdefault(check.label, []).append(check)
     rows = []
     for label, checks in sorted(found.items()):
@@ -267,18 +279,19 @@ def _cause(check: Check) -> str:
 
 def headline(run: Run) -> str:
     """Say in one sentence how the run went."""
-    failed = [check for check in run.checks if not check.passed]
-    outputs = sum(len(check.outputs) for check in run.checks)
-    if not run.checks:
+    goldens = run.goldens
+    failed = [check for check in goldens if not check.passed]
+    outputs = sum(len(check.outputs) for check in goldens)
+    if not goldens:
         return "no golden was compared"
-    start = f"{len(run.checks)} checked, {outputs} outputs"
-    excused = Counter(check.outcome for check in run.checks if check.passed and not check.agrees)
+    start = f"{len(goldens)} checked, {outputs} outputs"
+    excused = Counter(check.outcome for check in goldens if check.passed and not check.agrees)
     start += "".join(f"; {count} {outcome}" for outcome, count in sorted(excused.items()))
     if failed:
         names = sorted({check.case for check in failed})
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         return f"{start}; {len(failed)} failed: {', '.join(names[:_NAMED])}{more}"
-    worst = max((check for check in run.checks if check.agrees), key=lambda check: check.share, default=None)
+    worst = max((check for check in goldens if check.agrees), key=lambda check: check.share, default=None)
     if worst is None:
         return start
     return f"{start}; most of its tolerance ({worst.share:.2g}) is used by {worst.case}, output {worst.worst!r}"
@@ -286,7 +299,7 @@ def headline(run: Run) -> str:
 
 def causes(run: Run) -> list[str]:
     """Say which fault explains most of the failures, then which explains most of those that are left, and so on."""
-    left = [check for check in run.checks if not check.passed]
+    left = [check for check in run.goldens if not check.passed]
     failed, told = len(left), []
     while left:
         counts = Counter(name for check in left for name in check.faults)
@@ -306,7 +319,7 @@ def remarks(run: Run) -> list[str]:
     slow = (f"slow, not run: {name}" for name in run.slow)
     unsaid = sorted(name for name, reason in run.not_offered.items() if not reason)
     absent = [f"{NOT_OFFERED}: {', '.join(unsaid)}"] if unsaid else []
-    return [*ended, *causes(run), *run.problems, *narrowed, *run.declared, *absent, *slow]
+    return [*ended, *causes(run), *run.problems, *narrowed, *run.declared, *run.again, *absent, *slow]
 
 
 def markdown(run: Run) -> str:

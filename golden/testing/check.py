@@ -155,7 +155,7 @@ def run_of(request: Request, results: Iterable[Check | str], patterns: Sequence[
         checks,
         problems,
         slow,
-        bool(patterns),
+        False,
         versions() | origins(subject),
         status,
         subject.name,

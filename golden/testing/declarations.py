@@ -2,7 +2,7 @@
 
 .. code-block:: toml
 
-    ["merge.merge"]                          # an operation, a way (probe.normalise__hard_mask), a pattern of cases
+    ["merge.merge"]         # an operation, a way (probe.normalise__hard_mask), cases (merge/n64*), or a pattern of them
     reason = "the numerator is masked on purpose"
     fault = "numerator_masked"               # optional: it must look like this wherever this shows, and agree elsewhere
 
@@ -10,7 +10,7 @@
     slack = 8                                # times the tolerance; never beyond half the way to the nearest fault
     reason = "grid_sample forms its weights in normalised coordinates"
 
-    ["network.training"]
+    ["network.*"]
     not_offered = "the port trains with its own optimiser"
 """
 
@@ -45,7 +45,7 @@ class Declaration:
     """One entry of the file.
 
     Attributes:
-        key: an operation, a way, or a pattern of cases.
+        key: an operation, a way, or cases, or a pattern of them; that of cases has a '/'.
         reason: why.
         fault: name of the fault that a known difference looks like; empty where none was named.
         slack: what the tolerance is multiplied with; 1 for a known difference.
@@ -66,7 +66,7 @@ class Declaration:
     def covers(self, case: Case, way: str) -> bool:
         if "/" in self.key:
             return fnmatch.fnmatchcase(case.name, self.key)
-        return self.key == label(case.operation.name, way)
+        return fnmatch.fnmatchcase(label(case.operation.name, way), self.key)
 
     def __str__(self) -> str:
         if self.not_offered:
@@ -111,7 +111,8 @@ class Declarations:
 
     def absent(self, operation: str) -> Declaration | None:
         """Return the entry that says that an operation is not offered."""
-        return next((entry for entry in self.entries if entry.not_offered and entry.key == operation), None)
+        absent = (entry for entry in self.entries if entry.not_offered and "/" not in entry.key)
+        return next((entry for entry in absent if fnmatch.fnmatchcase(operation, entry.key)), None)
 
     def stale(self, checks: Iterable[Check], cases: Mapping[str, Case]) -> list[str]:
         """Return the known differences that no longer are: all of their goldens were compared, and all agree."""
@@ -131,7 +132,7 @@ class Declarations:
     def _may_cover(entry: Declaration, case: Case) -> bool:
         if "/" in entry.key:
             return entry.covers(case, "")
-        return entry.key.partition("__")[0] == case.operation.name
+        return fnmatch.fnmatchcase(case.operation.name, entry.key.partition("__")[0])
 
 
 def read_declarations(path: Path, cases: Mapping[str, Case], subject: Subject | None) -> Declarations:
@@ -185,7 +186,7 @@ def _require_meaning(
     path: Path, entry: Declaration, cases: Mapping[str, Case], labels: Collection[str], subject: Subject | None
 ) -> None:
     where = f"{path}: [{entry.key!r}]"
-    if "/" not in entry.key and entry.key not in labels:
+    if "/" not in entry.key and not fnmatch.filter(labels, entry.key):
         near = difflib.get_close_matches(entry.key, labels, n=3)
         raise GoldenError(
             f"{where}: no operation or way is called so{f'; nearest: {chr(44).join(near)}' if near else ''}; a pattern "
@@ -202,8 +203,11 @@ def _require_meaning(
             f"{where}: fault = {entry.fault!r} is declared by no operation of these cases"
             f"{f'; nearest: {chr(44).join(near)}' if near else ''}; 'golden faults --by-fault' lists them"
         )
-    if entry.not_offered and "/" not in entry.key and subject is not None and entry.key in subject.ways:
-        raise GoldenError(f"{where}: declared not_offered, but {subject.name} offers it: remove one of the two")
+    offered = sorted(fnmatch.filter(subject.ways, entry.key)) if subject is not None and "/" not in entry.key else []
+    if entry.not_offered and offered and subject is not None:
+        raise GoldenError(
+            f"{where}: declared not_offered, but {subject.name} offers {', '.join(offered)}: remove one of the two"
+        )
 
 
 def _require_one_each(

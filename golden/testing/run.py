@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -40,6 +41,7 @@ class GoldenRun:
         checks: every comparison.
         problems: why the run is not complete, a sentence each.
         skipped: names of the tests of slow goldens that were not run.
+        again: test -> how many times it was run again, after it had failed.
     """
 
     def __init__(self, goldens: Goldens, slow: bool, subject: str = "", known: Path | None = None) -> None:
@@ -49,6 +51,8 @@ class GoldenRun:
         self.checks: list[Check] = []
         self.problems: list[str] = []
         self.skipped: list[str] = []
+        self.again: Counter[str] = Counter()
+        self._failed_in_part: set[str] = set()
         self._slow = slow
 
     @cached_property
@@ -122,22 +126,29 @@ class GoldenRun:
                 for name in sorted(unclaimed)
             ]
         else:
-            self.problems += [
-                f"operation {name}: {self.subject.name} {how}"
-                for name in sorted({cases[name].operation.name for name in unclaimed})
-                for how in [
-                    "offers it, but no collected test claims it: from golden.testing import test_goldens"
-                    if name in self.subject.ways
-                    else "does not offer it; if that is on purpose, say so in the file golden_known: "
-                    f'["{name}"] not_offered = "…"'
-                ]
-            ]
+            operations = sorted({cases[name].operation.name for name in unclaimed})
+            self._require_offered(self.subject, operations)
         for name in sorted(set(cases) - stored):
             self.problems.append(f"case {name}: no golden; make it with: {REGENERATE} {name}")
         for name in sorted(stored - set(cases)):
             self.problems.append(f"golden {name}: no case declares it; remove it with: {REGENERATE}")
         for name in sorted(listed ^ stored):
             self.problems.append(f"golden {name}: only one of golden and entry is there; run 'golden verify'")
+
+    def _require_offered(self, subject: Subject, unclaimed: Sequence[str]) -> None:
+        """Say of operations that no test claims whether the subject lacks them, or a test file."""
+        lacks = [name for name in unclaimed if name not in subject.ways]
+        if lacks:
+            self.problems.append(
+                f"{subject.name} does not offer {', '.join(lacks)}; if that is on purpose, say so in the file "
+                f'golden_known: ["{lacks[0]}"] not_offered = "…" (a pattern, "grouping.*", stands for several)'
+            )
+        self.problems += [
+            f"operation {name}: {subject.name} offers it, but no collected test claims it: "
+            f"from golden.testing import test_goldens"
+            for name in unclaimed
+            if name in subject.ways
+        ]
 
     def require_compared(self) -> None:
         """Note every case that no test compared."""
@@ -169,16 +180,25 @@ class GoldenRun:
 
         Args:
             test: its name.
-            outcome: "passed", "failed" or "skipped".
+            outcome: "passed", "failed" or "skipped"; "rerun" where it failed and is run again, which counts instead.
             checks: what it compared.
         """
+        if outcome == "rerun":
+            self.again[test] += 1
+            return
         self.checks += checks
+        outcome = "failed" if test in self._failed_in_part else outcome
         if outcome != "failed" and not all(check.passed for check in checks):
             what = "passed" if outcome == "passed" else "was skipped or expected to fail"
             self.problems.append(
                 f"{test}: {what} although its golden does not agree; a difference on purpose goes into the file "
                 f"golden_known, with its reason"
             )
+
+    def take_part(self, test: str, outcome: str) -> None:
+        """Take in the outcome of a subtest; what it compared comes with its test."""
+        if outcome == "failed":
+            self._failed_in_part.add(test)
 
     def report(self, status: str, narrowed: bool) -> Run:
         """Make the report of the run.
@@ -187,7 +207,8 @@ class GoldenRun:
             status: how pytest ended.
             narrowed: whether not all parity tests were collected.
         """
-        run = Run(self.checks, self.problems, self.skipped, narrowed, versions(), status)
+        again = [f"run again {count} x: {test}" for test, count in self.again.items()]
+        run = Run(self.checks, self.problems, self.skipped, narrowed, versions(), status, again=again)
         try:
             if self.subject is None or not self.checks:
                 return run
@@ -219,6 +240,7 @@ def summary(run: Run) -> list[tuple[str, str]]:
         lines.append((headline(run), ""))
         lines += [(cause, "red") for cause in causes(run)]
         lines += [(line, "") for line in run.declared]
+        lines += [(line, "yellow") for line in run.again]
         lines += [
             (f"{check.case} uses {check.share:.0%} of the tolerance of {check.worst!r}", "yellow")
             for check in run.checks

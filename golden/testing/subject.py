@@ -13,8 +13,9 @@ import importlib
 import importlib.metadata
 import pkgutil
 import sys
+import traceback
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -87,7 +88,10 @@ def load_subject(name: str, operations: Collection[str]) -> Subject:
         subject = pkgutil.resolve_name(name) if ":" in name else importlib.import_module(name)
         parts = list(_parts(subject))
     except (Exception, SystemExit) as broken:
-        raise GoldenError(f"subject {name}: cannot be imported ({type(broken).__name__}: {broken})") from broken
+        frames = (frame for frame, _ in traceback.walk_tb(broken.__traceback__))
+        met = {frame.f_globals.get("__name__", "").partition(".")[0] for frame in frames}
+        told = f"subject {name}: cannot be imported ({type(broken).__name__}: {broken})"
+        raise GoldenError("; ".join([told, *_overwritten(sorted(met))])) from broken
     known = {operation.replace(".", "_"): operation for operation in operations}
     found: dict[tuple[str, str], Way] = {}
     for part in parts:
@@ -155,17 +159,28 @@ def origins(subject: Subject) -> dict[str, str]:
 
 def collisions(subject: Subject) -> list[str]:
     """Say which of these packages come from two places, or were installed by two distributions over each other."""
+    packages = _packages(subject)
+    places = {package: _places(package) for package in packages}
+    mixed = [
+        f"the modules of package {package!r} come from {len(found)} places: {' and '.join(found)}"
+        for package, found in places.items()
+        if len(found) > 1
+    ]
+    return mixed + _overwritten(packages)
+
+
+def _overwritten(packages: Sequence[str]) -> list[str]:
+    """Say which of these packages two distributions installed into one directory, the one that they are loaded from."""
     distributions = importlib.metadata.packages_distributions()
     told = []
-    for package in _packages(subject):
-        places = _places(package)
-        owners = [
-            name
+    for package in packages:
+        places = _places(package)  # none where the import failed
+        roots = {
+            name: str(importlib.metadata.distribution(name).locate_file(""))
             for name in sorted(set(distributions.get(package, ())))
-            if str(importlib.metadata.distribution(name).locate_file("")) in places
-        ]
-        if len(places) > 1:
-            told.append(f"the modules of package {package!r} come from {len(places)} places: {' and '.join(places)}")
+        }
+        holds = [name for name, root in roots.items() if root in places]
+        owners = holds if places else [name for name, root in roots.items() if Path(root, package).is_dir()]
         if len(owners) > 1:
             told.append(
                 f"package {package!r} was installed by {' and '.join(owners)}: they overwrite each other's modules; "

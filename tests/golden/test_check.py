@@ -398,16 +398,16 @@ def test_a_package_from_two_places_is_told(check: Check, tmp_path: Path, monkeyp
     )
 
 
-def test_two_distributions_over_each_other_are_told(
-    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package(tmp_path, "twice_port")
+@pytest.mark.parametrize(("part", "status"), [("", 1), (".broken", 2)])
+def test_two_distributions_over_each_other_are_told(check: Check, tmp_path: Path, part: str, status: int) -> None:
+    sys.modules.pop("twice_port", None)
+    package(tmp_path, "twice_port", broken="import not_there_at_all")
     for name in ("port_a", "port_b"):
         (tmp_path / f"{name}-1.0.dist-info").mkdir()
         (tmp_path / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
         (tmp_path / f"{name}-1.0.dist-info" / "top_level.txt").write_text("twice_port\n")
-    result = check(f"import twice_port\n{RIGHT}")
-    assert result.exit_code == 1
+    result = check(f"import twice_port{part}\n{RIGHT}")
+    assert result.exit_code == status
     told = "package 'twice_port' was installed by port_a and port_b: they overwrite each other's modules"
     assert told in " ".join(result.output.split())
 

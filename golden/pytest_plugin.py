@@ -188,7 +188,6 @@ class _Hooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._run = config.stash[_RUN]
-        self._held: set[pytest.Item] = set()
         self._taken_away = False
         self._guard = ImportGuard(config.getini("golden_forbid_imports"))
         self._guard.install()
@@ -196,22 +195,28 @@ class _Hooks:
     # Claims are known once collection is over. Under xdist every worker collects everything, so each tells the
     # controller, which collects nothing itself.
 
-    @pytest.hookimpl(trylast=True)
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
         left = _left_to_others([item for item in items if _parameter_of(item) is not None])
         items[:] = [item for item in items if item not in left]
-        self._held = {item for item in items if _parameter_of(item) is not None}
-        claimed = {parameter[0] for item in items if (parameter := _parameter_of(item)) is not None}
         flags = [flag for option, flag in _REGENERATING.items() if self._config.getoption(option, False)]
-        if flags and claimed:
+        if not flags:
+            self._require_claims(items)
+        held = {item for item in items if _parameter_of(item) is not None}
+        result = yield
+        chosen = [item for item in items if _parameter_of(item) is not None]
+        self._taken_away = not held <= set(chosen)  # by a plugin that runs a share of the tests, say
+        if flags and chosen:
             self._run.problems.append(
                 f"{flags[0]} would make the code under test the author of its own truth. Goldens come from TensorFlow: "
                 f"{REGENERATE} CASE. No test was run; give {flags[0]} with tests that take no golden"
             )
             self._config.hook.pytest_deselected(items=list(items))
             items.clear()
-            return
+        return result
+
+    def _require_claims(self, items: Sequence[pytest.Item]) -> None:
+        """Look at all that was collected, before any of it is deselected."""
         self._run.problems += [
             f"{item.nodeid}: marked 'golden', but does not take the fixture: it compares nothing"
             for item in items
@@ -219,15 +224,11 @@ class _Hooks:
         ]
         if self._is_full():
             try:
-                self._run.require_claims(claimed)
+                self._run.require_claims(
+                    {parameter[0] for item in items if (parameter := _parameter_of(item)) is not None}
+                )
             except GoldenError as problem:
                 raise pytest.UsageError(str(problem)) from problem
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """See whether another plugin took tests away: one that runs a share of them, say."""
-        if not hasattr(self._config, "workerinput") and self._config.getoption("dist", "no") != "no":
-            return  # xdist's controller collects nothing
-        self._taken_away = not self._held <= set(session.items)
 
     def _is_full(self) -> bool:
         """Whether the collection of the parity tests was not narrowed by options, paths, or other plugins."""

@@ -187,3 +187,89 @@ def test_workers_and_controller_count_together(project: pytest.Pytester, monkeyp
         "toy.large": {"agrees": 1},
         "toy.scale": {"known": 2},
     }
+
+
+# ------------------------------------------------------------------------------------------------ arranged by others
+
+SHARD = """
+def pytest_collection_modifyitems(items):
+    items[:] = items[:2]
+"""
+RUN_AGAIN = """
+from _pytest.runner import runtestprotocol
+def pytest_runtest_protocol(item, nextitem):
+    \"\"\"As pytest-rerunfailures does: what failed is reported as 'rerun', and run once more.\"\"\"
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(report.failed for report in reports):
+        for report in reports:
+            report.outcome = "rerun" if report.failed else report.outcome
+            item.ihook.pytest_runtest_logreport(report=report)
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+FLAKY = RIGHT.replace("import numpy as np", "import itertools\nimport numpy as np\nCALLS = itertools.count()").replace(
+    '"y": x', '"y": (-1 if next(CALLS) == 0 else 1) * x'
+)
+IN_SUBTESTS = """
+    import numpy as np
+    import pytest
+    FACTOR = 1
+    @pytest.mark.golden("toy.scale")
+    def test_scale(golden, subtests):
+        for part in range(3):
+            with subtests.test(part=part):
+                y = FACTOR * golden.inputs["x"] * np.float32(golden.parameters["factor"])
+                golden.check({"y": y, "rows": np.array(4)})
+"""
+
+
+def test_a_shard_is_a_narrowed_run(project: pytest.Pytester) -> None:
+    project.makeconftest(SHARD)
+    result = run(project, RIGHT)
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a narrowed run, *"])
+
+
+def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.makeconftest(SHARD)
+    (project.path / "my_subject.py").write_text(RIGHT)
+    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2")
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a narrowed run, *"])
+
+
+def test_a_shard_still_tells_what_no_test_claims(project: pytest.Pytester) -> None:
+    project.makeconftest(SHARD)
+    result = run(project, SCALE_ONLY)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["my_subject does not offer toy.large; *"])
+
+
+def test_a_test_that_is_run_again_counts_once(project: pytest.Pytester) -> None:
+    project.makeconftest(RUN_AGAIN)
+    result = run(project, FLAKY)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; *", "goldens: run again 1 x: *[[]toy/double[]]"])
+    wrong = run(project, WRONG)
+    assert wrong.ret == pytest.ExitCode.TESTS_FAILED
+    wrong.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; 2 failed: toy/double, toy/triple"])
+    wrong.stdout.no_fnmatch_line("*is not complete*")
+
+
+def test_subtests_count_once(project: pytest.Pytester) -> None:
+    if pytest.version_tuple < (9, 0):
+        pytest.skip("subtests come with pytest 9")
+    project.makepyfile(**{"parity/test_own": IN_SUBTESTS})
+    result = run(project, RIGHT)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; *"])
+    project.makepyfile(**{"parity/test_own": IN_SUBTESTS.replace("FACTOR = 1", "FACTOR = -1")})
+    wrong = run(project, RIGHT)
+    assert wrong.ret == pytest.ExitCode.TESTS_FAILED
+    wrong.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; 2 failed: toy/double, toy/triple"])
+    wrong.stdout.no_fnmatch_line("*is not complete*")

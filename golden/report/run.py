@@ -49,7 +49,7 @@ class Check:
             compared.
         lines: what a person is told of a failure; empty when it passed.
         faults: declared faults, each of which explains the whole failure.
-        diagnoses: {"outputs": names, "sentence": why they are wrong} each.
+        diagnoses: {"outputs": names, "sentence": why they are wrong, "fault": name of the declared one, or ""} each.
         remarks: output -> what else is to be said of it.
         obtained: file of the outputs of the port, or an empty text.
         way: how the port computed it, where it has several ways; empty for the plain one.
@@ -304,12 +304,21 @@ def causes(run: Run) -> list[str]:
     while left:
         counts = Counter(name for check in left for name in check.faults)
         if not counts:
-            told.append(f"{len(left)} of {failed} failed goldens look like no declared fault")
+            several = Counter(_several(check) for check in left)
+            unknown = several.pop("", 0)
+            told += [f"{count} of {failed} failed goldens look like {names}" for names, count in several.most_common()]
+            told += [f"{unknown} of {failed} failed goldens look like no declared fault"] if unknown else []
             break
         name, count = max(counts.items(), key=lambda item: (item[1], item[0]))
         told.append(f"{count} of {failed} failed goldens look like fault {name!r}")
         left = [check for check in left if name not in check.faults]
     return told
+
+
+def _several(check: Check) -> str:
+    """Name the faults that explain a golden's outputs, each another; an empty text when one is left without."""
+    faults = [str(one.get("fault", "")) for one in check.diagnoses]
+    return f"several faults at once, {' and '.join(map(repr, sorted(set(faults))))}" if faults and all(faults) else ""
 
 
 def remarks(run: Run) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict
+from golden.judge.diagnose import Diagnosis
 from golden.judge.judgement import Judgement, judge
 from golden.judge.proof import Caught
 from golden.report.run import WITHIN_SLACK, Check
@@ -120,11 +121,16 @@ def _explained(
     return replace(
         check,
         lines=lines,
-        faults=judgement.faults,
-        diagnoses=[{"outputs": list(one.outputs), "sentence": one.sentence} for one in judgement.causes],
+        faults=judgement.resembled,
+        diagnoses=[_as_record(one) for one in judgement.causes],
         remarks=places | dict.fromkeys(too_large, "too large to be kept"),
         obtained=str(file or ""),
     )
+
+
+def _as_record(one: Diagnosis) -> dict[str, object]:
+    fault = one.faults[0] if one.faults else one.resembles
+    return {"outputs": list(one.outputs), "sentence": one.sentence, "fault": fault}
 
 
 def _write(check: Check, opened: OpenGolden, obtained: Arrays, scratch: Path) -> tuple[Path, list[str]]:

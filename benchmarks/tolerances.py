@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from golden.spec.catalogue import load_cases
 from golden.spec.operation import HEADROOM, K
 from golden.store.golden import golden_path
 from golden.store.read import read_golden
-from tests.torch import layouts
+from tests.torch.mutants import SUBJECT
 
 FIXTURES = Path(__file__).resolve().parents[1] / "golden" / "fixtures"
 TRIALS = 4000
@@ -99,7 +100,7 @@ def noise_shares(vary: Callable[[Arrays], Arrays], only: str) -> list[float]:
         if case.topic in ("defaults", "run") or case.slow or not case.operation.name.startswith(only):
             continue
         golden = read_golden(golden_path(FIXTURES, name))
-        subject = getattr(layouts, case.operation.name.replace(".", "_"))
+        subject: Any = SUBJECT.way(case.operation.name, "").function
         found = case.operation.kept(subject(**vary(golden.complete_inputs(case)), **case.parameters))
         shares += [
             c.noise_share for c in judge(golden, found).comparisons if golden.outputs[c.output].dtype.kind in "fc"

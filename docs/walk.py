@@ -22,7 +22,7 @@ DOCS = REPOSITORY / "docs"
 TORCH, TENSORFLOW = ".venv-torch", ".venv-tensorflow"
 PROMPT = "accept? yes, no, show, quit: "
 REASON = "PtychoPINN 2.5: the hard mask is one pixel smaller"
-PARITY = "tests/torch/test_probe_normalization_parity.py tests/torch/test_probe_masks_and_disk.py"
+PARITY = "tests/torch/test_probe_normalization_parity.py tests/torch/test_goldens.py -k probe"
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from golden.report.conformance import conformance
 from golden.report.files import write_arrays
-from golden.report.run import read_shares
+from golden.report.run import Check, read_shares, require_report, write_run
+from golden.report.run import as_json as run_as_json
 from golden.report.text import (
     catchers_table,
     confirmation_lines,
@@ -225,6 +228,86 @@ def verify_command(module: str, fixtures: Path) -> None:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)
     click.echo(f"{len(stored_cases(fixtures))} goldens: digests match, entries in step, nothing orphaned")
+
+
+@main.command("check")
+@click.argument("subject")
+@click.argument("patterns", metavar="[CASE]...", nargs=-1)
+@click.option(
+    "--known",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="TOML",
+    help="What is declared of the subject: known differences, slack, and what it does not offer.",
+)
+@click.option(
+    "--report",
+    "reports",
+    type=_OUTPUT_FILE,
+    metavar="FILE",
+    multiple=True,
+    help="Write the result down: .html with pictures, .md, .json. May be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
+@click.option("-v", "--verbose", is_flag=True, help="All that is to be said of each golden that differs.")
+@click.option("--slow", is_flag=True, help="Compare slow goldens too, not only those named.")
+@click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Processes.  [default: 1]")
+@click.option(
+    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
+)
+@_fixtures_option
+def check_command(
+    subject: str,
+    patterns: tuple[str, ...],
+    known: Path | None,
+    reports: tuple[Path, ...],
+    as_json: bool,
+    verbose: bool,
+    slow: bool,
+    jobs: int,
+    module: str,
+    fixtures: Path,
+) -> None:
+    """Hold a port to the goldens.
+
+    SUBJECT is a module with a function per operation (docs/ports.md); CASE is a case, or a glob pattern ('merge/*').
+
+    \b
+    golden check my_port.golden_subject
+    golden check golden.ptychopinn.formulas      the NumPy restatement, as a first look
+
+    \b
+    Exit status: 0  everything offered agrees, or differs as declared
+                 1  something differs
+                 2  nothing could be compared
+    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    from golden.testing.check import Request, check_all, plan, run_of
+
+    for report in reports:
+        require_report(report, "--report")
+    sys.path.append(str(Path.cwd()))
+    with tempfile.TemporaryDirectory(prefix="golden-check-") as scratch:
+        drawn = any(report.suffix == ".html" for report in reports)
+        request = Request(subject, fixtures, module, known, Path(scratch) if drawn else None)
+        items, left_out = plan(request, patterns, slow)
+        run = run_of(request, _with_progress(check_all(request, items, jobs), len(items)), patterns, left_out)
+        for report in reports:
+            write_run(report, run, fixtures)
+            click.echo(f"report: {report}", err=True)
+    if as_json:
+        click.echo(run_as_json(run), nl=False)
+    else:
+        for part in conformance(run, verbose):
+            _console().print(part)
+    sys.exit(0 if run.green else 1)
+
+
+def _with_progress(results: Iterator[Check | str], total: int) -> list[Check | str]:
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return list(
+        track(results, "comparing", total=total, console=console, transient=True, disable=not console.is_terminal)
+    )
 
 
 @main.command("scan")

@@ -139,6 +139,10 @@ def main(
             other and (update or prove or redraw or reports),
             "--cross-check writes no golden and proves nothing; give it without --update, --prove and --report",
         ),
+        (
+            update and fixtures == FIXTURES and not _in_checkout(),
+            f"--update needs --fixtures DIR: {FIXTURES} belongs to an installed package, not to a checkout",
+        ),
         (strange, f"--report {' '.join(map(str, strange))}: expected a file that ends in {' or '.join(WRITERS)}"),
     ):
         if wrong:
@@ -180,6 +184,15 @@ def main(
     sys.exit(outcome)
 
 
+def _in_checkout() -> bool:
+    """Tell whether the bundled goldens lie in a checkout, where they may be changed."""
+    return (FIXTURES.parents[1] / "generate_golden.py").is_file()
+
+
 def _fail(message: str) -> None:
     click.echo(f"generate_golden.py: {message}", err=True)
     sys.exit(Outcome.FAILED)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m golden.generate")

@@ -6,6 +6,11 @@ Opt in with ``-p golden.pytest_plugin``. A test names an operation and runs once
     def test_normalise(golden):
         golden.check({"normalised": my_normalise(**golden.inputs, **golden.parameters)})
 
+or the run's subject, a module with a function per operation (ini ``golden_subject``), is held to all goldens of what it
+offers::
+
+    from golden.testing import test_goldens
+
 The port never becomes the author of a golden: a missing golden fails, and nothing here writes one. ``--force-regen``
 and ``--regen-all`` of pytest-regressions are refused where a golden is collected. A run of all parity tests also fails
 when a case is claimed by no test, or when a test compared nothing.
@@ -13,7 +18,7 @@ when a case is claimed by no test, or when a test compared nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,8 +26,10 @@ from typing import Any
 import pytest
 
 from golden.report.run import Check, require_report, write_run
+from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.testing.fixture import REGENERATE, GoldenCase, Goldens
+from golden.testing.fixture import GoldenCase
+from golden.testing.goldens import REGENERATE, Goldens
 from golden.testing.import_guard import ImportGuard
 from golden.testing.run import GoldenRun, summary
 
@@ -57,11 +64,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "golden_tests", "directories of the tests that claim every case (default: testpaths)", type="paths", default=[]
     )
+    parser.addini("golden_subject", "module with a function per operation, which is held to the goldens", default="")
+    parser.addini(
+        "golden_known", "TOML file of known differences, slack, and what is not offered", type="paths", default=[]
+    )
     parser.addini("golden_forbid_imports", "modules that must not be imported in this run", type="args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "golden(operation, ...): run once per golden of these operations")
+    config.addinivalue_line(
+        "markers",
+        "golden(operation, ...): run once per golden of these operations; without any, of what golden_subject offers",
+    )
     if config.getoption("--golden-report"):
         try:
             require_report(Path(config.getoption("--golden-report")))
@@ -70,19 +84,31 @@ def pytest_configure(config: pytest.Config) -> None:
     configured = config.getini("golden_fixtures")
     fixtures = configured[0] if configured else Path(__file__).resolve().parent / "fixtures"
     goldens = Goldens(fixtures, config.getini("golden_cases"))
-    config.stash[_RUN] = GoldenRun(goldens, config.getoption("--golden-slow"))
+    known = config.getini("golden_known")
+    config.stash[_RUN] = GoldenRun(
+        goldens, config.getoption("--golden-slow"), config.getini("golden_subject"), known[0] if known else None
+    )
     config.pluginmanager.register(_Hooks(config), "golden-run")
 
 
 # ---------------------------------------------------------------------------------------------- one test
 
 
+Parameter = tuple[str, str]
+"""A case, and the way in which the subject computes it."""
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest, tmp_path: Path) -> GoldenCase:
     """The golden of one case; see ``GoldenCase``."""
-    checks = request.node.stash.setdefault(_CHECKS, [])
+    checks: list[Check] = []
+    request.node.stash[_CHECKS] = checks  # a test that is run again begins anew
+    run = request.config.stash[_RUN]
+    name, way = request.param
     try:
-        return request.config.stash[_RUN].goldens.open(request.param, tmp_path, checks.append)
+        opened = run.goldens.open(name)
+        function = run.way(opened.case.operation.name, way)
+        return GoldenCase(opened, function, run.declarations.of(opened.case, way), tmp_path, checks.append)
     except GoldenError as problem:
         pytest.fail(str(problem), pytrace=False)
 
@@ -91,16 +117,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "golden" not in metafunc.fixturenames:
         return
     test, run = metafunc.definition, metafunc.config.stash[_RUN]
-    operations = [name for marker in test.iter_markers("golden") for name in marker.args]
-    if not operations:
+    if not list(test.iter_markers("golden")):
         raise pytest.UsageError(f"{test.nodeid}: takes 'golden', so it needs @pytest.mark.golden(operation)")
     try:
-        cases = run.cases_of(operations)
+        named = _operations_of(test)
+        items = [(case, "") for case in run.cases_of(named)] if named else run.offered()
+        run.declarations  # noqa: B018 - what is wrong with the file is told before any test runs
     except GoldenError as problem:
         raise pytest.UsageError(f"{test.nodeid}: {problem}") from problem
     skip = pytest.mark.skip(reason="slow golden; run it with --golden-slow")
-    parameters = [pytest.param(case.name, id=case.name, marks=skip if run.skips(case) else ()) for case in cases]
-    metafunc.parametrize("golden", parameters, indirect=True)
+    metafunc.parametrize(
+        "golden", [_parameter(*item, skip if run.skips(item[0]) else ()) for item in items], indirect=True
+    )
+
+
+def _parameter(case: Case, way: str, marks: Any) -> Any:
+    return pytest.param((case.name, way), id=f"{case.name}__{way}" if way else case.name, marks=marks)
+
+
+def _operations_of(test: Any) -> list[str]:
+    """Return the operations that a test's marks name; none for one that is held to all that the subject offers."""
+    return [name for marker in test.iter_markers("golden") for name in marker.args]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -122,16 +159,24 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     checks = item.stash.get(_CHECKS, [])
     broken = report.failed and report.when in ("setup", "call") and all(check.passed for check in checks)
     if report.when == "call" or broken:
-        if broken and (name := _case_of(item)) is not None:
+        if broken and (parameter := _parameter_of(item)) is not None:
+            name, way = parameter
             operation = item.config.stash[_RUN].goldens.cases[name].operation.name
-            checks = [*checks, Check(name, operation, {}, report.longreprtext.splitlines()[-_LINES_OF_AN_ERROR:])]
+            lines = report.longreprtext.splitlines()[-_LINES_OF_AN_ERROR:]
+            checks = [*checks, Check(name, operation, {}, lines, way=way)]
         report.golden_checks = [asdict(check) for check in checks]
     return report  # type: ignore[no-any-return]
 
 
-def _case_of(item: pytest.Item) -> str | None:
+def _parameter_of(item: pytest.Item) -> Parameter | None:
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get("golden")
+
+
+def _left_to_others(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Find the subject's tests of goldens that a test of their own claims."""
+    own = {_parameter_of(item) for item in items if _operations_of(item)}
+    return [item for item in items if _parameter_of(item) in own and not _operations_of(item)] if own else []
 
 
 # ---------------------------------------------------------------------------------------------- the whole run
@@ -143,37 +188,52 @@ class _Hooks:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._run = config.stash[_RUN]
+        self._taken_away = False
         self._guard = ImportGuard(config.getini("golden_forbid_imports"))
         self._guard.install()
 
     # Claims are known once collection is over. Under xdist every worker collects everything, so each tells the
     # controller, which collects nothing itself.
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        claimed = {name for item in items if (name := _case_of(item)) is not None}
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
+        left = _left_to_others([item for item in items if _parameter_of(item) is not None])
+        items[:] = [item for item in items if item not in left]
         flags = [flag for option, flag in _REGENERATING.items() if self._config.getoption(option, False)]
-        if flags and claimed:
+        if not flags:
+            self._require_claims(items)
+        held = {item for item in items if _parameter_of(item) is not None}
+        result = yield
+        chosen = [item for item in items if _parameter_of(item) is not None]
+        self._taken_away = not held <= set(chosen)  # by a plugin that runs a share of the tests, say
+        if flags and chosen:
             self._run.problems.append(
                 f"{flags[0]} would make the code under test the author of its own truth. Goldens come from TensorFlow: "
                 f"{REGENERATE} CASE. No test was run; give {flags[0]} with tests that take no golden"
             )
             self._config.hook.pytest_deselected(items=list(items))
             items.clear()
-            return
+        return result
+
+    def _require_claims(self, items: Sequence[pytest.Item]) -> None:
+        """Look at all that was collected, before any of it is deselected."""
         self._run.problems += [
             f"{item.nodeid}: marked 'golden', but does not take the fixture: it compares nothing"
             for item in items
-            if _case_of(item) is None and item.get_closest_marker("golden")
+            if _parameter_of(item) is None and item.get_closest_marker("golden")
         ]
         if self._is_full():
             try:
-                self._run.require_claims(claimed)
+                self._run.require_claims(
+                    {parameter[0] for item in items if (parameter := _parameter_of(item)) is not None}
+                )
             except GoldenError as problem:
                 raise pytest.UsageError(str(problem)) from problem
 
     def _is_full(self) -> bool:
-        """Whether the collection of the parity tests was not narrowed by options or paths."""
+        """Whether the collection of the parity tests was not narrowed by options, paths, or other plugins."""
+        if self._taken_away:
+            return False
         if any(getattr(self._config.option, name, None) for name in _NARROWING):
             return False
         given = [Path(self._config.invocation_params.dir, str(argument)).resolve() for argument in self._config.args]
@@ -186,6 +246,9 @@ class _Hooks:
         return all(any(path.is_relative_to(argument) for argument in given) for path in required)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, "context"):  # of a subtest
+            self._run.take_part(report.nodeid, report.outcome)
+            return
         checks = [Check(**value) for value in getattr(report, "golden_checks", [])]
         self._run.take(report.nodeid, report.outcome, checks)
         if report.skipped and "--golden-slow" in str(report.longrepr):
@@ -193,7 +256,9 @@ class _Hooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        told = getattr(node, "workeroutput", {}).get("golden_problems", [])
+        output = getattr(node, "workeroutput", {})
+        self._taken_away |= output.get("golden_taken_away", False)
+        told = output.get("golden_problems", [])
         self._run.problems += [problem for problem in told if problem not in self._run.problems]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -201,8 +266,10 @@ class _Hooks:
         is_worker = hasattr(self._config, "workeroutput")
         if session.exitstatus == pytest.ExitCode.OK and self._is_full() and not is_worker:
             self._run.require_compared()
+            self._run.require_still_known()
         if is_worker:
-            self._config.workeroutput["golden_problems"] = self._run.problems  # type: ignore[attr-defined]
+            output = self._config.workeroutput  # type: ignore[attr-defined]
+            output |= {"golden_problems": self._run.problems, "golden_taken_away": self._taken_away}
         elif self._run.problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

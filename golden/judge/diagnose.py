@@ -19,6 +19,11 @@ from golden.judge.proof import Caught, Wrong, signed_sums
 from golden.judge.transforms import LOOSER, Search, distance_if_alike
 from golden.spec.arrays import Arrays
 
+_RESIDUE = 32.0
+"""How many tolerances what was found may lie from a fault that it resembles."""
+_TELLING, _LEAST_TELLING, _LEAST_SHARE = 30.0, 8, 0.9
+"""An element tells of a fault that moves it by thirty times that. What resembles the fault lies near it in nine tenths
+of the elements that are kept, and of those that tell of it; these are eight at least."""
 _UNMEASURED = Tolerance(1e-6, 1e-6)
 """The tolerance for a fault that returns fractions where the golden has integers."""
 
@@ -51,6 +56,7 @@ class Diagnosis:
         faults: names of the declared faults that match; several where they look the same.
         transform: the generic transform that matches, or an empty text.
         distance: largest difference from the explanation, relative to the output's scale; nan without one.
+        resembles: the declared fault that it is but for more than rounding, or for a few elements; it is no match.
     """
 
     outputs: tuple[str, ...]
@@ -58,6 +64,7 @@ class Diagnosis:
     faults: tuple[str, ...] = ()
     transform: str = ""
     distance: float = float("nan")
+    resembles: str = ""
 
 
 def diagnose(
@@ -93,7 +100,7 @@ def diagnose(
         for name in (name for name in failed if name not in explained):
             arrays = golden.outputs[name], found[name]
             told = Search(failed[name], *arrays, golden.tolerances[name], golden.where.get(name)).run()
-            hint = None if told.transform else known.similar(name)
+            hint = None if told.transform else known.resembled(name) or known.similar(name)
             diagnoses.append(hint or Diagnosis((name,), told.sentence, (), told.transform, told.distance))
     return [_with_place(one, path) for one in _merged(diagnoses)]
 
@@ -134,6 +141,35 @@ class _KnownFaults:
             if not any(outputs & set(one.outputs) for one in told):
                 told.append(self._say(tuple(name for name in failed if name in outputs), sorted(by_outputs[outputs])))
         return told
+
+    def resembled(self, output: str) -> Diagnosis | None:
+        """Name the fault that this output is, but for a residue of some tolerances or for a few elements."""
+        if not self._is_measured(output) or output not in self._found:
+            return None
+        near = [
+            (self._nearness(output, caught.outputs[output]), name)
+            for name, caught in self._golden.faults.items()
+            if output in caught.outputs
+        ]
+        share, name = max(near, default=(0.0, ""), key=lambda one: one[0])
+        if share < _LEAST_SHARE:
+            return None
+        beyond = "and rounding beyond it" if share == 1 else f"but for {1 - share:.0%} of the elements looked at"
+        sentence = f"resembles fault {name!r}, {beyond}: {self._golden.faults[name].symptom}"
+        return Diagnosis((output,), sentence, resembles=name)
+
+    def _nearness(self, output: str, wrong: Wrong) -> float:
+        """Return the share of the kept elements that lie near a fault's; 0 where too few of them tell of it."""
+        array, expected = self._found[output], self._golden.outputs[output]
+        if array.shape != wrong.shape or array.shape != expected.shape or array.dtype.str != wrong.dtype:
+            return 0.0
+        right, found = (one.reshape(-1)[wrong.indices].astype(np.complex128) for one in (expected, array))
+        tolerance, fault = self._golden.tolerances[output], wrong.values.astype(np.complex128)
+        allowed = _RESIDUE * (tolerance.atol + tolerance.rtol * np.maximum(np.abs(right), np.abs(fault)))
+        near, telling = np.abs(found - fault) <= allowed, np.abs(fault - right) > _TELLING * allowed
+        if np.count_nonzero(telling) < _LEAST_TELLING:
+            return 0.0
+        return float(min(near.mean(), near[telling].mean()))
 
     def similar(self, output: str) -> Diagnosis | None:
         """Name the fault that this output looks like, although the others contradict it: a hint, no match."""
@@ -203,10 +239,10 @@ def _merged(diagnoses: list[Diagnosis]) -> list[Diagnosis]:
     """Tell an explanation once, for all outputs that share it."""
     merged: dict[tuple[tuple[str, ...], str], Diagnosis] = {}
     for one in diagnoses:
-        key = (one.faults, one.transform or ("" if one.faults else one.sentence))
+        key = (one.faults, one.transform or one.resembles or ("" if one.faults else one.sentence))
         first = merged.setdefault(key, one)
         if first is not one:
             nearest = one if one.distance < first.distance else first
             outputs = first.outputs + one.outputs
-            merged[key] = Diagnosis(outputs, nearest.sentence, one.faults, one.transform, nearest.distance)
+            merged[key] = replace(nearest, outputs=outputs)
     return list(merged.values())

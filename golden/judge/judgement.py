@@ -60,6 +60,12 @@ class Judgement:
         named = [set(cause.faults) for cause in self.causes]
         return tuple(sorted(set.intersection(*named))) if named else ()
 
+    @property
+    def resembled(self) -> tuple[str, ...]:
+        """The declared faults that the whole failure is, or would be but for a residue (``Diagnosis.resembles``)."""
+        named = [{*cause.faults, cause.resembles} - {""} for cause in self.causes]
+        return tuple(sorted(set.intersection(*named))) if named else ()
+
 
 def judge(golden: Expected, outputs: Mapping[str, object], path: Mapping[str, str] = MappingProxyType({})) -> Judgement:
     """Compare outputs with what was expected, within its tolerances.

@@ -147,9 +147,22 @@ def require_libraries() -> None:
 
 
 def render(
-    heading: Heading, views: Iterable[CaseView], sides: Sides = _CHANGE, passed: Sequence[PassedRow] = ()
+    heading: Heading,
+    views: Iterable[CaseView],
+    sides: Sides = _CHANGE,
+    passed: Sequence[PassedRow] = (),
+    heads: Sequence[str] = (),
+    table: Sequence[Sequence[str]] = (),
 ) -> str:
     """Make a page, the worst cases first.
+
+    Args:
+        heading: what stands above.
+        views: the cases.
+        sides: what the two values of an output are called.
+        passed: goldens that agree, as the lines of a table below.
+        heads: what the columns of a table above the cases are called.
+        table: its rows; without one there is no table.
 
     Raises:
         GoldenError: Jinja2, or Matplotlib with Pillow, is not installed.
@@ -162,6 +175,8 @@ def render(
         cases=list(zip(_anchors(cases), cases)),
         unfolded=len(cases) if len(cases) <= _MOST_UNFOLDED else 1,
         passed=passed,
+        heads=heads,
+        table=table,
         roles={"first": sides[0], "second": sides[1], "difference": "difference"},
         kinds=[(kind, KINDS[kind], count) for kind in KINDS if (count := sum(case.kind == kind for case in cases))],
         topics=sorted(Counter(case.topic for case in cases).items()),

@@ -25,6 +25,7 @@ KINDS = {
     "error": "bad",
     "structural": "bad",
     "breaking": "bad",
+    "known": "warn",
     "removed": "gone",
     "added": "new",
     "changed": "warn",

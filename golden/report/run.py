@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,17 @@ from golden.spec.errors import GoldenError
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden, read_outputs
 
-FORMAT = "ptycho-golden run 2"
+FORMAT = "ptycho-golden run 3"
 ENDINGS = (".md", ".json", ".html")
 _NAMED = 5
-PASSED = ("identical", "within noise", "within tolerance")
+_NUMBERS = re.compile(r"(exactly|to )?-?\d[\d.]*(e[+-]?\d+)?|exactly")
+_SAME_AS = re.compile(r" \(here the same as [^)]*\)")
+WITHIN_SLACK = "within slack"
+"""Beyond the tolerance, but within the slack that was declared for the port."""
+PASSED = ("identical", "within noise", "within tolerance", WITHIN_SLACK)
+UNEXPLAINED = "no known fault"
+"""What a diagnosis says that explains nothing."""
+OUTCOMES = AGREES, DIFFERS, KNOWN, NOT_OFFERED = ("agrees", "differs", "known", "not offered")
 SIDES = ("expected", "obtained")
 
 
@@ -36,13 +44,19 @@ class Check:
 
     Attributes:
         case, operation: which.
-        outputs: name -> {"verdict": label, "share": of the tolerance, or None when no number can say it}. Empty when
-            the port, or the golden, broke before anything was compared.
+        outputs: name -> {"verdict": label, "share": of the tolerance, or None when no number can say it, "reason": why
+            it cannot be compared, where it cannot}. Empty when the port, or the golden, broke before anything was
+            compared.
         lines: what a person is told of a failure; empty when it passed.
         faults: declared faults, each of which explains the whole failure.
-        diagnoses: {"outputs": names, "sentence": why they are wrong} each.
+        diagnoses: {"outputs": names, "sentence": why they are wrong, "fault": name of the declared one, or ""} each.
         remarks: output -> what else is to be said of it.
         obtained: file of the outputs of the port, or an empty text.
+        way: how the port computed it, where it has several ways; empty for the plain one.
+        excuse: the declared reason why it may differ; empty where it must agree.
+        contradiction: what is wrong with what was declared; empty when nothing is.
+        error: the last line of the exception that the port raised; empty when it returned outputs.
+        left_out: outputs that the port does not offer.
     """
 
     case: str
@@ -53,10 +67,44 @@ class Check:
     diagnoses: Sequence[Mapping[str, Any]] = ()
     remarks: Mapping[str, str] = field(default_factory=dict)
     obtained: str = ""
+    way: str = ""
+    excuse: str = ""
+    contradiction: str = ""
+    error: str = ""
+    left_out: Sequence[str] = ()
+
+    @property
+    def label(self) -> str:
+        """Return the operation, with the way that it was done."""
+        return f"{self.operation}__{self.way}" if self.way else self.operation
+
+    @property
+    def agrees(self) -> bool:
+        return bool(self.outputs) and all(output["verdict"] in PASSED for output in self.outputs.values())
+
+    @property
+    def outcome(self) -> str:
+        """Return ``AGREES``, ``DIFFERS``, ``KNOWN`` or ``NOT_OFFERED``."""
+        if self.contradiction or not (self.agrees or self.excuse):
+            return DIFFERS
+        if self.agrees:
+            return AGREES
+        return KNOWN if self.outputs else NOT_OFFERED
 
     @property
     def passed(self) -> bool:
-        return bool(self.outputs) and all(output["verdict"] in PASSED for output in self.outputs.values())
+        return self.outcome != DIFFERS
+
+    @property
+    def cause(self) -> str:
+        """Return in one line why it is not as it should be; an empty text when it is."""
+        if self.agrees and not self.contradiction:
+            return ""
+        reasons = [f"{name}: {one['reason']}" for name, one in self.outputs.items() if one.get("reason")]
+        sentences = [str(one["sentence"]) for one in self.diagnoses]
+        explained = [sentence for sentence in sentences if UNEXPLAINED not in sentence]
+        told = [self.error, self.contradiction, *explained, *reasons, *sentences, _error_line(self.lines)]
+        return next(line for line in told if line)
 
     @property
     def worst(self) -> str:
@@ -83,6 +131,10 @@ class Run:
         narrowed: whether some parity tests were not collected.
         versions: name -> version of what took part.
         status: how pytest ended: "ok", "tests failed", "interrupted", ...
+        subject: name of what was held to the goldens; empty where tests call the port by themselves.
+        not_offered: operation -> why the subject does not offer it; an empty text where it does not say.
+        declared: what the subject declared beforehand, a line each.
+        again: tests that were run again after they had failed, a line each.
     """
 
     checks: Sequence[Check] = ()
@@ -91,6 +143,20 @@ class Run:
     narrowed: bool = False
     versions: Mapping[str, str] = field(default_factory=dict)
     status: str = "ok"
+    subject: str = ""
+    not_offered: Mapping[str, str] = field(default_factory=dict)
+    declared: Sequence[str] = ()
+    again: Sequence[str] = ()
+
+    @property
+    def goldens(self) -> list[Check]:
+        """Return one check of each golden and way, the worst: a test may compare a golden several times."""
+        worst: dict[tuple[str, str], Check] = {}
+        for check in self.checks:
+            known = worst.setdefault((check.case, check.way), check)
+            if (known.passed, known.agrees, -known.share) > (check.passed, check.agrees, -check.share):
+                worst[check.case, check.way] = check
+        return list(worst.values())
 
     @property
     def green(self) -> bool:
@@ -103,16 +169,20 @@ def _share(output: Mapping[str, Any]) -> float:
     return math.inf if output["share"] is None else float(output["share"])
 
 
-def require_report(path: Path) -> None:
+def require_report(path: Path, option: str = "--golden-report") -> None:
     """Refuse, before anything is run, a report that could not be written.
+
+    Args:
+        path: the file.
+        option: by which it was asked for.
 
     Raises:
         GoldenError: it ends in something else than the three kinds, it is a directory, or its libraries are missing.
     """
     if path.suffix not in ENDINGS:
-        raise GoldenError(f"--golden-report {path}: expected a file that ends in {', '.join(ENDINGS)}")
+        raise GoldenError(f"{option} {path}: expected a file that ends in {', '.join(ENDINGS)}")
     if path.is_dir():
-        raise GoldenError(f"--golden-report {path}: is a directory")
+        raise GoldenError(f"{option} {path}: is a directory")
     if path.suffix == ".html":
         require_libraries()
 
@@ -128,7 +198,7 @@ def write_run(path: Path, run: Run, fixtures: Path) -> None:
     Raises:
         GoldenError: it cannot be made, or not be written there.
     """
-    text = html(run, fixtures) if path.suffix == ".html" else {".md": markdown, ".json": _json}[path.suffix](run)
+    text = html(run, fixtures) if path.suffix == ".html" else {".md": markdown, ".json": as_json}[path.suffix](run)
     write_whole(path, text.encode())
 
 
@@ -154,29 +224,90 @@ def read_shares(path: Path) -> dict[str, float]:
         ) from broken
 
 
+@dataclass(frozen=True)
+class OperationRow:
+    """Holds what became of the goldens of one operation, done in one way.
+
+    Attributes:
+        label: of the operation, with its way.
+        counts: outcome -> how many goldens.
+        causes: why they differ or are not offered, a line for each cause, the most frequent first.
+    """
+
+    label: str
+    counts: Mapping[str, int]
+    causes: Sequence[str]
+
+    def texts(self) -> tuple[str, ...]:
+        """Return the cells of a table: the label, a number for each outcome, and the causes."""
+        return (self.label, *(str(self.counts.get(name) or "") for name in OUTCOMES), "; ".join(self.causes))
+
+
+def by_operation(run: Run) -> list[OperationRow]:
+    """Sum the run up by operation and way, in order of their names; those that are not offered last."""
+    found: dict[str, list[Check]] = {}
+    for check in run.goldens:
+        found.setdefault(check.label, []).append(check)
+    rows = []
+    for label, checks in sorted(found.items()):
+        told = _common(_cause(check) for check in checks if not check.agrees or check.contradiction)
+        left_out = sorted({name for check in checks for name in check.left_out})
+        told += [f"outputs {NOT_OFFERED}: {', '.join(left_out)}"] if left_out else []
+        rows.append(OperationRow(label, dict(Counter(check.outcome for check in checks)), told))
+    return rows + [
+        OperationRow(label, {}, [f"{NOT_OFFERED}: {reason}"])
+        for label, reason in sorted(run.not_offered.items())
+        if reason
+    ]
+
+
+def _common(causes: Iterable[str]) -> list[str]:
+    """Count causes that are alike but for their numbers, and for other faults that look the same; the first stands."""
+    alike: dict[str, list[str]] = {}
+    for cause in causes:
+        alike.setdefault(_NUMBERS.sub("", _SAME_AS.sub("", cause)), []).append(cause)
+    told = []
+    for group in sorted(alike.values(), key=len, reverse=True):
+        count = f"{len(group)} x " if len(group) > 1 else ""
+        told.append(f"{count}{_SAME_AS.sub('', group[0]) if count else group[0]}")
+    return told
+
+
+def _cause(check: Check) -> str:
+    return f"{check.outcome} ({check.excuse}): {check.cause}" if check.excuse and check.passed else check.cause
+
+
 def headline(run: Run) -> str:
     """Say in one sentence how the run went."""
-    failed = [check for check in run.checks if not check.passed]
-    outputs = sum(len(check.outputs) for check in run.checks)
-    if not run.checks:
+    goldens = run.goldens
+    failed = [check for check in goldens if not check.passed]
+    outputs = sum(len(check.outputs) for check in goldens)
+    if not goldens:
         return "no golden was compared"
-    start = f"{len(run.checks)} checked, {outputs} outputs"
+    start = f"{len(goldens)} checked, {outputs} outputs"
+    excused = Counter(check.outcome for check in goldens if check.passed and not check.agrees)
+    start += "".join(f"; {count} {outcome}" for outcome, count in sorted(excused.items()))
     if failed:
         names = sorted({check.case for check in failed})
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         return f"{start}; {len(failed)} failed: {', '.join(names[:_NAMED])}{more}"
-    worst = max(run.checks, key=lambda check: check.share)
+    worst = max((check for check in goldens if check.agrees), key=lambda check: check.share, default=None)
+    if worst is None:
+        return start
     return f"{start}; most of its tolerance ({worst.share:.2g}) is used by {worst.case}, output {worst.worst!r}"
 
 
 def causes(run: Run) -> list[str]:
     """Say which fault explains most of the failures, then which explains most of those that are left, and so on."""
-    left = [check for check in run.checks if not check.passed]
+    left = [check for check in run.goldens if not check.passed]
     failed, told = len(left), []
     while left:
         counts = Counter(name for check in left for name in check.faults)
         if not counts:
-            told.append(f"{len(left)} of {failed} failed goldens look like no declared fault")
+            several = Counter(_several(check) for check in left)
+            unknown = several.pop("", 0)
+            told += [f"{count} of {failed} failed goldens look like {names}" for names, count in several.most_common()]
+            told += [f"{unknown} of {failed} failed goldens look like no declared fault"] if unknown else []
             break
         name, count = max(counts.items(), key=lambda item: (item[1], item[0]))
         told.append(f"{count} of {failed} failed goldens look like fault {name!r}")
@@ -184,17 +315,30 @@ def causes(run: Run) -> list[str]:
     return told
 
 
+def _several(check: Check) -> str:
+    """Name the faults that explain a golden's outputs, each another; an empty text when one is left without."""
+    faults = [str(one.get("fault", "")) for one in check.diagnoses]
+    return f"several faults at once, {' and '.join(map(repr, sorted(set(faults))))}" if faults and all(faults) else ""
+
+
 def remarks(run: Run) -> list[str]:
     """Say what else must be known of a run: how it ended, what it left out, what is wrong with it."""
     ended = [] if run.status in ("ok", "tests failed") else [f"pytest ended with: {run.status}"]
     narrowed = ["a narrowed run: it was not checked that every case is claimed"] if run.narrowed else []
-    return [*ended, *causes(run), *run.problems, *narrowed, *(f"slow, not run: {name}" for name in run.slow)]
+    slow = (f"slow, not run: {name}" for name in run.slow)
+    unsaid = sorted(name for name, reason in run.not_offered.items() if not reason)
+    absent = [f"{NOT_OFFERED}: {', '.join(unsaid)}"] if unsaid else []
+    return [*ended, *causes(run), *run.problems, *narrowed, *run.declared, *run.again, *absent, *slow]
 
 
 def markdown(run: Run) -> str:
     """Return the report for a CI job summary."""
     lines = [f"## Goldens: {headline(run)}", "", _versions(run), ""]
     lines += [f"* {escape(remark, quote=False)}" for remark in remarks(run)]
+    if run.subject:
+        heads = ("operation", *OUTCOMES, "cause")
+        cells = [heads, ("---",) * len(heads), *(row.texts() for row in by_operation(run))]
+        lines += ["", *(f"| {' | '.join(escape(text, quote=False) for text in row)} |" for row in cells)]
     for check in sorted(run.checks, key=lambda check: check.case):
         if not check.passed:
             lines += ["", f"### {check.case}", "", f"<pre>{escape(_plain(check.lines), quote=False)}</pre>"]
@@ -213,9 +357,12 @@ def html(run: Run, fixtures: Path) -> str:
     Raises:
         GoldenError: Jinja2 or Matplotlib is not installed.
     """
-    heading = Heading("Goldens", headline(run), "ok" if run.green else "bad", remarks(run), _versions(run))
-    passed = sorted((check for check in run.checks if check.passed), key=lambda check: (-check.share, check.case))
-    return render(heading, _failures(run, fixtures), SIDES, [_passed_row(check) for check in passed])
+    title = f"Goldens: {run.subject}" if run.subject else "Goldens"
+    heading = Heading(title, headline(run), "ok" if run.green else "bad", remarks(run), _versions(run))
+    passed = sorted((check for check in run.checks if check.agrees), key=lambda check: (-check.share, check.case))
+    table = [row.texts() for row in by_operation(run)] if run.subject else []
+    rows = [_passed_row(check) for check in passed if check.passed]
+    return render(heading, _failures(run, fixtures), SIDES, rows, ("operation", *OUTCOMES, "cause"), table)
 
 
 def write_failure(path: Path, check: Check, golden: Golden, obtained: Arrays) -> None:
@@ -230,10 +377,10 @@ def write_failure(path: Path, check: Check, golden: Golden, obtained: Arrays) ->
 
 def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
     for check in run.checks:
-        if check.passed:
+        if check.passed and check.agrees:
             continue
         if not check.obtained:
-            yield _told(check, _error_line(check.lines))
+            yield _told(check, check.cause)
             continue
         try:
             golden, obtained = read_golden(golden_path(fixtures, check.case)), read_outputs(Path(check.obtained))
@@ -244,15 +391,23 @@ def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
 
 
 def _failure(check: Check, golden: Golden, obtained: Arrays) -> CaseView:
-    comparisons = judge(golden, obtained).comparisons
+    comparisons = [one for one in judge(golden, obtained).comparisons if one.output in check.outputs]
     diagnoses = [(one["outputs"], one["sentence"]) for one in check.diagnoses]
-    view = CaseView(check.case, check.verdict, summary=golden.summary, diagnoses=diagnoses)
-    return with_comparisons(view, golden, obtained, comparisons, SIDES, check.remarks)
+    remarks = [line for line in (check.excuse, check.contradiction) if line]
+    view = CaseView(_title(check), check.verdict, summary=golden.summary, diagnoses=diagnoses, remarks=remarks)
+    view = with_comparisons(view, golden, obtained, comparisons, SIDES, check.remarks)
+    return replace(view, kind=KNOWN) if check.passed else view
 
 
 def _told(check: Check, sentence: str) -> CaseView:
     """Return what is to be read of a failure that cannot be drawn."""
-    return CaseView(check.case, check.verdict, sentence=sentence, summary=check.operation, text="\n".join(check.lines))
+    kind = KNOWN if check.passed else check.verdict
+    summary = check.excuse or check.operation
+    return CaseView(_title(check), kind, sentence=sentence, summary=summary, text="\n".join(check.lines))
+
+
+def _title(check: Check) -> str:
+    return f"{check.case} ({check.way})" if check.way else check.case
 
 
 def _error_line(lines: Sequence[str]) -> str:
@@ -264,11 +419,16 @@ def _passed_row(check: Check) -> PassedRow:
     colour = "warn" if check.share > MOST_USED else "ok"
     percent = round(100 * min(check.share, 1.0), 1)
     share = _share_text(check.share)
-    return PassedRow(check.case, check.verdict, colour, percent, share, check.worst)
+    return PassedRow(_title(check), check.verdict, colour, percent, share, check.worst)
 
 
-def _json(run: Run) -> str:
-    return json.dumps({"format": FORMAT, "headline": headline(run), **asdict(run)}, indent=1) + "\n"
+def as_json(run: Run) -> str:
+    """Return the report for programs."""
+    operations = [asdict(row) for row in by_operation(run)]
+    return (
+        json.dumps({"format": FORMAT, "headline": headline(run), "operations": operations, **asdict(run)}, indent=1)
+        + "\n"
+    )
 
 
 def _plain(lines: Sequence[str]) -> str:

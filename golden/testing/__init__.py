@@ -1,1 +1,23 @@
-"""Hold a port to the goldens in pytest. Imports ``report`` and what lies below, never ``generator``."""
+"""Hold a port to the goldens, in pytest and without. Imports ``report`` and what lies below, never ``generator``.
+
+``test_goldens`` is all that a test file needs::
+
+    from golden.testing import test_goldens
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from golden.testing.subject_tests import test_goldens
+
+__all__ = ["test_goldens"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "test_goldens":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from golden.testing import subject_tests  # it needs pytest, which `golden check` does not
+
+    return subject_tests.test_goldens

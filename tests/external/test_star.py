@@ -8,14 +8,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.torch import layouts
 from tests.torch.orientation import best_orientation
+from tests.torch.subject.reassembly import reassembly_scan_mosaic
 
 
 @pytest.mark.golden("reassembly.scan_mosaic")
 def test_measured_scan(golden):
     inputs = golden.inputs
-    outputs = layouts.reassembly_scan_mosaic(**inputs, **golden.parameters)
+    outputs = reassembly_scan_mosaic(**inputs, **golden.parameters)
     mosaic = outputs["mosaic"][..., 0]
     side = len(mosaic)
     x, y = np.round(inputs["positions"].mean(axis=0).ravel()).astype(int) - side // 2

@@ -332,3 +332,47 @@ def test_of_outputs_in_order_only_the_first_that_differs_is_explained() -> None:
         ("b",): "first differs after block 1: found is expected, conjugated (exactly)",
         ("other",): "found is expected, negated (exactly)",
     }
+
+
+# ------------------------------------------------------------------------------------------------ resembling a fault
+
+SCATTERED = RNG.permutation(512)[:32]
+
+
+def sampled(values: np.ndarray) -> dict[str, Caught]:
+    """A fault of which the golden keeps 32 elements, as of any large one."""
+    indices = np.sort(SCATTERED)
+    wrong = Wrong(
+        values.shape, values.dtype.str, 9.0, 9.0, indices, values.reshape(-1)[indices], signed_sums(values, None)
+    )
+    return {"turned": Caught("it is turned", {"y": wrong})}
+
+
+def test_a_fault_with_some_tolerances_of_residue_is_still_told_as_it() -> None:
+    """As of a port that rounds earlier: no match, so that a known difference gets no worse unseen."""
+    expected = stack(512)
+    wrong = expected[RNG.permutation(512)]
+    one = explain(expected, wrong * np.float32(1 + 6e-5), faults=sampled(wrong))
+    assert (one.faults, one.resembles) == ((), "turned")
+    assert one.sentence == "resembles fault 'turned', and rounding beyond it: it is turned"
+
+
+def test_a_fault_but_for_a_few_elements_is_still_told_as_it() -> None:
+    """As at the edge of a mosaic, where one pixel has no patch."""
+    expected = stack(512)
+    wrong = expected[RNG.permutation(512)]
+    faults, found = sampled(wrong), wrong.copy()
+    found[np.sort(SCATTERED)[3]] = 0
+    one = explain(expected, found, faults=faults)
+    assert one.resembles == "turned"
+    assert "but for 3% of the elements looked at" in one.sentence
+    found[SCATTERED[:8]] = 0
+    assert explain(expected, found, faults=faults).resembles == ""
+
+
+def test_a_fault_of_few_elements_is_resembled_by_nothing() -> None:
+    expected = stack(512)
+    wrong, other = expected.copy(), expected.copy()
+    wrong[SCATTERED[:4]] += 1
+    other[SCATTERED[9]] += 1
+    assert explain(expected, other, faults=sampled(wrong)).resembles == ""

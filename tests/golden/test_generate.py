@@ -816,3 +816,21 @@ def test_the_instruction_set_is_recorded(monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         monkeypatch.setattr(np, "show_config", lambda mode, found=found: {"SIMD Extensions": found})
         assert instruction_set() == said
+
+
+# ------------------------------------------------------------------------------------------------ from a wheel
+
+
+def test_it_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "golden.generate", "--list", "toy/*", "--cases", "tests.golden.standin"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "toy/double" in done.stdout
+
+
+def test_outside_a_checkout_an_update_asks_for_a_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("golden.generate._in_checkout", lambda: False)
+    result = CliRunner().invoke(main, ["--update", "--reason", "x"])
+    assert result.exit_code == 2
+    assert "--update needs --fixtures DIR" in " ".join(result.output.split())
+    assert "belongs to an installed package" in " ".join(result.output.replace("│", " ").split())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,16 +61,29 @@ def test_headline() -> None:
 
 
 def test_the_fewest_faults_that_explain_the_failures() -> None:
-    def failed(*faults: str) -> Check:
-        return Check("toy/bad", "toy.scale", {"y": {"verdict": "breaking", "share": 9.0}}, ["x"], faults)
+    def failed(name: str, *faults: str, diagnoses: Sequence[Mapping[str, Any]] = ()) -> Check:
+        return Check(name, "toy.scale", {"y": {"verdict": "breaking", "share": 9.0}}, ["x"], faults, diagnoses)
 
-    run = Run([PASSED, failed("swap", "sign"), failed("sign"), failed("crop"), failed()])
+    run = Run(
+        [PASSED, failed("toy/a", "swap", "sign"), failed("toy/b", "sign"), failed("toy/c", "crop"), failed("toy/d")]
+    )
     assert causes(run) == [
         "2 of 4 failed goldens look like fault 'sign'",
         "1 of 4 failed goldens look like fault 'crop'",
         "1 of 4 failed goldens look like no declared fault",
     ]
     assert causes(Run([PASSED])) == []
+    two = [{"outputs": ["y"], "sentence": "", "fault": "swap"}, {"outputs": ["z"], "sentence": "", "fault": "crop"}]
+    assert causes(Run([failed("toy/e", diagnoses=two), failed("toy/f", diagnoses=two), failed("toy/g")])) == [
+        "2 of 3 failed goldens look like several faults at once, 'crop' and 'swap'",
+        "1 of 3 failed goldens look like no declared fault",
+    ]
+
+
+def test_a_golden_that_is_compared_twice_counts_once_and_as_the_worst() -> None:
+    again = Check("toy/bad", "toy.scale", {"y": {"verdict": "identical", "share": 0.0}})
+    assert headline(Run([again, FAILED, again])) == "1 checked, 1 outputs; 1 failed: toy/bad"
+    assert causes(Run([FAILED, FAILED])) == ["1 of 1 failed goldens look like fault 'swap'"]
 
 
 def test_markdown(tmp_path: Path, file_regression: FileRegressionFixture) -> None:

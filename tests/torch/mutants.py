@@ -24,8 +24,10 @@ from torch import Tensor
 from golden import Case, Fault
 from golden.ptychopinn.net_shift.faults import CONTAINER_ROUTE, MEMORY_MAPPED_ROUTE, TURNS, Place, fault_name
 from golden.spec.arrays import Arrays
+from golden.spec.catalogue import load_cases
 from golden.spec.fault import Trial
 from golden.spec.parameters import Parameters
+from golden.testing.subject import load_subject
 from ptycho_torch import model, reconstruction
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
@@ -46,7 +48,8 @@ from ptycho_torch.operators import (
 )
 from ptycho_torch.scans import scan as scans
 from ptycho_torch.training import batch_order, keras_rules, losses
-from tests.torch import layouts
+
+SUBJECT = load_subject("tests.torch.subject", {one.operation.name for one in load_cases("golden.ptychopinn").values()})
 
 BY_TRIAL, BY_FUNCTION, BY_OUTPUTS = "its trial", "a wrong function", "its outputs only"
 """How a port is made to commit a fault. By its outputs only: right outputs are changed; the port computed none."""
@@ -56,7 +59,7 @@ BY_TRIAL, BY_FUNCTION, BY_OUTPUTS = "its trial", "a wrong function", "its output
 
 def run_port(case: Case, inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
     """Return the port's outputs for a case's operation. It gets copies: a trial holds its arrays read-only."""
-    subject = getattr(layouts, case.operation.name.replace(".", "_"))
+    subject: Function = SUBJECT.way(case.operation.name, "").function
     return subject(**{name: array.copy() for name, array in inputs.items()}, **parameters)  # type: ignore[no-any-return]
 
 

@@ -11,23 +11,8 @@ import pytest
 import torch
 
 from ptycho_torch.operators import formats
-from tests.torch import layouts
+from tests.torch.subject.formats import formats_from_channel, formats_to_channel
 from tests.vectors import assert_close, records
-
-
-@pytest.mark.golden("formats.to_channel")
-def test_to_channel(golden):
-    golden.check(layouts.formats_to_channel(**golden.inputs))
-
-
-@pytest.mark.golden("formats.from_channel")
-def test_from_channel(golden):
-    golden.check(layouts.formats_from_channel(**golden.inputs))
-
-
-@pytest.mark.golden("formats.canvas")
-def test_canvas(golden):
-    golden.check(layouts.formats_canvas(**golden.inputs))
 
 
 def test_a_canvas_without_a_margin() -> None:
@@ -67,11 +52,11 @@ def test_shapes_that_do_not_fit_are_refused(convert: Callable[[], torch.Tensor],
 def test_recorded_vectors(external_data: Path) -> None:
     for record in records(external_data, "formats*.h5"):
         flat, grid = record.inputs["flat"], record.outputs["grid"]
-        channel = layouts.formats_to_channel(grid=grid, flat=flat)
+        channel = formats_to_channel(grid=grid, flat=flat)
         assert_close(record, "channel", channel["channel_of_grid"], record.outputs["channel"], 0)
         assert_close(record, "channel from flat", channel["channel_of_flat"], record.outputs["channel_from_flat"], 0)
         positions = np.zeros((len(grid), 1, 2, channel["channel_of_grid"].shape[-1]), np.float32)
-        back = layouts.formats_from_channel(channel=record.outputs["channel"], positions=positions)
+        back = formats_from_channel(channel=record.outputs["channel"], positions=positions)
         assert_close(record, "flat from channel", back["flat"], record.outputs["flat_from_channel"], 0)
         assert_close(record, "grid", back["grid"], grid, 0)
         settings = (int(record.attributes["N"]), int(record.attributes["gridsize"]), 4)

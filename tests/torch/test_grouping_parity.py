@@ -17,49 +17,8 @@ from ptycho_torch.operators.ground_truth import ground_truth_at_members, ground_
 from ptycho_torch.operators.grouping import draw_groups, draw_patterns
 from ptycho_torch.operators.normalization import normalize_data, pattern_energies
 from ptycho_torch.raw_data_bridge import RawDataTorch
-from tests.torch import layouts
+from tests.torch.subject.grouping import grouping_ground_truth
 from tests.vectors import Record, assert_close, records
-
-
-@pytest.mark.golden("grouping.sample")
-def test_sample(golden):
-    golden.check(layouts.grouping_sample(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("grouping.subsample")
-def test_subsample(golden):
-    golden.check(layouts.grouping_subsample(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("grouping.oversample")
-def test_oversample(golden):
-    golden.check(layouts.grouping_oversample(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("grouping.record")
-def test_record(golden):
-    golden.check(layouts.grouping_record(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("grouping.start_positions")
-def test_start_positions(golden):
-    golden.check(layouts.grouping_start_positions(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("grouping.normalise")
-def test_normalise(golden):
-    golden.check(layouts.grouping_normalise(**golden.inputs))
-
-
-@pytest.mark.golden("grouping.ground_truth")
-def test_ground_truth(golden):
-    golden.check(layouts.grouping_ground_truth(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("grouping.member_patches")
-def test_member_patches(golden):
-    golden.check(layouts.grouping_member_patches(**golden.inputs, **golden.parameters))
-
 
 # ------------------------------------------------------------------------------------------------ draws
 
@@ -315,7 +274,7 @@ def test_recorded_ground_truth(external_data: Path) -> None:
     for record in records(external_data, "coords_and_patches*.h5", "patches_"):
         parameters = {name: int(record.attributes[name]) for name in ("gridsize", "N")}
         inputs = {name: record.inputs[name] for name in ("object", "coords_offsets", "coords_relative")}
-        found = layouts.grouping_ground_truth(**inputs, **parameters)
+        found = grouping_ground_truth(**inputs, **parameters)
         assert_close(record, "patches", found["patches"], record.outputs["patches"], 2e-5)
 
 

@@ -36,12 +36,12 @@ pytestmark = pytest.mark.integration
 
 @pytest.mark.golden("run.training")
 def test_training(golden: GoldenCase) -> None:
-    golden.check(runs.training(**golden.inputs, **golden.parameters))
+    golden.check_subject()
 
 
 @pytest.mark.golden("run.reconstruction")
 def test_reconstruction(golden: GoldenCase) -> None:
-    golden.check(runs.reconstruction(**golden.inputs, **golden.parameters))
+    golden.check_subject()
 
 
 # ------------------------------------------------------------------------------------------------ the long run

@@ -10,18 +10,8 @@ import pytest
 import torch
 
 from ptycho_torch.operators.merge import extract_patches, merge_patches, sum_and_norm, trim
-from tests.torch import layouts
+from tests.torch.subject.merge import merge_extract, merge_merge
 from tests.vectors import assert_close, records
-
-
-@pytest.mark.golden("merge.merge")
-def test_merge(golden):
-    golden.check(layouts.merge_merge(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("merge.extract")
-def test_extraction(golden):
-    golden.check(layouts.merge_extract(**golden.inputs, **golden.parameters))
 
 
 def random_groups(groups: int, members: int, N: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
@@ -158,7 +148,7 @@ def test_dtypes_that_do_not_fit_are_refused() -> None:
 def test_recorded_merges(external_data: Path) -> None:
     for record in records(external_data, "merge_extract_*.h5"):
         relative = record.inputs["coords_relative"]
-        found = layouts.merge_merge(
+        found = merge_merge(
             patches=record.inputs["patches"],
             coords_relative=relative,
             padded_size=int(record.attributes["padded_size"]),
@@ -170,13 +160,13 @@ def test_recorded_merges(external_data: Path) -> None:
         # Each region by its own scale.
         for name, region in (("merged_centre", norm > 0.5), ("merged_border", norm < 1.0005e-3)):
             assert_close(record, name, np.where(region, found[name], 0), np.where(region, merged, 0), 1e-4)
-        extracted = layouts.merge_extract(canvas=merged, coords_relative=relative, N=int(record.attributes["N"]))
+        extracted = merge_extract(canvas=merged, coords_relative=relative, N=int(record.attributes["N"]))
         assert_close(record, "extracted", extracted["patches"], record.outputs["extracted"], 1e-5)
 
 
 def test_recorded_extractions(external_data: Path) -> None:
     for record in records(external_data, "extract.h5"):
-        found = layouts.merge_extract(
+        found = merge_extract(
             canvas=record.inputs["canvas"], coords_relative=record.inputs["offsets"], N=int(record.attributes["N"])
         )
         assert_close(record, "patches", found["patches"], record.outputs["patches"], 1e-5)

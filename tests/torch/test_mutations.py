@@ -16,8 +16,8 @@ from golden.spec.arrays import Arrays
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
 from ptycho_torch.operators.coordinates import relative_coordinates
-from tests.torch import layouts
 from tests.torch.mutants import BY_TRIAL, MUTANTS, committed, replaced, run_port
+from tests.torch.subject import coordinates as of_subject
 
 CASES = load_cases("golden.ptychopinn")
 OPERATIONS = {case.operation.name: case.operation for case in CASES.values()}
@@ -95,7 +95,7 @@ def test_two_mistakes_in_one_function_are_both_made() -> None:
     coords = torch.tensor([[[[0.0, 4.0], [0.0, 2.0]]]])
     offsets, relative = relative_coordinates(coords)
     with replaced(*MUTANTS["net_shift.container", "record_sign_and_offsets_sign"]):
-        found = layouts.relative_coordinates(coords)
+        found = of_subject.relative_coordinates(coords)
     assert torch.equal(found[0], -offsets)
     assert torch.equal(found[1], -relative)
-    assert layouts.relative_coordinates is relative_coordinates
+    assert of_subject.relative_coordinates is relative_coordinates

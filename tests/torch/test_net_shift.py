@@ -20,30 +20,18 @@ from golden.ptychopinn.net_shift.faults import TURNS, Place, fault_name
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
 from ptycho_torch.operators.ground_truth import patches_at
-from tests.torch import layouts
 from tests.torch.mutants import ROUTES, SIGNS, replaced, with_turns
 from tests.torch.orientation import best_orientation
+from tests.torch.subject.net_shift import net_shift_container, net_shift_memory_mapped
 
 BATCHES = (1, 3)
 Subject = Callable[..., Mapping[str, np.ndarray]]
 SUBJECTS: Mapping[str, Subject] = {
-    "net_shift.container": layouts.net_shift_container,
-    "net_shift.memory_mapped": layouts.net_shift_memory_mapped,
+    "net_shift.container": net_shift_container,
+    "net_shift.memory_mapped": net_shift_memory_mapped,
 }
 CASES = {name: case for name, case in load_cases("golden.ptychopinn").items() if case.topic == "net_shift"}
 PAIRS = [(operation, *pair) for operation, route in ROUTES.items() for pair in itertools.combinations(route, 2)]
-
-
-@pytest.mark.golden("net_shift.container")
-def test_container_route(golden):
-    for batch in BATCHES:
-        golden.check(layouts.net_shift_container(**golden.inputs, **golden.parameters, batch=batch))
-
-
-@pytest.mark.golden("net_shift.memory_mapped")
-def test_memory_mapped_route(golden):
-    for batch in BATCHES:
-        golden.check(layouts.net_shift_memory_mapped(**golden.inputs, **golden.parameters, batch=batch))
 
 
 # ------------------------------------------------------------------------------------------------ upright

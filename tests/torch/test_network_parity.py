@@ -12,15 +12,9 @@ from golden.ptychopinn.network.formulas import Structure, entries, split_entries
 from golden.report.text import explain_failed
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
-from golden.testing.fixture import GoldenCase
-from tests.torch import layouts
+from tests.torch.subject.network import network_forward
 
 CASES = load_cases("golden.ptychopinn")
-
-
-@pytest.mark.golden("network.forward")
-def test_forward(golden: GoldenCase) -> None:
-    golden.check(layouts.network_forward(**golden.inputs, **golden.parameters))
 
 
 def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Golden]) -> None:
@@ -31,7 +25,7 @@ def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Go
     shapes = Structure.of(64, 1, case.parameters).shapes()
     before = list(shapes)[: list(shapes).index("encoder_2a_bias")]
     weights[sum(math.prod(shapes[name]) for name in before)] += 1
-    found = case.operation.kept(layouts.network_forward(**inputs | {"weights": weights}, **case.parameters))
+    found = case.operation.kept(network_forward(**inputs | {"weights": weights}, **case.parameters))
     judgement = judge(golden, found, case.operation.path)
     assert {one.output for one in judgement.comparisons if one.passed} == {"encoder_1"}
     (told,) = judgement.causes
@@ -40,16 +34,6 @@ def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Go
     lines = explain_failed(case.name, judgement.failed, case.operation.path)
     assert lines[0].startswith("golden network/forward_group1: output 'encoder_2' breaking")
     assert lines[-1].startswith("  and what is computed from it: encoder_3, amplitude_up_1, ")
-
-
-@pytest.mark.golden("network.gradients")
-def test_gradients(golden: GoldenCase) -> None:
-    golden.check(layouts.network_gradients(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("network.training")
-def test_training(golden: GoldenCase) -> None:
-    golden.check(layouts.network_training(**golden.inputs, **golden.parameters))
 
 
 @pytest.mark.parametrize(("name", "covered"), [("network/training_group1", 0.85), ("network/training_group4", 0.78)])
@@ -83,13 +67,3 @@ def test_an_entry_is_steady_where_its_gradient_is_more_than_noise() -> None:
     assert np.flatnonzero(~steady(outputs, moved)).tolist() == [0, 1, 5, 6]
     moved["least_gradient"][:] = 0
     assert np.flatnonzero(~steady(outputs, moved)).tolist() == [5], "an entry without gradient does not move"
-
-
-@pytest.mark.golden("optimizer.adam")
-def test_adam(golden: GoldenCase) -> None:
-    golden.check(layouts.optimizer_adam(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("optimizer.schedule")
-def test_schedule(golden: GoldenCase) -> None:
-    golden.check(layouts.optimizer_schedule(**golden.inputs, **golden.parameters))

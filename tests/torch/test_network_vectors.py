@@ -22,8 +22,8 @@ from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.operators.probe import normalize_probe_like_tf
 from ptycho_torch.training.taps import taps
-from tests.torch.layouts import positions_of
 from tests.torch.networks import DEVICES
+from tests.torch.subject.layouts import positions_of
 from tests.vectors import Record, assert_close, records
 
 SETTINGS = ("n_filters_scale", "amp_activation", "object_big", "probe_big", "pad_object", "probe_mask")

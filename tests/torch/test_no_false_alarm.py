@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from golden.spec.case import Case
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
 from ptycho_torch.operators import reassembly
-from tests.torch import layouts
+from tests.torch.mutants import SUBJECT
 
 LONG = re.compile("run/|network/(?!forward_group1|gradients_group1)")
 """Cases that take long: those that are like one that is looked at, and trainings, whose noise is that of whole runs."""
@@ -33,8 +34,8 @@ def numeric(goldens: dict[str, Golden]) -> Goldens:
     return {name: (goldens[name], goldens[name].complete_inputs(case)) for name, case in NUMERIC.items()}
 
 
-def subject(case: Case) -> Callable[..., dict[str, np.ndarray]]:
-    return getattr(layouts, case.operation.name.replace(".", "_"))  # type: ignore[no-any-return]
+def subject(case: Case) -> Callable[..., Any]:
+    return SUBJECT.way(case.operation.name, "").function
 
 
 def worst_share(

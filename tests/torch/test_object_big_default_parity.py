@@ -12,12 +12,11 @@ import pytest
 from golden.ptychopinn.defaults.cases import FIELDS
 from ptycho_torch.config_factory import create_inference_payload, create_training_payload
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
-from tests.torch import layouts
 
 
 @pytest.mark.golden(*(f"defaults.{table}" for table in FIELDS))
 def test_defaults(golden):
-    golden.check(getattr(layouts, golden.name.replace("/", "_"))())
+    golden.check_subject()
 
 
 @pytest.fixture

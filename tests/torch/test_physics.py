@@ -12,48 +12,14 @@ import pytest
 import torch
 
 from ptycho_torch.operators import physics
-from tests.torch import layouts
+from tests.torch.subject.physics import (
+    physics_diffraction,
+    physics_padded_diffraction,
+    physics_photon_scale,
+    physics_poisson,
+    physics_simulation,
+)
 from tests.vectors import assert_close, records
-
-
-@pytest.mark.golden("physics.diffraction")
-def test_diffraction(golden):
-    golden.check(layouts.physics_diffraction(**golden.inputs))
-
-
-@pytest.mark.golden("physics.padded_diffraction")
-def test_padded_diffraction(golden):
-    golden.check(layouts.physics_padded_diffraction(**golden.inputs))
-
-
-@pytest.mark.golden("physics.forward")
-def test_predicted_amplitude(golden):
-    golden.check(layouts.physics_forward(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("physics.intensity_scale")
-def test_intensity_scale(golden):
-    golden.check(layouts.physics_intensity_scale(**golden.inputs))
-
-
-@pytest.mark.golden("physics.photon_scale")
-def test_photon_scale(golden):
-    golden.check(layouts.physics_photon_scale(**golden.inputs, **golden.parameters))
-
-
-@pytest.mark.golden("physics.poisson")
-def test_poisson_term(golden):
-    golden.check(layouts.physics_poisson(**golden.inputs))
-
-
-@pytest.mark.golden("physics.poisson_at_zero")
-def test_poisson_term_of_dark_pixels(golden):
-    golden.check(layouts.physics_poisson_at_zero(**golden.inputs))
-
-
-@pytest.mark.golden("physics.simulation")
-def test_simulation(golden):
-    golden.check(layouts.physics_simulation(**golden.inputs, **golden.parameters))
 
 
 def random_field(*shape: int, dtype: torch.dtype = torch.complex64) -> torch.Tensor:
@@ -149,17 +115,17 @@ def test_what_does_not_fit_is_refused(call: Callable[[], object], message: str) 
 
 def test_recorded_diffraction(external_data: Path) -> None:
     for record in records(external_data, "physics*.h5", "diffract_N"):
-        found = layouts.physics_diffraction(field=record.inputs["field"])
+        found = physics_diffraction(field=record.inputs["field"])
         assert_close(record, "amplitude", found["amplitude"], record.outputs["amplitude"], 1e-5)
     for record in records(external_data, "physics*.h5", "diffract_padded"):
-        found = layouts.physics_padded_diffraction(field=record.inputs["field"].astype(np.complex64))
+        found = physics_padded_diffraction(field=record.inputs["field"].astype(np.complex64))
         for name, array in found.items():
             assert_close(record, name, array, record.outputs[name], 1e-5)
 
 
 def test_recorded_poisson_terms(external_data: Path) -> None:
     for record in records(external_data, "physics*.h5", "nll_"):
-        found = layouts.physics_poisson(predicted=record.inputs["pred"], target=record.inputs["target"])
+        found = physics_poisson(predicted=record.inputs["pred"], target=record.inputs["target"])
         for name, array in found.items():
             assert_close(record, name, array, record.outputs[name], 1e-4)
 
@@ -167,7 +133,7 @@ def test_recorded_poisson_terms(external_data: Path) -> None:
 def test_recorded_photon_scales(external_data: Path) -> None:
     for record in records(external_data, "physics*.h5", "scale_nphotons"):
         X, nphotons = record.inputs["amplitude"], float(record.inputs["nphotons"])
-        scale = layouts.physics_photon_scale(X=X, nphotons=nphotons)["scale"]
+        scale = physics_photon_scale(X=X, nphotons=nphotons)["scale"]
         assert_close(record, "scale", scale, record.outputs["scale"], 1e-6)
         default = np.array(physics.intensity_scale(nphotons, X.shape[1]))
         assert_close(record, "intensity scale", default, record.outputs["default_intensity_scale"], 1e-12)
@@ -175,7 +141,7 @@ def test_recorded_photon_scales(external_data: Path) -> None:
 
 def test_recorded_simulations(external_data: Path) -> None:
     for record in records(external_data, "physics*.h5", "simulate_"):
-        found = layouts.physics_simulation(**{**record.inputs, "nphotons": float(record.inputs["nphotons"])})
+        found = physics_simulation(**{**record.inputs, "nphotons": float(record.inputs["nphotons"])})
         assert_close(record, "X", found["X"], record.outputs["noisefree_X"], 1e-5)
         for name in ("Y_I", "Y_phi", "intensity_scale"):
             assert_close(record, name, found[name], record.outputs[name], 1e-5)

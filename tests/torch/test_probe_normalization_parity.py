@@ -13,13 +13,13 @@ import torch
 from ptycho_torch.config_factory import create_training_payload
 from ptycho_torch.config_params import DataConfig
 from ptycho_torch.operators.probe import hard_mask, normalize_probe_like_tf
-from tests.torch import layouts
+from tests.torch.subject.probe import probe_normalise
 from tests.vectors import assert_close, records
 
 
 @pytest.mark.golden("probe.normalise")
 def test_normalised_probe(golden):
-    golden.check(layouts.probe_normalise(**golden.inputs, **golden.parameters))
+    golden.check_subject()
 
 
 def test_scale_default_is_the_structured_configurations(tmp_path: Path) -> None:
@@ -78,5 +78,5 @@ def test_bad_probe_is_refused(probe: torch.Tensor, scale: float, message: str) -
 
 def test_recorded_vectors(external_data: Path) -> None:
     for record in records(external_data, "probe_*.h5", "normalise_"):
-        found = layouts.probe_normalise(probe=record.inputs["probe"], probe_scale=float(record.inputs["probe_scale"]))
+        found = probe_normalise(probe=record.inputs["probe"], probe_scale=float(record.inputs["probe_scale"]))
         assert_close(record, "normalised", found["normalised"], record.outputs["stored"], 1e-6)

@@ -14,7 +14,7 @@ from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.operators.grouping import draw_groups
 from ptycho_torch.operators.probe import normalize_probe_like_tf
 from ptycho_torch.raw_data_bridge import RawDataTorch
-from tests.torch import layouts
+from tests.torch.subject.grouping import grouped_record
 
 M, N = 9, 6
 
@@ -139,7 +139,7 @@ def test_another_side_is_refused() -> None:
 def test_the_container_of_a_record_holds_positions(name: str, goldens: dict[str, Golden]) -> None:
     """From the scan to the container: members lie at +(position - mean) of TensorFlow's own record."""
     golden = goldens[name]
-    record = layouts.grouped_record(
+    record = grouped_record(
         *(golden.inputs[key] for key in ("xcoords", "ycoords", "diff3d", "object")), **golden.parameters
     )
     side = golden.inputs["diff3d"].shape[1]

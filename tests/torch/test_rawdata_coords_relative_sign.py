@@ -17,18 +17,18 @@ import torch
 
 from ptycho_torch.data_container_bridge import PtychoDataContainerTorch
 from ptycho_torch.operators.coordinates import relative_coordinates
-from tests.torch import layouts
+from tests.torch.subject.coordinates import coordinates_place_in_group, coordinates_relative
 from tests.vectors import assert_close, records, zero_mean_merges
 
 
 @pytest.mark.golden("coordinates.relative")
 def test_relative_coordinates(golden):
-    golden.check(layouts.coordinates_relative(**golden.inputs))
+    golden.check_subject()
 
 
 @pytest.mark.golden("coordinates.place_in_group")
 def test_net_placement(golden):
-    golden.check(layouts.coordinates_place_in_group(**golden.inputs))
+    golden.check_subject()
 
 
 def grouped_data(**changes: Any) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def test_relative_coordinates_refuse_another_axis_order() -> None:
 
 def test_recorded_vectors(external_data: Path) -> None:
     for record in records(external_data, "coords_and_patches*.h5", "relative_"):
-        found = layouts.coordinates_relative(coords_nn=record.inputs["coords_nn"])
+        found = coordinates_relative(coords_nn=record.inputs["coords_nn"])
         for name, value in found.items():
             assert_close(record, name, value, record.outputs[name], 1e-14)
 
@@ -132,5 +132,5 @@ def test_recorded_net_placement(external_data: Path) -> None:
     merges = list(zero_mean_merges(external_data))
     assert len(merges) >= 3
     for record in merges:
-        placed = layouts.coordinates_place_in_group(**record.inputs)["placed"]
+        placed = coordinates_place_in_group(**record.inputs)["placed"]
         assert_close(record, "sum", placed.real.sum(axis=-1), record.outputs["sum_real"], 1e-4)

@@ -14,18 +14,18 @@ from ptycho_torch.config_params import DataConfig, ModelConfig
 from ptycho_torch.helper import reassemble_patches_position_real
 from ptycho_torch.operators import reassembly
 from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
-from tests.torch import layouts
+from tests.torch.subject.reassembly import reassembly_position
 from tests.vectors import assert_close, records
 
 
 @pytest.mark.golden("reassembly.position")
 def test_position_reassembly(golden):
-    golden.check(layouts.reassembly_position(**golden.inputs, **golden.parameters))
+    golden.check_subject()
 
 
 @pytest.mark.golden("reassembly.scan_mosaic")
 def test_scan_mosaic(golden):
-    golden.check(layouts.reassembly_scan_mosaic(**golden.inputs, **golden.parameters))
+    golden.check_subject()
 
 
 def random_scan(groups: int, members: int, N: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
@@ -167,7 +167,7 @@ def test_on_cuda_it_waits_for_the_device_once() -> None:
 
 def test_recorded_vectors(external_data: Path) -> None:
     for record in records(external_data, "reassembly_*.h5"):
-        found = layouts.reassembly_position(**record.inputs, M=int(record.attributes["M"]))
+        found = reassembly_position(**record.inputs, M=int(record.attributes["M"]))
         assert found["canvas_side"] == record.attributes["canvas"], record.name
         assert_close(record, "shift_and_sum", found["shift_and_sum"], record.outputs["shift_and_sum"], 1e-4)
         assert_close(record, "count", found["count"], record.outputs["count"], 1e-4)
@@ -181,6 +181,6 @@ def test_recorded_round_trip(external_data: Path) -> None:
         N, M = 64, 20
         object_, positions = np.pad(record.inputs["object"], N // 2 + 1), record.inputs["positions"]
         cut = cut_patches({"object": object_, "positions": positions + N // 2 + 1}, {"N": N})
-        found = layouts.reassembly_position(**cut, offsets=positions, M=M)
+        found = reassembly_position(**cut, offsets=positions, M=M)
         covered = record.outputs["count"] > 0.01
         assert_close(record, "mosaic", found["mosaic"], record.outputs["mosaic"], 1e-4, covered)

@@ -20,7 +20,6 @@ import ptycho_torch
 from ptycho_torch.scans import scan as scan_module
 from ptycho_torch.scans.atomic_file import write_atomically
 from ptycho_torch.scans.scan import READERS, Scan, load_scan, save_scan
-from tests.torch import layouts
 
 M, N = 5, 4
 RNG = np.random.RandomState(0)
@@ -38,11 +37,6 @@ def write(directory: Path, *, packed: bool = False, without: tuple[str, ...] = (
     path = directory / "scan.npz"
     (np.savez_compressed if packed else np.savez)(path, **arrays)
     return path
-
-
-@pytest.mark.golden("scan.read")
-def test_read(golden):
-    golden.check(layouts.scan_read(**golden.inputs, **golden.parameters))
 
 
 # ------------------------------------------------------------------------------------------------ what is taken

@@ -19,13 +19,6 @@ from ptycho_torch.pictures.scan import light
 from ptycho_torch.scans import specimen
 from ptycho_torch.scans.scan import Scan, load_scan, save_scan
 from ptycho_torch.simulate import Simulation, diffraction_patterns, main, simulate_scan
-from tests.torch import layouts
-
-
-@pytest.mark.golden("simulation.patterns")
-def test_patterns(golden):
-    golden.check(layouts.simulation_patterns(**golden.inputs, **golden.parameters))
-
 
 # ------------------------------------------------------------------------------------------------ the embedded scan
 

@@ -10,13 +10,8 @@ import pytest
 import torch
 
 from ptycho_torch.operators.translation import translate
-from tests.torch import layouts
+from tests.torch.subject.coordinates import coordinates_translate
 from tests.vectors import assert_close, records
-
-
-@pytest.mark.golden("coordinates.translate")
-def test_translate(golden):
-    golden.check(layouts.coordinates_translate(**golden.inputs))
 
 
 def test_whole_pixels_are_copied_exactly() -> None:
@@ -52,5 +47,5 @@ def test_recorded_vectors(external_data: Path) -> None:
         images, moves = record.inputs["images"], record.inputs["t"]
         # The recorded code repeats displacements modulo their number; ours takes one per image.
         moves = moves[np.arange(len(images)) % len(moves)]
-        found = layouts.coordinates_translate(images=images, displacements=moves)
+        found = coordinates_translate(images=images, displacements=moves)
         assert_close(record, "moved", found["moved"], record.outputs["out"], 1e-5)

@@ -1,0 +1,214 @@
+"""Load a subject: whatever is held to the goldens, a module with a function per operation.
+
+The function is named like the operation, with ``_`` for the dot: ``probe_normalise(*, probe, probe_scale)``. It gets
+the golden's inputs and parameters by name, in the reference's layout, and returns the outputs by name. A second way to
+do the same adds ``__`` and a name of its own: ``probe_normalise__hard_mask``. A package is a subject too: then all of
+its modules are looked through.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import pkgutil
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from golden.spec.errors import GoldenError
+
+_WAY = "__"
+_NEARLY = 0.85
+"""How alike a name must be to an operation's to be taken for a misspelt one (difflib's ratio)."""
+_NEARLY_IN_TOPIC = 0.75
+"""The same for a function of the subject's own whose name begins with an operation's topic."""
+
+Function = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One function of a subject.
+
+    Attributes:
+        operation: what it computes.
+        name: of the way; empty for the plain one.
+        function: takes inputs and parameters by name, and returns the outputs by name.
+    """
+
+    operation: str
+    name: str
+    function: Function
+
+    @property
+    def label(self) -> str:
+        return label(self.operation, self.name)
+
+
+def label(operation: str, way: str) -> str:
+    """Name an operation done in some way, as people read it and declarations give it."""
+    return f"{operation}{_WAY}{way}" if way else operation
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is held to the goldens.
+
+    Attributes:
+        name: by which it was asked for.
+        ways: operation -> the functions that do it, the plain one first; operations that it does not offer are absent.
+        modules: names of the modules that it consists of.
+    """
+
+    name: str
+    ways: Mapping[str, tuple[Way, ...]]
+    modules: tuple[str, ...]
+
+    def way(self, operation: str, name: str) -> Way:
+        return next(way for way in self.ways[operation] if way.name == name)
+
+
+def load_subject(name: str, operations: Collection[str]) -> Subject:
+    """Import a subject and find what it offers.
+
+    Args:
+        name: of a module or a package, or ``module:attribute`` for any other object.
+        operations: what there are goldens of.
+
+    Raises:
+        GoldenError: it cannot be imported, offers nothing, offers something twice, or has a public function whose name
+            is nearly an operation's.
+    """
+    try:
+        subject = pkgutil.resolve_name(name) if ":" in name else importlib.import_module(name)
+        parts = list(_parts(subject))
+    except (Exception, SystemExit) as broken:
+        frames = (frame for frame, _ in traceback.walk_tb(broken.__traceback__))
+        met = {frame.f_globals.get("__name__", "").partition(".")[0] for frame in frames}
+        told = f"subject {name}: cannot be imported ({type(broken).__name__}: {broken})"
+        raise GoldenError("; ".join([told, *_overwritten(sorted(met))])) from broken
+    known = {operation.replace(".", "_"): operation for operation in operations}
+    found: dict[tuple[str, str], Way] = {}
+    for part in parts:
+        for called, function in _functions(part):
+            base, _, way = called.partition(_WAY)
+            if base not in known:
+                _refuse_nearly(name, called, base, known, own=getattr(function, "__module__", "") == _name(part))
+                continue
+            one = Way(known[base], way, function)
+            if found.setdefault((one.operation, way), one).function is not function:
+                raise GoldenError(f"subject {name}: offers {called} twice, in {_name(part)} too")
+    if not found:
+        raise GoldenError(
+            f"subject {name}: offers no operation; expected functions named like {', '.join(sorted(known)[:3])}, …"
+        )
+    ways: dict[str, tuple[Way, ...]] = {}
+    for (operation, _), one in sorted(found.items()):
+        ways[operation] = (*ways.get(operation, ()), one)
+    return Subject(name, ways, tuple(_name(part) for part in parts))
+
+
+def _parts(subject: object) -> Iterator[object]:
+    """Give the subject, and the modules below it where it is a package."""
+    yield subject
+    for info in pkgutil.walk_packages(getattr(subject, "__path__", []), f"{_name(subject)}."):
+        yield importlib.import_module(info.name)
+
+
+def _functions(part: object) -> Iterator[tuple[str, Function]]:
+    for called in dir(part):
+        function = getattr(part, called)
+        if not called.startswith("_") and callable(function) and not isinstance(function, type):
+            yield called, function
+
+
+def _name(part: object) -> str:
+    return part.__name__ if isinstance(part, ModuleType) else type(part).__module__
+
+
+def _refuse_nearly(subject: str, called: str, base: str, known: Mapping[str, str], own: bool) -> None:
+    """Refuse a public function that was meant to be an operation's: its goldens would be left out in silence."""
+    topics = tuple(f"{operation.partition('.')[0]}_" for operation in known.values())
+    cutoff = _NEARLY_IN_TOPIC if own and base.startswith(topics) else _NEARLY
+    near = difflib.get_close_matches(base, known, n=2, cutoff=cutoff)
+    if near:
+        raise GoldenError(
+            f"subject {subject}: no operation is called {called!r}; did you mean {' or '.join(near)}? The name of a "
+            f"function that is no operation begins with '_'"
+        )
+
+
+# ------------------------------------------------------------------------------------------------ where it comes from
+
+
+def origins(subject: Subject) -> dict[str, str]:
+    """Say which packages a subject stands on: package -> version where one is known, and directory."""
+    distributions = importlib.metadata.packages_distributions()
+    told = {}
+    for package in _packages(subject):
+        names = sorted(set(distributions.get(package, ())))
+        version = f"{importlib.metadata.version(names[0])} " if len(names) == 1 else ""
+        told[package] = f"{version}from {', '.join(_places(package))}"
+    return told
+
+
+def collisions(subject: Subject) -> list[str]:
+    """Say which of these packages come from two places, or were installed by two distributions over each other."""
+    packages = _packages(subject)
+    places = {package: _places(package) for package in packages}
+    mixed = [
+        f"the modules of package {package!r} come from {len(found)} places: {' and '.join(found)}"
+        for package, found in places.items()
+        if len(found) > 1
+    ]
+    return mixed + _overwritten(packages)
+
+
+def _overwritten(packages: Sequence[str]) -> list[str]:
+    """Say which of these packages two distributions installed into one directory, the one that they are loaded from."""
+    distributions = importlib.metadata.packages_distributions()
+    told = []
+    for package in packages:
+        places = _places(package)  # none where the import failed
+        roots = {
+            name: str(importlib.metadata.distribution(name).locate_file(""))
+            for name in sorted(set(distributions.get(package, ())))
+        }
+        holds = [name for name, root in roots.items() if root in places]
+        owners = holds if places else [name for name, root in roots.items() if Path(root, package).is_dir()]
+        if len(owners) > 1:
+            told.append(
+                f"package {package!r} was installed by {' and '.join(owners)}: they overwrite each other's modules; "
+                f"uninstall both, then install one"
+            )
+    return told
+
+
+def _packages(subject: Subject) -> list[str]:
+    """Return the names of the packages that the subject's modules use, without those that come with Python."""
+    used = {module.partition(".")[0] for module in subject.modules}
+    for module in (sys.modules[name] for name in subject.modules if name in sys.modules):
+        for value in vars(module).values():
+            of = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            used |= {of.partition(".")[0]} if isinstance(of, str) else set()
+    left_out = sys.stdlib_module_names | set(sys.builtin_module_names) | {"golden", "numpy", "torch"}
+    return sorted(name for name in used - left_out if getattr(sys.modules.get(name), "__file__", None))
+
+
+def _places(package: str) -> list[str]:
+    """Return the directories that the loaded modules of a package come from, most modules first."""
+    counts: Counter[str] = Counter()
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and (name == package or name.startswith(f"{package}.")):
+            parts = name.split(".")
+            path = Path(file).with_suffix("")
+            path = path.parent if path.name == "__init__" else path
+            if list(path.parts[-len(parts) :]) == parts:
+                counts[str(path.parents[len(parts) - 1])] += 1
+    return [place for place, _ in counts.most_common()]

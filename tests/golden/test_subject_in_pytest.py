@@ -1,0 +1,275 @@
+"""``from golden.testing import test_goldens``: the run's subject is held to every golden that it offers."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.golden.conftest import fill
+from tests.golden.test_check import OFF, RIGHT, WRONG
+from tests.golden.test_pytest_plugin import REPOSITORY, only_plugins
+
+ONE_LINE = "from golden.testing import test_goldens"
+SCALE_ONLY, LARGE_ONLY = RIGHT.partition("def toy_large")[0], f"def toy_large{RIGHT.partition('def toy_large')[2]}"
+OWN = """
+    import numpy as np
+    import pytest
+    @pytest.mark.golden("toy.scale")
+    def test_scale(golden):
+        assert golden.operation == "toy.scale"
+        golden.check({"y": golden.inputs["x"] * np.float32(golden.parameters["factor"]), "rows": np.array(4)})
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project whose tests are one line."""
+    monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
+    monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}:{pytester.path}")
+    monkeypatch.syspath_prepend(str(pytester.path))
+    pytester.makeini(
+        """
+        [pytest]
+        addopts = -p golden.pytest_plugin -p no:jaxtyping
+        testpaths = parity
+        golden_fixtures = fixtures
+        golden_cases = tests.golden.standin
+        golden_subject = my_subject
+        golden_known = known.toml
+        """
+    )
+    pytester.makepyfile(**{"parity/test_parity": ONE_LINE})
+    (pytester.path / "known.toml").write_text("")
+    fill(pytester.path / "fixtures")
+    return pytester
+
+
+def run(project: pytest.Pytester, subject: str, *arguments: str, known: str = "") -> pytest.RunResult:
+    (project.path / "my_subject.py").write_text(subject)
+    (project.path / "known.toml").write_text(known)
+    return project.runpytest(*arguments)
+
+
+def test_an_item_for_each_golden_and_each_way(project: pytest.Pytester) -> None:
+    ways = f"{RIGHT}\ndef toy_scale__again(**given):\n    return toy_scale(**given)\n"
+    result = run(project, ways, "-v")
+    result.assert_outcomes(passed=5, skipped=2)
+    items = re.findall(r"::test_goldens\[([\w/]+)\] PASSED", result.stdout.str())
+    assert items == ["toy/double", "toy/double__again", "toy/ramp", "toy/triple", "toy/triple__again"]
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_a_wrong_subject_fails_and_is_told_which_fault(project: pytest.Pytester) -> None:
+    result = run(project, WRONG)
+    result.assert_outcomes(passed=1, failed=2, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["E * diagnosis: matches fault 'negated'*", "goldens: 2 of 2 failed goldens look like fault 'negated'"]
+    )
+
+
+def test_a_subject_that_breaks_fails_where_it_broke(project: pytest.Pytester) -> None:
+    result = run(project, RIGHT.replace("return {", "raise ValueError('no'); return {", 1), "--golden-report=run.json")
+    result.assert_outcomes(passed=1, failed=2, skipped=1)
+    result.stdout.fnmatch_lines(["*raise ValueError('no')*", "E  *ValueError: no", "my_subject.py:*: ValueError"])
+    checks = json.loads((project.path / "run.json").read_text())["checks"]
+    assert {check["case"] for check in checks} == {"toy/double", "toy/triple", "toy/ramp"}
+
+
+def test_what_is_neither_offered_nor_declared_fails_a_full_run(project: pytest.Pytester) -> None:
+    result = run(project, SCALE_ONLY)
+    result.assert_outcomes(passed=2, skipped=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = 'my_subject does not offer toy.large; *golden_known: ["toy.large"] not_offered = "…" *'
+    result.stdout.fnmatch_lines([told.replace("[", "[[]")])
+    assert run(project, SCALE_ONLY, "-k", "double").ret == pytest.ExitCode.OK, "a narrowed run may leave it out"
+
+
+def test_what_is_declared_not_offered_is_listed(project: pytest.Pytester) -> None:
+    declared = '["toy.large"]\nnot_offered = "the port has no ramp"\n'
+    result = run(project, SCALE_ONLY, "--golden-report=run.md", known=declared)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: not offered: toy.large: the port has no ramp"])
+    assert "| toy.large |  |  |  |  | not offered: the port has no ramp |" in (project.path / "run.md").read_text()
+
+
+def test_what_is_offered_but_not_collected_fails_a_full_run(project: pytest.Pytester) -> None:
+    project.makepyfile(**{"parity/test_parity": OWN})
+    result = run(project, RIGHT)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["operation toy.large: my_subject offers it, but no collected test claims it: *"])
+
+
+def test_a_test_of_its_own_takes_its_goldens(project: pytest.Pytester) -> None:
+    project.makepyfile(**{"parity/test_own": OWN})
+    result = run(project, LARGE_ONLY, "-v")
+    result.assert_outcomes(passed=3, skipped=1)
+    assert result.ret == pytest.ExitCode.OK
+    both = run(project, RIGHT, "-v")
+    both.assert_outcomes(passed=3, skipped=1)
+    both.stdout.no_fnmatch_line("*test_goldens[[]toy/double[]]*")
+
+
+def test_known_differences_pass_and_stale_ones_fail_a_full_run(project: pytest.Pytester) -> None:
+    known = '["toy.scale"]\nreason = "on purpose"\n'
+    result = run(project, WRONG, known=known)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(
+        ["goldens: 3 checked, 5 outputs; 2 known; *", "goldens: known difference: toy.scale: on purpose"]
+    )
+    stale = run(project, RIGHT, known=known)
+    assert stale.ret == pytest.ExitCode.TESTS_FAILED
+    stale.stdout.fnmatch_lines(["known.toml: 'toy.scale' is declared to differ (on purpose), but all 2 *"])
+    assert run(project, RIGHT, "-k", "double", known=known).ret == pytest.ExitCode.OK
+    named = run(project, RIGHT, known=f'{known}fault = "negated"\n')
+    named.assert_outcomes(passed=1, failed=2, skipped=1)
+    named.stdout.fnmatch_lines(["E * it is declared to differ as fault 'negated' does *"])
+
+
+def test_slack_is_taken_into_account(project: pytest.Pytester) -> None:
+    assert run(project, OFF).ret == pytest.ExitCode.TESTS_FAILED
+    result = run(project, OFF, known='["toy.scale"]\nslack = 8\nreason = "it rounds early"\n')
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["goldens: slack 8: toy.scale: it rounds early"])
+
+
+def test_a_golden_that_the_subject_refuses_may_be_declared(project: pytest.Pytester) -> None:
+    refuses = RIGHT.replace("return {", "assert factor < 3; return {", 1)
+    known = '["toy/triple"]\nnot_offered = "factors of 3 are refused"\n'
+    assert run(project, refuses, known=known).ret == pytest.ExitCode.OK
+    able = run(project, RIGHT, known=known)
+    able.stdout.fnmatch_lines(["E * 'toy/triple' is declared not offered (factors of 3 are refused), but *"])
+
+
+def test_xfail_hides_no_difference(project: pytest.Pytester) -> None:
+    project.makepyfile(
+        **{"parity/test_parity": f"import pytest\n{ONE_LINE}\ntest_goldens = pytest.mark.xfail(test_goldens)"}
+    )
+    result = run(project, WRONG)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*test_goldens[[]toy/double[]]: was skipped or expected to fail although its golden does not agree; *"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "known", "message"),
+    [
+        ("import nowhere_to_be_found", "", "*subject my_subject: cannot be imported (ModuleNotFoundError: *"),
+        (f"{RIGHT}\ndef toy_scal(): ...", "", "*no operation is called 'toy_scal'; did you mean toy_scale?*"),
+        (RIGHT, '["toy.scal"]\nreason = "x"', "*no operation or way is called so; nearest: toy.scale*"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(
+    project: pytest.Pytester, subject: str, known: str, message: str
+) -> None:
+    result = run(project, subject, known=known)
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    (result.stdout if "ubject" in result.stdout.str() or known else result.stderr).fnmatch_lines([message])
+
+
+def test_without_a_subject_the_one_line_is_a_usage_error(project: pytest.Pytester) -> None:
+    result = project.runpytest("-o", "golden_subject=")
+    assert result.ret != pytest.ExitCode.OK
+    assert "so it needs a subject: golden_subject = my_port.golden_subject" in result.stdout.str() + result.stderr.str()
+
+
+def test_workers_and_controller_count_together(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project.path / "my_subject.py").write_text(WRONG)
+    (project.path / "known.toml").write_text('["toy.scale"]\nreason = "on purpose"\n')
+    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2", "--golden-report=run.json")
+    result.assert_outcomes(passed=3, skipped=1)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    report = json.loads((project.path / "run.json").read_text())
+    assert report["subject"] == "my_subject"
+    assert {row["label"]: row["counts"] for row in report["operations"]} == {
+        "toy.large": {"agrees": 1},
+        "toy.scale": {"known": 2},
+    }
+
+
+# ------------------------------------------------------------------------------------------------ arranged by others
+
+SHARD = """
+def pytest_collection_modifyitems(items):
+    items[:] = items[:2]
+"""
+RUN_AGAIN = """
+from _pytest.runner import runtestprotocol
+def pytest_runtest_protocol(item, nextitem):
+    \"\"\"As pytest-rerunfailures does: what failed is reported as 'rerun', and run once more.\"\"\"
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if any(report.failed for report in reports):
+        for report in reports:
+            report.outcome = "rerun" if report.failed else report.outcome
+            item.ihook.pytest_runtest_logreport(report=report)
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+FLAKY = RIGHT.replace("import numpy as np", "import itertools\nimport numpy as np\nCALLS = itertools.count()").replace(
+    '"y": x', '"y": (-1 if next(CALLS) == 0 else 1) * x'
+)
+IN_SUBTESTS = """
+    import numpy as np
+    import pytest
+    FACTOR = 1
+    @pytest.mark.golden("toy.scale")
+    def test_scale(golden, subtests):
+        for part in range(3):
+            with subtests.test(part=part):
+                y = FACTOR * golden.inputs["x"] * np.float32(golden.parameters["factor"])
+                golden.check({"y": y, "rows": np.array(4)})
+"""
+
+
+def test_a_shard_is_a_narrowed_run(project: pytest.Pytester) -> None:
+    project.makeconftest(SHARD)
+    result = run(project, RIGHT)
+    result.assert_outcomes(passed=2)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a narrowed run, *"])
+
+
+def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.makeconftest(SHARD)
+    (project.path / "my_subject.py").write_text(RIGHT)
+    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2")
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a narrowed run, *"])
+
+
+def test_a_shard_still_tells_what_no_test_claims(project: pytest.Pytester) -> None:
+    project.makeconftest(SHARD)
+    result = run(project, SCALE_ONLY)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["my_subject does not offer toy.large; *"])
+
+
+def test_a_test_that_is_run_again_counts_once(project: pytest.Pytester) -> None:
+    project.makeconftest(RUN_AGAIN)
+    result = run(project, FLAKY)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; *", "goldens: run again 1 x: *[[]toy/double[]]"])
+    wrong = run(project, WRONG)
+    assert wrong.ret == pytest.ExitCode.TESTS_FAILED
+    wrong.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; 2 failed: toy/double, toy/triple"])
+    wrong.stdout.no_fnmatch_line("*is not complete*")
+
+
+def test_subtests_count_once(project: pytest.Pytester) -> None:
+    if pytest.version_tuple < (9, 0):
+        pytest.skip("subtests come with pytest 9")
+    project.makepyfile(**{"parity/test_own": IN_SUBTESTS})
+    result = run(project, RIGHT)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; *"])
+    project.makepyfile(**{"parity/test_own": IN_SUBTESTS.replace("FACTOR = 1", "FACTOR = -1")})
+    wrong = run(project, RIGHT)
+    assert wrong.ret == pytest.ExitCode.TESTS_FAILED
+    wrong.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; 2 failed: toy/double, toy/triple"])
+    wrong.stdout.no_fnmatch_line("*is not complete*")

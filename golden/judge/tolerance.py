@@ -112,15 +112,25 @@ def measure(
     }
     worst = np.max(list(differences.values()), axis=0)
     atol, rtol = tightest_line(magnitude, worst)
-    least = K * float(np.finfo(frozen.dtype).eps) * float(np.sqrt(output.count_terms(inputs, case.parameters)))
-    noise_atol, noise_rtol = max(atol, least * scale), rtol
+    noise_atol, noise_rtol = max(atol, least_noise(case, output, inputs, frozen[counts])), rtol
     if output.name not in case.expected_constant:
-        _require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
+        require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
     contributions = {name: float(d.max(initial=0.0)) / scale if scale else 0.0 for name, d in differences.items()}
     return Tolerance(output.headroom * noise_atol, output.headroom * noise_rtol, noise_atol, noise_rtol), contributions
 
 
-def _require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:
+def least_noise(case: Case, output: Output, inputs: Arrays, values: np.ndarray) -> float:
+    """Return what the noise floor of an output with these values is never below."""
+    terms = output.count_terms(inputs, case.parameters)
+    return K * float(np.finfo(values.dtype).eps) * scale_of(values) * float(np.sqrt(terms))
+
+
+def require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:
+    """Refuse a tolerance that takes so much of the spread of an output's values that it would hide what is wrong.
+
+    Raises:
+        GoldenError: it does.
+    """
     spread = float(np.abs(values - values.mean()).max())
     largest = _LARGEST_SHARE_OF_ENVELOPE if output.envelope else _LARGEST_SHARE
     if tolerance > largest * spread:

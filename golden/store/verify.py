@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.store import gallery
+from golden.store import gallery, history
 from golden.store.entry import Entry, listed_cases, make_entry, read_entry
 from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
+from golden.store.soundness import unsound_in
 from golden.store.update import KINDS, interrupted
 
 _UPDATE = "python generate_golden.py --update --reason ..."
@@ -23,8 +23,8 @@ _UPDATE = "python generate_golden.py --update --reason ..."
 def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     """Say everything that is wrong with a fixtures directory; nothing when it is sound.
 
-    Checks that every file reads and matches its digests, that the entries say what the files say, and that cases, files
-    and entries name each other without exception.
+    Checks that every file reads and matches its digests, that what follows from a file's own numbers does, that the
+    entries say what the files say, and that cases, files and entries name each other without exception.
     """
     files, listed = stored_cases(fixtures), listed_cases(fixtures)
     entries, problems = _read_all(fixtures, listed)
@@ -46,8 +46,9 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
             problems += _verify_one(golden, name, entries[name], fixtures)
         elif name not in listed:
             problems.append(f"golden {name}: it has no entry")
-        if name in cases:
-            problems += _not_allowed(golden, cases[name]) + _labelled_otherwise(golden, cases[name])
+        if name in cases and golden.case == name:
+            problems += _not_allowed(golden, cases[name]) or unsound_in(golden, cases[name])
+            problems += _labelled_otherwise(golden, cases[name])
         proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
     if not broken and gallery.read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
@@ -102,17 +103,18 @@ def blind_spots(goldens: Iterable[Golden]) -> list[str]:
 def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list[str]:
     if golden.case != name:
         return [f"golden {name}: the file says that it is {golden.case}"]
-    history, picture = entry["history"], entry.get("picture", {})
-    expected = make_entry(golden, history, picture)
-    if history[0]["after"] != expected["content"][:16]:
-        return [f"golden {name}: the newest event of its entry's history does not lead to this content"]
-    if any(event["before"] != older["after"] for event, older in pairwise(history)):
-        return [f"golden {name}: an event of its entry's history does not follow the one before"]
-    problems = [
+    picture = entry.get("picture", {})
+    expected = make_entry(golden, entry["history"], picture)
+    wrong = history.problems(entry["history"], expected["content"], golden.provenance)
+    problems = [f"golden {name}: {said}" for said in wrong]
+    if entry["history"][0]["after"] != expected["content"][:16]:
+        return problems  # it speaks of another file
+    problems += [
         f"golden {name}: the {key!r} of its entry is out of step with the file"
         for key in expected
         if not _same(entry.get(key), expected[key])
     ]
+    problems += [f"golden {name}: its entry has an unknown key {key!r}" for key in sorted({*entry} - {*expected})]
     return problems + gallery.problems(golden, picture, fixtures)
 
 

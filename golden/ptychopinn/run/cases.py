@@ -129,7 +129,12 @@ RECONSTRUCTION_OUTPUTS = (
         envelope=True,
     ),
     Output("canvas_side", "in the mosaic's side; scalar int64", unit="pixel"),
-    Output("covered", "in the covered area of the mosaic; (2,) int64; width and height of the box around it", "side", "pixel"),
+    Output(
+        "covered",
+        "in the covered area of the mosaic; (2,) int64; width and height of the box around it",
+        "side",
+        "pixel",
+    ),
     Output(
         "mosaic",
         "in the mosaic; (S, S, 1) complex64, 0 where it is not covered; kept: means of the modulus over 4 x 4 pixels",

@@ -1,10 +1,11 @@
 # make test     a Torch environment from nothing, without TensorFlow; the whole suite
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
-# make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; whether its checkout in DIR agrees
+# make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; records which goldens its checkout in DIR computes
 # make lint     style, types, import contracts, digests, shapes in signatures
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make bench-network  the network beside TensorFlow's; makes both environments
 # make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments
+# make kernels  the goldens under every instruction set that the processor has: the port's kernels, then TensorFlow's
 # make mutation  every line of the port's operators, network and training changed in every way, to see that a test notices
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
 # make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; interrupted, it goes on
@@ -19,7 +20,7 @@ CONFIRM := .venv-ptychopinn
 LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden confirm checkout lint bench bench-network bench-run mutation torture long star clean
+.PHONY: test golden confirm checkout lint bench bench-network bench-run kernels mutation torture long star clean
 
 test: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
@@ -34,7 +35,8 @@ golden: $(TENSORFLOW)/made
 confirm: checkout $(CONFIRM)/made
 	@ln -sfn "$$(cd '$(PTYCHOPINN)' && pwd)/ptycho" \
 		"$$($(CONFIRM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ptycho"
-	$(CONFIRM)/bin/python generate_golden.py --cross-check ptycho --slow $(ARGS)
+	$(CONFIRM)/bin/python generate_golden.py --cross-check ptycho --slow --record $(ARGS); \
+		status=$$?; $(CONFIRM)/bin/python -m docs.confirmed; exit $$status
 
 checkout:
 	@test -f '$(PTYCHOPINN)/ptycho/__init__.py' || { echo \
@@ -61,6 +63,9 @@ bench-network: $(TORCH)/made $(TENSORFLOW)/made
 
 bench-run: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/python -m benchmarks.run --python $(TENSORFLOW)/bin/python $(ARGS)
+
+kernels: $(TORCH)/made $(TENSORFLOW)/made
+	$(TORCH)/bin/python -m benchmarks.kernels --python $(TENSORFLOW)/bin/python $(ARGS)
 
 mutation: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.mutation $(ARGS)

@@ -15,6 +15,7 @@ from golden.report.files import write_arrays
 from golden.report.run import read_shares
 from golden.report.text import (
     catchers_table,
+    confirmation_lines,
     describe,
     difference_lines,
     differences_markdown,
@@ -22,15 +23,17 @@ from golden.report.text import (
     faults_headline,
     golden_list,
 )
+from golden.review.confirmations import confirmations_changed
 from golden.review.difference import Difference, differences, summary
 from golden.review.margins import warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
+from golden.store.confirmation import counted
 from golden.store.entry import as_text, read_entries, read_entry
 from golden.store.golden import stored_cases
 from golden.store.guard import read_chosen, read_untrusted
-from golden.store.sources import only, read, sources
+from golden.store.sources import only, read, read_entries_of, sources
 from golden.store.verify import blind_spots, verify
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
@@ -81,9 +84,11 @@ def _console() -> Console:
 @click.argument("patterns", metavar="[CASE]...", nargs=-1)
 @_fixtures_option
 def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
-    """List the goldens that match; all without a pattern."""
+    """List the goldens that match, and which release of the real package confirmed them; all without a pattern."""
     entries = read_entries(fixtures)
-    _console().print(golden_list((name, entries[name]) for name in select(entries, patterns)))
+    chosen = {name: entries[name] for name in select(entries, patterns)}
+    _console().print(golden_list(chosen))
+    click.echo(counted(chosen))
 
 
 @main.command("show")
@@ -91,9 +96,9 @@ def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
 @click.option("--picture", type=_OUTPUT_FILE, metavar="PNG", help="Draw its inputs and outputs into this file too.")
 @_fixtures_option
 def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
-    """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, history."""
+    """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, confirmation, history."""
     for golden in read_chosen(fixtures, [case]):
-        for part in describe(golden, read_entry(fixtures, golden.case)["history"]):
+        for part in describe(golden, read_entry(fixtures, golden.case)):
             _console().print(part)
         if picture is not None:
             from golden.report.thumbnail import draw_inputs_and_outputs
@@ -159,26 +164,28 @@ def diff_command(
         chosen = only(*sources(first, second, fixtures), patterns)
         paths = {name: case.operation.path for name, case in load_cases(CONTENT).items()}
         found = differences(*read(*chosen), paths)
+        remarks = confirmation_lines(confirmations_changed(*read_entries_of(*chosen)))
     if markdown:
-        click.echo(differences_markdown(found, summary(found)), nl=False)
+        click.echo(differences_markdown(found, summary(found), remarks), nl=False)
     else:
         for one in found:
             click.echo("\n".join(difference_lines(one)) + "\n")
-        click.echo(summary(found))
+        for line in (*remarks, summary(found)):
+            click.echo(line)
     if page is not None:
-        _write_page(page, found, f"Goldens: {first} and {second}" if second else f"Goldens: {first}")
-    if found and exit_code:
+        _write_page(page, found, f"Goldens: {first} and {second}" if second else f"Goldens: {first}", remarks)
+    if (found or remarks) and exit_code:
         sys.exit(1)
 
 
-def _write_page(path: Path, found: Sequence[Difference], title: str) -> None:
+def _write_page(path: Path, found: Sequence[Difference], title: str, remarks: Sequence[str]) -> None:
     from rich.progress import track
 
     from golden.report.page import write_page
 
     console = Console(stderr=True)
     drawn = track(found, "drawing", console=console, transient=True, disable=not console.is_terminal)
-    write_page(path, drawn, summary(found), title)
+    write_page(path, drawn, summary(found), title, remarks)
     click.echo(f"page: {path}", err=True)  # not among what --markdown prints
 
 

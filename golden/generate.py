@@ -8,7 +8,18 @@ from pathlib import Path
 
 import click
 
-from golden.generator.session import WRITERS, Outcome, Request, aftermath, console, cross_check, regenerate, state_of
+from golden.generator.session import (
+    WRITERS,
+    Outcome,
+    Request,
+    aftermath,
+    confirm,
+    console,
+    cross_check,
+    regenerate,
+    state_of,
+)
+from golden.generator.worker import VARIANTS
 from golden.report.text import case_list
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
@@ -48,6 +59,11 @@ CONTENT = "golden.ptychopinn"
     multiple=True,
     help="Write down what moved: .md for a job summary, .html with pictures. May be repeated.",
 )
+@click.option(
+    "--under",
+    type=click.Choice(list(VARIANTS)),
+    help="Recompute under other settings, which may change rounding only; write nothing.",
+)
 @click.option("--slow", is_flag=True, help="Recompute slow cases too, not only those named.")
 @click.option(
     "--fixtures",
@@ -78,6 +94,12 @@ CONTENT = "golden.ptychopinn"
     metavar="NAME",
     help="Let this reference compute too and compare the two within each golden's tolerance; write nothing.",
 )
+@click.option(
+    "--record",
+    is_flag=True,
+    help="With --cross-check: compare with the goldens themselves, and note in the entry of each that agrees which "
+    "release confirmed it. What it confirmed already is left out unless named, so the next run continues this one.",
+)
 def main(
     patterns: tuple[str, ...],
     left_out: tuple[str, ...],
@@ -91,15 +113,17 @@ def main(
     yes: bool,
     keep_going: bool,
     reports: tuple[Path, ...],
+    under: str | None,
     slow: bool,
     fixtures: Path,
     cases_module: str,
     reference: str,
     other: str | None,
+    record: bool,
 ) -> None:
     """Recompute the goldens with TensorFlow from their stored inputs and say what moved.
 
-    CASE is a case's name or a glob pattern ('probe/*'); all cases when there is none. Without --update nothing is
+    CASE is a case's name or a glob pattern ('probe/*'); all cases when there is none. Without --update no golden is
     written; with it, in a terminal, each change is shown and asked about. Differences are given in units of the
     tolerance.
 
@@ -114,12 +138,14 @@ def main(
         (update and not (reason or "").strip(), "--update needs --reason TEXT: say why the goldens may change"),
         (reason and not update, "--reason goes with --update"),
         (weaken is not None and not (update and weaken.strip()), "--weaken TEXT goes with --update: say what and why"),
+        (under and (update or other), "--under writes nothing; give it without --update and --cross-check"),
         (yes and not update, "--yes goes with --update"),
         (keep_going and not update, "--keep-going goes with --update"),
         (redraw and not (update and patterns), "--redraw goes with --update and names its cases"),
+        (record and not other, "--record goes with --cross-check NAME"),
         (
             other and (update or prove or redraw or reports),
-            "--cross-check writes nothing and proves nothing; give it without --update, --prove and --report",
+            "--cross-check writes no golden and proves nothing; give it without --update, --prove and --report",
         ),
         (strange, f"--report {' '.join(map(str, strange))}: expected a file that ends in {' or '.join(WRITERS)}"),
     ):
@@ -144,12 +170,13 @@ def main(
             yes=yes,
             keep_going=keep_going,
             reports=reports,
+            under=under or "",
         )
         if listing:
             console().print(case_list([cases[name] for name in select(cases, patterns, left_out)]))
             outcome = Outcome.SETTLED
         else:
-            outcome = cross_check(asked, compared) if other else regenerate(asked)
+            outcome = (confirm if record else cross_check)(asked, compared) if other else regenerate(asked)
     except GoldenError as problem:
         _fail(str(problem))
     except OSError as problem:

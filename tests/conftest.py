@@ -27,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="let every case, not only one, catch each fault that a port is made to commit",
     )
+    parser.addoption(
+        "--no-mkldnn", action="store_true", help="let Torch convolve with its own kernels instead of oneDNN's"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from golden.generator.worker import Reference
 from golden.judge.compare import Tolerance
 from golden.judge.judgement import Judgement, judge
 from golden.judge.proof import Caught, prove_faults
-from golden.judge.tolerance import largest_differences, measure, perturb, require_not_vacuous
+from golden.judge.tolerance import largest_differences, measure, perturb, require_not_vacuous, without_kinks
 from golden.report.text import explain, explain_causes
 from golden.spec.arrays import Arrays, digest_array
 from golden.spec.case import Case
@@ -115,6 +115,8 @@ def prove(case: Case, inputs: Arrays, backing: Reference, variants: Mapping[str,
     where = {output.name: output.where(exact) for output in operation.outputs if output.where is not None}
     moved = largest_differences(outputs, reruns.values())
     where |= {output.name: output.steady(outputs, moved) for output in operation.outputs if output.steady is not None}
+    if operation.kernels_matter:
+        where = without_kinks(case, inputs, outputs, moved, where)
     for name, mask in where.items():
         require_mask(case.name, name, outputs[name], mask)
     require_not_vacuous(case, outputs, where)

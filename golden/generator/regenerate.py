@@ -21,11 +21,13 @@ from golden.review.margins import proof_moved
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
+from golden.spec.operation import KERNELS, Operation
 from golden.spec.references import described
 from golden.store import gallery
+from golden.store.confirmation import KEY, Record, confirmation, confirmed_by, release_of, value_of, with_confirmation
 from golden.store.entry import Entry, entry_text, make_entry, read_entries
-from golden.store.golden import FORMAT, Golden, golden_path, stored_cases
-from golden.store.history import event
+from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.history import event, today
 from golden.store.read import read_golden
 from golden.store.update import Update, update
 from golden.store.write import write_golden
@@ -39,14 +41,19 @@ class Regeneration:
         fixtures: the directory.
         reference: the module that computes.
         other: the one that ``cross_check`` compares it with.
+        under: a name in ``VARIANTS``, for outputs computed under those settings; else those that are frozen.
     """
 
-    def __init__(self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "") -> None:
+    def __init__(
+        self, cases: Mapping[str, Case], fixtures: Path, reference: str, other: str = "", under: str = ""
+    ) -> None:
         self._cases = cases
         self._fixtures = fixtures
         self._reference = reference
         self._against = other
+        self._settings = VARIANTS.get(under, FROZEN)
         self._processes = ExitStack()
+        self._started: dict[str, Reference] = {}
         self._computed: set[str] = set()
 
     def __enter__(self) -> Regeneration:
@@ -59,7 +66,7 @@ class Regeneration:
         return self._processes.enter_context(Reference(module, settings))
 
     def _load(self, module: str) -> Reference:
-        reference = self._start(module, FROZEN)
+        reference = self._start(module, self._settings)
         reference.provenance()  # waits until it is loaded, so that no case is charged with that
         return reference
 
@@ -77,9 +84,14 @@ class Regeneration:
         module = self._asked.backing()
         return self._load(module) if module else self._asked
 
-    @cached_property
-    def _variants(self) -> dict[str, Reference]:
-        return {name: self._start(self._backing.module, settings) for name, settings in VARIANTS.items()}
+    def _variants(self, operation: Operation) -> dict[str, Reference]:
+        """Start those under which this operation's noise is measured, if they do not run yet."""
+        return {name: self._variant(name) for name in VARIANTS if operation.kernels_matter or name not in KERNELS}
+
+    def _variant(self, name: str) -> Reference:
+        if name not in self._started:
+            self._started[name] = self._start(self._backing.module, VARIANTS[name])
+        return self._started[name]
 
     def _source_of(self, case: Case) -> Reference:
         """Choose the reference whose outputs this case's golden holds."""
@@ -87,13 +99,14 @@ class Regeneration:
         return self._backing if self._asked.missing(case.operation) else self._asked
 
     @cached_property
-    def _entries(self) -> dict[str, Entry]:
+    def entries(self) -> dict[str, Entry]:
+        """What the entries of all goldens say."""
         return read_entries(self._fixtures)
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Every case that is declared, or has a golden or an entry."""
-        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self._entries)
+        return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self.entries)
 
     def inspect(self, name: str) -> Difference:
         """Say what can be said without computing: a difference with a change, or one without."""
@@ -114,11 +127,11 @@ class Regeneration:
         if case.definition_digest(inputs) != golden.definition:
             return replace(found, change=Change.REDEFINED, notes=(_redefined(case, golden),))
         try:
-            if not golden.lies_like(_rewritten(golden, case)):
+            if not _same(golden, golden.in_words_of(case, inputs)):
                 return replace(found, change=Change.REWRITTEN)
         except GoldenError as problem:
             return failed(found, problem)
-        if self._entries.get(name, {}).get("content") != golden.content_digest():
+        if self.entries.get(name, {}).get("content") != golden.content_digest():
             return replace(found, change=Change.UNLISTED)
         return found
 
@@ -127,25 +140,26 @@ class Regeneration:
         found = self.inspect(name)
         if found.change not in (None, Change.UNLISTED):
             return found
-        case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
+        return self._with_picture(self._recomputed(found, self._source_of(self._cases[name])))
+
+    def _recomputed(self, found: Difference, reference: Reference) -> Difference:
+        """Let a reference compute a golden's outputs from its stored inputs, to be compared with the stored ones."""
+        case, golden = self._cases[found.case], read_golden(golden_path(self._fixtures, found.case))
         inputs = golden.complete_inputs(case)
-        reference = self._source_of(case)
         started = time.perf_counter()
         try:
             outputs = case.operation.kept(reference.evaluate(case.operation, inputs, case.parameters))
         except GoldenError as problem:
             return failed(found, problem)
         seconds = time.perf_counter() - started
-        return self._with_picture(
-            replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
-        )
+        return replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
 
     def _with_picture(self, found: Difference) -> Difference:
         """Look at the picture too, if the golden itself needs no attention."""
         golden = found.before
         if found.moved or golden is None:
             return found
-        listed = self._entries.get(golden.case, {}).get("picture", {})
+        listed = self.entries.get(golden.case, {}).get("picture", {})
         if gallery.problems(golden, listed, self._fixtures):
             return replace(found, change=Change.PICTURE, after=golden)
         return found
@@ -158,10 +172,8 @@ class Regeneration:
         case, golden = self._cases[name], read_golden(golden_path(self._fixtures, name))
         references = (self._asked, self._other)
         for reference in references:
-            if missing := reference.missing(case.operation):
-                asked = described(reference.provenance())
-                said = f"{asked} cannot answer {case.operation.name} ({missing}); not compared"
-                return replace(found, change=Change.UNANSWERED, notes=(said,))
+            if unanswered := _unanswered(found, case, reference):
+                return unanswered
         inputs = golden.complete_inputs(case)
         started = time.perf_counter()
         try:
@@ -181,13 +193,65 @@ class Regeneration:
         """Name the two references of a cross-check, for a person."""
         return described(self._asked.provenance()), described(self._other.provenance())
 
+    @cached_property
+    def _release(self) -> Record:
+        return release_of(self._asked.provenance())
+
+    def release(self) -> str:
+        """Name the reference, for a person.
+
+        Raises:
+            GoldenError: it is no release that a record could name.
+        """
+        return confirmed_by(self._release)
+
+    def confirm(self, name: str, again: bool) -> Difference:
+        """Let the reference compute one golden's outputs, compare these with the stored ones, and record agreement.
+
+        Args:
+            name: a declared case, or one that has a golden.
+            again: ask although this release confirmed it already.
+        """
+        found = self.inspect(name)
+        if found.change is not None:
+            return found
+        record = confirmation(self.entries[name])
+        if not again and record is not None and self._release.items() <= record.items():
+            return replace(found, change=Change.CONFIRMED)
+        unanswered = _unanswered(found, self._cases[name], self._asked)
+        found = unanswered or self._recomputed(found, self._asked)
+        self._record(found)
+        return found
+
+    def _record(self, found: Difference) -> None:
+        """Write into an entry that its golden is confirmed, or take a record of another value out of it.
+
+        A record of this release stays as it is; that of another release is replaced where this one agrees.
+        """
+        entry = self.entries[found.case]
+        record = confirmation(entry)
+        is_new = record is None or not self._release.items() <= record.items()
+        if found.change is None and found.agrees and is_new:
+            record = {
+                **self._release,
+                "tensorflow": self._asked.provenance().get("tensorflow", "-"),
+                "date": today(),
+                "share": float(f"{found.share:.1e}"),
+                "value": value_of(entry),
+            }
+        recorded = with_confirmation(entry, record)
+        if recorded != entry:
+            with update(self._fixtures) as change:
+                _write_entry(change, found.case, recorded)
+            self.entries[found.case] = recorded
+
     def check_proof(self, name: str) -> Difference:
         """Prove a golden again, from its stored inputs, and compare outputs, noise and faults."""
         found = self.inspect(name)
         if found.change is not None:
             return found
         before = read_golden(golden_path(self._fixtures, name))
-        self.load()
+        self.load([name])
         started = time.perf_counter()
         try:
             after = self.prove(name)
@@ -198,11 +262,12 @@ class Regeneration:
             found = replace(found, change=Change.REPROVED)
         return self._with_picture(found)
 
-    def load(self) -> None:
-        """Start every reference that a proof asks: what is wrong with them is no case's fault."""
+    def load(self, names: Iterable[str]) -> None:
+        """Start every reference that proofs of these cases ask: what is wrong with them is no case's fault."""
         self._backing.provenance()
-        for reference in self._variants.values():
-            reference.provenance()
+        for name in names:
+            for reference in self._variants(self._cases[name].operation).values():
+                reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
         """Read the golden as it lies there; None where there is none that can be read."""
@@ -219,7 +284,7 @@ class Regeneration:
         """
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
-        golden = freeze(case, draw, stored, self._source_of(case), self._backing, self._variants)
+        golden = freeze(case, draw, stored, self._source_of(case), self._backing, self._variants(case.operation))
         missing = self._asked.missing(case.operation)
         if missing:
             instead = f"{described(self._asked.provenance())}: {missing}"
@@ -227,12 +292,13 @@ class Regeneration:
         return golden
 
     def rewrite(self, name: str) -> Golden:
-        """Make the same golden as it lies in a file today; nothing is computed.
+        """Make the same golden in today's format and in its case's words; nothing is computed.
 
         Raises:
             GoldenError: it cannot be read, or its arrays have not as many axes as its case declares.
         """
-        return _rewritten(read_golden(golden_path(self._fixtures, name)), self._cases[name])
+        golden, case = read_golden(golden_path(self._fixtures, name)), self._cases[name]
+        return golden.in_words_of(case, golden.complete_inputs(case))
 
     def remarks(self) -> list[str]:
         """Say which cases were computed by another reference than was asked, or than their goldens were made with."""
@@ -245,7 +311,7 @@ class Regeneration:
                 asked = described(self._asked.provenance())
                 said = f"{asked} cannot answer {case.operation.name} ({missing}); {answered} did"
                 told.setdefault(said, []).append(name)
-            entry = self._entries.get(name)
+            entry = self.entries.get(name)
             before = described(entry.get("provenance", {})) if entry else answered
             if before != answered:
                 told.setdefault(f"made with {before}, recomputed with {answered}", []).append(name)
@@ -256,7 +322,7 @@ class Regeneration:
             raise GoldenError(f"case {case.name}: has no inputs, so there are none to draw anew")
         if redraw:
             # Either the file or the history may be lost; no earlier draw must come again.
-            number = len(self._entries.get(case.name, {}).get("history", []))
+            number = len(self.entries.get(case.name, {}).get("history", []))
             with suppress(GoldenError):
                 number = max(number, read_golden(golden_path(self._fixtures, case.name)).draw + 1)
             return number, case.draw_inputs(number)
@@ -288,9 +354,9 @@ class Regeneration:
 
     def _stage(self, change: Update, before: Golden | None, after: Golden, reason: str, weakens: str) -> None:
         """Stage a golden where it is another than before, its picture where it shows something else, and its entry."""
-        entry = self._entries.get(after.case)
+        entry = self.entries.get(after.case)
         same = before is not None and before.content_digest() == after.content_digest()
-        unchanged = before is not None and same and before.lies_like(after)
+        unchanged = before is not None and _same(before, after)
         golden = before if before is not None and unchanged else after
         if not unchanged:
             staged = change.path_for(golden.case, "h5")
@@ -304,8 +370,20 @@ class Regeneration:
         if rewritten or not listed:
             before = entry["content"] if entry is not None else None
             history = [event(reason, golden.provenance, before, golden.content_digest(), weakens), *history]
-        text = entry_text(make_entry(golden, history, picture))
-        change.path_for(golden.case, "json").write_text(text, encoding="utf-8", newline="\n")
+        _write_entry(change, golden.case, make_entry(golden, history, picture, (entry or {}).get(KEY)))
+
+
+def _write_entry(change: Update, case: str, entry: Entry) -> None:
+    change.path_for(case, "json").write_text(entry_text(entry), encoding="utf-8", newline="\n")
+
+
+def _unanswered(found: Difference, case: Case, reference: Reference) -> Difference | None:
+    """Say that a reference has no answer for a case, and why; None where it has."""
+    missing = reference.missing(case.operation)
+    if not missing:
+        return None
+    said = f"{described(reference.provenance())} cannot answer {case.operation.name} ({missing}); not compared"
+    return replace(found, change=Change.UNANSWERED, notes=(said,))
 
 
 def failed(found: Difference, problem: GoldenError) -> Difference:
@@ -333,9 +411,8 @@ def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, c
     return gallery.picture_entry(golden, staged)
 
 
-def _rewritten(golden: Golden, case: Case) -> Golden:
-    """Give a golden the form that its file has today, with the axes and units that its case declares."""
-    return replace(golden, labels=golden.labels_of(case.operation), format=FORMAT)
+def _same(one: Golden, other: Golden) -> bool:
+    return one.content_digest() == other.content_digest() and one.lies_like(other)
 
 
 def _redefined(case: Case, golden: Golden) -> str:
@@ -354,4 +431,4 @@ def _redefined(case: Case, golden: Golden) -> str:
     ]
     if dict(case.parameters) != dict(golden.parameters):
         parts.append(f"parameters: {dict(golden.parameters)}, now {dict(case.parameters)}")
-    return "; ".join(parts) or "shapes, terms, symptoms or reasons that it declares"
+    return "; ".join(parts) or "shapes or terms that it declares"

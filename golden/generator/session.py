@@ -6,6 +6,7 @@ The command (``golden.generate``) is the door to it.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,16 +22,19 @@ from golden.generator.regenerate import Regeneration, failed
 from golden.report.page import page, write_page
 from golden.report.text import (
     common_causes,
+    confirmation_lines,
     crossing_lines,
     difference_lines,
     differences_markdown,
     regeneration_table,
 )
+from golden.review.confirmations import confirmations_changed
 from golden.review.difference import Change, Difference
 from golden.spec.case import Case
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
-from golden.store.entry import entry_path, listed_cases
+from golden.store.confirmation import counted
+from golden.store.entry import entry_path, listed_cases, read_entries
 from golden.store.update import finish_interrupted, is_under_way, lock
 
 
@@ -63,6 +67,7 @@ class Request:
         yes: write all that moved without asking.
         keep_going: write what was proved although other cases failed, and, unless a person is asked, at once.
         reports: files to write down in what moved.
+        under: the settings to recompute under (``golden.generator.worker.VARIANTS``); those that are frozen, if empty.
     """
 
     cases: Mapping[str, Case]
@@ -78,6 +83,7 @@ class Request:
     yes: bool = False
     keep_going: bool = False
     reports: tuple[Path, ...] = ()
+    under: str = ""
 
     @property
     def asks(self) -> bool:
@@ -109,7 +115,7 @@ def regenerate(asked: Request) -> Outcome:
             held.enter_context(lock(asked.fixtures))
         else:
             finish_interrupted(asked.fixtures)
-        run = held.enter_context(Regeneration(asked.cases, asked.fixtures, asked.reference))
+        run = held.enter_context(Regeneration(asked.cases, asked.fixtures, asked.reference, under=asked.under))
         rows = _inspected(run, asked)
         written: list[str] = []
         if asked.reason:
@@ -122,6 +128,8 @@ def regenerate(asked: Request) -> Outcome:
             WRITERS[file.suffix](file, found, _headline(rows, asked))
         if written and not asked.writes_at_once:
             run.write([proved[name] for name in written], asked.reason, asked.weakens)
+        if written:
+            remarks += confirmation_lines(confirmations_changed(run.entries, read_entries(asked.fixtures)))
     _announce(rows, found, written, remarks, asked)
     if any(row.change is Change.FAILED for row in rows):
         return Outcome.FAILED
@@ -138,32 +146,54 @@ def cross_check(asked: Request, other: str) -> Outcome:
     Raises:
         GoldenError: nothing could be compared.
     """
+    _require_another(asked, other)
+    finish_interrupted(asked.fixtures)
+    with Regeneration(asked.cases, asked.fixtures, asked.reference, other) as run:
+        found = _compared(run, asked, run.cross_check)
+        one, two = run.crossed() if any(row.comparisons for row in found) else ("", "")
+    return _announce_crossed(found, one, two)
+
+
+def confirm(asked: Request, other: str) -> Outcome:
+    """Let another reference compute the goldens' outputs, and record in the entries of those that agree that it did.
+
+    A golden that it confirmed already is left out, unless it is named.
+
+    Raises:
+        GoldenError: nothing could be compared, or it is no release that a record could name; or another generator is
+            at work.
+    """
+    _require_another(asked, other)
+    with lock(asked.fixtures), Regeneration(asked.cases, asked.fixtures, other) as run:
+        by, before = run.release(), dict(run.entries)
+        found = _compared(run, asked, lambda name: run.confirm(name, again=bool(asked.patterns)))
+        after = run.entries
+    outcome = _announce_crossed(found, "the goldens", by)
+    recorded = sum(after[name] != before[name] for name in after)
+    click.echo(f"{recorded} record(s) changed in {asked.fixtures}; {counted(after)}")
+    return outcome
+
+
+def _require_another(asked: Request, other: str) -> None:
     if asked.reference == other:
         raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
     if not asked.fixtures.is_dir():
         raise GoldenError(
             f"fixtures {asked.fixtures}: no such directory; a cross-check takes inputs and tolerances from it"
         )
-    finish_interrupted(asked.fixtures)
-    with Regeneration(asked.cases, asked.fixtures, asked.reference, other) as run, _progress() as track:
-        found = []
+
+
+def _compared(run: Regeneration, asked: Request, compare: Callable[[str], Difference]) -> list[Difference]:
+    """Compare every chosen case."""
+    found = []
+    with _progress() as track:
         for name in track("comparing", select(run.names, asked.patterns, asked.left_out)):
             if asked.leaves_out(name):
                 found.append(Difference(name, Change.SKIPPED))
             else:
                 with _naming(name):
-                    found.append(run.cross_check(name))
-        compared = sum(bool(one.comparisons) for one in found)
-        one, two = run.crossed() if compared else ("", "")
-    _announce_crossed(found)
-    if not compared:
-        raise GoldenError("nothing was compared: no chosen case has a golden, or none can be expressed")
-    apart = sum(not one.agrees for one in found)
-    if apart:
-        click.echo(f"{one} (expected) and {two} (found, 'the port'): {apart} case(s) do not agree")
-        return Outcome.OPEN
-    click.echo(f"{one} and {two}: {compared} cases compared, all agree within tolerance")
-    return Outcome.SETTLED
+                    found.append(compare(name))
+    return found
 
 
 def state_of(fixtures: Path) -> dict[str, bytes]:
@@ -182,7 +212,7 @@ def aftermath(fixtures: Path, before: Mapping[str, bytes]) -> str:
         return "the update was interrupted, the next run finishes it"
     after = state_of(fixtures)
     moved = sum(before.get(case) != after.get(case) for case in {*before, *after})
-    return f"{moved} golden(s) were written before" if moved else "nothing was changed"
+    return f"{moved} golden(s) were written or recorded before" if moved else "nothing was changed"
 
 
 # ------------------------------------------------------------------------------------------------ computing
@@ -209,8 +239,8 @@ def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
 def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
     """Make goldens of what moved, by case: what a person accepts is what is then written."""
     moved = [row for row in rows if row.moved]
-    if any(row.change not in (Change.GONE, Change.REWRITTEN) for row in moved):
-        run.load()
+    if known := [row.case for row in moved if row.change not in (Change.GONE, Change.REWRITTEN)]:
+        run.load(known)
     proved = {}
     with _progress() as track:
         for row in track("proving", moved):
@@ -317,16 +347,39 @@ def _announce(
         click.echo("accept with --update --reason TEXT")
 
 
-def _announce_crossed(found: list[Difference]) -> None:
-    changes = [one.change for one in found]
-    console().print(regeneration_table([one for one in found if one.has_golden], ()))
+def _announce_crossed(found: list[Difference], one: str, two: str) -> Outcome:
+    """Print where two references agree, and where they do not.
+
+    Args:
+        found: a difference per case.
+        one: name of what is expected.
+        two: name of what is compared with it.
+
+    Raises:
+        GoldenError: nothing was compared.
+    """
+    changes = Counter(row.change for row in found)
+    console().print(
+        regeneration_table([row for row in found if row.has_golden and row.change is not Change.CONFIRMED], ())
+    )
     for line in crossing_lines(found):
         click.echo(line)
-    if Change.SKIPPED in changes:
-        click.echo(f"{changes.count(Change.SKIPPED)} slow case(s) not compared; name them or give --slow")
-    without = sum(not one.has_golden for one in found)
+    if changes[Change.SKIPPED]:
+        click.echo(f"{changes[Change.SKIPPED]} slow case(s) not compared; name them or give --slow")
+    without = sum(not row.has_golden for row in found)
     if without:
         click.echo(f"{without} case(s) without a golden, or goldens without a case, left out")
+    already = changes[Change.CONFIRMED]
+    if already:
+        click.echo(f"{already} already confirmed by {two}; name them to ask again")
+    compared, apart = sum(bool(row.comparisons) for row in found), sum(not row.agrees for row in found)
+    if not (compared or already):
+        raise GoldenError("nothing was compared: no chosen case has a golden, or none can be expressed")
+    if apart:
+        click.echo(f"{one} (expected) and {two} (found, 'the port'): {apart} case(s) do not agree")
+        return Outcome.OPEN
+    click.echo(f"{one} and {two}: {compared} cases compared, all agree within tolerance")
+    return Outcome.SETTLED
 
 
 @contextmanager

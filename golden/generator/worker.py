@@ -25,19 +25,26 @@ import numpy as np
 
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
-from golden.spec.operation import Operation, Precision
+from golden.spec.operation import KERNELS, Operation, Precision
 from golden.spec.parameters import Parameters
 
-# Thread counts are fixed, so that a machine with more cores freezes the same bits.
-FROZEN = {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "2", "TF_ENABLE_ONEDNN_OPTS": "1"}
+INSTRUCTION_SET = "AVX2"
+# Thread counts and instruction set are fixed, so that a machine with more of them freezes the same bits.
+FROZEN = {
+    "TF_NUM_INTRAOP_THREADS": "2",
+    "TF_NUM_INTEROP_THREADS": "2",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "ONEDNN_MAX_CPU_ISA": INSTRUCTION_SET,  # an upper limit; it overrules the older DNNL_MAX_CPU_ISA
+}
 """The settings under which outputs are frozen."""
 
 VARIANTS: Mapping[str, dict[str, str]] = {
     "1 thread": FROZEN | {"TF_NUM_INTRAOP_THREADS": "1"},
     "4 threads": FROZEN | {"TF_NUM_INTRAOP_THREADS": "4"},
     "no oneDNN": FROZEN | {"TF_ENABLE_ONEDNN_OPTS": "0"},
+    **dict(zip(KERNELS, (FROZEN | {"ONEDNN_MAX_CPU_ISA": limit} for limit in ("SSE41", "DEFAULT")), strict=True)),
 }
-"""Settings that may change rounding only; part of the noise floor."""
+"""Settings that may change rounding only; part of the noise floor. Those of ``KERNELS`` only where kernels matter."""
 
 _UNLESS_OFFERED: Mapping[str, tuple[Any]] = {"BACKING": ("",), "missing": (lambda operation: "",)}
 """What a reference need not offer, and what holds then."""
@@ -109,12 +116,12 @@ class Reference:
         return str(self._call("producer", operation.name))
 
     def provenance(self) -> dict[str, str]:
-        """Ask for the versions of what computes the outputs, as they were when it was loaded."""
+        """Ask for the versions of what computes the outputs, as they were when it was loaded, and its instructions."""
         return dict(self._provenance)
 
     @cached_property
     def _provenance(self) -> dict[str, str]:
-        return dict(self._call("provenance"))
+        return {**self._call("provenance"), "instruction_set": instruction_set()}
 
     def backing(self) -> str:
         """Ask for the module of the reference that computes what this one cannot; empty when it needs none."""
@@ -135,6 +142,13 @@ class Reference:
             raise
         except Exception as failed:  # an answer that cannot be sent
             raise GoldenError(f"reference {self.module}: {type(failed).__name__}: {failed}") from failed
+
+
+def instruction_set() -> str:
+    """Say which instructions oneDNN's kernels are made of when outputs are frozen, if this processor has them."""
+    known = np.show_config(mode="dicts")["SIMD Extensions"]
+    has = {*known["baseline"], *known["found"]} & {"AVX2", "X86_V3"}  # NumPy's older name, and its newer one
+    return INSTRUCTION_SET if has else f"less than {INSTRUCTION_SET}"
 
 
 def _storable(array: object) -> bool:

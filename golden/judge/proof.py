@@ -218,7 +218,7 @@ def _keep(expected: np.ndarray, wrong: np.ndarray, where: np.ndarray | None, sha
         distance,
         indices,
         wrong.reshape(-1)[indices],
-        signed_sums(wrong, where),
+        _ten_digits(signed_sums(wrong, where)),
     )
 
 
@@ -252,6 +252,11 @@ def signed_sums(array: np.ndarray, where: np.ndarray | None) -> np.ndarray:
 
 def _six_digits(value: float) -> float:
     return float(f"{value:.5e}")
+
+
+def _ten_digits(sums: np.ndarray) -> np.ndarray:
+    """Round sums to what a comparison of them needs: more digits are noise, which a file cannot compress."""
+    return np.array([complex(float(f"{one.real:.9e}"), float(f"{one.imag:.9e}")) for one in sums.tolist()])
 
 
 def _difference(expected: np.ndarray, wrong: np.ndarray) -> np.ndarray:

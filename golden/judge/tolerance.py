@@ -16,13 +16,15 @@ from golden.judge.compare import EXACT, Tolerance, scale_of
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.spec.operation import K, Output
+from golden.spec.operation import MOST_UNSTEADY, UNSTEADY, K, Output
 
 _LARGEST_SHARE = 0.01
 """A tolerance may take so much of the spread of an output's values; beyond, right could not be told from wrong."""
 _LARGEST_SHARE_OF_ENVELOPE = 0.5
 """The same where trajectories part: wrong trainings differ by more than that."""
 _BINS = 400
+_MOST = 0.9
+"""An element at a kink is one that moves further than this share of an output's elements, by far."""
 
 
 def perturb(inputs: Arrays, run: int) -> dict[str, np.ndarray]:
@@ -60,6 +62,54 @@ def largest_differences(outputs: Arrays, variants: Iterable[Arrays]) -> dict[str
                 difference = np.abs(found[name].astype(np.complex128) - outputs[name])
                 largest[name] = np.maximum(largest[name], difference)
     return largest
+
+
+def without_kinks(case: Case, inputs: Arrays, outputs: Arrays, moved: Arrays, where: Arrays) -> dict[str, np.ndarray]:
+    """Mask elements that jump among the runs: they are at a kink, and a right implementation may be on either side.
+
+    An element jumps that moves ``UNSTEADY`` times as far as nine tenths of those that count. No element jumps by what
+    rounding alone may do, nor do those of an envelope: whole runs are apart there.
+
+    Args:
+        case: the case.
+        inputs: all its inputs.
+        outputs: as they are frozen.
+        moved: how far each element of the floating outputs moved (``largest_differences``).
+        where: bool, the elements that count already, of some outputs.
+
+    Returns:
+        ``where``, and the masks of outputs that have such elements.
+
+    Raises:
+        GoldenError: more than ``MOST_UNSTEADY`` of an output would be masked.
+    """
+    masks = dict(where)
+    for output in case.operation.outputs:
+        name = output.name
+        if output.envelope or name not in moved:
+            continue
+        counts = where.get(name, np.ones(outputs[name].shape, bool))
+        if not counts.any():
+            continue
+        usual = float(np.quantile(moved[name][counts], _MOST))
+        least = least_noise(case, output, inputs, outputs[name][counts])
+        jumps = counts & (moved[name] > UNSTEADY * max(usual, least))
+        share = np.count_nonzero(jumps) / np.count_nonzero(counts)
+        if share > MOST_UNSTEADY:
+            raise GoldenError(
+                f"case {case.name}: output {name!r}: {share:.1%} of its elements jump when only rounding changes, "
+                f"more than the {MOST_UNSTEADY:.0%} that may be masked: rounding decides on which side of a kink "
+                f"(ReLU, a maximum, a sign) they lie. Choose inputs that stay away from it"
+            )
+        if jumps.any():
+            masks[name] = counts & ~jumps
+    return masks
+
+
+def least_noise(case: Case, output: Output, inputs: Arrays, values: np.ndarray) -> float:
+    """Return what the noise floor of an output with these values is never below."""
+    terms = output.count_terms(inputs, case.parameters)
+    return K * float(np.finfo(values.dtype).eps) * scale_of(values) * float(np.sqrt(terms))
 
 
 def measure(
@@ -115,14 +165,11 @@ def measure(
     noise_atol, noise_rtol = max(atol, least_noise(case, output, inputs, frozen[counts])), rtol
     if output.name not in case.expected_constant:
         require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
-    contributions = {name: float(d.max(initial=0.0)) / scale if scale else 0.0 for name, d in differences.items()}
+    # Three digits are enough for people, and the tolerance comes from the differences themselves.
+    contributions = {
+        name: float(f"{d.max(initial=0.0) / scale:.2e}") if scale else 0.0 for name, d in differences.items()
+    }
     return Tolerance(output.headroom * noise_atol, output.headroom * noise_rtol, noise_atol, noise_rtol), contributions
-
-
-def least_noise(case: Case, output: Output, inputs: Arrays, values: np.ndarray) -> float:
-    """Return what the noise floor of an output with these values is never below."""
-    terms = output.count_terms(inputs, case.parameters)
-    return K * float(np.finfo(values.dtype).eps) * scale_of(values) * float(np.sqrt(terms))
 
 
 def require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:

@@ -109,23 +109,29 @@ class Heading:
     versions: str = ""
 
 
-def write_page(path: Path, found: Iterable[Difference], headline: str, title: str) -> None:
+def write_page(path: Path, found: Iterable[Difference], headline: str, title: str, remarks: Sequence[str] = ()) -> None:
     """Write ``page`` into a file; a reader never sees half of it.
 
     Raises:
         GoldenError: it cannot be made, or not be written there.
     """
-    write_whole(path, page(found, headline, title).encode())
+    write_whole(path, page(found, headline, title, remarks).encode())
 
 
-def page(found: Iterable[Difference], headline: str, title: str) -> str:
+def page(found: Iterable[Difference], headline: str, title: str, remarks: Sequence[str] = ()) -> str:
     """Make the page of what differs; ``found`` is gone through once, each case being drawn as it comes.
+
+    Args:
+        found: a difference per case.
+        headline: what it amounts to.
+        title: of the page.
+        remarks: what is to be said of all cases, a sentence each.
 
     Raises:
         GoldenError: as ``render``.
     """
     require_libraries()
-    return render(Heading(title, headline), (case_view(one) for one in found))
+    return render(Heading(title, headline, remarks=remarks), (case_view(one) for one in found))
 
 
 def require_libraries() -> None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape as html_escape
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 from rich.markup import escape
@@ -20,7 +19,8 @@ from golden.review.difference import Change, Difference
 from golden.review.margins import margins
 from golden.spec.arrays import digest_array
 from golden.spec.case import Case
-from golden.store.entry import statistics
+from golden.store.confirmation import KEY, confirmation, confirmed_by, is_stale, release_text
+from golden.store.entry import Entry, statistics
 from golden.store.golden import Golden
 
 _COLOURS = {
@@ -151,9 +151,22 @@ def difference_lines(one: Difference) -> list[str]:
     return lines + [f"  {line}" for line in explain_change(one.causes)]
 
 
-def differences_markdown(found: Sequence[Difference], headline: str) -> str:
-    """Return a comment for a pull request: a line per case, and the details folded away."""
+def confirmation_lines(changed: Mapping[str, Sequence[str]]) -> list[str]:
+    """Word what ``confirmations_changed`` found."""
+    return [f"{said}: {shortened(cases)}" for said, cases in changed.items()]
+
+
+def differences_markdown(found: Sequence[Difference], headline: str, remarks: Sequence[str] = ()) -> str:
+    """Return a comment for a pull request: a line per case, and the details folded away.
+
+    Args:
+        found: a difference per case.
+        headline: what it amounts to.
+        remarks: what is to be said of all cases, a sentence each.
+    """
     lines = [f"### Goldens: {headline}", ""]
+    for remark in remarks:
+        lines += [_inert(remark), ""]
     if found:
         lines += ["| case | | outputs | largest change | looks like |", "|---|---|---|---|---|"]
     for one in found:
@@ -270,17 +283,19 @@ def case_list(cases: Iterable[Case]) -> Table:
     return table
 
 
-def golden_list(goldens: Iterable[tuple[str, dict]]) -> Table:
+def golden_list(entries: Mapping[str, Entry]) -> Table:
     """Tabulate goldens, a line for each, from what their entries say."""
-    table = _table("case", "operation", "outputs", "what it shows")
-    for name, entry in goldens:
+    table = _table("case", "operation", "confirmed", "outputs", "what it shows")
+    for name, entry in entries.items():
         outputs = entry["outputs"]
         shown = (
             ", ".join(f"{key} {value['shape']}" for key, value in outputs.items())
             if len(outputs) < 5
             else f"{len(outputs)} values"
         )
-        table.add_row(name, entry["operation"], shown, escape(entry["summary"]))
+        record = confirmation(entry)
+        by = "-" if record is None else escape(release_text(record))
+        table.add_row(name, entry["operation"], by, shown, escape(entry["summary"]))
     return table
 
 
@@ -295,14 +310,24 @@ def regeneration_table(rows: Iterable[Difference], written: Collection[str]) -> 
     return table
 
 
-def describe(golden: Golden, history: Sequence[Mapping[str, Any]]) -> list[str | Table]:
-    """Describe all that a golden holds, and its history; Rich prints the parts, one below the other."""
+def confirmation_text(entry: Entry) -> str:
+    """Say which release of the real package confirmed a golden, when, and how near it came."""
+    record = confirmation(entry)
+    if record is None:
+        return f"no; {confirmed_by(entry[KEY])} confirmed another value" if is_stale(entry) else "no"
+    with_what = f"with TensorFlow {record['tensorflow']}, at {share_text(record['share'])}"
+    return f"by {record['reference']} {record.get('commit') or record['version']} on {record['date']}, {with_what}"
+
+
+def describe(golden: Golden, entry: Entry) -> list[str | Table]:
+    """Describe all that a golden and its entry hold; Rich prints the parts, one below the other."""
     parts: list[str | Table] = [
         f"[bold]{golden.case}[/]  {escape(golden.summary)}",
         f"operation   {golden.operation}",
         "parameters  " + (", ".join(f"{key} = {value!r}" for key, value in golden.parameters.items()) or "none"),
         f"producer    {golden.producer}: " + escape(_provenance(golden)),
         f"content     {golden.content_digest()}",
+        f"confirmed   {escape(confirmation_text(entry))}",
     ]
     arrays = _table("inputs", "shape", "dtype", "summary", "sha256")
     for name, array in golden.inputs.items():
@@ -339,7 +364,7 @@ def describe(golden: Golden, history: Sequence[Mapping[str, Any]]) -> list[str |
     parts += [arrays if arrays.row_count else "inputs      none", outputs, *([axes] if golden.labels else []), faults]
     return parts + [
         f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {escape(event['reason'])}"
-        for event in history
+        for event in entry["history"]
     ]
 
 

@@ -36,11 +36,12 @@ class Change(Enum):
     UNREADABLE = "unreadable"
     REPROVED = "proof changed"
     REDRAWN = "inputs drawn anew"
-    REWRITTEN = "form of its file"
+    REWRITTEN = "words or form"
     PICTURE = "picture out of step"
     FAILED = "failed"
     SKIPPED = "slow, not recomputed"
     UNANSWERED = "no call for it"
+    CONFIRMED = "already confirmed"
 
 
 _KINDS = {
@@ -125,7 +126,7 @@ class Difference:
     def moved(self) -> bool:
         """Whether the generator has something to write."""
         if self.change is not None:
-            return self.change not in (Change.SKIPPED, Change.UNANSWERED, Change.FAILED)
+            return self.change not in (Change.SKIPPED, Change.UNANSWERED, Change.FAILED, Change.CONFIRMED)
         return self.verdict > Verdict.WITHIN_NOISE
 
     @property
@@ -137,7 +138,7 @@ class Difference:
     def agrees(self) -> bool:
         """Whether two references agree; not where something is wrong with the golden, so that nothing was compared."""
         if self.change is not None:
-            return self.change in (Change.NEW, Change.GONE, Change.SKIPPED, Change.UNANSWERED)
+            return self.change in (Change.NEW, Change.GONE, Change.SKIPPED, Change.UNANSWERED, Change.CONFIRMED)
         return self.verdict <= Verdict.WITHIN_TOLERANCE
 
 

@@ -17,7 +17,16 @@ import numpy as np
 
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
-from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM, ULP_RUNS, K, Operation
+from golden.spec.operation import (
+    ENVELOPE_HEADROOM,
+    HEADROOM,
+    KERNELS,
+    MOST_UNSTEADY,
+    ULP_RUNS,
+    UNSTEADY,
+    K,
+    Operation,
+)
 from golden.spec.parameters import Parameters, require_parameters
 from golden.spec.random_inputs import Draw
 
@@ -97,7 +106,8 @@ class Case:
     def definition_digest(self, inputs: Arrays) -> str:
         """Return a digest of what the case *declares*; it changes when a golden must be proved again.
 
-        The code that draws inputs is not part of it: inputs are frozen, and only ``--redraw`` runs it again.
+        The code that draws inputs is not part of it: inputs are frozen, and only ``--redraw`` runs it again. Nor are
+        words: a summary, symptom or reason that is said better proves nothing new.
         """
         declared: dict[str, Any] = {
             "operation": self.operation.name,
@@ -115,9 +125,10 @@ class Case:
                 }
                 for output in self.operation.outputs
             },
-            "faults": {fault.name: fault.symptom for fault in self.operation.faults},
+            "faults": sorted(fault.name for fault in self.operation.faults),
             "invisible": sorted(self.invisible_on(inputs)),
             **({"path": list(self.operation.path)} if self.operation.in_order else {}),
             **({} if self.operation.only_perturbed is None else {"only_perturbed": self.operation.only_perturbed}),
+            **({"kernels": [*KERNELS, UNSTEADY, MOST_UNSTEADY]} if self.operation.kernels_matter else {}),
         }
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:16]

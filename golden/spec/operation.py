@@ -31,6 +31,18 @@ on chosen inputs (whole-pixel shifts) does not oblige the port to be exact there
 ULP_RUNS = 4
 """The noise floor is measured from this many runs with perturbed inputs, among others."""
 
+KERNELS = ("oneDNN at SSE4.1", "oneDNN without limit")
+"""Where kernels matter, the noise floor is measured in these runs too. The generator knows their settings."""
+
+UNSTEADY = 8.0
+"""Where kernels matter, an element that moves this many times as far as nine tenths of its output is at a kink (ReLU, a
+maximum, a sign), on either side of which a right implementation may be. It is masked: a tolerance that covers it would
+hide what is wrong elsewhere. See docs/tolerances.md."""
+
+MOST_UNSTEADY = 0.05
+"""The largest share of an output's elements that may be masked so. A ReLU that turns moves all that one of its layer's
+channels gives, which is 1/32 of the smallest layers."""
+
 ENVELOPE_HEADROOM = 3.0
 """The same where trajectories part before an output: its floor is the envelope of whole runs, and another
 implementation is one run more, not a few roundings. See docs/tolerances.md."""
@@ -136,6 +148,8 @@ class Operation:
             other operation must be TensorFlow's own answer.
         only_perturbed: for an operation that takes long: its noise is measured from this many runs with perturbed
             inputs alone. None: from everything that changes rounding.
+        kernels_matter: whether the processor's instruction set decides how it rounds, as where oneDNN convolves. Then
+            noise is measured under others too (``KERNELS``), and elements at a kink are masked (``UNSTEADY``).
     """
 
     name: str
@@ -150,6 +164,7 @@ class Operation:
     in_order: bool = False
     transcribed: bool = False
     only_perturbed: int | None = None
+    kernels_matter: bool = False
 
     def __post_init__(self) -> None:
         names = [fault.name for fault in self.faults]

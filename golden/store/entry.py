@@ -1,7 +1,8 @@
 """An entry is the JSON file beside a golden: it lists what the golden holds, so that git can show what changed.
 
 A line per array. The digests decide; the statistics are for people. ``history`` says why a golden has the values that
-it has, the newest reason first. Margins have two digits, so that rounding moves no line. The entry is also the commit
+it has, the newest reason first; ``confirmed`` says which release of the real package agreed, where one did
+(``golden.store.confirmation``). Margins have two digits, so that rounding moves no line. The entry is also the commit
 record of an update (``golden.store.update``).
 """
 
@@ -19,6 +20,7 @@ from golden.judge.proof import Caught
 from golden.spec.arrays import blocks
 from golden.spec.errors import GoldenError
 from golden.spec.operation import Label
+from golden.store.confirmation import KEY, Record, confirmation, is_record, with_confirmation
 from golden.store.contents import parse_json
 from golden.store.golden import Derived, Golden, cases_with
 
@@ -56,15 +58,27 @@ def read_entry(fixtures: Path, case: str) -> Entry:
     """
     path = entry_path(fixtures, case)
     try:
-        entry = parse_json(path.read_text(encoding="utf-8"))
+        return parse_entry(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise GoldenError(f"entry {path}: no such file. {_ADVICE}") from None
-    except (OSError, ValueError) as broken:
+    except OSError as broken:
         raise GoldenError(f"entry {path}: {broken}. {_ADVICE}") from broken
+
+
+def parse_entry(content: bytes, name: str) -> Entry:
+    """Read an entry from the bytes of its file; ``name`` says in messages where it lies.
+
+    Raises:
+        GoldenError: it is not an entry of this format.
+    """
+    try:
+        entry = parse_json(content.decode())
+    except ValueError as broken:
+        raise GoldenError(f"entry {name}: {broken}. {_ADVICE}") from broken
     if not isinstance(entry, dict) or entry.get("format") != FORMAT:
-        raise GoldenError(f"entry {path}: expected a JSON object of format {FORMAT!r}. {_ADVICE}")
+        raise GoldenError(f"entry {name}: expected a JSON object of format {FORMAT!r}. {_ADVICE}")
     if not _can_be_shown(entry):
-        raise GoldenError(f"entry {path}: this is not what the generator writes. {_ADVICE}")
+        raise GoldenError(f"entry {name}: this is not what the generator writes. {_ADVICE}")
     return entry
 
 
@@ -74,17 +88,23 @@ _ADVICE = (
 
 
 def _can_be_shown(entry: Entry) -> bool:
-    """Tell whether what is shown of an entry is there, and is printable."""
-    history, outputs = entry.get("history"), entry.get("outputs")
+    """Tell whether what is shown of an entry, and what a confirmation is bound to, is there, and is printable."""
+    history, groups = entry.get("history"), [entry.get("inputs"), entry.get("outputs")]
     if not isinstance(history, list) or not history or not all(isinstance(event, dict) for event in history):
         return False
-    if not all(isinstance(entry.get(key, {}), dict) for key in ("picture", "provenance")):
+    if not all(isinstance(entry.get(key, {}), dict) for key in ("picture", "provenance", "parameters")):
         return False
-    if not isinstance(outputs, dict) or not all(isinstance(output, dict) for output in outputs.values()):
+    if any(isinstance(value, (dict, list)) for value in entry.get("parameters", {}).values()):
         return False
-    texts = [*outputs, *(entry.get(key) for key in ("operation", "summary", "content"))]
-    texts += [output.get("shape") for output in outputs.values()]
+    if not all(isinstance(group, dict) and all(isinstance(a, dict) for a in group.values()) for group in groups):
+        return False
+    if KEY in entry and not is_record(entry[KEY]):
+        return False
+    arrays = [*entry["inputs"].values(), *entry["outputs"].values()]
+    texts = [*entry["outputs"], *(entry.get(key) for key in ("operation", "summary", "content"))]
+    texts += [array.get(key) for array in arrays for key in ("shape", "sha256")]
     texts += [*entry.get("picture", {}).values(), *entry.get("provenance", {}).values()]
+    texts += [value for key, value in entry.get(KEY, {}).items() if key != "share"]
     for event in history:
         texts += [event.get("date"), event.get("reason"), event.get("before") or "", event.get("after")]
     return all(isinstance(text, str) and text.replace("\n", "").isprintable() for text in texts)
@@ -95,15 +115,18 @@ def entry_text(entry: Entry) -> str:
     return _format(entry, "") + "\n"
 
 
-def make_entry(golden: Golden, history: list[Entry], picture: Mapping[str, str]) -> Entry:
+def make_entry(
+    golden: Golden, history: list[Entry], picture: Mapping[str, str], confirmed: Record | None = None
+) -> Entry:
     """Say what a golden holds, for its entry.
 
     Args:
         golden: the golden.
         history: its events, the newest first.
         picture: what ``gallery.picture_entry`` says of its picture; empty where it has none.
+        confirmed: the record that the entry had before; it is left out where it is of another value.
     """
-    return {
+    entry = {
         "format": FORMAT,
         "operation": golden.operation,
         "summary": golden.summary,
@@ -111,6 +134,7 @@ def make_entry(golden: Golden, history: list[Entry], picture: Mapping[str, str])
         **_describe(golden),
         **({"picture": dict(picture)} if picture else {}),
     }
+    return with_confirmation(entry, confirmation(with_confirmation(entry, confirmed)))
 
 
 def as_text(golden: Golden) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.spec.arrays import digest_array, is_picture
+from golden.store.confirmation import confirmation, counted
 from golden.store.golden import Golden
 
 PAGE = "README.md"
@@ -67,6 +68,8 @@ def page(entries: Mapping[str, Mapping[str, Any]]) -> str:
         "",
         "What TensorFlow computes, frozen. Of each golden: data (`.h5`), words (`.json`), picture (`.png`).",
     ]
+    if any(confirmation(entry) for entry in entries.values()):
+        lines += ["", f"{counted(entries)}."]
     topic = ""
     for case, entry in sorted(entries.items()):
         if case.split("/")[0] != topic:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,27 @@ class Golden:
     def lies_like(self, other: Golden) -> bool:
         """Tell whether the files of two goldens of the same content are alike: in format, axes and units."""
         return self.format == other.format and dict(self.labels) == dict(other.labels)
+
+    def in_words_of(self, case: Case, inputs: Arrays) -> Golden:
+        """Return the same golden in the newest format, with the words, axes and units that its case declares.
+
+        Args:
+            case: the case.
+            inputs: all its inputs (``complete_inputs``).
+
+        Raises:
+            GoldenError: an array has not as many axes as the case declares.
+        """
+        symptoms = {fault.name: fault.symptom for fault in case.operation.faults}
+        return replace(
+            self,
+            summary=case.summary,
+            expected_constant=dict(case.expected_constant),
+            faults={name: replace(caught, symptom=symptoms[name]) for name, caught in self.faults.items()},
+            invisible=case.invisible_on(inputs),
+            labels=self.labels_of(case.operation),
+            format=FORMAT,
+        )
 
     def digests(self) -> dict[str, str]:
         """Compute the SHA-256 of every array, by group and name (``outputs/mosaic``)."""

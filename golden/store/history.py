@@ -36,7 +36,7 @@ def event(
         weakens: what gets weaker, and why it may; empty where nothing does.
     """
     return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": today(),
         "reason": reason,
         **({WEAKENS: weakens} if weakens else {}),
         "reference": described(provenance),
@@ -44,6 +44,11 @@ def event(
         "before": before and before[:16],
         "after": after[:16],
     }
+
+
+def today() -> str:
+    """Return the date, as an event has it."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def problems(history: Sequence[Event], content: str, provenance: Mapping[str, str]) -> list[str]:

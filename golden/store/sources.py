@@ -1,7 +1,7 @@
 """The two sides of a ``golden diff`` are files, directories, or git revisions, which need no checkout.
 
-Files that are the same on both sides, byte by byte, are not read. Nothing is trusted: names, sizes and kinds of files
-are looked at first, then ``golden.store.guard`` reads them.
+Each side has goldens and, beside them, their entries. Files that are the same on both sides, byte by byte, are not
+read. Nothing is trusted: names, sizes and kinds of files are looked at first, then ``golden.store.guard`` reads them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
+from golden.store.entry import Entry, parse_entry
 from golden.store.git import run_git, write_blob
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import read_untrusted
@@ -23,8 +24,13 @@ from golden.store.guard import read_untrusted
 Goldens = Mapping[str, Golden | str]
 """Goldens are keyed by case; a text in place of a golden says why it cannot be read."""
 
+Entries = Mapping[str, Entry | str]
+"""Entries likewise."""
+
 MOST = 2 * SIZE_CAP
 """Bytes of goldens that are held at a time, both sides together."""
+_LARGEST_ENTRY = 2**24
+"""Bytes of an entry that are read; the largest that the generator writes has some 100 kB."""
 _REGULAR = ("100644", "100755")
 _ADVICE = ". Restore it from version control"
 
@@ -39,6 +45,7 @@ class Found:
         path: of the file, where it is one.
         blob: of git, and the directory of its clone, otherwise.
         problem: why it cannot be read, or an empty text.
+        entry: the entry beside it, where there is one.
     """
 
     name: str
@@ -46,6 +53,7 @@ class Found:
     path: Path | None = None
     blob: tuple[Path, str] | None = None
     problem: str = ""
+    entry: Found | None = None
 
 
 Side = Mapping[str, Found]
@@ -94,15 +102,20 @@ def _of_paths(one: Path, other: Path) -> tuple[Side, Side]:
         return _of_directory(one), _of_directory(other)
     if one.is_dir() or other.is_dir():
         raise GoldenError(f"{one} and {other}: expected two files or two directories, found one of each")
-    return {one.stem: _of_file(one)}, {one.stem: _of_file(other)}
+    return {one.stem: _with_entry(one)}, {one.stem: _with_entry(other)}
 
 
 def _of_directory(directory: Path) -> Side:
     return {
-        _case(path.relative_to(directory).as_posix()): _of_file(path)
+        _case(path.relative_to(directory).as_posix()): _with_entry(path)
         for path in sorted(directory.glob("*/*.h5"))
         if not path.parent.name.startswith(".")
     }
+
+
+def _with_entry(path: Path) -> Found:
+    beside = path.with_suffix(".json")
+    return replace(_of_file(path), entry=_of_file(beside) if beside.exists() else None)
 
 
 def _of_file(path: Path) -> Found:
@@ -128,13 +141,17 @@ def _of_revision(revision: str, fixtures: Path) -> Side:
     top = Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
     inside = PurePosixPath(fixtures.resolve().relative_to(top.resolve()).as_posix())
     listed = run_git(top, "ls-tree", "-r", "-l", "-z", _commit(revision, fixtures), "--", str(inside))
-    found = {}
+    files = {}
     for line in listed.decode(errors="backslashreplace").split("\0"):
         about, _, name = line.partition("\t")
-        if name.endswith(".h5"):
-            case = _case(PurePosixPath(name).relative_to(inside).as_posix())
-            found[case] = _of_tree(about, f"{revision}:{_printable(name)}", top)
-    return found
+        if name.endswith((".h5", ".json")):
+            relative = PurePosixPath(name).relative_to(inside).as_posix()
+            files[relative] = _of_tree(about, f"{revision}:{_printable(name)}", top)
+    return {
+        _case(name): replace(found, entry=files.get(f"{name.removesuffix('.h5')}.json"))
+        for name, found in files.items()
+        if name.endswith(".h5")
+    }
 
 
 def _of_tree(about: str, name: str, top: Path) -> Found:
@@ -230,3 +247,24 @@ def _fetched(found: Found, scratch: Path) -> Path:
 
 def _size(golden: Golden) -> int:
     return sum(array.nbytes for arrays in (golden.inputs, golden.outputs, golden.where) for array in arrays.values())
+
+
+def read_entries_of(before: Side, after: Side) -> tuple[Entries, Entries]:
+    """Read the entries of both sides that are not the same bytes."""
+    entries = [{case: found.entry for case, found in side.items() if found.entry} for side in (before, after)]
+    differing = {case for case in {*entries[0], *entries[1]} if not _same(*(side.get(case) for side in entries))}
+    with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
+        one, other = ({case: _entry(side[case], Path(scratch)) for case in differing & {*side}} for side in entries)
+    return one, other
+
+
+def _entry(found: Found, scratch: Path) -> Entry | str:
+    if found.problem:
+        return found.problem
+    path = _fetched(found, scratch / "entry.json")
+    if path.stat().st_size > _LARGEST_ENTRY:
+        return f"{found.name}: {path.stat().st_size} bytes; of an entry at most {_LARGEST_ENTRY} are read"
+    try:
+        return parse_entry(path.read_bytes(), found.name)
+    except GoldenError as broken:
+        return str(broken).split(_ADVICE)[0]

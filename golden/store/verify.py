@@ -11,6 +11,7 @@ from typing import Any
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.store import gallery, history
+from golden.store.confirmation import KEY, confirmed_by, is_stale
 from golden.store.entry import Entry, listed_cases, make_entry, read_entry
 from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
@@ -18,6 +19,7 @@ from golden.store.soundness import unsound_in
 from golden.store.update import KINDS, interrupted
 
 _UPDATE = "python generate_golden.py --update --reason ..."
+_CONFIRM = "ask again: python generate_golden.py --cross-check ... --record"
 
 
 def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
@@ -48,7 +50,7 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
             problems.append(f"golden {name}: it has no entry")
         if name in cases and golden.case == name:
             problems += _not_allowed(golden, cases[name]) or unsound_in(golden, cases[name])
-            problems += _labelled_otherwise(golden, cases[name])
+            problems += _said_otherwise(golden, cases[name])
         proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
     if not broken and gallery.read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
@@ -104,7 +106,7 @@ def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list
     if golden.case != name:
         return [f"golden {name}: the file says that it is {golden.case}"]
     picture = entry.get("picture", {})
-    expected = make_entry(golden, entry["history"], picture)
+    expected = make_entry(golden, entry["history"], picture, entry.get(KEY))
     wrong = history.problems(entry["history"], expected["content"], golden.provenance)
     problems = [f"golden {name}: {said}" for said in wrong]
     if entry["history"][0]["after"] != expected["content"][:16]:
@@ -114,7 +116,10 @@ def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list
         for key in expected
         if not _same(entry.get(key), expected[key])
     ]
-    problems += [f"golden {name}: its entry has an unknown key {key!r}" for key in sorted({*entry} - {*expected})]
+    problems += [f"golden {name}: its entry has an unknown key {key!r}" for key in sorted({*entry} - {*expected, KEY})]
+    if is_stale(entry):
+        by = confirmed_by(entry[KEY])
+        problems.append(f"golden {name}: {by} confirmed another value, which counts as none; {_CONFIRM} {name}")
     return problems + gallery.problems(golden, picture, fixtures)
 
 
@@ -127,18 +132,25 @@ def _not_allowed(golden: Golden, case: Case) -> list[str]:
     return []
 
 
-def _labelled_otherwise(golden: Golden, case: Case) -> list[str]:
-    """Say which arrays of a golden have not the axes and units that its case declares."""
+def _said_otherwise(golden: Golden, case: Case) -> list[str]:
+    """Say which words, axes and units of a golden are not those that its case declares."""
     try:
-        declared = golden.labels_of(case.operation)
+        labels = golden.labels_of(case.operation)
     except GoldenError as wrong:
         return [f"golden {golden.case}: {wrong}"]
-    other = sorted(path for path in {*declared, *golden.labels} if declared.get(path) != golden.labels.get(path))
+    symptoms = {f"fault {fault.name}": fault.symptom for fault in case.operation.faults}
+    told = {f"fault {name}": caught.symptom for name, caught in golden.faults.items()}
+    # Which faults there are is part of the definition.
+    told = {key: symptom for key, symptom in told.items() if key in symptoms}
+    found: dict[str, Any] = {**golden.labels, "summary": golden.summary, **told}
+    declared: dict[str, Any] = {**labels, "summary": case.summary, **{key: symptoms[key] for key in told}}
+    other = sorted(key for key in {*declared, *found} if declared.get(key) != found.get(key))
     if not other:
         return []
     named = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
     return [
-        f"golden {golden.case}: its case declares other axes or units of {named}; '{_UPDATE} {golden.case}' writes them"
+        f"golden {golden.case}: its case declares other words, axes or units of {named}; "
+        f"'{_UPDATE} {golden.case}' writes them"
     ]
 
 

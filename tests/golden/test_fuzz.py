@@ -35,7 +35,7 @@ h5py.File = File
 
 
 def test_no_corruption_is_silent_or_breaks_the_caller() -> None:
-    outcomes = list(fuzz(islice(schedule(), 58)))
+    outcomes = list(fuzz(islice(schedule(), 60)))
     assert [outcome for outcome in outcomes if outcome.verdict in BAD] == []
     assert {outcome.kind for outcome in outcomes} == set(kinds())
 

@@ -19,11 +19,13 @@ from click.testing import CliRunner, Result
 
 from golden.generate import main
 from golden.generator.regenerate import Regeneration
+from golden.generator.worker import FROZEN, INSTRUCTION_SET, VARIANTS, Reference, instruction_set
 from golden.judge.compare import Verdict
 from golden.review.difference import Change
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
+from golden.spec.operation import KERNELS
 from golden.store import format4
 from golden.store.entry import entry_path, read_entry
 from golden.store.golden import FORMAT, golden_path, stored_cases
@@ -291,7 +293,7 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
     cases = tuple(ramp if case.name == ramp.name else case for case in standin.CASES)
     told = verify(generated, ALL | {ramp.name: ramp})
     assert told == [
-        "golden toy/ramp: its case declares other axes or units of outputs/z; "
+        "golden toy/ramp: its case declares other words, axes or units of outputs/z; "
         "'python generate_golden.py --update --reason ... toy/ramp' writes them"
     ]
     monkeypatch.setattr("tests.golden.standin.CASES", cases)
@@ -300,6 +302,23 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
     assert run.exit_code == 0, run.stderr
     assert "outputs/z: no axes [no unit], now step [photon]" in run.stdout
     assert verify(generated, ALL | {ramp.name: ramp}) == []
+
+
+def test_other_words_are_written_and_nothing_is_computed(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = replace(standin.LARGE.faults[0], symptom="the ramp is reversed; expected it as it is")
+    case = replace(ALL["toy/ramp"], summary="a rising ramp", operation=replace(standin.LARGE, faults=(fault,)))
+    assert "other words, axes or units of fault reversed, summary" in verify(generated, ALL | {case.name: case})[0]
+    before = read_golden(golden_path(generated, case.name))
+    monkeypatch.setattr("tests.golden.standin.CASES", (case,))
+    monkeypatch.setattr("golden.generator.regenerate.Reference", None)
+    run = generate(generated, "--update", "--reason", "plainer words", "toy/ramp")
+    assert run.exit_code == 0, run.stderr
+    assert "summary: 'a ramp', now 'a rising ramp'" in run.stdout
+    golden = read_golden(golden_path(generated, case.name))
+    assert (golden.summary, golden.faults["reversed"].symptom) == ("a rising ramp", fault.symptom)
+    assert golden.definition == before.definition
+    assert read_entry(generated, case.name)["history"][0]["reason"] == "plainer words"
+    assert verify(generated, ALL | {case.name: case}) == []
 
 
 def test_axes_that_do_not_fit_an_array_are_told(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -408,6 +427,12 @@ def test_redraw_takes_new_inputs(fixtures: Path) -> None:
         (["--update"], "", "--update needs --reason"),
         (["--update", "--check", "--reason", "x"], "", "give one of them"),
         (["--redraw"], "", "--redraw goes with --update"),
+        (["--under", "1 thread", "--update", "--reason", "x"], "", "--under writes nothing"),
+        (
+            ["--under", "2 threads"],
+            "",
+            "'2 threads' is not one of '1 thread', '4 threads', 'no oneDNN', 'oneDNN at SSE4.1'",
+        ),
         (["--fixtures", "no/such"], "", "fixtures no/such: no such directory"),
     ],
 )
@@ -497,7 +522,7 @@ def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeyp
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 2
-    assert "interrupted; 2 golden(s) were written before" in run.stderr
+    assert "interrupted; 2 golden(s) were written or recorded before" in run.stderr
     before = snapshot(tmp_path / "toy")
     run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 0, run.stderr
@@ -722,8 +747,8 @@ def test_a_damaged_golden_is_no_agreement_and_a_lost_one_is_left_out(fixtures: P
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--update", "--reason", "x"], "--cross-check writes nothing"),
-        (["--prove"], "--cross-check writes nothing"),
+        (["--update", "--reason", "x"], "--cross-check writes no golden"),
+        (["--prove"], "--cross-check writes no golden"),
         (["toy/ramp"], "nothing was compared"),
         (["--fixtures", "no/such"], "no such directory; a cross-check takes inputs and tolerances from it"),
         (["--reference", "tests.golden.toy_adapter"], "that is the reference itself"),
@@ -740,3 +765,54 @@ def test_without_the_package_ptycho_it_says_what_to_install(fixtures: Path) -> N
     run = generate(fixtures, "--reference", "ptycho")
     assert run.exit_code == 2
     assert "TensorFlow PtychoPINN, the package 'ptycho', is not installed" in run.stderr
+
+
+# ------------------------------------------------------------------------------------------------ settings
+
+
+class Recording(InProcess):
+    """A reference that remembers the settings of all that were started."""
+
+    started: list[dict[str, str]]
+
+    def __init__(self, module: str, settings: dict[str, str]) -> None:
+        super().__init__(module, settings)
+        self.started.append(settings)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    monkeypatch.setattr(Recording, "started", [], raising=False)
+    monkeypatch.setattr("golden.generator.regenerate.Reference", Recording)
+    return Recording.started
+
+
+def test_goldens_are_recomputed_under_other_settings(fixtures: Path, started: list[dict[str, str]]) -> None:
+    before = snapshot(fixtures)
+    assert generate(fixtures).exit_code == 0
+    assert generate(fixtures, "--under", "oneDNN at SSE4.1").exit_code == 0
+    assert started == [FROZEN, FROZEN | {"ONEDNN_MAX_CPU_ISA": "SSE41"}]
+    assert snapshot(fixtures) == before
+
+
+def test_noise_is_measured_under_other_kernels_where_they_matter(tmp_path: Path, started: list[dict[str, str]]) -> None:
+    plain, *_ = standin.CASES
+    convolved = replace(plain, name="toy/convolved", operation=replace(plain.operation, kernels_matter=True))
+    cases = {case.name: case for case in (plain, convolved)}
+    with Regeneration(cases, tmp_path, "tests.golden.standin") as run:
+        assert not {*KERNELS} & set(run.prove("toy/double").noise["y"])
+        assert len(started) == 1 + len(VARIANTS) - len(KERNELS)
+        assert {*KERNELS} < set(run.prove("toy/convolved").noise["y"])
+    assert len(started) == 1 + len(VARIANTS), "each is started once, when it is needed"
+
+
+def test_the_instruction_set_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Reference("tests.golden.standin", FROZEN) as reference:
+        assert reference.provenance() == {**standin.provenance(), "instruction_set": instruction_set()}
+    for found, said in (
+        ({"baseline": ["X86_V2"], "found": ["X86_V3"]}, INSTRUCTION_SET),
+        ({"baseline": ["SSE41"], "found": ["AVX", "AVX2"]}, INSTRUCTION_SET),
+        ({"baseline": ["NEON"], "found": []}, f"less than {INSTRUCTION_SET}"),
+    ):
+        monkeypatch.setattr(np, "show_config", lambda mode, found=found: {"SIMD Extensions": found})
+        assert instruction_set() == said

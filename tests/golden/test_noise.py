@@ -13,10 +13,11 @@ from scipy.optimize import linprog
 from golden.generator.freeze import _reruns
 from golden.judge import tolerance as noise
 from golden.judge.compare import EXACT
+from golden.review.margins import MOST_DIFFERING, proof_moved
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM
-from tests.golden.standin import CASES
+from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM, MOST_UNSTEADY, UNSTEADY
+from tests.golden.standin import CASES, make_golden
 
 DOUBLE = CASES[0]
 Y, ROWS = DOUBLE.operation.outputs
@@ -205,3 +206,68 @@ def test_the_largest_difference_of_every_element() -> None:
     found = noise.largest_differences(outputs, variants)
     assert set(found) == {"y"}
     np.testing.assert_array_equal(found["y"], [0.5, 0.25])
+
+
+RAMP = CASES[2]
+Z = np.arange(1, 1001, dtype=np.float32)
+
+
+def _unsteady(*jumping: int, by: float = 1.0, where: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """Return the masks where all of a ramp moves by 1e-3, and these elements further."""
+    moved = np.full(1000, 1e-3)
+    moved[list(jumping)] = by
+    return noise.without_kinks(RAMP, {}, {"z": Z}, {"z": moved}, where or {})
+
+
+def test_elements_at_a_kink_are_masked() -> None:
+    masks = _unsteady(3, 700)
+    assert np.flatnonzero(~masks["z"]).tolist() == [3, 700]
+    assert _unsteady() == {}, "nothing is masked where all moves alike"
+    assert _unsteady(3, by=0.99 * UNSTEADY * 1e-3) == {}, "noise is no kink"
+    assert _unsteady(3, by=1.01 * UNSTEADY * 1e-3) != {}
+
+
+def test_an_element_is_steady_that_moves_by_no_more_than_rounding_may() -> None:
+    """All others may not move at all, as Adam's first steps."""
+    moved = np.zeros(1000)
+    moved[7] = 1e-4
+    assert noise.without_kinks(RAMP, {}, {"z": Z}, {"z": moved}, {}) == {}
+    moved[7] = 1.0
+    assert np.flatnonzero(~noise.without_kinks(RAMP, {}, {"z": Z}, {"z": moved}, {})["z"]).tolist() == [7]
+
+
+def test_a_mask_that_the_operation_declares_is_kept() -> None:
+    declared = np.arange(1000) >= 5
+    assert np.flatnonzero(~_unsteady(700, where={"z": declared})["z"]).tolist() == [0, 1, 2, 3, 4, 700]
+    assert _unsteady(3, where={"z": declared})["z"] is declared
+
+
+def test_masks_are_bounded() -> None:
+    most = int(MOST_UNSTEADY * 1000)
+    assert np.count_nonzero(~_unsteady(*range(most))["z"]) == most
+    with pytest.raises(GoldenError, match=r"toy/ramp: output 'z': 5.1% of its elements jump .* more than the 5%"):
+        _unsteady(*range(most + 1))
+
+
+def test_whole_runs_have_no_kinks() -> None:
+    envelope = replace(RAMP, operation=replace(RAMP.operation, outputs=(replace(Y, name="z", envelope=True),)))
+    moved = np.where(Z == 3, 1.0, 1e-3)
+    assert noise.without_kinks(envelope, {}, {"z": Z}, {"z": moved}, {}) == {}
+
+
+def test_where_kernels_matter_is_part_of_the_definition() -> None:
+    matters = replace(DOUBLE, operation=replace(DOUBLE.operation, kernels_matter=True))
+    inputs = DOUBLE.draw_inputs(0)
+    assert matters.definition_digest(inputs) != DOUBLE.definition_digest(inputs)
+
+
+def test_a_proof_may_mask_a_few_other_elements() -> None:
+    """Masks come from noise, which is another on another machine."""
+    golden = make_golden(RAMP)
+
+    def masking(count: int) -> str:
+        return proof_moved(golden, replace(golden, where={"z": np.arange(1000) >= count}))
+
+    most = int(MOST_DIFFERING * 1000)
+    assert masking(0) == masking(most) == ""
+    assert "of the elements of 'z' count that were masked, or the other way round" in masking(most + 1)

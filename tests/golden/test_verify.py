@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from docs import confirmed
 from golden.judge.compare import Tolerance
 from golden.ptychopinn.run.cases import SHORT, around_the_middle
 from golden.ptychopinn.simulation import embedded
@@ -43,6 +44,11 @@ def change_entry(fixtures: Path, change: Callable[[Entry], object]) -> None:
 )
 def test_the_committed_goldens_are_sound(directory: str, cases: str) -> None:
     assert verify(REPOSITORY / "golden" / directory, load_cases(cases)) == []
+
+
+def test_the_readme_says_how_many_of_them_are_confirmed() -> None:
+    text = confirmed.README.read_text(encoding="utf-8")
+    assert text == confirmed.renewed(text), "write it anew: python -m docs.confirmed"
 
 
 def test_what_the_default_suite_reads_is_small() -> None:
@@ -214,7 +220,7 @@ FAULTS = make_golden(CASES[0]).faults
         ({"faults": {"negated": FAULTS["negated"]}}, "it does not catch the fault 'factor_plus_one', which its case"),
         (
             {"faults": {**FAULTS, "negated": replace(FAULTS["negated"], symptom="nothing is wrong")}},
-            "fault 'negated' is described otherwise than by its operation",
+            "its case declares other words, axes or units of fault negated",
         ),
         (
             {"faults": {**FAULTS, "other": FAULTS["negated"]}},
@@ -226,7 +232,10 @@ FAULTS = make_golden(CASES[0]).faults
         ),
         ({"where": {}}, "output 'y' has lost its mask"),
         ({"where": {"y": np.zeros((4, 5), bool)}}, "output 'y' is empty: it would pass against almost anything"),
-        ({"where": {"y": np.arange(20).reshape(4, 5) < 5}}, "the mask of output 'y' is not what its operation defines"),
+        (
+            {"where": {"y": np.arange(20).reshape(4, 5) < 5}},
+            "the mask of output 'y' is not what its operation defines: of 20 elements",
+        ),
         ({"expected_constant": {}}, "expects other outputs to be constant than its case"),
         ({"definition": "0" * 16}, "its case is declared otherwise than when it was made"),
         ({"parameters": {"factor": 3.0}}, "its case is declared otherwise than when it was made"),

@@ -193,6 +193,7 @@ def _forward(structure: Structure, *, whole: bool = False) -> Operation:
             fault for fault in faults.FORWARD if fault.name != "epsilon_of_stitching" or structure.fills_border
         ),
         in_order=True,
+        kernels_matter=True,
     )
 
 
@@ -229,6 +230,7 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
         derive=make_training_inputs,
         faults=faults.GRADIENTS,
         in_order=True,
+        kernels_matter=True,
     )
 
 
@@ -294,6 +296,7 @@ def _training(structure: Structure) -> Operation:
         derive=make_training_inputs,
         faults=faults.TRAINING,
         in_order=True,
+        kernels_matter=True,
     )
 
 
@@ -314,7 +317,14 @@ DEFAULTS: Parameters = {
 }
 """These are TensorFlow's, but for ``n_filters_scale``, which is 2 there."""
 
-_SEED = 29
+_GRADIENT_SEEDS = {1: 48, 4: 63}
+"""By the members of a group, chosen among 150. Under these no unit lies nearer to its kink than 6 times the difference
+between float32 and float64 (root mean square over its layer); under most, some unit lies within one."""
+_TRAINING_SEEDS = {1: 42, 4: 32}
+"""Chosen among 50 for the most entries that stay steady when inputs move by their last digit, eight times."""
+_LEARNING_RATE = 1e-5
+"""A step moves a weight whose gradient is noise as far as any other, on each processor in a direction of its own. At
+1e-4 that turns ReLUs in the next step, which moves the gradients of all layers before them."""
 
 _ONE_NUMBER = {"loss": "the output is a single number"}
 _EMPTY_BORDER = {"merged_border": "nothing fills the border, because the network has no border branch"}
@@ -341,15 +351,17 @@ def _forward_case(
 
 
 def _trained(
-    name: str, make: Callable[[Structure], Operation], summary: str, *, members: int, seed: int, slow: bool = False
+    name: str, make: Callable[[Structure], Operation], summary: str, *, members: int, slow: bool = False
 ) -> Case:
     """Make a case whose seed was chosen: under it no ReLU is so near its kink that rounding decides.
 
-    A unit that rounding turns on or off moves gradients by more than all other rounding, and steps by more than that.
+    A unit that rounding turns on or off moves the gradients of all layers before it, some by hundreds of tolerances: so
+    many elements cannot be masked. On another processor other units would turn, so they all are to be far away.
     Even so, steps are compared for three quarters of the gradients, not nine tenths: docs/conventions.md, "Training".
     """
     operation = make(Structure.of(64, members, DEFAULTS))
-    training = {"learning_rate": 1e-4} if operation.name == "network.training" else {}
+    training = {"learning_rate": _LEARNING_RATE} if operation.name == "network.training" else {}
+    seed = (_TRAINING_SEEDS if training else _GRADIENT_SEEDS)[members]
     single = [name for name, shape in Structure.of(64, members, DEFAULTS).shapes().items() if shape == (1,)]
     constant = {} if training else dict.fromkeys(("loss", *single), "the output is a single number")
     return Case(
@@ -390,16 +402,15 @@ CASES = (
     _forward_case(
         "forward_whole", "forward pass of groups of four: every element of every block is stored", members=4, whole=True
     ),
-    _trained("gradients_group1", _gradients, "gradients of the loss, two groups of one", members=1, seed=_SEED),
-    _trained("gradients_group4", _gradients, "gradients of the loss, two groups of four", members=4, seed=_SEED),
+    _trained("gradients_group1", _gradients, "gradients of the loss, two groups of one", members=1),
+    _trained("gradients_group4", _gradients, "gradients of the loss, two groups of four", members=4),
     _trained(
         "gradients_whole",
         partial(_gradients, whole=True),
         "gradients of the loss, groups of one: every element is stored",
         members=1,
-        seed=_SEED,
         slow=True,
     ),
-    _trained("training_group1", _training, "five training steps, two groups of one", members=1, seed=_SEED),
-    _trained("training_group4", _training, "five training steps, two groups of four", members=4, seed=10),
+    _trained("training_group1", _training, "five training steps, two groups of one", members=1),
+    _trained("training_group4", _training, "five training steps, two groups of four", members=4),
 )

@@ -169,6 +169,7 @@ TRAINING = Operation(
     derive=make_inputs,
     faults=faults.TRAINING,
     in_order=True,
+    kernels_matter=True,
 )
 RECONSTRUCTION = Operation(
     name="run.reconstruction",
@@ -179,6 +180,7 @@ RECONSTRUCTION = Operation(
     derive=make_inputs,
     faults=faults.RECONSTRUCTION,
     in_order=True,
+    kernels_matter=True,
 )
 # ------------------------------------------------------------------------------------------------ cases
 

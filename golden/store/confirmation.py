@@ -1,0 +1,108 @@
+"""A confirmation says that a release of the real package computes what a golden holds. It stands in the entry.
+
+It is bound to the golden's question and answer: operation, parameters, inputs and outputs. Noise, tolerance, masks,
+faults and words may change without losing it; a value may not. A record that is bound to something else counts as none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from golden.spec.errors import GoldenError
+
+KEY = "confirmed"
+"""Where the record stands in an entry."""
+
+Entry = Mapping[str, Any]
+Record = dict[str, Any]
+"""A record names the release that confirmed a golden (``release_of``), the TensorFlow that it ran on and the date. Its
+``share`` is the largest difference, in tolerances, with two digits; its ``value`` (``value_of``) binds it.
+"""
+
+_KEYS = frozenset({"reference", "tensorflow", "date", "share", "value"})
+_SHOWN = 7
+"""Digits of a commit that are shown."""
+
+
+def release_of(provenance: Mapping[str, str]) -> Record:
+    """Say which release a reference is: its name, and its commit; the version where no commit is known.
+
+    Raises:
+        GoldenError: nobody could get that release again.
+    """
+    name, commit = provenance.get("reference", ""), provenance.get("commit", "")
+    version = provenance.get("version", "unknown")
+    if "+" in commit:
+        raise GoldenError(
+            f"reference {name}: its checkout has changes that commit {commit[:_SHOWN]} does not hold, so a record "
+            f"would name what nobody else has; commit them or put them away, or leave out --record"
+        )
+    if not commit and version == "unknown":
+        raise GoldenError(
+            f"reference {name}: it tells neither commit nor version, so a record could not name it; take a git "
+            f"checkout or an installed release, or leave out --record"
+        )
+    return {"reference": name, **({"commit": commit} if commit else {"version": version})}
+
+
+def value_of(entry: Entry) -> str:
+    """Digest what a confirmation is bound to, from what the entry says of it; 16 hexadecimal digits."""
+    arrays = [
+        {name: array.get("sha256") for name, array in entry.get(group, {}).items()} for group in ("inputs", "outputs")
+    ]
+    bound = [entry.get("operation"), entry.get("parameters"), *arrays]
+    return hashlib.sha256(json.dumps(bound, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def confirmation(entry: Entry) -> Record | None:
+    """Return an entry's record; None where there is none, or it is of another value."""
+    record: Record | None = entry.get(KEY)
+    return record if record is not None and record["value"] == value_of(entry) else None
+
+
+def is_stale(entry: Entry) -> bool:
+    """Tell whether an entry has a record that is of another value."""
+    return KEY in entry and confirmation(entry) is None
+
+
+def with_confirmation(entry: Entry, record: Record | None) -> dict[str, Any]:
+    """Return an entry with this record, below its history, and no other."""
+    kept: dict[str, Any] = {}
+    for key, value in entry.items():
+        if key != KEY:
+            kept[key] = value
+        if key == "history" and record is not None:
+            kept[KEY] = record
+    return kept
+
+
+def is_record(record: object) -> bool:
+    """Tell whether something has the form of a record."""
+    if not isinstance(record, dict) or len(record) != len(_KEYS) + 1 or not record.keys() > _KEYS:
+        return False
+    (release,) = record.keys() - _KEYS
+    share, texts = record["share"], [text for key, text in record.items() if key != "share"]
+    is_share = isinstance(share, (int, float)) and 0 <= share <= 1
+    return is_share and release in ("commit", "version") and all(isinstance(text, str) for text in texts)
+
+
+def release_text(record: Record) -> str:
+    """Return the commit that confirmed, shortened, or the version."""
+    return str(record["commit"])[:_SHOWN] if "commit" in record else str(record["version"])
+
+
+def confirmed_by(record: Record) -> str:
+    """Say who confirmed: ``ptycho 712c23f``."""
+    return f"{record['reference']} {release_text(record)}"
+
+
+def counted(entries: Mapping[str, Entry]) -> str:
+    """Say how many of some goldens are confirmed, and by whom."""
+    records = [record for entry in entries.values() if (record := confirmation(entry)) is not None]
+    counts = Counter(map(confirmed_by, records)).most_common()
+    by = ", ".join(f"{name} ({count})" if len(counts) > 1 else name for name, count in counts)
+    return f"{len(records)} of {len(entries)} goldens are confirmed" + (f" by {by}" if by else "")

@@ -13,6 +13,7 @@ from golden.spec.errors import GoldenError
 from golden.store import gallery, history
 from golden.store.confirmation import KEY, confirmed_by, is_stale
 from golden.store.entry import Entry, listed_cases, make_entry, read_entry
+from golden.store.folder import MOST_ENTRIES, printable, survey
 from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
 from golden.store.soundness import unsound_in
@@ -28,17 +29,23 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     Checks that every file reads and matches its digests, that what follows from a file's own numbers does, that the
     entries say what the files say, and that cases, files and entries name each other without exception.
     """
+    found = survey(fixtures)
+    entries_size = sum(size for name, size in found.files.items() if name.endswith(".json"))
+    if entries_size > MOST_ENTRIES:
+        return [f"{fixtures}: {entries_size} bytes of entries; at most {MOST_ENTRIES} are read"]
     files, listed = stored_cases(fixtures), listed_cases(fixtures)
     entries, problems = _read_all(fixtures, listed)
     broken = bool(problems)
     waiting = {} if broken else interrupted(fixtures)
     there = files.union(waiting)
-    strays = _strays(fixtures, files | listed)
+    known = {f"{name}.{kind}" for name in files | listed for kind in KINDS}
+    strays = sorted(found.files.keys() - known - {gallery.PAGE})
+    problems += found.strange
     problems += [f"golden {name}: {_interruption(kinds)}" for name, kinds in waiting.items()]
     problems += [f"case {name}: no golden; make it with '{_UPDATE} {name}'" for name in sorted({*cases} - there)]
     problems += [f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - {*cases})]
     problems += [f"entry {name}: its golden is missing" for name in sorted(listed - there)]
-    problems += [f"file {name}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in strays]
+    problems += [f"file {printable(name)}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in strays]
     proved = []
     for name, golden in zip(sorted(files), read_untrusted([golden_path(fixtures, name) for name in sorted(files)])):
         if isinstance(golden, str):
@@ -75,13 +82,6 @@ def _read_all(fixtures: Path, listed: frozenset[str]) -> tuple[dict[str, Entry],
         except GoldenError as broken:
             problems.append(str(broken))
     return entries, problems
-
-
-def _strays(fixtures: Path, cases: frozenset[str]) -> list[str]:
-    """Find files that belong to no golden. Hidden ones, an update's among them, do not count."""
-    files = (path.relative_to(fixtures) for path in fixtures.rglob("*") if path.is_file())
-    known = {f"{name}.{kind}" for name in cases for kind in KINDS} | {gallery.PAGE}
-    return sorted(f.as_posix() for f in files if f.as_posix() not in known and not any(p[0] == "." for p in f.parts))
 
 
 def blind_spots(goldens: Iterable[Golden]) -> list[str]:

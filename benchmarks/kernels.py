@@ -94,7 +94,7 @@ def _tensorflow(python: str, under: str, patterns: Sequence[str]) -> Result:
 def _line(one: Result) -> str:
     verdict = "green" if one.is_green else "RED"
     most = f"{one.goldens:4} goldens, most used {one.share:.0%} ({one.largest})" if one.goldens else ""
-    return f"{one.name:34} {verdict:6} {one.seconds:5.0f} s  {most}".rstrip()
+    return f"{one.name:40} {verdict:6} {one.seconds:5.0f} s  {most}".rstrip()
 
 
 @click.command()

@@ -8,6 +8,7 @@ needs several settings, hence several processes. It also keeps the generator its
 from __future__ import annotations
 
 import importlib
+import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -157,6 +158,7 @@ def _storable(array: object) -> bool:
 
 def _prepare(settings: dict[str, str]) -> None:
     os.environ.update(settings)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its hints are about speed, and would stand in our tables
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the generator decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -52,11 +52,11 @@ def test_training(golden: GoldenCase) -> None:
     golden.check(layouts.network_training(**golden.inputs, **golden.parameters))
 
 
-@pytest.mark.parametrize(("name", "covered"), [("network/training_group1", 0.72), ("network/training_group4", 0.75)])
+@pytest.mark.parametrize(("name", "covered"), [("network/training_group1", 0.85), ("network/training_group4", 0.78)])
 def test_steps_are_compared_where_gradients_are_more_than_noise(
     name: str, covered: float, goldens: dict[str, Golden]
 ) -> None:
-    """docs/conventions.md, "Training", says why that is not nine tenths of every array."""
+    """docs/conventions.md, "Training", says why that is not all of every array."""
     golden = goldens[name]
     structure = Structure.of(64, golden.parameters["members"], golden.parameters)
     counts, least = (
@@ -66,8 +66,8 @@ def test_steps_are_compared_where_gradients_are_more_than_noise(
     assert len(shares) == 44
     everything = golden.outputs["least_gradient"] > 0
     assert golden.where["step_5"][everything].mean() > covered
-    assert np.median(list(shares.values())) > 0.7
-    assert {array for array, share in shares.items() if share < 0.3} <= {"phase_inner_bias"}
+    assert np.median(list(shares.values())) > 0.8
+    assert min(shares.values()) > 0.45
 
 
 def test_an_entry_is_steady_where_its_gradient_is_more_than_noise() -> None:

@@ -357,7 +357,7 @@ def _trained(
 
     A unit that rounding turns on or off moves the gradients of all layers before it, some by hundreds of tolerances: so
     many elements cannot be masked. On another processor other units would turn, so they all are to be far away.
-    Even so, steps are compared for three quarters of the gradients, not nine tenths: docs/conventions.md, "Training".
+    Even so, steps are compared for four fifths of the gradients, not all: docs/conventions.md, "Training".
     """
     operation = make(Structure.of(64, members, DEFAULTS))
     training = {"learning_rate": _LEARNING_RATE} if operation.name == "network.training" else {}

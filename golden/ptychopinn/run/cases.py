@@ -169,7 +169,6 @@ TRAINING = Operation(
     derive=make_inputs,
     faults=faults.TRAINING,
     in_order=True,
-    kernels_matter=True,
 )
 RECONSTRUCTION = Operation(
     name="run.reconstruction",
@@ -180,7 +179,6 @@ RECONSTRUCTION = Operation(
     derive=make_inputs,
     faults=faults.RECONSTRUCTION,
     in_order=True,
-    kernels_matter=True,
 )
 # ------------------------------------------------------------------------------------------------ cases
 

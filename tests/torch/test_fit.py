@@ -1,0 +1,137 @@
+"""The training's parts that need Lightning: the loss without training, checkpoints, which training may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
+from ptycho_torch.dataloader import MemoryMappedDataset
+from ptycho_torch.files.archive import pack, write_archive
+from ptycho_torch.files.loss_curve import Epoch, LossCurve
+from ptycho_torch.model import PtychoPINN
+from ptycho_torch.scans.scan import Scan
+from ptycho_torch.simulate import Simulation, simulate_scan
+from ptycho_torch.training.batch_order import seeded_order
+from ptycho_torch.training.fit import (
+    ArchiveCheckpoints,
+    CheckpointSummary,
+    Devices,
+    Task,
+    fit,
+    make_trainer,
+    mean_loss,
+    read_checkpoint,
+    require_same_task,
+)
+from ptycho_torch.training.losses import objective
+
+pytestmark = pytest.mark.integration
+USED, BATCH = 6, 4
+CONFIG = TrainingConfig(epochs=2, batch_size=BATCH)
+
+
+@pytest.fixture(scope="module")
+def scan() -> Scan:
+    return simulate_scan(Simulation(patterns=8, seed=3))
+
+
+class Steps:
+    """Notes the steps and the epochs that a training tells."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int, int]] = []
+        self.epochs: list[Epoch] = []
+
+    def batch(self, epoch: int, done: int, batches: int) -> None:
+        self.steps.append((epoch, done, batches))
+
+    def epoch(self, finished: Epoch) -> None:
+        self.epochs.append(finished)
+
+
+def task_of(scan: Scan, config: TrainingConfig = CONFIG, **fingerprint: Any) -> Task:
+    dataset = MemoryMappedDataset.from_config(scan, DataConfig(n_images=USED, subsample_seed=0), seed=0)
+    torch.manual_seed(0)
+    model = PtychoPINN(ModelConfig(n_filters_scale=1), dataset.probe, 1e9**0.5 / 32)
+    return Task(model, dataset, config, seeded_order(5, 0), num_workers=0, fingerprint=fingerprint)
+
+
+def trainer(directory: Path, epochs: int = 2) -> Any:
+    return make_trainer(directory, epochs, Devices(accelerator="cpu", devices="1"))
+
+
+def test_the_loss_without_training_is_the_mean_over_all_groups(scan: Scan) -> None:
+    task = task_of(scan)
+    single = [task.dataset[[number]] for number in range(USED)]
+    with torch.no_grad():
+        scale = task.model.intensity_scale
+        losses = [objective(task.model(one.X, one.positions).amplitude, one.X * scale, CONFIG).item() for one in single]
+    assert len(set(losses)) == USED
+    for batch_size in (1, BATCH, USED):
+        found = mean_loss(task.model, task.dataset, CONFIG, batch_size, torch.device("cpu"))
+        assert found == pytest.approx(np.mean(losses), rel=1e-6)
+
+
+def test_a_resumed_training_does_not_begin_anew(scan: Scan, tmp_path: Path) -> None:
+    """It ends with the same numbers either way, so the steps are counted."""
+    at_once, first, later, last = Steps(), Steps(), Steps(), Steps()
+    whole = fit(task_of(scan), trainer(tmp_path / "whole"), at_once)
+    fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(tmp_path / "parts", 1), first)
+    resumed = fit(task_of(scan), trainer(tmp_path / "parts"), later, resume=tmp_path / "parts" / "last.ckpt")
+    assert at_once.steps == [(1, 1, 2), (1, 2, 2), (2, 1, 2), (2, 2, 2)]
+    assert (first.steps, later.steps) == (at_once.steps[:2], at_once.steps[2:])
+    assert (first.epochs, later.epochs) == (at_once.epochs[:1], at_once.epochs[1:])
+    assert resumed == whole
+    finished = task_of(scan)
+    before = {name: one.clone() for name, one in finished.model.state_dict().items()}
+    assert fit(finished, trainer(tmp_path / "parts"), last, resume=tmp_path / "parts" / "last.ckpt") == whole
+    assert last.steps == []
+    assert any(not torch.equal(one, before[name]) for name, one in finished.model.state_dict().items())
+
+
+def test_only_the_same_training_goes_on(scan: Scan, tmp_path: Path) -> None:
+    kept = CheckpointSummary(LossCurve(0.0, 0.0), {"seed": 1, "gone": 2})
+    task = task_of(scan, seed=3, new=4)
+    path = tmp_path / "last.ckpt"
+    with pytest.raises(ValueError, match="another training") as refused:
+        require_same_task(kept, task, path)
+    told = "gone: there 2, here None; new: there None, here 4; seed: there 1, here 3"
+    assert str(refused.value) == f"{path}: belongs to another training and cannot be resumed: {told}"
+    require_same_task(replace(kept, fingerprint={"seed": 3, "new": 4}), task, path)
+    fit(task_of(scan, replace(CONFIG, epochs=1), seed=1), trainer(tmp_path, 1), Steps())
+    with pytest.raises(ValueError, match=r"last\.ckpt: belongs to another training"):
+        fit(task_of(scan, seed=2), trainer(tmp_path), Steps(), resume=path)
+
+
+@pytest.mark.parametrize("content", [[1], {"epoch": 1}, {"ptycho_torch": 1}])
+def test_other_archives_are_no_checkpoints(content: Any, tmp_path: Path) -> None:
+    path, tensors = tmp_path / "a.ckpt", {}
+    write_archive(path, "ptycho_torch checkpoint 1", {"content": pack(content, tensors)}, tensors)
+    with pytest.raises(ValueError, match="expected the state of a training, found something else"):
+        ArchiveCheckpoints().load_checkpoint(path)
+
+
+@pytest.mark.parametrize("state", [{}, {"losses": {}, "fingerprint": {}}, {"losses": 1, "fingerprint": {}}])
+def test_a_checkpoint_without_its_losses_is_damaged(state: Mapping[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    ArchiveCheckpoints().save_checkpoint({"ptycho_torch": dict(state)}, path)
+    with pytest.raises(ValueError, match="expected the state of a training"):
+        read_checkpoint(path)
+
+
+def test_checkpoints_are_written_anywhere_and_removed(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "a.ckpt"
+    found = {"ptycho_torch": {"losses": [1.0]}, "state_dict": {"weight": torch.arange(3.0)}}
+    ArchiveCheckpoints().save_checkpoint(found, path)
+    ArchiveCheckpoints().save_checkpoint(found, path)
+    assert torch.equal(ArchiveCheckpoints().load_checkpoint(path)["state_dict"]["weight"], torch.arange(3.0))
+    ArchiveCheckpoints().remove_checkpoint(path)
+    assert not path.exists()
+    ArchiveCheckpoints().remove_checkpoint(path)

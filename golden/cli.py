@@ -42,6 +42,7 @@ from golden.store.verify import blind_spots, verify
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The module of the cases that are bundled."""
+_MOST_LINES = 500
 SCAN = "golden.ptychopinn.simulation.embedded"
 """The module of the scan that is bundled."""
 
@@ -222,8 +223,10 @@ def verify_command(module: str, fixtures: Path) -> None:
     """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
     problems = verify(fixtures, load_cases(module))
-    for problem in problems:
+    for problem in problems[:_MOST_LINES]:
         click.echo(problem)
+    if problems[_MOST_LINES:]:
+        click.echo(f"... and {len(problems) - _MOST_LINES} more")
     if problems:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)

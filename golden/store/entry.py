@@ -22,6 +22,7 @@ from golden.spec.errors import GoldenError
 from golden.spec.operation import Label
 from golden.store.confirmation import KEY, Record, confirmation, is_record, with_confirmation
 from golden.store.contents import parse_json
+from golden.store.folder import read_small
 from golden.store.golden import Derived, Golden, cases_with
 
 FORMAT = "ptycho-golden entry 1"
@@ -58,11 +59,12 @@ def read_entry(fixtures: Path, case: str) -> Entry:
     """
     path = entry_path(fixtures, case)
     try:
-        return parse_entry(path.read_bytes(), str(path))
+        content = read_small(path)
     except FileNotFoundError:
         raise GoldenError(f"entry {path}: no such file. {_ADVICE}") from None
-    except OSError as broken:
+    except GoldenError as broken:
         raise GoldenError(f"entry {path}: {broken}. {_ADVICE}") from broken
+    return parse_entry(content, str(path))
 
 
 def parse_entry(content: bytes, name: str) -> Entry:

@@ -7,16 +7,18 @@ read. Nothing is trusted: names, sizes and kinds of files are looked at first, t
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
 from golden.store.entry import Entry, parse_entry
+from golden.store.folder import MOST_FILES, SMALL, printable, read_small
 from golden.store.git import run_git, write_blob
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import read_untrusted
@@ -29,8 +31,6 @@ Entries = Mapping[str, Entry | str]
 
 MOST = 2 * SIZE_CAP
 """Bytes of goldens that are held at a time, both sides together."""
-_LARGEST_ENTRY = 2**24
-"""Bytes of an entry that are read; the largest that the generator writes has some 100 kB."""
 _REGULAR = ("100644", "100755")
 _ADVICE = ". Restore it from version control"
 
@@ -42,6 +42,7 @@ class Found:
     Attributes:
         name: of its place, for a person: a path, or ``revision:path``.
         identity: git's name for its bytes; empty when unknown.
+        size: of it, in bytes.
         path: of the file, where it is one.
         blob: of git, and the directory of its clone, otherwise.
         problem: why it cannot be read, or an empty text.
@@ -50,6 +51,7 @@ class Found:
 
     name: str
     identity: str = ""
+    size: int = 0
     path: Path | None = None
     blob: tuple[Path, str] | None = None
     problem: str = ""
@@ -102,28 +104,38 @@ def _of_paths(one: Path, other: Path) -> tuple[Side, Side]:
         return _of_directory(one), _of_directory(other)
     if one.is_dir() or other.is_dir():
         raise GoldenError(f"{one} and {other}: expected two files or two directories, found one of each")
-    return {one.stem: _with_entry(one)}, {one.stem: _with_entry(other)}
+    return {one.stem: _with_entry(one.resolve())}, {one.stem: _with_entry(other.resolve())}
 
 
 def _of_directory(directory: Path) -> Side:
-    return {
-        _case(path.relative_to(directory).as_posix()): _with_entry(path)
-        for path in sorted(directory.glob("*/*.h5"))
-        if not path.parent.name.startswith(".")
-    }
+    paths = [path for path in directory.glob("*/*.h5") if not path.parent.name.startswith(".")]
+    _require_few(len(paths), str(directory))
+    found, left = {}, MOST
+    for path in sorted(paths):
+        found[_case(path.relative_to(directory).as_posix())] = golden = _with_entry(path, left)
+        left -= golden.size
+    return found
 
 
-def _with_entry(path: Path) -> Found:
+def _require_few(number: int, where: str) -> None:
+    if number > MOST_FILES:
+        raise GoldenError(f"{where}: {number} goldens; at most {MOST_FILES} are looked at")
+
+
+def _with_entry(path: Path, most: int = SIZE_CAP) -> Found:
     beside = path.with_suffix(".json")
-    return replace(_of_file(path), entry=_of_file(beside) if beside.exists() else None)
+    return replace(_of_file(path, most), entry=_of_file(beside, SMALL) if os.path.lexists(beside) else None)
 
 
-def _of_file(path: Path) -> Found:
-    name = _printable(str(path))
+def _of_file(path: Path, most: int) -> Found:
+    name = printable(str(path))
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return Found(name, problem=f"{name}: not a regular file")
-        return Found(name, _blob_of(path), path)
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or path.parent.is_symlink():
+            return Found(name, problem=f"{name}: a link or a device, not a file")
+        if found.st_size > min(most, SIZE_CAP):
+            return Found(name, problem=f"{name}: {found.st_size} bytes; not read, which would be too much in all")
+        return Found(name, _blob_of(path), found.st_size, path)
     except OSError as problem:
         return Found(name, problem=f"{name}: {problem.strerror}")
 
@@ -146,7 +158,8 @@ def _of_revision(revision: str, fixtures: Path) -> Side:
         about, _, name = line.partition("\t")
         if name.endswith((".h5", ".json")):
             relative = PurePosixPath(name).relative_to(inside).as_posix()
-            files[relative] = _of_tree(about, f"{revision}:{_printable(name)}", top)
+            files[relative] = _of_tree(about, f"{revision}:{printable(name)}", top)
+    _require_few(len(files), revision)
     return {
         _case(name): replace(found, entry=files.get(f"{name.removesuffix('.h5')}.json"))
         for name, found in files.items()
@@ -161,7 +174,7 @@ def _of_tree(about: str, name: str, top: Path) -> Found:
         return Found(name, blob, problem=f"{name}: a symbolic link or a submodule, not a file")
     if int(size) > SIZE_CAP:
         return Found(name, blob, problem=f"{name}: {size} bytes; at most {SIZE_CAP} are accepted")
-    return Found(name, blob, blob=(top, blob))
+    return Found(name, blob, int(size), blob=(top, blob))
 
 
 def _commit(revision: str, fixtures: Path) -> str:
@@ -186,11 +199,7 @@ def _common_ancestor(one: str, other: str, fixtures: Path) -> str:
 
 def _case(relative: str) -> str:
     """Name the case that a file ``TOPIC/CASE.h5`` holds."""
-    return _printable(relative.removesuffix(".h5"))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+    return printable(relative.removesuffix(".h5"))
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -213,6 +222,7 @@ def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
     wanted = [(side, case, found) for side, of in zip(sides, (before, after)) for case, found in _pick(of, differing)]
     held = 0
     with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
+        wanted = [(side, case, found) for (side, case, _), found in zip(wanted, _within(found for *_, found in wanted))]
         paths = [_fetched(found, Path(scratch) / f"{number}.h5") for number, (*_, found) in enumerate(wanted)]
         for (side, case, found), path, golden in zip(wanted, paths, read_untrusted(paths)):
             held += 0 if isinstance(golden, str) else _size(golden)
@@ -229,6 +239,16 @@ def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
     return sides
 
 
+def _within(wanted: Iterable[Found]) -> Iterator[Found]:
+    """Refuse files as soon as those before them hold all that is read."""
+    left = MOST
+    for found in wanted:
+        left -= found.size
+        yield (
+            found if left >= 0 else Found(found.name, problem=f"{found.name}: not read, for those before are too large")
+        )
+
+
 def _pick(side: Side, cases: list[str]) -> Iterator[tuple[str, Found]]:
     return ((case, side[case]) for case in cases if case in side)
 
@@ -238,9 +258,11 @@ def _same(one: Found | None, other: Found | None) -> bool:
 
 
 def _fetched(found: Found, scratch: Path) -> Path:
+    if found.problem:
+        return scratch
     if found.blob is not None:
         write_blob(*found.blob, scratch)
-    elif found.path is not None and not found.problem:
+    elif found.path is not None:
         shutil.copyfile(found.path, scratch)
     return scratch
 
@@ -259,12 +281,9 @@ def read_entries_of(before: Side, after: Side) -> tuple[Entries, Entries]:
 
 
 def _entry(found: Found, scratch: Path) -> Entry | str:
-    if found.problem:
-        return found.problem
-    path = _fetched(found, scratch / "entry.json")
-    if path.stat().st_size > _LARGEST_ENTRY:
-        return f"{found.name}: {path.stat().st_size} bytes; of an entry at most {_LARGEST_ENTRY} are read"
+    if found.problem or found.size > SMALL:
+        return found.problem or f"{found.name}: {found.size} bytes; of an entry at most {SMALL} are read"
     try:
-        return parse_entry(path.read_bytes(), found.name)
+        return parse_entry(read_small(_fetched(found, scratch / "entry.json")), found.name)
     except GoldenError as broken:
         return str(broken).split(_ADVICE)[0]

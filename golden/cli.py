@@ -14,6 +14,7 @@ from rich.console import Console
 
 from golden.report.conformance import conformance
 from golden.report.files import write_arrays
+from golden.report.gate import gate_json, gate_markdown, gate_text
 from golden.report.run import Check, read_shares, require_report, write_run
 from golden.report.run import as_json as run_as_json
 from golden.report.text import (
@@ -28,6 +29,7 @@ from golden.report.text import (
 )
 from golden.review.confirmations import confirmations_changed
 from golden.review.difference import Difference, differences, summary
+from golden.review.gate import review
 from golden.review.margins import warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
@@ -36,6 +38,7 @@ from golden.store.confirmation import counted
 from golden.store.entry import as_text, read_entries, read_entry
 from golden.store.golden import stored_cases
 from golden.store.guard import read_chosen, read_untrusted
+from golden.store.request import request_of
 from golden.store.sources import only, read, read_entries_of, sources
 from golden.store.verify import blind_spots, verify
 
@@ -311,6 +314,33 @@ def _with_progress(results: Iterator[Check | str], total: int) -> list[Check | s
     return list(
         track(results, "comparing", total=total, console=console, transient=True, disable=not console.is_terminal)
     )
+
+
+@main.command("gate")
+@click.argument("span", metavar="BASE...HEAD")
+@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option("--json", "as_json", is_flag=True, help="For another program.")
+@click.option(
+    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
+)
+@_fixtures_option
+def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures: Path) -> None:
+    """Show what a request weakens: what only a comparison with its base can tell.
+
+    \b
+    golden gate main...HEAD      a branch, from where it left main
+    golden gate main             main against the working tree
+    golden gate A..B             two git revisions
+
+    Exit status 1 where something gets weaker that no new event of its golden's history names.
+    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    sys.path.append(str(Path.cwd()))
+    cases = load_cases(module)
+    with tempfile.TemporaryDirectory(prefix="golden-gate-") as scratch:
+        found = review(request_of(span, fixtures), cases, Path(scratch))
+    shown = gate_json if as_json else gate_markdown if markdown else gate_text
+    click.echo(shown(found), nl=False)
+    sys.exit(1 if found.unsaid else 0)
 
 
 @main.command("scan")

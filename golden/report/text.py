@@ -166,7 +166,7 @@ def differences_markdown(found: Sequence[Difference], headline: str, remarks: Se
     """
     lines = [f"### Goldens: {headline}", ""]
     for remark in remarks:
-        lines += [_inert(remark), ""]
+        lines += [inert(remark), ""]
     if found:
         lines += ["| case | | outputs | largest change | looks like |", "|---|---|---|---|---|"]
     for one in found:
@@ -175,16 +175,16 @@ def differences_markdown(found: Sequence[Difference], headline: str, remarks: Se
         largest = share_text(max(c.share for c in moved)) if moved else "-"
         causes = "; ".join(change_sentence(cause) for cause in one.causes) or "-"
         names = ", ".join(c.output for c in moved) or "-"
-        cells = (f"<code>{_inert(one.case)}</code>", *map(_inert, (label, names, largest, causes)))
+        cells = (f"<code>{inert(one.case)}</code>", *map(inert, (label, names, largest, causes)))
         lines.append("| " + " | ".join(cells) + " |")
     for one in found:
         details = html_escape("\n".join(difference_lines(one)), quote=False)
-        summary = f"<summary>{_inert(one.case)}</summary>"
+        summary = f"<summary>{inert(one.case)}</summary>"
         lines += ["", f"<details>{summary}", "", f"<pre>{details}</pre>", "", "</details>"]
     return "\n".join([*lines, ""])
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Escape what HTML or Markdown would take for more than text: a tag, table, link, code, or mention."""
     escaped = html_escape(text, quote=False)
     return "".join(f"&#{ord(c)};" if c in "|`*_[]()!@#~\\" else c for c in escaped)

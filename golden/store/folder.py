@@ -44,14 +44,17 @@ def read_small(path: Path, most: int = SMALL) -> bytes:
         raise
     except OSError as refused:
         what = "a symbolic link, not a file" if refused.errno == errno.ELOOP else refused.strerror
-        raise GoldenError(f"{what}") from refused
-    with open(descriptor, "rb") as stream:
+        raise GoldenError(str(what)) from refused
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise GoldenError(f"{_kind(found.st_mode)}, not a file")
         if found.st_size > most:
             raise GoldenError(f"{found.st_size} bytes; at most {most} are read")
-        return stream.read(most)
+        with open(descriptor, "rb", closefd=False) as stream:
+            return stream.read(most)
+    finally:
+        os.close(descriptor)
 
 
 def _kind(mode: int) -> str:

@@ -17,7 +17,7 @@ from golden.judge.tolerance import least_noise, require_not_vacuous, require_sha
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.spec.operation import MOST_UNSTEADY, Output
+from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM, MOST_UNSTEADY, Output
 from golden.store.golden import Golden
 
 _ROUNDING = 0.006
@@ -36,6 +36,26 @@ def unsound_in(golden: Golden, case: Case) -> list[str]:
     except Exception as failed:  # what a case computes of arrays that it was not made for
         told = [f"its case cannot be asked about it ({type(failed).__name__}: {failed})"]
     return [_of(golden, one) for one in told]
+
+
+def unsound_alone(golden: Golden) -> list[str]:
+    """Say what in a golden does not follow from the rest of it, as far as that can be told without its case."""
+    told = [said for name, caught in sorted(golden.faults.items()) for said in _not_caught(golden, name, caught)]
+    for name, tolerance in sorted(golden.tolerances.items()):
+        line, noise = (tolerance.atol, tolerance.rtol), (tolerance.noise_atol, tolerance.noise_rtol)
+        if all(line != tuple(headroom * n for n in noise) for headroom in (HEADROOM, ENVELOPE_HEADROOM)):
+            told.append(f"output {name!r}: its tolerance is neither {HEADROOM:g} nor {ENVELOPE_HEADROOM:g} x its noise")
+    if not golden.faults:
+        told.append("it catches no fault")
+    return [_of(golden, one) for one in told]
+
+
+def is_declared_by(golden: Golden, case: Case) -> bool:
+    """Tell whether a golden was made from what a case declares."""
+    try:
+        return _can_be_of(golden, case) and golden.definition == case.definition_digest(golden.complete_inputs(case))
+    except Exception:  # what a case computes of arrays that it was not made for
+        return False
 
 
 def _unsound(golden: Golden, case: Case) -> Iterator[str]:

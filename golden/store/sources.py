@@ -46,7 +46,7 @@ class Found:
         path: of the file, where it is one.
         blob: of git, and the directory of its clone, otherwise.
         problem: why it cannot be read, or an empty text.
-        entry: the entry beside it, where there is one.
+        entry, picture: the files beside it, where there are any.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Found:
     blob: tuple[Path, str] | None = None
     problem: str = ""
     entry: Found | None = None
+    picture: Found | None = None
 
 
 Side = Mapping[str, Found]
@@ -84,16 +85,16 @@ def _sides(first: str, second: str | None, fixtures: Path) -> tuple[Side, Side]:
         one, other = Path(first), Path(second)
         if one.exists() or other.exists():
             return _of_paths(one, other)
-        return _of_revision(first, fixtures), _of_revision(second, fixtures)
+        return of_revision(first, fixtures), of_revision(second, fixtures)
     if ".." not in first or Path(first).exists():
         if Path(first).exists() or first.endswith(".h5"):
             raise GoldenError(f"{first}: is compared with what? Give a second file or directory, or a revision alone")
-        return _of_revision(first, fixtures), _of_directory(fixtures)
+        return of_revision(first, fixtures), of_directory(fixtures)
     dots = "..." if "..." in first else ".."
     before, after = (side or "HEAD" for side in first.split(dots, maxsplit=1))
     if dots == "...":
-        before = _common_ancestor(before, after, fixtures)
-    return _of_revision(before, fixtures), _of_revision(after, fixtures)
+        before = common_ancestor(before, after, fixtures)
+    return of_revision(before, fixtures), of_revision(after, fixtures)
 
 
 def _of_paths(one: Path, other: Path) -> tuple[Side, Side]:
@@ -101,13 +102,14 @@ def _of_paths(one: Path, other: Path) -> tuple[Side, Side]:
         if not path.exists():
             raise GoldenError(f"{path}: no such file or directory")
     if one.is_dir() and other.is_dir():
-        return _of_directory(one), _of_directory(other)
+        return of_directory(one), of_directory(other)
     if one.is_dir() or other.is_dir():
         raise GoldenError(f"{one} and {other}: expected two files or two directories, found one of each")
     return {one.stem: _with_entry(one.resolve())}, {one.stem: _with_entry(other.resolve())}
 
 
-def _of_directory(directory: Path) -> Side:
+def of_directory(directory: Path) -> Side:
+    """Find the goldens of a directory."""
     paths = [path for path in directory.glob("*/*.h5") if not path.parent.name.startswith(".")]
     _require_few(len(paths), str(directory))
     found, left = {}, MOST
@@ -123,8 +125,11 @@ def _require_few(number: int, where: str) -> None:
 
 
 def _with_entry(path: Path, most: int = SIZE_CAP) -> Found:
-    beside = path.with_suffix(".json")
-    return replace(_of_file(path, most), entry=_of_file(beside, SMALL) if os.path.lexists(beside) else None)
+    beside, picture = (
+        _of_file(other, most) if os.path.lexists(other := path.with_suffix(kind)) else None
+        for kind in (".json", ".png")
+    )
+    return replace(_of_file(path, most), entry=beside, picture=picture)
 
 
 def _of_file(path: Path, most: int) -> Found:
@@ -149,19 +154,21 @@ def _blob_of(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _of_revision(revision: str, fixtures: Path) -> Side:
-    top = Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
-    inside = PurePosixPath(fixtures.resolve().relative_to(top.resolve()).as_posix())
-    listed = run_git(top, "ls-tree", "-r", "-l", "-z", _commit(revision, fixtures), "--", str(inside))
+def of_revision(revision: str, fixtures: Path) -> Side:
+    """Find the goldens that a directory has in a revision."""
+    top, inside = top_of(fixtures), place_in_clone(fixtures)
+    listed = run_git(top, "ls-tree", "-r", "-l", "-z", commit_of(revision, fixtures), "--", str(inside))
     files = {}
     for line in listed.decode(errors="backslashreplace").split("\0"):
         about, _, name = line.partition("\t")
-        if name.endswith((".h5", ".json")):
+        if name.endswith((".h5", ".json", ".png")):
             relative = PurePosixPath(name).relative_to(inside).as_posix()
             files[relative] = _of_tree(about, f"{revision}:{printable(name)}", top)
     _require_few(len(files), revision)
     return {
-        _case(name): replace(found, entry=files.get(f"{name.removesuffix('.h5')}.json"))
+        _case(name): replace(
+            found, entry=files.get(f"{name.removesuffix('h5')}json"), picture=files.get(f"{name.removesuffix('h5')}png")
+        )
         for name, found in files.items()
         if name.endswith(".h5")
     }
@@ -177,7 +184,12 @@ def _of_tree(about: str, name: str, top: Path) -> Found:
     return Found(name, blob, int(size), blob=(top, blob))
 
 
-def _commit(revision: str, fixtures: Path) -> str:
+def commit_of(revision: str, fixtures: Path) -> str:
+    """Return the commit that a revision names.
+
+    Raises:
+        GoldenError: there is no such revision.
+    """
     run_git(fixtures, "rev-parse", "--git-dir")
     try:
         return run_git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
@@ -187,8 +199,13 @@ def _commit(revision: str, fixtures: Path) -> str:
         ) from None
 
 
-def _common_ancestor(one: str, other: str, fixtures: Path) -> str:
-    commits = [_commit(side, fixtures) for side in (one, other)]
+def common_ancestor(one: str, other: str, fixtures: Path) -> str:
+    """Return the commit at which two revisions parted.
+
+    Raises:
+        GoldenError: there is none.
+    """
+    commits = [commit_of(side, fixtures) for side in (one, other)]
     try:
         return run_git(fixtures, "merge-base", *commits).decode().strip()
     except GoldenError:
@@ -217,13 +234,13 @@ def only(before: Side, after: Side, patterns: Sequence[str]) -> tuple[Side, Side
 
 def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
     """Read the goldens of both sides that are not the same bytes."""
-    differing = [case for case in sorted({*before, *after}) if not _same(before.get(case), after.get(case))]
+    differing = [case for case in sorted({*before, *after}) if not is_same(before.get(case), after.get(case))]
     sides: tuple[dict[str, Golden | str], dict[str, Golden | str]] = ({}, {})
     wanted = [(side, case, found) for side, of in zip(sides, (before, after)) for case, found in _pick(of, differing)]
     held = 0
     with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
         wanted = [(side, case, found) for (side, case, _), found in zip(wanted, _within(found for *_, found in wanted))]
-        paths = [_fetched(found, Path(scratch) / f"{number}.h5") for number, (*_, found) in enumerate(wanted)]
+        paths = [fetched(found, Path(scratch) / f"{number}.h5") for number, (*_, found) in enumerate(wanted)]
         for (side, case, found), path, golden in zip(wanted, paths, read_untrusted(paths)):
             held += 0 if isinstance(golden, str) else _size(golden)
             if found.problem:
@@ -253,11 +270,23 @@ def _pick(side: Side, cases: list[str]) -> Iterator[tuple[str, Found]]:
     return ((case, side[case]) for case in cases if case in side)
 
 
-def _same(one: Found | None, other: Found | None) -> bool:
+def top_of(fixtures: Path) -> Path:
+    """Return the top of the clone that holds a directory."""
+    return Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
+
+
+def place_in_clone(fixtures: Path) -> PurePosixPath:
+    """Return where a directory lies below the top of its clone."""
+    return PurePosixPath(fixtures.resolve().relative_to(top_of(fixtures).resolve()).as_posix())
+
+
+def is_same(one: Found | None, other: Found | None) -> bool:
+    """Tell whether two files are known to be the same bytes."""
     return one is not None and other is not None and one.identity == other.identity != ""
 
 
-def _fetched(found: Found, scratch: Path) -> Path:
+def fetched(found: Found, scratch: Path) -> Path:
+    """Copy a file that was found, where nothing is wrong with it."""
     if found.problem:
         return scratch
     if found.blob is not None:
@@ -274,7 +303,7 @@ def _size(golden: Golden) -> int:
 def read_entries_of(before: Side, after: Side) -> tuple[Entries, Entries]:
     """Read the entries of both sides that are not the same bytes."""
     entries = [{case: found.entry for case, found in side.items() if found.entry} for side in (before, after)]
-    differing = {case for case in {*entries[0], *entries[1]} if not _same(*(side.get(case) for side in entries))}
+    differing = {case for case in {*entries[0], *entries[1]} if not is_same(*(side.get(case) for side in entries))}
     with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
         one, other = ({case: _entry(side[case], Path(scratch)) for case in differing & {*side}} for side in entries)
     return one, other
@@ -284,6 +313,6 @@ def _entry(found: Found, scratch: Path) -> Entry | str:
     if found.problem or found.size > SMALL:
         return found.problem or f"{found.name}: {found.size} bytes; of an entry at most {SMALL} are read"
     try:
-        return parse_entry(read_small(_fetched(found, scratch / "entry.json")), found.name)
+        return parse_entry(read_small(fetched(found, scratch / "entry.json")), found.name)
     except GoldenError as broken:
         return str(broken).split(_ADVICE)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from golden.store.entry import Entry, listed_cases, make_entry, read_entry
 from golden.store.folder import MOST_ENTRIES, printable, survey
 from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
-from golden.store.soundness import unsound_in
+from golden.store.soundness import is_declared_by, unsound_alone, unsound_in
 from golden.store.update import KINDS, interrupted
 
 _UPDATE = "python generate_golden.py --update --reason ..."
@@ -62,6 +62,28 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     if not broken and gallery.read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
     return problems + blind_spots(proved)
+
+
+def verify_some(fixtures: Path, names: Sequence[str], cases: Mapping[str, Case]) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with single goldens, their entries and pictures, by name.
+
+    Args:
+        fixtures: the directory.
+        names: of the goldens.
+        cases: as far as they are known. A golden of another definition is held to what no case needs to tell.
+    """
+    for name, golden in zip(names, read_untrusted([golden_path(fixtures, name) for name in names])):
+        if isinstance(golden, str):
+            yield name, golden
+            continue
+        try:
+            entry = read_entry(fixtures, name)
+        except GoldenError as broken:
+            yield name, str(broken)
+            continue
+        known = name in cases and is_declared_by(golden, cases[name])
+        found = unsound_in(golden, cases[name]) if known else unsound_alone(golden)
+        yield from ((name, said) for said in (*_verify_one(golden, name, entry, fixtures), *found))
 
 
 def _interruption(kinds: Iterable[str]) -> str:

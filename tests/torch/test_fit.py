@@ -103,6 +103,13 @@ def test_losses_of_an_epoch(scan: Scan, tmp_path: Path) -> None:
     assert curve.least_val_loss == pytest.approx(least[5], rel=1e-6)
 
 
+def test_the_validation_loss_is_the_mean_over_all_that_validate(scan: Scan, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1, batch_size=2, validation_fraction=0.5)
+    task = replace(task_of(scan, config), order=seeded_order(3, 0))
+    found = fit(task, trainer(tmp_path, 1), Steps()).epochs[0].val_loss
+    assert found == pytest.approx(direct_loss(task, [3, 4, 5]), rel=1e-6)
+
+
 def test_the_mean_of_equal_losses_is_each_of_them(scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside losses of millions a sum that begins at 1 would not show."""
     monkeypatch.setattr("ptycho_torch.training.fit.objective", lambda predicted, *_: 0 * predicted.sum() + 2)

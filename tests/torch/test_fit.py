@@ -103,6 +103,15 @@ def test_losses_of_an_epoch(scan: Scan, tmp_path: Path) -> None:
     assert curve.least_val_loss == pytest.approx(least[5], rel=1e-6)
 
 
+def test_the_mean_of_equal_losses_is_each_of_them(scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside losses of millions a sum that begins at 1 would not show."""
+    monkeypatch.setattr("ptycho_torch.training.fit.objective", lambda predicted, *_: 0 * predicted.sum() + 2)
+    task = task_of(scan)
+    assert mean_loss(task.model, task.dataset, CONFIG, BATCH, torch.device("cpu")) == 2
+    curve = fit(task, trainer(tmp_path), Steps())
+    assert (curve.least_loss, curve.least_val_loss, curve.epochs[0].loss, curve.epochs[0].val_loss) == (2, 2, 2, 2)
+
+
 @pytest.mark.parametrize("validating", [True, False])
 def test_a_loss_that_is_not_finite_ends_the_training(
     scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validating: bool

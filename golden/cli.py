@@ -25,7 +25,9 @@ from golden.report.text import (
     fault_table,
     faults_headline,
     golden_list,
+    preface_lines,
 )
+from golden.review.claims import Claim, claims
 from golden.review.confirmations import confirmations_changed
 from golden.review.difference import Difference, differences, summary
 from golden.review.margins import warnings
@@ -36,7 +38,7 @@ from golden.store.confirmation import counted
 from golden.store.entry import as_text, read_entries, read_entry
 from golden.store.golden import stored_cases
 from golden.store.guard import read_chosen, read_untrusted
-from golden.store.sources import only, read, read_entries_of, sources
+from golden.store.sources import described, only, places, read, read_entries_of, sources
 from golden.store.verify import blind_spots, verify
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
@@ -164,31 +166,46 @@ def diff_command(
     golden diff HEAD             a revision against the working tree
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     with Console(stderr=True).status("comparing"):
-        chosen = only(*sources(first, second, fixtures), patterns)
+        asked = places(first, second, fixtures)
+        chosen = only(*sources(asked, fixtures), patterns)
         paths = {name: case.operation.path for name, case in load_cases(CONTENT).items()}
         found = differences(*read(*chosen), paths)
-        remarks = confirmation_lines(confirmations_changed(*read_entries_of(*chosen)))
+        entries = read_entries_of(*chosen)
+        remarks = confirmation_lines(confirmations_changed(*entries))
+        said = claims(*entries)
+        compared = [described(place, fixtures) for place in asked if not all(isinstance(each, Path) for each in asked)]
     if markdown:
-        click.echo(differences_markdown(found, summary(found), remarks), nl=False)
+        click.echo(differences_markdown(found, summary(found), remarks, said, compared), nl=False)
     else:
+        for line in preface_lines(said, compared) if found or remarks else []:
+            click.echo(line)
         for one in found:
             click.echo("\n".join(difference_lines(one)) + "\n")
         for line in (*remarks, summary(found)):
             click.echo(line)
     if page is not None:
-        _write_page(page, found, f"Goldens: {first} and {second}" if second else f"Goldens: {first}", remarks)
+        title = f"Goldens: {first} and {second}" if second else f"Goldens: {first}"
+        _write_page(page, found, title, remarks, said, compared)
     if (found or remarks) and exit_code:
         sys.exit(1)
 
 
-def _write_page(path: Path, found: Sequence[Difference], title: str, remarks: Sequence[str]) -> None:
+def _write_page(
+    path: Path,
+    found: Sequence[Difference],
+    title: str,
+    remarks: Sequence[str],
+    said: Sequence[Claim],
+    compared: Sequence[str],
+) -> None:
     from rich.progress import track
 
-    from golden.report.page import write_page
+    from golden.report.page import Heading, write_page
 
     console = Console(stderr=True)
     drawn = track(found, "drawing", console=console, transient=True, disable=not console.is_terminal)
-    write_page(path, drawn, summary(found), title, remarks)
+    heading = Heading(title, summary(found), remarks=remarks, claims=said, compared=compared)
+    write_page(path, drawn, heading)
     click.echo(f"page: {path}", err=True)  # not among what --markdown prints
 
 

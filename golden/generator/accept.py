@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from golden.report.page import write_page
+from golden.report.page import Heading, write_page
 from golden.report.text import difference_lines
 from golden.review.difference import Difference
 from golden.spec.errors import GoldenError
@@ -51,7 +51,7 @@ def _show(one: Difference) -> None:
     """Draw a change as a page, and say where it lies."""
     file = Path(tempfile.mkdtemp(prefix="golden-review-")) / f"{one.case.replace('/', '-')}.html"
     try:
-        write_page(file, [one], "a change to accept", one.case)
+        write_page(file, [one], Heading(one.case, "a change to accept"))
     except GoldenError as problem:
         click.echo(problem, err=True)
     else:

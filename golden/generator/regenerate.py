@@ -235,7 +235,7 @@ class Regeneration:
             record = {
                 **self._release,
                 "tensorflow": self._asked.provenance().get("tensorflow", "-"),
-                "date": _today(),
+                "date": today(),
                 "share": float(f"{found.share:.1e}"),
                 "value": value_of(entry),
             }
@@ -437,7 +437,7 @@ def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
     before = entry["content"][:16] if entry else None
     versions = golden.provenance
     event = {
-        "date": _today(),
+        "date": today(),
         "reason": reason,
         "reference": described(versions),
         "tensorflow": versions.get("tensorflow", "-"),
@@ -447,5 +447,5 @@ def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
     return [event, *(entry["history"] if entry else [])]
 
 
-def _today() -> str:
+def today() -> str:
     return datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -188,8 +188,8 @@ def render(
     require_libraries()
     template, style, script = _template()
     cases = sorted(views, key=lambda case: (list(KINDS).index(case.kind), -case.share, case.name))
-    groups = Counter(case.group for case in cases)
-    cases.sort(key=lambda case: (-groups[case.group], case.group))
+    sizes = Counter(case.group for case in cases if case.kind != "known")
+    cases.sort(key=lambda case: (-sizes[case.group], case.group))
     causes = Counter(name for case in cases for name in sorted(case.explanations))
     text: str = template.render(
         heading=heading,

@@ -360,15 +360,15 @@ def confirmation_text(entry: Entry) -> str:
     return f"by {record['reference']} {record.get('commit') or record['version']} on {record['date']}, {with_what}"
 
 
-def describe(golden: Golden, entry: Entry) -> list[str | Table]:
-    """Describe all that a golden and its entry hold; Rich prints the parts, one below the other."""
+def describe(golden: Golden, entry: Entry | None) -> list[str | Table]:
+    """Describe all that a golden and its entry, where it has one, hold; Rich prints the parts, one below the other."""
     parts: list[str | Table] = [
         f"[bold]{golden.case}[/]  {escape(golden.summary)}",
         f"operation   {golden.operation}",
         "parameters  " + (", ".join(f"{key} = {value!r}" for key, value in golden.parameters.items()) or "none"),
         f"producer    {golden.producer}: " + escape(_provenance(golden)),
         f"content     {golden.content_digest()}",
-        f"confirmed   {escape(confirmation_text(entry))}",
+        *([f"confirmed   {escape(confirmation_text(entry))}"] if entry else []),
     ]
     arrays = _table("inputs", "shape", "dtype", "summary", "sha256")
     for name, array in golden.inputs.items():
@@ -405,7 +405,7 @@ def describe(golden: Golden, entry: Entry) -> list[str | Table]:
     parts += [arrays if arrays.row_count else "inputs      none", outputs, *([axes] if golden.labels else []), faults]
     return parts + [
         f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {escape(event['reason'])}"
-        for event in entry["history"]
+        for event in (entry["history"] if entry else [])
     ]
 
 

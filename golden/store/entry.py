@@ -23,6 +23,7 @@ from golden.spec.operation import Label
 from golden.store.confirmation import KEY, Record, confirmation, is_record, with_confirmation
 from golden.store.contents import parse_json
 from golden.store.golden import Derived, Golden, cases_with
+from golden.store.spoilt import what_happened
 
 FORMAT = "ptycho-golden entry 1"
 
@@ -56,7 +57,15 @@ def read_entry(fixtures: Path, case: str) -> Entry:
     Raises:
         GoldenError: there is none, or it is not an entry of this format.
     """
-    path = entry_path(fixtures, case)
+    return read_entry_file(entry_path(fixtures, case))
+
+
+def read_entry_file(path: Path) -> Entry:
+    """Read the entry in a file.
+
+    Raises:
+        GoldenError: there is none, or it is not an entry of this format.
+    """
     try:
         return parse_entry(path.read_bytes(), str(path))
     except FileNotFoundError:
@@ -71,6 +80,8 @@ def parse_entry(content: bytes, name: str) -> Entry:
     Raises:
         GoldenError: it is not an entry of this format.
     """
+    if spoilt := what_happened(content):
+        raise GoldenError(f"entry {name}: {spoilt}")
     try:
         entry = parse_json(content.decode())
     except ValueError as broken:
@@ -82,9 +93,7 @@ def parse_entry(content: bytes, name: str) -> Entry:
     return entry
 
 
-_ADVICE = (
-    "Restore it from version control; after a merge conflict take the .json, the .h5 and the .png of one side together"
-)
+_ADVICE = "Restore it from version control"
 
 
 def _can_be_shown(entry: Entry) -> bool:

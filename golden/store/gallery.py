@@ -14,6 +14,7 @@ from typing import Any
 from golden.spec.arrays import digest_array, is_picture
 from golden.store.confirmation import confirmation, counted
 from golden.store.golden import Golden
+from golden.store.spoilt import what_happened
 
 PAGE = "README.md"
 
@@ -57,7 +58,8 @@ def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[
     if path.is_file() != bool(listed):
         return [f"picture {golden.case}: its file is {'missing' if listed else 'not in the entry'}"]
     if listed and file_digest(path) != listed.get("sha256"):
-        return [f"picture {golden.case}: another file than the entry lists"]
+        spoilt = what_happened(path.read_bytes())
+        return [f"picture {golden.case}: {spoilt or 'another file than the entry lists'}"]
     return []
 
 

@@ -31,6 +31,7 @@ from golden.report.text import (
 from golden.review.claims import Claim, claim_of_update
 from golden.review.confirmations import confirmations_changed
 from golden.review.difference import Change, Difference, worst_first
+from golden.review.restated import formulas_left_behind
 from golden.spec.case import Case
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
@@ -336,7 +337,8 @@ def _announce(
     failed = [row for row in rows if row.change is Change.FAILED]
     for row in failed:
         click.echo(f"generate_golden.py: {' '.join(row.notes)}", err=True)
-    for line in (*common_causes(found), *remarks):
+    behind = [] if written else formulas_left_behind(found, asked.cases)
+    for line in (*common_causes(found), *behind, *remarks):
         click.echo(line)
     skipped = sum(row.change is Change.SKIPPED for row in rows)
     if skipped:

@@ -163,6 +163,10 @@ def test_blink_and_slide_show_both_in_one_place(opened: Open) -> None:
     first, second = (page.query_selector(f".sliding .{side} .canvas") for side in ("first", "second"))
     assert first.bounding_box() == second.bounding_box()
     assert first.evaluate("element => element.style.clipPath") == "inset(0px 51% 0px 0px)"
+    box = first.bounding_box()
+    at = "([x, y]) => document.elementFromPoint(x, y).closest('figure').className"
+    sides = [page.evaluate(at, [box["x"] + part * box["width"], box["y"] + box["height"] / 2]) for part in (0.2, 0.8)]
+    assert sides == ["first", "second"]
     page.keyboard.press("Escape")
     assert not page.query_selector(".stacked")
 

@@ -50,7 +50,7 @@ def accepted(found: Sequence[Difference]) -> list[str]:
             alike = _alike(found, number) - settled.keys() if answer == "a" else {number}
             answers.append(dict.fromkeys(alike, answer != "n"))
             if answer == "a":
-                click.echo(f"{len(alike)} with the cause {', '.join(sorted(_causes(found[number])))}", err=True)
+                click.echo(f"{len(alike)} with the cause {', '.join(sorted(found[number].explanations))}", err=True)
 
 
 def _ask(one: Difference, place: str, can_go_back: bool) -> str:
@@ -65,7 +65,7 @@ def _ask(one: Difference, place: str, can_go_back: bool) -> str:
         key = key.lower()
         if key == "s":
             _show(one)
-        elif key == "a" and not _causes(one):
+        elif key == "a" and not one.explanations:
             click.echo("nothing explains this change, so nothing else has its cause", err=True)
         elif key == "b" and not can_go_back:
             click.echo("this is the first question", err=True)
@@ -75,14 +75,8 @@ def _ask(one: Difference, place: str, can_go_back: bool) -> str:
             click.echo(_HELP, err=True)
 
 
-def _causes(one: Difference) -> frozenset[str]:
-    """Name what explains a change: faults and transforms, or the one rule by which all of it moved."""
-    named = {name for cause in one.causes for name in (cause.faults[:1] or (cause.transform,)) if name}
-    return frozenset(named | {sentence.partition(":")[0] for sentence in one.drifts.values()})
-
-
 def _alike(found: Sequence[Difference], number: int) -> set[int]:
-    return {other for other, one in enumerate(found) if _causes(one) == _causes(found[number])}
+    return {other for other, one in enumerate(found) if one.explanations == found[number].explanations}
 
 
 def _show(one: Difference) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from golden.spec.arrays import image_axes, images
 
+_BEGINNING = "all that moved is "
 _LEAST = 16
 """Elements that must have moved: fewer follow one rule by accident."""
 _EXPLAINED = 0.9
@@ -44,13 +45,18 @@ def drift(expected: np.ndarray, found: np.ndarray, where: np.ndarray | None = No
     return ""
 
 
+def rule_of(sentence: str) -> str:
+    """Name the rule of a sentence, without its numbers: ``one factor everywhere``."""
+    return sentence.partition(":")[0].removeprefix(_BEGINNING)
+
+
 def _rules(old: np.ndarray, apart: np.ndarray, counts: np.ndarray) -> Iterator[tuple[str, float]]:
     """Yield what each rule would say, and the sum of squares that it leaves unexplained."""
     values, moved = old[counts], apart[counts]
     factor, left = _fitted([values], moved)
-    yield f"all that moved is one factor everywhere: 1 {_signed(factor[0])}", left
+    yield f"{_BEGINNING}one factor everywhere: 1 {_signed(factor[0])}", left
     constant, left = _fitted([np.ones_like(values)], moved)
-    yield f"all that moved is one constant, added everywhere: {_signed(constant[0])}", left
+    yield f"{_BEGINNING}one constant, added everywhere: {_signed(constant[0])}", left
     stack = images(old)
     if len(stack):
         axes = image_axes(old.ndim)
@@ -58,7 +64,7 @@ def _rules(old: np.ndarray, apart: np.ndarray, counts: np.ndarray) -> Iterator[t
         shift, left = _fitted(slopes, moved)
         if all(np.isreal(shift)) or np.abs(np.imag(shift)).max() <= 0.1 * np.abs(np.real(shift)).max():
             down, across = (f"{-float(np.real(part)):+.2g}" for part in shift)
-            yield f"all that moved is one shift everywhere: {down} rows, {across} columns", left
+            yield f"{_BEGINNING}one shift everywhere: {down} rows, {across} columns", left
 
 
 def _fitted(terms: list[np.ndarray], moved: np.ndarray) -> tuple[np.ndarray, float]:

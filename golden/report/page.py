@@ -19,7 +19,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from golden.judge.compare import EXACT, Comparison, Verdict
-from golden.judge.diagnose import Diagnosis
 from golden.report.files import write_whole
 from golden.report.page_outputs import KINDS, OutputOfCase, OutputView, Sides, TableRow, measure
 from golden.report.text import change_sentence, claim_texts, reason_text
@@ -282,10 +281,8 @@ def case_view(one: Difference) -> CaseView:
     """Prepare a case that differs for the page."""
     if one.before is not None and one.after is not None:
         diagnoses = [(cause.outputs, change_sentence(cause)) for cause in one.causes]
-        explanations = frozenset(_explanation(cause) for cause in one.causes) - {""}
-        explanations |= {sentence.partition(":")[0] for sentence in one.drifts.values()}
         view = CaseView(one.case, one.kind, summary=one.after.summary, remarks=one.remarks, diagnoses=diagnoses)
-        view = replace(view, explanations=explanations)
+        view = replace(view, explanations=one.explanations)
         return with_comparisons(view, one.before, one.after.outputs, one.comparisons, _CHANGE, one.drifts)
     golden = one.after or one.before
     if golden is None:
@@ -354,7 +351,3 @@ def _with_outputs(view: CaseView, outputs: Sequence[OutputOfCase]) -> CaseView:
         rows=rows[:_MOST_ROWS],
         left_out=max(0, len(drawn) - _MOST_DRAWN) + max(0, len(rows) - _MOST_ROWS),
     )
-
-
-def _explanation(cause: Diagnosis) -> str:
-    return f"fault {cause.faults[0]!r}" if cause.faults else cause.transform

@@ -16,7 +16,7 @@ import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict
 from golden.judge.diagnose import Diagnosis
-from golden.judge.drift import drift
+from golden.judge.drift import drift, rule_of
 from golden.judge.judgement import Judgement, judge
 from golden.review.margins import proof_moved
 from golden.spec.arrays import digest_array
@@ -113,6 +113,12 @@ class Difference:
         moved = [one.output for one in self.comparisons if one.passed and one.verdict is not Verdict.IDENTICAL]
         said = {name: drift(before.outputs[name], after.outputs[name], before.where.get(name)) for name in moved}
         return {name: sentence for name, sentence in said.items() if sentence}
+
+    @property
+    def explanations(self) -> frozenset[str]:
+        """Name what explains it: faults, transforms, or the one rule by which all of an output moved."""
+        named = {f"fault {cause.faults[0]!r}" if cause.faults else cause.transform for cause in self.causes}
+        return frozenset({*named, *map(rule_of, self.drifts.values())} - {""})
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:

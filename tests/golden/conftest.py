@@ -19,16 +19,6 @@ from tests.golden import standin
 
 pytest_plugins = ["pytester"]
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-NO_BROWSER = "the page was not opened in a browser: it needs Chromium and Playwright (pip install -e '.[browser]')"
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in the last lines of a run that the page was not looked at."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    if any(NO_BROWSER in str(report.longrepr) for report in skipped):
-        terminalreporter.line(NO_BROWSER, yellow=True)
-
 
 @pytest.fixture
 def fixtures(tmp_path: Path) -> Path:

@@ -1,6 +1,6 @@
 """The page in a real browser: headless Chromium of the distribution, driven by Playwright.
 
-Where there is no browser these tests skip, and the run says so in its last lines (``tests/conftest.py``).
+Where there is no browser these tests skip, and the run says so in its last lines (``-ra``).
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from golden.review.claims import Claim
 from golden.review.difference import differences
 from golden.store.golden import Golden
 from tests.golden import standin
-from tests.golden.conftest import BROWSERS, NO_BROWSER
 
-BROWSER = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-api = pytest.importorskip("playwright.sync_api", reason=NO_BROWSER) if BROWSER else None
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=NO_BROWSER)
+NO_BROWSER = "the page was not opened in a browser: it needs Chromium and Playwright (pip install -e '.[browser]')"
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if BROWSER is None:
+    pytest.skip(NO_BROWSER, allow_module_level=True)
+api = pytest.importorskip("playwright.sync_api", reason=NO_BROWSER)
 
 MADE = standin.make_golden(standin.CASES[0])
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -52,7 +53,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A browser with an empty profile of its own."""
-    assert api is not None
     with api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
         yield started

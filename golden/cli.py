@@ -15,6 +15,7 @@ from rich.console import Console
 from golden.report import obtained
 from golden.report.conformance import conformance
 from golden.report.files import write_arrays
+from golden.report.gate import gate_json, gate_markdown, gate_text
 from golden.report.run import Check, read_shares, require_report, write_run
 from golden.report.run import as_json as run_as_json
 from golden.report.text import (
@@ -31,15 +32,18 @@ from golden.report.text import (
 from golden.review.claims import Claim, claims
 from golden.review.confirmations import confirmations_changed
 from golden.review.difference import Difference, differences, summary
+from golden.review.gate import review
 from golden.review.margins import warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
 from golden.store.confirmation import counted
 from golden.store.entry import as_text, entry_path, read_entries, read_entry_file
+from golden.store.folder import printable
 from golden.store.golden import Golden, stored_cases
 from golden.store.guard import read_chosen, read_untrusted
 from golden.store.read import read_outputs
+from golden.store.request import request_of
 from golden.store.sources import described, only, places, read, read_entries_of, sources
 from golden.store.spoilt import RECIPE
 from golden.store.verify import blind_spots, verify
@@ -47,6 +51,7 @@ from golden.store.verify import blind_spots, verify
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The module of the cases that are bundled."""
+_MOST_LINES = 500
 SCAN = "golden.ptychopinn.simulation.embedded"
 """The module of the scan that is bundled."""
 
@@ -180,15 +185,17 @@ def diff_command(
         asked = places(first, second, fixtures)
         chosen = only(*sources(asked, fixtures), patterns)
         paths = {name: case.operation.path for name, case in load_cases(CONTENT).items()}
-        found = differences(*read(*chosen), paths)
+        before, after = read(*chosen)
+        found = differences(before, after, paths)
         entries = read_entries_of(*chosen)
         remarks = confirmation_lines(confirmations_changed(*entries))
-        said = claims(*entries)
-        compared = [described(place, fixtures) for place in asked if not all(isinstance(each, Path) for each in asked)]
+        said = claims(*entries, changed={*before, *after})
+        is_told = (found or said) and not all(isinstance(place, Path) for place in asked)
+        compared = [described(place, fixtures) for place in asked] if is_told else []
     if markdown:
         click.echo(differences_markdown(found, summary(found), remarks, said, compared), nl=False)
     else:
-        for line in preface_lines(said, compared) if found or remarks else []:
+        for line in preface_lines(said, compared):
             click.echo(line)
         for one in found:
             click.echo("\n".join(difference_lines(one)) + "\n")
@@ -270,6 +277,7 @@ def git_command(wanted: bool | None, fixtures: Path) -> None:
 @click.argument("file")
 def unmerged_command(file: str) -> None:
     """Leave a golden that both sides of a merge changed as it is on ours, for git's merge driver; exit status 1."""
+    file = printable(file)
     case = file.rpartition(".")[0]
     click.echo(f"golden: {file}: both sides changed it; {RECIPE.replace('CASE.', f'{case}.')}", err=True)
     sys.exit(1)
@@ -283,10 +291,13 @@ def unmerged_command(file: str) -> None:
 def verify_command(module: str, fixtures: Path) -> None:
     """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
-    problems = [f"{file}: a merge conflict that is not resolved; {RECIPE}" for file in git.conflicted(fixtures)]
+    conflicted = map(printable, git.conflicted(fixtures))
+    problems = [f"{file}: a merge conflict that is not resolved; {RECIPE}" for file in conflicted]
     problems += verify(fixtures, load_cases(module))
-    for problem in problems:
+    for problem in problems[:_MOST_LINES]:
         click.echo(problem)
+    if problems[_MOST_LINES:]:
+        click.echo(f"... and {len(problems) - _MOST_LINES} more")
     if problems:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)
@@ -371,6 +382,33 @@ def _with_progress(results: Iterator[Check | str], total: int) -> list[Check | s
     return list(
         track(results, "comparing", total=total, console=console, transient=True, disable=not console.is_terminal)
     )
+
+
+@main.command("gate")
+@click.argument("span", metavar="BASE...HEAD")
+@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option("--json", "as_json", is_flag=True, help="For another program.")
+@click.option(
+    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
+)
+@_fixtures_option
+def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures: Path) -> None:
+    """Show what a request weakens: what only a comparison with its base can tell.
+
+    \b
+    golden gate main...HEAD      a branch, from where it left main
+    golden gate main             main against the working tree
+    golden gate A..B             two git revisions
+
+    Exit status 1 where something gets weaker that no new event of its golden's history names.
+    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    sys.path.append(str(Path.cwd()))
+    cases = load_cases(module)
+    with tempfile.TemporaryDirectory(prefix="golden-gate-") as scratch:
+        found = review(request_of(span, fixtures), cases, Path(scratch))
+    shown = gate_json if as_json else gate_markdown if markdown else gate_text
+    click.echo(shown(found), nl=False)
+    sys.exit(1 if found.unsaid else 0)
 
 
 @main.command("scan")

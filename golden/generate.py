@@ -41,6 +41,12 @@ _INTERRUPTED = 130
 @click.option("--update", is_flag=True, help="Rewrite the goldens that moved. Needs --reason.")
 @click.option("--redraw", is_flag=True, help="With --update and CASE: draw new inputs for these cases.")
 @click.option("--reason", metavar="TEXT", help="Why the goldens may change; kept in the history of their entries.")
+@click.option(
+    "--weaken",
+    metavar="TEXT",
+    help="With --update: what gets weaker, in the words that 'golden gate' asks for, and why it may; kept in the "
+    "history too.",
+)
 @click.option("--yes", is_flag=True, help="In a terminal: write all that moved, without asking about each case.")
 @click.option(
     "--keep-going",
@@ -105,6 +111,7 @@ def main(
     update: bool,
     redraw: bool,
     reason: str | None,
+    weaken: str | None,
     yes: bool,
     keep_going: bool,
     reports: tuple[Path, ...],
@@ -133,6 +140,7 @@ def main(
         (update and check, "--check writes nothing and --update writes; give one of them"),
         (update and not (reason or "").strip(), "--update needs --reason TEXT: say why the goldens may change"),
         (reason and not update, "--reason goes with --update"),
+        (weaken is not None and not (update and weaken.strip()), "--weaken TEXT goes with --update: say what and why"),
         (under and (update or other), "--under writes nothing; give it without --update and --cross-check"),
         (yes and not update, "--yes goes with --update"),
         (keep_going and not update, "--keep-going goes with --update"),
@@ -165,6 +173,7 @@ def main(
             prove=prove,
             redraw=redraw,
             reason=reason or "",
+            weakens=weaken or "",
             yes=yes,
             keep_going=keep_going,
             reports=reports,

@@ -5,7 +5,6 @@ The reference is imported in other processes only (``worker``), and only once a 
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -28,6 +27,7 @@ from golden.store import gallery
 from golden.store.confirmation import KEY, Record, confirmation, confirmed_by, release_of, value_of, with_confirmation
 from golden.store.entry import Entry, entry_text, make_entry, read_entries
 from golden.store.golden import Golden, golden_path, stored_cases
+from golden.store.history import event, today
 from golden.store.read import read_golden
 from golden.store.update import Update, update
 from golden.store.write import write_golden
@@ -337,21 +337,22 @@ class Regeneration:
             )
         return golden.draw, golden.inputs
 
-    def write(self, rows: Iterable[Difference], reason: str) -> None:
+    def write(self, rows: Iterable[Difference], reason: str, weakens: str = "") -> None:
         """Write what was computed and remove what is gone.
 
         Args:
             rows: of cases that are gone, or whose ``after`` was proved.
             reason: for the history of their entries.
+            weakens: likewise: what gets weaker, and why it may.
         """
         with update(self._fixtures) as change:
             for row in rows:
                 if row.after is None:
                     change.remove(row.case)
                 else:
-                    self._stage(change, row.before, row.after, reason)
+                    self._stage(change, row.before, row.after, reason, weakens)
 
-    def _stage(self, change: Update, before: Golden | None, after: Golden, reason: str) -> None:
+    def _stage(self, change: Update, before: Golden | None, after: Golden, reason: str, weakens: str) -> None:
         """Stage a golden where it is another than before, its picture where it shows something else, and its entry."""
         entry = self.entries.get(after.case)
         same = before is not None and before.content_digest() == after.content_digest()
@@ -365,9 +366,10 @@ class Regeneration:
         picture = renewed_picture(golden, (entry or {}).get("picture", {}), self._fixtures, change)
         listed = entry is not None and entry["content"] == golden.content_digest()
         rewritten = same and not unchanged
-        history = (
-            entry["history"] if entry is not None and listed and not rewritten else _history(entry, golden, reason)
-        )
+        history = entry["history"] if entry is not None else []
+        if rewritten or not listed:
+            before = entry["content"] if entry is not None else None
+            history = [event(reason, golden.provenance, before, golden.content_digest(), weakens), *history]
         _write_entry(change, golden.case, make_entry(golden, history, picture, (entry or {}).get(KEY)))
 
 
@@ -430,22 +432,3 @@ def _redefined(case: Case, golden: Golden) -> str:
     if dict(case.parameters) != dict(golden.parameters):
         parts.append(f"parameters: {dict(golden.parameters)}, now {dict(case.parameters)}")
     return "; ".join(parts) or "shapes or terms that it declares"
-
-
-def _history(entry: Entry | None, golden: Golden, reason: str) -> list[Entry]:
-    """List the events of a golden, the newest first, which led to its content."""
-    before = entry["content"][:16] if entry else None
-    versions = golden.provenance
-    event = {
-        "date": today(),
-        "reason": reason,
-        "reference": described(versions),
-        "tensorflow": versions.get("tensorflow", "-"),
-        "before": before,
-        "after": golden.content_digest()[:16],
-    }
-    return [event, *(entry["history"] if entry else [])]
-
-
-def today() -> str:
-    return datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from golden.generator.accept import accepted, in_terminal
-from golden.generator.regenerate import Regeneration, failed, today
+from golden.generator.regenerate import Regeneration, failed
 from golden.report.page import Heading, require_libraries, write_page
 from golden.report.text import (
     common_causes,
@@ -37,6 +37,7 @@ from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
 from golden.store.confirmation import counted
 from golden.store.entry import entry_path, listed_cases, read_entries
+from golden.store.history import today
 from golden.store.update import finish_interrupted, is_under_way, lock
 
 
@@ -65,6 +66,7 @@ class Request:
         prove: measure noise and commit faults again too.
         redraw: draw new inputs for the named cases.
         reason: why goldens may be rewritten; empty when nothing may be.
+        weakens: what of them gets weaker, and why it may; empty when nothing does.
         yes: write all that moved without asking.
         keep_going: write what was proved although other cases failed, and, unless a person is asked, at once.
         reports: files to write down in what moved.
@@ -80,6 +82,7 @@ class Request:
     prove: bool = False
     redraw: bool = False
     reason: str = ""
+    weakens: str = ""
     yes: bool = False
     keep_going: bool = False
     reports: tuple[Path, ...] = ()
@@ -127,7 +130,7 @@ def regenerate(asked: Request) -> Outcome:
         for file in asked.reports:  # before anything is written, so that a report that fails changes nothing
             WRITERS[file.suffix](file, worst_first(found), _headline(rows, asked), _claims(found, asked))
         if written and not asked.writes_at_once:
-            run.write([proved[name] for name in written], asked.reason)
+            run.write([proved[name] for name in written], asked.reason, asked.weakens)
         if written:
             remarks += confirmation_lines(confirmations_changed(run.entries, read_entries(asked.fixtures)))
     _announce(rows, found, written, remarks, asked)
@@ -247,7 +250,7 @@ def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[s
             with _naming(row.case):
                 found = proved[row.case] = _proved_one(run, row, asked.prove)
             if asked.writes_at_once and found.moved:
-                run.write([found], asked.reason)
+                run.write([found], asked.reason, asked.weakens)
     return proved
 
 

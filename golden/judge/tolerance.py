@@ -92,7 +92,7 @@ def without_kinks(case: Case, inputs: Arrays, outputs: Arrays, moved: Arrays, wh
         if not counts.any():
             continue
         usual = float(np.quantile(moved[name][counts], _MOST))
-        least = _least_noise(case, output, inputs, outputs[name][counts])
+        least = least_noise(case, output, inputs, outputs[name][counts])
         jumps = counts & (moved[name] > UNSTEADY * max(usual, least))
         share = np.count_nonzero(jumps) / np.count_nonzero(counts)
         if share > MOST_UNSTEADY:
@@ -106,7 +106,7 @@ def without_kinks(case: Case, inputs: Arrays, outputs: Arrays, moved: Arrays, wh
     return masks
 
 
-def _least_noise(case: Case, output: Output, inputs: Arrays, values: np.ndarray) -> float:
+def least_noise(case: Case, output: Output, inputs: Arrays, values: np.ndarray) -> float:
     """Return what the noise floor of an output with these values is never below."""
     terms = output.count_terms(inputs, case.parameters)
     return K * float(np.finfo(values.dtype).eps) * scale_of(values) * float(np.sqrt(terms))
@@ -162,9 +162,9 @@ def measure(
     }
     worst = np.max(list(differences.values()), axis=0)
     atol, rtol = tightest_line(magnitude, worst)
-    noise_atol, noise_rtol = max(atol, _least_noise(case, output, inputs, frozen[counts])), rtol
+    noise_atol, noise_rtol = max(atol, least_noise(case, output, inputs, frozen[counts])), rtol
     if output.name not in case.expected_constant:
-        _require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
+        require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
     # Three digits are enough for people, and the tolerance comes from the differences themselves.
     contributions = {
         name: float(f"{d.max(initial=0.0) / scale:.2e}") if scale else 0.0 for name, d in differences.items()
@@ -172,7 +172,12 @@ def measure(
     return Tolerance(output.headroom * noise_atol, output.headroom * noise_rtol, noise_atol, noise_rtol), contributions
 
 
-def _require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:
+def require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:
+    """Refuse a tolerance that takes so much of the spread of an output's values that it would hide what is wrong.
+
+    Raises:
+        GoldenError: it does.
+    """
     spread = float(np.abs(values - values.mean()).max())
     largest = _LARGEST_SHARE_OF_ENVELOPE if output.envelope else _LARGEST_SHARE
     if tolerance > largest * spread:

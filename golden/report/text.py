@@ -203,11 +203,11 @@ def differences_markdown(
     """
     lines = [f"### Goldens: {headline}", ""]
     for reason, details in map(claim_texts, claims):
-        lines += [f"**Reason:** {_inert(reason)}<br>", _inert(details), ""]
-    lines += [f"{side}: {_inert(told)}<br>" for side, told in zip(("Before", "After"), compared)]
+        lines += [f"**Reason:** {inert(reason)}<br>", inert(details), ""]
+    lines += [f"{side}: {inert(told)}<br>" for side, told in zip(("Before", "After"), compared)]
     lines += [""] if compared else []
     for remark in remarks:
-        lines += [_inert(remark), ""]
+        lines += [inert(remark), ""]
     if found:
         lines += ["| case | | outputs | largest change | looks like |", "|---|---|---|---|---|"]
     for one in found:
@@ -216,16 +216,16 @@ def differences_markdown(
         largest = share_text(one.share) if one.share else "-"
         causes = "; ".join([*map(change_sentence, one.causes), *dict.fromkeys(one.drifts.values())]) or "-"
         names = ", ".join([*(c.output for c in moved), *filter(None, [verdicts_counted(one.comparisons)])]) or "-"
-        cells = (f"<code>{_inert(one.case)}</code>", *map(_inert, (label, names, largest, causes)))
+        cells = (f"<code>{inert(one.case)}</code>", *map(inert, (label, names, largest, causes)))
         lines.append("| " + " | ".join(cells) + " |")
     for one in found:
         details = html_escape("\n".join(difference_lines(one)), quote=False)
-        summary = f"<summary>{_inert(one.case)}</summary>"
+        summary = f"<summary>{inert(one.case)}</summary>"
         lines += ["", f"<details>{summary}", "", f"<pre>{details}</pre>", "", "</details>"]
     return "\n".join([*lines, ""])
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """Escape what HTML or Markdown would take for more than text: a tag, table, link, code, or mention."""
     escaped = html_escape(text, quote=False)
     return "".join(f"&#{ord(c)};" if c in "|`*_[]()!@#~\\" else c for c in escaped)

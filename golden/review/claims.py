@@ -5,7 +5,7 @@ The reason is the claim under review. It stands in the history of the entries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,14 +32,15 @@ class Claim:
     cases: tuple[str, ...]
 
 
-def claims(before: Entries, after: Entries) -> list[Claim]:
+def claims(before: Entries, after: Entries, changed: Collection[str]) -> list[Claim]:
     """Collect the events that only the newer histories have, the newest first; last what nothing is said of.
 
     Of a golden that is new, only the newest event counts.
 
     Args:
-        before: the older entries of all goldens that differ, by case.
+        before: the older entries of all goldens that differ, by case; of others too, where only the entry differs.
         after: the newer ones.
+        changed: the goldens that differ.
     """
     told: dict[tuple[str, str, str], list[str]] = {}
     for case, entry in sorted(after.items()):
@@ -51,7 +52,7 @@ def claims(before: Entries, after: Entries) -> list[Claim]:
         for event in events:
             who = _versions(entry["provenance"] if event == entry["history"][0] else event)
             told.setdefault((event["date"], event["reason"], who), []).append(case)
-        if not events:
+        if not events and case in changed:
             told.setdefault(("", "", ""), []).append(case)
     ordered = sorted(told, key=lambda key: (key[0], len(told[key])), reverse=True)
     return [Claim(reason, date, who, tuple(told[date, reason, who])) for date, reason, who in ordered]

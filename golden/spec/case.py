@@ -32,7 +32,7 @@ from golden.spec.random_inputs import Draw
 
 Drawing = Callable[[Draw], dict[str, np.ndarray]]
 
-_CASE_NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
+CASE_NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Case:
     slow: bool = False
 
     def __post_init__(self) -> None:
-        if not _CASE_NAME.fullmatch(self.name):
+        if not CASE_NAME.fullmatch(self.name):
             raise GoldenError(f"case name {self.name!r}: expected 'topic/case' in lower case, digits and '_'")
         require_parameters(self.name, self.operation.name, self.operation.parameters, self.parameters)
         unknown = set(self.expected_constant) - {output.name for output in self.operation.outputs}

@@ -30,7 +30,7 @@ def parse_json(text: str) -> Any:
         ValueError: it is none.
     """
     try:
-        return json.loads(text, object_pairs_hook=_without_duplicates)
+        return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_number)
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
 
@@ -40,3 +40,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         raise ValueError("a key of a JSON object appears twice")
     return table
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -22,6 +22,7 @@ from golden.spec.errors import GoldenError
 from golden.spec.operation import Label
 from golden.store.confirmation import KEY, Record, confirmation, is_record, with_confirmation
 from golden.store.contents import parse_json
+from golden.store.folder import read_small
 from golden.store.golden import Derived, Golden, cases_with
 from golden.store.spoilt import what_happened
 
@@ -67,11 +68,12 @@ def read_entry_file(path: Path) -> Entry:
         GoldenError: there is none, or it is not an entry of this format.
     """
     try:
-        return parse_entry(path.read_bytes(), str(path))
+        content = read_small(path)
     except FileNotFoundError:
         raise GoldenError(f"entry {path}: no such file. {_ADVICE}") from None
-    except OSError as broken:
+    except GoldenError as broken:
         raise GoldenError(f"entry {path}: {broken}. {_ADVICE}") from broken
+    return parse_entry(content, str(path))
 
 
 def parse_entry(content: bytes, name: str) -> Entry:

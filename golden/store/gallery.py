@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from golden.spec.arrays import digest_array, is_picture
+from golden.spec.errors import GoldenError
 from golden.store.confirmation import confirmation, counted
+from golden.store.folder import read_small
 from golden.store.golden import Golden
 from golden.store.spoilt import what_happened
 
 PAGE = "README.md"
+_LARGEST = 2**24
+"""Bytes of a picture that are read; ours have some 50 kB."""
 
 
 def picture_path(fixtures: Path, case: str) -> Path:
@@ -41,7 +45,12 @@ def picture_entry(golden: Golden, path: Path) -> dict[str, str]:
 
 
 def file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Digest a picture's file.
+
+    Raises:
+        GoldenError: it is no file, or too large.
+    """
+    return hashlib.sha256(read_small(path, _LARGEST)).hexdigest()
 
 
 def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[str]:
@@ -53,12 +62,18 @@ def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[
         fixtures: the directory.
     """
     path = picture_path(fixtures, golden.case)
+    if path.is_symlink():
+        return [f"picture {golden.case}: a symbolic link, not a file"]
     if listed.get("drawn_from", "") != drawn_from(golden):
         return [f"picture {golden.case}: drawn from other values than the golden's"]
     if path.is_file() != bool(listed):
         return [f"picture {golden.case}: its file is {'missing' if listed else 'not in the entry'}"]
-    if listed and file_digest(path) != listed.get("sha256"):
-        spoilt = what_happened(path.read_bytes())
+    try:
+        same = not listed or file_digest(path) == listed.get("sha256")
+    except GoldenError as refused:
+        return [f"picture {golden.case}: {refused}"]
+    if not same:
+        spoilt = what_happened(read_small(path, _LARGEST))
         return [f"picture {golden.case}: {spoilt or 'another file than the entry lists'}"]
     return []
 
@@ -85,6 +100,6 @@ def page(entries: Mapping[str, Mapping[str, Any]]) -> str:
 def read_page(fixtures: Path) -> str:
     """Read the page as it lies there. Where there is none, it is that of an empty directory."""
     try:
-        return (fixtures / PAGE).read_text(encoding="utf-8")
-    except (OSError, ValueError):
+        return read_small(fixtures / PAGE).decode()
+    except (OSError, ValueError, GoldenError):
         return page({})

@@ -15,7 +15,7 @@ import numpy as np
 from golden.judge.compare import Tolerance
 from golden.judge.proof import Caught, Wrong
 from golden.spec.arrays import Arrays, digest_array
-from golden.spec.case import Case
+from golden.spec.case import CASE_NAME, Case
 from golden.spec.errors import GoldenError
 from golden.spec.operation import Label, Operation
 from golden.spec.parameters import Parameters
@@ -187,8 +187,9 @@ def stored_cases(fixtures: Path) -> frozenset[str]:
 
 def cases_with(fixtures: Path, ending: str) -> frozenset[str]:
     """Name the cases that have a file ``TOPIC/CASE`` with this ending in a fixtures directory."""
-    names = (path.relative_to(fixtures).with_suffix("").as_posix() for path in fixtures.glob(f"*/*{ending}"))
-    return frozenset(name for name in names if not name.startswith("."))
+    paths = (path for path in fixtures.glob(f"*/*{ending}") if not path.parent.is_symlink())
+    names = (path.relative_to(fixtures).as_posix().removesuffix(ending) for path in paths)
+    return frozenset(name for name in names if CASE_NAME.fullmatch(name))
 
 
 def packed(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -30,10 +30,14 @@ from golden.spec.errors import GoldenError
 from golden.store.contents import Contents, parse_json
 from golden.store.golden import SIZE_CAP, Golden, golden_path, stored_cases
 from golden.store.layout import golden_of
-from golden.store.read import read_contents
+from golden.store.read import read_contents, require_hdf5
 
 SECONDS = 60.0
 """The time limit for one file. The largest that is accepted takes a few."""
+_MOST_PROCESSES = 50
+"""A process that met a damaged file reads no further; so many take half a minute to start."""
+_MOST_BYTES = 8 * SIZE_CAP
+"""Bytes of data, decompressed, of all files together."""
 _LONGEST_HEAD = 2**24
 _READY, _TIMED_OUT, _FAILED = b"ready\n", 1, 3
 
@@ -44,11 +48,19 @@ def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[
     Raises:
         GoldenError: no process could be started.
     """
-    done = 0
+    done = processes = held = 0
     while done < len(paths):
+        if processes > _MOST_PROCESSES or held > _MOST_BYTES:
+            yield from (_not_read(path, processes) for path in paths[done:])
+            return
+        processes += 1
         for path, answer in zip(paths[done:], _answers(paths[done:], seconds)):
             done += 1
+            if isinstance(answer, Contents):
+                held += sum(array.nbytes for array in answer.arrays.values())
             yield answer if isinstance(answer, str) else _golden_or_problem(answer, path)
+            if held > _MOST_BYTES:
+                break
 
 
 def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
@@ -63,6 +75,11 @@ def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
             raise GoldenError(golden)
         goldens.append(golden)
     return goldens
+
+
+def _not_read(path: Path, processes: int) -> str:
+    why = f"{processes} before it were damaged" if processes > _MOST_PROCESSES else "those before it are too large"
+    return f"golden {path}: not read, for {why}. Restore them from version control"
 
 
 def _golden_or_problem(contents: Contents, path: Path) -> Golden | str:
@@ -188,11 +205,21 @@ def _serve(seconds: float) -> None:
         answers.flush()
         for path in paths:
             faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
-            answer = _read(path)
+            refused = _refused(path)
+            answer = refused or _read(path)
             faulthandler.cancel_dump_traceback_later()  # who waits for the reader does not read
             _send(answers, answer)
-            if isinstance(answer, str):  # libhdf5 may not be sound any more after a bad file: another process reads on
+            if isinstance(answer, str) and not refused:  # libhdf5 may not be sound any more: another process reads on
                 break
+
+
+def _refused(path: Path) -> str:
+    """Say why a file is none that libhdf5 should open; an empty text where it should."""
+    try:
+        require_hdf5(path)
+    except GoldenError as refused:
+        return str(refused)
+    return ""
 
 
 def _read(path: Path) -> Contents | str:

@@ -67,6 +67,10 @@ SUMS = ("first_real", "first_imaginary", "second_real", "second_imaginary")
 _PICTURE_BITS = 6
 """Bits of the mantissa that a picture keeps, beside the leading one."""
 MOST_ATTRIBUTES = 64
+LARGEST_TABLE = 2**20
+"""Bytes of a table of faults; the largest that we write has some 50 kB."""
+MOST_TEXTS = 2**16
+"""Texts in an array; ours have a hundred at most."""
 _DAMAGE = (
     OSError,
     RuntimeError,
@@ -220,6 +224,8 @@ class _Interpreter:
     def _require_sound(self, path: str, array: np.ndarray) -> None:
         if digest_array(array)[:DIGEST_LENGTH] != self.text(path, "sha256"):
             raise self.error(f"/{path} does not match its SHA-256")
+        if array.dtype.kind == "S" and array.size > MOST_TEXTS:
+            raise self.error(f"/{path} holds {array.size} texts; at most {MOST_TEXTS} are read")
         if array.dtype.kind == "S" and not all(text.decode().isprintable() for text in array.flat):
             raise self.error(f"/{path} holds texts that cannot be shown")
 
@@ -291,6 +297,8 @@ class _Interpreter:
         array = self._contents.arrays.get("proof/table", np.empty(0))
         if array.dtype.kind != "S" or array.shape != (1,):
             raise self.error("it has no table of faults")
+        if array.nbytes > LARGEST_TABLE:
+            raise self.error(f"its table of faults has {array.nbytes} bytes; at most {LARGEST_TABLE} are read")
         self._require_sound("proof/table", array)
         return self._json_object(array.item().decode(), "/proof/table")
 

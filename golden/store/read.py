@@ -54,12 +54,17 @@ def read_contents(path: Path) -> Contents:
     Raises:
         GoldenError: it is missing, not HDF5, damaged, hostile, or too large.
     """
-    _require_hdf5(path)
+    require_hdf5(path)
     with _opened(path) as file:
         return _Reader(path, file.id).contents()
 
 
-def _require_hdf5(path: Path) -> None:
+def require_hdf5(path: Path) -> None:
+    """Refuse what is not a file that begins like a golden's, without libhdf5.
+
+    Raises:
+        GoldenError: it is missing, not HDF5, or of another form of it.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
             raise unsound(path, "expected a file, found a directory or a device")

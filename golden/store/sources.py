@@ -7,16 +7,18 @@ read. Nothing is trusted: names, sizes and kinds of files are looked at first, t
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
 from golden.store.entry import Entry, parse_entry
+from golden.store.folder import MOST_FILES, SMALL, printable, read_small
 from golden.store.git import run_git, write_blob
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import read_untrusted
@@ -29,8 +31,6 @@ Entries = Mapping[str, Entry | str]
 
 MOST = 2 * SIZE_CAP
 """Bytes of goldens that are held at a time, both sides together."""
-_LARGEST_ENTRY = 2**24
-"""Bytes of an entry that are read; the largest that the generator writes has some 100 kB."""
 _REGULAR = ("100644", "100755")
 _ADVICE = ". Restore it from version control"
 
@@ -42,18 +42,21 @@ class Found:
     Attributes:
         name: of its place, for a person: a path, or ``revision:path``.
         identity: git's name for its bytes; empty when unknown.
+        size: of it, in bytes.
         path: of the file, where it is one.
         blob: of git, and the directory of its clone, otherwise.
         problem: why it cannot be read, or an empty text.
-        entry: the entry beside it, where there is one.
+        entry, picture: the files beside it, where there are any.
     """
 
     name: str
     identity: str = ""
+    size: int = 0
     path: Path | None = None
     blob: tuple[Path, str] | None = None
     problem: str = ""
     entry: Found | None = None
+    picture: Found | None = None
 
 
 Side = Mapping[str, Found]
@@ -75,7 +78,7 @@ def sources(places: tuple[Place, Place], fixtures: Path) -> tuple[Side, Side]:
     """
     one, other = places
     if isinstance(one, Path) and isinstance(other, Path) and not one.is_dir():
-        return {one.stem: _with_entry(one)}, {one.stem: _with_entry(other)}
+        return {one.stem: _with_entry(one.resolve())}, {one.stem: _with_entry(other.resolve())}
     sides = _of_place(one, fixtures), _of_place(other, fixtures)
     if not any(sides):
         raise GoldenError(f"{one} and {other}: no golden on either side, nothing was compared")
@@ -83,7 +86,7 @@ def sources(places: tuple[Place, Place], fixtures: Path) -> tuple[Side, Side]:
 
 
 def _of_place(place: Place, fixtures: Path) -> Side:
-    return _of_directory(place) if isinstance(place, Path) else _of_revision(place, fixtures)
+    return of_directory(place) if isinstance(place, Path) else of_revision(place, fixtures)
 
 
 def places(first: str, second: str | None, fixtures: Path) -> tuple[Place, Place]:
@@ -105,7 +108,7 @@ def places(first: str, second: str | None, fixtures: Path) -> tuple[Place, Place
     dots = "..." if "..." in first else ".."
     before, after = (side or "HEAD" for side in first.split(dots, maxsplit=1))
     if dots == "...":
-        before = _common_ancestor(before, after, fixtures)
+        before = common_ancestor(before, after, fixtures)
     return before, after
 
 
@@ -125,32 +128,46 @@ def described(place: Place, fixtures: Path) -> str:
         GoldenError: there is no such revision.
     """
     if isinstance(place, Path):
-        return "the working tree" if place == fixtures else _printable(str(place))
-    commit = _commit(place, fixtures)
+        return "the working tree" if place == fixtures else printable(str(place))
+    commit = commit_of(place, fixtures)
     date, _, title = run_git(fixtures, "show", "-s", "--format=%cs %s", commit).decode(errors="replace").partition(" ")
-    name = "" if commit.startswith(place) else f"{_printable(place)} = "
-    return f"{name}{commit[:10]} of {date}: {_printable(title.strip())}"
+    name = "" if commit.startswith(place) else f"{printable(place)} = "
+    return f"{name}{commit[:10]} of {date}: {printable(title.strip())}"
 
 
-def _of_directory(directory: Path) -> Side:
-    return {
-        _case(path.relative_to(directory).as_posix()): _with_entry(path)
-        for path in sorted(directory.glob("*/*.h5"))
-        if not path.parent.name.startswith(".")
-    }
+def of_directory(directory: Path) -> Side:
+    """Find the goldens of a directory."""
+    paths = [path for path in directory.glob("*/*.h5") if not path.parent.name.startswith(".")]
+    _require_few(len(paths), str(directory))
+    found, left = {}, MOST
+    for path in sorted(paths):
+        found[_case(path.relative_to(directory).as_posix())] = golden = _with_entry(path, left)
+        left -= golden.size
+    return found
 
 
-def _with_entry(path: Path) -> Found:
-    beside = path.with_suffix(".json")
-    return replace(_of_file(path), entry=_of_file(beside) if beside.exists() else None)
+def _require_few(number: int, where: str) -> None:
+    if number > MOST_FILES:
+        raise GoldenError(f"{where}: {number} goldens; at most {MOST_FILES} are looked at")
 
 
-def _of_file(path: Path) -> Found:
-    name = _printable(str(path))
+def _with_entry(path: Path, most: int = SIZE_CAP) -> Found:
+    beside, picture = (
+        _of_file(other, most) if os.path.lexists(other := path.with_suffix(kind)) else None
+        for kind in (".json", ".png")
+    )
+    return replace(_of_file(path, most), entry=beside, picture=picture)
+
+
+def _of_file(path: Path, most: int) -> Found:
+    name = printable(str(path))
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return Found(name, problem=f"{name}: not a regular file")
-        return Found(name, _blob_of(path), path)
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or path.parent.is_symlink():
+            return Found(name, problem=f"{name}: a link or a device, not a file")
+        if found.st_size > min(most, SIZE_CAP):
+            return Found(name, problem=f"{name}: {found.st_size} bytes; not read, which would be too much in all")
+        return Found(name, _blob_of(path), found.st_size, path)
     except OSError as problem:
         return Found(name, problem=f"{name}: {problem.strerror}")
 
@@ -164,18 +181,21 @@ def _blob_of(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _of_revision(revision: str, fixtures: Path) -> Side:
-    top = Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
-    inside = PurePosixPath(fixtures.resolve().relative_to(top.resolve()).as_posix())
-    listed = run_git(top, "ls-tree", "-r", "-l", "-z", _commit(revision, fixtures), "--", str(inside))
+def of_revision(revision: str, fixtures: Path) -> Side:
+    """Find the goldens that a directory has in a revision."""
+    top, inside = top_of(fixtures), place_in_clone(fixtures)
+    listed = run_git(top, "ls-tree", "-r", "-l", "-z", commit_of(revision, fixtures), "--", str(inside))
     files = {}
     for line in listed.decode(errors="backslashreplace").split("\0"):
         about, _, name = line.partition("\t")
-        if name.endswith((".h5", ".json")):
+        if name.endswith((".h5", ".json", ".png")):
             relative = PurePosixPath(name).relative_to(inside).as_posix()
-            files[relative] = _of_tree(about, f"{revision}:{_printable(name)}", top)
+            files[relative] = _of_tree(about, f"{revision}:{printable(name)}", top)
+    _require_few(len(files), revision)
     return {
-        _case(name): replace(found, entry=files.get(f"{name.removesuffix('.h5')}.json"))
+        _case(name): replace(
+            found, entry=files.get(f"{name.removesuffix('h5')}json"), picture=files.get(f"{name.removesuffix('h5')}png")
+        )
         for name, found in files.items()
         if name.endswith(".h5")
     }
@@ -188,10 +208,15 @@ def _of_tree(about: str, name: str, top: Path) -> Found:
         return Found(name, blob, problem=f"{name}: a symbolic link or a submodule, not a file")
     if int(size) > SIZE_CAP:
         return Found(name, blob, problem=f"{name}: {size} bytes; at most {SIZE_CAP} are accepted")
-    return Found(name, blob, blob=(top, blob))
+    return Found(name, blob, int(size), blob=(top, blob))
 
 
-def _commit(revision: str, fixtures: Path) -> str:
+def commit_of(revision: str, fixtures: Path) -> str:
+    """Return the commit that a revision names.
+
+    Raises:
+        GoldenError: there is no such revision.
+    """
     run_git(fixtures, "rev-parse", "--git-dir")
     try:
         return run_git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
@@ -201,8 +226,13 @@ def _commit(revision: str, fixtures: Path) -> str:
         ) from None
 
 
-def _common_ancestor(one: str, other: str, fixtures: Path) -> str:
-    commits = [_commit(side, fixtures) for side in (one, other)]
+def common_ancestor(one: str, other: str, fixtures: Path) -> str:
+    """Return the commit at which two revisions parted.
+
+    Raises:
+        GoldenError: there is none.
+    """
+    commits = [commit_of(side, fixtures) for side in (one, other)]
     try:
         return run_git(fixtures, "merge-base", *commits).decode().strip()
     except GoldenError:
@@ -213,11 +243,7 @@ def _common_ancestor(one: str, other: str, fixtures: Path) -> str:
 
 def _case(relative: str) -> str:
     """Name the case that a file ``TOPIC/CASE.h5`` holds."""
-    return _printable(relative.removesuffix(".h5"))
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+    return printable(relative.removesuffix(".h5"))
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -235,12 +261,13 @@ def only(before: Side, after: Side, patterns: Sequence[str]) -> tuple[Side, Side
 
 def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
     """Read the goldens of both sides that are not the same bytes."""
-    differing = [case for case in sorted({*before, *after}) if not _same(before.get(case), after.get(case))]
+    differing = [case for case in sorted({*before, *after}) if not is_same(before.get(case), after.get(case))]
     sides: tuple[dict[str, Golden | str], dict[str, Golden | str]] = ({}, {})
     wanted = [(side, case, found) for side, of in zip(sides, (before, after)) for case, found in _pick(of, differing)]
     held = 0
     with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
-        paths = [_fetched(found, Path(scratch) / f"{number}.h5") for number, (*_, found) in enumerate(wanted)]
+        wanted = [(side, case, found) for (side, case, _), found in zip(wanted, _within(found for *_, found in wanted))]
+        paths = [fetched(found, Path(scratch) / f"{number}.h5") for number, (*_, found) in enumerate(wanted)]
         for (side, case, found), path, golden in zip(wanted, paths, read_untrusted(paths)):
             held += 0 if isinstance(golden, str) else _size(golden)
             if found.problem:
@@ -256,18 +283,42 @@ def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
     return sides
 
 
+def _within(wanted: Iterable[Found]) -> Iterator[Found]:
+    """Refuse files as soon as those before them hold all that is read."""
+    left = MOST
+    for found in wanted:
+        left -= found.size
+        yield (
+            found if left >= 0 else Found(found.name, problem=f"{found.name}: not read, for those before are too large")
+        )
+
+
 def _pick(side: Side, cases: list[str]) -> Iterator[tuple[str, Found]]:
     return ((case, side[case]) for case in cases if case in side)
 
 
-def _same(one: Found | None, other: Found | None) -> bool:
+def top_of(fixtures: Path) -> Path:
+    """Return the top of the clone that holds a directory."""
+    return Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
+
+
+def place_in_clone(fixtures: Path) -> PurePosixPath:
+    """Return where a directory lies below the top of its clone."""
+    return PurePosixPath(fixtures.resolve().relative_to(top_of(fixtures).resolve()).as_posix())
+
+
+def is_same(one: Found | None, other: Found | None) -> bool:
+    """Tell whether two files are known to be the same bytes."""
     return one is not None and other is not None and one.identity == other.identity != ""
 
 
-def _fetched(found: Found, scratch: Path) -> Path:
+def fetched(found: Found, scratch: Path) -> Path:
+    """Copy a file that was found, where nothing is wrong with it."""
+    if found.problem:
+        return scratch
     if found.blob is not None:
         write_blob(*found.blob, scratch)
-    elif found.path is not None and not found.problem:
+    elif found.path is not None:
         shutil.copyfile(found.path, scratch)
     return scratch
 
@@ -279,20 +330,17 @@ def _size(golden: Golden) -> int:
 def read_entries_of(before: Side, after: Side) -> tuple[Entries, Entries]:
     """Read the entries of both sides, where they or their goldens are not the same bytes."""
     entries = [{case: found.entry for case, found in side.items() if found.entry} for side in (before, after)]
-    differing = {case for case in {*entries[0], *entries[1]} if not _same(*(side.get(case) for side in entries))}
-    differing |= {case for case in {*before, *after} if not _same(before.get(case), after.get(case))}
+    differing = {case for case in {*entries[0], *entries[1]} if not is_same(*(side.get(case) for side in entries))}
+    differing |= {case for case in {*before, *after} if not is_same(before.get(case), after.get(case))}
     with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
         one, other = ({case: _entry(side[case], Path(scratch)) for case in differing & {*side}} for side in entries)
     return one, other
 
 
 def _entry(found: Found, scratch: Path) -> Entry | str:
-    if found.problem:
-        return found.problem
-    path = _fetched(found, scratch / "entry.json")
-    if path.stat().st_size > _LARGEST_ENTRY:
-        return f"{found.name}: {path.stat().st_size} bytes; of an entry at most {_LARGEST_ENTRY} are read"
+    if found.problem or found.size > SMALL:
+        return found.problem or f"{found.name}: {found.size} bytes; of an entry at most {SMALL} are read"
     try:
-        return parse_entry(path.read_bytes(), found.name)
+        return parse_entry(read_small(fetched(found, scratch / "entry.json")), found.name)
     except GoldenError as broken:
         return str(broken).split(_ADVICE)[0]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
-from golden.store import gallery
+from golden.store import gallery, history
 from golden.store.confirmation import KEY, confirmed_by, is_stale
 from golden.store.entry import Entry, listed_cases, make_entry, read_entry
+from golden.store.folder import MOST_ENTRIES, printable, survey
 from golden.store.golden import Golden, golden_path, require_producer, stored_cases
 from golden.store.guard import read_untrusted
+from golden.store.soundness import is_declared_by, unsound_alone, unsound_in
 from golden.store.update import KINDS, interrupted
 
 _UPDATE = "python generate_golden.py --update --reason ..."
@@ -25,20 +26,26 @@ _CONFIRM = "ask again: python generate_golden.py --cross-check ... --record"
 def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     """Say everything that is wrong with a fixtures directory; nothing when it is sound.
 
-    Checks that every file reads and matches its digests, that the entries say what the files say, and that cases, files
-    and entries name each other without exception.
+    Checks that every file reads and matches its digests, that what follows from a file's own numbers does, that the
+    entries say what the files say, and that cases, files and entries name each other without exception.
     """
+    found = survey(fixtures)
+    entries_size = sum(size for name, size in found.files.items() if name.endswith(".json"))
+    if entries_size > MOST_ENTRIES:
+        return [f"{fixtures}: {entries_size} bytes of entries; at most {MOST_ENTRIES} are read"]
     files, listed = stored_cases(fixtures), listed_cases(fixtures)
     entries, problems = _read_all(fixtures, listed)
     broken = bool(problems)
     waiting = {} if broken else interrupted(fixtures)
     there = files.union(waiting)
-    strays = _strays(fixtures, files | listed)
+    known = {f"{name}.{kind}" for name in files | listed for kind in KINDS}
+    strays = sorted(found.files.keys() - known - {gallery.PAGE})
+    problems += found.strange
     problems += [f"golden {name}: {_interruption(kinds)}" for name, kinds in waiting.items()]
     problems += [f"case {name}: no golden; make it with '{_UPDATE} {name}'" for name in sorted({*cases} - there)]
     problems += [f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - {*cases})]
     problems += [f"entry {name}: its golden is missing" for name in sorted(listed - there)]
-    problems += [f"file {name}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in strays]
+    problems += [f"file {printable(name)}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in strays]
     proved = []
     for name, golden in zip(sorted(files), read_untrusted([golden_path(fixtures, name) for name in sorted(files)])):
         if isinstance(golden, str):
@@ -48,13 +55,35 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
             problems += _verify_one(golden, name, entries[name], fixtures)
         elif name not in listed:
             problems.append(f"golden {name}: it has no entry")
-        if name in cases:
-            problems += _not_allowed(golden, cases[name])
-            problems += _said_otherwise(golden, cases[name]) if golden.case == name else []
+        if name in cases and golden.case == name:
+            problems += _not_allowed(golden, cases[name]) or unsound_in(golden, cases[name])
+            problems += _said_otherwise(golden, cases[name])
         proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
     if not broken and gallery.read_page(fixtures) != gallery.page(entries):
         problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
     return problems + blind_spots(proved)
+
+
+def verify_some(fixtures: Path, names: Sequence[str], cases: Mapping[str, Case]) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with single goldens, their entries and pictures, by name.
+
+    Args:
+        fixtures: the directory.
+        names: of the goldens.
+        cases: as far as they are known. A golden of another definition is held to what no case needs to tell.
+    """
+    for name, golden in zip(names, read_untrusted([golden_path(fixtures, name) for name in names])):
+        if isinstance(golden, str):
+            yield name, golden
+            continue
+        try:
+            entry = read_entry(fixtures, name)
+        except GoldenError as broken:
+            yield name, str(broken)
+            continue
+        known = name in cases and is_declared_by(golden, cases[name])
+        found = unsound_in(golden, cases[name]) if known else unsound_alone(golden)
+        yield from ((name, said) for said in (*_verify_one(golden, name, entry, fixtures), *found))
 
 
 def _interruption(kinds: Iterable[str]) -> str:
@@ -75,13 +104,6 @@ def _read_all(fixtures: Path, listed: frozenset[str]) -> tuple[dict[str, Entry],
         except GoldenError as broken:
             problems.append(str(broken))
     return entries, problems
-
-
-def _strays(fixtures: Path, cases: frozenset[str]) -> list[str]:
-    """Find files that belong to no golden. Hidden ones, an update's among them, do not count."""
-    files = (path.relative_to(fixtures) for path in fixtures.rglob("*") if path.is_file())
-    known = {f"{name}.{kind}" for name in cases for kind in KINDS} | {gallery.PAGE}
-    return sorted(f.as_posix() for f in files if f.as_posix() not in known and not any(p[0] == "." for p in f.parts))
 
 
 def blind_spots(goldens: Iterable[Golden]) -> list[str]:
@@ -105,17 +127,18 @@ def blind_spots(goldens: Iterable[Golden]) -> list[str]:
 def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list[str]:
     if golden.case != name:
         return [f"golden {name}: the file says that it is {golden.case}"]
-    history, picture = entry["history"], entry.get("picture", {})
-    expected = make_entry(golden, history, picture, entry.get(KEY))
-    if history[0]["after"] != expected["content"][:16]:
-        return [f"golden {name}: the newest event of its entry's history does not lead to this content"]
-    if any(event["before"] != older["after"] for event, older in pairwise(history)):
-        return [f"golden {name}: an event of its entry's history does not follow the one before"]
-    problems = [
+    picture = entry.get("picture", {})
+    expected = make_entry(golden, entry["history"], picture, entry.get(KEY))
+    wrong = history.problems(entry["history"], expected["content"], golden.provenance)
+    problems = [f"golden {name}: {said}" for said in wrong]
+    if entry["history"][0]["after"] != expected["content"][:16]:
+        return problems  # it speaks of another file
+    problems += [
         f"golden {name}: the {key!r} of its entry is out of step with the file"
         for key in expected
         if not _same(entry.get(key), expected[key])
     ]
+    problems += [f"golden {name}: its entry has an unknown key {key!r}" for key in sorted({*entry} - {*expected, KEY})]
     if is_stale(entry):
         by = confirmed_by(entry[KEY])
         problems.append(f"golden {name}: {by} confirmed another value, which counts as none; {_CONFIRM} {name}")

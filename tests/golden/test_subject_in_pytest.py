@@ -142,11 +142,13 @@ def test_a_golden_that_the_subject_refuses_may_be_declared(project: pytest.Pytes
     able.stdout.fnmatch_lines(["E * 'toy/triple' is declared not offered (factors of 3 are refused), but *"])
 
 
-def test_xfail_hides_no_difference(project: pytest.Pytester) -> None:
+def test_xfail_hides_no_difference(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a process of its own: the mark stays on the function, which other tests import too."""
     project.makepyfile(
         **{"parity/test_parity": f"import pytest\n{ONE_LINE}\ntest_goldens = pytest.mark.xfail(test_goldens)"}
     )
-    result = run(project, WRONG)
+    (project.path / "my_subject.py").write_text(WRONG)
+    result = project.runpytest_subprocess(*only_plugins(monkeypatch))
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         ["*test_goldens[[]toy/double[]]: was skipped or expected to fail although its golden does not agree; *"]

@@ -8,18 +8,20 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from docs import confirmed
+from golden.judge.compare import Tolerance
 from golden.ptychopinn.run.cases import SHORT, around_the_middle
 from golden.ptychopinn.simulation import embedded
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.store.entry import Entry, entry_path, listed_cases, make_entry, read_entries, read_entry
-from golden.store.gallery import PAGE
-from golden.store.golden import golden_path, stored_cases
+from golden.store.gallery import PAGE, drawn_from
+from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.verify import verify
 from golden.store.write import write_golden
 from tests.golden.conftest import history, write_entry
@@ -114,20 +116,145 @@ def test_a_golden_that_its_entry_does_not_speak_of(fixtures: Path) -> None:
     y = make_golden(CASES[0]).outputs["y"] * 2
     write_golden(golden_path(fixtures, DOUBLE), make_golden(CASES[0], outputs={"y": y, "rows": np.array(4)}))
     assert verify(fixtures, ALL) == [
-        "golden toy/double: the newest event of its entry's history does not lead to this content"
+        "golden toy/double: the newest event of its entry's history does not lead to this content",
+        "golden toy/double: fault 'negated', output 'y': "
+        "it is said to be wrong by 10.3, and what is kept of it by 15.5",
     ]
 
 
-def test_a_history_that_was_rewritten(fixtures: Path) -> None:
-    def forget(entry: Entry) -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([{"before": "1" * 16}, {"after": "0" * 16}], "an event of its entry's history does not follow the one before"),
+        ([{"before": "1" * 16}], "its entry's history does not begin with its first content: older events are missing"),
+        ([{"before": "1" * 16}, {"after": "1" * 16, "date": "2026-01-02"}], "not in order of their dates"),
+        ([{"date": "2026-02-30"}], "event 1 of 1 in its entry's history: '2026-02-30' is no date"),
+        ([{"date": "20260101"}], "'20260101' is no date; expected YYYY-MM-DD"),
+        ([{"after": "no digest at all"}], "before and after are not the first 16 digits of a digest each"),
+        ([{"approved": "by the owner"}], "has unknown keys ['approved'], and lacks []"),
+        ([{"reason": " "}], "expected a text for each of ['reason']"),
+        ([{"tensorflow": "2.99"}], "names TensorFlow 2.99, no reference; the file says none, stand-in"),
+        ([{"reference": "another"}], "names TensorFlow none, another; the file says none, stand-in"),
+    ],
+)
+def test_a_history_that_was_rewritten(fixtures: Path, changes: list[Entry], message: str) -> None:
+    def rewrite(entry: Entry) -> None:
         (event,) = entry["history"]
-        older = {**event, "after": "0" * 16}
-        entry["history"] = [{**event, "before": "1" * 16}, older]
+        entry["history"] = [{**event, **change} for change in changes]
 
-    change_entry(fixtures, forget)
-    assert verify(fixtures, ALL) == [
-        "golden toy/double: an event of its entry's history does not follow the one before"
-    ]
+    change_entry(fixtures, rewrite)
+    (said,) = verify(fixtures, ALL)
+    assert message in said
+
+
+def test_an_entry_with_a_key_that_the_generator_does_not_write(fixtures: Path) -> None:
+    change_entry(fixtures, lambda entry: entry.update(approved="yes"))
+    assert verify(fixtures, ALL) == ["golden toy/double: its entry has an unknown key 'approved'"]
+
+
+def forge(fixtures: Path, made: Golden) -> list[str]:
+    """Put a forged golden in the place of ``toy/double``, with an entry and a picture that go with it; verify that."""
+    path, picture = golden_path(fixtures, DOUBLE), read_entry(fixtures, DOUBLE)["picture"]
+    path.unlink()
+    write_golden(path, made)
+    write_entry(fixtures, DOUBLE, make_entry(made, history(made), {**picture, "drawn_from": drawn_from(made)}))
+    return verify(fixtures, ALL)
+
+
+def wider(factor: float, *, noise: bool = False, runs: bool = False, faults: bool = False) -> Golden:
+    """Forge a wider tolerance, and, as asked, what goes with it."""
+    made = make_golden(CASES[0])
+    old = made.tolerances["y"]
+    parts = [factor * old.atol, factor * old.rtol, old.noise_atol, old.noise_rtol]
+    tolerance = Tolerance(*parts[:2], *(part * factor if noise else part for part in parts[2:]))
+    contributed = {name: share * factor if runs else share for name, share in made.noise["y"].items()}
+    caught = dict(made.faults)
+    if faults:
+        caught = {
+            name: replace(
+                one,
+                outputs={key: replace(wrong, share=wrong.share / factor) for key, wrong in one.outputs.items()},
+            )
+            for name, one in made.faults.items()
+        }
+    return replace(
+        made,
+        tolerances={**made.tolerances, "y": tolerance},
+        noise={**made.noise, "y": contributed},
+        faults=caught,
+    )
+
+
+@pytest.mark.parametrize(
+    ("forged", "message"),
+    [
+        ({}, "is not 8 times its noise"),
+        ({"noise": True}, "is more than any run contributed to it"),
+        ({"noise": True, "runs": True}, "is more than 1% of the spread of its values"),
+        ({"noise": True, "runs": True, "faults": True}, "so a port that does this would pass"),
+    ],
+)
+def test_a_tolerance_cannot_be_widened_by_forging_what_it_follows_from(
+    fixtures: Path, forged: dict[str, bool], message: str
+) -> None:
+    assert any(message in problem for problem in forge(fixtures, wider(2.65e14, **forged)))
+
+
+def test_a_noise_that_is_made_up_of_less_than_rounding(fixtures: Path) -> None:
+    told = forge(fixtures, wider(1e-3, noise=True, runs=True, faults=True))
+    assert told[0].startswith("golden toy/double: output 'y': its noise of 1e-09 is less than rounding itself")
+
+
+def test_a_run_that_contributes_more_than_all_noise(fixtures: Path) -> None:
+    made = make_golden(CASES[0])
+    (said,) = forge(fixtures, replace(made, noise={**made.noise, "y": {"float64": 1.0}}))
+    assert "a run contributed" in said
+
+
+FAULTS = make_golden(CASES[0]).faults
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"faults": {"negated": FAULTS["negated"]}}, "it does not catch the fault 'factor_plus_one', which its case"),
+        (
+            {"faults": {**FAULTS, "negated": replace(FAULTS["negated"], symptom="nothing is wrong")}},
+            "its case declares other words, axes or units of fault negated",
+        ),
+        (
+            {"faults": {**FAULTS, "other": FAULTS["negated"]}},
+            "it speaks of the fault 'other', which its operation does not declare",
+        ),
+        (
+            {"faults": {"negated": FAULTS["negated"]}, "invisible": {"factor_plus_one": "it is", "row_lost": "it is"}},
+            "it does not catch the fault 'factor_plus_one', which its case declares visible",
+        ),
+        ({"where": {}}, "output 'y' has lost its mask"),
+        ({"where": {"y": np.zeros((4, 5), bool)}}, "output 'y' is empty: it would pass against almost anything"),
+        (
+            {"where": {"y": np.arange(20).reshape(4, 5) < 5}},
+            "the mask of output 'y' is not what its operation defines: of 20 elements",
+        ),
+        ({"expected_constant": {}}, "expects other outputs to be constant than its case"),
+        ({"definition": "0" * 16}, "its case is declared otherwise than when it was made"),
+        ({"parameters": {"factor": 3.0}}, "its case is declared otherwise than when it was made"),
+    ],
+)
+def test_what_a_forger_can_drop_is_missed(fixtures: Path, changes: dict[str, Any], message: str) -> None:
+    assert any(message in problem for problem in forge(fixtures, make_golden(CASES[0], **changes)))
+
+
+def test_a_kept_wrong_output_that_is_nearer_than_said(fixtures: Path) -> None:
+    kept = FAULTS["negated"].outputs["y"]
+    for changes, message in (
+        ({"share": kept.share / 10}, "tolerances away, and lies"),
+        ({"distance": kept.distance * 10}, "and what is kept of it by"),
+        ({"values": kept.values[:1], "indices": kept.indices[:1]}, "too few of its elements are kept"),
+    ):
+        fault = replace(FAULTS["negated"], outputs={"y": replace(kept, **changes)})
+        (said,) = forge(fixtures, make_golden(CASES[0], faults={**FAULTS, "negated": fault}))
+        assert message in said
 
 
 def test_a_golden_that_tensorflow_did_not_produce(fixtures: Path) -> None:
@@ -181,7 +308,8 @@ def test_a_damaged_file_does_not_hide_the_others(fixtures: Path) -> None:
 )
 def test_a_broken_entry_is_one_clear_error(fixtures: Path, text: str) -> None:
     entry_path(fixtures, DOUBLE).write_text(text)
-    with pytest.raises(GoldenError, match=r"entry .*double.json: .*Restore it from version control; after a merge"):
+    advice = "a merge conflict; take all files of one side" if "<" in text else "Restore it from version control"
+    with pytest.raises(GoldenError, match=rf"entry .*double.json: .*{advice}"):
         read_entries(fixtures)
     assert len(verify(fixtures, ALL)) == 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,68 @@ def test_the_loss_without_training_is_the_mean_over_all_groups(scan: Scan) -> No
     for batch_size in (1, BATCH, USED):
         found = mean_loss(task.model, task.dataset, CONFIG, batch_size, torch.device("cpu"))
         assert found == pytest.approx(np.mean(losses), rel=1e-6)
+
+
+def direct_loss(task: Task, numbers: Sequence[int]) -> float:
+    """Compute the objective of some groups as they are, without the training's code."""
+    batch = task.dataset[list(numbers)]
+    with torch.no_grad():
+        predicted = task.model(batch.X, batch.positions).amplitude
+    return objective(predicted, batch.X * task.model.intensity_scale, CONFIG).item()
+
+
+def test_losses_of_an_epoch(scan: Scan, tmp_path: Path) -> None:
+    """The first batch is seen with the first weights, the last sample with the last."""
+    before, task = task_of(scan), task_of(scan)
+    curve = fit(task, trainer(tmp_path), Steps())
+    first, last = curve.epochs[0], curve.epochs[-1]
+    order = seeded_order(5, 0)(1)
+    assert first.batch_losses[0] == pytest.approx(direct_loss(before, order[:BATCH]), rel=1e-6)
+    assert last.val_loss == pytest.approx(direct_loss(task, [5]), rel=1e-6)
+    for one in curve.epochs:
+        assert one.loss == pytest.approx(np.average(one.batch_losses, weights=[BATCH, 1]), rel=1e-12)
+    measured = [task.dataset[[number]].X * task.model.intensity_scale for number in range(USED)]
+    least = [objective(one, one, CONFIG).item() for one in measured]
+    assert curve.least_loss == pytest.approx(np.mean(least[:5]), rel=1e-6)
+    assert curve.least_val_loss == pytest.approx(least[5], rel=1e-6)
+
+
+def test_the_validation_loss_is_the_mean_over_all_that_validate(scan: Scan, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=1, batch_size=2, validation_fraction=0.5)
+    task = replace(task_of(scan, config), order=seeded_order(3, 0))
+    found = fit(task, trainer(tmp_path, 1), Steps()).epochs[0].val_loss
+    assert found == pytest.approx(direct_loss(task, [3, 4, 5]), rel=1e-6)
+
+
+def test_the_mean_of_equal_losses_is_each_of_them(scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside losses of millions a sum that begins at 1 would not show."""
+    monkeypatch.setattr("ptycho_torch.training.fit.objective", lambda predicted, *_: 0 * predicted.sum() + 2)
+    task = task_of(scan)
+    assert mean_loss(task.model, task.dataset, CONFIG, BATCH, torch.device("cpu")) == 2
+    curve = fit(task, trainer(tmp_path), Steps())
+    assert (curve.least_loss, curve.least_val_loss, curve.epochs[0].loss, curve.epochs[0].val_loss) == (2, 2, 2, 2)
+
+
+@pytest.mark.parametrize("validating", [True, False])
+def test_a_loss_that_is_not_finite_ends_the_training(
+    scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validating: bool
+) -> None:
+    def broken(predicted: torch.Tensor, *rest: Any) -> torch.Tensor:
+        loss = objective(predicted, *rest)
+        return loss if predicted.requires_grad == validating else loss * torch.nan
+
+    monkeypatch.setattr("ptycho_torch.training.fit.objective", broken)
+    with pytest.raises(ArithmeticError, match=r"epoch 1: expected finite losses, found .*nan"):
+        fit(task_of(scan), trainer(tmp_path), Steps())
+
+
+def test_the_trainer_writes_and_prints_nothing_of_its_own(tmp_path: Path) -> None:
+    made = trainer(tmp_path)
+    assert made.progress_bar_callback is None
+    assert [type(one).__name__ for one in made.callbacks] == ["_Checkpoints"]
+    assert made.loggers == []
+    with pytest.raises(ValueError, match=r"Lightning cannot use this: .*strategy='none'"):
+        make_trainer(tmp_path, 1, Devices(accelerator="cpu", strategy="none"))
 
 
 def test_a_resumed_training_does_not_begin_anew(scan: Scan, tmp_path: Path) -> None:

@@ -216,8 +216,9 @@ CASES = (
     Case(
         "run/short_reconstruction",
         RECONSTRUCTION,
-        "mosaic of 128 patterns after two epochs of training",
-        SHORT,
+        "mosaic of 128 patterns after one epoch of training",
+        # Rounding grows with every step: after two epochs it moves mosaics too far to tell right from wrong.
+        {**SHORT, "epochs": 1},
         seed_zero,
         ONE_NUMBER,
     ),

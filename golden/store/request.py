@@ -1,0 +1,151 @@
+"""What a request changes of the goldens in a directory, between two commits, or from a commit to the working tree.
+
+Nothing of it is run: the newer side is data, its files as well as the modules whose constants are compared.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from golden.spec.errors import GoldenError
+from golden.store import manifest1
+from golden.store.entry import Entry
+from golden.store.folder import SMALL, printable, read_small
+from golden.store.git import run_git
+from golden.store.sources import (
+    MOST,
+    Entries,
+    Found,
+    Side,
+    commit_of,
+    common_ancestor,
+    fetched,
+    is_same,
+    of_directory,
+    of_revision,
+    place_in_clone,
+    read_entries_of,
+    top_of,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody asks to merge.
+
+    Attributes:
+        fixtures: the directory.
+        base, head: the commits; ``head`` is empty for the working tree.
+        files: the newer side.
+        touched: cases of which a file differs.
+        before, after: entries of theirs that differ.
+        uncompared: what the base does not tell, a sentence each.
+    """
+
+    fixtures: Path
+    base: str
+    head: str
+    files: Side
+    touched: frozenset[str]
+    before: Mapping[str, Entry]
+    after: Entries
+    uncompared: tuple[str, ...]
+
+    def files_changed(self, paths: Sequence[str]) -> list[str]:
+        """List the files below some paths of the repository that differ."""
+        command = ["diff", "--name-only", "-z", "--no-ext-diff", self.base, *([self.head] if self.head else []), "--"]
+        listed = run_git(top_of(self.fixtures), *command, *paths).decode(errors="backslashreplace")
+        return [printable(name) for name in listed.split("\0") if name]
+
+    def constants(self, path: str, names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Read how constants of a module are defined on both sides; nothing where it is not there."""
+        top = top_of(self.fixtures)
+        return _constants(_text_at(top, self.base, path), names), _constants(_text_at(top, self.head, path), names)
+
+    def checked_out(self, cases: Sequence[str], scratch: Path) -> Path:
+        """Lay the files of some goldens of the newer side where they can be verified, and return that directory."""
+        if not self.head:
+            return self.fixtures
+        left = MOST
+        for case in cases:
+            golden = self.files[case]
+            for kind, found in (("h5", golden), ("json", golden.entry), ("png", golden.picture)):
+                if found is None or (left := left - found.size) < 0:
+                    continue
+                target = scratch / f"{case}.{kind}"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                fetched(found, target)
+        return scratch
+
+
+def request_of(span: str, fixtures: Path) -> Request:
+    """Find what ``BASE...HEAD`` changes, from where HEAD left BASE; ``BASE..HEAD``; or ``BASE``, to the working tree.
+
+    Raises:
+        GoldenError: a revision is not there, or there is no golden on either side.
+    """
+    base, head = _commits(span, fixtures)
+    before, after = of_revision(base, fixtures), of_revision(head, fixtures) if head else of_directory(fixtures)
+    if not (before or after):
+        raise GoldenError(f"{span}: no golden on either side, nothing was compared")
+    touched = frozenset(case for case in {*before, *after} if not _untouched(before.get(case), after.get(case)))
+    chosen = [{case: side[case] for case in touched & {*side}} for side in (before, after)]
+    old, new = map(dict, read_entries_of(*chosen))
+    new |= {case: "there is none" for case, found in chosen[1].items() if found.entry is None}
+    told = []
+    if before and not any(found.entry for found in before.values()):
+        old = {case: entry for case, entry in _manifest(base, fixtures).items() if case in touched}
+        told.append(f"the base has a {manifest1.FILE}, which says nothing of confirmations, axes and units")
+    known = {case: entry for case, entry in old.items() if not isinstance(entry, str)}
+    # Where both entries are the same bytes, they were not read.
+    unknown = (touched & {*before} & {*old, *new}) - {*known}
+    told += [f"{case}: the base has no entry of it that can be read" for case in sorted(unknown)]
+    return Request(fixtures, base, head, after, touched, known, new, tuple(told))
+
+
+def _commits(span: str, fixtures: Path) -> tuple[str, str]:
+    if ".." not in span:
+        return commit_of(span, fixtures), ""
+    dots = "..." if "..." in span else ".."
+    base, head = (commit_of(side or "HEAD", fixtures) for side in span.split(dots, maxsplit=1))
+    return (common_ancestor(base, head, fixtures) if dots == "..." else base), head
+
+
+def _untouched(one: Found | None, other: Found | None) -> bool:
+    if one is None or other is None:
+        return False
+    pairs = ((one, other), (one.entry, other.entry), (one.picture, other.picture))
+    return all((a is None and b is None) or is_same(a, b) for a, b in pairs)
+
+
+def _manifest(commit: str, fixtures: Path) -> dict[str, Entry]:
+    return manifest1.entries(_text_at(top_of(fixtures), commit, f"{place_in_clone(fixtures)}/{manifest1.FILE}"))
+
+
+def _text_at(top: Path, commit: str, path: str) -> str:
+    """Read a small text of a commit, or of the working tree where that is empty; an empty text where there is none."""
+    try:
+        if not commit:
+            return read_small(top / path).decode(errors="replace")
+        if int(run_git(top, "cat-file", "-s", f"{commit}:{path}")) > SMALL:
+            return ""
+        return run_git(top, "cat-file", "blob", f"{commit}:{path}").decode(errors="replace")
+    except (GoldenError, FileNotFoundError):
+        return ""
+
+
+def _constants(module: str, names: Sequence[str]) -> dict[str, str]:
+    try:
+        statements = ast.parse(module).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    return {
+        target.id: ast.unparse(one.value)
+        for one in statements
+        if isinstance(one, ast.Assign)
+        for target in one.targets
+        if isinstance(target, ast.Name) and target.id in names
+    }

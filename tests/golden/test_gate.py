@@ -1,0 +1,325 @@
+"""``golden gate``: nothing gets weaker unsaid."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from golden.cli import main
+from golden.judge.compare import Tolerance
+from golden.review.gate import Weakening, weakenings
+from golden.store.confirmation import value_of
+from golden.store.entry import Entry, entry_path, make_entry, read_entry
+from golden.store.gallery import drawn_from
+from golden.store.golden import Golden, golden_path
+from golden.store.write import write_golden
+from tests.golden.conftest import fill, write_entry
+from tests.golden.standin import CASES, make_golden
+from tests.golden.test_diff import git
+from tests.golden.test_generate import InProcess, generate
+
+CASE = CASES[0]
+DOUBLE = CASE.name
+
+
+def gate(fixtures: Path, *arguments: str, span: str = "main") -> Result:
+    cases = ("--cases", "tests.golden.standin", "--fixtures", str(fixtures))
+    return CliRunner().invoke(main, ["gate", span, *cases, *arguments])
+
+
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository whose branch ``main`` has sound goldens, and whose working tree is on another one."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "a")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@b")
+    monkeypatch.chdir(tmp_path)
+    fixtures = tmp_path / "deep" / "fixtures"
+    fill(fixtures)
+    for step in (
+        ["init", "-q", "-b", "main"],
+        ["add", "."],
+        ["commit", "-qm", "first"],
+        ["checkout", "-qb", "request"],
+    ):
+        git(*step)
+    return fixtures
+
+
+def put(fixtures: Path, made: Golden, change: Callable[[list[Entry]], list[Entry]], case: str = DOUBLE) -> None:
+    """Put a forged golden in the place of another, with an entry and a picture that go with it.
+
+    Args:
+        change: makes its history of that of the golden before.
+    """
+    old = read_entry(fixtures, case)
+    golden_path(fixtures, case).unlink()
+    write_golden(golden_path(fixtures, case), made)
+    picture = {**old["picture"], "drawn_from": drawn_from(made)} if "picture" in old else {}
+    write_entry(fixtures, case, make_entry(made, change(old["history"]), picture))
+
+
+def rewritten(made: Golden) -> Callable[[list[Entry]], list[Entry]]:
+    """The same event, as if it had always led here."""
+    return lambda events: [{**events[0], "after": made.content_digest()[:16]}, *events[1:]]
+
+
+def told(made: Golden, **event: Any) -> Callable[[list[Entry]], list[Entry]]:
+    """An honest event, but for what it does not say."""
+    return lambda events: [
+        {**events[0], "reason": "faster", "before": events[0]["after"], "after": made.content_digest()[:16], **event},
+        *events,
+    ]
+
+
+def wider(factor: float) -> Golden:
+    """A golden whose tolerance grew, and with it all that it follows from."""
+    made = make_golden(CASE)
+    tolerance = Tolerance(*(factor * part for part in vars(made.tolerances["y"]).values()))
+    noise = {name: share * factor for name, share in made.noise["y"].items()}
+    faults = {
+        name: replace(caught, outputs={key: replace(w, share=w.share / factor) for key, w in caught.outputs.items()})
+        for name, caught in made.faults.items()
+    }
+    return replace(
+        made, tolerances={**made.tolerances, "y": tolerance}, noise={**made.noise, "y": noise}, faults=faults
+    )
+
+
+def without_faults() -> Golden:
+    made = make_golden(CASE)
+    hidden = {name: "it cannot show here" for name in made.faults if name != "negated"}
+    return replace(made, faults={"negated": made.faults["negated"]}, invisible=hidden)
+
+
+def without_a_row() -> Golden:
+    made = make_golden(CASE)
+    return replace(made, where={"y": np.arange(20).reshape(4, 5) > 6})
+
+
+def other_values() -> Golden:
+    made = make_golden(CASE)
+    return replace(made, outputs={**made.outputs, "y": made.outputs["y"] * np.float32(1.000001)})
+
+
+def test_nothing_that_changed_passes(clone: Path) -> None:
+    found = gate(clone)
+    assert (found.exit_code, found.output) == (0, "nothing gets weaker unsaid; 0 golden(s) touched\n")
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (wider(2.65e14), "toy/double: the tolerance of 'y' grew 2.65e+14 times"),
+        (wider(3), "toy/double: the tolerance of 'y' grew 3 times"),
+        (without_faults(), "toy/double: fault 'factor_plus_one' is no longer caught"),
+        (without_a_row(), "toy/double: of 'y' 65.0% of the elements are compared, 100.0% before"),
+    ],
+)
+def test_what_gets_weaker_is_told_though_an_event_leads_there(
+    clone: Path, made: Golden, message: str, committed: bool
+) -> None:
+    """Four of the edits that nobody noticed, each with everything forged that a forger can reach."""
+    put(clone, made, told(made))
+    if committed:
+        git("commit", "-qam", "faster")
+    found = gate(clone, span="main...request" if committed else "main")
+    assert found.exit_code == 1
+    assert message in found.output
+
+
+def test_a_forged_provenance(clone: Path) -> None:
+    made = replace(make_golden(CASE), provenance={"reference": "stand-in", "tensorflow": "2.99"})
+    put(clone, made, lambda events: events)
+    found = gate(clone)
+    assert found.exit_code == 1
+    assert "its provenance changed without its content: tensorflow none, now 2.99" in found.output
+    assert "the newest event of its entry's history names TensorFlow none" in found.output
+
+
+def test_a_rewritten_history(clone: Path) -> None:
+    entry = read_entry(clone, DOUBLE)
+    entry["history"][0]["reason"] = "as agreed"
+    write_entry(clone, DOUBLE, entry)
+    found = gate(clone)
+    assert found.exit_code == 1
+    assert "toy/double: its history was rewritten: that of the base is not the end of it" in found.output
+
+
+def test_other_outputs_without_an_event(clone: Path) -> None:
+    made = other_values()
+    put(clone, made, rewritten(made))
+    found = gate(clone)
+    assert found.exit_code == 1
+    assert "toy/double: its content changed, and no event says why" in found.output
+
+
+def test_a_golden_that_is_gone_or_lost_its_entry(clone: Path) -> None:
+    golden_path(clone, "toy/triple").unlink()
+    entry_path(clone, "toy/slow").unlink()
+    entry_path(clone, "toy/ramp").write_text("{")
+    found = gate(clone)
+    assert found.exit_code == 1
+    assert "toy/triple: the golden is gone" in found.output
+    assert "toy/slow: its entry cannot be read: there is none" in found.output
+    assert "ramp.json: Expecting property name" in found.output
+
+
+def test_what_an_event_says_is_not_unsaid(clone: Path) -> None:
+    made = wider(3)
+    put(clone, made, told(made, weakens="tolerance: the FFT of TensorFlow 2.99 rounds otherwise"))
+    found = gate(clone)
+    assert found.exit_code == 0, found.output
+    assert found.output == (
+        "toy/double: the tolerance of 'y' grew 3 times; said: tolerance: the FFT of TensorFlow 2.99 rounds otherwise\n"
+        "nothing gets weaker unsaid; 1 golden(s) touched, 1 weaker as their history says\n"
+    )
+
+
+def test_an_event_must_name_what_gets_weaker_and_be_new(clone: Path) -> None:
+    made = without_faults()
+    put(clone, made, told(made, weakens="fault negated, which nobody makes"))
+    assert gate(clone).exit_code == 1
+    wide = wider(3)
+    put(clone, wide, lambda events: told(wide, weakens="tolerance")(events[1:]))
+    git("commit", "-qam", "said once")
+    git("branch", "-f", "main")
+    wider_still = wider(9)
+    put(clone, wider_still, told(wider_still))
+    assert "the tolerance of 'y' grew 3 times" in gate(clone).output
+
+
+def test_within_what_repeats_noise_may_grow(clone: Path) -> None:
+    made = wider(1.9)
+    put(clone, made, told(made))
+    assert gate(clone).exit_code == 0
+
+
+def test_the_generator_writes_what_is_said(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
+    run = generate(clone, "--update", "--redraw", "--reason", "better", "--weaken", "mask: too dark", DOUBLE)
+    assert run.exit_code == 0, run.output
+    assert read_entry(clone, DOUBLE)["history"][0]["weakens"] == "mask: too dark"
+    assert generate(clone, "--weaken", "mask").exit_code == 2
+
+
+def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
+    top = clone.parents[1]
+    for name, text in (
+        ("golden/spec/operation.py", "HEADROOM = 8.0\nK = 0.5\n"),
+        ("golden/review/gate.py", "pass\n"),
+        (".github/workflows/goldens.yml", "on: push\n"),
+    ):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text)
+    git("add", ".")
+    git("commit", "-qm", "a gate")
+    git("branch", "-f", "main")
+    (top / "golden/spec/operation.py").write_text("HEADROOM = 80.0\nK = 0.5\nOTHER = 1\n")
+    (top / "golden/review/gate.py").write_text("raise SystemExit\n")
+    (top / ".github/workflows/goldens.yml").write_text("on: never\n")
+    found = gate(clone)
+    assert found.exit_code == 1
+    assert found.output.splitlines() == [
+        "the gate: it judges requests, and this one changes it: golden/review/gate.py",
+        "the workflow: it judges requests, and this one changes it: .github/workflows/goldens.yml",
+        "HEADROOM: was 8.0, is 80.0 (golden/spec/operation.py)",
+        "3 thing(s) get weaker unsaid; 0 golden(s) touched",
+    ]
+
+
+def test_a_base_with_one_manifest_for_all(clone: Path) -> None:
+    entries = {case.name: read_entry(clone, case.name) for case in CASES}
+    for name, entry in entries.items():
+        entry["history"] = entry["history"][::-1]
+        entry_path(clone, name).unlink()
+    broken = {**entries, "toy/slow": entries.pop("toy/slow")}
+    del broken["toy/slow"]
+    (clone / "MANIFEST.json").write_text(json.dumps({"format": "ptycho-golden manifest 1", "cases": broken}))
+    git("add", "-A")
+    git("commit", "-qm", "one manifest")
+    git("branch", "-f", "main")
+    git("checkout", "-q", "HEAD~1", "--", str(clone))
+    (clone / "MANIFEST.json").unlink()
+    made = wider(3)
+    put(clone, made, told(made))
+    found = gate(clone)
+    assert found.exit_code == 1
+    assert found.output.splitlines() == [
+        "toy/double: the tolerance of 'y' grew 3 times (restore it, or make it anew with --weaken 'tolerance: ...')",
+        "not compared: the base has a MANIFEST.json, which says nothing of confirmations, axes and units",
+        "not compared: toy/slow: the base has no entry of it that can be read",
+        "1 thing(s) get weaker unsaid; 4 golden(s) touched",
+    ]
+
+
+def test_as_a_comment_and_for_a_program(clone: Path) -> None:
+    made = without_faults()
+    put(clone, made, told(made, weakens="fault row_lost | <img src=x> @team"))
+    markdown = gate(clone, "--markdown")
+    assert markdown.exit_code == 1
+    assert markdown.output.startswith("### Gate: 3 thing(s) get weaker unsaid; 1 golden(s) touched")
+    assert "<img" not in markdown.output
+    assert "@team" not in markdown.output
+    found = json.loads(gate(clone, "--json").output)
+    assert (found["passed"], found["touched"]) == (False, [DOUBLE])
+    assert {one["subject"] for one in found["weakenings"]} == {DOUBLE}
+
+
+@pytest.mark.parametrize("span", ["nowhere...HEAD", "nowhere"])
+def test_what_is_not_there_is_one_clear_error(clone: Path, span: str) -> None:
+    found = gate(clone, span=span)
+    assert found.exit_code == 2
+    assert "golden: 'nowhere': no such file, directory or revision" in found.output
+
+
+def compared(change: Callable[[Entry], object], before: Callable[[Entry], object] = lambda entry: None) -> list[str]:
+    """What the gate says of two entries of one content."""
+    made = make_golden(CASE)
+    event = {"date": "2026-01-01", "reason": "first", "tensorflow": "none", "before": None}
+    old, new = (make_entry(made, [{**event, "after": made.content_digest()[:16]}], {}) for _ in range(2))
+    before(old)
+    before(new)
+    change(new)
+    return [one.said for one in weakenings({DOUBLE: old}, {DOUBLE: new})]
+
+
+def confirm(entry: Entry) -> None:
+    entry["confirmed"] = {
+        "reference": "ptycho",
+        "commit": "0" * 40,
+        "tensorflow": "2.21.0",
+        "date": "2026-01-01",
+        "share": 0.1,
+        "value": value_of(entry),
+    }
+
+
+def test_a_confirmation_that_went() -> None:
+    assert compared(lambda entry: entry.pop("confirmed"), confirm) == ["no longer confirmed, by ptycho 0000000 before"]
+    assert compared(lambda entry: None, confirm) == []
+
+
+def test_an_output_that_went_or_is_no_longer_exact() -> None:
+    assert compared(lambda entry: entry["outputs"].pop("rows")) == ["output 'rows' is gone"]
+    assert compared(lambda entry: entry["outputs"]["rows"].pop("tolerance")) == ["output 'rows' is no longer exact"]
+
+
+def test_noise_that_grew_alone_and_tolerance_that_grew_at_zero_alone() -> None:
+    y = make_entry(make_golden(CASE), [], {})["outputs"]["y"]
+    assert compared(lambda entry: entry["outputs"]["y"].update(noise_rtol=3 * y["noise_rtol"] + 1)) != []
+    (said,) = compared(lambda entry: entry["outputs"]["y"].update(atol=3 * y["atol"], rtol=0.0))
+    assert said == "the tolerance of 'y' grew 3 times"
+
+
+def test_only_what_an_event_can_say_names_its_words() -> None:
+    assert weakenings({}, {DOUBLE: "damaged"}) == [Weakening(DOUBLE, "its entry cannot be read: damaged")]

@@ -19,6 +19,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from golden.generator.accept import accepted, in_terminal
 from golden.generator.regenerate import Regeneration, failed
+from golden.report.gate import weaker_unsaid
 from golden.report.page import Heading, require_libraries, write_page
 from golden.report.text import (
     common_causes,
@@ -31,6 +32,7 @@ from golden.report.text import (
 from golden.review.claims import Claim, claim_of_update
 from golden.review.confirmations import confirmations_changed
 from golden.review.difference import Change, Difference, worst_first
+from golden.review.gate import weakenings
 from golden.review.restated import formulas_left_behind
 from golden.spec.case import Case
 from golden.spec.catalogue import select
@@ -132,7 +134,9 @@ def regenerate(asked: Request) -> Outcome:
         if written and not asked.writes_at_once:
             run.write([proved[name] for name in written], asked.reason, asked.weakens)
         if written:
-            remarks += confirmation_lines(confirmations_changed(run.entries, read_entries(asked.fixtures)))
+            entries = read_entries(asked.fixtures)
+            remarks += confirmation_lines(confirmations_changed(run.entries, entries))
+            remarks += weaker_unsaid(weakenings(run.entries, entries))
     _announce(rows, found, written, remarks, asked)
     if any(row.change is Change.FAILED for row in rows):
         return Outcome.FAILED

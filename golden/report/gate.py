@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from golden.report.text import inert
@@ -17,6 +18,11 @@ def gate_text(found: Review) -> str:
     lines = _shortened([f"{one.subject}: {one.said}{_advice(one)}" for one in found.unsaid])
     lines += _shortened([f"{one.subject}: {one.said}; said: {one.excuse}" for one in _said(found)])
     return "\n".join([*lines, *(f"not compared: {said}" for said in found.uncompared), _summary(found), ""])
+
+
+def weaker_unsaid(found: Iterable[Weakening]) -> list[str]:
+    """Say what an update weakened that it might have said, for the person who made it."""
+    return [f"{one.subject}: {one.said}{_advice(one)}" for one in found if one.words and not one.excuse]
 
 
 def gate_markdown(found: Review) -> str:

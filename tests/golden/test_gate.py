@@ -212,6 +212,16 @@ def test_the_generator_writes_what_is_said(clone: Path, monkeypatch: pytest.Monk
     assert generate(clone, "--weaken", "mask").exit_code == 2
 
 
+def test_the_generator_tells_what_the_gate_will_ask_for(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
+    made = replace(wider(0.01), definition="0" * 16)
+    put(clone, made, told(made))
+    run = generate(clone, "--update", "--reason", "better", DOUBLE)
+    assert run.exit_code == 0, run.output
+    assert "toy/double: the tolerance of 'y' grew " in run.output
+    assert "make it anew with --weaken 'tolerance: ...')" in run.output
+
+
 def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
     top = clone.parents[1]
     for name, text in (

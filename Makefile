@@ -87,7 +87,7 @@ star: $(TORCH)/made $(TENSORFLOW)/made
 $(TORCH)/made: pyproject.toml ptycho_torch/pyproject.toml constraints/torch.txt
 	$(PYTHON) -m venv --clear $(TORCH)
 	$(TORCH)/bin/python -m pip install -q --disable-pip-version-check -c constraints/torch.txt \
-		-e '.[test,lint]' -e './ptycho_torch[train]'
+		-e '.[test,lint,browser]' -e './ptycho_torch[train]'
 	touch $@
 
 $(TENSORFLOW)/made: pyproject.toml constraints/tensorflow.txt

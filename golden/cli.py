@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from golden.report import obtained
 from golden.report.conformance import conformance
 from golden.report.files import write_arrays
 from golden.report.gate import gate_json, gate_markdown, gate_text
@@ -26,7 +27,9 @@ from golden.report.text import (
     fault_table,
     faults_headline,
     golden_list,
+    preface_lines,
 )
+from golden.review.claims import Claim, claims
 from golden.review.confirmations import confirmations_changed
 from golden.review.difference import Difference, differences, summary
 from golden.review.gate import review
@@ -35,11 +38,14 @@ from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
 from golden.store.confirmation import counted
-from golden.store.entry import as_text, read_entries, read_entry
-from golden.store.golden import stored_cases
+from golden.store.entry import as_text, entry_path, read_entries, read_entry_file
+from golden.store.folder import printable
+from golden.store.golden import Golden, stored_cases
 from golden.store.guard import read_chosen, read_untrusted
+from golden.store.read import read_outputs
 from golden.store.request import request_of
-from golden.store.sources import only, read, read_entries_of, sources
+from golden.store.sources import described, only, places, read, read_entries_of, sources
+from golden.store.spoilt import RECIPE
 from golden.store.verify import blind_spots, verify
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
@@ -99,13 +105,17 @@ def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
 
 
 @main.command("show")
-@click.argument("case")
+@click.argument("case", metavar="CASE|FILE")
 @click.option("--picture", type=_OUTPUT_FILE, metavar="PNG", help="Draw its inputs and outputs into this file too.")
 @_fixtures_option
 def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
-    """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, confirmation, history."""
-    for golden in read_chosen(fixtures, [case]):
-        for part in describe(golden, read_entry(fixtures, golden.case)):
+    """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, confirmation, history.
+
+    It is a case, or the file of a golden (x.h5), whose entry is the .json beside it, where there is one.
+    """
+    for golden in _goldens_at(case, fixtures):
+        beside = Path(case).with_suffix(".json") if case.endswith(".h5") else entry_path(fixtures, golden.case)
+        for part in describe(golden, read_entry_file(beside) if beside.exists() or not case.endswith(".h5") else None):
             _console().print(part)
         if picture is not None:
             from golden.report.thumbnail import draw_inputs_and_outputs
@@ -166,33 +176,78 @@ def diff_command(
     golden diff main..HEAD       two git revisions, read without a checkout
     golden diff main...HEAD      the same, from where HEAD left main
     golden diff HEAD             a revision against the working tree
+    golden diff GOLDEN x.obtained.h5    a golden, or its case, and what a test run obtained
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    if second is not None and second.endswith(obtained.ENDING):
+        differs = _diff_obtained(first, Path(second), markdown, page, fixtures)
+        sys.exit(1 if differs and exit_code else 0)
     with Console(stderr=True).status("comparing"):
-        chosen = only(*sources(first, second, fixtures), patterns)
+        asked = places(first, second, fixtures)
+        chosen = only(*sources(asked, fixtures), patterns)
         paths = {name: case.operation.path for name, case in load_cases(CONTENT).items()}
-        found = differences(*read(*chosen), paths)
-        remarks = confirmation_lines(confirmations_changed(*read_entries_of(*chosen)))
+        before, after = read(*chosen)
+        found = differences(before, after, paths)
+        entries = read_entries_of(*chosen)
+        remarks = confirmation_lines(confirmations_changed(*entries))
+        said = claims(*entries, changed={*before, *after})
+        is_told = (found or said) and not all(isinstance(place, Path) for place in asked)
+        compared = [described(place, fixtures) for place in asked] if is_told else []
     if markdown:
-        click.echo(differences_markdown(found, summary(found), remarks), nl=False)
+        click.echo(differences_markdown(found, summary(found), remarks, said, compared), nl=False)
     else:
+        for line in preface_lines(said, compared):
+            click.echo(line)
         for one in found:
             click.echo("\n".join(difference_lines(one)) + "\n")
         for line in (*remarks, summary(found)):
             click.echo(line)
     if page is not None:
-        _write_page(page, found, f"Goldens: {first} and {second}" if second else f"Goldens: {first}", remarks)
+        title = f"Goldens: {first} and {second}" if second else f"Goldens: {first}"
+        _write_page(page, found, title, remarks, said, compared)
     if (found or remarks) and exit_code:
         sys.exit(1)
 
 
-def _write_page(path: Path, found: Sequence[Difference], title: str, remarks: Sequence[str]) -> None:
+def _diff_obtained(first: str, file: Path, markdown: bool, page: Path | None, fixtures: Path) -> bool:
+    """Hold what a test run obtained against its golden; tell whether it differs."""
+    [golden] = _goldens_at(first, fixtures)
+    found = read_outputs(file)
+    cases = load_cases(CONTENT)
+    judgement = obtained.hold(golden, found, cases[golden.case].operation.path if golden.case in cases else {})
+    told = obtained.lines(golden, judgement, sorted({*golden.outputs} - {*found}))
+    click.echo(obtained.as_markdown(told) if markdown else "\n".join(told) + "\n", nl=False)
+    if page is not None:
+        obtained.write_obtained(page, golden, judgement, found)
+        click.echo(f"page: {page}", err=True)
+    return not judgement.passed
+
+
+def _goldens_at(place: str, fixtures: Path) -> list[Golden]:
+    """Read the golden of a file, or those of a case or a pattern."""
+    if not (place.endswith(".h5") or Path(place).is_file()):
+        return read_chosen(fixtures, [place])
+    (golden,) = read_untrusted([Path(place)])
+    if isinstance(golden, str):
+        raise GoldenError(golden)
+    return [golden]
+
+
+def _write_page(
+    path: Path,
+    found: Sequence[Difference],
+    title: str,
+    remarks: Sequence[str],
+    said: Sequence[Claim],
+    compared: Sequence[str],
+) -> None:
     from rich.progress import track
 
-    from golden.report.page import write_page
+    from golden.report.page import Heading, write_page
 
     console = Console(stderr=True)
     drawn = track(found, "drawing", console=console, transient=True, disable=not console.is_terminal)
-    write_page(path, drawn, summary(found), title, remarks)
+    heading = Heading(title, summary(found), remarks=remarks, claims=said, compared=compared)
+    write_page(path, drawn, heading)
     click.echo(f"page: {path}", err=True)  # not among what --markdown prints
 
 
@@ -207,14 +262,25 @@ def text_command(file: Path) -> None:
 
 @main.command("git")
 @click.option("--enable/--disable", "wanted", default=None, help="Set it up in this clone, or undo that.")
-def git_command(wanted: bool | None) -> None:
-    """Let git diff, log -p and blame show goldens as text in this clone."""
+@_fixtures_option
+def git_command(wanted: bool | None, fixtures: Path) -> None:
+    """Let git diff, log -p and blame show goldens as text in this clone, and merge none of them by halves."""
     here = Path.cwd()
     if wanted is None:
         click.echo(f"goldens as text: {'enabled' if git.is_enabled(here) else 'not enabled; --enable does'}")
         return
-    for line in git.enable(here) if wanted else git.disable(here):
+    for line in git.enable(here, fixtures) if wanted else git.disable(here):
         click.echo(line)
+
+
+@main.command("unmerged", hidden=True)
+@click.argument("file")
+def unmerged_command(file: str) -> None:
+    """Leave a golden that both sides of a merge changed as it is on ours, for git's merge driver; exit status 1."""
+    file = printable(file)
+    case = file.rpartition(".")[0]
+    click.echo(f"golden: {file}: both sides changed it; {RECIPE.replace('CASE.', f'{case}.')}", err=True)
+    sys.exit(1)
 
 
 @main.command("verify")
@@ -225,7 +291,9 @@ def git_command(wanted: bool | None) -> None:
 def verify_command(module: str, fixtures: Path) -> None:
     """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
-    problems = verify(fixtures, load_cases(module))
+    conflicted = map(printable, git.conflicted(fixtures))
+    problems = [f"{file}: a merge conflict that is not resolved; {RECIPE}" for file in conflicted]
+    problems += verify(fixtures, load_cases(module))
     for problem in problems[:_MOST_LINES]:
         click.echo(problem)
     if problems[_MOST_LINES:]:

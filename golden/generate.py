@@ -28,6 +28,8 @@ from golden.spec.references import module_of
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The cases that are bundled, and the references that they name."""
+_INTERRUPTED = 130
+"""The exit status of what Ctrl-C ended, as a shell gives it."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -131,6 +133,7 @@ def main(
     Exit status: 0  nothing moved beyond noise (with --update: written; with --cross-check: both agree within tolerance)
                  1  something moved, is new, or is gone, and was not written (with --cross-check: they do not agree)
                  2  could not run
+               130  interrupted with Ctrl-C
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     strange = [file for file in reports if file.suffix not in WRITERS]
     for wrong, message in (
@@ -186,7 +189,7 @@ def main(
     except OSError as problem:
         _fail(f"{problem}; {aftermath(fixtures, before)}")
     except (KeyboardInterrupt, click.Abort):
-        _fail(f"interrupted; {aftermath(fixtures, before)}")
+        _fail(f"interrupted; {aftermath(fixtures, before)}", _INTERRUPTED)
     except Exception:  # exit status 1 would say that something moved
         traceback.print_exc()
         _fail(f"this is a fault of the generator, or of a case; {aftermath(fixtures, before)}")
@@ -198,9 +201,9 @@ def _in_checkout() -> bool:
     return (FIXTURES.parents[1] / "generate_golden.py").is_file()
 
 
-def _fail(message: str) -> None:
+def _fail(message: str, status: int = Outcome.FAILED) -> None:
     click.echo(f"generate_golden.py: {message}", err=True)
-    sys.exit(Outcome.FAILED)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

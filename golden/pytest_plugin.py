@@ -57,7 +57,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--golden-report",
         metavar="FILE",
-        help="write a report of the run: .md (for a CI job summary), .json, or .html with its pictures",
+        action="append",
+        default=[],
+        help="write a report of the run: .md (for a CI job summary), .json, or .html with pictures; may be repeated",
     )
     parser.addini("golden_fixtures", "directory of the goldens", type="paths", default=[])
     parser.addini("golden_cases", "module that declares the cases", default="golden.ptychopinn")
@@ -76,9 +78,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "golden(operation, ...): run once per golden of these operations; without any, of what golden_subject offers",
     )
-    if config.getoption("--golden-report"):
+    for report in config.getoption("--golden-report"):
         try:
-            require_report(Path(config.getoption("--golden-report")))
+            require_report(Path(report))
         except GoldenError as problem:
             raise pytest.UsageError(str(problem)) from None
     configured = config.getini("golden_fixtures")
@@ -282,8 +284,7 @@ class _Hooks:
         run = self._run.report(known.get(exitstatus, f"exit status {exitstatus}"), not self._is_full())
         for line, colour in summary(run):
             terminalreporter.line(f"goldens: {line}", **({colour: True} if colour else {}))
-        report = self._config.getoption("--golden-report")
-        if report and not self._config.option.collectonly:
+        for report in self._config.getoption("--golden-report") if not self._config.option.collectonly else []:
             try:
                 write_run(Path(report), run, self._run.goldens.fixtures)
             except GoldenError as problem:

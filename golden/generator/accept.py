@@ -1,4 +1,4 @@
-"""Let a person accept changes one by one, at a plain prompt like that of ``git add -p``."""
+"""Let a person accept changes one by one, with a key each, as ``git add -p`` does."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from pathlib import Path
 
 import click
 
-from golden.report.page import write_page
+from golden.report.page import Heading, write_page
 from golden.report.text import difference_lines
 from golden.review.difference import Difference
 from golden.spec.errors import GoldenError
 
-_HELP = "y: write this golden; n: leave it as it is; s: show its pictures; q: leave, and write nothing"
+_KEYS = "y, n, a, b, s, q, ?"
+_HELP = """\
+y: write this golden
+n: leave it as it is
+a: write this golden, and all that are still to be asked about and have the same cause
+b: back to the question before
+s: show its pictures
+q: leave, and write nothing (so does Ctrl-C)"""
 
 
 def in_terminal() -> bool:
@@ -23,35 +30,60 @@ def in_terminal() -> bool:
 
 
 def accepted(found: Sequence[Difference]) -> list[str]:
-    """Ask about each change, on the error stream; return the cases to write, none when the person quits."""
-    cases = []
-    for number, one in enumerate(found, 1):
-        click.echo("\n".join([f"\n[{number}/{len(found)}]", *difference_lines(one)]), err=True)
-        answer = _ask(one)
-        if answer == "quit":
-            return []
-        if answer == "yes":
-            cases.append(one.case)
-    return cases
+    """Ask about each change, on the error stream; return the cases to write, none when the person quits.
 
-
-def _ask(one: Difference) -> str:
+    Raises:
+        KeyboardInterrupt: the person pressed Ctrl-C, or there is nobody any more.
+    """
+    answers: list[dict[int, bool]] = []  # what each question settled, by number of the change
     while True:
-        given = click.prompt("accept? yes, no, show, quit", default="", show_default=False, err=True).strip().lower()
-        answer = next((word for word in ("yes", "no", "show", "quit") if given in (word, word[0])), "")
-        if answer == "show":
+        settled = {number: answer for answered in answers for number, answer in answered.items()}
+        number = next((number for number in range(len(found)) if number not in settled), None)
+        if number is None:
+            return [one.case for number, one in enumerate(found) if settled[number]]
+        answer = _ask(found[number], f"[{number + 1}/{len(found)}]", can_go_back=bool(answers))
+        if answer == "q":
+            return []
+        if answer == "b":
+            answers.pop()
+        else:
+            alike = _alike(found, number) - settled.keys() if answer == "a" else {number}
+            answers.append(dict.fromkeys(alike, answer != "n"))
+            if answer == "a":
+                click.echo(f"{len(alike)} with the cause {', '.join(sorted(found[number].explanations))}", err=True)
+
+
+def _ask(one: Difference, place: str, can_go_back: bool) -> str:
+    """Return the key that a person presses: one of y, n, a, b, q."""
+    click.echo("\n".join([f"\n{place}", *difference_lines(one)]), err=True)
+    while True:
+        click.echo(f"accept? {_KEYS} ", nl=False, err=True)
+        key = click.getchar()
+        if key in ("", "\x03", "\x04"):
+            raise KeyboardInterrupt
+        click.echo(key if key.isprintable() else "", err=True)
+        key = key.lower()
+        if key == "s":
             _show(one)
-        elif answer:
-            return answer
+        elif key == "a" and not one.explanations:
+            click.echo("nothing explains this change, so nothing else has its cause", err=True)
+        elif key == "b" and not can_go_back:
+            click.echo("this is the first question", err=True)
+        elif key in tuple("ynabq"):
+            return key
         else:
             click.echo(_HELP, err=True)
+
+
+def _alike(found: Sequence[Difference], number: int) -> set[int]:
+    return {other for other, one in enumerate(found) if one.explanations == found[number].explanations}
 
 
 def _show(one: Difference) -> None:
     """Draw a change as a page, and say where it lies."""
     file = Path(tempfile.mkdtemp(prefix="golden-review-")) / f"{one.case.replace('/', '-')}.html"
     try:
-        write_page(file, [one], "a change to accept", one.case)
+        write_page(file, [one], Heading(one.case, "a change to accept"))
     except GoldenError as problem:
         click.echo(problem, err=True)
     else:

@@ -20,7 +20,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from golden.generator.accept import accepted, in_terminal
 from golden.generator.regenerate import Regeneration, failed
 from golden.report.gate import weaker_unsaid
-from golden.report.page import page, write_page
+from golden.report.page import Heading, require_libraries, write_page
 from golden.report.text import (
     common_causes,
     confirmation_lines,
@@ -29,14 +29,17 @@ from golden.report.text import (
     differences_markdown,
     regeneration_table,
 )
+from golden.review.claims import Claim, claim_of_update
 from golden.review.confirmations import confirmations_changed
-from golden.review.difference import Change, Difference
+from golden.review.difference import Change, Difference, worst_first
 from golden.review.gate import weakenings
+from golden.review.restated import formulas_left_behind
 from golden.spec.case import Case
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
 from golden.store.confirmation import counted
 from golden.store.entry import entry_path, listed_cases, read_entries
+from golden.store.history import today
 from golden.store.update import finish_interrupted, is_under_way, lock
 
 
@@ -127,7 +130,7 @@ def regenerate(asked: Request) -> Outcome:
         remarks = run.remarks()
         found = [row for row in rows if row.moved]
         for file in asked.reports:  # before anything is written, so that a report that fails changes nothing
-            WRITERS[file.suffix](file, found, _headline(rows, asked))
+            WRITERS[file.suffix](file, worst_first(found), _headline(rows, asked), _claims(found, asked))
         if written and not asked.writes_at_once:
             run.write([proved[name] for name in written], asked.reason, asked.weakens)
         if written:
@@ -280,15 +283,24 @@ def _accepted(rows: list[Difference], asked: Request) -> list[str]:
 # ------------------------------------------------------------------------------------------------ reports
 
 
-def _write_markdown(file: Path, found: Sequence[Difference], headline: str) -> None:
-    file.write_text(differences_markdown(found, headline), encoding="utf-8")
+def _claims(found: Sequence[Difference], asked: Request) -> list[Claim]:
+    """Word the reason of an update; nothing where none was given."""
+    made = [one.after.provenance for one in found if one.after is not None]
+    if not (asked.reason and found):
+        return []
+    names = tuple(one.case for one in found)
+    return [claim_of_update(asked.reason, today(), made[0] if made else {}, names)]
 
 
-def _write_html(file: Path, found: Sequence[Difference], headline: str) -> None:
-    write_page(file, found, headline, "Regenerated goldens")
+def _write_markdown(file: Path, found: Sequence[Difference], headline: str, claims: Sequence[Claim]) -> None:
+    file.write_text(differences_markdown(found, headline, claims=claims), encoding="utf-8")
 
 
-WRITERS: Mapping[str, Callable[[Path, Sequence[Difference], str], None]] = {
+def _write_html(file: Path, found: Sequence[Difference], headline: str, claims: Sequence[Claim]) -> None:
+    write_page(file, found, Heading("Regenerated goldens", headline, claims=claims))
+
+
+WRITERS: Mapping[str, Callable[[Path, Sequence[Difference], str, Sequence[Claim]], None]] = {
     ".md": _write_markdown,
     ".html": _write_html,
 }
@@ -302,7 +314,7 @@ def _require_report(file: Path) -> None:
     except OSError as problem:
         raise GoldenError(f"--report {file}: {problem.strerror}") from problem
     if file.suffix == ".html":
-        page([], "", "")
+        require_libraries()
 
 
 # ------------------------------------------------------------------------------------------------ printing
@@ -332,7 +344,8 @@ def _announce(
     failed = [row for row in rows if row.change is Change.FAILED]
     for row in failed:
         click.echo(f"generate_golden.py: {' '.join(row.notes)}", err=True)
-    for line in (*common_causes(found), *remarks):
+    behind = [] if written else formulas_left_behind(found, asked.cases)
+    for line in (*common_causes(found), *behind, *remarks):
         click.echo(line)
     skipped = sum(row.change is Change.SKIPPED for row in rows)
     if skipped:

@@ -108,11 +108,13 @@ class Strip:
         title: what is drawn.
         lines: what each line is ("first", "second", "error") and its values.
         is_logarithmic: whether the axis is logarithmic, in units of the tolerance.
+        least: the smallest extent of a linear axis, to either side: the tolerance, so that rounding looks like nothing.
     """
 
     title: str
     lines: Sequence[tuple[str, np.ndarray]]
     is_logarithmic: bool = False
+    least: float = 0.0
 
 
 def window(length: int, at: int) -> slice:
@@ -143,7 +145,7 @@ def profile(strips: Sequence[Strip], start: int, worst: int, label: str) -> str:
 def _strip(strip: Strip, top: float, x: Sequence[float], worst: int) -> list[str]:
     base = top + _STRIP
     lines = [(kind, np.log10(values) if strip.is_logarithmic else values) for kind, values in strip.lines]
-    low, high = _range(np.concatenate([values for _, values in lines]), strip.is_logarithmic)
+    low, high = _range(np.concatenate([values for _, values in lines]), strip.is_logarithmic, strip.least)
     title = strip.title
     if not strip.is_logarithmic and high / 2 - low / 2 < _SMALLEST_RANGE * max(abs(low), abs(high)):
         shift = float(f"{lines[0][1][np.isfinite(lines[0][1])][0]:.6g}")
@@ -170,7 +172,7 @@ def _strip(strip: Strip, top: float, x: Sequence[float], worst: int) -> list[str
     return [*parts, f'<text class="title" x="{_LEFT}" y="{top - 12:.0f}">{escape(title)}</text>']
 
 
-def _range(values: np.ndarray, is_logarithmic: bool) -> tuple[float, float]:
+def _range(values: np.ndarray, is_logarithmic: bool, least: float) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if not finite.size:
         return (-1.0, 1.0)
@@ -179,8 +181,11 @@ def _range(values: np.ndarray, is_logarithmic: bool) -> tuple[float, float]:
         low, high = min(low, 0.0), max(high, 0.0)
         return max(low, high - 12) - 0.3, high + 0.3
     if low == high:
-        room = abs(low) / 2 or 1.0
+        room = max(abs(low) / 2 or 1.0, least)
         return low - room, high + room
+    middle, half = low / 2 + high / 2, high / 2 - low / 2
+    if half < least:
+        return middle - least, middle + least
     room = 0.12 * (high / 2 - low / 2)
     most = np.finfo(float).max
     return max(low - room, -most), min(high + room, most)

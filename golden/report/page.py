@@ -8,20 +8,22 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from golden.judge.compare import EXACT, Comparison, Verdict
-from golden.judge.diagnose import Diagnosis
 from golden.report.files import write_whole
 from golden.report.page_outputs import KINDS, OutputOfCase, OutputView, Sides, TableRow, measure
-from golden.report.text import change_sentence, reason_text
-from golden.review.difference import Difference
+from golden.report.text import change_sentence, claim_texts, reason_text
+from golden.review.claims import Claim
+from golden.review.difference import Difference, verdicts_counted
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.store.golden import Golden
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _MOST_DRAWN, _MOST_ROWS = 24, 300
 """No more outputs of a case are drawn, and no more rows told: a page stays a page whatever a file declares."""
+_MOST_REASONS, _MOST_CAUSES = 5, 12
 _MOST_UNFOLDED = 6
 """A page with more cases unfolds only the first: a browser draws what is folded when it is unfolded."""
 _LONGEST_TEXT = 2500
@@ -54,6 +57,8 @@ class CaseView:
         identical: names of outputs that are the same.
         left_out: how many outputs and rows are not shown.
         explanations: what explains it, to be counted over all cases.
+        share: how far it is off, in tolerances, to be sorted by.
+        group: what it is listed under; empty where cases are not grouped.
     """
 
     name: str
@@ -69,6 +74,8 @@ class CaseView:
     identical: Sequence[str] = ()
     left_out: int = 0
     explanations: frozenset[str] = frozenset()
+    share: float = 0.0
+    group: str = ""
 
     @property
     def topic(self) -> str:
@@ -100,6 +107,8 @@ class Heading:
         colour: of the headline: "ok", "bad", or "" for neither.
         remarks: a sentence each.
         versions: what took part.
+        claims: why goldens changed.
+        compared: the older and the newer state.
     """
 
     title: str
@@ -107,31 +116,39 @@ class Heading:
     colour: str = ""
     remarks: Sequence[str] = ()
     versions: str = ""
+    claims: Sequence[Claim] = ()
+    compared: Sequence[str] = ()
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """Each reason, and what is to be said of it; of many, those of the most goldens."""
+        told = sorted(self.claims, key=lambda claim: -len(claim.cases))[:_MOST_REASONS]
+        left = len(self.claims) - len(told)
+        more = [(f"and {left} more", "golden show CASE tells the history of each golden")] if left else []
+        return [claim_texts(claim) for claim in self.claims if claim in told] + more
 
 
-def write_page(path: Path, found: Iterable[Difference], headline: str, title: str, remarks: Sequence[str] = ()) -> None:
+def write_page(path: Path, found: Iterable[Difference], heading: Heading) -> None:
     """Write ``page`` into a file; a reader never sees half of it.
 
     Raises:
         GoldenError: it cannot be made, or not be written there.
     """
-    write_whole(path, page(found, headline, title, remarks).encode())
+    write_whole(path, page(found, heading).encode())
 
 
-def page(found: Iterable[Difference], headline: str, title: str, remarks: Sequence[str] = ()) -> str:
+def page(found: Iterable[Difference], heading: Heading) -> str:
     """Make the page of what differs; ``found`` is gone through once, each case being drawn as it comes.
 
     Args:
         found: a difference per case.
-        headline: what it amounts to.
-        title: of the page.
-        remarks: what is to be said of all cases, a sentence each.
+        heading: what stands above.
 
     Raises:
         GoldenError: as ``render``.
     """
     require_libraries()
-    return render(Heading(title, headline, remarks=remarks), (case_view(one) for one in found))
+    return render(heading, (case_view(one) for one in found))
 
 
 def require_libraries() -> None:
@@ -154,7 +171,7 @@ def render(
     heads: Sequence[str] = (),
     table: Sequence[Sequence[str]] = (),
 ) -> str:
-    """Make a page, the worst cases first.
+    """Make a page, the worst cases first; where cases have groups, the largest group first.
 
     Args:
         heading: what stands above.
@@ -169,18 +186,25 @@ def render(
     """
     require_libraries()
     template, style, script = _template()
-    cases = sorted(views, key=lambda case: (list(KINDS).index(case.kind), case.name))
+    cases = sorted(views, key=lambda case: (list(KINDS).index(case.kind), -case.share, case.name))
+    sizes = Counter(case.group for case in cases if case.kind != "known")
+    cases.sort(key=lambda case: (-sizes[case.group], case.group))
+    causes = Counter(name for case in cases for name in sorted(case.explanations))
     text: str = template.render(
         heading=heading,
-        cases=list(zip(_anchors(cases), cases)),
-        unfolded=len(cases) if len(cases) <= _MOST_UNFOLDED else 1,
+        groups=[
+            (group, [each for _, each in of_group])
+            for group, of_group in groupby(zip((case.group for case in cases), _placed(cases)), itemgetter(0))
+        ],
+        cases=cases,
         passed=passed,
         heads=heads,
         table=table,
         roles={"first": sides[0], "second": sides[1], "difference": "difference"},
         kinds=[(kind, KINDS[kind], count) for kind in KINDS if (count := sum(case.kind == kind for case in cases))],
         topics=sorted(Counter(case.topic for case in cases).items()),
-        explanations=_common_explanations(cases),
+        causes=causes.most_common(_MOST_CAUSES),
+        palettes=_palettes(),
         style=style,
         style_hash=_hash(style),
         script=script,
@@ -208,25 +232,20 @@ def _template() -> tuple[Any, Any, Any]:
     )
     environment.filters["base64"] = lambda data: Markup(base64.b64encode(data).decode())
     environment.filters["svg"] = Markup
+    environment.filters["digest"] = lambda text: hashlib.sha256(str(text).encode()).hexdigest()[:16]
     environment.globals["zoom"] = _zoom
     style, script = (loader.get_source(environment, name)[0] for name in ("page.css", "page.js"))
     return environment.get_template("page.html"), Markup(style + colour_rules()), Markup(script)
 
 
-def _anchors(cases: Sequence[CaseView]) -> list[str]:
-    """Return a place in the page for each case: its name, with a number where several have it."""
+def _placed(cases: Sequence[CaseView]) -> Iterator[tuple[str, CaseView, bool]]:
+    """Yield a place in the page for each case, its name, with a number where several have it; and if it is unfolded."""
     seen: Counter[str] = Counter()
-    anchors = []
-    for case in cases:
+    unfolded = len(cases) if len(cases) <= _MOST_UNFOLDED else 1
+    for number, case in enumerate(cases):
         seen[case.name] += 1
-        anchors.append(case.name if seen[case.name] == 1 else f"{case.name} ({seen[case.name]})")
-    return anchors
-
-
-def _common_explanations(cases: Sequence[CaseView]) -> list[tuple[str, int]]:
-    """Return what explains more than one case, with its count, the most frequent first."""
-    counts = Counter(name for case in cases for name in sorted(case.explanations))
-    return [(name, count) for name, count in counts.most_common(5) if count > 1]
+        anchor = case.name if seen[case.name] == 1 else f"{case.name} ({seen[case.name]})"
+        yield anchor, case, number < unfolded
 
 
 def _zoom(row: Sequence[Picture]) -> int:
@@ -234,6 +253,13 @@ def _zoom(row: Sequence[Picture]) -> int:
     side = max(max(one.rows, one.columns) for one in row)
     times = max(1, 264 // side)
     return times + 1 if times * side < 180 and (times + 1) * side <= 320 else times
+
+
+def _palettes() -> dict[str, str]:
+    """Return the colours of each colour map, from which the script reads the values of a picture."""
+    from golden.report.pictures import palettes
+
+    return palettes()
 
 
 def _hash(text: str) -> str:
@@ -255,11 +281,9 @@ def case_view(one: Difference) -> CaseView:
     """Prepare a case that differs for the page."""
     if one.before is not None and one.after is not None:
         diagnoses = [(cause.outputs, change_sentence(cause)) for cause in one.causes]
-        explanations = frozenset(_explanation(cause) for cause in one.causes) - {""}
         view = CaseView(one.case, one.kind, summary=one.after.summary, remarks=one.remarks, diagnoses=diagnoses)
-        return with_comparisons(
-            replace(view, explanations=explanations), one.before, one.after.outputs, one.comparisons, _CHANGE
-        )
+        view = replace(view, explanations=one.explanations)
+        return with_comparisons(view, one.before, one.after.outputs, one.comparisons, _CHANGE, one.drifts)
     golden = one.after or one.before
     if golden is None:
         return CaseView(one.case, one.kind, sentence=one.remarks[0] if one.remarks else "", remarks=one.remarks[1:])
@@ -299,8 +323,10 @@ def with_comparisons(
     by_reach = sorted(view.diagnoses, key=lambda diagnosis: -len(diagnosis[0]))
     sentences = [sentence for _, sentence in by_reach] + list(view.remarks)
     sentences += [reason_text(c, sides) for c in moved if c.reason]
+    sentences += [*notes.values(), verdicts_counted(comparisons)]
     view = replace(
         view,
+        share=max((c.share for c in comparisons), default=0.0),
         kind=max(c.verdict for c in moved).label if moved else view.kind,
         measure=measure(worst) if worst else "outputs identical",
         sentence=sentences[0] if sentences else "",
@@ -325,7 +351,3 @@ def _with_outputs(view: CaseView, outputs: Sequence[OutputOfCase]) -> CaseView:
         rows=rows[:_MOST_ROWS],
         left_out=max(0, len(drawn) - _MOST_DRAWN) + max(0, len(rows) - _MOST_ROWS),
     )
-
-
-def _explanation(cause: Diagnosis) -> str:
-    return f"fault {cause.faults[0]!r}" if cause.faults else cause.transform

@@ -273,8 +273,9 @@ class OutputOfCase:
         elements = one_per_block(np.where(counts | ~np.isfinite(apart), apart, 0.0))
         first_shown, second_shown, counts_shown = (image[elements] for image in (first, second, counts))
         scale = scale_of(self._arrays["first"])
-        rows = pictures(dict(zip(_ROLES, (first_shown, second_shown))))
-        for row, difference in zip(rows, difference_pictures(first_shown, second_shown, counts_shown, scale)):
+        allowed = self._allowed(first_shown)
+        rows = pictures(dict(zip(_ROLES, (first_shown, second_shown))), self._tolerance.atol)
+        for row, difference in zip(rows, difference_pictures(first_shown, second_shown, counts_shown, scale, allowed)):
             row.append(difference)
         most = ", which differs most" if apart.any() else ""
         told = [f"image {number + 1} of {len(stacks['first'])}{most}"] if len(stacks["first"]) > 1 else []
@@ -338,7 +339,11 @@ class OutputOfCase:
         at, part = index[axis], window(first.shape[axis], index[axis])
         line: tuple[Any, ...] = (*index[:axis], part, *index[axis + 1 :])
         e, a = first[line], second[line]
-        strips = [Strip(quantity, [("first", of(e)), ("second", of(a))]) for quantity, of in _quantities(first).items()]
+        allowed = self._allowed(e)
+        strips = [
+            Strip(quantity, [("first", of(e)), ("second", of(a))], least=_finite(least(allowed, e)))
+            for quantity, (of, least) in _quantities(first).items()
+        ]
         if self._has_tolerance:
             errors = self._errors(e, a)
             elements = self._compared_elements(first.shape)[line] | ~np.isfinite(a)
@@ -356,11 +361,17 @@ class OutputOfCase:
     def _compared_elements(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.broadcast_to(np.True_, shape) if self._where is None else self._where
 
+    def _allowed(self, first: np.ndarray) -> np.ndarray:
+        """Return by how much each element may be off."""
+        with np.errstate(all="ignore"):
+            allowed: np.ndarray = self._tolerance.atol + self._tolerance.rtol * np.abs(_wide(first))
+        return allowed
+
     def _errors(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Return errors in units of the tolerance, as the comparison takes them."""
         e, a = _wide(first), _wide(second)
         with np.errstate(all="ignore"):
-            errors: np.ndarray = np.abs(a - e) / (self._tolerance.atol + self._tolerance.rtol * np.abs(e))
+            errors: np.ndarray = np.abs(a - e) / self._allowed(first)
         errors = np.where(np.isnan(errors), np.inf, errors)
         return np.where(e == a, 0.0, errors)
 
@@ -382,9 +393,18 @@ def _profile_axes(array: np.ndarray) -> list[tuple[int, str]]:
 
 
 def _quantities(array: np.ndarray) -> Mapping[str, Any]:
+    """Return what is drawn of an array: for each quantity how it is taken, and by how much it may be off."""
     if array.dtype.kind != "c":
-        return {"value": _wide}
-    return {"amplitude": lambda x: np.abs(_wide(x)), "phase (rad)": _phase}
+        return {"value": (_wide, lambda allowed, _: allowed)}
+    return {
+        "amplitude": (lambda x: np.abs(_wide(x)), lambda allowed, _: allowed),
+        "phase (rad)": (_phase, lambda allowed, e: np.minimum(allowed / np.maximum(np.abs(_wide(e)), allowed), 1)),
+    }
+
+
+def _finite(values: np.ndarray) -> float:
+    """Return the largest of the values that are finite."""
+    return float(np.max(values, where=np.isfinite(values), initial=0.0))
 
 
 def _phase(values: np.ndarray) -> np.ndarray:

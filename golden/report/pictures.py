@@ -81,28 +81,41 @@ def one_per_block(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(rows)[:, None] * down + best // across, np.arange(columns) * across + best % across
 
 
-def pictures(images: Mapping[str, np.ndarray]) -> list[list[Picture]]:
-    """Draw images on one scale, by role: a row of pictures for the values, or one for amplitude and one for phase."""
+def pictures(images: Mapping[str, np.ndarray], tolerance: float = 0.0) -> list[list[Picture]]:
+    """Draw images on one scale, by role: a row of pictures for the values, or one for amplitude and one for phase.
+
+    Args:
+        images: (H, W) each.
+        tolerance: what an element may be off by; what is no larger is drawn as nothing, without a phase.
+    """
     wide = {role: _wide(image) for role, image in images.items()}
     with np.errstate(all="ignore"):
         if not any(np.iscomplexobj(image) for image in wide.values()):
-            scale = _scale(np.concatenate([image.ravel() for image in wide.values()]))
+            scale = _scale(np.concatenate([image.ravel() for image in wide.values()]), tolerance)
             return [[_picture(role, "value", image, scale) for role, image in wide.items()]]
-        scale = _Scale(_AMPLITUDE, 0, max(_largest(np.abs(image)) for image in wide.values()))
+        scale = _Scale(_AMPLITUDE, 0, max(_largest(np.abs(image), tolerance) for image in wide.values()))
         return [
             [_picture(role, "amplitude", np.abs(image), scale) for role, image in wide.items()],
-            [_picture(role, "phase (rad)", _angle(image), _HALF_TURNS, image == 0) for role, image in wide.items()],
+            [
+                _picture(role, "phase (rad)", _angle(image), _HALF_TURNS, np.abs(image) <= tolerance)
+                for role, image in wide.items()
+            ],
         ]
 
 
-def difference_pictures(first: np.ndarray, second: np.ndarray, counts: np.ndarray, scale: float) -> list[Picture]:
+def difference_pictures(
+    first: np.ndarray, second: np.ndarray, counts: np.ndarray, scale: float, tolerance: np.ndarray
+) -> list[Picture]:
     """Draw how far two images are apart, blank where nothing is compared: a picture for each row of ``pictures``.
+
+    No scale ends below the tolerance, so that rounding looks like nothing.
 
     Args:
         first: (H, W).
         second: of its shape.
         counts: (H, W) bool, the elements that are compared.
         scale: of the output that they belong to.
+        tolerance: (H, W), what each element may be off by.
     """
     first, second = _wide(first), _wide(second)
     with np.errstate(all="ignore"):
@@ -110,13 +123,14 @@ def difference_pictures(first: np.ndarray, second: np.ndarray, counts: np.ndarra
         blank = ~counts & np.isfinite(difference)
         if not np.iscomplexobj(difference):
             seen = difference[~blank] if not blank.all() else difference
-            return [_picture("difference", "value", difference, _signed(seen), blank)]
+            return [_picture("difference", "value", difference, _signed(seen, _most(tolerance[~blank])), blank)]
         turn = np.where(np.isfinite(difference), np.angle(second * np.conj(first)), np.nan)
         weak = np.abs(first) <= _WEAK * scale
-        modulus = _Scale(_ERROR, 0, _largest(np.abs(difference[~blank])))
+        modulus = _Scale(_ERROR, 0, _largest(np.abs(difference[~blank]), _most(tolerance[~blank])))
         seen = turn[~(blank | weak)]
+        least = _most((tolerance / np.abs(first))[~(blank | weak)])
         # A half turn has no sign: the colours of a phase meet there, those of a signed value do not.
-        turned = _signed(seen) if _largest(seen) < np.pi / 2 else _HALF_TURNS
+        turned = _signed(seen, least) if _largest(seen, least) < np.pi / 2 else _HALF_TURNS
         return [
             _picture("difference", "modulus", np.abs(difference), modulus, blank),
             _picture("difference", "phase (rad)", turn, turned, (blank | weak) & np.isfinite(turn)),
@@ -132,6 +146,13 @@ def colour_rules() -> str:
     return "\n".join([*rules, f".not-finite {{ background: {_hex(NOT_FINITE)}; }}"])
 
 
+def palettes() -> dict[str, str]:
+    """Return the colours of each colour map, from the lowest value to the highest, as hexadecimal digits."""
+    return {
+        colours: _palette(colours)[:_LEVELS, :3].tobytes().hex() for colours in (_AMPLITUDE, _PHASE, _SIGNED, _ERROR)
+    }
+
+
 def _hex(colour: np.ndarray | tuple[int, ...]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
@@ -144,16 +165,22 @@ def _angle(image: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(image), np.angle(image), np.nan)  # NumPy gives infinity a direction
 
 
-def _largest(image: np.ndarray) -> float:
-    return float(np.max(np.abs(image), where=np.isfinite(image), initial=0.0)) or 1.0
+def _most(image: np.ndarray) -> float:
+    return float(np.max(np.abs(image), where=np.isfinite(image), initial=0.0))
 
 
-def _signed(image: np.ndarray) -> _Scale:
-    return _Scale(_SIGNED, -_largest(image), _largest(image))
+def _largest(image: np.ndarray, least: float = 0.0) -> float:
+    """Return where a scale ends: at the largest value, but not below ``least``."""
+    return max(_most(image), least) or 1.0
 
 
-def _scale(image: np.ndarray) -> _Scale:
-    return _signed(image) if (image < 0).any() else _Scale(_AMPLITUDE, 0, _largest(image))
+def _signed(image: np.ndarray, least: float = 0.0) -> _Scale:
+    largest = _largest(image, least)
+    return _Scale(_SIGNED, -largest, largest)
+
+
+def _scale(image: np.ndarray, least: float) -> _Scale:
+    return _signed(image, least) if (image < 0).any() else _Scale(_AMPLITUDE, 0, _largest(image, least))
 
 
 def _picture(role: str, quantity: str, image: np.ndarray, scale: _Scale, blank: np.ndarray | None = None) -> Picture:

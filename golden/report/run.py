@@ -17,6 +17,7 @@ from typing import Any
 
 from golden.judge.judgement import judge
 from golden.report.files import write_whole
+from golden.report.obtained import SIDES
 from golden.report.page import CaseView, Heading, PassedRow, render, require_libraries, with_comparisons
 from golden.review.margins import MOST_USED
 from golden.spec.arrays import Arrays
@@ -35,7 +36,6 @@ PASSED = ("identical", "within noise", "within tolerance", WITHIN_SLACK)
 UNEXPLAINED = "no known fault"
 """What a diagnosis says that explains nothing."""
 OUTCOMES = AGREES, DIFFERS, KNOWN, NOT_OFFERED = ("agrees", "differs", "known", "not offered")
-SIDES = ("expected", "obtained")
 
 
 @dataclass(frozen=True)
@@ -299,20 +299,25 @@ def headline(run: Run) -> str:
 
 def causes(run: Run) -> list[str]:
     """Say which fault explains most of the failures, then which explains most of those that are left, and so on."""
-    left = [check for check in run.goldens if not check.passed]
-    failed, told = len(left), []
-    while left:
-        counts = Counter(name for check in left for name in check.faults)
-        if not counts:
-            several = Counter(_several(check) for check in left)
-            unknown = several.pop("", 0)
-            told += [f"{count} of {failed} failed goldens look like {names}" for names, count in several.most_common()]
-            told += [f"{unknown} of {failed} failed goldens look like no declared fault"] if unknown else []
-            break
-        name, count = max(counts.items(), key=lambda item: (item[1], item[0]))
-        told.append(f"{count} of {failed} failed goldens look like fault {name!r}")
+    failed = [check for check in run.goldens if not check.passed]
+    return [
+        f"{len(alike)} of {len(failed)} failed goldens look like {cause}" for cause, alike in by_cause(failed).items()
+    ]
+
+
+def by_cause(failed: Sequence[Check]) -> dict[str, list[Check]]:
+    """Group failures by what explains them: as few faults as possible, then several at once, then none."""
+    left, groups = list(failed), dict[str, list[Check]]()
+    while counts := Counter(name for check in left for name in check.faults):
+        name, _ = max(counts.items(), key=lambda item: (item[1], item[0]))
+        groups[f"fault {name!r}"] = [check for check in left if name in check.faults]
         left = [check for check in left if name not in check.faults]
-    return told
+    several: dict[str, list[Check]] = {}
+    for check in left:
+        several.setdefault(_several(check), []).append(check)
+    unknown = several.pop("", [])
+    groups |= dict(sorted(several.items(), key=lambda item: -len(item[1])))
+    return groups | ({"no declared fault": unknown} if unknown else {})
 
 
 def _several(check: Check) -> str:
@@ -376,18 +381,23 @@ def write_failure(path: Path, check: Check, golden: Golden, obtained: Arrays) ->
 
 
 def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
+    """Draw what failed, grouped by cause, and what differs as declared."""
+    for cause, checks in by_cause([check for check in run.checks if not check.passed]).items():
+        for check in checks:
+            yield replace(_drawn(check, fixtures), group=f"Looks like {cause}", explanations=frozenset({cause}))
     for check in run.checks:
-        if check.passed and check.agrees:
-            continue
-        if not check.obtained:
-            yield _told(check, check.cause)
-            continue
-        try:
-            golden, obtained = read_golden(golden_path(fixtures, check.case)), read_outputs(Path(check.obtained))
-        except GoldenError as lost:
-            yield _told(check, str(lost))
-        else:
-            yield _failure(check, golden, obtained)
+        if check.passed and not check.agrees:
+            yield replace(_drawn(check, fixtures), group="Differs as declared")
+
+
+def _drawn(check: Check, fixtures: Path) -> CaseView:
+    if not check.obtained:
+        return _told(check, check.cause)
+    try:
+        golden, obtained = read_golden(golden_path(fixtures, check.case)), read_outputs(Path(check.obtained))
+    except GoldenError as lost:
+        return _told(check, str(lost))
+    return _failure(check, golden, obtained)
 
 
 def _failure(check: Check, golden: Golden, obtained: Arrays) -> CaseView:

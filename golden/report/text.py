@@ -15,7 +15,8 @@ from rich.table import Table
 from golden.judge.compare import Comparison, Verdict
 from golden.judge.diagnose import Diagnosis
 from golden.judge.proof import Caught
-from golden.review.difference import Change, Difference
+from golden.review.claims import Claim
+from golden.review.difference import Change, Difference, verdicts_counted
 from golden.review.margins import margins
 from golden.spec.arrays import digest_array
 from golden.spec.case import Case
@@ -145,10 +146,38 @@ def difference_lines(one: Difference) -> list[str]:
     lines = [f"{one.case}: {one.kind}" + (f"; outputs {one.verdict.label}" if one.comparisons else "")]
     lines += [f"  {remark}" for remark in one.remarks]
     for comparison in one.comparisons:
-        if comparison.verdict is not Verdict.IDENTICAL:
+        if comparison.verdict > Verdict.WITHIN_NOISE:
             told = explain(one.case, comparison, ("was", "now"))
             lines += [f"  {line.removeprefix(f'golden {one.case}: ')}" for line in told]
+    if one.verdict is not Verdict.IDENTICAL and (passed := verdicts_counted(one.comparisons)):
+        lines.append(f"  outputs: {passed}")
+    lines += drift_lines(one.drifts)
     return lines + [f"  {line}" for line in explain_change(one.causes)]
+
+
+def drift_lines(drifts: Mapping[str, str]) -> list[str]:
+    """Say which outputs moved by one rule, though they moved by no more than the tolerance."""
+    said: dict[str, list[str]] = {}
+    for name, sentence in drifts.items():
+        said.setdefault(sentence, []).append(name)
+    return [f"  {', '.join(map(repr, names))}: {sentence}" for sentence, names in said.items()]
+
+
+def claim_texts(claim: Claim) -> tuple[str, str]:
+    """Word a claim: the reason, then date, who answered, and which goldens."""
+    count = f"{len(claim.cases)} golden{'s' if len(claim.cases) != 1 else ''}: {shortened(claim.cases)}"
+    if not claim.reason:
+        return "none: the history of their entries says nothing", count
+    return claim.reason, "; ".join(filter(None, (claim.date, claim.answered, count)))
+
+
+def preface_lines(claims: Sequence[Claim], compared: Sequence[str] = ()) -> list[str]:
+    """Say why goldens changed, who answered, when, and which states are compared: what a review begins with."""
+    lines = []
+    for reason, details in map(claim_texts, claims):
+        lines += [f"reason: {reason}", f"  {details}"]
+    lines += [f"{side}: {told}" for side, told in zip(("before", "after"), compared)]
+    return [*lines, ""] if lines else []
 
 
 def confirmation_lines(changed: Mapping[str, Sequence[str]]) -> list[str]:
@@ -156,25 +185,37 @@ def confirmation_lines(changed: Mapping[str, Sequence[str]]) -> list[str]:
     return [f"{said}: {shortened(cases)}" for said, cases in changed.items()]
 
 
-def differences_markdown(found: Sequence[Difference], headline: str, remarks: Sequence[str] = ()) -> str:
+def differences_markdown(
+    found: Sequence[Difference],
+    headline: str,
+    remarks: Sequence[str] = (),
+    claims: Sequence[Claim] = (),
+    compared: Sequence[str] = (),
+) -> str:
     """Return a comment for a pull request: a line per case, and the details folded away.
 
     Args:
         found: a difference per case.
         headline: what it amounts to.
         remarks: what is to be said of all cases, a sentence each.
+        claims: why they changed.
+        compared: the older and the newer state.
     """
     lines = [f"### Goldens: {headline}", ""]
+    for reason, details in map(claim_texts, claims):
+        lines += [f"**Reason:** {inert(reason)}<br>", inert(details), ""]
+    lines += [f"{side}: {inert(told)}<br>" for side, told in zip(("Before", "After"), compared)]
+    lines += [""] if compared else []
     for remark in remarks:
         lines += [inert(remark), ""]
     if found:
         lines += ["| case | | outputs | largest change | looks like |", "|---|---|---|---|---|"]
     for one in found:
         label = f"{one.kind}; outputs {one.verdict.label}" if one.comparisons else one.kind
-        moved = [c for c in one.comparisons if c.verdict is not Verdict.IDENTICAL]
-        largest = share_text(max(c.share for c in moved)) if moved else "-"
-        causes = "; ".join(change_sentence(cause) for cause in one.causes) or "-"
-        names = ", ".join(c.output for c in moved) or "-"
+        moved = [c for c in one.comparisons if c.verdict > Verdict.WITHIN_NOISE]
+        largest = share_text(one.share) if one.share else "-"
+        causes = "; ".join([*map(change_sentence, one.causes), *dict.fromkeys(one.drifts.values())]) or "-"
+        names = ", ".join([*(c.output for c in moved), *filter(None, [verdicts_counted(one.comparisons)])]) or "-"
         cells = (f"<code>{inert(one.case)}</code>", *map(inert, (label, names, largest, causes)))
         lines.append("| " + " | ".join(cells) + " |")
     for one in found:
@@ -319,15 +360,15 @@ def confirmation_text(entry: Entry) -> str:
     return f"by {record['reference']} {record.get('commit') or record['version']} on {record['date']}, {with_what}"
 
 
-def describe(golden: Golden, entry: Entry) -> list[str | Table]:
-    """Describe all that a golden and its entry hold; Rich prints the parts, one below the other."""
+def describe(golden: Golden, entry: Entry | None) -> list[str | Table]:
+    """Describe all that a golden and its entry, where it has one, hold; Rich prints the parts, one below the other."""
     parts: list[str | Table] = [
         f"[bold]{golden.case}[/]  {escape(golden.summary)}",
         f"operation   {golden.operation}",
         "parameters  " + (", ".join(f"{key} = {value!r}" for key, value in golden.parameters.items()) or "none"),
         f"producer    {golden.producer}: " + escape(_provenance(golden)),
         f"content     {golden.content_digest()}",
-        f"confirmed   {escape(confirmation_text(entry))}",
+        *([f"confirmed   {escape(confirmation_text(entry))}"] if entry else []),
     ]
     arrays = _table("inputs", "shape", "dtype", "summary", "sha256")
     for name, array in golden.inputs.items():
@@ -364,7 +405,7 @@ def describe(golden: Golden, entry: Entry) -> list[str | Table]:
     parts += [arrays if arrays.row_count else "inputs      none", outputs, *([axes] if golden.labels else []), faults]
     return parts + [
         f"history     {event['date']}  {event['before'] or 'new'} -> {event['after']}  {escape(event['reason'])}"
-        for event in entry["history"]
+        for event in (entry["history"] if entry else [])
     ]
 
 

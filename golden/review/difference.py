@@ -5,7 +5,8 @@ Decides nothing; writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -15,6 +16,7 @@ import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict
 from golden.judge.diagnose import Diagnosis
+from golden.judge.drift import drift, rule_of
 from golden.judge.judgement import Judgement, judge
 from golden.review.margins import proof_moved
 from golden.spec.arrays import digest_array
@@ -103,6 +105,22 @@ class Difference:
         return self.judgement.causes
 
     @cached_property
+    def drifts(self) -> Mapping[str, str]:
+        """Output -> the one rule by which all of it moved, of outputs that moved within the tolerance."""
+        if self.before is None or self.after is None:
+            return {}
+        before, after = self.before, self.after
+        moved = [one.output for one in self.comparisons if one.passed and one.verdict is not Verdict.IDENTICAL]
+        said = {name: drift(before.outputs[name], after.outputs[name], before.where.get(name)) for name in moved}
+        return {name: sentence for name, sentence in said.items() if sentence}
+
+    @property
+    def explanations(self) -> frozenset[str]:
+        """Name what explains it: faults, transforms, or the one rule by which all of an output moved."""
+        named = {f"fault {cause.faults[0]!r}" if cause.faults else cause.transform for cause in self.causes}
+        return frozenset({*named, *map(rule_of, self.drifts.values())} - {""})
+
+    @cached_property
     def remarks(self) -> tuple[str, ...]:
         """What is to be said beside the outputs, a sentence each."""
         told = [self.change.value] if self.change and self.change not in _KINDS else []
@@ -121,6 +139,13 @@ class Difference:
     @property
     def label(self) -> str:
         return self.change.value if self.change else self.verdict.label
+
+    @property
+    def severity(self) -> tuple[int, int, float]:
+        """How bad it is, to be sorted by: what cannot be read, what moved by its tolerances, what went, what came."""
+        rank = {"unreadable": 3, "changed": 2, "removed": 1, "added": 0}[self.kind]
+        is_moved = self.verdict > Verdict.WITHIN_TOLERANCE
+        return (rank if rank != 2 or is_moved else -1, self.verdict, self.share)
 
     @property
     def moved(self) -> bool:
@@ -142,8 +167,13 @@ class Difference:
         return self.verdict <= Verdict.WITHIN_TOLERANCE
 
 
+def worst_first(found: Iterable[Difference]) -> list[Difference]:
+    """Order differences by how bad they are; those alike by name."""
+    return sorted(sorted(found, key=lambda one: one.case), key=lambda one: one.severity, reverse=True)
+
+
 def differences(before: Goldens, after: Goldens, paths: Mapping[str, Order] = MappingProxyType({})) -> list[Difference]:
-    """Find every case whose golden is not the same in both, in order of their names.
+    """Find every case whose golden is not the same in both, the worst first.
 
     Args:
         before: the older goldens, by case.
@@ -163,7 +193,7 @@ def differences(before: Goldens, after: Goldens, paths: Mapping[str, Order] = Ma
             found.append(Difference(case, Change.GONE, before=one))
         elif not _same(one, other):
             found.append(Difference(case, None, one, other, paths.get(other.case, {})))
-    return [_with_name(one) for one in found]
+    return worst_first(_with_name(one) for one in found)
 
 
 def _same(one: Golden, other: Golden) -> bool:
@@ -322,8 +352,17 @@ def _changed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) 
 
 
 def summary(found: Sequence[Difference]) -> str:
-    """Count the differences of each kind, in one line."""
+    """Count the differences of each kind, and how far outputs moved in those that changed, in one line."""
     if not found:
         return "no golden differs"
     counts = {kind: sum(one.kind == kind for one in found) for kind in ("added", "removed", "changed", "unreadable")}
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    verdicts = Counter(one.verdict for one in found if one.comparisons)
+    moved = ", ".join(f"{verdicts[verdict]} {verdict.label}" for verdict in sorted(verdicts, reverse=True))
+    told = {"changed": f" (outputs: {moved})" if moved else ""}
+    return ", ".join(f"{count} {kind}{told.get(kind, '')}" for kind, count in counts.items() if count)
+
+
+def verdicts_counted(comparisons: Sequence[Comparison]) -> str:
+    """Count the outputs that did not move beyond the tolerance: ``9 identical, 6 within noise``."""
+    counts = Counter(one.verdict for one in comparisons if one.passed)
+    return ", ".join(f"{counts[verdict]} {verdict.label}" for verdict in sorted(counts))

@@ -24,6 +24,7 @@ from golden.store.confirmation import KEY, Record, confirmation, is_record, with
 from golden.store.contents import parse_json
 from golden.store.folder import read_small
 from golden.store.golden import Derived, Golden, cases_with
+from golden.store.spoilt import what_happened
 
 FORMAT = "ptycho-golden entry 1"
 
@@ -57,7 +58,15 @@ def read_entry(fixtures: Path, case: str) -> Entry:
     Raises:
         GoldenError: there is none, or it is not an entry of this format.
     """
-    path = entry_path(fixtures, case)
+    return read_entry_file(entry_path(fixtures, case))
+
+
+def read_entry_file(path: Path) -> Entry:
+    """Read the entry in a file.
+
+    Raises:
+        GoldenError: there is none, or it is not an entry of this format.
+    """
     try:
         content = read_small(path)
     except FileNotFoundError:
@@ -73,6 +82,8 @@ def parse_entry(content: bytes, name: str) -> Entry:
     Raises:
         GoldenError: it is not an entry of this format.
     """
+    if spoilt := what_happened(content):
+        raise GoldenError(f"entry {name}: {spoilt}")
     try:
         entry = parse_json(content.decode())
     except ValueError as broken:
@@ -84,9 +95,7 @@ def parse_entry(content: bytes, name: str) -> Entry:
     return entry
 
 
-_ADVICE = (
-    "Restore it from version control; after a merge conflict take the .json, the .h5 and the .png of one side together"
-)
+_ADVICE = "Restore it from version control"
 
 
 def _can_be_shown(entry: Entry) -> bool:

@@ -16,6 +16,7 @@ from golden.spec.errors import GoldenError
 from golden.store.confirmation import confirmation, counted
 from golden.store.folder import read_small
 from golden.store.golden import Golden
+from golden.store.spoilt import what_happened
 
 PAGE = "README.md"
 _LARGEST = 2**24
@@ -72,7 +73,8 @@ def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[
     except GoldenError as refused:
         return [f"picture {golden.case}: {refused}"]
     if not same:
-        return [f"picture {golden.case}: another file than the entry lists"]
+        spoilt = what_happened(read_small(path, _LARGEST))
+        return [f"picture {golden.case}: {spoilt or 'another file than the entry lists'}"]
     return []
 
 

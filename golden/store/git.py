@@ -1,7 +1,9 @@
-"""Set up git to show goldens as text in a diff (a textconv driver).
+"""Set up git to show goldens as text in a diff (a textconv driver), and to merge none of them by halves.
 
-``.gitattributes`` names the driver (``*.h5 diff=golden``); what it runs is configuration of each clone, which no
-repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden in the words of its entry.
+``.gitattributes`` names the drivers (``*.h5 diff=golden merge=golden``); what they run is configuration of each clone,
+which no repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden in the words of its
+entry. A golden that both sides changed is left as it is on ours, all three files of it, and stays in conflict: only the
+generator can answer for both.
 """
 
 from __future__ import annotations
@@ -14,29 +16,53 @@ from pathlib import Path
 from golden.spec.errors import GoldenError
 
 _DRIVER = "golden"
-_SECTION = f"diff.{_DRIVER}"
-_LINE = "*.h5 diff=golden"
+_SECTION, _MERGE = f"diff.{_DRIVER}", f"merge.{_DRIVER}"
+_OF_GOLDENS = "*.h5 diff=golden merge=golden"
 
 
-def enable(directory: Path) -> list[str]:
-    """Set the driver up in the clone that holds ``directory``, and say what was done.
+def enable(directory: Path, fixtures: Path) -> list[str]:
+    """Set the drivers up in the clone that holds ``directory``, and say what was done.
+
+    Args:
+        directory: somewhere in the clone.
+        fixtures: directory of the goldens, whose entries and pictures are not merged by halves either.
 
     Raises:
         GoldenError: no git, or no clone.
     """
-    command = f"{shlex.quote(sys.executable)} -m golden text"
-    _git(directory, "config", "--local", f"{_SECTION}.textconv", command)
+    python = f"{shlex.quote(sys.executable)} -m golden"
+    _git(directory, "config", "--local", f"{_SECTION}.textconv", f"{python} text")
     _git(directory, "config", "--local", f"{_SECTION}.cachetextconv", "true")
+    _git(directory, "config", "--local", f"{_MERGE}.name", "a golden that both sides changed is left to the generator")
+    _git(directory, "config", "--local", f"{_MERGE}.driver", f"{python} unmerged %P")
     _forget(directory)
-    done = [f"git shows goldens with: {command}"]
-    if not _is_named(directory):
+    done = [f"git shows goldens with: {python} text", "a golden that both sides changed stays in conflict, as ours"]
+    wanted = [line for line in _lines(directory, fixtures) if not _is_named(directory, line)]
+    if wanted:
         attributes = _attributes(directory)
         attributes.parent.mkdir(exist_ok=True)
         before = attributes.read_text(encoding="utf-8") if attributes.exists() else ""
-        lines = [*before.splitlines(), _LINE]
-        attributes.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        done.append(f"{attributes}: {_LINE} (commit that line in .gitattributes to spare others this)")
+        attributes.write_text("\n".join([*before.splitlines(), *wanted]) + "\n", encoding="utf-8")
+        done += [f"{attributes}: {line} (commit that line in .gitattributes to spare others this)" for line in wanted]
     return done
+
+
+def _lines(directory: Path, fixtures: Path) -> list[str]:
+    """Return the lines of attributes that name the drivers for a golden's three files."""
+    top = Path(_git(directory, "rev-parse", "--show-toplevel").strip())
+    if not fixtures.resolve().is_relative_to(top.resolve()):
+        return [_OF_GOLDENS]
+    inside = fixtures.resolve().relative_to(top.resolve()).as_posix()
+    return [_OF_GOLDENS, *(f"/{inside}/*/*.{kind} merge={_DRIVER}" for kind in ("json", "png"))]
+
+
+def conflicted(fixtures: Path) -> list[str]:
+    """Name the files of a directory whose merge ended in a conflict that is not resolved; none outside of a clone."""
+    try:
+        listed = run_git(fixtures, "ls-files", "--unmerged", "-z").decode(errors="backslashreplace")
+    except GoldenError:
+        return []
+    return sorted({line.partition("\t")[2] for line in listed.split("\0") if line})
 
 
 def disable(directory: Path) -> list[str]:
@@ -47,13 +73,15 @@ def disable(directory: Path) -> list[str]:
     """
     if not is_enabled(directory):
         return ["git does not show goldens as text here"]
-    _git(directory, "config", "--local", "--remove-section", _SECTION)
+    for section in (_SECTION, _MERGE):
+        _run(directory, "config", "--local", "--remove-section", section)
     _forget(directory)
     attributes = _attributes(directory)
     if attributes.exists():
         lines = attributes.read_text(encoding="utf-8").splitlines(keepends=True)
-        attributes.write_text("".join(line for line in lines if line.strip() != _LINE), encoding="utf-8")
-    return ["git shows goldens as binary files again"]
+        kept = [line for line in lines if not line.strip().endswith((f"merge={_DRIVER}", f"diff={_DRIVER}"))]
+        attributes.write_text("".join(kept), encoding="utf-8")
+    return ["git shows goldens as binary files again, and merges them as such"]
 
 
 def _forget(directory: Path) -> None:
@@ -67,8 +95,13 @@ def is_enabled(directory: Path) -> bool:
     return _run(directory, "config", "--local", "--get", f"{_SECTION}.textconv").returncode == 0
 
 
-def _is_named(directory: Path) -> bool:
-    return _git(directory, "check-attr", "diff", "--", "x.h5").strip().endswith(": golden")
+def _is_named(directory: Path, line: str) -> bool:
+    """Tell whether a file to which the line applies has its attributes already."""
+    pattern, *wanted = line.split()
+    top = Path(_git(directory, "rev-parse", "--show-toplevel").strip())
+    file = pattern.removeprefix("/").replace("*", "x")
+    found = _git(top, "check-attr", *(attribute.partition("=")[0] for attribute in wanted), "--", file)
+    return all(told.endswith(f": {_DRIVER}") for told in found.splitlines())
 
 
 def _attributes(directory: Path) -> Path:

@@ -19,16 +19,18 @@ from golden.spec.errors import GoldenError
 from golden.store.contents import Contents
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.layout import GROUPS, MOST_ATTRIBUTES, damage_told, golden_of, outputs_of, unsound
+from golden.store.spoilt import what_happened
 
 _MOST_OBJECTS = 2000
 _LARGEST_ATTRIBUTE = 2**16
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _HDF5_HEAD = _HDF5_MAGIC + b"\x03\x08\x08\x00" + bytes(8) + b"\xff" * 8
 """Version 3, closed, beginning at byte 0, no extension: the checksummed format that ``write_golden`` chooses."""
+_LEAST_HEAD = 64
+"""Bytes that are looked at before HDF5 sees the file."""
 _NUMBERS = ("f8", "i8", "c8", "f4", "?", "c16", "i4", "u1", "i1", "i2", "u2", "u4", "u8", "f2")
 _PLAIN_TYPES = tuple(h5t.py_create(np.dtype(f"<{kind}"), logical=True) for kind in _NUMBERS)
 _PACKING = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE]
-_LFS_MAGIC = b"version https://git-lfs"
 
 
 def read_golden(path: Path) -> Golden:
@@ -67,7 +69,7 @@ def require_hdf5(path: Path) -> None:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
             raise unsound(path, "expected a file, found a directory or a device")
         with open(path, "rb") as stream:
-            head = stream.read(len(_HDF5_HEAD))
+            head = stream.read(_LEAST_HEAD)
     except FileNotFoundError:
         raise GoldenError(
             f"golden {path}: no such file. Make it with 'python generate_golden.py --update --reason ...'"
@@ -76,11 +78,11 @@ def require_hdf5(path: Path) -> None:
         raise GoldenError(f"golden {path}: {unreadable.strerror}") from unreadable
     if not head:
         raise unsound(path, "the file is empty")
-    if head.startswith(_LFS_MAGIC):
-        raise GoldenError(f"golden {path}: a Git LFS pointer, not the data; run 'git lfs pull'")
+    if spoilt := what_happened(head):
+        raise GoldenError(f"golden {path}: {spoilt}")
     if not head.startswith(_HDF5_MAGIC):
         raise unsound(path, "not an HDF5 file")
-    if head != _HDF5_HEAD:
+    if not head.startswith(_HDF5_HEAD):
         raise unsound(path, "HDF5, but not in the format that goldens are written in, or it was not closed")
 
 

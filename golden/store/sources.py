@@ -62,50 +62,77 @@ class Found:
 Side = Mapping[str, Found]
 """One side of a comparison holds what was found, by case."""
 
+Place = Path | str
+"""A file or a directory, or the name of a revision."""
 
-def sources(first: str, second: str | None, fixtures: Path) -> tuple[Side, Side]:
-    """Find the two sides that were asked for.
 
-    They are two files or directories; or two revisions ``A..B``, or ``A...B``, from where B left A, as in git; or one
-    revision and the working tree. An empty side is HEAD.
+def sources(places: tuple[Place, Place], fixtures: Path) -> tuple[Side, Side]:
+    """Find the goldens of both sides.
+
+    Args:
+        places: what ``places`` returned.
+        fixtures: directory of the goldens, where a revision is meant.
 
     Raises:
         GoldenError: something is not there, or there is no golden on either side.
     """
-    sides = _sides(first, second, fixtures)
+    one, other = places
+    if isinstance(one, Path) and isinstance(other, Path) and not one.is_dir():
+        return {one.stem: _with_entry(one.resolve())}, {one.stem: _with_entry(other.resolve())}
+    sides = _of_place(one, fixtures), _of_place(other, fixtures)
     if not any(sides):
-        raise GoldenError(
-            f"{first}{f' and {second}' if second else ''}: no golden on either side, nothing was compared"
-        )
+        raise GoldenError(f"{one} and {other}: no golden on either side, nothing was compared")
     return sides
 
 
-def _sides(first: str, second: str | None, fixtures: Path) -> tuple[Side, Side]:
+def _of_place(place: Place, fixtures: Path) -> Side:
+    return of_directory(place) if isinstance(place, Path) else of_revision(place, fixtures)
+
+
+def places(first: str, second: str | None, fixtures: Path) -> tuple[Place, Place]:
+    """Interpret what was asked for.
+
+    It is two files or directories; or two revisions ``A..B``, or ``A...B``, from where B left A, as in git; or one
+    revision and the working tree. An empty side is HEAD.
+
+    Raises:
+        GoldenError: a file, directory or revision is not there, or the two cannot be compared.
+    """
     if second is not None:
         one, other = Path(first), Path(second)
-        if one.exists() or other.exists():
-            return _of_paths(one, other)
-        return of_revision(first, fixtures), of_revision(second, fixtures)
+        return _two_paths(one, other) if one.exists() or other.exists() else (first, second)
     if ".." not in first or Path(first).exists():
         if Path(first).exists() or first.endswith(".h5"):
             raise GoldenError(f"{first}: is compared with what? Give a second file or directory, or a revision alone")
-        return of_revision(first, fixtures), of_directory(fixtures)
+        return first, fixtures
     dots = "..." if "..." in first else ".."
     before, after = (side or "HEAD" for side in first.split(dots, maxsplit=1))
     if dots == "...":
         before = common_ancestor(before, after, fixtures)
-    return of_revision(before, fixtures), of_revision(after, fixtures)
+    return before, after
 
 
-def _of_paths(one: Path, other: Path) -> tuple[Side, Side]:
+def _two_paths(one: Path, other: Path) -> tuple[Path, Path]:
     for path in (one, other):
         if not path.exists():
             raise GoldenError(f"{path}: no such file or directory")
-    if one.is_dir() and other.is_dir():
-        return of_directory(one), of_directory(other)
-    if one.is_dir() or other.is_dir():
+    if one.is_dir() != other.is_dir():
         raise GoldenError(f"{one} and {other}: expected two files or two directories, found one of each")
-    return {one.stem: _with_entry(one.resolve())}, {one.stem: _with_entry(other.resolve())}
+    return one, other
+
+
+def described(place: Place, fixtures: Path) -> str:
+    """Say where one side comes from: of a revision its commit, with date and title; else the path.
+
+    Raises:
+        GoldenError: there is no such revision.
+    """
+    if isinstance(place, Path):
+        return "the working tree" if place == fixtures else printable(str(place))
+    commit = commit_of(place, fixtures)
+    date, _, title = run_git(fixtures, "show", "-s", "--format=%cs %s", commit).decode(errors="replace").partition(" ")
+    name = "" if commit.startswith(place) else f"{printable(place)} = "
+    return f"{name}{commit[:10]} of {date}: {printable(title.strip())}"
 
 
 def of_directory(directory: Path) -> Side:
@@ -301,9 +328,10 @@ def _size(golden: Golden) -> int:
 
 
 def read_entries_of(before: Side, after: Side) -> tuple[Entries, Entries]:
-    """Read the entries of both sides that are not the same bytes."""
+    """Read the entries of both sides, where they or their goldens are not the same bytes."""
     entries = [{case: found.entry for case, found in side.items() if found.entry} for side in (before, after)]
     differing = {case for case in {*entries[0], *entries[1]} if not is_same(*(side.get(case) for side in entries))}
+    differing |= {case for case in {*before, *after} if not is_same(before.get(case), after.get(case))}
     with tempfile.TemporaryDirectory(prefix="golden-diff-") as scratch:
         one, other = ({case: _entry(side[case], Path(scratch)) for case in differing & {*side}} for side in entries)
     return one, other

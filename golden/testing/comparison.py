@@ -6,6 +6,7 @@ Nothing here writes a golden: what a port returned goes to a scratch directory.
 from __future__ import annotations
 
 import math
+import shlex
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from golden.judge.compare import Comparison, Tolerance, Verdict
 from golden.judge.diagnose import Diagnosis
 from golden.judge.judgement import Judgement, judge
 from golden.judge.proof import Caught
+from golden.report.obtained import ENDING
 from golden.report.run import WITHIN_SLACK, Check
 from golden.report.text import explain_causes, explain_failed
 from golden.spec.arrays import Arrays, summarise, whereabouts
@@ -118,6 +120,7 @@ def _explained(
     file, too_large = _write(check, opened, operation.kept(outputs), scratch) if scratch else (None, [])
     if file:
         lines.append(f"  obtained: {file}" + (f" (without {too_large}: too large)" if too_large else ""))
+        lines.append(f"  look again: golden diff {shlex.quote(str(opened.source))} {shlex.quote(str(file))}")
     return replace(
         check,
         lines=lines,
@@ -142,7 +145,7 @@ def _write(check: Check, opened: OpenGolden, obtained: Arrays, scratch: Path) ->
         if array.nbytes <= _LARGEST_KEPT or (name in expected and expected[name].shape == array.shape)
     }
     way = f"__{check.way}" if check.way else ""
-    file = scratch / "golden" / f"{check.case.replace('/', '-')}{way}.obtained.h5"
+    file = scratch / "golden" / f"{check.case.replace('/', '-')}{way}{ENDING}"
     file.parent.mkdir(exist_ok=True)
     file.unlink(missing_ok=True)
     write_outputs(file, kept)

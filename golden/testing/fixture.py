@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden.report.obtained import ENDING
 from golden.report.run import Check, write_failure
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
@@ -93,7 +94,7 @@ class GoldenCase:
         self.check(outputs)
 
     def _with_page(self, check: Check, outputs: object) -> Check:
-        page = Path(check.obtained.removesuffix(".obtained.h5") + ".html")
+        page = Path(check.obtained.removesuffix(ENDING) + ".html")
         kept = self._opened.case.operation.kept(as_arrays(outputs, self._opened.golden.outputs))
         if not _write_page(page, check, self._opened, kept):
             return check

@@ -28,11 +28,13 @@ class OpenGolden:
         golden: what is stored.
         case: what declares it.
         inputs: name -> array, stored or made by the case's recipe; in the reference's layout.
+        source: its file.
     """
 
     golden: Golden
     case: Case
     inputs: dict[str, np.ndarray]
+    source: Path
 
     def arguments(self) -> dict[str, Any]:
         """Return inputs and parameters by name, as a subject takes them; arrays are copies, so it may write on them."""
@@ -76,4 +78,4 @@ class Goldens:
         inputs = golden.complete_inputs(case)
         if case.definition_digest(inputs) != golden.definition:
             raise GoldenError(f"golden {source}: its case has another definition by now: {REGENERATE} {name}")
-        return OpenGolden(golden, case, inputs)
+        return OpenGolden(golden, case, inputs, source)

@@ -16,7 +16,7 @@ from golden.cli import main
 from golden.report.run import Check, Run, write_run
 from golden.store.entry import entry_path
 from golden.store.golden import golden_path
-from golden.store.write import write_golden
+from golden.store.write import write_golden, write_outputs
 from tests.golden import standin
 
 
@@ -66,6 +66,43 @@ def test_show_draws(tmp_path: Path) -> None:
     result = golden("show", "reassembly/m20_subpixel", "--picture", str(picture / "below.png"))
     assert result.exit_code == 2
     assert "golden: cannot write" in result.output
+
+
+def test_show_takes_a_file(fixtures: Path, tmp_path: Path) -> None:
+    file = golden_path(fixtures, "toy/double")
+    told = golden("show", str(file)).output
+    assert "toy/double  twice" in told
+    assert "2026-01-01  new -> " in told
+    alone = tmp_path / "alone.h5"
+    alone.write_bytes(file.read_bytes())
+    told = golden("show", str(alone)).output
+    assert "toy/double  twice" in told
+    assert "history" not in told
+    result = golden("show", str(tmp_path / "none.h5"))
+    assert (result.exit_code, "no such file" in result.output) == (2, True)
+
+
+def test_what_a_run_obtained_is_held_against_its_golden(fixtures: Path, tmp_path: Path) -> None:
+    made = standin.make_golden(standin.CASES[0])
+    file = tmp_path / "x.obtained.h5"
+
+    def held(*options: str, **outputs: np.ndarray) -> Result:
+        file.unlink(missing_ok=True)
+        write_outputs(file, outputs)
+        return golden("diff", "toy/double", str(file), "--fixtures", str(fixtures), "--exit-code", *options)
+
+    y, rows = made.outputs["y"], made.outputs["rows"]
+    assert held(y=-y, rows=rows).exit_code == 1
+    told = held("--markdown", y=-y, rows=rows).output
+    assert told.startswith("<pre>golden toy/double: output 'y' breaking")
+    assert "diagnosis: matches fault 'negated' exactly" in told
+    agrees = held(y=y)
+    assert agrees.output == "golden toy/double: agrees (0 x tolerance)\n  not obtained: rows\n"
+    assert agrees.exit_code == 0
+    damaged = tmp_path / "y.obtained.h5"
+    damaged.write_bytes(b"no")
+    result = golden("diff", str(golden_path(fixtures, "toy/double")), str(damaged))
+    assert (result.exit_code, "not an HDF5 file" in result.output) == (2, True)
 
 
 def test_unknown_case_gets_the_nearest_names() -> None:

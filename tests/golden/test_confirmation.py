@@ -239,7 +239,7 @@ def test_an_interrupted_run_is_continued(fixtures: Path, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(fixtures, *RECORD, "--slow")
-    assert run.exit_code == 2
+    assert run.exit_code == 130
     assert "interrupted; 1 golden(s) were written or recorded before" in run.stderr
     assert record_of(fixtures) is not None
     assert verify(fixtures, ALL) == []
@@ -253,7 +253,7 @@ def test_an_entry_is_the_old_or_the_new_one(fixtures: Path, monkeypatch: pytest.
     before = entry_path(fixtures, DOUBLE).read_bytes()
     with monkeypatch.context() as patch:
         stop_after(patch, 0, KeyboardInterrupt())
-        assert generate(fixtures, *RECORD, DOUBLE).exit_code == 2
+        assert generate(fixtures, *RECORD, DOUBLE).exit_code == 130
     assert is_under_way(fixtures), "as if it were killed: what was staged lies there"
     assert entry_path(fixtures, DOUBLE).read_bytes() == before
     assert verify(fixtures, ALL) == []
@@ -261,7 +261,7 @@ def test_an_entry_is_the_old_or_the_new_one(fixtures: Path, monkeypatch: pytest.
     assert not is_under_way(fixtures)
     with monkeypatch.context() as patch:
         stop_after(patch, 1, KeyboardInterrupt())  # before the page of all goldens
-        assert generate(fixtures, *RECORD, DOUBLE).exit_code == 2
+        assert generate(fixtures, *RECORD, DOUBLE).exit_code == 130
     (said,) = verify(fixtures, ALL)
     assert "out of step with the entries" in said
     assert generate(fixtures, *RECORD, TRIPLE).exit_code == 0

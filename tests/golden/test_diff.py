@@ -16,12 +16,15 @@ from pytest_regressions.file_regression import FileRegressionFixture
 import golden
 from golden.cli import main
 from golden.judge.compare import Tolerance
-from golden.store.golden import golden_path
+from golden.review.difference import differences
+from golden.store.entry import read_entry
+from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
 from golden.store.write import write_golden
 from tests.golden import standin
-from tests.golden.conftest import fill
+from tests.golden.conftest import fill, write_entry
 from tests.golden.corruptions import make_older
+from tests.golden.pages import read
 
 DOUBLE = standin.CASES[0]
 
@@ -81,9 +84,10 @@ def test_the_same_in_an_older_format_is_said_to_be(tmp_path: Path) -> None:
     with h5py.File(golden_path(before, DOUBLE.name), "r+") as file:
         make_older(file)
     assert diff(str(before), str(after)).output == (
+        "reason: none: the history of their entries says nothing\n  1 golden: toy/double\n\n"
         "toy/double: changed; outputs identical\n"
         "  the same content in another form: ptycho-golden 4, now ptycho-golden 5; axes and units of 2 arrays added\n"
-        "\n1 changed\n"
+        "\n1 changed (outputs: 1 identical)\n"
     )
 
 
@@ -95,7 +99,7 @@ def test_the_same_is_said_to_be(pair: tuple[Path, Path]) -> None:
 
 def test_files_and_one_case(pair: tuple[Path, Path]) -> None:
     files = [str(golden_path(directory, "toy/double")) for directory in pair]
-    assert diff(*files).output.endswith("1 changed\n")
+    assert diff(*files).output.endswith("1 changed (outputs: 1 breaking)\n")
     assert diff(*map(str, pair), "--only", "toy/tri*").output == "toy/triple: removed\n  three times\n\n1 removed\n"
 
 
@@ -135,7 +139,7 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
     git("commit", "-qam", "second")
     assert diff("HEAD", "--fixtures", str(clone)).output == "no golden differs\n"
     for span in ("HEAD~1..HEAD", "HEAD~1..", "HEAD~1...main"):
-        assert diff(span, "--fixtures", str(clone)).output.endswith("1 changed\n"), span
+        assert diff(span, "--fixtures", str(clone)).output.endswith("1 changed (outputs: 1 breaking)\n"), span
 
 
 @pytest.mark.parametrize(
@@ -206,3 +210,53 @@ def test_names_of_a_stranger_are_only_names(clone: Path) -> None:
     markdown = diff("HEAD~1..HEAD", "--fixtures", str(clone), "--markdown").output
     assert "<img" not in markdown
     assert "@team" not in markdown.partition("<details>")[0]  # in <pre> it is no mention
+
+
+def with_event(directory: Path, reason: str, **answered: str) -> None:
+    """Let the entry of the golden that ``rewrite`` changed say why it was changed, and by whom."""
+    entry = read_entry(directory, DOUBLE.name)
+    event = {**entry["history"][0], "date": "2026-02-02", "reason": reason, "before": entry["history"][0]["after"]}
+    entry |= {"history": [event, *entry["history"]], "provenance": {**entry["provenance"], **answered}}
+    write_entry(directory, DOUBLE.name, entry)
+
+
+def test_it_begins_with_the_reason_who_answered_and_the_commits(clone: Path) -> None:
+    with_event(clone, "scaled on *purpose*", reference="ptycho", tensorflow="2.99", numpy="9")
+    git("commit", "-qam", "the second")
+    commits = [git("show", "-s", "--format=%h of %cs", "--abbrev=10", name) for name in ("HEAD~1", "HEAD")]
+    told = diff("HEAD~1..HEAD", "--fixtures", str(clone)).output
+    assert told.startswith(
+        "reason: scaled on *purpose*\n"
+        "  2026-02-02; ptycho, TensorFlow 2.99, numpy 9; 1 golden: toy/double\n"
+        f"before: HEAD~1 = {commits[0]}: first\n"
+        f"after: HEAD = {commits[1]}: the second\n\n"
+        "toy/double: changed; outputs breaking\n"
+    )
+    markdown = diff("HEAD~1..HEAD", "--fixtures", str(clone), "--markdown").output
+    assert markdown.splitlines()[2] == "**Reason:** scaled on &#42;purpose&#42;<br>"
+    diff("HEAD~1..HEAD", "--fixtures", str(clone), "--html", "page.html")
+    page = read(Path("page.html").read_text())
+    assert page.index("scaled on *purpose*") < page.index("TensorFlow 2.99") < page.index("1 changed")
+
+
+def test_of_a_golden_that_changed_without_a_reason_that_is_said(clone: Path) -> None:
+    git("commit", "-qam", "second")
+    told = diff("HEAD~1..HEAD", "--fixtures", str(clone)).output
+    assert told.startswith("reason: none: the history of their entries says nothing\n  1 golden: toy/double\n")
+
+
+def test_the_worst_comes_first(pair: tuple[Path, Path]) -> None:
+    triple, slow = (replace(standin.make_golden(case)) for case in standin.CASES[1:3])
+    found = differences(
+        {"toy/a": triple, "toy/b": triple, "toy/c": slow},
+        {"toy/a": triple, "toy/b": scaled(triple, 1.0 + 1e-4), "toy/c": scaled(slow, 2.0), "toy/d": "broken"},
+    )
+    assert [one.case for one in found] == ["toy/d", "toy/c", "toy/b"]
+
+
+def scaled(made: Golden, factor: float) -> Golden:
+    outputs = {
+        name: (array * array.dtype.type(factor)).astype(array.dtype) if array.dtype.kind in "fc" else array
+        for name, array in made.outputs.items()
+    }
+    return replace(made, outputs=outputs)

@@ -18,8 +18,9 @@ from pytest_regressions.file_regression import FileRegressionFixture
 from golden.cli import main
 from golden.judge.compare import EXACT, Tolerance
 from golden.report.charts import ErrorHistogram
-from golden.report.page import page, write_page
+from golden.report.page import Heading, page, write_page
 from golden.report.pictures import LARGEST_SIDE, NOT_FINITE, one_per_block
+from golden.review.claims import Claim
 from golden.review.difference import Change, Difference, differences
 from golden.spec.errors import GoldenError
 from golden.store.golden import Golden
@@ -43,7 +44,7 @@ def named(golden: Golden | str, case: str) -> Golden | str:
 
 def shown(before: Golden | str | None, after: Golden | str | None, case: str = "toy/double") -> str:
     one, other = ({case: golden} if golden is not None else {} for golden in (before, after))
-    return page(differences(one, other), "a headline", "a title")
+    return page(differences(one, other), Heading("a title", "a headline"))
 
 
 def test_what_a_reviewer_reads(file_regression: FileRegressionFixture) -> None:
@@ -64,7 +65,7 @@ def test_what_a_reviewer_reads(file_regression: FileRegressionFixture) -> None:
     found = differences(before, after)
     found.append(Difference("toy/redefined", Change.REDEFINED, before=MADE, after=MADE))
     found.append(Difference("toy/unlisted", Change.UNLISTED, before=MADE))
-    document = page(found, "a headline", "a title")
+    document = page(found, Heading("a title", "a headline"))
     file_regression.check(read(document), encoding="utf-8")
     assert 'data-kind="breaking" data-topic="toy"' in document
     assert 'aria-label="histogram' in document
@@ -155,7 +156,7 @@ def test_odd_arrays(before: np.ndarray, after: np.ndarray) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of comparing such
         found = differences({"toy/double": holding(y=before)}, {"toy/double": holding(y=after)})
-        document = page(found, "a headline", "a title")
+        document = page(found, Heading("a title", "a headline"))
     assert "nan" not in "".join(re.findall(r"<svg.*?</svg>", document, re.DOTALL)).lower()
 
 
@@ -179,7 +180,7 @@ def test_a_page_stays_a_page() -> None:
 def test_of_many_cases_the_first_is_unfolded() -> None:
     def unfolded(count: int) -> int:
         goldens = {f"toy/{number}": MADE for number in range(count)}
-        return page(differences({}, goldens), "a headline", "a title").count("<details open>")
+        return page(differences({}, goldens), Heading("a title", "a headline")).count("<details open>")
 
     assert (unfolded(6), unfolded(7)) == (6, 1)
 
@@ -197,7 +198,10 @@ def test_hostile_texts_stay_texts() -> None:
         Difference("toy/broken", Change.UNREADABLE, notes=(HOSTILE,)),
         Difference("toy/new", Change.NEW, after=before),
     ]
-    document = page(found, HOSTILE, HOSTILE)
+    document = page(
+        found,
+        Heading(HOSTILE, HOSTILE, claims=[Claim(HOSTILE, HOSTILE, HOSTILE, (HOSTILE,))], compared=(HOSTILE, HOSTILE)),
+    )
     assert "\u202e" not in document
     assert "&lt;script&gt;alert(1)" in document
     assert "… (70" in document
@@ -224,20 +228,20 @@ def test_only_its_own_style_and_script_may_run() -> None:
 def test_the_same_gives_the_same_bytes(tmp_path: Path) -> None:
     found = differences({"toy/double": MADE}, {"toy/double": holding(y=-MADE.outputs["y"])})
     for name in ("one.html", "other.html"):
-        write_page(tmp_path / "new" / name, iter(found), "a headline", "a title")
+        write_page(tmp_path / "new" / name, iter(found), Heading("a title", "a headline"))
     one, other = (path.read_bytes() for path in sorted((tmp_path / "new").iterdir()))
     assert one == other
 
 
 def test_what_stands_in_its_way_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "Nothing to look at" in read(page([], "no golden differs", "a title"))
+    assert "Nothing to look at" in read(page([], Heading("a title", "no golden differs")))
     (tmp_path / "page.html").mkdir()
     with pytest.raises(GoldenError, match=r"^cannot write .*page\.html: "):
-        write_page(tmp_path / "page.html", [], "", "")
+        write_page(tmp_path / "page.html", [], Heading("", ""))
     assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(GoldenError, match="a page needs Jinja2 and Matplotlib, found no jinja2: pip install"):
-        page([], "", "")
+        page([], Heading("", ""))
 
 
 def test_the_command_writes_it_beside_its_text(tmp_path: Path) -> None:
@@ -246,7 +250,7 @@ def test_the_command_writes_it_beside_its_text(tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("a.h5", "b.h5")]
     result = CliRunner().invoke(main, ["diff", *files, "--markdown", "--html", str(tmp_path / "page.html")])
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith("### Goldens: 1 changed\n")
+    assert result.stdout.startswith("### Goldens: 1 changed (outputs: 1 identical)\n")
     assert "page" not in result.stdout
     assert result.stderr.endswith(f"page: {tmp_path / 'page.html'}\n")
     assert "summary: 'twice', now 'thrice'" in read((tmp_path / "page.html").read_text())

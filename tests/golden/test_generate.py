@@ -21,7 +21,7 @@ from golden.generate import main
 from golden.generator.regenerate import Regeneration
 from golden.generator.worker import FROZEN, INSTRUCTION_SET, VARIANTS, Reference, instruction_set
 from golden.judge.compare import Verdict
-from golden.review.difference import Change
+from golden.review.difference import Change, Difference
 from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.fault import Fault
@@ -174,11 +174,16 @@ def in_terminal(monkeypatch: pytest.MonkeyPatch, in_process: None) -> None:
 @pytest.mark.parametrize(
     ("answers", "written", "status"),
     [
-        ("y\nyes\n", ["double", "triple"], 0),
-        ("n\ny\n", ["triple"], 1),
-        ("y\nq\n", [], 1),
-        ("s\nhuh\n\nn\nn\n", [], 1),
-        ("y\n", None, 2),  # the terminal is closed
+        ("yY", ["double", "triple"], 0),
+        ("ny", ["triple"], 1),
+        ("yq", [], 1),
+        ("sx?nn", [], 1),
+        ("a", ["double", "triple"], 0),
+        ("ba", ["double", "triple"], 0),
+        ("nbyn", ["double"], 1),
+        ("ybnn", [], 1),
+        ("y\x03", None, 130),  # Ctrl-C
+        ("y", None, 130),  # the terminal is closed
     ],
 )
 def test_a_person_is_asked_about_each_case(
@@ -194,16 +199,26 @@ def test_a_person_is_asked_about_each_case(
     changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
     assert {name for name in changed if name.endswith(".h5")} == {f"toy/{name}.h5" for name in written or []}
     assert {name for name in changed if name.endswith(".json")} == {f"toy/{name}.json" for name in written or []}
-    if "s" in answers.split():
+    if "s" in answers:
         page = re.search(r"file://(.*\.html)", run.stderr)
         assert page is not None
         assert "toy/double" in Path(page[1]).read_text()
-        assert "y: write this golden; n: leave it" in run.stderr
+        assert "y: write this golden\nn: leave it as it is\n" in run.stderr
     if written is None:
         assert "interrupted; nothing was changed" in run.stderr
     elif status:
         assert f"{2 - len(written)} golden(s) left as they were" in run.stdout
         assert verify(fixtures, ALL) == []
+
+
+@pytest.mark.usefixtures("in_terminal")
+def test_what_nothing_explains_is_asked_about_alone(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Difference, "causes", ())
+    arguments = ("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "asked", "toy/double", "toy/triple")
+    run = CliRunner().invoke(main, arguments, input="ayn", env={"STANDIN": "breaking"})
+    assert "nothing explains this change, so nothing else has its cause" in run.stderr
+    assert re.search(r"toy/double +breaking -> written", run.stdout)
+    assert "1 golden(s) left as they were" in run.stdout
 
 
 @pytest.mark.usefixtures("in_terminal")
@@ -521,7 +536,7 @@ def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeyp
     with monkeypatch.context() as patch:
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(tmp_path, *UPDATE, "--keep-going")
-    assert run.exit_code == 2
+    assert run.exit_code == 130
     assert "interrupted; 2 golden(s) were written or recorded before" in run.stderr
     before = snapshot(tmp_path / "toy")
     run = generate(tmp_path, *UPDATE, "--keep-going")
@@ -587,7 +602,7 @@ def test_interruption_leaves_everything_as_it_was(tmp_path: Path) -> None:
         time.sleep(0.1)
         process.send_signal(blow)
     errors = [process.communicate(timeout=30)[1] for process in processes]
-    assert processes[0].returncode == 2
+    assert processes[0].returncode == 130
     assert "interrupted; nothing was changed" in errors[0]
     assert [snapshot(directory) for directory in directories] == before
     assert [verify(directory, ALL) for directory in directories] == [[], []]

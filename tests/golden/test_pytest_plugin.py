@@ -8,8 +8,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pytest_regressions.file_regression import FileRegressionFixture
 
+from golden.cli import main
 from golden.store.golden import golden_path
 from golden.store.read import read_outputs
 from golden.testing import fixture
@@ -160,7 +162,8 @@ def test_drift_fails_and_shows_where(
     monkeypatch.setattr("golden.testing.fixture._write_page", WRITE_PAGE)
     edit(project, 'golden.check({"y": y', 'y[1:3, 2] += 1; golden.check({"y": y')
     before = state(project)
-    result = project.runpytest("-k", "double", "--golden-report=out/run.html")
+    reports = ("--golden-report=out/run.html", "--golden-report=out/run.md")
+    result = project.runpytest("-k", "double", *reports)
     result.assert_outcomes(failed=1, deselected=3)
     told = [line for line in result.outlines if line.startswith(("E  ", "goldens: "))]
     file_regression.check("\n".join(re.sub(r"/\S+/", "<scratch>/", line) for line in told) + "\n", encoding="utf-8")
@@ -170,6 +173,12 @@ def test_drift_fails_and_shows_where(
     for page in (found["page"], project.path / "out" / "run.html"):
         assert "2 of 20, in [1:3, 2:3]" in page.read_text()
         assert "data:image/webp;base64," in page.read_text()
+    assert "### toy/double" in (project.path / "out" / "run.md").read_text()
+    [command] = re.findall(r"look again: golden (diff .*)", result.stdout.str())
+    again = CliRunner().invoke(main, [*command.split(), "--html", "again.html", "--exit-code"])
+    assert again.exit_code == 1
+    assert again.output.startswith("golden toy/double: output 'y' breaking (worst 3.5e+04 x tolerance)\n")
+    assert "expected" in Path("again.html").read_text()
     assert state(project) == before
 
 

@@ -117,6 +117,25 @@ def test_a_page_of_what_was_expected_and_obtained(
         assert not re.search(r'(?:src|href)="(?!data:|#)', page)
 
 
+def test_failures_are_grouped_by_cause_the_most_frequent_first(tmp_path: Path) -> None:
+    def told(case: str, *faults: str, excuse: str = "") -> Check:
+        verdict = {"y": {"verdict": "breaking", "share": 9.0}}
+        return Check(case, "toy.scale", verdict, ["E x"], faults, excuse=excuse)
+
+    checks = [told("a/one"), told("b/two", "sign"), told("c/three", "sign"), told("d/four", excuse="on purpose")]
+    tags = Tags(written(tmp_path / "run.html", *checks)).tags
+    groups = [attributes.get("aria-label") for tag, attributes in tags if attributes.get("class") == "group"]
+    groups = [group for group in groups if group]
+    assert groups == ["Looks like fault 'sign'", "Looks like no declared fault", "Differs as declared"]
+    cases = [(attributes["data-name"], attributes["data-causes"]) for tag, attributes in tags if tag == "article"]
+    assert cases == [
+        ("b/two", "fault 'sign'"),
+        ("c/three", "fault 'sign'"),
+        ("a/one", "no declared fault"),
+        ("d/four", ""),
+    ]
+
+
 def test_two_checks_of_a_golden_have_a_place_each(fixtures: Path, tmp_path: Path) -> None:
     write_outputs(tmp_path / "obtained.h5", {"y": np.zeros(3)})
     check = failed("toy/double", tmp_path / "obtained.h5")

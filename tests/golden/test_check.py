@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from golden.cli import main
+from golden.spec.catalogue import load_cases
 
 RIGHT = """
 import numpy as np

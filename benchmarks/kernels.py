@@ -1,8 +1,8 @@
-"""The goldens under every kernel that this processor has: the port must agree, and TensorFlow within its own noise.
+"""Holds the port, and TensorFlow itself, to the goldens under every kernel that this processor has.
 
     make kernels  (or: python -m benchmarks.kernels --help)
 
-A kernel is chosen by an upper limit, so a processor stands in for older ones, not for newer ones; what an Arm
+A kernel is chosen by an upper limit, so a processor stands in for older ones, not for newer ones. What an Arm
 processor does cannot be seen here. Exit status 1 if one variant is not green.
 """
 

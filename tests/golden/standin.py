@@ -50,7 +50,7 @@ LARGE = Operation(
 )
 REFERENCES = {"toy": "tests.golden.toy_adapter"}
 _NOISE = {"y": 1e-6, "z": 1e-4}
-"""Of floating outputs, absolute and relative alike; no less than rounding itself."""
+"""The floating outputs have this noise, absolute and relative alike. It is no less than rounding itself."""
 ONE_NUMBER = {"rows": "it is one number"}
 
 CASES = (

@@ -349,7 +349,7 @@ def sampled(values: np.ndarray) -> dict[str, Caught]:
 
 
 def test_a_fault_with_some_tolerances_of_residue_is_still_told_as_it() -> None:
-    """As of a port that rounds earlier: no match, so that a known difference gets no worse unseen."""
+    """A port that rounds earlier gives this. It is no match, so that a known difference gets no worse unseen."""
     expected = stack(512)
     wrong = expected[RNG.permutation(512)]
     one = explain(expected, wrong * np.float32(1 + 6e-5), faults=sampled(wrong))
@@ -358,7 +358,7 @@ def test_a_fault_with_some_tolerances_of_residue_is_still_told_as_it() -> None:
 
 
 def test_a_fault_but_for_a_few_elements_is_still_told_as_it() -> None:
-    """As at the edge of a mosaic, where one pixel has no patch."""
+    """The edge of a mosaic is such a place: one pixel has no patch."""
     expected = stack(512)
     wrong = expected[RNG.permutation(512)]
     faults, found = sampled(wrong), wrong.copy()

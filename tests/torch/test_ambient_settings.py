@@ -26,8 +26,10 @@ OPERATIONS = sorted(
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
-    yield
-    torch.set_default_dtype(before)
+    try:
+        yield
+    finally:  # a failing test must not move the ones after it
+        torch.set_default_dtype(before)
 
 
 def smallest_case(operation: str, goldens: dict[str, Golden]) -> Case:

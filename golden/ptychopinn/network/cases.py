@@ -318,8 +318,9 @@ DEFAULTS: Parameters = {
 """These are TensorFlow's, but for ``n_filters_scale``, which is 2 there."""
 
 _GRADIENT_SEEDS = {1: 48, 4: 63}
-"""By the members of a group, chosen among 150. Under these no unit lies nearer to its kink than 6 times the difference
-between float32 and float64 (root mean square over its layer); under most, some unit lies within one."""
+"""These seeds, by the members of a group, were chosen among 150. Under them no unit lies nearer to its kink than 6
+times the difference between float32 and float64 (root mean square over its layer).
+Under most seeds some unit lies within one."""
 _TRAINING_SEEDS = {1: 42, 4: 32}
 """Chosen among 50 for the most entries that stay steady when inputs move by their last digit, eight times."""
 _LEARNING_RATE = 1e-5

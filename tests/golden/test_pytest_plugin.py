@@ -174,7 +174,7 @@ def test_drift_fails_and_shows_where(
         assert "2 of 20, in [1:3, 2:3]" in page.read_text()
         assert "data:image/webp;base64," in page.read_text()
     assert "### toy/double" in (project.path / "out" / "run.md").read_text()
-    [command] = re.findall(r"look again: golden (diff .*)", result.stdout.str())
+    [command] = set(re.findall(r"look again: golden (diff .*)", result.stdout.str()))  # under CI pytest says it twice
     again = CliRunner().invoke(main, [*command.split(), "--html", "again.html", "--exit-code"])
     assert again.exit_code == 1
     assert again.output.startswith("golden toy/double: output 'y' breaking (worst 3.5e+04 x tolerance)\n")

@@ -59,9 +59,10 @@ class Evidence:
         probe_scale: inverse of what the normalised probe's mean masked modulus should be.
         intensity_scale: the model's factor from normalised amplitudes to roots of counts.
         nphotons: photons in a pattern that the configuration asks for, on average.
-        measured: photons in all patterns, as they were scaled for the network.
-        predicted: photons that the network expects in all patterns.
+        measured: photons in the good pixels of all patterns, as they were scaled for the network.
+        predicted: photons that the network expects in these pixels.
         known: (H, W) complex, the object; None if it is not known.
+        good_share: (N, N), in which part of the patterns each pixel of the detector is good; None if all are.
     """
 
     positions: Float[np.ndarray, "n 2"]
@@ -78,6 +79,7 @@ class Evidence:
     measured: float
     predicted: float
     known: Complex[np.ndarray, "H W"] | None = None
+    good_share: Float[np.ndarray, "N N"] | None = None
 
     @property
     def mask(self) -> Bool[np.ndarray, "S S"]:
@@ -301,19 +303,26 @@ def check_brightness(evidence: Evidence) -> Finding:
     """Check how bright the network's object must be to explain the data.
 
     The known object's patches, times the model's probe, carry some energy; normalised patterns carry (N / 2)² on
-    average. So the network must make the known amplitude, times the root of their ratio. With a sigmoid it cannot
-    exceed 1 in the centre.
+    average, both in the good pixels. So the network must make the known amplitude, times the root of their ratio. With
+    a sigmoid it cannot exceed 1 in the centre.
     """
     assert evidence.known is not None
     N = len(evidence.probe)
     patches = _true_patches(evidence, N)
-    energy = float(np.mean(np.sum(np.abs(patches * evidence.probe) ** 2, axis=(1, 2))))
+    light = np.abs(patches * evidence.probe) ** 2
+    hidden = 0.0
+    if evidence.good_share is not None:  # only good pixels were normalised
+        detected = np.fft.fftshift(np.abs(np.fft.fft2(patches * evidence.probe, norm="ortho")) ** 2, axes=(1, 2))
+        hidden = 1 - float((detected * evidence.good_share).sum() / max(light.sum(), 1e-30))
+    energy = float(np.mean(np.sum(light, axis=(1, 2)))) * (1 - hidden)
     factor = N / 2 / math.sqrt(energy) if energy > 0 else math.inf
     brightest = factor * float(np.quantile(np.abs(patches), 0.999))
     says = f"the object must come out {factor:.3g} times as bright as objectGuess, up to {brightest:.3g}"
     numbers = {"factor": factor, "brightest": brightest}
     if brightest > 2:
         mistake = "a sigmoid cannot be above 1; was the probe scaled twice, or with too large a probe_scale?"
+        if brightest * math.sqrt(1 - hidden) <= 2:
+            mistake = f"a sigmoid cannot be above 1; the bad pixels hide {hidden:.0%} of the light"
         return Finding("brightness", "wrong", says, numbers, mistake)
     if brightest < 0.05:
         mistake = "hardly any light is left for the object to change; was the raw probe used?"

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ptycho_torch.scans.scan import DAMAGE
+from ptycho_torch.scans.npz import DAMAGE
 
 ScanKind = Literal["spiral", "raster", "jittered"]
 OBJECTS = ("leaves",)

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import ptycho_torch
-from ptycho_torch.scans import scan as scan_module
+from ptycho_torch.scans import npz as npz_module
 from ptycho_torch.scans.atomic_file import write_atomically
 from ptycho_torch.scans.scan import READERS, Scan, load_scan, save_scan
 
@@ -156,7 +156,7 @@ def test_a_mapped_stack_may_begin_at_any_byte(tmp_path: Path) -> None:
 
 
 def test_a_mapped_scan_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan_module, "_BLOCK", 2**18)
+    monkeypatch.setattr(npz_module, "_BLOCK", 2**18)
     coords = {"xcoords": np.arange(64), "ycoords": np.arange(64)}
     stack = np.ones((64, 128, 128), np.float32)
     path = write(tmp_path, diff3d=stack, probeGuess=np.ones((128, 128), np.complex64), **coords)
@@ -172,7 +172,7 @@ def test_a_mapped_scan_takes_no_memory(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_bad_value_is_found_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any) -> None:
-    monkeypatch.setattr(scan_module, "_BLOCK", 40)
+    monkeypatch.setattr(npz_module, "_BLOCK", 40)
     stack = STACK.copy(order)
     stack[3, 1, 2] = np.nan
     with pytest.raises(ValueError, match=re.escape("found nan at [3, 1, 2]")):

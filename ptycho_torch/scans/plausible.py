@@ -22,8 +22,8 @@ _CONCENTRATED = 0.3
 """Light counts as concentrated if its first Fourier coefficient exceeds this part of all; even light has 0."""
 _LEAST_STEP = 0.25
 """Positions that lie closer together, pixels, have another unit."""
-_LARGEST_STEP = 4
-"""Neighbours farther apart than this many patches do not overlap by far."""
+_LEAST_SIDE = 64
+"""Side of the smallest patch that the network takes, pixels; smaller ones come from tests of parts."""
 
 
 class ZeroOrOne:
@@ -189,7 +189,7 @@ class Patterns:
         """Find the middle of all light, on a circle of N pixels along each axis: edges are neighbours there."""
         N = self._shape[-1]
         total = float(np.sum(self._light))
-        if not 0 < total < math.inf:
+        if not 0 < total < math.inf or self._full_scale():  # gaps would outshine the rest
             return ""
         waves = np.exp(2j * np.pi * np.arange(N) / N)
         along = [complex(self._light.sum(axis=1 - axis) @ waves) / total for axis in (0, 1)]
@@ -225,9 +225,9 @@ def _positions_finding(positions: np.ndarray, N: int) -> str:
     if span.max() / math.sqrt(M) < _LEAST_STEP:
         return f"{spanned}. Are they metres or micrometres? Divide them by the size of an object pixel"
     step = float(np.median(cKDTree(positions).query(positions, k=2)[0][:, 1]))
-    if step > _LARGEST_STEP * N:
+    if step > max(N, _LEAST_SIDE):
         return (
-            f"neighbours {step:.4g} apart, far more than a patch of {N}: nothing overlaps. Are they nanometres? Divide "
+            f"neighbours {step:.4g} apart, more than a patch of {N}: nothing overlaps. Are they nanometres? Divide "
             f"them by the size of an object pixel"
         )
     return ""

@@ -143,8 +143,7 @@ class Member:
             self._take_mapped(look, array)
             look.judge()
             return array
-        _take_all(look, array, _BLOCK)
-        look.judge()
+        look_at(array, look)
         with np.errstate(over="ignore", invalid="ignore"):
             return np.ascontiguousarray(array, dtype)
 
@@ -153,7 +152,9 @@ class Member:
         try:
             yield
         except DAMAGE as damage:
-            raise ValueError(f"{self}: cannot be read ({damage}); the file is damaged or incomplete") from damage
+            raise ValueError(
+                f"{self}: cannot be read ({one_line(damage)}); the file is damaged or incomplete"
+            ) from damage
 
     @property
     def _in_place(self) -> bool:
@@ -177,7 +178,7 @@ class Member:
         else:
             for held in self._stored(1):
                 first += len(held)
-            _take_all(look, array, _INTERLEAVED_BLOCK)
+            _take_all(array, look, _INTERLEAVED_BLOCK)
 
     def _stored(self, item: int) -> Iterator[bytes]:
         """Read the values in the order of the file, as many whole items as fit into a block at a time.
@@ -199,7 +200,18 @@ class Member:
             return map_array(file, self.dtype, start, self.shape, "F" if self.fortran_order else "C")
 
 
-def _take_all(look: Look, array: np.ndarray, block: int) -> None:
+def look_at(array: np.ndarray, look: Look) -> None:
+    """Let a look take all of an array in memory, and judge."""
+    _take_all(array, look, _BLOCK)
+    look.judge()
+
+
+def one_line(problem: Exception) -> str:
+    """Return what an exception says, in one line."""
+    return " ".join(str(problem).split()) or type(problem).__name__
+
+
+def _take_all(array: np.ndarray, look: Look, block: int) -> None:
     """Let a look take an array, some items at a time."""
     items = np.atleast_1d(array)
     at_once = max(1, block // max(1, items[:1].nbytes))
@@ -249,7 +261,9 @@ def members_of(path: Path) -> dict[str, zipfile.ZipInfo]:
             for info in listed:
                 archive.open(info).close()  # compares the two names
     except DAMAGE as damage:
-        raise ValueError(f"data file {path}: cannot be read ({damage}); it is damaged or incomplete") from damage
+        raise ValueError(
+            f"data file {path}: cannot be read ({one_line(damage)}); it is damaged or incomplete"
+        ) from damage
     times = Counter(_key(info) for info in listed)
     twice = sorted(key for key, count in times.items() if count > 1)
     if twice:
@@ -279,8 +293,7 @@ def _open_member(path: Path, key: str, info: zipfile.ZipInfo) -> Member:
             shape, fortran_order, dtype = read(member)
             header_bytes = member.tell()
     except DAMAGE as damage:
-        reason = " ".join(str(damage).split()) or type(damage).__name__
-        raise ValueError(f"data file {path}: {key!r}: no array ({reason}); the file is damaged") from damage
+        raise ValueError(f"data file {path}: {key!r}: no array ({one_line(damage)}); the file is damaged") from damage
     found = Member(path, key, info, shape, dtype, fortran_order, header_bytes)
     declared = header_bytes + dtype.itemsize * int(np.prod(shape, dtype=object))
     if not dtype.hasobject and info.file_size != declared:

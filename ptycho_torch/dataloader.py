@@ -6,12 +6,12 @@ Nothing here is larger than a batch, so a scan may be larger than the memory. Th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Complex64, Float32, Float64, Int, Int64
+from jaxtyping import Bool, Complex64, Float32, Float64, Int, Int64
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
@@ -19,7 +19,7 @@ from ptycho_torch.config_params import DataConfig
 from ptycho_torch.operators.grouping import draw_groups, draw_patterns
 from ptycho_torch.operators.normalization import normalization_factor, pattern_energies
 from ptycho_torch.operators.probe import normalize_probe_like_tf
-from ptycho_torch.scans.mapped import items_of
+from ptycho_torch.scans.mapped import Items, Repeated, items_of
 from ptycho_torch.scans.scan import Scan
 
 DEFAULT_GROUPS = 512
@@ -38,26 +38,29 @@ class GroupBatch:
             further right, larger y further down.
         offsets: (B, 1, 2, 1) float64, mean position of each group, pixels.
         nn_indices: (B, C) int64, which pattern of the scan each member is.
+        good: (B, C, N, N) bool, false where the detector has a bad pixel, and ``X`` is 0; None if all pixels are good.
     """
 
     X: Float32[Tensor, "B C N N"]
     positions: Float32[Tensor, "B 1 2 C"]
     offsets: Float64[Tensor, "B 1 2 1"]
     nn_indices: Int64[Tensor, "B C"]
+    good: Bool[Tensor, "B C N N"] | None = None
 
     def __len__(self) -> int:
         return len(self.X)
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> GroupBatch:
         """Return the batch on a device."""
-        return GroupBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in self._tensors()))
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> GroupBatch:
         """Return the batch in page-locked memory; ``DataLoader`` calls this."""
-        return GroupBatch(*(tensor.pin_memory() for tensor in self._tensors()))
+        return self._each(Tensor.pin_memory)
 
-    def _tensors(self) -> Iterator[Tensor]:
-        return iter((self.X, self.positions, self.offsets, self.nn_indices))
+    def _each(self, change: Callable[[Tensor], Tensor]) -> GroupBatch:
+        good = None if self.good is None else change(self.good)
+        return GroupBatch(change(self.X), change(self.positions), change(self.offsets), change(self.nn_indices), good)
 
 
 class MemoryMappedDataset(Dataset[GroupBatch]):
@@ -67,6 +70,8 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
     record holds the opposite sign. All patterns are scaled by one factor, as in ``normalize_data``. To find it, every
     pattern that occurs is read once when the data set is made. A data set may be sent to worker processes, by fork or
     by pickling; patterns that are mapped (``load_scan``) are not copied.
+
+    Bad pixels of the scan are 0 in every batch, whatever their value, and so leave the normalisation.
 
     Args:
         scan: scan to take the patterns from.
@@ -79,10 +84,11 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         global_offsets: (n, 1, 2, 1) float64, mean position of each group, pixels.
         probe: (N, N) complex64, normalised.
         factor: factor from measured to normalised amplitudes.
+        good_share: (N, N) float64, in which part of all members of all groups each pixel is good; None if all are.
 
     Raises:
-        ValueError: indices have another shape or name no pattern; patterns are empty, negative or not finite; the probe
-            is empty.
+        ValueError: indices have another shape or name no pattern; good pixels of patterns are empty, negative or not
+            finite; the probe is empty.
     """
 
     nn_indices: Int64[Tensor, "n C"]
@@ -90,6 +96,7 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
     global_offsets: Float64[Tensor, "n 1 2 1"]
     probe: Complex64[Tensor, "N N"]
     factor: np.float32
+    good_share: Float64[Tensor, "N N"] | None
 
     def __init__(self, scan: Scan, nn_indices: Int[np.ndarray, "n C"], probe_scale: float = 4.0) -> None:
         indices = _indices(nn_indices, len(scan))
@@ -99,6 +106,8 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         self.coords_nominal = (coords_nn - self.global_offsets).to(torch.float32)
         self.probe = normalize_probe_like_tf(torch.from_numpy(np.array(scan.probe)), probe_scale)
         self._patterns = items_of(scan.diffraction)
+        self._bad_pixels = _bad_items(scan.bad_pixels)
+        self.good_share = None
         self.factor = normalization_factor(self._mean_energy(), scan.diffraction.shape[1])
 
     @classmethod
@@ -147,21 +156,40 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         """
         chosen = torch.from_numpy(np.arange(len(self))[groups].reshape(-1))
         indices = self.nn_indices[chosen]
-        patterns = self._patterns.read(indices.numpy().reshape(-1))
+        patterns, good = self._read(indices.numpy().reshape(-1))
         np.multiply(patterns, self.factor, out=patterns)
-        X = torch.from_numpy(patterns).view(*indices.shape, *patterns.shape[1:])
-        return GroupBatch(X, self.coords_nominal[chosen], self.global_offsets[chosen], indices)
+        shape = *indices.shape, *patterns.shape[1:]
+        return GroupBatch(
+            torch.from_numpy(patterns).view(shape),
+            self.coords_nominal[chosen],
+            self.global_offsets[chosen],
+            indices,
+            None if good is None else torch.from_numpy(good).view(shape),
+        )
+
+    def _read(self, indices: Int[np.ndarray, " n"]) -> tuple[Float32[np.ndarray, "n N N"], np.ndarray | None]:
+        """Read patterns, with 0 in bad pixels, and say which pixels are good: (n, N, N) bool, or None for all."""
+        patterns = self._patterns.read(indices)
+        if self._bad_pixels is None:
+            return patterns, None
+        bad = self._bad_pixels.read(indices)
+        patterns[bad] = 0
+        return patterns, ~bad
 
     def _mean_energy(self) -> float:
         """Average the sum of squares of a pattern over all members of all groups."""
         used, times = np.unique(self.nn_indices.numpy(), return_counts=True)
         at_once = max(1, _BLOCK // self._patterns.read(used[:1]).nbytes)
         blocks = (slice(first, first + at_once) for first in range(0, len(used), at_once))
-        total = sum(float(times[block] @ self._energies(used[block])) for block in blocks)
+        total = sum(float(times[block] @ self._energies(used[block], times[block])) for block in blocks)
         return total / self.nn_indices.numel()
 
-    def _energies(self, indices: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-        patterns = self._patterns.read(indices)
+    def _energies(self, indices: Int[np.ndarray, " n"], times: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+        """Return the sum of squares of each pattern, and add to ``good_share``: each occurs so many times."""
+        patterns, good = self._read(indices)
+        if good is not None:
+            share = torch.from_numpy(np.tensordot(times.astype(np.float64), good, axes=1) / self.nn_indices.numel())
+            self.good_share = share if self.good_share is None else self.good_share + share
         if patterns.min() < 0:
             raise ValueError(
                 f"diffraction: expected amplitudes, the square root of counts, none negative; found {patterns.min()}"
@@ -212,6 +240,13 @@ def batches_of(
         persistent_workers=num_workers > 0,  # starting them may take seconds
         pin_memory=pin_memory,
     )
+
+
+def _bad_items(bad_pixels: Bool[np.ndarray, "*M N N"] | None) -> Items | None:
+    """Return the items of a mask (M, N, N); one (N, N) for all patterns is not repeated in memory."""
+    if bad_pixels is None:
+        return None
+    return Repeated(bad_pixels) if bad_pixels.ndim == 2 else items_of(bad_pixels)
 
 
 def _indices(nn_indices: Int[np.ndarray, "n C"], M: int) -> Int64[np.ndarray, "n C"]:

@@ -23,9 +23,11 @@ from ptycho_torch.program import (
     CONTEXT,
     DIRECTORY,
     FILE,
+    bad_pixels_option,
     checking_input,
     ending,
     log,
+    log_bad_pixels,
     logging_to,
     patterns_used,
     running,
@@ -54,6 +56,7 @@ several members, and changes nothing for groups of one."""
     "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory that training wrote."
 )
 @click.option("--test_data", type=FILE, required=True, metavar="NPZ", help="Scan to reconstruct.")
+@bad_pixels_option
 @click.option(
     "--output_dir",
     type=DIRECTORY,
@@ -106,7 +109,7 @@ def _infer(directory: Path, options: dict[str, Any]) -> None:
     with checking_input(), warnings_in_the_log():
         device = _device(options["accelerator"])
         bundle = load_bundle(options["model_path"])
-        scan = load_scan(options["test_data"])
+        scan = load_scan(options["test_data"], invalid_is_bad=options["bad_pixels"])
         dataset = _dataset(scan, bundle, options)
     begun = time.perf_counter()
     with running("inference", directory / LOG):
@@ -132,6 +135,7 @@ def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappe
     )
     dataset = MemoryMappedDataset.from_config(scan, config, seed=GROUP_SEED)
     log.info("%s", scan)
+    log_bad_pixels(scan.bad_pixels)
     patterns_used(min(wanted, len(scan)), len(scan), len(dataset), bundle.data.C)
     return dataset
 

@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CONTEXT: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
@@ -28,6 +31,12 @@ CONTEXT: dict[str, Any] = {
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 FILE = click.Path(path_type=Path, dir_okay=False)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
+bad_pixels_option = click.option(
+    "--bad_pixels",
+    is_flag=True,
+    help="Leave out pixels that are NaN, negative or at the largest number of their integer dtype, as if the scan's "
+    "key bad_pixels named them.",
+)
 log = logging.getLogger("ptycho_torch")
 
 
@@ -160,6 +169,17 @@ def patterns_used(count: int, there: int, groups: int, members: int) -> None:
         log.info("using %d individual images", groups)
     else:
         log.info("using %d groups of %d images", groups, members)
+
+
+def log_bad_pixels(bad: np.ndarray | None) -> None:
+    """Log how many pixels of a scan are left out.
+
+    Args:
+        bad: (N, N) or (M, N, N) bool, or None.
+    """
+    if bad is not None:
+        N, where = bad.shape[-1], "in every pattern" if bad.ndim == 2 else "in a pattern on average"
+        log.info("leaving out bad pixels: %.4g of %d %s", bad.mean() * N * N, N * N, where)
 
 
 def _one_line(problem: Exception) -> str:

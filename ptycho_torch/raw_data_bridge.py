@@ -94,8 +94,11 @@ class RawDataTorch:
     def from_scan(cls, scan: Scan, sample_indices: Int[np.ndarray, " m"] | None = None) -> RawDataTorch:
         """Make the record of a scan that was read (``load_scan``), or of some of its patterns.
 
+        Bad pixels of the scan become 0, and so leave the normalisation. The record does not say which they are: to
+        leave them out of a loss, train from ``MemoryMappedDataset``.
+
         Args:
-            scan: scan to take the patterns from; they are copied only if some are chosen.
+            scan: scan to take the patterns from; they are copied only if some are chosen, or if pixels are bad.
             sample_indices: (m,) integer, the patterns to choose (``draw_patterns``); None for all.
 
         Raises:
@@ -109,7 +112,7 @@ class RawDataTorch:
         return cls(
             x,
             y,
-            scan.diffraction[chosen],
+            scan.patterns(chosen),
             scan.probe,
             scan.scan_index[chosen],
             scan.object_guess,

@@ -34,8 +34,9 @@ class Prediction:
         patches: (n, N, N) complex64, the object around each group's mean position.
         offsets: (n, 2) float64, mean position of each group, [x, y], pixels.
         nn_indices: (n, C) int64, patterns of each group.
-        measured: photons in all patterns, as they were scaled for the network.
-        predicted: photons that the network expects in all patterns.
+        measured: photons in the good pixels of all patterns, as they were scaled for the network.
+        predicted: photons that the network expects in these pixels.
+        good_share: (N, N), in which part of the patterns each pixel is good; None if all are.
     """
 
     patches: Complex64[Tensor, "n N N"]
@@ -43,6 +44,7 @@ class Prediction:
     nn_indices: Int64[Tensor, "n C"]
     measured: float
     predicted: float
+    good_share: Float64[Tensor, "N N"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +93,15 @@ def predict(
             found = model(X, batch.positions.to(device))
             patches.append(found.object.cpu())
             measured += (X * model.intensity_scale).square().sum().item()
-            predicted += found.amplitude.square().sum().item()
+            amplitude = found.amplitude if batch.good is None else found.amplitude * batch.good.to(device)
+            predicted += amplitude.square().sum().item()
     return Prediction(
-        torch.cat(patches), dataset.global_offsets.reshape(-1, 2), dataset.nn_indices, measured, predicted
+        torch.cat(patches),
+        dataset.global_offsets.reshape(-1, 2),
+        dataset.nn_indices,
+        measured,
+        predicted,
+        dataset.good_share,
     )
 
 
@@ -137,5 +145,6 @@ def gather_evidence(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: 
         nphotons=bundle.data.nphotons,
         measured=prediction.measured,
         predicted=prediction.predicted,
+        good_share=None if prediction.good_share is None else prediction.good_share.numpy(),
         known=scan.object_guess,
     )

@@ -25,9 +25,11 @@ from ptycho_torch.program import (
     DIRECTORY,
     FILE,
     WrongInput,
+    bad_pixels_option,
     checking_input,
     ending,
     log,
+    log_bad_pixels,
     logging_to,
     patterns_used,
     running,
@@ -47,6 +49,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
 @click.command(context_settings=CONTEXT)
 @click.option("--train_data_file", type=FILE, required=True, metavar="NPZ", help="Scan to train on.")
 @click.option("--test_data_file", type=FILE, metavar="NPZ", help="Scan whose loss is reported after training.")
+@bad_pixels_option
 @click.option(
     "--output_dir",
     type=DIRECTORY,
@@ -143,12 +146,12 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
         checkpoint = directory / fit.CHECKPOINT
         if trainer.is_global_zero:
             _require_no_loss(checkpoint, options)
-        dataset = _dataset(payload, options["seed"])
+        dataset = _dataset(payload, options)
         model = _model(payload, dataset, options["seed"], options["initial_weights"])
         task = _task(payload, dataset, model, options)
         if options["resume"]:
             _require_same_training(checkpoint, task)
-        tested = _test_set(payload, options["seed"])
+        tested = _test_set(payload, options)
 
     begun = time.perf_counter()
     with running("training", directory / LOG):
@@ -188,30 +191,31 @@ def _payload(directory: Path, options: dict[str, Any]) -> TrainingPayload:
     )
 
 
-def _dataset(payload: TrainingPayload, seed: int) -> MemoryMappedDataset:
+def _dataset(payload: TrainingPayload, options: dict[str, Any]) -> MemoryMappedDataset:
     from ptycho_torch.dataloader import MemoryMappedDataset
     from ptycho_torch.scans.scan import load_scan
     from ptycho_torch.training.keras_rules import validation_split
 
-    scan = load_scan(str(payload.training.train_data_file))
-    dataset = MemoryMappedDataset.from_config(scan, payload.data, seed=seed)
+    scan = load_scan(str(payload.training.train_data_file), invalid_is_bad=options["bad_pixels"])
+    dataset = MemoryMappedDataset.from_config(scan, payload.data, seed=options["seed"])
     log.info("%s", scan)
+    log_bad_pixels(scan.bad_pixels)
     patterns_used(min(payload.data.n_images or 0, len(scan)), len(scan), len(dataset), payload.data.C)
     training, validation = validation_split(len(dataset), payload.training.validation_fraction)
     log.info("training on %d, validating on the last %d", training.stop, validation.stop - validation.start)
     return dataset
 
 
-def _test_set(payload: TrainingPayload, seed: int) -> MemoryMappedDataset | None:
+def _test_set(payload: TrainingPayload, options: dict[str, Any]) -> MemoryMappedDataset | None:
     """Draw as many groups as in training, of all patterns of the file."""
     from ptycho_torch.dataloader import MemoryMappedDataset
     from ptycho_torch.scans.scan import load_scan
 
     if payload.training.test_data_file is None:
         return None
-    scan = load_scan(payload.training.test_data_file)
+    scan = load_scan(payload.training.test_data_file, invalid_is_bad=options["bad_pixels"])
     config = dataclasses.replace(payload.data, n_subsample=len(scan))
-    return MemoryMappedDataset.from_config(scan, config, seed=seed)
+    return MemoryMappedDataset.from_config(scan, config, seed=options["seed"])
 
 
 def _model(
@@ -250,6 +254,7 @@ def _task(payload: TrainingPayload, dataset: MemoryMappedDataset, model: PtychoP
         "data": _digest(dataset.nn_indices, dataset.global_offsets, dataset.probe, torch.tensor(dataset.factor.item())),
         "initial weights": _digest(*model.state_dict().values()),
         "batch order": drawn_from,
+        **({} if dataset.good_share is None else {"bad pixels": _digest(dataset.good_share)}),
     }
     return Task(model, dataset, payload.training, order, options["num_workers"], fingerprint)
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 
-from ptycho_torch.checks.image_quality import Quality, assess
+from ptycho_torch.checks.image_quality import RESOLVED, Quality, assess
 from ptycho_torch.checks.registration import (
     LEAST_GAIN,
     ORIENTATIONS,
@@ -39,6 +39,13 @@ LEAST_AMPLITUDE_FIT = 0.8
 0.74."""
 _TOLERANCE = 0.02
 """Two numbers are taken for the same up to this relative difference; wrong conventions differ by factors."""
+LEAST_COVERED = 0.98
+"""So much of the mosaic the known object must cover, where the positions put it; otherwise their origins differ."""
+LEAST_LIGHT = 0.9
+"""So much of the light must fall onto the known object for its brightness to be judged."""
+LEAST_PLACES = 8
+"""So many places without overlap must be seen before an orientation is called wrong. One pattern has a twin, turned by
+180 degrees and conjugated, that explains it as well; and a small mosaic fits a large object somewhere by chance."""
 _SAMPLE = 48
 """So many patches are compared one by one with the object."""
 
@@ -59,9 +66,10 @@ class Evidence:
         probe_scale: inverse of what the normalised probe's mean masked modulus should be.
         intensity_scale: the model's factor from normalised amplitudes to roots of counts.
         nphotons: photons in a pattern that the configuration asks for, on average.
-        measured: photons in all patterns, as they were scaled for the network.
-        predicted: photons that the network expects in all patterns.
+        measured: photons in the good pixels of all patterns, as they were scaled for the network.
+        predicted: photons that the network expects in these pixels.
         known: (H, W) complex, the object; None if it is not known.
+        good_share: (N, N), in which part of the patterns each pixel of the detector is good; None if all are.
     """
 
     positions: Float[np.ndarray, "n 2"]
@@ -78,6 +86,7 @@ class Evidence:
     measured: float
     predicted: float
     known: Complex[np.ndarray, "H W"] | None = None
+    good_share: Float[np.ndarray, "N N"] | None = None
 
     @property
     def mask(self) -> Bool[np.ndarray, "S S"]:
@@ -128,8 +137,17 @@ class Diagnosis:
         if wrong:
             also = ", ".join(finding.name for finding in wrong[1:])
             return f"wrong: {wrong[0].name}: {wrong[0].mistake}" + (f" (also wrong: {also})" if also else "")
-        unclear = [finding.name for finding in self.findings if finding.verdict == "unclear"]
-        return f"nothing is wrong; unclear: {', '.join(unclear)}" if unclear else "nothing is wrong"
+        unclear, unknown = (
+            ", ".join(finding.name for finding in self.findings if finding.verdict == verdict)
+            for verdict in ("unclear", "unknown")
+        )
+        shown = [finding.verdict for finding in self.findings if finding.name in ("patches", "orientation")]
+        if "unclear" in shown and "right" not in shown:
+            return f"unclear: {unclear}: no mistake was found, but the result does not show the object yet"
+        also = "".join(
+            f"; {verdict}: {names}" for verdict, names in (("unclear", unclear), ("unknown", unknown)) if names
+        )
+        return f"nothing is wrong{' with what can be seen' if unknown else ''}{also}"
 
     def __getitem__(self, name: str) -> Finding:
         """Return the finding of this name.
@@ -161,7 +179,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         evidence: what the inference left; ``ptycho_torch.gather_evidence`` gathers it.
 
     Returns:
-        The diagnosis. Without a known object, or with a flat one, what needs it is ``unknown``.
+        The diagnosis. Without a known object, or with a flat one, what needs it is ``unknown``; so is what needs more
+        of it than it covers, if it lies elsewhere than the scan.
     """
     findings = [
         check_probe(evidence),
@@ -170,25 +189,89 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         check_canvas(evidence),
         check_placement(evidence),
     ]
+    why = _not_comparable(evidence)
+    if why:
+        return Diagnosis((*findings, *why))
     known = evidence.known
-    if known is None or not _has_structure(known):
-        why = "no object is known" if known is None else "the file's objectGuess is flat, no object to compare with"
-        names = ("brightness", "patches", "orientation", "amplitude", "phase", "resolution", "similarity")
-        return Diagnosis((*findings, *(Finding(name, "unknown", why) for name in names)))
+    assert known is not None
     registration = register(known, evidence.mosaic, evidence.mask, _expected_place(evidence))
     by_amplitude = None
     if not _is_clear(registration, LEAST_FIT):
         by_amplitude = _register_amplitude(known, evidence)
+    places = count_places(evidence.positions, evidence.crop)
+    covered = covered_share(evidence)
+    if covered < LEAST_COVERED and not _is_upright_in_place(registration):
+        return Diagnosis((*findings, *_elsewhere(registration, by_amplitude, covered, places)), registration)
     x, y = _expected_place(evidence)
     aligned, inside = window_at(known, (y, x), evidence.mosaic.shape)
     quality = assess(evidence.mosaic, aligned, evidence.mask & inside)
+    if covered < LEAST_COVERED:
+        findings.append(_cropped(covered))
+    orientation = check_orientation(registration, by_amplitude, places)
+    shown = orientation.verdict != "unclear" and places >= LEAST_PLACES
     findings += [
         check_brightness(evidence),
         check_patches(evidence),
-        check_orientation(registration, by_amplitude),
-        *check_quality(quality, len(evidence.probe)),
+        orientation,
+        *check_quality(quality, len(evidence.probe), shown=shown),
     ]
     return Diagnosis(tuple(findings), registration, quality, aligned)
+
+
+# ------------------------------------------------------------------------------------------------ what can be compared
+
+_NEED_THE_OBJECT = ("brightness", "patches", "orientation", "amplitude", "phase", "resolution", "similarity")
+
+
+def covered_share(evidence: Evidence) -> float:
+    """Return which part of the crops, where the scan's positions put them, the known object covers, 0..1."""
+    assert evidence.known is not None
+    corners = evidence.positions - evidence.crop // 2
+    ends = np.minimum(corners + evidence.crop, evidence.known.shape[::-1])
+    sides = np.clip(ends - np.maximum(corners, 0), 0, evidence.crop)
+    return float(np.mean(sides.prod(axis=1))) / evidence.crop**2
+
+
+def count_places(positions: Float[np.ndarray, "n 2"], M: int) -> int:
+    """Count the places that crops of side M see without overlap: cells of M x M pixels with a position in them."""
+    return len(np.unique(np.floor((positions - positions.min(axis=0)) / M), axis=0))
+
+
+def _not_comparable(evidence: Evidence) -> list[Finding]:
+    """Return the findings if nothing can be compared with a known object; none if it can."""
+    known, shown = evidence.known, evidence.mosaic[evidence.mask]
+    if not np.isfinite(shown).all() or not shown.any():
+        empty = "0 everywhere" if np.isfinite(shown).all() else "not finite"
+        mistake = "the network makes no object: its training diverged, or its weights are damaged"
+        why, first = f"the mosaic is {empty}", [Finding("mosaic", "wrong", f"it is {empty}", {}, mistake)]
+    elif known is None or not _has_structure(known):
+        why = "no object is known" if known is None else "the file's objectGuess is flat, no object to compare with"
+        first = []
+    else:
+        return []
+    return [*first, *(Finding(name, "unknown", why) for name in _NEED_THE_OBJECT)]
+
+
+def _is_upright_in_place(registration: Registration) -> bool:
+    upright = registration.orientation == "upright" and not registration.conjugated
+    return _is_clear(registration, LEAST_FIT) and upright and math.hypot(*registration.shift) <= 1
+
+
+def _cropped(covered: float) -> Finding:
+    says = f"objectGuess covers {covered:.0%} of the mosaic; only there they are compared"
+    return Finding("object", "unclear", says, {"covered": covered}, "objectGuess is smaller than the scan")
+
+
+def _elsewhere(
+    registration: Registration, by_amplitude: Registration | None, covered: float, places: int
+) -> list[Finding]:
+    """Return the findings if the known object does not lie where the positions are: another origin is no mistake."""
+    says = f"objectGuess covers {covered:.0%} of the mosaic, where the scan's positions put it"
+    mistake = "it does not cover the scan: its origin is another than that of the positions, or it is cropped"
+    orientation = check_orientation(registration, by_amplitude, places, at_its_place=False)
+    why = "objectGuess does not cover the scan"
+    rest = (orientation if name == "orientation" else Finding(name, "unknown", why) for name in _NEED_THE_OBJECT)
+    return [Finding("object", "unclear", says, {"covered": covered}, mistake), *rest]
 
 
 # ------------------------------------------------------------------------------------------------ probe and photons
@@ -301,19 +384,32 @@ def check_brightness(evidence: Evidence) -> Finding:
     """Check how bright the network's object must be to explain the data.
 
     The known object's patches, times the model's probe, carry some energy; normalised patterns carry (N / 2)² on
-    average. So the network must make the known amplitude, times the root of their ratio. With a sigmoid it cannot
-    exceed 1 in the centre.
+    average, both in the good pixels. So the network must make the known amplitude, times the root of their ratio. With
+    a sigmoid it cannot exceed 1 in the centre.
     """
     assert evidence.known is not None
     N = len(evidence.probe)
     patches = _true_patches(evidence, N)
-    energy = float(np.mean(np.sum(np.abs(patches * evidence.probe) ** 2, axis=(1, 2))))
+    beam = np.abs(evidence.probe) ** 2
+    inside = _cut(np.ones(evidence.known.shape), evidence.positions[_sample(evidence)], N)
+    lit = float((inside * beam).sum(axis=(1, 2)).mean() / max(beam.sum(), 1e-30))
+    if lit < LEAST_LIGHT:
+        why = f"objectGuess is too small: only {lit:.0%} of the light fall onto it"
+        return Finding("brightness", "unknown", why, {"lit": lit})
+    light = np.abs(patches * evidence.probe) ** 2
+    hidden = 0.0
+    if evidence.good_share is not None:  # only good pixels were normalised
+        detected = np.fft.fftshift(np.abs(np.fft.fft2(patches * evidence.probe, norm="ortho")) ** 2, axes=(1, 2))
+        hidden = 1 - float((detected * evidence.good_share).sum() / max(light.sum(), 1e-30))
+    energy = float(np.mean(np.sum(light, axis=(1, 2)))) * (1 - hidden)
     factor = N / 2 / math.sqrt(energy) if energy > 0 else math.inf
     brightest = factor * float(np.quantile(np.abs(patches), 0.999))
     says = f"the object must come out {factor:.3g} times as bright as objectGuess, up to {brightest:.3g}"
     numbers = {"factor": factor, "brightest": brightest}
     if brightest > 2:
         mistake = "a sigmoid cannot be above 1; was the probe scaled twice, or with too large a probe_scale?"
+        if brightest * math.sqrt(1 - hidden) <= 2:
+            mistake = f"a sigmoid cannot be above 1; the bad pixels hide {hidden:.0%} of the light"
         return Finding("brightness", "wrong", says, numbers, mistake)
     if brightest < 0.05:
         mistake = "hardly any light is left for the object to change; was the raw probe used?"
@@ -345,17 +441,19 @@ def check_coordinates(evidence: Evidence) -> Finding:
     numbers: dict[str, Any] = {"position_span": spans[0].tolist(), "offset_span": spans[1].tolist()}
     says = f"positions span {_pixels(spans[0])}, offsets handed to the stitcher {_pixels(spans[1])}"
     if spans[0].max() < 1:
-        return Finding("coordinates", "unclear", says, numbers, "the scan stands still")
+        standing = "there is one position only" if len(evidence.positions) == 1 else "the scan stands still"
+        return Finding("coordinates", "unclear", says, numbers, f"{standing}: it does not tell axes, signs and unit")
     if spans[1].max() < 0.05 * spans[0].max():
         mistake = "relative coordinates were used where global ones belong"
         return Finding("coordinates", "wrong", says, numbers, mistake)
+    if _on_a_line(evidence.positions):
+        return _coordinates_on_a_line(evidence, says, numbers)
     matrix, rest = _fit_matrix(evidence.positions, evidence.offsets)
     numbers |= {"matrix": matrix.tolist(), "residual": rest}
     nearest = min(_MATRICES, key=lambda name: float(np.abs(matrix - _MATRICES[name]).max()))
     away = float(np.abs(matrix - _MATRICES[nearest]).max())
     if rest > 0.05:
-        mistake = f"{rest:.0%} of them are not explained by the positions: other patterns', or in another order"
-        return Finding("coordinates", "wrong", says, numbers, mistake)
+        return Finding("coordinates", "wrong", says, numbers, _unexplained(rest))
     if away > 0.02:
         mistake = (
             f"they are the positions times {(np.round(matrix, 3) + 0.0).tolist()}: another unit, or a rotated stage"
@@ -364,6 +462,34 @@ def check_coordinates(evidence: Evidence) -> Finding:
     if nearest:
         return Finding("coordinates", "wrong", says, numbers, nearest)
     return Finding("coordinates", "right", f"{says}, the same sense", numbers)
+
+
+def _unexplained(rest: float) -> str:
+    return f"{rest:.0%} of them are not explained by the positions: other patterns', or in another order"
+
+
+def _on_a_line(positions: np.ndarray) -> bool:
+    """Say whether positions lie on a line, along which a matrix cannot be told: two always do."""
+    along, across = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)
+    return bool(across < 1e-3 * along)
+
+
+def _coordinates_on_a_line(evidence: Evidence, says: str, numbers: dict[str, Any]) -> Finding:
+    """Check what a line of positions tells: several senses fit it, which is unclear if the right one is among them."""
+    p, o = (points - points.mean(axis=0) for points in (evidence.positions, evidence.offsets))
+    rests = {
+        name: float(np.linalg.norm(o - p @ np.transpose(_MATRICES[name])) / np.linalg.norm(o)) for name in _MATRICES
+    }
+    numbers["residuals"] = {name or "the same sense": rest for name, rest in rests.items()}
+    fitting = [name for name, rest in rests.items() if rest < 0.02]
+    if "" in fitting:
+        mistake = "the positions lie on a line, which does not tell all axes and signs"
+        return Finding("coordinates", "unclear", f"{says}, the same sense along a line", numbers, mistake)
+    if fitting:
+        return Finding("coordinates", "wrong", says, numbers, ", or ".join(fitting))
+    _, rest = _fit_matrix(evidence.positions, evidence.offsets)
+    mistake = _unexplained(rest) if rest > 0.05 else "they are another line than the positions: another unit, or turned"
+    return Finding("coordinates", "wrong", says, numbers, mistake)
 
 
 def _fit_matrix(positions: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, float]:
@@ -407,19 +533,23 @@ def expected_count(positions: Float[np.ndarray, "n 2"], M: int, side: int) -> Fl
     """Count how many crops should cover each pixel of a canvas whose centre is the mean position.
 
     Args:
-        positions: (n, 2), [x, y], pixels; rounded to whole pixels.
+        positions: (n, 2), [x, y], pixels; where a crop ends within a pixel, it covers a fraction of it.
         M: side of a crop, pixels.
         side: S, side of the canvas, pixels.
 
     Returns:
         (S, S) float64; crops are cut at the canvas's edge.
     """
-    corner = np.rint(positions - positions.mean(axis=0) + side / 2 - M // 2).astype(int)
-    ends = np.clip(np.stack([corner, corner + M]), 0, side)
+    corner = positions - positions.mean(axis=0) + side / 2 - M // 2
+    first = np.floor(corner).astype(int)
+    # Steps where a crop begins and ends along an axis, each shared by two pixels; their sums are the crops.
+    parts = np.stack([first + 1 - corner, corner - first])
+    ends = np.clip(np.stack([first, first + 1, first + M, first + M + 1]), 0, side)
+    heights = np.concatenate([parts, -parts])
     steps = np.zeros((side + 1, side + 1))
-    for a, sign_x in ((0, 1), (1, -1)):
-        for b, sign_y in ((0, 1), (1, -1)):
-            np.add.at(steps, (ends[b, :, 1], ends[a, :, 0]), sign_x * sign_y)
+    for column, width in zip(ends[..., 0], heights[..., 0]):
+        for row, height in zip(ends[..., 1], heights[..., 1]):
+            np.add.at(steps, (row, column), width * height)
     return np.asarray(steps.cumsum(0).cumsum(1)[:side, :side])
 
 
@@ -429,6 +559,11 @@ def check_placement(evidence: Evidence) -> Finding:
     scores = {name: _count_correlation(evidence.count, turned(expected, name)) for name in ORIENTATIONS}
     best = max(scores, key=lambda name: scores[name])
     numbers = {"scores": scores}
+    if _is_flat(evidence.count) and np.allclose(evidence.count, expected, atol=1e-3 * evidence.count.max()):
+        says = (
+            f"all that is covered is covered equally often ({evidence.count.max():.3g} times), as the positions ask for"
+        )
+        return Finding("placement", "unclear", says, numbers, "this does not tell which patch lies where")
     says = f"overlaps fit the positions {best} ({scores[best]:.3f}; upright {scores['upright']:.3f})"
     if scores["upright"] > scores[best] - 0.02 and scores["upright"] > 0.8:
         return Finding("placement", "right", says, numbers)
@@ -442,6 +577,11 @@ def check_placement(evidence: Evidence) -> Finding:
     }
     mistake = mistakes.get(best, "the stitcher, or the canvas after it, is turned")
     return Finding("placement", "wrong", says, numbers, mistake)
+
+
+def _is_flat(count: np.ndarray) -> bool:
+    covered = count[count > 0.01]
+    return bool(np.ptp(covered) < 1e-3 * covered.max()) if covered.size else False
 
 
 def _count_correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -462,16 +602,24 @@ def check_patches(evidence: Evidence) -> Finding:
     true = _true_patches(evidence, side)
     scores = {name: _mean_correlation(turned_back(shown, name), true) for name in ORIENTATIONS}
     negated = {name: _mean_correlation(turned_back(shown, name).conj(), true) for name in ORIENTATIONS}
-    return _patches_finding(scores, negated)
+    return _patches_finding(scores, negated, count_places(evidence.positions, evidence.crop))
 
 
-def check_orientation(registration: Registration, by_amplitude: Registration | None = None) -> Finding:
+def check_orientation(
+    registration: Registration,
+    by_amplitude: Registration | None = None,
+    places: int = LEAST_PLACES,
+    *,
+    at_its_place: bool = True,
+) -> Finding:
     """Check that the mosaic shows the object upright and where it belongs.
 
     Args:
         registration: how the mosaic fits the object.
         by_amplitude: how its amplitude fits the object's. A network learns the amplitude first, so it may decide where
             the complex mosaic does not; None to leave it out.
+        places: number of places that the mosaic shows; fewer than ``LEAST_PLACES`` leave a mistake unclear.
+        at_its_place: whether object and positions have one origin, so that the place is judged too.
     """
     numbers = dataclasses.asdict(registration)
     if (
@@ -480,36 +628,41 @@ def check_orientation(registration: Registration, by_amplitude: Registration | N
         and _is_clear(by_amplitude, LEAST_AMPLITUDE_FIT)
     ):
         says = f"by the amplitude, for the phase is too weak to tell: {_description(by_amplitude)}"
-        return _orientation_finding(by_amplitude, says, numbers | {"by_amplitude": dataclasses.asdict(by_amplitude)})
-    clear = _is_clear(registration, LEAST_FIT)
-    return _orientation_finding(registration, _description(registration), numbers, clear=clear)
-
-
-def _orientation_finding(
-    registration: Registration, says: str, numbers: dict[str, Any], *, clear: bool = True
-) -> Finding:
-    found, (x, y) = registration.orientation, registration.shift
-    if not clear:
+        numbers |= {"by_amplitude": dataclasses.asdict(by_amplitude)}
+        mistake = _orientation_mistake(by_amplitude, at_its_place=at_its_place)
+    elif _is_clear(registration, LEAST_FIT):
+        says, mistake = _description(registration), _orientation_mistake(registration, at_its_place=at_its_place)
+    else:
         mistake = "no orientation fits clearly better: too little training, or patches that do not fit their places"
-        return Finding("orientation", "unclear", says, numbers, mistake)
+        return Finding("orientation", "unclear", _description(registration), numbers, mistake)
+    if mistake and places < LEAST_PLACES:
+        return Finding("orientation", "unclear", says, numbers, f"{_few(places)} to tell whether {mistake}")
+    return Finding("orientation", "wrong" if mistake else "right", says, numbers, mistake)
+
+
+def _few(places: int) -> str:
+    return f"only {places} {'place is' if places == 1 else 'places are'} seen, too {'little' if places == 1 else 'few'}"
+
+
+def _orientation_mistake(registration: Registration, *, at_its_place: bool) -> str:
+    found, (x, y) = registration.orientation, registration.shift
     mistakes = []
     if found != "upright":
         mistakes.append(f"the mosaic is {found}")
     if registration.conjugated:
         mistakes.append("its phase has the wrong sign")
-    if not mistakes and math.hypot(x, y) > 1:
+    if not mistakes and at_its_place and math.hypot(x, y) > 1:
         mistakes.append("it lies elsewhere: a corner for a centre, a mean that is not the scan's, or another frame")
-    if mistakes:
-        return Finding("orientation", "wrong", says, numbers, " and ".join(mistakes))
-    return Finding("orientation", "right", says, numbers)
+    return " and ".join(mistakes)
 
 
-def check_quality(quality: Quality, N: int) -> Iterator[Finding]:
+def check_quality(quality: Quality, N: int, *, shown: bool = True) -> Iterator[Finding]:
     """Report errors, resolution and similarity of the mosaic. Only a phase ramp is judged.
 
     Args:
         quality: measures of the mosaic where it lies.
         N: patch side, pixels; a ramp of 2 pi / N per pixel moves a pattern by one pixel.
+        shown: whether the mosaic shows the object; otherwise its ramp means nothing.
     """
     factor = {"scale": abs(quality.scale), "global_phase": float(np.angle(quality.scale))}
     yield Finding(
@@ -529,16 +682,15 @@ def check_quality(quality: Quality, N: int) -> Iterator[Finding]:
         "ramp": quality.ramp,
         "detector_pixels": off.tolist(),
     }
-    if np.abs(off).max() > 0.5 and quality.phase_error_without_ramp < 0.7 * quality.phase_error:
+    if shown and np.abs(off).max() > 0.5 and quality.phase_error_without_ramp < 0.7 * quality.phase_error:
         yield Finding("phase", "wrong", says, numbers, "zero frequency of the patterns is not at N // 2")
     else:
         yield Finding("phase", "measured", says, numbers)
     rings = {"frequencies": quality.frequencies.tolist(), "ring_correlation": quality.ring_correlation.tolist()}
     yield Finding(
         "resolution",
-        "measured",
-        f"half period {quality.resolution:.2f} px where the Fourier ring correlation falls below 0.5 "
-        f"(in {quality.square} x {quality.square} px)",
+        "unknown" if math.isnan(quality.resolution) else "measured",
+        f"{describe_resolution(quality.resolution)} (in {quality.square} x {quality.square} px)",
         {"half_period": quality.resolution, "square": quality.square, **rings},
     )
     yield Finding(
@@ -549,7 +701,16 @@ def check_quality(quality: Quality, N: int) -> Iterator[Finding]:
     )
 
 
-def _patches_finding(scores: Mapping[str, float], negated: Mapping[str, float]) -> Finding:
+def describe_resolution(half_period: float) -> str:
+    """Say what a half period, pixels, of ``Quality.resolution`` means."""
+    if math.isnan(half_period):
+        return "too little is covered for a Fourier ring correlation"
+    if math.isinf(half_period):
+        return f"not resolved: the Fourier ring correlation never reaches {RESOLVED:g}"
+    return f"half period {half_period:.2f} px where the Fourier ring correlation falls below {RESOLVED:g}"
+
+
+def _patches_finding(scores: Mapping[str, float], negated: Mapping[str, float], places: int) -> Finding:
     numbers = {"scores": dict(scores), "scores_conjugated": dict(negated)}
     either = {name: max(scores[name], negated[name]) for name in scores}
     *_, next_best, found = sorted(either, key=lambda name: either[name])
@@ -565,7 +726,10 @@ def _patches_finding(scores: Mapping[str, float], negated: Mapping[str, float]) 
         return Finding("patches", "right", says, numbers)
     orientation = [] if found == "upright" else ["the network's output is turned before it is stitched"]
     mistakes = [*orientation, *(["the phase of the network's output has the wrong sign"] if conjugated else [])]
-    return Finding("patches", "wrong", says, numbers, " and ".join(mistakes))
+    mistake = " and ".join(mistakes)
+    if places < LEAST_PLACES:
+        return Finding("patches", "unclear", says, numbers, f"{_few(places)} to tell whether {mistake}")
+    return Finding("patches", "wrong", says, numbers, mistake)
 
 
 # ------------------------------------------------------------------------------------------------ parts
@@ -607,10 +771,15 @@ def _sample(evidence: Evidence) -> np.ndarray:
 
 
 def _true_patches(evidence: Evidence, side: int) -> np.ndarray:
-    """Cut the sampled patches out of the known object, to the nearest pixel; zeros beyond its edges."""
+    """Cut the sampled patches out of the known object."""
     assert evidence.known is not None
-    around = np.pad(evidence.known, side)
-    corner = np.rint(evidence.positions[_sample(evidence)]).astype(int) - side // 2 + side
+    return _cut(evidence.known, evidence.positions[_sample(evidence)], side)
+
+
+def _cut(image: np.ndarray, positions: np.ndarray, side: int) -> np.ndarray:
+    """Cut patches out of an image (H, W), to the nearest pixel; zeros beyond its edges."""
+    around = np.pad(image, side)
+    corner = np.rint(positions).astype(int) - side // 2 + side
     corner = np.clip(corner, 0, np.subtract(around.shape[::-1], side))
     return np.stack([around[y : y + side, x : x + side] for x, y in corner])
 

@@ -37,7 +37,8 @@ class Quality:
         frequencies: (R,), cycles per pixel.
         ring_correlation: (R,), Fourier ring correlation at these, in the largest square that is covered.
         resolution: half a period, pixels, of the first frequency whose ring correlation is below ``RESOLVED``, or of
-            the highest if none is. NaN if too little is covered.
+            the highest if none is. Infinite if the lowest already is: nothing is resolved. NaN if too little is
+            covered.
         square: side of that square, pixels.
     """
 
@@ -131,11 +132,16 @@ def fourier_ring_correlation(
 
 
 def _resolution(frequencies: np.ndarray, rings: np.ndarray) -> float:
-    """Return half the period at which rings first fall below ``RESOLVED``; the innermost do not count."""
+    """Return half the period at which rings first fall below ``RESOLVED``; infinity if the first one is.
+
+    The innermost do not count.
+    """
     frequencies, rings = frequencies[_INNERMOST:], rings[_INNERMOST:]
     if not len(rings):
         return float("nan")
     below = np.flatnonzero(rings < RESOLVED)
+    if len(below) and below[0] == 0:
+        return float("inf")
     return float(1 / (2 * frequencies[below[0] if len(below) else -1]))
 
 

@@ -162,4 +162,5 @@ def _draw_comparison(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) 
     axes[3].axhline(RESOLVED, color="0.6", linestyle=":")
     axes[3].set(xlim=(0, 0.5), ylim=(0, 1.02), xlabel="cycles per pixel")
     axes[3].tick_params(labelsize=8)
-    axes[3].set_title(f"Fourier ring correlation: half period {quality.resolution:.2f} px", fontsize=10)
+    resolved = f"half period {quality.resolution:.2f} px" if np.isfinite(quality.resolution) else "not resolved"
+    axes[3].set_title(f"Fourier ring correlation: {resolved}", fontsize=10)

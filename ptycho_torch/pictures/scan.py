@@ -77,7 +77,8 @@ def light(scan: Scan) -> tuple[np.ndarray, tuple[float, float, float, float]]:
 
 def _headline(scan: Scan) -> str:
     M, N, _ = scan.diffraction.shape
-    photons = float(np.mean([np.square(pattern, dtype=np.float64).sum() for pattern in scan.diffraction]))
+    each = (scan.patterns(slice(which, which + 1)) for which in range(M))
+    photons = float(np.mean([np.square(pattern, dtype=np.float64).sum() for pattern in each]))
     name = f"{scan.source.name}: " if scan.source else ""
     wide = f"probe {probe_diameter(scan.probe):.1f} px wide"
     return f"{name}{M} patterns of {N} x {N}, {photons:,.0f} photons in each, {wide}"
@@ -104,10 +105,10 @@ def _draw_light(axes: list[Axes], scan: Scan) -> None:
     phase = np.where(modulus > 0.02 * modulus.max(), np.angle(scan.probe), np.nan)
     _picture(axes[0], modulus, "probe, amplitude", cmap="viridis", vmin=0)
     _picture(axes[1], phase, "probe, phase / rad", cmap="twilight", vmin=-np.pi, vmax=np.pi)
-    mean = np.mean(np.square(scan.diffraction, dtype=np.float64), axis=0)
+    mean = np.mean(np.square(scan.patterns(), dtype=np.float64), axis=0)
     _picture(axes[2], _decades(mean, 1 / len(scan)), "mean photons, log10", cmap="inferno")
     for axis, which in zip(axes[3:], np.linspace(0, len(scan) - 1, _SHOWN).astype(int)):
-        photons = np.square(scan.diffraction[which], dtype=np.float64)
+        photons = np.square(scan.patterns([which])[0], dtype=np.float64)
         _picture(axis, _decades(photons, 1.0), f"pattern {which}, log10 photons", cmap="inferno")
 
 

@@ -70,6 +70,16 @@ class InMemory:
         return items
 
 
+@dataclass(frozen=True, eq=False)
+class Repeated:
+    """Give one item again and again."""
+
+    item: Shaped[np.ndarray, "*item"]
+
+    def read(self, indices: Int[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
+        return np.broadcast_to(self.item, (len(indices), *self.item.shape))
+
+
 @dataclass(frozen=True)
 class InFile:
     """Read the items of an array in a file.

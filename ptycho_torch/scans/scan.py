@@ -6,38 +6,20 @@ returns a ``Scan``; no caller changes. See docs/conventions.md, "Scan files".
 
 from __future__ import annotations
 
-import struct
+import difflib
 import warnings
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
+from jaxtyping import Bool, Float32
 
 from ptycho_torch.scans.atomic_file import write_atomically
-from ptycho_torch.scans.mapped import map_array
-
-_BLOCK = 2**24
-"""So many bytes are checked together: a scan may be larger than the memory."""
-DAMAGE = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    OverflowError,
-    MemoryError,
-    EOFError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What zipfile, zlib and NumPy raise on files that are damaged, encrypted, or packed in a way they do not know."""
-Arrange = Callable[[np.ndarray], np.ndarray]
-_KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu"}
+from ptycho_torch.scans.npz import Arrange, Member, Required, holds_none, members_of
+from ptycho_torch.scans.plausible import Patterns, ZeroOrOne, remarks_on_positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +31,20 @@ class Scan:
 
     Attributes:
         source: path of the file, or None for a scan without one.
-        diffraction: (M, N, N) float32, amplitude (square root of counts), zero frequency at [N // 2, N // 2].
+        diffraction: (M, N, N) float32, amplitude (square root of counts), zero frequency at [N // 2, N // 2]. The
+            values of bad pixels mean nothing; they may be NaN.
         positions: (M, 2) float64, [x, y] of the patch's centre index N // 2, object pixels; x = column, y = row.
         start_positions: (M, 2) float64, where the stage was sent; equal to ``positions`` if the file has none.
         probe: (N, N) complex64, as guessed, not normalised.
         scan_index: (M,) int64, which scan a pattern belongs to; zeros if the file has none.
         object_guess: (H, W) complex64, the known object, or None.
         Y: (M, N, N) complex64, ground-truth patches, or None.
+        bad_pixels: (N, N) bool, true where no pattern was measured, or (M, N, N) for each pattern; None if every pixel
+            was. Bad pixels enter neither the loss nor the normalisation, and the network sees 0 there.
 
     Raises:
-        ValueError: an array has another shape or dtype, or positions or probe are not finite. The values of patterns
-            and ``Y`` are not checked here: they may be larger than the memory.
+        ValueError: an array has another shape or dtype, positions or probe are not finite, or all pixels are bad. The
+            values of patterns and ``Y`` are not checked here: they may be larger than the memory.
     """
 
     source: Path | None
@@ -70,6 +55,7 @@ class Scan:
     scan_index: np.ndarray
     object_guess: np.ndarray | None = None
     Y: np.ndarray | None = None
+    bad_pixels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.diffraction.ndim != 3 or self.diffraction.shape[1] != self.diffraction.shape[2]:
@@ -85,6 +71,8 @@ class Scan:
         }
         if self.object_guess is not None:
             expected["object_guess"] = (self.object_guess.shape[:2], np.complex64)
+        if self.bad_pixels is not None:
+            expected["bad_pixels"] = ((N, N) if self.bad_pixels.ndim == 2 else (M, N, N), np.bool_)
         for name, (shape, dtype) in expected.items():
             array = getattr(self, name)
             if array is not None and (array.shape, array.dtype) != (shape, np.dtype(dtype)):
@@ -92,32 +80,53 @@ class Scan:
         for name in ("positions", "start_positions", "probe"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"Scan.{name}: expected finite numbers, found NaN or infinity")
+        if self.bad_pixels is not None and self.bad_pixels.all():
+            raise ValueError("Scan.bad_pixels: expected some good pixels, found that all of them are bad")
 
     def __len__(self) -> int:
         return len(self.positions)
 
+    def patterns(self, chosen: Any = slice(None)) -> Float32[np.ndarray, "m N N"]:
+        """Return patterns with 0 in their bad pixels; a view if no pixel is bad.
+
+        Args:
+            chosen: which patterns, as an index of the first axis: a slice, or (m,) integer. All by default.
+        """
+        patterns: np.ndarray = self.diffraction[chosen]
+        if self.bad_pixels is None:
+            return patterns
+        bad = self.bad_pixels if self.bad_pixels.ndim == 2 else self.bad_pixels[chosen]
+        return np.where(bad, np.float32(0), patterns)
+
     def __repr__(self) -> str:
         M, N, _ = self.diffraction.shape
-        optional = [name for name in ("object_guess", "Y") if getattr(self, name) is not None]
+        optional = [name for name in ("object_guess", "Y", "bad_pixels") if getattr(self, name) is not None]
         name = self.source.name if self.source else None
         return f"Scan({name!r}, M={M}, N={N}{''.join(f', {name}' for name in optional)})"
 
 
-def load_scan(path: str | Path) -> Scan:
+def load_scan(path: str | Path, *, invalid_is_bad: bool = False) -> Scan:
     """Read a scan. The file's suffix says its format.
 
     A ``.npz`` is what PtychoPINN writes. Its keys are ``diff3d`` (M, N, N) amplitude (or ``diffraction`` instead),
     ``xcoords`` and ``ycoords`` (M,), ``probeGuess`` (N, N); optionally ``xcoords_start`` and ``ycoords_start`` (both or
-    none), ``scan_index`` (M,), ``objectGuess`` (H, W), ``Y`` (M, N, N). Other keys are ignored. M is the number of
-    positions. A last axis of length 1 is dropped. A stack (N, N, M) is recognised by the length of its last axis and
-    becomes (M, N, N). A ``Y`` of another length than M is left out with a warning.
+    none), ``scan_index`` (M,), ``objectGuess`` (H, W), ``Y`` (M, N, N), ``bad_pixels`` (N, N) or (M, N, N). Other keys
+    are ignored, with a warning if they look like one of these. M is the number of positions. A last axis of length 1 is
+    dropped. A stack (N, N, M) is recognised by the length of its last axis and becomes (M, N, N). A ``Y`` of another
+    length than M is left out with a warning, and so is an optional key that holds None, as PtychoPINN writes it.
 
     Shapes and dtypes are checked before any data are read; then every value is checked once, a block at a time. Float32
     stacks (and complex64 ``Y``) that the archive holds uncompressed, as ``numpy.savez`` writes them, are not loaded:
     they are mapped, read-only, and may be larger than the memory. All else is loaded and converted.
 
+    A warning tells what is implausible, with its place: patterns that look like counts, pixels at the largest number of
+    their integer dtype, patterns without light, a zero frequency elsewhere than at [N // 2, N // 2], positions that are
+    hardly pixels.
+
     Args:
         path: path of the file.
+        invalid_is_bad: take a pixel that is NaN, infinite or negative, or at the largest number of its integer dtype,
+            for a bad one of its pattern. Otherwise such pixels are refused, or warned of if they are the largest.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -132,7 +141,10 @@ def load_scan(path: str | Path) -> Scan:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"data file {path}: expected one of the suffixes {sorted(READERS)}, found {path.suffix!r}")
-    return reader(path)
+    scan, remarks = reader(path, invalid_is_bad)
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=2)
+    return scan
 
 
 def read_probe_side(path: str | Path) -> int:
@@ -149,7 +161,7 @@ def read_probe_side(path: str | Path) -> int:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"data file {path}: no such file")
-    probe = _Required(path, _members(path))("probeGuess", "complex or real")
+    probe = Required(path, members_of(path))("probeGuess", "complex or real")
     side, *_ = probe.expect("(N, N), a square", lambda shape: shape[:1] == shape[1:2] and shape[2:] in {(), (1,)})
     return side
 
@@ -170,7 +182,7 @@ def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
         raise ValueError(f"data file {path}: expected a name that ends in .npz")
     x, y = scan.positions.T
     x_start, y_start = scan.start_positions.T
-    optional = {"objectGuess": scan.object_guess, "Y": scan.Y}
+    optional = {"objectGuess": scan.object_guess, "Y": scan.Y, "bad_pixels": scan.bad_pixels}
     arrays = {
         "diff3d": scan.diffraction,
         "probeGuess": scan.probe,
@@ -189,9 +201,17 @@ def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
 # ------------------------------------------------------------------------------------------------ PtychoPINN's NPZ
 
 
-def _read_npz(path: Path) -> Scan:
-    members = _members(path)
-    require = _Required(path, members)
+_REQUIRED = ("xcoords", "ycoords", "diff3d", "diffraction", "probeGuess")
+_OPTIONAL = ("xcoords_start", "ycoords_start", "scan_index", "objectGuess", "Y", "bad_pixels")
+
+
+def _read_npz(path: Path, invalid_is_bad: bool) -> tuple[Scan, list[str]]:
+    members = members_of(path)
+    remarks = _remarks_on_misspelt(path, members)
+    for key in [key for key in _OPTIONAL if key in members and holds_none(path, key, members[key])]:
+        remarks.append(f"data file {path}: {key!r}: left out: found None, as PtychoPINN writes what is absent")
+        del members[key]
+    require = Required(path, members)
     x = require("xcoords", "real")
     (M,) = x.expect("(M,), one number per position", lambda shape: len(shape) == 1 and shape[0] > 0)
     vectors = {"xcoords": x, "ycoords": require("ycoords", "real")}
@@ -211,33 +231,42 @@ def _read_npz(path: Path) -> Scan:
     guess = require("objectGuess", "complex") if "objectGuess" in members else None
     if guess is not None:
         guess.expect("(H, W)", lambda shape: len(shape) == 2 and 0 not in shape)
-    patches = _ground_truth(require, (M, N, N)) if "Y" in members else None
+    patches = _ground_truth(require, (M, N, N), remarks) if "Y" in members else None
+    bad_pixels = _bad_pixels(require, M, N) if "bad_pixels" in members else None
 
-    if stack.dtype.kind in "iu":
-        warnings.warn(
-            f"{stack}: expected amplitudes, found whole numbers; if they are counts, store their square root",
-            stacklevel=3,
-        )
     found = {key: vector.load(np.int64 if key == "scan_index" else np.float64) for key, vector in vectors.items()}
     positions = np.stack([found["xcoords"], found["ycoords"]], axis=-1)
     start = np.stack([found["xcoords_start"], found["ycoords_start"]], axis=-1) if starts else positions
-    return Scan(
+    patterns = Patterns(stack, stack.dtype, bad_pixels, invalid_is_bad=invalid_is_bad)
+    scan = Scan(
         source=path,
-        diffraction=stack.load(np.float32, arrange, mapped=True, least=0.0),
+        diffraction=stack.load(np.float32, arrange, mapped=True, look=patterns),
         positions=positions,
         start_positions=start,
         probe=probe.load(np.complex64, lambda array: array.reshape(N, N)),
         scan_index=found.get("scan_index", np.zeros(M, np.int64)),
         object_guess=None if guess is None else guess.load(np.complex64),
         Y=None if patches is None else patches.load(np.complex64, lambda array: array.reshape(M, N, N), mapped=True),
+        bad_pixels=patterns.bad_pixels(),
     )
+    return scan, [*remarks, *patterns.remarks(), *remarks_on_positions(f"data file {path}", positions, N)]
 
 
-READERS: Mapping[str, Callable[[Path], Scan]] = MappingProxyType({".npz": _read_npz})
+Reader = Callable[[Path, bool], tuple[Scan, list[str]]]
+"""A reader takes a file's path, and ``invalid_is_bad`` of ``load_scan``; it returns the scan, and what to warn of."""
+READERS: Mapping[str, Reader] = MappingProxyType({".npz": _read_npz})
 """Suffix of a file -> function that reads it."""
 
 
-def _stack_layout(stack: _Member, M: int) -> tuple[Arrange, int]:
+def _remarks_on_misspelt(path: Path, members: Iterable[str]) -> list[str]:
+    """Return a sentence for each key that is not read but looks like an optional one, so that nothing is missed."""
+    absent = [key for key in _OPTIONAL if key not in members and len(key) > 1]
+    unread = sorted(set(members) - {*_REQUIRED, *_OPTIONAL})
+    near = ((key, difflib.get_close_matches(key, absent, n=1, cutoff=0.85)) for key in unread)
+    return [f"data file {path}: {key!r}: not read; is it {found[0]!r}?" for key, found in near if found]
+
+
+def _stack_layout(stack: Member, M: int) -> tuple[Arrange, int]:
     """Return a function that views a stack of patterns as (M, N, N), and N."""
     stored = stack.shape[:-1] if len(stack.shape) == 4 and stack.shape[-1] == 1 else stack.shape
     last = len(stored) == 3 and stored[0] != M and stored[-1] == M
@@ -247,175 +276,28 @@ def _stack_layout(stack: _Member, M: int) -> tuple[Arrange, int]:
     return (lambda array: np.moveaxis(array.reshape(stored), -1, 0) if last else array.reshape(stored)), shape[1]
 
 
-def _ground_truth(require: _Required, shape: tuple[int, ...]) -> _Member | None:
+def _ground_truth(require: Required, shape: tuple[int, ...], remarks: list[str]) -> Member | None:
+    """Return the ground-truth patches; None, with a remark, if they are those of another scan."""
     patches = require("Y", "complex or real")
     if patches.shape[:1] != shape[:1]:
-        warnings.warn(
-            f"{patches}: left out: expected {shape[0]} patches, one per position, found {patches.shape}", stacklevel=4
-        )
+        remarks.append(f"{patches}: left out: expected {shape[0]} patches, one per position, found {patches.shape}")
         return None
     patches.expect_kind("complex")
     patches.expect(f"{shape}", lambda found: found in {shape, (*shape, 1)})
     return patches
 
 
-# ------------------------------------------------------------------------------------------------ members of an NPZ
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A member is an array of an NPZ archive, of which only the header was read."""
-
-    path: Path
-    key: str
-    info: zipfile.ZipInfo
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    fortran_order: bool
-    header_bytes: int
-
-    def __str__(self) -> str:
-        return f"data file {self.path}: {self.key!r}"
-
-    def expect(self, expected: str, fits: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:
-        """Return the shape, if it fits; refuse it otherwise."""
-        if not fits(self.shape):
-            raise ValueError(f"{self}: expected shape {expected}, found {self.shape}")
-        return self.shape
-
-    def expect_kind(self, kind: str) -> None:
-        """Refuse numbers of another kind than ``kind``, a key of ``_KINDS``."""
-        if self.dtype.kind not in _KINDS[kind]:
-            raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
-
-    def load(
-        self,
-        dtype: type,
-        arrange: Arrange = lambda array: array,
-        *,
-        mapped: bool = False,
-        least: float | None = None,
-    ) -> np.ndarray:
-        """Load the values, converted to ``dtype``. All must be finite, and none below ``least``.
-
-        Args:
-            dtype: dtype of the result.
-            arrange: function that views the stored array in another shape.
-            mapped: map the array, read-only, if the file holds its bytes as they are.
-            least: smallest value allowed; None for any.
-        """
-        window = mapped and self._in_place and self.dtype == np.dtype(dtype)
-        try:
-            if window:
-                wrong = self._first_wrong(self._blocks(), least)
-                array = self._map()
-            else:
-                array = self._read()
-                wrong = self._first_wrong(_parts(array), least)
-        except DAMAGE as damage:
-            raise ValueError(f"{self}: cannot be read ({damage}); the file is damaged or incomplete") from damage
-        if wrong is not None:
-            index, value = wrong
-            place = np.unravel_index(index, array.shape, "F" if self.fortran_order else "C")
-            expected = "finite numbers" if least is None else f"finite numbers, at least {least:g}"
-            raise ValueError(f"{self}: expected {expected}, found {value} at {list(map(int, place))}")
-        if window:
-            return arrange(array)
-        with np.errstate(over="ignore"):
-            converted: np.ndarray = np.ascontiguousarray(arrange(array), dtype)
-        if not np.isfinite(converted).all():
-            raise ValueError(f"{self}: expected numbers that {np.dtype(dtype).name} can hold, found larger ones")
-        return converted
-
-    @property
-    def _in_place(self) -> bool:
-        """Say whether the file holds the bytes as they are, and all of them: zipfile checks ``compress_size`` only."""
-        return self.info.compress_type == zipfile.ZIP_STORED and self.info.compress_size == self.info.file_size
-
-    def _read(self) -> np.ndarray:
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
-            return np.asarray(npy.read_array(member, allow_pickle=False))
-
-    def _blocks(self) -> Iterator[np.ndarray]:
-        """Read the values in the order of the file. zipfile compares their checksum at the end."""
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
-            member.read(self.header_bytes)
-            while block := member.read(_BLOCK):
-                yield np.frombuffer(block, self.dtype)
-
-    def _map(self) -> np.ndarray:
-        """Map the array in the file."""
-        with self.path.open("rb") as file:
-            # The archive's directory does not say how long the member's own header is.
-            file.seek(self.info.header_offset + 26)
-            name, extra = struct.unpack("<HH", file.read(4))
-            start = self.info.header_offset + 30 + name + extra + self.header_bytes
-            return map_array(file, self.dtype, start, self.shape, "F" if self.fortran_order else "C")
-
-    def _first_wrong(self, blocks: Iterable[np.ndarray], least: float | None) -> tuple[int, Any] | None:
-        """Return index and value of the first number that is not finite or too small. All blocks are read."""
-        found, first = None, 0
-        for block in blocks:
-            wrong = ~np.isfinite(block) if least is None else ~((block >= least) & (block < np.inf))
-            if found is None and wrong.any():
-                at = int(np.argmax(wrong))
-                found = first + at, block[at]
-            first += len(block)
-        return found
-
-
-def _parts(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield an array's values in the order of memory, some at a time."""
-    flat, at_once = array.ravel(order="K"), _BLOCK // array.itemsize
-    return (flat[first : first + at_once] for first in range(0, len(flat), at_once))
-
-
-@dataclass(frozen=True)
-class _Required:
-    """Look up members of an archive by key."""
-
-    path: Path
-    members: Mapping[str, zipfile.ZipInfo]
-
-    def __call__(self, key: str, kind: str) -> _Member:
-        """Return the member of this key, after reading its header.
-
-        Args:
-            key: key of the array.
-            kind: kind of its numbers, a key of ``_KINDS``.
-        """
-        if key not in self.members:
-            raise ValueError(f"data file {self.path}: expected the key {key!r}, found {sorted(self.members)}")
-        member = _open_member(self.path, key, self.members[key])
-        if member.dtype.hasobject:
-            raise ValueError(f"{member}: holds Python objects, which are never unpickled; store plain numbers")
-        member.expect_kind(kind)
-        return member
-
-
-def _members(path: Path) -> dict[str, zipfile.ZipInfo]:
-    with path.open("rb") as file:  # given its name, zipfile would say that an unreadable file is no archive
-        if not zipfile.is_zipfile(file):
-            raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    except DAMAGE as damage:
-        raise ValueError(f"data file {path}: cannot be read ({damage}); it is damaged or incomplete") from damage
-
-
-def _open_member(path: Path, key: str, info: zipfile.ZipInfo) -> _Member:
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(info) as member:
-            version = npy.read_magic(member)
-            read: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, fortran_order, dtype = read(member)
-            header_bytes = member.tell()
-    except DAMAGE as damage:
-        raise ValueError(f"data file {path}: {key!r}: no array ({damage}); the file is damaged") from damage
-    found = _Member(path, key, info, shape, dtype, fortran_order, header_bytes)
-    declared = header_bytes + dtype.itemsize * int(np.prod(shape, dtype=object))
-    if not dtype.hasobject and info.file_size != declared:
-        # Refused before it takes any memory.
-        raise ValueError(f"{found}: expected {declared} bytes for {dtype} {shape}, found {info.file_size}")
-    return found
+def _bad_pixels(require: Required, M: int, N: int) -> Bool[np.ndarray, "*M N N"] | None:
+    """Load the detector's mask, (N, N) or (M, N, N) bool; None if no pixel is bad."""
+    mask = require("bad_pixels", "true or false")
+    arrange: Arrange
+    if mask.shape in {(N, N), (N, N, 1), (1, N, N)} and (M, N) != (1, 1):
+        arrange = lambda array: array.reshape(N, N)  # noqa: E731
+    else:
+        wanted = f"({N}, {N}) or ({M}, {N}, {N}), as the patterns"
+        if len(mask.shape) < 3 or M not in mask.shape:
+            mask.expect(wanted, lambda shape: False)
+        arrange, side = _stack_layout(mask, M)
+        mask.expect(wanted, lambda shape: side == N)
+    bad = mask.load(np.bool_, arrange, mapped=True, look=ZeroOrOne(mask))
+    return bad if bad.any() else None

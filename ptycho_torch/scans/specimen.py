@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import zipfile
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
-from ptycho_torch.scans.scan import DAMAGE
+from ptycho_torch.scans.npz import DAMAGE, FiniteNumbers, Required, look_at, members_of, one_line
 
 ScanKind = Literal["spiral", "raster", "jittered"]
 OBJECTS = ("leaves",)
@@ -29,7 +30,9 @@ def make_object(
     Args:
         source: ``leaves`` for a texture of overlapping disks; or the name of a file. An ``.npz`` (key ``objectGuess``)
             or ``.npy`` holds a complex (H, W) array, which is used as it is. A picture is cut and resized to the needed
-            shape, and becomes amplitude, 0.25 (black) to 1 (white), and phase, -1 to 1.5 rad.
+            shape, and becomes amplitude, 0.25 (black) to 1 (white), and phase, -1 to 1.5 rad. White is 255, or 65535 in
+            a grey picture of 16 bits. Floats, and whole numbers of 32 bits, are taken as they are if they lie within 0
+            (black) and 1 (white); otherwise the least is black and the largest white.
         height: rows that the scan needs, pixels.
         width: columns that the scan needs, pixels.
         rng: random generator, for ``leaves``.
@@ -92,17 +95,38 @@ def _leaves(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 def _grey(path: Path, height: int, width: int) -> np.ndarray:
     """Read a picture's brightness, (H, W) in [0, 1]."""
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from PIL import Image, ImageOps
     except ModuleNotFoundError:
         raise ValueError(f"picture {path}: reading it needs Pillow; pip install pillow") from None
     if not path.is_file():
         raise FileNotFoundError(f"picture {path}: no such file")
     try:
         with Image.open(path) as picture:
-            fitted = ImageOps.fit(picture.convert("L"), (width, height), Image.Resampling.LANCZOS)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as broken:
-        raise ValueError(f"picture {path}: expected a picture, .npy or .npz, found another ({broken})") from broken
-    return np.asarray(fitted, np.float64) / 255
+            deep = picture.mode[0] in "IF"
+            white = 65535 if picture.mode.startswith("I;16") or (picture.mode, picture.format) == ("I", "PNG") else None
+            grey = Image.fromarray(np.asarray(picture, np.float32)) if deep else picture.convert("L")
+    except Exception as broken:  # each of Pillow's many readers has its own
+        raise ValueError(
+            f"picture {path}: expected a picture, .npy or .npz, found another ({one_line(broken)})"
+        ) from broken
+    if deep:
+        grey = Image.fromarray(_within_0_and_1(path, np.asarray(grey), white))
+    fitted = np.asarray(ImageOps.fit(grey, (width, height), Image.Resampling.LANCZOS), np.float64)
+    return np.clip(fitted, 0, 1) if deep else fitted / 255  # interpolated floats overshoot at edges
+
+
+def _within_0_and_1(path: Path, levels: np.ndarray, white: float | None) -> np.ndarray:
+    """Scale grey levels of more than 8 bits, (H, W) float32; without a known white, only if they need it."""
+    if white is not None:
+        return levels / np.float32(white)
+    least, largest = levels.min(), levels.max()
+    if not np.isfinite(largest - least):
+        raise ValueError(f"picture {path}: expected finite grey levels, found {least} to {largest}")
+    if least >= 0 and largest <= 1:
+        return levels
+    if least == largest:
+        raise ValueError(f"picture {path}: expected grey levels from 0 to 1, or several, found {least} only")
+    return np.asarray((levels - least) / (largest - least))
 
 
 # ------------------------------------------------------------------------------------------------ probe
@@ -201,17 +225,15 @@ def _existing(source: str | Path, what: str, built_in: tuple[str, ...]) -> Path:
 
 
 def _array(path: Path, key: str) -> np.ndarray:
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                array = loaded
-            elif key in loaded:
-                array = loaded[key]
-            else:
-                raise ValueError(f"expected the key {key!r}, found {sorted(loaded)}")
-    except DAMAGE as broken:
-        raise ValueError(f"{path}: {broken}") from broken
-    if array.dtype.kind not in "cfiu" or not np.isfinite(array).all():
-        raise ValueError(f"{path}: expected finite numbers, found {array.dtype}, or NaN or infinity among them")
+    """Read an array of numbers, which complex64 can hold, from an .npy, or from an .npz by its key."""
+    if zipfile.is_zipfile(path):
+        array = Required(path, members_of(path))(key, "complex or real").load(np.complex64)
+    else:
+        try:
+            array = np.load(path, allow_pickle=False)
+        except DAMAGE as damage:
+            raise ValueError(f"{path}: no array ({one_line(damage)}); the file is damaged") from damage
+        if array.dtype.kind not in "cfiu":
+            raise ValueError(f"{path}: expected numbers, found {array.dtype}")
+        look_at(array, FiniteNumbers(path, np.complex64))
     return array

@@ -187,11 +187,16 @@ def mean_loss(
         for batch in batches_of(dataset, numbers):
             X = batch.X.to(device)
             predicted = model(X, batch.positions.to(device)).amplitude
-            total += objective(predicted, X * model.intensity_scale, config).item() * len(batch)
+            good = None if batch.good is None else batch.good.to(device)
+            total += objective(predicted, X * model.intensity_scale, config, good).item() * len(batch)
     return total / len(dataset)
 
 
 # ------------------------------------------------------------------------------------------------ one training
+
+
+_Batch = tuple[Tensor, Tensor, Tensor | None]
+"""Normalised amplitudes, positions in their group, and which pixels are good, on the device."""
 
 
 class _Training(LightningModule):
@@ -223,12 +228,10 @@ class _Training(LightningModule):
         if self._restored is not None:
             self.epoch_end.load_state_dict(self._restored)
 
-    def transfer_batch_to_device(
-        self, batch: GroupBatch, device: torch.device, dataloader_idx: int
-    ) -> tuple[Tensor, Tensor]:
-        return batch.X.to(device), batch.positions.to(device)
+    def transfer_batch_to_device(self, batch: GroupBatch, device: torch.device, dataloader_idx: int) -> _Batch:
+        return batch.X.to(device), batch.positions.to(device), None if batch.good is None else batch.good.to(device)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+    def training_step(self, batch: _Batch, number: int) -> Tensor:
         loss = self._loss(batch)
         size = self.batches.size(number)
         self._seen.append(loss.detach() * self.share.counted(size))
@@ -236,7 +239,7 @@ class _Training(LightningModule):
             self.progress.batch(self.current_epoch + 1, number + 1, len(self.batches))
         return loss * self.share.weight(size)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], number: int) -> None:
+    def validation_step(self, batch: _Batch, number: int) -> None:
         self._validated.append(self._loss(batch) * self.share.counted(self.held_back.size(number)))
 
     def on_train_epoch_end(self) -> None:
@@ -266,9 +269,9 @@ class _Training(LightningModule):
         self._restored = checkpoint[_OWN_STATE]
         self.curve = LossCurve.from_json(checkpoint[_OWN_STATE]["losses"])
 
-    def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        X, positions = batch
-        return objective(self.network(X, positions).amplitude, X * self.network.intensity_scale, self.config)
+    def _loss(self, batch: _Batch) -> Tensor:
+        X, positions, good = batch
+        return objective(self.network(X, positions).amplitude, X * self.network.intensity_scale, self.config, good)
 
     def _means(self, sums: list[Tensor], batches: EpochBatches) -> tuple[list[float], float]:
         """Return the mean loss of every batch, and the mean over all samples."""
@@ -285,7 +288,7 @@ class _Training(LightningModule):
         total = 0.0
         for batch in batches_of(task.dataset, every):
             measured = batch.X * task.model.intensity_scale.cpu()
-            total += objective(measured, measured, task.config).item() * len(batch)
+            total += objective(measured, measured, task.config, batch.good).item() * len(batch)
         return total / len(numbers)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ptycho_torch.config_params import TrainingConfig
@@ -15,15 +15,19 @@ Rounding of the Fourier transform alone leaves more in a dark pixel, so no parit
 """
 
 
-def poisson_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
-    """Average ``count - target log(count)`` over all elements; it is finite wherever the amplitudes are.
+def poisson_objective(
+    predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"], good: Bool[Tensor, "*shape"] | None = None
+) -> Float[Tensor, ""]:
+    """Average ``count - target log(count)`` over all good elements; it is finite wherever the amplitudes are.
 
     It equals ``physics.poisson_loss`` unless fewer than ``FEWEST_COUNTS`` are expected. TensorFlow's is infinite where
     no counts are expected, and NaN if none came either.
 
     Args:
-        predicted: amplitude, the square root of expected counts; any shape.
+        predicted: amplitude, the square root of expected counts; any shape, patterns in the last two axes.
         measured: amplitude, the square root of counts; the same shape.
+        good: false where the detector has a bad pixel, which is left out; the same shape. None if all are good. Each
+            pattern is averaged over its good pixels, so that patterns weigh the same; one without any counts 0.
 
     Returns:
         Scalar, dtype of the arguments.
@@ -33,17 +37,22 @@ def poisson_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tensor
     """
     _require_one_shape(predicted, measured)
     count, target = predicted.square(), measured.square()
-    return (count - target * count.clamp(min=FEWEST_COUNTS).log()).mean()
+    return _mean(count - target * count.clamp(min=FEWEST_COUNTS).log(), good)
 
 
-def amplitude_objective(predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"]) -> Float[Tensor, ""]:
+def amplitude_objective(
+    predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"], good: Bool[Tensor, "*shape"] | None = None
+) -> Float[Tensor, ""]:
     """Average the absolute difference of two amplitudes. Arguments and errors are those of ``poisson_objective``."""
     _require_one_shape(predicted, measured)
-    return (predicted - measured).abs().mean()
+    return _mean((predicted - measured).abs(), good)
 
 
 def objective(
-    predicted: Float[Tensor, "B C N N"], measured: Float[Tensor, "B C N N"], config: TrainingConfig
+    predicted: Float[Tensor, "B C N N"],
+    measured: Float[Tensor, "B C N N"],
+    config: TrainingConfig,
+    good: Bool[Tensor, "B C N N"] | None = None,
 ) -> Float[Tensor, ""]:
     """Compute the loss of a batch: ``nll_weight`` times the Poisson term plus ``mae_weight`` times the amplitudes'.
 
@@ -51,9 +60,10 @@ def objective(
         predicted: (B, C, N, N), ``Prediction.amplitude``.
         measured: (B, C, N, N), the normalised amplitude times ``intensity_scale``.
         config: training configuration; a term of weight 0 is not computed.
+        good: (B, C, N, N), false where the detector has a bad pixel; None if all are good.
 
     Returns:
-        Scalar, a mean over all elements.
+        Scalar, a mean over all good elements.
 
     Raises:
         ValueError: the shapes differ, all weights are 0, or a term of the object has a weight. These terms are not
@@ -63,13 +73,20 @@ def objective(
         if getattr(config, name) != 0:
             raise ValueError(f"TrainingConfig.{name}: expected 0, found {getattr(config, name)}; it is not ported")
     terms = [
-        weight * term(predicted, measured)
+        weight * term(predicted, measured, good)
         for weight, term in ((config.nll_weight, poisson_objective), (config.mae_weight, amplitude_objective))
         if weight != 0
     ]
     if not terms:
         raise ValueError("TrainingConfig: expected nll_weight or mae_weight above 0, found 0 for both")
     return torch.stack(terms).sum()
+
+
+def _mean(terms: Tensor, good: Tensor | None) -> Tensor:
+    if good is None:
+        return terms.mean()
+    pixels = good.sum(dim=(-2, -1)).clamp(min=1)
+    return (torch.where(good, terms, 0).sum(dim=(-2, -1)) / pixels).mean()
 
 
 def _require_one_shape(predicted: Tensor, measured: Tensor) -> None:

@@ -113,6 +113,7 @@ def test_without_an_object_what_can_be_seen_is_seen() -> None:
         unknown = {one.name for one in diagnosis.findings if one.verdict == "unknown"}
         assert unknown == {"brightness", "patches", "orientation", "amplitude", "phase", "resolution", "similarity"}
         assert why in diagnosis["orientation"].says
+        assert diagnosis.verdict.startswith("nothing is wrong with what can be seen; unknown: brightness, patches, ")
         assert diagnosis["placement"].verdict == "right"
         json.dumps(diagnosis.to_json(), allow_nan=False)
 
@@ -293,7 +294,9 @@ def test_a_network_that_has_learnt_nothing_yet_raises_no_false_alarm(lopsided: f
     diagnosis = diagnose(evidence(patch.to(torch.complex64).expand(90, N, N)))
     assert diagnosis["patches"].verdict == "unclear"
     assert diagnosis["orientation"].verdict == "unclear"
-    assert diagnosis.verdict.startswith("nothing is wrong")
+    assert diagnosis.verdict == (
+        "unclear: patches, orientation: no mistake was found, but the result does not show the object yet"
+    )
 
 
 @pytest.mark.parametrize("orientation", ["upright", "transposed"])
@@ -313,6 +316,158 @@ def test_the_amplitude_tells_where_the_phase_does_not(orientation: str) -> None:
     }[orientation]
 
 
+# ------------------------------------------------------------------------------------------------ another origin
+
+ELSEWHERE: Mapping[str, tuple[np.ndarray, np.ndarray]] = {
+    "300 px away": (POSITIONS + np.array([300, 0]), OBJECT),
+    "stage coordinates": (POSITIONS + np.array([-5210.3, 17345.8]), OBJECT),
+    "centred at 0": (POSITIONS - POSITIONS.mean(axis=0), OBJECT),
+    "a cropped guess": (POSITIONS, OBJECT[20:95, 22:105]),
+    "another frame": (POSITIONS + np.array([40, 30]), OBJECT),
+    "a small guess": (POSITIONS - (60, 45), OBJECT[40:60, 50:70]),
+}
+"""What the file's positions are, and its objectGuess; the network does its job."""
+
+
+@pytest.mark.parametrize(("positions", "known"), ELSEWHERE.values(), ids=ELSEWHERE)
+def test_an_object_of_another_origin_is_no_mistake(positions: np.ndarray, known: np.ndarray, tmp_path: Path) -> None:
+    given = evidence(offsets=positions, patches=true_patches(), positions=positions, known=known)
+    diagnosis = diagnose(given)
+    assert wrong(given) == {}
+    assert diagnosis["object"].verdict == "unclear"
+    assert "it does not cover the scan: its origin is another than that of the positions" in diagnosis["object"].mistake
+    assert "object" in diagnosis.verdict
+    for name in ("probe", "coordinates", "canvas", "placement"):
+        assert diagnosis[name].verdict == "right", diagnosis[name]
+    for name in ("brightness", "patches", "amplitude", "phase", "resolution", "similarity"):
+        assert diagnosis[name].verdict == "unknown", diagnosis[name]
+        assert "does not cover the scan" in diagnosis[name].says
+    if known.shape != (20, 20):
+        assert diagnosis["orientation"].verdict == "right", diagnosis["orientation"]
+    json.dumps(diagnosis.to_json(), allow_nan=False)
+    if known.shape == (20, 20):
+        draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.png")
+
+
+def test_a_turned_mosaic_is_found_with_another_origin_too() -> None:
+    given = evidence(offsets=POSITIONS + 300, patches=true_patches(), positions=POSITIONS + 300)
+    mosaic, count = (turned(array, "transposed").copy() for array in (given.mosaic, given.count))
+    found = wrong(dataclasses.replace(given, mosaic=mosaic, count=count))
+    assert found["orientation"].mistake == "the mosaic is transposed"
+
+
+def test_a_guess_that_lies_right_but_is_cropped_is_compared_where_it_is() -> None:
+    known = OBJECT[:, :90]
+    diagnosis = diagnose(evidence(known=known))
+    assert (diagnosis["object"].verdict, diagnosis["object"].mistake) == (
+        "unclear",
+        "objectGuess is smaller than the scan",
+    )
+    assert re.search(
+        r"objectGuess covers [78]\d% of the mosaic; only there they are compared", diagnosis["object"].says
+    )
+    assert diagnosis["orientation"].verdict == "right"
+    assert diagnosis["amplitude"].numbers["error"] < 0.02
+    assert (diagnosis["brightness"].verdict, diagnosis["patches"].verdict) == ("unknown", "right")
+    assert "of the light fall onto it" in diagnosis["brightness"].says
+
+
+# ------------------------------------------------------------------------------------------------ degenerate scans
+
+CENTRE = np.array([65.0, 55.0])
+STEPS = np.arange(-30, 31, 6.0)[:, None]
+DEGENERATE: Mapping[str, np.ndarray] = {
+    "a line along x": CENTRE + STEPS * (1, 0),
+    "a line along y": CENTRE + 0.8 * STEPS * (0, 1),
+    "a diagonal": CENTRE + 0.7 * STEPS * (1, 1),
+    "another diagonal": CENTRE + 0.7 * STEPS * (1, -1),
+    "a slanted line": CENTRE + 0.7 * STEPS * (1, 0.3),
+    "two positions": CENTRE + np.array([[-8, 3], [8, -3]]),
+    "three positions": CENTRE + np.array([[-8, 3], [8, -3], [2, 9]]),
+    "one position": CENTRE[None],
+    "standing still": np.repeat(CENTRE[None], 9, axis=0),
+    "exact tiles": CENTRE + 20 * np.argwhere(np.ones((3, 2)))[:, ::-1] - 20,
+    "exact tiles, off the pixels": CENTRE + 20 * np.argwhere(np.ones((3, 3)))[:, ::-1] - 20.3,
+    "two tiles": CENTRE + np.array([[0, 0], [20, 0]]),
+}
+
+
+@pytest.mark.parametrize("positions", DEGENERATE.values(), ids=DEGENERATE)
+@pytest.mark.parametrize("seed", [None, 0, 1])
+def test_degenerate_scans_are_unclear_not_wrong(positions: np.ndarray, seed: int | None, tmp_path: Path) -> None:
+    """With true patches, and with those of networks that have learnt nothing: smooth ones, which fit somewhere."""
+    positions = np.array(positions, np.float64)
+    patches = true_patches(positions)
+    if seed is not None:
+        noise = [blurred(np.random.RandomState(100 * seed + k), (N, N), 5) for k in range(len(positions))]
+        patches = torch.from_numpy(np.array(noise) * np.exp(1j * np.array(noise))).to(torch.complex64)
+    given = evidence(patches, offsets=positions, positions=positions)
+    diagnosis = diagnose(given)
+    assert wrong(given) == {}
+    if "coordinates" in {one.name for one in diagnosis.findings if one.verdict == "right"}:
+        assert np.linalg.matrix_rank(positions - positions.mean(axis=0), tol=1e-6) == 2
+    else:
+        assert "nothing is wrong" not in diagnosis.verdict or "unclear: coordinates" in diagnosis.verdict
+    if seed is None and len(positions) > 3 and np.ptp(positions) > 1:
+        assert diagnosis["orientation"].verdict == "right", diagnosis["orientation"]
+    json.dumps(diagnosis.to_json(), allow_nan=False)
+    if seed is None and len(positions) in (1, 6):
+        draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.png")
+
+
+@pytest.mark.parametrize(
+    ("turn", "mistake"),
+    [
+        ([[-1, 0], [0, 1]], "they are negated, or x is negated"),
+        ([[0, 1], [1, 0]], "x and y are exchanged, or they are turned by a quarter"),
+        ([[1.1, 0], [0, 1.1]], "they are another line than the positions: another unit, or turned"),
+    ],
+)
+def test_a_line_tells_some_mistakes(turn: list[list[float]], mistake: str) -> None:
+    positions = DEGENERATE["a line along x"]
+    offsets = (positions - CENTRE) @ np.array(turn) + CENTRE
+    found = wrong(evidence(true_patches(positions), offsets=offsets, positions=positions))
+    assert found["coordinates"].mistake == mistake
+    found = wrong(evidence(true_patches(positions), offsets=positions[::-1] * (1, 0.5), positions=positions))
+    assert found["coordinates"].verdict == "wrong"
+
+
+def test_many_places_are_needed_to_call_an_orientation_wrong() -> None:
+    """A turned network's output is named on a scan, and unclear on a few patterns: one alone has a twin."""
+    few = CENTRE + np.array([[-12, 3], [12, -3], [2, 9]])
+    for positions, verdict in ((POSITIONS, "wrong"), (few, "unclear")):
+        patches = torch.from_numpy(turned(true_patches(positions).numpy(), "turned by 180 degrees").copy())
+        diagnosis = diagnose(evidence(patches, offsets=positions, positions=positions))
+        assert diagnosis["patches"].verdict == verdict
+    assert diagnosis["patches"].mistake.endswith(
+        "too few to tell whether the network's output is turned before it is stitched"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ nothing to see
+
+
+@pytest.mark.parametrize(("value", "empty"), [(0, "0 everywhere"), (np.nan, "not finite"), (np.inf, "not finite")])
+def test_a_network_that_makes_no_object_is_named(value: float, empty: str, tmp_path: Path) -> None:
+    given = evidence(torch.full((90, N, N), value, dtype=torch.complex64))
+    diagnosis = diagnose(given)
+    assert diagnosis["mosaic"].verdict == "wrong"
+    assert diagnosis["mosaic"].says == f"it is {empty}"
+    assert diagnosis.verdict.startswith("wrong: mosaic: the network makes no object")
+    json.dumps(diagnosis.to_json(), allow_nan=False)
+    draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.png")
+
+
+def test_what_is_not_resolved_has_no_half_period() -> None:
+    noise = torch.randn(90, N, N, dtype=torch.complex64, generator=torch.Generator().manual_seed(0))
+    given = evidence(noise)
+    finding = diagnose(given)["resolution"]
+    assert finding.says.startswith("not resolved: the Fourier ring correlation never reaches 0.5 (in ")
+    assert diagnose(given).to_json()["findings"][-2]["numbers"]["half_period"] is None
+    one = diagnose(evidence(noise[:1], offsets=POSITIONS[:1], positions=POSITIONS[:1]))
+    assert "half period" not in one["resolution"].says
+
+
 # ------------------------------------------------------------------------------------------------ parts
 
 
@@ -324,6 +479,12 @@ def test_expected_overlaps_are_counted() -> None:
         by_hand[y : y + 4, x : x + 4] += 1
     np.testing.assert_array_equal(count, by_hand)
     assert covered_box(count > 0) == (12, 6)
+    # Within pixels a crop covers fractions, as bilinear interpolation gives them.
+    half = expected_count(np.array([[0.0, 0.0], [1.0, 0.5]]), 2, 6)
+    along_x, along_y = np.zeros((2, 6)), np.zeros((2, 6))
+    along_x[0, 1:4], along_x[1, 2:5] = (0.5, 1, 0.5), (0.5, 1, 0.5)
+    along_y[0, 1:4], along_y[1, 2:5] = (0.25, 1, 0.75), (0.75, 1, 0.25)
+    np.testing.assert_allclose(half, along_y.T @ along_x, atol=1e-12)
     assert covered_box(np.zeros((3, 3), bool)) == (0, 0)
 
 

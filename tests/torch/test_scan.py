@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import ptycho_torch
-from ptycho_torch.scans import scan as scan_module
+from ptycho_torch.scans import npz as npz_module
 from ptycho_torch.scans.atomic_file import write_atomically
 from ptycho_torch.scans.scan import READERS, Scan, load_scan, save_scan
 
@@ -156,7 +156,7 @@ def test_a_mapped_stack_may_begin_at_any_byte(tmp_path: Path) -> None:
 
 
 def test_a_mapped_scan_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan_module, "_BLOCK", 2**18)
+    monkeypatch.setattr(npz_module, "_BLOCK", 2**18)
     coords = {"xcoords": np.arange(64), "ycoords": np.arange(64)}
     stack = np.ones((64, 128, 128), np.float32)
     path = write(tmp_path, diff3d=stack, probeGuess=np.ones((128, 128), np.complex64), **coords)
@@ -172,11 +172,163 @@ def test_a_mapped_scan_takes_no_memory(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_bad_value_is_found_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any) -> None:
-    monkeypatch.setattr(scan_module, "_BLOCK", 40)
+    monkeypatch.setattr(npz_module, "_BLOCK", 40)
     stack = STACK.copy(order)
     stack[3, 1, 2] = np.nan
     with pytest.raises(ValueError, match=re.escape("found nan at [3, 1, 2]")):
         load_scan(write(tmp_path, diff3d=stack))
+
+
+# ------------------------------------------------------------------------------------------------ None for absent keys
+
+
+OPTIONAL = ("xcoords_start", "ycoords_start", "scan_index", "objectGuess", "Y", "bad_pixels")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("keys", [("objectGuess",), ("scan_index", "Y"), OPTIONAL])
+def test_absent_keys_that_hold_none(tmp_path: Path, keys: tuple[str, ...], packed: bool) -> None:
+    """PtychoPINN's writer hands None to ``numpy.savez``, which pickles it; it is not unpickled."""
+    path = write(tmp_path, packed=packed, **dict.fromkeys(keys))
+    with pytest.warns(UserWarning, match="left out: found None, as PtychoPINN writes what is absent") as told:
+        scan = load_scan(path)
+    assert sorted(str(one.message).split("'")[1] for one in told) == sorted(keys)
+    assert {one.filename for one in told} == {__file__}
+    assert (scan.object_guess, scan.Y, scan.bad_pixels) == (None, None, None)
+    np.testing.assert_array_equal(scan.scan_index, np.zeros(M))
+    np.testing.assert_array_equal(scan.start_positions, scan.positions)
+
+
+class Malicious:
+    """Would raise if anybody unpickled it."""
+
+    def __reduce__(self) -> Any:
+        return _unpickled, ()
+
+
+def _unpickled() -> None:
+    raise AssertionError("unpickled")
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    hostile = np.array(Malicious(), dtype=object)
+    with pytest.warns(UserWarning, match="'objectGuess': left out"):
+        assert load_scan(write(tmp_path, objectGuess=hostile)).object_guess is None
+    for key, array in (("probeGuess", hostile), ("Y", hostile.repeat(M)), ("objectGuess", hostile.reshape(1, 1))):
+        with pytest.raises(ValueError, match=f"'{key}': holds Python objects, which are never unpickled"):
+            load_scan(write(tmp_path, **{key: array}))
+
+
+def test_one_start_that_is_none_is_half_a_pair(tmp_path: Path) -> None:
+    path = write(tmp_path, xcoords_start=None, ycoords_start=np.ones(M))
+    with pytest.raises(ValueError, match="both 'xcoords_start' and 'ycoords_start', found 'ycoords_start'"):
+        load_scan(path)
+
+
+# ------------------------------------------------------------------------------------------------ implausible values
+
+SIDE = 64
+AIRY = np.exp(-((np.mgrid[:SIDE, :SIDE] - SIDE // 2) ** 2).sum(axis=0) / 50)
+
+
+def plausible(**changes: Any) -> dict[str, Any]:
+    rng = np.random.RandomState(1)
+    counts = rng.poisson(3e3 * AIRY, (9, SIDE, SIDE))
+    y, x = np.divmod(np.arange(9), 3)
+    return {
+        "diff3d": np.sqrt(counts).astype(np.float32),
+        "probeGuess": np.ones((SIDE, SIDE), np.complex64),
+        "xcoords": x * 5.0,
+        "ycoords": y * 5.0,
+        **changes,
+    }
+
+
+GOOD = plausible()
+COUNTS = np.rint(GOOD["diff3d"] ** 2)
+GAP = COUNTS.astype(np.int64)
+GAP[:, 10, 12:14] = 65535
+DARK = GOOD["diff3d"].copy()
+DARK[[2, 7]] = 0
+IMPLAUSIBLE = {
+    "counts as floats": ({"diff3d": COUNTS.astype("f4")}, "found whole numbers; if they are counts, up to 3"),
+    "counts as doubles": ({"diff3d": COUNTS.astype("f8")}, "found whole numbers; if they are counts, up to 3"),
+    "few counts": ({"diff3d": np.minimum(COUNTS, 2).astype("f4")}, "found whole numbers; if they are counts, up to 2"),
+    "dark": ({"diff3d": DARK}, "expected some light in every pattern, found zeros only in 2 of them: 2, 7"),
+    "corner": (
+        {"diff3d": np.fft.ifftshift(GOOD["diff3d"], axes=(1, 2))},
+        "expected the zero frequency at [32, 32], found the light around [0, 0]. Use numpy.fft.fftshift",
+    ),
+    "edge": (
+        {"diff3d": np.fft.ifftshift(GOOD["diff3d"], axes=1)},
+        "expected the zero frequency at [32, 32], found the light around [0, 32]",
+    ),
+    "beside": (
+        {"diff3d": np.roll(GOOD["diff3d"], 12, axis=2)},
+        "expected the zero frequency at [32, 32], found the light around [32, 44]",
+    ),
+    "metres": (
+        {"xcoords": GOOD["xcoords"] * 1e-8, "ycoords": GOOD["ycoords"] * 1e-8},
+        "expected object pixels, found 9 positions that span only 1e-07 x 1e-07. Are they metres or micrometres?",
+    ),
+    "micrometres": (
+        {"xcoords": GOOD["xcoords"] * 0.01, "ycoords": GOOD["ycoords"] * 0.01},
+        "expected object pixels, found 9 positions that span only 0.1 x 0.1. Are they metres or micrometres?",
+    ),
+    "nanometres": (
+        {"xcoords": GOOD["xcoords"] * 20, "ycoords": GOOD["ycoords"] * 20},
+        "expected object pixels, found neighbours 100 apart, more than a patch of 64",
+    ),
+    "still": (
+        {"xcoords": GOOD["xcoords"] * 0 + 3, "ycoords": GOOD["ycoords"] * 0},
+        "expected object pixels, found all 9 positions at one place",
+    ),
+}
+
+
+def test_a_plausible_scan_is_not_warned_of(tmp_path: Path) -> None:
+    load_scan(write(tmp_path, **GOOD))
+    load_scan(write(tmp_path, **GOOD), invalid_is_bad=True)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("changes", "message"), IMPLAUSIBLE.values(), ids=IMPLAUSIBLE)
+def test_what_is_implausible_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, np.ndarray], message: str, packed: bool
+) -> None:
+    monkeypatch.setattr(npz_module, "_BLOCK", 2 * SIDE * SIDE * 4)
+    path = write(tmp_path, packed=packed, **plausible(**changes))
+    with pytest.warns(UserWarning, match=re.escape(message)) as told:
+        load_scan(path)
+    assert len(told) == 1
+    assert str(told[0].message).startswith(f"data file {path}: ")
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("stored", ["u2", "i4", "f4", ">u2"])
+@pytest.mark.filterwarnings("ignore:.*found whole numbers")
+def test_pixels_at_the_largest_number_of_a_detector(tmp_path: Path, stored: str, packed: bool) -> None:
+    gap = GAP if stored != "i4" else np.where(GAP == 65535, 2**31 - 1, GAP)
+    path = write(tmp_path, packed=packed, **plausible(diff3d=gap.astype(stored)))
+    largest = 2**31 - 1 if stored == "i4" else 65535
+    with pytest.warns(
+        UserWarning, match=rf"found 18 at the largest .* detector, {largest}, the first at \[0, 10, 12\]"
+    ):
+        load_scan(path)
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[10, 12:14] = True
+    path = write(tmp_path, packed=packed, **plausible(diff3d=gap.astype(stored), bad_pixels=mask))
+    with pytest.warns(UserWarning, match="found whole numbers") as told:
+        load_scan(path)
+    assert len(told) == 1, "what is marked is not warned of"
+
+
+def test_a_misspelt_key_is_not_missed_in_silence(tmp_path: Path) -> None:
+    for key, meant in (("objectGuesz", "objectGuess"), ("bad_pixel", "bad_pixels"), ("xcoord_start", "xcoords_start")):
+        path = write(tmp_path, **{key: np.ones(3)})
+        with pytest.warns(UserWarning, match=f"{key!r}: not read; is it {meant!r}"):
+            load_scan(path)
 
 
 # ------------------------------------------------------------------------------------------------ what is refused
@@ -264,6 +416,57 @@ def test_a_member_that_is_no_array(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("xcoords.npy", b"1, 2, 3, 4, 5")
     with pytest.raises(ValueError, match=r"'xcoords': no array \(.*; the file is damaged"):
+        load_scan(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (5,), }]",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (5,,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': ((5,), }",
+        "{'descr': [('a', '<f8'), 'fortran_order': False, 'shape': (5,), }",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (5,), ",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': 5}",
+        "{'descr': 8, 'fortran_order': False, 'shape': (5,)}",
+        "{'descr': '<f8', 'fortran_order': False}",
+        "[" * 200,
+        "'",
+        "",
+    ],
+)
+def test_a_header_that_is_damaged(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path, without=("xcoords",))
+    packed = header.encode().ljust(117) + b"\n"
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("xcoords.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(packed)) + packed + bytes(40))
+    with pytest.raises(ValueError, match=r"'xcoords': no array \(.*the file is damaged") as refused:
+        load_scan(path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["diff3d.npy", "diff3d", "objectGuess.npy", "remark.npy"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_key_that_comes_twice(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, objectGuess=PATCHES[0], remark=np.ones(2))
+    held = io.BytesIO()
+    np.save(held, STACK * 0)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, held.getvalue())
+    message = f"expected every key once, found ['{name.removesuffix('.npy')}'] more than once"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_scan(path)
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["header", "directory"])
+def test_a_name_that_is_damaged_does_not_hide_an_array(tmp_path: Path, which: int) -> None:
+    path = write(tmp_path, objectGuess=PATCHES[0])
+    content = path.read_bytes().split(b"objectGuess")
+    assert len(content) == 3
+    content[which] += b"objectGues3"
+    content[1 - which] += b"objectGuess"
+    path.write_bytes(b"".join(content))
+    with pytest.raises(ValueError, match="cannot be read"):
         load_scan(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,59 @@ def test_a_picture_as_object_stays_upright(tmp_path: Path, picture: Callable[...
         assert np.angle(target[0, 0]) == pytest.approx(1.5, abs=0.05)
 
 
+DEEP = np.linspace(0.2, 0.6, 300, dtype=np.float64)[None].repeat(200, axis=0)
+"""Grey levels, dark at the left; 8 bits tell a hundred of them apart."""
+
+
+@pytest.mark.parametrize(
+    ("name", "levels", "expected"),
+    [
+        ("grey.png", np.rint(DEEP * 65535).astype(np.uint16), (0.2, 0.6)),
+        ("grey.tif", np.rint(DEEP * 65535).astype(np.uint16), (0.2, 0.6)),
+        ("big-endian.tif", np.rint(DEEP * 65535).astype(">u2"), (0.2, 0.6)),
+        ("float.tif", DEEP.astype(np.float32), (0.2, 0.6)),
+        ("wide.tif", (DEEP * 5000 - 2000).astype(np.float32), (0.0, 1.0)),
+        ("whole.tif", np.rint(DEEP * 1e6).astype(np.int32), (0.0, 1.0)),
+    ],
+)
+def test_pictures_of_more_than_8_bits_keep_their_grey_levels(
+    tmp_path: Path, name: str, levels: np.ndarray, expected: tuple[float, float]
+) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    Image.fromarray(levels).save(tmp_path / name)
+    target = specimen.make_object(tmp_path / name, 200, 300, np.random.default_rng(0))
+    grey = (np.abs(target) - 0.25) / 0.75
+    assert (grey[0, 0], grey[0, -1]) == pytest.approx(expected, abs=2e-3)
+    assert np.unique(grey[0]).size > 250
+    slope = np.diff(grey[0])
+    assert slope.min() > 0
+    np.testing.assert_allclose(np.angle(target), 2.5 * grey - 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        (np.full((20, 20), np.nan, np.float32), "expected finite grey levels, found nan to nan"),
+        (np.full((20, 20), 7, np.float32), "expected grey levels from 0 to 1, or several, found 7.0 only"),
+    ],
+)
+def test_pictures_without_grey_levels(tmp_path: Path, levels: np.ndarray, message: str) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    Image.fromarray(levels).save(tmp_path / "one.tif")
+    with pytest.raises(ValueError, match=re.escape(message)):
+        specimen.make_object(tmp_path / "one.tif", 20, 20, np.random.default_rng(0))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_object_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "twice.npz", objectGuess=np.ones((200, 200), complex))
+    with zipfile.ZipFile(tmp_path / "twice.npz", "a") as archive, archive.open("objectGuess.npy", "w") as member:
+        np.save(member, np.zeros((200, 200), complex))
+    run = simulate(tmp_path / "out.npz", "--object", tmp_path / "twice.npz")
+    assert run.exit_code == 1
+    assert "expected every key once, found ['objectGuess'] more than once" in run.output
+
+
 def test_arrays_as_object_and_probe(tmp_path: Path) -> None:
     rng = np.random.RandomState(0)
     target = (rng.rand(90, 120) + 1j).astype(np.complex64)
@@ -244,7 +298,7 @@ def test_arrays_as_object_and_probe(tmp_path: Path) -> None:
         (("--object", "{dir}/empty.npz"), "expected the key 'objectGuess', found ['other']"),
         (("--object", "{dir}/objects.npy"), "objects.npy: "),
         (("--object", "{dir}/vast.npy"), "vast.npy: "),
-        (("--object", "{dir}/nan.npy"), "expected finite numbers, found complex128, or NaN or infinity among them"),
+        (("--object", "{dir}/nan.npy"), "expected finite numbers, found (nan+0j) at [0, 0]"),
         (("--probe", "{dir}/small.npy"), "expected shape (16, 16), the patch, found (9, 9)"),
         (("--probe", "{dir}/dark16.npy"), "expected some light, found zeros only"),
         (("--probe", "{dir}/text.png"), "expected one of curved, disk, or a file .npz or .npy"),

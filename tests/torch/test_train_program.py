@@ -206,7 +206,7 @@ def test_more_epochs_later_are_the_same_as_at_once(scan: Path, trained: Path, tm
 def test_schedule_and_end_go_on_too(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a loss that never gets better, the rate is halved after epoch 3, and training ends after epoch 4."""
 
-    def flat(predicted: torch.Tensor, measured: torch.Tensor, config: Any) -> torch.Tensor:
+    def flat(predicted: torch.Tensor, measured: torch.Tensor, *more: Any) -> torch.Tensor:
         return 0 * predicted.sum() + 1
 
     monkeypatch.setattr(ptycho_torch.training.fit, "objective", flat)
@@ -229,7 +229,7 @@ def test_the_training_loss_ends_and_that_of_validation_slows(
     """Where only validation gets better, training ends, as fast as it began."""
     falling = itertools.count(0, -1)
 
-    def objective(predicted: torch.Tensor, measured: torch.Tensor, config: Any) -> torch.Tensor:
+    def objective(predicted: torch.Tensor, measured: torch.Tensor, *more: Any) -> torch.Tensor:
         return 0 * predicted.sum() + (1 if torch.is_grad_enabled() else next(falling))
 
     monkeypatch.setattr(ptycho_torch.training.fit, "objective", objective)

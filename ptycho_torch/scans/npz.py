@@ -1,0 +1,302 @@
+"""Read arrays of an NPZ archive that nobody vouches for: nothing is unpickled, and damage is told.
+
+Only headers are read until somebody asks for values. An array that the archive holds uncompressed can be mapped, so it
+may be larger than the memory. Whoever loads an array hands in a *look* that sees every value of it once.
+"""
+
+from __future__ import annotations
+
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.lib import format as npy
+
+from ptycho_torch.scans.mapped import map_array
+
+_BLOCK = 2**24
+"""So many bytes are looked at together: a scan may be larger than the memory."""
+_INTERLEAVED_BLOCK = 2**28
+"""The same where items are interleaved in the file: there a block of items touches all of it."""
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+    EOFError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    IndexError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile, zlib and NumPy raise on files that are damaged, encrypted, or packed in a way they do not know."""
+Arrange = Callable[[np.ndarray], np.ndarray]
+_KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu", "true or false": "biu"}
+
+
+class Look(Protocol):
+    """A look sees every item of an array once, in order, and judges at the end."""
+
+    def take(self, first: int, block: np.ndarray) -> None:
+        """Take note of some items, as they are stored; ``first`` is the number of the first one."""
+        ...
+
+    def judge(self) -> None:
+        """Raise ``ValueError`` if a value was wrong."""
+        ...
+
+
+class FiniteNumbers:
+    """Look whether all numbers are finite, and stay so in another dtype.
+
+    Args:
+        name: name of the array, for the message.
+        dtype: dtype to which the numbers are converted.
+    """
+
+    def __init__(self, name: object, dtype: type) -> None:
+        self._name = name
+        self._dtype = np.dtype(dtype)
+        self._wrong: tuple[list[int], Any] | None = None
+
+    def take(self, first: int, block: np.ndarray) -> None:
+        """Take note of some items (k, ...)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            converted = block.astype(self._dtype, copy=False)
+        if self._wrong is None and not (finite := np.isfinite(converted)).all():
+            place = np.unravel_index(int(np.argmin(finite)), block.shape)
+            self._wrong = [first + int(place[0]), *map(int, place[1:])], block[place]
+
+    def judge(self) -> None:
+        """Raise ``ValueError`` if a number was not finite."""
+        if self._wrong is not None:
+            place, value = self._wrong
+            if np.isfinite(value):
+                raise ValueError(f"{self._name}: expected numbers that {self._dtype} can hold, found larger ones")
+            raise ValueError(f"{self._name}: expected finite numbers, found {value} at {place}")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member is an array of an NPZ archive, of which only the header was read."""
+
+    path: Path
+    key: str
+    info: zipfile.ZipInfo
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    fortran_order: bool
+    header_bytes: int
+
+    def __str__(self) -> str:
+        return f"data file {self.path}: {self.key!r}"
+
+    def expect(self, expected: str, fits: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:
+        """Return the shape, if it fits; refuse it otherwise."""
+        if not fits(self.shape):
+            raise ValueError(f"{self}: expected shape {expected}, found {self.shape}")
+        return self.shape
+
+    def expect_kind(self, kind: str) -> None:
+        """Refuse numbers of another kind than ``kind``, a key of ``_KINDS``."""
+        if self.dtype.kind not in _KINDS[kind]:
+            raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
+
+    def load(
+        self,
+        dtype: type,
+        arrange: Arrange = lambda array: array,
+        *,
+        mapped: bool = False,
+        look: Look | None = None,
+    ) -> np.ndarray:
+        """Load the values, converted to ``dtype``.
+
+        Args:
+            dtype: dtype of the result.
+            arrange: function that views the stored array in another shape.
+            mapped: map the array, read-only, if the file holds its bytes as they are.
+            look: what looks at all values; None to look whether they are finite. It sees them before they are
+                converted.
+
+        Raises:
+            ValueError: the file is damaged, or a value is wrong.
+        """
+        look = FiniteNumbers(self, dtype) if look is None else look
+        window = mapped and self._in_place and self.dtype == np.dtype(dtype)
+        with self._telling_damage():
+            array = arrange(self._map() if window else self._read())
+        if window:
+            self._take_mapped(look, array)
+            look.judge()
+            return array
+        look_at(array, look)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.ascontiguousarray(array, dtype)
+
+    @contextmanager
+    def _telling_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as damage:
+            raise ValueError(
+                f"{self}: cannot be read ({one_line(damage)}); the file is damaged or incomplete"
+            ) from damage
+
+    @property
+    def _in_place(self) -> bool:
+        """Say whether the file holds the bytes as they are, and all of them: zipfile checks ``compress_size`` only."""
+        return self.info.compress_type == zipfile.ZIP_STORED and self.info.compress_size == self.info.file_size
+
+    def _read(self) -> np.ndarray:
+        with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
+            array: np.ndarray = np.asarray(npy.read_array(member, allow_pickle=False))
+            member.read()  # to the end, where zipfile compares the checksum
+            return array
+
+    def _take_mapped(self, look: Look, array: np.ndarray) -> None:
+        """Let a look take an array (M, ...) that is mapped, and compare the checksum of what the file holds."""
+        first = 0
+        if array.flags.c_contiguous:
+            for held in self._stored(array[:1].nbytes):
+                block = np.frombuffer(held, self.dtype).reshape(-1, *array.shape[1:])
+                look.take(first, block)
+                first += len(block)
+        else:
+            for held in self._stored(1):
+                first += len(held)
+            _take_all(array, look, _INTERLEAVED_BLOCK)
+
+    def _stored(self, item: int) -> Iterator[bytes]:
+        """Read the values in the order of the file, as many whole items as fit into a block at a time.
+
+        zipfile compares their checksum at the end.
+        """
+        with self._telling_damage(), zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
+            member.read(self.header_bytes)
+            while held := member.read(max(1, _BLOCK // item) * item):
+                yield held
+
+    def _map(self) -> np.ndarray:
+        """Map the array in the file."""
+        with self.path.open("rb") as file:
+            # The archive's directory does not say how long the member's own header is.
+            file.seek(self.info.header_offset + 26)
+            name, extra = struct.unpack("<HH", file.read(4))
+            start = self.info.header_offset + 30 + name + extra + self.header_bytes
+            return map_array(file, self.dtype, start, self.shape, "F" if self.fortran_order else "C")
+
+
+def look_at(array: np.ndarray, look: Look) -> None:
+    """Let a look take all of an array in memory, and judge."""
+    _take_all(array, look, _BLOCK)
+    look.judge()
+
+
+def one_line(problem: Exception) -> str:
+    """Return what an exception says, in one line."""
+    return " ".join(str(problem).split()) or type(problem).__name__
+
+
+def _take_all(array: np.ndarray, look: Look, block: int) -> None:
+    """Let a look take an array, some items at a time."""
+    items = np.atleast_1d(array)
+    at_once = max(1, block // max(1, items[:1].nbytes))
+    for first in range(0, len(items), at_once):
+        look.take(first, items[first : first + at_once])
+
+
+@dataclass(frozen=True)
+class Required:
+    """Look up members of an archive by key."""
+
+    path: Path
+    members: Mapping[str, zipfile.ZipInfo]
+
+    def __call__(self, key: str, kind: str) -> Member:
+        """Return the member of this key, after reading its header.
+
+        Args:
+            key: key of the array.
+            kind: kind of its numbers, a key of ``_KINDS``.
+        """
+        if key not in self.members:
+            raise ValueError(f"data file {self.path}: expected the key {key!r}, found {sorted(self.members)}")
+        member = _open_member(self.path, key, self.members[key])
+        if member.dtype.hasobject:
+            raise ValueError(f"{member}: holds Python objects, which are never unpickled; store plain numbers")
+        member.expect_kind(kind)
+        return member
+
+
+def members_of(path: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return what an NPZ archive lists, by key.
+
+    The archive's directory and the members' own headers must agree on names, and no key may come twice: otherwise an
+    array could vanish, or another one take its place, without a word.
+
+    Raises:
+        ValueError: the file is no archive, or damaged, or a key comes twice.
+        OSError: the file may not be read.
+    """
+    with path.open("rb") as file:  # given its name, zipfile would say that an unreadable file is no archive
+        if not zipfile.is_zipfile(file):
+            raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            listed = archive.infolist()
+            for info in listed:
+                archive.open(info).close()  # compares the two names
+    except DAMAGE as damage:
+        raise ValueError(
+            f"data file {path}: cannot be read ({one_line(damage)}); it is damaged or incomplete"
+        ) from damage
+    times = Counter(_key(info) for info in listed)
+    twice = sorted(key for key, count in times.items() if count > 1)
+    if twice:
+        raise ValueError(f"data file {path}: expected every key once, found {twice} more than once; write it anew")
+    return {_key(info): info for info in listed}
+
+
+def holds_none(path: Path, key: str, info: zipfile.ZipInfo) -> bool:
+    """Say whether a member is what NumPy writes for None: a Python object without axes. It is not unpickled.
+
+    Raises:
+        ValueError: the member is damaged.
+    """
+    member = _open_member(path, key, info)
+    return member.dtype.hasobject and member.shape == ()
+
+
+def _key(info: zipfile.ZipInfo) -> str:
+    return info.filename.removesuffix(".npy")
+
+
+def _open_member(path: Path, key: str, info: zipfile.ZipInfo) -> Member:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(info) as member:
+            version = npy.read_magic(member)
+            read: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, fortran_order, dtype = read(member)
+            header_bytes = member.tell()
+    except DAMAGE as damage:
+        raise ValueError(f"data file {path}: {key!r}: no array ({one_line(damage)}); the file is damaged") from damage
+    found = Member(path, key, info, shape, dtype, fortran_order, header_bytes)
+    declared = header_bytes + dtype.itemsize * int(np.prod(shape, dtype=object))
+    if not dtype.hasobject and info.file_size != declared:
+        # Refused before it takes any memory.
+        raise ValueError(f"{found}: expected {declared} bytes for {dtype} {shape}, found {info.file_size}")
+    return found

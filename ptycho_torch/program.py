@@ -6,16 +6,20 @@ Exit status: 0 done, 1 the run failed, 2 wrong options or files, 130 interrupted
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from shutil import rmtree
+from signal import Signals
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+from filelock import FileLock, Timeout
+
+from ptycho_torch.interrupts import Interrupts, is_first_process
 
 CONTEXT: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
@@ -28,18 +32,8 @@ CONTEXT: dict[str, Any] = {
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 FILE = click.Path(path_type=Path, dir_okay=False)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
+_LOCK, _PART = ".lock", ".part"
 log = logging.getLogger("ptycho_torch")
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """The user or the system asked the program to end.
-
-    It is no ``KeyboardInterrupt``, for on that Lightning ends the process itself.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.status = 128 + number
 
 
 class WrongInput(click.ClickException):
@@ -55,34 +49,86 @@ class FailedRun(click.ClickException):
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise ``Interrupted`` on Ctrl-C and on SIGTERM."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, interrupt) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before):
-            signal.signal(number, handler)
-
-
-@contextmanager
-def ending(kept: Callable[[], str]) -> Iterator[None]:
-    """Turn ``Interrupted`` into one line of the log, and its exit status.
+def ending(kept: Callable[[], str], say: Callable[[str], object] = log.error) -> Iterator[Interrupts]:
+    """Turn an interrupt into one line, and its exit status, whatever became of the exception on its way.
 
     Args:
         kept: returns what the user should know then.
+        say: writes the line.
     """
+    interrupts = Interrupts()
     try:
-        with interruptible():
-            yield
-    except Interrupted as interrupted:
-        log.error("interrupted (%s): %s", interrupted, kept())
-        raise click.exceptions.Exit(interrupted.status) from interrupted
+        with interrupts.handled():
+            yield interrupts
+    except BaseException:
+        if not interrupts.number:
+            raise
+    if interrupts.number:
+        if is_first_process():
+            say(f"interrupted ({Signals(interrupts.number).name}): {kept()}")
+        raise click.exceptions.Exit(128 + interrupts.number)
+
+
+@contextmanager
+def owning(directory: Path) -> Iterator[None]:
+    """Make a directory, and hold it for this run alone: two runs would mix their results.
+
+    Raises:
+        WrongInput: another run holds it, or nothing can be written there.
+    """
+    path = directory / _LOCK
+    lock = FileLock(path)
+    with checking_input():
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(
+                f"{directory}: another run is at work here; wait until it ends, or choose another --output_dir"
+            ) from None
+        except NotImplementedError:
+            log.warning("%s: this file system has no locks; start no other run here", directory)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()  # while it is held: who opened it meanwhile finds that it is gone
+        lock.release()
+
+
+@contextmanager
+def appearing_together(directory: Path, names: Collection[str], interrupts: Interrupts) -> Iterator[Path]:
+    """Give a directory to write results to; they take their places in ``directory`` together, when all are written.
+
+    If writing fails, the old results stay. What is not among the new results does not stay beside them.
+
+    Args:
+        directory: directory of the results.
+        names: names that results may have.
+        interrupts: interrupts that wait while the results take their places.
+    """
+    for old in directory.glob(f"*{_PART}"):
+        rmtree(old, ignore_errors=True)  # a killed process leaves them
+    with TemporaryDirectory(prefix=".", suffix=_PART, dir=directory) as stage:
+        yield Path(stage)
+        for name in names:
+            if (directory / name).is_dir():
+                raise IsADirectoryError(f"{directory / name}: expected a file or nothing, found a directory")
+        with interrupts.held():
+            for name in names:
+                if (Path(stage) / name).exists():
+                    (Path(stage) / name).replace(directory / name)
+                else:
+                    (directory / name).unlink(missing_ok=True)
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Return what tells a file from one that takes its place: when it was written, and its number; zeros for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
 
 
 @contextmanager
@@ -104,7 +150,7 @@ def running(what: str, log_file: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (Interrupted, click.ClickException, click.exceptions.Exit):
+    except (click.ClickException, click.exceptions.Exit):
         raise
     except Exception as problem:
         log.debug("traceback", exc_info=True)
@@ -118,8 +164,13 @@ def logging_to(path: Path) -> Iterator[None]:
 
     Args:
         path: path of the file.
+
+    Raises:
+        WrongInput: the file cannot be opened.
     """
-    screen, file = logging.StreamHandler(sys.stderr), logging.FileHandler(path, encoding="utf-8")
+    with checking_input():
+        file = _LogFile(path, encoding="utf-8", errors="backslashreplace")
+    screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.INFO)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     before = log.level, log.propagate
@@ -133,7 +184,16 @@ def logging_to(path: Path) -> Iterator[None]:
         log.level, log.propagate = before
         for handler in (screen, file):
             log.removeHandler(handler)
-        file.close()
+        with suppress(OSError):
+            file.close()
+
+
+class _LogFile(logging.FileHandler):
+    """Give up a log that cannot be written: it is no reason to lose a training."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        log.removeHandler(self)
+        log.warning("%s: cannot be written (%s); messages go to the terminal only", self.baseFilename, sys.exc_info()[1])
 
 
 @contextmanager

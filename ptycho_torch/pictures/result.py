@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from jaxtyping import Complex
 
+from ptycho_torch.pictures.style import colormap, default_style
 from ptycho_torch.scans.atomic_file import write_atomically
 
 
@@ -35,6 +37,7 @@ def draw_phase(
     _draw_one(np.angle(mosaic), "reconstructed phase / rad", path, cmap="viridis", vmin=vmin, vmax=vmax)
 
 
+@default_style()
 def draw_comparison(
     mosaic: Complex[np.ndarray, "S S"], known: Complex[np.ndarray, "S S"], mask: np.ndarray, path: str | Path
 ) -> None:
@@ -46,8 +49,6 @@ def draw_comparison(
         mask: (S, S) bool; what lies outside is left empty.
         path: path of the PNG.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(9.5, 8.5))
     margins = {"left": 0.05, "right": 0.94, "bottom": 0.04, "top": 0.96, "hspace": 0.12, "wspace": 0.2}
     axes = figure.subplots(2, 2, sharex=True, sharey=True, gridspec_kw=margins)
@@ -69,18 +70,15 @@ def show(axis: Any, image: np.ndarray, title: str, **how: Any) -> None:
         title: title of the image.
         how: options of ``imshow``; ``cmap`` by name.
     """
-    from matplotlib import colormaps
-
-    how["cmap"] = colormaps[how["cmap"]].with_extremes(bad="0.85")
+    how["cmap"] = colormap(how["cmap"], bad="0.85")
     drawn = axis.imshow(image, interpolation="nearest", **how)
     axis.set_title(title, fontsize=10)
     axis.tick_params(labelsize=8)
     axis.figure.colorbar(drawn, ax=axis, fraction=0.046, pad=0.03).ax.tick_params(labelsize=8)
 
 
+@default_style()
 def _draw_one(image: np.ndarray, title: str, path: str | Path, **how: Any) -> None:
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(8, 8))
     show(figure.add_axes((0.06, 0.04, 0.82, 0.92)), image, title, **how)
     with write_atomically(Path(path)) as file:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ptycho_torch.operators.reassembly import LARGEST_SIDE
+from ptycho_torch.pictures.style import colormap, default_style
 from ptycho_torch.scans.atomic_file import write_atomically
 from ptycho_torch.scans.scan import Scan
 from ptycho_torch.scans.specimen import probe_diameter
@@ -19,6 +21,7 @@ _SHOWN = 3
 """So many single patterns are shown."""
 
 
+@default_style()
 def draw_scan(scan: Scan, path: str | Path) -> None:
     """Draw a scan into a PNG: object (if it is known), positions, how much light fell where, probe, patterns.
 
@@ -32,8 +35,6 @@ def draw_scan(scan: Scan, path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"picture {path}: expected a name that ends in .png")
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(12.5, 6.4))
     figure.suptitle(_headline(scan), fontsize=11)
     places = 1 if scan.object_guess is None else 3
@@ -117,9 +118,7 @@ def _decades(photons: np.ndarray, least: float) -> np.ndarray:
 
 
 def _picture(axis: Axes, image: np.ndarray, title: str, **how: Any) -> None:
-    from matplotlib import colormaps
-
-    how["cmap"] = colormaps[how["cmap"]].with_extremes(bad="0.88")
+    how["cmap"] = colormap(how["cmap"], bad="0.88")
     drawn = axis.imshow(image, interpolation="nearest", **how)
     axis.set_title(title, fontsize=9)
     axis.tick_params(labelsize=7)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,9 +18,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import Tensor
 
 from ptycho_torch.config_params import TrainingConfig
@@ -98,7 +99,8 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
         devices: where to train.
 
     Raises:
-        ValueError: there is no such device, or Lightning does not know the strategy.
+        ValueError: there is no such device, or Lightning does not know the strategy, or starts processes with it that
+            cannot hand back what they trained.
     """
     checkpoints = _Checkpoints(
         dirpath=directory,
@@ -107,8 +109,8 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
         enable_version_counter=False,
     )
     try:
-        with _quiet():
-            return Trainer(
+        with _quiet(), _without_settings_from_outside():
+            trainer = Trainer(
                 accelerator=devices.accelerator,
                 devices=devices.devices,
                 num_nodes=devices.num_nodes,
@@ -123,9 +125,15 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
             )
-    except (MisconfigurationException, ValueError, RuntimeError) as misfit:
+    except Exception as misfit:  # of many kinds: what is asked for is missing, unknown, or not here
         reason = " ".join(str(misfit).split())
         raise ValueError(f"{devices}: Lightning cannot use this: {reason}") from misfit
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise ValueError(
+            f"strategy {devices.strategy}: expected processes that run this program, as those of ddp, found processes "
+            f"that get a copy of the model and keep what they train; use ddp"
+        )
+    return trainer
 
 
 def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None = None) -> LossCurve:
@@ -365,6 +373,16 @@ def require_same_task(kept: CheckpointSummary, task: Task, path: Path) -> None:
     ]
     if differing:
         raise ValueError(f"{path}: belongs to another training and cannot be resumed: {'; '.join(differing)}")
+
+
+@contextmanager
+def _without_settings_from_outside() -> Iterator[None]:
+    """Hide the variables of the environment that Lightning takes for options: they would change the result unseen."""
+    found = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PL_TRAINER_")}
+    try:
+        yield
+    finally:
+        os.environ.update(found)
 
 
 @contextmanager

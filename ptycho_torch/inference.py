@@ -24,6 +24,7 @@ import click
 import numpy as np
 import torch
 
+from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.program import (
     ACCELERATORS,
     CONTEXT,
@@ -131,9 +132,12 @@ def _require_colours(least: float | None, largest: float | None) -> None:
         if end is not None and not math.isfinite(end):
             raise ValueError(f"{name}: expected a phase in radians, found {end}")
     if least is not None and largest is not None and not least < largest:
-        raise ValueError(f"--phase_vmin, --phase_vmax: expected the first below the second, found {least} and {largest}")
+        raise ValueError(
+            f"--phase_vmin, --phase_vmax: expected the first below the second, found {least} and {largest}"
+        )
 
 
+@torch_defaults()
 def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> None:
     from ptycho_torch.files.bundle import load_bundle
     from ptycho_torch.reconstruction import gather_evidence, predict, stitch
@@ -144,9 +148,15 @@ def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> 
         bundle = load_bundle(options["model_path"])
         scan = load_scan(options["test_data"])
         dataset = _dataset(scan, bundle, options)
+
+    def track(found: DataLoader[GroupBatch]) -> Iterator[GroupBatch]:
+        for batch in _with_a_bar(found):
+            interrupts.check()
+            yield batch
+
     begun = time.perf_counter()
     with running("inference", directory / LOG):
-        prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=_with_a_bar)
+        prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=track)
         mosaic = stitch(prediction.patches, prediction.offsets)
         log.info("reconstructed in %.1f s on %s", time.perf_counter() - begun, device)
         evidence = gather_evidence(scan, bundle, prediction, mosaic)
@@ -196,6 +206,7 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
     from ptycho_torch.checks.diagnostics import diagnose
     from ptycho_torch.pictures.diagnosis import draw_diagnosis
     from ptycho_torch.pictures.result import draw_amplitude, draw_comparison, draw_phase
+
     arrays = {
         "mosaic": evidence.mosaic,
         "count": evidence.count,

@@ -193,7 +193,9 @@ class _LogFile(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         log.removeHandler(self)
-        log.warning("%s: cannot be written (%s); messages go to the terminal only", self.baseFilename, sys.exc_info()[1])
+        log.warning(
+            "%s: cannot be written (%s); messages go to the terminal only", self.baseFilename, sys.exc_info()[1]
+        )
 
 
 @contextmanager

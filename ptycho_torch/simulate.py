@@ -28,6 +28,7 @@ from torch import Tensor
 
 from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.operators.physics import diffraction_amplitude, illuminate, scale_nphotons
+from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.program import CONTEXT, checking_input, ending, stamp
 from ptycho_torch.scans.scan import Scan, save_scan
 from ptycho_torch.scans.specimen import (
@@ -117,6 +118,7 @@ class Simulation:
             raise ValueError(f"photons: expected a positive number, at most 1e15, found {self.photons}")
 
 
+@torch_defaults()
 def simulate_scan(settings: Simulation, track: Track = lambda starts: starts) -> Scan:
     """Simulate a scan.
 

@@ -24,6 +24,7 @@ import click
 import numpy as np
 import torch
 
+from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.program import (
     ACCELERATORS,
     CONTEXT,
@@ -149,6 +150,7 @@ def _load() -> None:
     import ptycho_torch.pictures.losses  # noqa: F401
 
 
+@torch_defaults()
 def _train(directory: _Directory, options: dict[str, Any]) -> None:
     from ptycho_torch.files.bundle import NAME, Bundle, save_bundle
     from ptycho_torch.pictures.losses import draw_losses

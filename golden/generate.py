@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from golden.interrupts import Interrupts, guard_loading, run
+
+if __name__ == "__main__":
+    guard_loading()  # before the imports below
+
 import sys
 import traceback
 from pathlib import Path
@@ -21,7 +26,6 @@ from golden.generator.session import (
     state_of,
 )
 from golden.generator.worker import VARIANTS
-from golden.interrupts import Interrupts, guard_loading, run
 from golden.report.text import case_list
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
@@ -209,5 +213,4 @@ def _fail(message: str, status: int = Outcome.FAILED) -> NoReturn:
 
 
 if __name__ == "__main__":
-    guard_loading()
     run(lambda: main(prog_name="python -m golden.generate"))

@@ -177,7 +177,7 @@ def _misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Ite
         if name not in found:
             yield f"{name}: missing"
         elif name not in expected:
-            yield f"{name}: unknown"
+            yield f"{name if name.isprintable() else repr(name)}: unknown"
         elif found[name].shape != expected[name].shape:
             yield f"{name}: expected shape {tuple(expected[name].shape)}, found {tuple(found[name].shape)}"
         elif found[name].dtype != expected[name].dtype:

@@ -128,12 +128,12 @@ def _load() -> None:
 
 
 def _require_colours(least: float | None, largest: float | None) -> None:
-    for name, end in (("--phase_vmin", least), ("--phase_vmax", largest)):
-        if end is not None and not math.isfinite(end):
-            raise ValueError(f"{name}: expected a phase in radians, found {end}")
-    if least is not None and largest is not None and not least < largest:
+    """Refuse, before all else, colours that no phase has; a phase lies between -pi and pi."""
+    first, last = -math.pi if least is None else least, math.pi if largest is None else largest
+    if not (math.isfinite(first) and math.isfinite(last) and first < last):
         raise ValueError(
-            f"--phase_vmin, --phase_vmax: expected the first below the second, found {least} and {largest}"
+            f"--phase_vmin, --phase_vmax: expected phases in radians, the first below the second, found {first:.6g} "
+            f"and {last:.6g}"
         )
 
 

@@ -58,7 +58,7 @@ def _as_array(name: str, value: object, expected: np.ndarray | None) -> np.ndarr
     if isinstance(array, np.ma.MaskedArray):
         raise GoldenError(
             f"output {name!r}: expected a plain array{wanted}, found a masked array; say what its "
-            f"{np.ma.count_masked(array)} masked elements are: array.filled(0)"
+            f"{np.sum(np.ma.getmaskarray(array))} masked elements are: array.filled(0)"
         )
     return array
 

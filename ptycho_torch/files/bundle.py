@@ -157,7 +157,8 @@ def _model(config: ModelConfig, data: DataConfig, tensors: dict[str, Tensor]) ->
             with torch.device("meta"):
                 empty = PtychoPINN(config, probe, 1.0)
         except Exception as misfit:  # numbers that Torch cannot take fail in many ways
-            raise ValueError(f"{config}: no model can be made of it ({misfit})") from misfit
+            reason = " ".join(str(misfit).split())[:200]
+            raise ValueError(f"{config}: no model can be made of it ({reason})") from misfit
         _require_fit(empty.state_dict(), tensors, "weights")
         model = PtychoPINN(config, probe, tensors[_SCALE].item())
         model.load_state_dict(tensors)

@@ -31,10 +31,22 @@ def draw_phase(
     Args:
         mosaic: (S, S) complex.
         path: path of the PNG.
-        vmin: phase of the first colour; None for the least value.
-        vmax: phase of the last colour; None for the largest value.
+        vmin: phase of the first colour; None for the least value, or for -pi if that is not below ``vmax``.
+        vmax: phase of the last colour; None for the largest value, or for pi if that is not above ``vmin``.
+
+    Raises:
+        ValueError: the first phase is not below the last.
     """
-    _draw_one(np.angle(mosaic), "reconstructed phase / rad", path, cmap="viridis", vmin=vmin, vmax=vmax)
+    phase = np.angle(mosaic)
+    least = float(phase.min()) if vmin is None else vmin
+    largest = float(phase.max()) if vmax is None else vmax
+    if vmin is None and not least < largest:
+        least = -np.pi
+    if vmax is None and not least < largest:
+        largest = np.pi
+    if not least < largest:
+        raise ValueError(f"phase: expected colours from a lower to a higher phase, found {least:g} to {largest:g} rad")
+    _draw_one(phase, "reconstructed phase / rad", path, cmap="viridis", vmin=least, vmax=largest)
 
 
 @default_style()

@@ -152,7 +152,7 @@ RETURNED = {
         "output 'y': expected a plain array, complex64 of shape (4, 5), found a masked array"
     ),
     "return {'y': Array(np.ma.masked_array(y, y.real > 0)), 'rows': rows}": "found a masked array; say what its",
-    "return {'y': Tensor(np.ma.array(y), 'x'), 'rows': rows}": "found a masked array; say what its 0 masked elements are",
+    "return {'y': Tensor(np.ma.array(y), 'x'), 'rows': rows}": "found a masked array; say what its 0 masked elements",
     "return {'y': y.astype(object), 'rows': rows}": "found an array of dtype object",
     "return {'y': Tensor(y.real, 'torch.bfloat16'), 'rows': rows}": (
         "complex64 of shape (4, 5), found tests.golden.test_check.Tensor (torch.bfloat16), which NumPy cannot take"

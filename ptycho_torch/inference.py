@@ -37,6 +37,7 @@ from ptycho_torch.program import (
     logging_to,
     owning,
     patterns_used,
+    require_places,
     running,
     stamp,
     warnings_in_the_log,
@@ -144,6 +145,7 @@ def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> 
     from ptycho_torch.scans.scan import load_scan
 
     with checking_input(), warnings_in_the_log():
+        require_places(directory, RESULTS)
         device = _device(options["accelerator"])
         bundle = load_bundle(options["model_path"])
         scan = load_scan(options["test_data"])

@@ -1,6 +1,7 @@
 """Provide what the port's programs share: options, logging and exit codes.
 
-Exit status: 0 done, 1 the run failed, 2 wrong options or files, 130 interrupted (143 by SIGTERM).
+Exit status: 0 done, 1 the run failed, 2 wrong options or files, or no place for results, 130 interrupted (143 by
+SIGTERM).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from shutil import rmtree
 from signal import Signals
@@ -96,6 +98,17 @@ def owning(directory: Path) -> Iterator[None]:
         lock.release()
 
 
+def require_places(directory: Path, names: Collection[str]) -> None:
+    """Refuse, before the work, a directory in which a result has no place.
+
+    Raises:
+        ValueError: a directory has the name of a result.
+    """
+    for name in names:
+        if (directory / name).is_dir():
+            raise ValueError(f"{directory / name}: expected a file or nothing, found a directory")
+
+
 @contextmanager
 def appearing_together(directory: Path, names: Collection[str], interrupts: Interrupts) -> Iterator[Path]:
     """Give a directory to write results to; they take their places in ``directory`` together, when all are written.
@@ -106,20 +119,24 @@ def appearing_together(directory: Path, names: Collection[str], interrupts: Inte
         directory: directory of the results.
         names: names that results may have.
         interrupts: interrupts that wait while the results take their places.
+
+    Raises:
+        OSError: a result cannot be written; it names the place.
     """
     for old in directory.glob(f"*{_PART}"):
         rmtree(old, ignore_errors=True)  # a killed process leaves them
-    with TemporaryDirectory(prefix=".", suffix=_PART, dir=directory) as stage:
-        yield Path(stage)
-        for name in names:
-            if (directory / name).is_dir():
-                raise IsADirectoryError(f"{directory / name}: expected a file or nothing, found a directory")
-        with interrupts.held():
-            for name in names:
-                if (Path(stage) / name).exists():
-                    (Path(stage) / name).replace(directory / name)
-                else:
-                    (directory / name).unlink(missing_ok=True)
+    try:
+        with TemporaryDirectory(prefix=".", suffix=_PART, dir=directory, ignore_cleanup_errors=True) as stage:
+            yield Path(stage)
+            with interrupts.held():
+                for name in names:
+                    if (Path(stage) / name).exists():
+                        (Path(stage) / name).replace(directory / name)
+                    else:
+                        (directory / name).unlink(missing_ok=True)
+    except OSError as refused:  # the stage's own name would tell nobody anything
+        name = directory / Path(str(refused.filename or "")).name
+        raise OSError(refused.errno, refused.strerror or str(refused), str(name)) from refused
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -142,7 +159,9 @@ def checking_input() -> Iterator[None]:
 
 @contextmanager
 def running(what: str, log_file: Path) -> Iterator[None]:
-    """Turn what goes wrong in a run into one line, and exit status 1; the traceback goes to the log.
+    """Turn what goes wrong in a run into one line; the traceback goes to the log.
+
+    The exit status is 1; it is 2 where the system refuses a file.
 
     Args:
         what: name of the run.
@@ -155,7 +174,8 @@ def running(what: str, log_file: Path) -> Iterator[None]:
     except Exception as problem:
         log.debug("traceback", exc_info=True)
         kind = "" if isinstance(problem, ValueError | OSError | ArithmeticError) else f"{type(problem).__name__}: "
-        raise FailedRun(f"{what} failed: {kind}{_one_line(problem)} (traceback: {log_file})") from problem
+        failed = WrongInput if isinstance(problem, OSError) else FailedRun
+        raise failed(f"{what} failed: {kind}{_one_line(problem)} (traceback: {log_file})") from problem
 
 
 @contextmanager
@@ -225,4 +245,7 @@ def patterns_used(count: int, there: int, groups: int, members: int) -> None:
 
 
 def _one_line(problem: Exception) -> str:
-    return " ".join(str(problem).split()) or type(problem).__name__
+    line = " ".join(str(problem).split()) or type(problem).__name__
+    if isinstance(problem, OSError) and problem.errno in {ENOSPC, EDQUOT}:
+        line += "; make room there, or choose another place"
+    return line

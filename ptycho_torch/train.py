@@ -38,6 +38,7 @@ from ptycho_torch.program import (
     logging_to,
     owning,
     patterns_used,
+    require_places,
     running,
     stamp,
     warnings_in_the_log,
@@ -150,6 +151,12 @@ def _load() -> None:
     import ptycho_torch.pictures.losses  # noqa: F401
 
 
+def _results() -> tuple[str, ...]:
+    from ptycho_torch.files.bundle import NAME
+
+    return NAME, LOSSES, LOSS_PICTURE
+
+
 @torch_defaults()
 def _train(directory: _Directory, options: dict[str, Any]) -> None:
     from ptycho_torch.files.bundle import NAME, Bundle, save_bundle
@@ -163,6 +170,7 @@ def _train(directory: _Directory, options: dict[str, Any]) -> None:
         if not trainer.is_global_zero:
             log.setLevel("ERROR")  # the first of several processes reports for all
         else:
+            require_places(directory.path, (*_results(), directory.checkpoint.name))
             directory.require_no_loss()
         dataset = _dataset(payload, options["seed"])
         model = _model(payload, dataset, options["seed"], options["initial_weights"])
@@ -185,7 +193,7 @@ def _train(directory: _Directory, options: dict[str, Any]) -> None:
             return
         if tested is not None:
             curve = _tested(curve, model, tested, payload, trainer.strategy.root_device)
-        with appearing_together(directory.path, (NAME, LOSSES, LOSS_PICTURE), directory.interrupts) as stage:
+        with appearing_together(directory.path, _results(), directory.interrupts) as stage:
             save_bundle(stage / NAME, Bundle(model, payload.data, payload.training, options["seed"], curve))
             (stage / LOSSES).write_text(json.dumps(curve.to_json(), indent=1), encoding="utf-8")
             draw_losses(curve, stage / LOSS_PICTURE)

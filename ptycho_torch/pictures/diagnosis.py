@@ -57,7 +57,7 @@ def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -
         _draw_comparison(cells[8:], evidence, diagnosis)
     for number, (colour, line) in enumerate(lines):
         height = (text - 0.19 * (number + 1)) / (pictures + text)
-        figure.text(0.02, height, line, color=colour, family="monospace", fontsize=9, va="bottom")
+        figure.text(0.02, height, line, color=colour, family="monospace", fontsize=9, va="bottom", parse_math=False)
     with write_atomically(path) as file:
         figure.savefig(file, format="png", dpi=90)
 

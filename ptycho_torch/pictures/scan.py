@@ -36,7 +36,7 @@ def draw_scan(scan: Scan, path: str | Path) -> None:
     if path.suffix.lower() != ".png":
         raise ValueError(f"picture {path}: expected a name that ends in .png")
     figure = Figure(figsize=(12.5, 6.4))
-    figure.suptitle(_headline(scan), fontsize=11)
+    figure.suptitle(_headline(scan), fontsize=11, parse_math=False)
     places = 1 if scan.object_guess is None else 3
     # Places are set by hand: Matplotlib's own layout takes longer than the drawing.
     above = figure.add_gridspec(1, places, left=0.05, right=0.93, bottom=0.42, top=0.92, wspace=0.27)
@@ -79,7 +79,8 @@ def light(scan: Scan) -> tuple[np.ndarray, tuple[float, float, float, float]]:
 def _headline(scan: Scan) -> str:
     M, N, _ = scan.diffraction.shape
     photons = float(np.mean([np.square(pattern, dtype=np.float64).sum() for pattern in scan.diffraction]))
-    name = f"{scan.source.name}: " if scan.source else ""
+    # A name need not be UTF-8, as Matplotlib's texts must.
+    name = f"{scan.source.name}: ".encode(errors="backslashreplace").decode() if scan.source else ""
     wide = f"probe {probe_diameter(scan.probe):.1f} px wide"
     return f"{name}{M} patterns of {N} x {N}, {photons:,.0f} photons in each, {wide}"
 

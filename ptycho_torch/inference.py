@@ -37,6 +37,7 @@ from ptycho_torch.program import (
     log,
     log_bad_pixels,
     logging_to,
+    measurement_option,
     owning,
     patterns_used,
     require_places,
@@ -68,8 +69,9 @@ several members, and changes nothing for groups of one."""
 @click.option(
     "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory that training wrote."
 )
-@click.option("--test_data", type=FILE, required=True, metavar="NPZ", help="Scan to reconstruct.")
+@click.option("--test_data", type=FILE, required=True, metavar="FILE", help="Scan to reconstruct.")
 @bad_pixels_option
+@measurement_option
 @click.option(
     "--output_dir",
     type=DIRECTORY,
@@ -151,7 +153,7 @@ def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> 
         require_places(directory, RESULTS)
         device = _device(options["accelerator"])
         bundle = load_bundle(options["model_path"])
-        scan = load_scan(options["test_data"], invalid_is_bad=options["bad_pixels"])
+        scan = load_scan(options["test_data"], invalid_is_bad=options["bad_pixels"], measurement=options["measurement"])
         dataset = _dataset(scan, bundle, options)
 
     def track(found: DataLoader[GroupBatch]) -> Iterator[GroupBatch]:

@@ -43,6 +43,12 @@ bad_pixels_option = click.option(
     help="Leave out pixels that are NaN, negative or at the largest number of their integer dtype, as if the scan's "
     "key bad_pixels named them.",
 )
+measurement_option = click.option(
+    "--measurement",
+    type=click.Choice(("counts", "amplitude")),
+    help="What the patterns are: counts, of which the square root is taken, or amplitudes.  [default: counts if "
+    "Ptychodus wrote whole numbers, else amplitude]",
+)
 _LOCK, _PART = ".lock", ".part"
 log = logging.getLogger("ptycho_torch")
 

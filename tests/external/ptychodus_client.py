@@ -85,18 +85,28 @@ def make_input(scan: dict[str, np.ndarray], modes: int, masked: bool) -> Reconst
     return ReconstructInput(counts, bad, product)
 
 
+def small(scan: dict[str, np.ndarray], patterns: int) -> dict[str, np.ndarray]:
+    """Keep the first patterns of a scan, and of the object what they show."""
+    N = scan["diff3d"].shape[-1]
+    places = np.stack([scan["xcoords"], scan["ycoords"]])[:, :patterns]
+    left, top = np.floor(places.min(axis=1)).astype(int) - N // 2 - 1
+    right, bottom = np.ceil(places.max(axis=1)).astype(int) + N // 2 + 1
+    x, y = places - [[left], [top]]
+    kept = {"diff3d": scan["diff3d"][:patterns], "xcoords": x, "ycoords": y}
+    return {**scan, **kept, "objectGuess": scan["objectGuess"][top:bottom, left:right]}
+
+
 def write(scan_file: Path, directory: Path, patterns: int | None) -> None:
-    """Write a scan in both formats, with one and with three modes, without and with bad pixels."""
+    """Write a scan, or its first patterns, in both formats, with one and three modes, without and with bad pixels."""
     with np.load(scan_file, allow_pickle=False) as file:
         scan = {key: file[key] for key in file}
     if patterns is not None:
-        per_pattern = ("diff3d", "xcoords", "ycoords")
-        scan |= {key: scan[key][:patterns] for key in per_pattern}
+        scan = small(scan, patterns)
     directory.mkdir(parents=True, exist_ok=True)
     for modes in MODES:
         for masked in MASKS:
             given = make_input(scan, modes, masked)
-            name = f"{modes}-modes{'-bad-pixels' if masked else ''}"
+            name = f"{modes}-mode{'s' * (modes > 1)}{'-bad-pixels' * masked}"
             save_ptychopinn_training_data(directory / f"{name}.npz", given)
             save_training_data(directory / f"{name}.h5", given)
 

@@ -9,6 +9,7 @@
 # make mutation  every line of the port's operators, network and training changed in every way, to see that a test notices
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
 # make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; interrupted, it goes on
+# make ptychodus  a real client: Ptychodus writes a scan, the port reconstructs it, Ptychodus reads the product
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
 
@@ -17,10 +18,11 @@ TEST_ARGS = $(or $(ARGS),-n 2)
 TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
 CONFIRM := .venv-ptychopinn
+PTYCHODUS := .venv-ptychodus
 LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden confirm checkout lint bench bench-network bench-run kernels mutation torture long star clean
+.PHONY: test golden confirm checkout lint bench bench-network bench-run kernels mutation torture long star ptychodus clean
 
 test: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
@@ -57,6 +59,7 @@ bench: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.diagnosis
 	$(TORCH)/bin/python -m benchmarks.tolerances
 	$(TORCH)/bin/python -m benchmarks.loading
+	$(TORCH)/bin/python -m benchmarks.packed
 
 bench-network: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/python -m benchmarks.network --python $(TENSORFLOW)/bin/python $(ARGS)
@@ -83,6 +86,9 @@ star: $(TORCH)/made $(TENSORFLOW)/made
 		-o golden_fixtures=.artifacts/star -o golden_tests=tests/external
 	$(TORCH)/bin/golden show --fixtures .artifacts/star --picture .artifacts/star.png star/measured_n128
 
+ptychodus: $(TORCH)/made $(PTYCHODUS)/made
+	$(TORCH)/bin/python -m tests.external.ptychodus_check --python $(PTYCHODUS)/bin/python $(ARGS)
+
 # A failed install leaves no mark, so the next run begins again.
 $(TORCH)/made: pyproject.toml ptycho_torch/pyproject.toml constraints/torch.txt
 	$(PYTHON) -m venv --clear $(TORCH)
@@ -100,5 +106,10 @@ $(CONFIRM)/made: pyproject.toml constraints/ptychopinn.txt
 	$(CONFIRM)/bin/python -m pip install -q --disable-pip-version-check -c constraints/ptychopinn.txt -e '.[ptychopinn]'
 	touch $@
 
+$(PTYCHODUS)/made: constraints/ptychodus.txt
+	$(PYTHON) -m venv --clear $(PTYCHODUS)
+	$(PTYCHODUS)/bin/python -m pip install -q --disable-pip-version-check -c constraints/ptychodus.txt ptychodus
+	touch $@
+
 clean:
-	rm -rf $(TORCH) $(TENSORFLOW) $(CONFIRM) .artifacts mutants
+	rm -rf $(TORCH) $(TENSORFLOW) $(CONFIRM) $(PTYCHODUS) .artifacts mutants

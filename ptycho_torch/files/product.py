@@ -36,8 +36,7 @@ def is_product(path: Path) -> bool:
 class Product:
     """A product holds an object and where it was lit.
 
-    Lengths along x and y lie in the frame of the scan file's known object, whose middle is (0, 0); without one, in that
-    of its positions.
+    Places lie in the frame of ``geometry``: for an HDF5 of Ptychodus, that in which its own reader takes positions.
 
     Attributes:
         object: (H, W) complex64, whole patches at all positions.
@@ -99,8 +98,7 @@ def make_product(
     fill = np.abs(mosaic[covered]).mean() * np.exp(1j * np.angle(mosaic[covered].mean()))
     padding = tuple(zip(before[::-1].tolist(), after[::-1].tolist()))  # rows are y
     target = np.pad(np.where(covered, mosaic, fill), padding, constant_values=fill).astype(np.complex64)
-    # The frame's origin, in pixels of the positions.
-    zero = np.zeros(2) if scan.object_guess is None else (np.array(scan.object_guess.shape[::-1]) - 1) / 2
+    zero = np.array(geometry.origin)
     size = np.array([geometry.pixel_width, geometry.pixel_height])
     middle = origin - before + (np.array(target.shape[::-1]) - 1) / 2
     x, y = (size * (middle - zero)).tolist()

@@ -42,6 +42,7 @@ class Geometry:
         pixel_height: height of an object pixel, m.
         distance: from object to detector, m; 0 if it is not known.
         energy: photon energy, eV; 0 if it is not known.
+        origin: [x, y] of the place that lies at 0 m, object pixels.
 
     Raises:
         ValueError: a size is not above 0, or another number is negative or not finite.
@@ -51,6 +52,7 @@ class Geometry:
     pixel_height: float
     distance: float = 0.0
     energy: float = 0.0
+    origin: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
         for name in ("pixel_width", "pixel_height"):
@@ -137,7 +139,13 @@ def read_geometry(path: Path, lookup: Lookup, names: Collection[str], N: int, re
         )
         return None
     try:
-        found = Geometry(*map(number, (*sizes, "detector_object_distance_m", "photon_energy_eV")))
+        found = Geometry(
+            pixel_width=number("object_pixel_width_m"),
+            pixel_height=number("object_pixel_height_m"),
+            distance=number("detector_object_distance_m"),
+            energy=number("photon_energy_eV"),
+            origin=_middle(lookup, names),
+        )
     except ValueError as wrong:
         raise ValueError(
             f"data file {path}: {wrong}. Ptychodus makes positions in pixels with it: set energy, distance and "
@@ -149,6 +157,12 @@ def read_geometry(path: Path, lookup: Lookup, names: Collection[str], N: int, re
             f"wavelength and distance): near field, which the network does not know"
         )
     return found
+
+
+def _middle(lookup: Lookup, names: Collection[str]) -> tuple[float, float]:
+    """Return the middle of the file's object, [x, y], pixels, where Ptychodus's reader puts 0 m; or its first pixel."""
+    shape = lookup("objectGuess", "complex").shape if "object" in names else ()
+    return ((shape[-1] - 1) / 2, (shape[-2] - 1) / 2) if len(shape) > 1 and 0 not in shape else (0.0, 0.0)
 
 
 def require_training_data(path: Path, names: Collection[str]) -> None:

@@ -325,7 +325,7 @@ def _assemble(
         start_positions=start,
         probe=strongest_mode(probe, N, remarks) if by_ptychodus else probe.load(np.complex64).reshape(N, N),
         scan_index=found.get("scan_index", np.zeros(M, np.int64)),
-        object_guess=None if guess is None else guess.load(np.complex64).reshape(guess.shape[-2:]),
+        object_guess=None if guess is None else _known_object(guess, by_ptychodus, remarks),
         Y=None if patches is None else patches.load(np.complex64, lambda array: array.reshape(M, N, N), mapped=True),
         bad_pixels=patterns.bad_pixels(),
     )
@@ -381,6 +381,15 @@ def _object_guess(require: Lookup, remarks: list[str]) -> StoredArray | None:
         )
         return None
     return guess
+
+
+def _known_object(guess: StoredArray, by_ptychodus: bool, remarks: list[str]) -> np.ndarray | None:
+    """Load the known object; None, with a remark, if it is Ptychodus's from before any reconstruction."""
+    known: np.ndarray = guess.load(np.complex64).reshape(guess.shape[-2:])
+    if by_ptychodus and (known == known[0, 0]).all():
+        remarks.append(f"{guess}: left out: expected a known object, found one number everywhere")
+        return None
+    return known
 
 
 def _ground_truth(require: Lookup, shape: tuple[int, ...], remarks: list[str]) -> StoredArray | None:

@@ -4,6 +4,7 @@ This runs in an environment with Ptychodus (``make ptychodus``) and knows nothin
 
     python tests/external/ptychodus_client.py write scan.npz DIRECTORY [--patterns 24]
     python tests/external/ptychodus_client.py read result.h5 patches.npz
+    python tests/external/ptychodus_client.py positions scan.h5 positions.npz
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ptychodus.api.probe import ProbeSequence
 from ptychodus.api.probe_positions import ProbePosition, ProbePositionSequence
 from ptychodus.api.product import Product, ProductMetadata
 from ptychodus.api.reconstruct import ReconstructInput
+from ptychodus.plugins.training_data_file import TrainingDataProductFileReader
 
 PIXEL = PixelGeometry(width_m=8e-9, height_m=9e-9)
 """Size of an object pixel."""
@@ -144,6 +146,14 @@ def read(product_file: Path, patches_file: Path) -> None:
     )
 
 
+def positions(training_file: Path, positions_file: Path) -> None:
+    """Read the positions in training data as Ptychodus's own reader takes them, in metres."""
+    product = TrainingDataProductFileReader().read(training_file)
+    found = product.probe_positions
+    places = np.stack([found.get_coordinates_x_m(), found.get_coordinates_y_m()], axis=-1)
+    np.savez(positions_file, positions_m=places)
+
+
 def main() -> None:
     """Run a command."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -155,8 +165,13 @@ def main() -> None:
     reading = commands.add_parser("read")
     reading.add_argument("product", type=Path)
     reading.add_argument("patches", type=Path)
+    placing = commands.add_parser("positions")
+    placing.add_argument("training_data", type=Path)
+    placing.add_argument("positions", type=Path)
     options = parser.parse_args()
-    if options.command == "write":
+    if options.command == "positions":
+        positions(options.training_data, options.positions)
+    elif options.command == "write":
         write(options.scan, options.directory, options.patterns)
     else:
         read(options.product, options.patches)

@@ -173,6 +173,8 @@ def test_geometry() -> None:
     found = load(HDF5)[0].geometry
     assert found is not None
     assert (found.pixel_width, found.pixel_height, found.distance, found.energy) == (8e-9, 9e-9, 1.9, 8800.0)
+    height, width = stored(HDF5, "object").shape
+    assert found.origin == ((width - 1) / 2, (height - 1) / 2)
     assert load(NPZ)[0].geometry is None
     # 64 pixels of 8 x 9 nm, a wavelength of 0.1409 nm
     assert found.fresnel_number(N) == pytest.approx(64**2 * 72e-18 / (1.40891e-10 * 1.9), rel=1e-4)
@@ -253,7 +255,7 @@ def near_field(tmp_path: Path) -> Path:
 
 WARNED = {
     "two layers": (
-        lambda tmp_path: changed(tmp_path, object=np.ones((2, 70, 71), complex)),
+        lambda tmp_path: changed(tmp_path, object=np.ones((2, 74, 75), complex)),
         "'object': left out: expected one layer, found 2",
     ),
     "probes that vary": (
@@ -295,6 +297,13 @@ def test_the_first_probe_is_taken_of_those_that_vary(tmp_path: Path) -> None:
 def test_an_object_that_nobody_made_is_none(tmp_path: Path) -> None:
     scan, told = load(changed(tmp_path, object=np.zeros((0, 0), complex)), measurement="counts")
     assert (scan.object_guess, told) == (None, [])
+
+
+def test_an_object_from_before_any_reconstruction_is_left_out(tmp_path: Path) -> None:
+    scan, told = load(changed(tmp_path, object=np.full((74, 75), 0.5j)), measurement="counts")
+    assert scan.object_guess is None
+    assert ["'object': left out: expected a known object, found one number everywhere" in one for one in told] == [True]
+    assert scan.geometry == load(ONE_MODE)[0].geometry
 
 
 REFUSED = {

@@ -30,6 +30,7 @@ HDF5_NAMES: Mapping[str, str] = MappingProxyType(
 """Key in PtychoPINN's NPZ -> dataset in Ptychodus's HDF5, where they differ."""
 _PLANCK_LIGHT = 1.23984198e-6
 """Planck's constant times the speed of light, eV m."""
+NO_PIXEL = ". Ptychodus divides metres by the size of an object pixel: set energy, distance and detector pixels there"
 _WRITE = "write training data with Ptychodus (ptychodus.api.io.save_training_data)"
 
 
@@ -88,11 +89,11 @@ def strongest_mode(probe: StoredArray, N: int, remarks: list[str]) -> Complex64[
     """Load the mode of a probe (modes, N, N) that holds most energy, and say its share if there are several.
 
     Args:
-        probe: a probe that ``has_modes``.
+        probe: a probe that ``has_modes``, or (N, N).
         N: side of the probe, pixels.
         remarks: gets a sentence if something is left out.
     """
-    modes = probe.load(np.complex64).reshape(-1, *probe.shape[-3:])
+    modes = probe.load(np.complex64).reshape(-1, *probe.shape[-3:-2] or (1,), N, N)
     if len(modes) > 1:
         remarks.append(
             f"{probe}: expected one probe for all positions, found {len(modes)} (OPR); the first is taken, and how the "
@@ -110,15 +111,14 @@ def strongest_mode(probe: StoredArray, N: int, remarks: list[str]) -> Complex64[
     return mode
 
 
-def read_geometry(path: Path, lookup: Lookup, names: Collection[str], N: int, remarks: list[str]) -> Geometry | None:
+def read_geometry(path: Path, lookup: Lookup, names: Collection[str], remarks: list[str]) -> Geometry | None:
     """Read the geometry of an HDF5 file; None, with a remark, if it does not say how large an object pixel is.
 
     Args:
         path: path of the file.
         lookup: finds its datasets.
         names: names of its datasets.
-        N: side of the patterns, pixels.
-        remarks: gets a sentence if something is missing or implausible.
+        remarks: gets a sentence if something is missing.
 
     Raises:
         ValueError: a number is no number, or impossible.
@@ -147,16 +147,18 @@ def read_geometry(path: Path, lookup: Lookup, names: Collection[str], N: int, re
             origin=_middle(lookup, names),
         )
     except ValueError as wrong:
-        raise ValueError(
-            f"data file {path}: {wrong}. Ptychodus makes positions in pixels with it: set energy, distance and "
-            f"detector pixels there, and {_WRITE}"
-        ) from wrong
-    if (fresnel := found.fresnel_number(N)) > 1:
-        remarks.append(
-            f"data file {path}: expected far-field patterns, found a Fresnel number of {fresnel:.3g} (patch area over "
-            f"wavelength and distance): near field, which the network does not know"
-        )
+        raise ValueError(f"data file {path}: {wrong}{NO_PIXEL}; {_WRITE}") from wrong
     return found
+
+
+def near_field(path: Path, geometry: Geometry | None, N: int) -> list[str]:
+    """Return a sentence if patterns of side N were taken in the near field."""
+    fresnel = geometry.fresnel_number(N) if geometry else 0.0
+    said = (
+        f"data file {path}: expected far-field patterns, found a Fresnel number of {fresnel:.3g} (patch area over "
+        f"wavelength and distance): near field, which the network does not know"
+    )
+    return [said] if fresnel > 1 else []
 
 
 def _middle(lookup: Lookup, names: Collection[str]) -> tuple[float, float]:

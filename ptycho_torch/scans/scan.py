@@ -23,9 +23,11 @@ from ptycho_torch.scans.npz import Required, holds_none, members_of
 from ptycho_torch.scans.plausible import Patterns, ZeroOrOne, remarks_on_positions
 from ptycho_torch.scans.ptychodus import (
     HDF5_NAMES,
+    NO_PIXEL,
     Geometry,
     has_modes,
     middle_to_centre,
+    near_field,
     read_geometry,
     require_training_data,
     strongest_mode,
@@ -252,7 +254,7 @@ def _read_npz(path: Path, invalid_is_bad: bool, measurement: Measurement | None)
     for key in [key for key in _OPTIONAL if key in members and holds_none(path, key, members[key])]:
         remarks.append(f"data file {path}: {key!r}: left out: found None, as PtychoPINN writes what is absent")
         del members[key]
-    scan, found = _assemble(path, Required(path, members), set(members), invalid_is_bad, measurement)
+    scan, found = _assemble(path, Required(path, members), set(members), invalid_is_bad, measurement, False)
     return scan, [*remarks, *found]
 
 
@@ -261,13 +263,20 @@ def _read_hdf5(path: Path, invalid_is_bad: bool, measurement: Measurement | None
     require_training_data(path, names)
     stored = {name: key for key, name in HDF5_NAMES.items()}
     lookup = Datasets(path, HDF5_NAMES)
-    scan, remarks = _assemble(path, lookup, {stored.get(name, name) for name in names}, invalid_is_bad, measurement)
-    geometry = read_geometry(path, lookup, names, scan.probe.shape[0], remarks)
-    return replace(scan, geometry=geometry), remarks
+    keys = {stored.get(name, name) for name in names}
+    remarks: list[str] = []
+    geometry = read_geometry(path, lookup, names, remarks)
+    scan, found = _assemble(path, lookup, keys, invalid_is_bad, measurement, True)
+    return replace(scan, geometry=geometry), [*found, *remarks, *near_field(path, geometry, len(scan.probe))]
 
 
 def _assemble(
-    path: Path, require: Lookup, keys: Collection[str], invalid_is_bad: bool, measurement: Measurement | None
+    path: Path,
+    require: Lookup,
+    keys: Collection[str],
+    invalid_is_bad: bool,
+    measurement: Measurement | None,
+    by_ptychodus: bool,
 ) -> tuple[Scan, list[str]]:
     """Make a scan of the arrays of a file, after all their shapes and dtypes were checked.
 
@@ -277,6 +286,7 @@ def _assemble(
         keys: which of these keys there are.
         invalid_is_bad: as of ``load_scan``.
         measurement: as of ``load_scan``.
+        by_ptychodus: whether only Ptychodus writes such files; otherwise a probe with modes says that it did.
     """
     remarks: list[str] = []
     x = require("xcoords", "real")
@@ -294,11 +304,15 @@ def _assemble(
     stack = require("diff3d" if "diff3d" in keys or "diffraction" not in keys else "diffraction", "real")
     arrange, N = _stack_layout(stack, M)
     probe = require("probeGuess", "complex or real")
+    if 0 in probe.shape:
+        raise ValueError(
+            f"{probe}: expected a probe, found an empty one, {probe.shape}; Ptychodus writes that if none was made"
+        )
     probe.expect(
         f"({N}, {N}), the side of {stack.key!r}, or (modes, {N}, {N})",
-        lambda shape: shape in {(N, N), (N, N, 1)} or (has_modes(shape, N) and 0 not in shape),
+        lambda shape: shape in {(N, N), (N, N, 1)} or has_modes(shape, N),
     )
-    by_ptychodus = probe.shape not in {(N, N), (N, N, 1)}
+    by_ptychodus = by_ptychodus or probe.shape not in {(N, N), (N, N, 1)}
     guess = _object_guess(require, remarks) if "objectGuess" in keys else None
     patches = _ground_truth(require, (M, N, N), remarks) if "Y" in keys else None
     bad_pixels = _bad_pixels(require, M, N) if "bad_pixels" in keys else None
@@ -315,7 +329,12 @@ def _assemble(
     if by_ptychodus and N not in _SIDES:
         remarks.append(f"{stack}: expected a side of {', '.join(map(str, _SIDES))} pixels, found {N}{_CROP}")
     shift = middle_to_centre(N) if by_ptychodus else 0.0
-    found = {key: vector.load(np.int64 if key == "scan_index" else np.float64) for key, vector in vectors.items()}
+    try:
+        found = {key: vector.load(np.int64 if key == "scan_index" else np.float64) for key, vector in vectors.items()}
+    except ValueError as wrong:
+        if not by_ptychodus:
+            raise
+        raise ValueError(f"{wrong}{NO_PIXEL}") from wrong
     positions = np.stack([found["xcoords"], found["ycoords"]], axis=-1) + shift
     start = np.stack([found["xcoords_start"], found["ycoords_start"]], axis=-1) + shift if starts else positions
     scan = Scan(

@@ -164,6 +164,14 @@ def test_the_middle_of_a_patch_is_half_a_pixel_from_its_centre_index_for_even_si
     np.testing.assert_array_equal(load_scan(path).positions, np.stack([x, y], -1))
 
 
+def test_an_hdf5_with_a_plain_probe_is_ptychodus_s_too(tmp_path: Path) -> None:
+    scan, told = load(changed(tmp_path, probe=stored(ONE_MODE, "probe")[0]))
+    expected, said = load(ONE_MODE)
+    np.testing.assert_array_equal(scan.probe, expected.probe)
+    np.testing.assert_array_equal(scan.positions, expected.positions)
+    assert len(told) == len(said) == 1
+
+
 @FILES
 def test_the_side_is_read_without_the_rest(path: Path) -> None:
     assert read_probe_side(path) == N
@@ -310,7 +318,7 @@ REFUSED = {
     "no probe": ({"without": ("probe",)}, "expected the dataset 'probe', found ['bad_pixels', 'detector"),
     "an empty probe": (
         {"probe": np.zeros((1, 0, 0), complex)},
-        "'probe': expected shape (64, 64), the side of 'patterns'",
+        "'probe': expected a probe, found an empty one, (1, 0, 0); Ptychodus writes that if none was made",
     ),
     "another probe": ({"probe": np.ones((1, 32, 32), complex)}, "or (modes, 64, 64), found (1, 32, 32)"),
     "no patterns": ({"without": ("patterns",)}, "expected patterns, found a product of Ptychodus, which has none"),
@@ -332,7 +340,11 @@ REFUSED = {
     ),
     "a pixel of no size": (
         {"object_pixel_width_m": 0.0},
-        "pixel_width: expected the size of an object pixel in metres, above 0, found 0. Ptychodus makes positions",
+        "pixel_width: expected the size of an object pixel in metres, above 0, found 0. Ptychodus divides metres by the size of an object pixel",
+    ),
+    "a pixel of no size, and what comes of it": (
+        {"object_pixel_width_m": 0.0, "probe_position_x_px": np.full(M, np.inf)},
+        "pixel_width: expected the size of an object pixel in metres, above 0, found 0",
     ),
     "a size that is no number": (
         {"object_pixel_height_m": np.nan},
@@ -362,8 +374,17 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, Any], m
 
 
 def test_a_probe_that_nobody_made_is_refused_in_npz_too(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'probeGuess': expected shape \(64, 64\), .* found \(1, 0, 0\)"):
+    with pytest.raises(ValueError, match=r"'probeGuess': expected a probe, found an empty one"):
         load_scan(changed(tmp_path, NPZ, probeGuess=np.zeros((1, 0, 0), complex)))
+
+
+def test_positions_without_a_size_of_a_pixel_are_explained_in_npz(tmp_path: Path) -> None:
+    path = changed(tmp_path, NPZ, xcoords=np.full(M, np.inf))
+    with pytest.raises(ValueError, match=r"found inf at .*Ptychodus divides metres by the size of an object pixel"):
+        load_scan(path)
+    np.savez(path, **{**patterns_of_embedded(), "xcoords": np.full(M, np.inf)})
+    with pytest.raises(ValueError, match=r"found inf at \[0\]$"):
+        load_scan(path)
 
 
 def test_files_that_are_no_scans(tmp_path: Path) -> None:

@@ -340,7 +340,7 @@ REFUSED = {
     ),
     "a pixel of no size": (
         {"object_pixel_width_m": 0.0},
-        "pixel_width: expected the size of an object pixel in metres, above 0, found 0. Ptychodus divides metres by the size of an object pixel",
+        "pixel_width: expected the size of an object pixel in metres, above 0, found 0. Ptychodus divides metres by",
     ),
     "a pixel of no size, and what comes of it": (
         {"object_pixel_width_m": 0.0, "probe_position_x_px": np.full(M, np.inf)},

@@ -106,7 +106,7 @@ def main(python: Path, epochs: int) -> None:
     """Draw docs/beamline.png."""
     with TemporaryDirectory() as directory:
         figure = draw(*reconstruct(python, Path(directory), epochs))
-        figure.savefig(Path(directory) / "figure.png", dpi=110)
+        figure.savefig(Path(directory) / "figure.png", dpi=110, bbox_inches="tight")
         Image.open(Path(directory) / "figure.png").quantize(256).save(DOCS / "beamline.png", optimize=True)
 
 

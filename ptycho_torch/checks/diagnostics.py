@@ -70,6 +70,7 @@ class Evidence:
         predicted: photons that the network expects in these pixels.
         known: (H, W) complex, the object; None if it is not known.
         good_share: (N, N), in which part of the patterns each pixel of the detector is good; None if all are.
+        explained: which part of the patterns' differences from their mean the network explains; NaN if not known.
     """
 
     positions: Float[np.ndarray, "n 2"]
@@ -87,6 +88,7 @@ class Evidence:
     predicted: float
     known: Complex[np.ndarray, "H W"] | None = None
     good_share: Float[np.ndarray, "N N"] | None = None
+    explained: float = math.nan
 
     @property
     def mask(self) -> Bool[np.ndarray, "S S"]:
@@ -141,7 +143,7 @@ class Diagnosis:
             ", ".join(finding.name for finding in self.findings if finding.verdict == verdict)
             for verdict in ("unclear", "unknown")
         )
-        shown = [finding.verdict for finding in self.findings if finding.name in ("patches", "orientation")]
+        shown = [finding.verdict for finding in self.findings if finding.name in ("fit", "patches", "orientation")]
         if "unclear" in shown and "right" not in shown:
             return f"unclear: {unclear}: no mistake was found, but the result does not show the object yet"
         also = "".join(
@@ -185,6 +187,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     findings = [
         check_probe(evidence),
         check_photons(evidence),
+        *check_fit(evidence),
         check_coordinates(evidence),
         check_canvas(evidence),
         check_placement(evidence),
@@ -319,7 +322,7 @@ def check_probe(evidence: Evidence) -> Finding:
     wanted = 1 / scale
     says = f"mean|mask P| = {used.masked_mean:.6g}, 1/probe_scale = {wanted:.6g} (raw: {raw.masked_mean:.6g})"
     numbers = {"raw": raw, "used": used, "expected": wanted}
-    alike = correlation(evidence.raw_probe, evidence.probe, np.ones(evidence.probe.shape, bool))
+    alike = _likeness(evidence.raw_probe, evidence.probe)
     numbers["likeness"] = alike
     mistake = _probe_mistake(raw, used, scale)
     if mistake:
@@ -328,6 +331,12 @@ def check_probe(evidence: Evidence) -> Finding:
         also = "the model was trained with another probe than the one in this file"
         return Finding("probe", "unclear", f"{says}; likeness {alike:.3f}", numbers, also)
     return Finding("probe", "right", says, numbers)
+
+
+def _likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the correlation of two probes, 0..1; flat ones, which have none, are alike."""
+    flat = not (_has_structure(one) or _has_structure(other))
+    return 1.0 if flat else correlation(one, other, np.ones(one.shape, bool))
 
 
 def _probe_mistake(raw: ProbeStatistics, used: ProbeStatistics, scale: float) -> str:
@@ -378,6 +387,19 @@ def check_photons(evidence: Evidence) -> Finding:
         mistake = "the network does not explain the light: it is not trained, or probe and data are scaled differently"
         return Finding("photons", "unclear", says, numbers, mistake)
     return Finding("photons", "right", says, numbers)
+
+
+def check_fit(evidence: Evidence) -> Iterator[Finding]:
+    """Report how much of the patterns the network explains; no object is needed. Nothing is said if it is not known."""
+    if math.isnan(evidence.explained):
+        return
+    says = f"the network explains {max(evidence.explained, 0):.0%} of what the patterns differ by"
+    numbers = {"explained": evidence.explained}
+    if evidence.explained > 0:
+        yield Finding("fit", "measured", says, numbers)
+    else:
+        mistake = "the mean of all patterns explains them better: too little training?"
+        yield Finding("fit", "unclear", says, numbers, mistake)
 
 
 def check_brightness(evidence: Evidence) -> Finding:

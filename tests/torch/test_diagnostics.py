@@ -239,6 +239,16 @@ def test_a_wrong_probe_is_named(mistake: str) -> None:
     assert check_probe(given) == dataclasses.replace(check_probe(given), verdict="wrong", mistake=mistake)
 
 
+def test_a_flat_probe_is_the_probe_of_the_file() -> None:
+    flat = np.ones((N, N), np.complex64)
+    assert check_probe(evidence(raw_probe=flat, probe=normalize_probe_like_tf(flat, 4.0).numpy())).verdict == "right"
+    other = check_probe(evidence(raw_probe=flat))
+    assert (other.verdict, other.mistake) == (
+        "unclear",
+        "the model was trained with another probe than the one in this file",
+    )
+
+
 def test_a_probe_scaled_twice_shows_in_the_brightness_too() -> None:
     """Also where the probe itself is right and only the forward model scales it again."""
     factor = diagnose(evidence())["brightness"].numbers["factor"]
@@ -456,6 +466,18 @@ def test_a_network_that_makes_no_object_is_named(value: float, empty: str, tmp_p
     assert diagnosis.verdict.startswith("wrong: mosaic: the network makes no object")
     json.dumps(diagnosis.to_json(), allow_nan=False)
     draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.png")
+
+
+def test_without_an_object_patterns_tell_what_was_learnt() -> None:
+    diagnosis = diagnose(evidence(known=None, explained=-0.4))
+    assert diagnosis["fit"].verdict == "unclear"
+    assert diagnosis["fit"].says == "the network explains 0% of what the patterns differ by"
+    assert diagnosis.verdict == "unclear: fit: no mistake was found, but the result does not show the object yet"
+    diagnosis = diagnose(evidence(known=None, explained=0.6))
+    assert (diagnosis["fit"].verdict, diagnosis["fit"].numbers) == ("measured", {"explained": 0.6})
+    assert diagnosis.verdict.startswith("nothing is wrong with what can be seen; unknown: ")
+    # Who sees the object upright does not doubt it.
+    assert diagnose(evidence(explained=-0.4)).verdict.startswith("nothing is wrong; unclear: fit")
 
 
 def test_what_is_not_resolved_has_no_half_period() -> None:

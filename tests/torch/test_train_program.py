@@ -384,6 +384,23 @@ def test_an_inference(trained: Path, scan: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, scan: Path, tmp_path: Path) -> None:
+    """And what an inference before left of another scan does not stay."""
+    found = load_scan(scan)
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "comparison.png").write_bytes(b"of another scan")
+    elsewhere = found.positions + np.array([-5210.0, 17345.0])
+    save_scan(tmp_path / "stage.npz", dataclasses.replace(found, positions=elsewhere))
+    run = inferring(trained, tmp_path / "stage.npz", tmp_path / "result")
+    assert run.exit_code == 0, run.output
+    assert "objectGuess covers 0% of the mosaic" in run.output
+    assert {"diagnostics.png", "diagnostics.json", "inference.log"} <= {
+        one.name for one in (tmp_path / "result").iterdir()
+    }
+    assert not (tmp_path / "result" / "comparison.png").exists()
+
+
+@pytest.mark.integration
 def test_batches_of_an_inference_change_nothing(trained: Path, scan: Path) -> None:
     bundle, found = load_bundle(trained), load_scan(scan)
     dataset = MemoryMappedDataset.from_config(found, bundle.data)

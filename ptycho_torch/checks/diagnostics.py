@@ -644,6 +644,7 @@ def check_orientation(
         at_its_place: whether object and positions have one origin, so that the place is judged too.
     """
     numbers = dataclasses.asdict(registration)
+    found = registration
     if (
         not _is_clear(registration, LEAST_FIT)
         and by_amplitude is not None
@@ -651,12 +652,18 @@ def check_orientation(
     ):
         says = f"by the amplitude, for the phase is too weak to tell: {_description(by_amplitude)}"
         numbers |= {"by_amplitude": dataclasses.asdict(by_amplitude)}
-        mistake = _orientation_mistake(by_amplitude, at_its_place=at_its_place)
+        found = by_amplitude
     elif _is_clear(registration, LEAST_FIT):
-        says, mistake = _description(registration), _orientation_mistake(registration, at_its_place=at_its_place)
+        says = _description(registration)
     else:
         mistake = "no orientation fits clearly better: too little training, or patches that do not fit their places"
         return Finding("orientation", "unclear", _description(registration), numbers, mistake)
+    mistake = _orientation_mistake(found)
+    if not mistake and at_its_place and math.hypot(*found.shift) > 1:
+        if not _fits_better_elsewhere(found):
+            mistake = "it fits nearly as well in its place: too little training to tell"
+            return Finding("orientation", "unclear", says, numbers, mistake)
+        mistake = "it lies elsewhere: a corner for a centre, a mean that is not the scan's, or another frame"
     if mistake and places < LEAST_PLACES:
         return Finding("orientation", "unclear", says, numbers, f"{_few(places)} to tell whether {mistake}")
     return Finding("orientation", "wrong" if mistake else "right", says, numbers, mistake)
@@ -666,16 +673,15 @@ def _few(places: int) -> str:
     return f"only {places} {'place is' if places == 1 else 'places are'} seen, too {'little' if places == 1 else 'few'}"
 
 
-def _orientation_mistake(registration: Registration, *, at_its_place: bool) -> str:
-    found, (x, y) = registration.orientation, registration.shift
-    mistakes = []
-    if found != "upright":
-        mistakes.append(f"the mosaic is {found}")
-    if registration.conjugated:
-        mistakes.append("its phase has the wrong sign")
-    if not mistakes and at_its_place and math.hypot(x, y) > 1:
-        mistakes.append("it lies elsewhere: a corner for a centre, a mean that is not the scan's, or another frame")
-    return " and ".join(mistakes)
+def _orientation_mistake(registration: Registration) -> str:
+    mistakes = [] if registration.orientation == "upright" else [f"the mosaic is {registration.orientation}"]
+    return " and ".join([*mistakes, *(["its phase has the wrong sign"] if registration.conjugated else [])])
+
+
+def _fits_better_elsewhere(registration: Registration) -> bool:
+    """Say whether the best place fits clearly better than the expected one: blurred images fit around it too."""
+    best, in_place = registration.correlation, registration.in_place
+    return best - in_place >= LEAST_MARGIN or 1 - best < (1 - in_place) / 2
 
 
 def check_quality(quality: Quality, N: int, *, shown: bool = True) -> Iterator[Finding]:

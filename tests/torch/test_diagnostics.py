@@ -17,13 +17,14 @@ from PIL import Image
 from ptycho_torch.checks.diagnostics import (
     Evidence,
     Finding,
+    check_orientation,
     check_photons,
     check_probe,
     covered_box,
     diagnose,
     expected_count,
 )
-from ptycho_torch.checks.registration import ORIENTATIONS, turned
+from ptycho_torch.checks.registration import ORIENTATIONS, Registration, turned
 from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.operators.probe import normalize_probe_like_tf
@@ -197,6 +198,23 @@ def test_a_mosaic_that_lies_elsewhere_is_named() -> None:
     assert found["orientation"].mistake.startswith("it lies elsewhere")
     x, y = found["orientation"].numbers["shift"]
     assert (x, y) == pytest.approx((5, -3), abs=0.15)
+
+
+def test_a_blurred_mosaic_may_fit_beside_its_place() -> None:
+    """As after a short training: a broad maximum that noise moves by some pixels is no mistake; a clear one is."""
+    fit = {
+        "orientation": "upright",
+        "conjugated": False,
+        "shift": (3.9, 3.3),
+        "scores": {"upright": 0.85, "transposed": 0.7},
+    }
+    for found, in_place, verdict in ((0.860, 0.844, "unclear"), (0.86, 0.7, "wrong"), (0.999, 0.99, "wrong")):
+        finding = check_orientation(Registration(**fit, correlation=found, in_place=in_place))
+        assert finding.verdict == verdict
+    assert (
+        check_orientation(Registration(**{**fit, "shift": (0.7, -0.7)}, correlation=0.9, in_place=0.7)).verdict
+        == "right"
+    )
 
 
 def test_a_negated_phase_is_named() -> None:

@@ -428,10 +428,15 @@ def check_brightness(evidence: Evidence) -> Finding:
     brightest = factor * float(np.quantile(np.abs(patches), 0.999))
     says = f"the object must come out {factor:.3g} times as bright as objectGuess, up to {brightest:.3g}"
     numbers = {"factor": factor, "brightest": brightest}
+    if brightest > 2 and brightest * math.sqrt(1 - hidden) <= 2:
+        mistake = f"a sigmoid cannot be above 1, and the bad pixels hide {hidden:.0%} of the light"
+        return Finding("brightness", "unclear", says, numbers, mistake)
+    places = count_places(evidence.positions, evidence.crop)
+    if not 0.05 <= brightest <= 2 and places < LEAST_PLACES:
+        # Few patterns are normalised by themselves: dark ones are scaled up.
+        return Finding("brightness", "unclear", says, numbers, f"{_few(places)} to judge the brightness by")
     if brightest > 2:
         mistake = "a sigmoid cannot be above 1; was the probe scaled twice, or with too large a probe_scale?"
-        if brightest * math.sqrt(1 - hidden) <= 2:
-            mistake = f"a sigmoid cannot be above 1; the bad pixels hide {hidden:.0%} of the light"
         return Finding("brightness", "wrong", says, numbers, mistake)
     if brightest < 0.05:
         mistake = "hardly any light is left for the object to change; was the raw probe used?"

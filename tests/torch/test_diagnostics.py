@@ -460,6 +460,17 @@ def test_a_line_tells_some_mistakes(turn: list[list[float]], mistake: str) -> No
     assert found["coordinates"].verdict == "wrong"
 
 
+def test_a_single_dark_pattern_accuses_no_probe() -> None:
+    rows, columns = np.indices(OBJECT.shape)
+    hole = np.hypot(rows - CENTRE[1], columns - CENTRE[0]) < 24
+    known = np.where(hole, 0.1 * OBJECT, OBJECT).astype(np.complex64)
+    for positions in (CENTRE[None], CENTRE + 8 * np.argwhere(np.ones((9, 9))) - 32):
+        patches = patches_at(torch.from_numpy(known), torch.from_numpy(positions), N)
+        finding = diagnose(evidence(patches, offsets=positions, positions=positions, known=known))["brightness"]
+        assert finding.verdict != "wrong"
+        assert (finding.numbers["brightest"] > 2) == (len(positions) == 1)
+
+
 def test_many_places_are_needed_to_call_an_orientation_wrong() -> None:
     """A turned network's output is named on a scan, and unclear on a few patterns: one alone has a twin."""
     few = CENTRE + np.array([[-12, 3], [12, -3], [2, 9]])

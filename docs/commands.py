@@ -82,7 +82,7 @@ def run_document(document: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="commands-") as scratch:
         clone = Path(scratch) / "ptycho-golden"
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
-        subprocess.run(["git", "branch", "-q", "-f", "main"], cwd=clone, check=False)  # a branch of this name exists
+        subprocess.run(["git", "checkout", "-q", "-B", "main"], cwd=clone, check=True)  # the documents compare with it
         for command in commands((clone / document).read_text(encoding="utf-8")):
             where = elsewhere(command)
             if where:

@@ -416,10 +416,12 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
 
     Exit status 1 where something gets weaker that no new event of its golden's history names.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    from golden.report.thumbnail import drawn_otherwise
+
     sys.path.append(str(Path.cwd()))
     cases = load_cases(module)
     with tempfile.TemporaryDirectory(prefix="golden-gate-") as scratch:
-        found = review(request_of(span, fixtures), cases, Path(scratch))
+        found = review(request_of(span, fixtures), cases, Path(scratch), drawn_otherwise)
     shown = gate_json if as_json else gate_markdown if markdown else gate_text
     click.echo(shown(found), nl=False)
     sys.exit(1 if found.unsaid else 0)

@@ -136,6 +136,7 @@ def main(
                  2  could not run
                130  interrupted with Ctrl-C
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    here = checkout_of(Path.cwd())
     strange = [file for file in reports if file.suffix not in WRITERS]
     for wrong, message in (
         (update and check, "--check writes nothing and --update writes; give one of them"),
@@ -156,7 +157,7 @@ def main(
             f"--update needs --fixtures DIR: {FIXTURES} belongs to an installed package, not to a checkout",
         ),
         (
-            fixtures == FIXTURES and (here := checkout_of(Path.cwd())) not in (None, CODE),
+            fixtures == FIXTURES and here not in (None, CODE),
             f"this is the generator of {CODE}, and you stand in {here}: run the one there, python "
             f"{here}/generate_golden.py, or say whose goldens are meant with --fixtures DIR",
         ),

@@ -53,6 +53,15 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(read_small(path, _LARGEST)).hexdigest()
 
 
+def read_picture(fixtures: Path, case: str) -> bytes:
+    """Read the file of a golden's picture.
+
+    Raises:
+        GoldenError: it is no file, or too large.
+    """
+    return read_small(picture_path(fixtures, case), _LARGEST)
+
+
 def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[str]:
     """Say what is wrong with a golden's picture; nothing when it is sound.
 

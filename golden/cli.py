@@ -37,6 +37,7 @@ from golden.review.margins import warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
+from golden.store.checkout import choose
 from golden.store.confirmation import counted
 from golden.store.entry import as_text, entry_path, read_entries, read_entry_file
 from golden.store.folder import printable
@@ -48,7 +49,6 @@ from golden.store.sources import described, only, places, read, read_entries_of,
 from golden.store.spoilt import RECIPE
 from golden.store.verify import blind_spots, verify
 
-FIXTURES = Path(__file__).resolve().parent / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The module of the cases that are bundled."""
 _MOST_LINES = 500
@@ -79,14 +79,28 @@ _OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
-    kind = click.Path(path_type=Path, exists=True, file_okay=False)
     return click.option(
         "--fixtures",
-        type=kind,
-        default=FIXTURES,
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        callback=_chosen,
         metavar="DIR",
-        help="The goldens' directory.  [default: golden/fixtures]",
+        help="The goldens' directory.  [default: golden/fixtures of the checkout at hand, else the bundled ones]",
     )(command)
+
+
+def _chosen(context: click.Context, parameter: click.Parameter, named: Path | None) -> Path:
+    fixtures, remark = choose(named, Path.cwd())
+    if remark and not (named is None and _are_files(context)):
+        click.echo(f"golden: {remark}", err=True)
+    if not fixtures.is_dir():
+        raise click.UsageError(f"{fixtures}: no such directory; this checkout has lost its goldens")
+    return fixtures
+
+
+def _are_files(context: click.Context) -> bool:
+    """Tell whether the goldens that a command is about are named by path (click reads what is given first)."""
+    given = (context.params.get(name) for name in ("case", "first", "second"))
+    return any(Path(path).exists() for path in given if path)
 
 
 def _console() -> Console:
@@ -402,10 +416,12 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
 
     Exit status 1 where something gets weaker that no new event of its golden's history names.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    from golden.report.thumbnail import drawn_otherwise
+
     sys.path.append(str(Path.cwd()))
     cases = load_cases(module)
     with tempfile.TemporaryDirectory(prefix="golden-gate-") as scratch:
-        found = review(request_of(span, fixtures), cases, Path(scratch))
+        found = review(request_of(span, fixtures), cases, Path(scratch), drawn_otherwise)
     shown = gate_json if as_json else gate_markdown if markdown else gate_text
     click.echo(shown(found), nl=False)
     sys.exit(1 if found.unsaid else 0)

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from golden.interrupts import Interrupts, run
 from golden.report import obtained
 from golden.report.conformance import conformance
 from golden.report.files import write_arrays
@@ -57,14 +58,65 @@ SCAN = "golden.ptychopinn.simulation.embedded"
 
 
 class _Group(click.Group):
-    """Turns a GoldenError of any command into one line and exit status 2: it could not do what was asked."""
+    """Turns a GoldenError of any command into one line and exit status 2: it could not do what was asked.
+
+    An interrupt becomes one line and exit status 130, whatever became of its exception on its way.
+    """
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        run(lambda: super(_Group, self).main(*arguments, **options))
 
     def invoke(self, context: click.Context) -> Any:
+        interrupts, files = Interrupts(), _Files()
+        context.obj = files
         try:
-            return super().invoke(context)
+            with interrupts.handled():
+                result = super().invoke(context)
         except GoldenError as problem:
-            click.echo(f"golden: {problem}", err=True)
-            sys.exit(2)
+            if not interrupts.number:
+                click.echo(f"golden: {problem}", err=True)
+                sys.exit(2)
+        except BaseException as problem:
+            if not (interrupts.number or isinstance(problem, KeyboardInterrupt)):
+                raise
+        else:
+            if not interrupts.number:
+                return result
+        click.echo(f"golden: interrupted; {files.written()}", err=True)
+        sys.exit(interrupts.status)
+
+
+class _Files:
+    """The files that a command was asked to write, and which of them it wrote."""
+
+    def __init__(self) -> None:
+        self._before: dict[Path, tuple[int, int]] = {}
+
+    def asked_for(self, path: Path) -> None:
+        self._before[path] = _stamp(path)
+
+    def written(self) -> str:
+        names = [str(path) for path, before in self._before.items() if _stamp(path) != before]
+        return f"written before: {', '.join(names)}" if names else "nothing was written"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what tells a file from one that takes its place: when it was written, and its number; zeros for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
+
+
+class _OutputFile(click.Path):
+    """The file that a command is asked to write."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        path = super().convert(value, parameter, context)
+        if context is not None and isinstance(files := context.obj, _Files):
+            files.asked_for(Path(str(path)))
+        return path
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,7 +127,7 @@ def main() -> None:
     """
 
 
-_OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+_OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
 
 
 def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:

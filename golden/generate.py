@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from golden.interrupts import Interrupts, guard_loading, run
+
+if __name__ == "__main__":
+    guard_loading()  # before the imports below
+
 import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -29,8 +35,6 @@ from golden.store.checkout import CODE, checkout_of, choose
 FIXTURES = CODE / "golden" / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The cases that are bundled, and the references that they name."""
-_INTERRUPTED = 130
-"""The exit status of what Ctrl-C ended, as a shell gives it."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -168,47 +172,49 @@ def main(
     if remark := choose(fixtures, Path.cwd())[1]:
         click.echo(f"generate_golden.py: {remark}", err=True)
     sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
+    interrupts = Interrupts()
     before = state_of(fixtures)
     try:
-        cases = load_cases(cases_module)
-        computes, compared = (module_of(name, cases_module, CONTENT) for name in (reference, other or reference))
-        asked = Request(
-            cases,
-            fixtures,
-            computes,
-            patterns,
-            left_out,
-            slow=slow,
-            prove=prove,
-            redraw=redraw,
-            reason=reason or "",
-            weakens=weaken or "",
-            yes=yes,
-            keep_going=keep_going,
-            reports=reports,
-            under=under or "",
-        )
-        if listing:
-            console().print(case_list([cases[name] for name in select(cases, patterns, left_out)]))
-            outcome = Outcome.SETTLED
-        else:
-            outcome = (confirm if record else cross_check)(asked, compared) if other else regenerate(asked)
-    except GoldenError as problem:
-        _fail(str(problem))
-    except OSError as problem:
-        _fail(f"{problem}; {aftermath(fixtures, before)}")
-    except (KeyboardInterrupt, click.Abort):
-        _fail(f"interrupted; {aftermath(fixtures, before)}", _INTERRUPTED)
-    except Exception:  # exit status 1 would say that something moved
-        traceback.print_exc()
+        with interrupts.handled():
+            cases = load_cases(cases_module)
+            computes, compared = (module_of(name, cases_module, CONTENT) for name in (reference, other or reference))
+            asked = Request(
+                cases,
+                fixtures,
+                computes,
+                patterns,
+                left_out,
+                slow=slow,
+                prove=prove,
+                redraw=redraw,
+                reason=reason or "",
+                weakens=weaken or "",
+                yes=yes,
+                keep_going=keep_going,
+                reports=reports,
+                under=under or "",
+            )
+            if listing:
+                console().print(case_list([cases[name] for name in select(cases, patterns, left_out)]))
+                outcome = Outcome.SETTLED
+            else:
+                outcome = (confirm if record else cross_check)(asked, compared) if other else regenerate(asked)
+    except (Exception, KeyboardInterrupt) as problem:
+        if interrupts.number or isinstance(problem, KeyboardInterrupt | click.Abort):
+            _fail(f"interrupted; {aftermath(fixtures, before)}", interrupts.status)
+        if isinstance(problem, GoldenError):
+            _fail(str(problem))
+        if isinstance(problem, OSError):
+            _fail(f"{problem}; {aftermath(fixtures, before)}")
+        traceback.print_exc()  # exit status 1 would say that something moved
         _fail(f"this is a fault of the generator, or of a case; {aftermath(fixtures, before)}")
     sys.exit(outcome)
 
 
-def _fail(message: str, status: int = Outcome.FAILED) -> None:
+def _fail(message: str, status: int = Outcome.FAILED) -> NoReturn:
     click.echo(f"generate_golden.py: {message}", err=True)
     sys.exit(status)
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m golden.generate")
+    run(lambda: main(prog_name="python -m golden.generate"))

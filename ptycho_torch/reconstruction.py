@@ -16,6 +16,7 @@ from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
 from ptycho_torch.files.bundle import Bundle
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
+from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.scans.scan import Scan
 
 CROP = 20
@@ -62,6 +63,7 @@ class Mosaic:
     mask: Bool[Tensor, "S S"]
 
 
+@torch_defaults()
 def predict(
     model: PtychoPINN,
     dataset: MemoryMappedDataset,
@@ -105,6 +107,7 @@ def predict(
     )
 
 
+@torch_defaults()
 def stitch(patches: Complex64[Tensor, "n N N"], offsets: Float64[Tensor, "n 2"], M: int = CROP) -> Mosaic:
     """Stitch patches at their positions (``reassembly.shift_and_sum``); the mean position is the mosaic's centre.
 

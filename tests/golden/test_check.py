@@ -152,6 +152,8 @@ RETURNED = {
     "return {'y': np.ma.masked_array(y, y.real > 0), 'rows': rows}": (
         "output 'y': expected a plain array, complex64 of shape (4, 5), found a masked array"
     ),
+    "return {'y': Array(np.ma.masked_array(y, y.real > 0)), 'rows': rows}": "found a masked array; say what its",
+    "return {'y': Tensor(np.ma.array(y), 'x'), 'rows': rows}": "found a masked array; say what its 0 masked elements",
     "return {'y': y.astype(object), 'rows': rows}": "found an array of dtype object",
     "return {'y': Tensor(y.real, 'torch.bfloat16'), 'rows': rows}": (
         "complex64 of shape (4, 5), found tests.golden.test_check.Tensor (torch.bfloat16), which NumPy cannot take"
@@ -176,7 +178,7 @@ RETURNED = {
 def test_what_cannot_be_compared_is_a_clear_line(check: Check, body: str) -> None:
     code = f"""
 import numpy as np
-from tests.golden.test_check import Tensor
+from tests.golden.test_check import Array, Tensor
 def toy_scale(*, x, factor):
     y, rows = x * np.float32(factor), np.array(len(x))
     {body}

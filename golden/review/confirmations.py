@@ -48,7 +48,7 @@ def confirmations_claimed(before: Entries, after: Entries) -> list[str]:
             claimed.setdefault((confirmed_by(record), release), []).append(case)
     return [
         f"{len(cases)} golden(s) are said to be confirmed by {by}; who accepts that asks this release again: "
-        f"make confirm PTYCHOPINN=DIR, with a checkout of {release}, ARGS='{' '.join(_patterns(cases))}'"
+        f"make confirm, with its checkout at {release}, and ARGS='{' '.join(_patterns(cases))}'"
         for (by, release), cases in claimed.items()
     ]
 

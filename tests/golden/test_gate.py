@@ -412,7 +412,7 @@ def test_a_new_confirmation_is_a_claim_and_says_who_can_tell(clone: Path) -> Non
     for found in (gate(clone), gate(clone, "--markdown")):
         assert found.exit_code == 0
         assert "are said to be confirmed by ptycho 0000000; who accepts that asks this" in found.output
-        assert f"a checkout of {'0' * 40}, ARGS='toy/double'" in found.output
+        assert f"its checkout at {'0' * 40}, and ARGS='toy/double'" in found.output
     git("commit", "-qam", "confirmed")
     git("branch", "-f", "main")
     assert "are said to be confirmed" not in gate(clone).output

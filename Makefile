@@ -72,6 +72,7 @@ mutation: $(TORCH)/made
 
 torture: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.fuzz
+	$(TORCH)/bin/python -m benchmarks.fuzz_scans
 	$(TORCH)/bin/python -m benchmarks.kill
 
 long: $(TENSORFLOW)/made

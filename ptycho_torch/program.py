@@ -135,8 +135,8 @@ def appearing_together(directory: Path, names: Collection[str], interrupts: Inte
                     else:
                         (directory / name).unlink(missing_ok=True)
     except OSError as refused:  # the stage's own name would tell nobody anything
-        name = directory / Path(str(refused.filename or "")).name
-        raise OSError(refused.errno, refused.strerror or str(refused), str(name)) from refused
+        place = directory / Path(str(refused.filename or "")).name
+        raise OSError(refused.errno, refused.strerror or str(refused), str(place)) from refused
 
 
 def stamp(path: Path) -> tuple[int, int]:

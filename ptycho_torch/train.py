@@ -138,6 +138,9 @@ def main(**options: Any) -> None:
     with ExitStack() as held:
         if is_first_process():
             held.enter_context(owning(directory))
+        else:
+            with checking_input():
+                directory.mkdir(parents=True, exist_ok=True)
         held.enter_context(logging_to(directory / LOG))
         training = _Directory(directory, options)
         training.interrupts = held.enter_context(ending(training.kept))

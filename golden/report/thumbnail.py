@@ -130,16 +130,17 @@ def _tile(text: str, image: np.ndarray, side: int) -> tuple[str, Image]:
 
 
 def _coloured(values: np.ndarray, low: float, high: float, colours: str, bad: str, side: int) -> Image:
-    from matplotlib import colormaps
     from PIL import Image
+
+    from golden.report.colours import colormap
 
     step = -(-max(values.shape) // side)
     factor = max(1, side // max(values.shape))
     small = values[::step, ::step].repeat(factor, axis=0).repeat(factor, axis=1)
-    colormap = colormaps[colours].with_extremes(bad=bad)
+    drawn = colormap(colours).with_extremes(bad=bad)
     with np.errstate(all="ignore"):
         scaled = (small - low) / ((high - low) or 1.0)
-    return Image.fromarray(colormap(scaled, bytes=True)[..., :3])
+    return Image.fromarray(drawn(scaled, bytes=True)[..., :3])
 
 
 def _width(text: str) -> int:

@@ -179,7 +179,10 @@ def unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         case {"tensor": str(name)} if name in tensors:
             return tensors[name]
         case {"items": list(items)} if all(isinstance(item, list) and len(item) == 2 for item in items):
-            return {unpack(key, tensors): unpack(item, tensors) for key, item in items}
+            found = {unpack(key, tensors): unpack(item, tensors) for key, item in items}
+            if len(found) == len(items):
+                return found
+            raise ValueError("expected every key once; the file is damaged")
         case {"tuple": list(items)}:
             return tuple(unpack(item, tensors) for item in items)
     raise ValueError(f"expected a tensor, items or a tuple, found {sorted(value)}; the file is damaged")

@@ -144,10 +144,10 @@ def _model(config: ModelConfig, data: DataConfig, tensors: dict[str, Tensor]) ->
         found = "none" if parts is None else f"{tuple(parts.shape)} {parts.dtype}"
         raise ValueError(f"{_PROBE}: expected shape {shape}, float32, real and imaginary part, found {found}")
     padded = padded_size(data.N, data.grid_size[0], config.offset, config.max_position_jitter)
-    if padded > LARGEST_SIDE:
+    if not data.N <= padded <= LARGEST_SIDE:
         raise ValueError(
             f"ModelConfig: offset {config.offset} and max_position_jitter {config.max_position_jitter}: expected a "
-            f"canvas of at most {LARGEST_SIDE} pixels, found {padded}"
+            f"canvas of {data.N} to {LARGEST_SIDE} pixels, found {padded}"
         )
     probe = torch.view_as_complex(parts)
     # Whatever Torch's defaults are: a bundle has float32 weights, in host memory.

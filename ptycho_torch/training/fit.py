@@ -276,10 +276,14 @@ class _Training(LightningModule):
         _require_finite(self.network)
         if not _is_alike(self.optimizer.state_dict()["param_groups"], self._fresh):
             raise ValueError("expected the optimiser's settings, found others")
-        for parameter, state in self.optimizer.state.items():
-            moments = [one for one in state.values() if one.shape != ()]
-            if any(one.shape != parameter.shape or not torch.isfinite(one).all() for one in moments):
-                raise ValueError("expected finite moments of every parameter in its shape, found others")
+        moments = {"exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if self.config.adam_amsgrad else [])}
+        for parameter in self.network.parameters():
+            state = self.optimizer.state.get(parameter, {})
+            shapes = {"step": (), **dict.fromkeys(moments, parameter.shape)}
+            if {name: getattr(one, "shape", None) for name, one in state.items()} != shapes:
+                raise ValueError(f"expected the optimiser's state of every parameter, {shapes}, found others")
+            if not all(torch.isfinite(one).all() for one in state.values()):
+                raise ValueError("expected finite numbers in the optimiser's state, found NaN or infinity")
         done = len(self.curve.epochs)
         if (self.current_epoch, self.global_step) != (done, done * len(self.batches)):
             raise ValueError(

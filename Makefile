@@ -7,7 +7,8 @@
 # make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments
 # make kernels  the goldens under every instruction set that the processor has: the port's kernels, then TensorFlow's
 # make mutation  every line of the port's operators, network and training changed in every way, to see that a test notices
-# make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
+# make torture  20,000 corrupt goldens and 3,000 bundles read, the generator killed 200 times, programs interrupted 100 times;
+#               half an hour
 # make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; interrupted, it goes on
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
@@ -73,7 +74,9 @@ mutation: $(TORCH)/made
 torture: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.fuzz
 	$(TORCH)/bin/python -m benchmarks.fuzz_scans
+	$(TORCH)/bin/python -m benchmarks.fuzz_bundles
 	$(TORCH)/bin/python -m benchmarks.kill
+	$(TORCH)/bin/python -m benchmarks.signals
 
 long: $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python generate_golden.py $(LONG) --update --yes --reason 'the long run' $(ARGS)

@@ -4,8 +4,10 @@
 from pathlib import Path
 
 import golden
+from golden.interrupts import guard_loading, run
 
 if __name__ == "__main__":
+    guard_loading()
     beside = Path(__file__).resolve().parent / "golden"
     if Path(golden.__file__).resolve().parent != beside:
         raise SystemExit(
@@ -14,4 +16,4 @@ if __name__ == "__main__":
         )
     from golden.generate import main
 
-    main(prog_name="generate_golden.py")
+    run(lambda: main(prog_name="generate_golden.py"))

@@ -1,8 +1,8 @@
-"""Follow the documents to the letter, in a scratch clone: ``python -m docs.follow``.
+"""Follow docs/adding.md to the letter, in a scratch clone: ``python -m docs.follow``.
 
-README ("Adding a case") and docs/how-to.md ("Adding an operation") show all that has to be written. Each of their
-Python blocks begins with a comment that names its file. This program writes the blocks there and runs the documents'
-commands in the TensorFlow environment. Then it runs, in the Torch environment, style, import contracts, and every test
+docs/adding.md shows all that has to be written for a case and for an operation. Each of its Python blocks begins with a
+comment that names its file. This program writes the blocks there and runs the page's commands in the TensorFlow
+environment. Then it runs, in the Torch environment, style, import contracts, and every test
 that depends on the cases: all of tests/torch, for only then is a case found that no test claims, and what in
 tests/golden reads PtychoPINN's cases. It ends with the exit status of the first command that fails.
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TORCH, TENSORFLOW = (REPOSITORY / name / "bin" for name in (".venv-torch", ".venv-tensorflow"))
-SECTIONS = {"README.md": "## Adding a case", "docs/how-to.md": "## Adding an operation"}
+DOCUMENT, SECTIONS = "docs/adding.md", ("## Adding a case", "## Adding an operation")
 
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _GENERATE = "# in the TensorFlow environment\n"
@@ -46,9 +46,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="follow-") as scratch:
         clone = Path(scratch) / "ptycho-golden"
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
-        for document, heading in SECTIONS.items():
-            print(f"=== {document}: {heading.strip('# ')}", flush=True)
-            section = section_of((clone / document).read_text(encoding="utf-8"), heading)
+        for heading in SECTIONS:
+            print(f"=== {DOCUMENT}: {heading.strip('# ')}", flush=True)
+            section = section_of((clone / DOCUMENT).read_text(encoding="utf-8"), heading)
             for block in blocks(section):
                 write(block, clone)
             tidy(clone)

@@ -1,3 +1,15 @@
-from golden.cli import main
+"""The command ``golden``, also as ``python -m golden``."""
 
-main(prog_name="golden")
+from golden.interrupts import guard_loading
+
+
+def main() -> None:
+    """Run the command, guarded from its first import on."""
+    guard_loading()
+    from golden.cli import main as command
+
+    command(prog_name="golden")
+
+
+if __name__ == "__main__":
+    main()

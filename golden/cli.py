@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from golden.interrupts import Interrupts, run
 from golden.report import obtained
 from golden.report.conformance import conformance
 from golden.report.files import write_arrays
@@ -37,6 +38,7 @@ from golden.review.margins import warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
+from golden.store.checkout import choose
 from golden.store.confirmation import counted
 from golden.store.entry import as_text, entry_path, read_entries, read_entry_file
 from golden.store.folder import printable
@@ -48,7 +50,6 @@ from golden.store.sources import described, only, places, read, read_entries_of,
 from golden.store.spoilt import RECIPE
 from golden.store.verify import blind_spots, verify
 
-FIXTURES = Path(__file__).resolve().parent / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The module of the cases that are bundled."""
 _MOST_LINES = 500
@@ -57,14 +58,65 @@ SCAN = "golden.ptychopinn.simulation.embedded"
 
 
 class _Group(click.Group):
-    """Turns a GoldenError of any command into one line and exit status 2: it could not do what was asked."""
+    """Turns a GoldenError of any command into one line and exit status 2: it could not do what was asked.
+
+    An interrupt becomes one line and exit status 130, whatever became of its exception on its way.
+    """
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        run(lambda: super(_Group, self).main(*arguments, **options))
 
     def invoke(self, context: click.Context) -> Any:
+        interrupts, files = Interrupts(), _Files()
+        context.obj = files
         try:
-            return super().invoke(context)
+            with interrupts.handled():
+                result = super().invoke(context)
         except GoldenError as problem:
-            click.echo(f"golden: {problem}", err=True)
-            sys.exit(2)
+            if not interrupts.number:
+                click.echo(f"golden: {problem}", err=True)
+                sys.exit(2)
+        except BaseException as problem:
+            if not (interrupts.number or isinstance(problem, KeyboardInterrupt)):
+                raise
+        else:
+            if not interrupts.number:
+                return result
+        click.echo(f"golden: interrupted; {files.written()}", err=True)
+        sys.exit(interrupts.status)
+
+
+class _Files:
+    """The files that a command was asked to write, and which of them it wrote."""
+
+    def __init__(self) -> None:
+        self._before: dict[Path, tuple[int, int]] = {}
+
+    def asked_for(self, path: Path) -> None:
+        self._before[path] = _stamp(path)
+
+    def written(self) -> str:
+        names = [str(path) for path, before in self._before.items() if _stamp(path) != before]
+        return f"written before: {', '.join(names)}" if names else "nothing was written"
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return what tells a file from one that takes its place: when it was written, and its number; zeros for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
+
+
+class _OutputFile(click.Path):
+    """The file that a command is asked to write."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        path = super().convert(value, parameter, context)
+        if context is not None and isinstance(files := context.obj, _Files):
+            files.asked_for(Path(str(path)))
+        return path
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,18 +127,32 @@ def main() -> None:
     """
 
 
-_OUTPUT_FILE = click.Path(path_type=Path, dir_okay=False)
+_OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
 
 
 def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
-    kind = click.Path(path_type=Path, exists=True, file_okay=False)
     return click.option(
         "--fixtures",
-        type=kind,
-        default=FIXTURES,
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        callback=_chosen,
         metavar="DIR",
-        help="The goldens' directory.  [default: golden/fixtures]",
+        help="The goldens' directory.  [default: golden/fixtures of the checkout at hand, else the bundled ones]",
     )(command)
+
+
+def _chosen(context: click.Context, parameter: click.Parameter, named: Path | None) -> Path:
+    fixtures, remark = choose(named, Path.cwd())
+    if remark and not (named is None and _are_files(context)):
+        click.echo(f"golden: {remark}", err=True)
+    if not fixtures.is_dir():
+        raise click.UsageError(f"{fixtures}: no such directory; this checkout has lost its goldens")
+    return fixtures
+
+
+def _are_files(context: click.Context) -> bool:
+    """Tell whether the goldens that a command is about are named by path (click reads what is given first)."""
+    given = (context.params.get(name) for name in ("case", "first", "second"))
+    return any(Path(path).exists() for path in given if path)
 
 
 def _console() -> Console:
@@ -402,10 +468,12 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
 
     Exit status 1 where something gets weaker that no new event of its golden's history names.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    from golden.report.thumbnail import drawn_otherwise
+
     sys.path.append(str(Path.cwd()))
     cases = load_cases(module)
     with tempfile.TemporaryDirectory(prefix="golden-gate-") as scratch:
-        found = review(request_of(span, fixtures), cases, Path(scratch))
+        found = review(request_of(span, fixtures), cases, Path(scratch), drawn_otherwise)
     shown = gate_json if as_json else gate_markdown if markdown else gate_text
     click.echo(shown(found), nl=False)
     sys.exit(1 if found.unsaid else 0)

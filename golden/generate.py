@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from golden.interrupts import Interrupts, guard_loading, run
+
+if __name__ == "__main__":
+    guard_loading()  # before the imports below
+
 import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -24,12 +30,11 @@ from golden.report.text import case_list
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.spec.references import module_of
+from golden.store.checkout import CODE, checkout_of, choose
 
-FIXTURES = Path(__file__).resolve().parent / "fixtures"
+FIXTURES = CODE / "golden" / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The cases that are bundled, and the references that they name."""
-_INTERRUPTED = 130
-"""The exit status of what Ctrl-C ended, as a shell gives it."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -135,6 +140,7 @@ def main(
                  2  could not run
                130  interrupted with Ctrl-C
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    here = checkout_of(Path.cwd())
     strange = [file for file in reports if file.suffix not in WRITERS]
     for wrong, message in (
         (update and check, "--check writes nothing and --update writes; give one of them"),
@@ -151,60 +157,64 @@ def main(
             "--cross-check writes no golden and proves nothing; give it without --update, --prove and --report",
         ),
         (
-            update and fixtures == FIXTURES and not _in_checkout(),
+            update and fixtures == FIXTURES and checkout_of(FIXTURES) is None,
             f"--update needs --fixtures DIR: {FIXTURES} belongs to an installed package, not to a checkout",
+        ),
+        (
+            fixtures == FIXTURES and here not in (None, CODE),
+            f"this is the generator of {CODE}, and you stand in {here}: run the one there, python "
+            f"{here}/generate_golden.py, or say whose goldens are meant with --fixtures DIR",
         ),
         (strange, f"--report {' '.join(map(str, strange))}: expected a file that ends in {' or '.join(WRITERS)}"),
     ):
         if wrong:
             raise click.UsageError(message)
+    if remark := choose(fixtures, Path.cwd())[1]:
+        click.echo(f"generate_golden.py: {remark}", err=True)
     sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
+    interrupts = Interrupts()
     before = state_of(fixtures)
     try:
-        cases = load_cases(cases_module)
-        computes, compared = (module_of(name, cases_module, CONTENT) for name in (reference, other or reference))
-        asked = Request(
-            cases,
-            fixtures,
-            computes,
-            patterns,
-            left_out,
-            slow=slow,
-            prove=prove,
-            redraw=redraw,
-            reason=reason or "",
-            weakens=weaken or "",
-            yes=yes,
-            keep_going=keep_going,
-            reports=reports,
-            under=under or "",
-        )
-        if listing:
-            console().print(case_list([cases[name] for name in select(cases, patterns, left_out)]))
-            outcome = Outcome.SETTLED
-        else:
-            outcome = (confirm if record else cross_check)(asked, compared) if other else regenerate(asked)
-    except GoldenError as problem:
-        _fail(str(problem))
-    except OSError as problem:
-        _fail(f"{problem}; {aftermath(fixtures, before)}")
-    except (KeyboardInterrupt, click.Abort):
-        _fail(f"interrupted; {aftermath(fixtures, before)}", _INTERRUPTED)
-    except Exception:  # exit status 1 would say that something moved
-        traceback.print_exc()
+        with interrupts.handled():
+            cases = load_cases(cases_module)
+            computes, compared = (module_of(name, cases_module, CONTENT) for name in (reference, other or reference))
+            asked = Request(
+                cases,
+                fixtures,
+                computes,
+                patterns,
+                left_out,
+                slow=slow,
+                prove=prove,
+                redraw=redraw,
+                reason=reason or "",
+                weakens=weaken or "",
+                yes=yes,
+                keep_going=keep_going,
+                reports=reports,
+                under=under or "",
+            )
+            if listing:
+                console().print(case_list([cases[name] for name in select(cases, patterns, left_out)]))
+                outcome = Outcome.SETTLED
+            else:
+                outcome = (confirm if record else cross_check)(asked, compared) if other else regenerate(asked)
+    except (Exception, KeyboardInterrupt) as problem:
+        if interrupts.number or isinstance(problem, KeyboardInterrupt | click.Abort):
+            _fail(f"interrupted; {aftermath(fixtures, before)}", interrupts.status)
+        if isinstance(problem, GoldenError):
+            _fail(str(problem))
+        if isinstance(problem, OSError):
+            _fail(f"{problem}; {aftermath(fixtures, before)}")
+        traceback.print_exc()  # exit status 1 would say that something moved
         _fail(f"this is a fault of the generator, or of a case; {aftermath(fixtures, before)}")
     sys.exit(outcome)
 
 
-def _in_checkout() -> bool:
-    """Tell whether the bundled goldens lie in a checkout, where they may be changed."""
-    return (FIXTURES.parents[1] / "generate_golden.py").is_file()
-
-
-def _fail(message: str, status: int = Outcome.FAILED) -> None:
+def _fail(message: str, status: int = Outcome.FAILED) -> NoReturn:
     click.echo(f"generate_golden.py: {message}", err=True)
     sys.exit(status)
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m golden.generate")
+    run(lambda: main(prog_name="python -m golden.generate"))

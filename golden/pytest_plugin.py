@@ -18,7 +18,7 @@ when a case is claimed by no test, or when a test compared nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import pytest
 from golden.report.run import Check, require_report, write_run
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
+from golden.store.checkout import choose
 from golden.testing.fixture import GoldenCase
 from golden.testing.goldens import REGENERATE, Goldens
 from golden.testing.import_guard import ImportGuard
@@ -36,6 +37,7 @@ from golden.testing.run import GoldenRun, summary
 _LINES_OF_AN_ERROR = 20
 _CHECKS: pytest.StashKey[list[Check]] = pytest.StashKey()
 _RUN: pytest.StashKey[GoldenRun] = pytest.StashKey()
+_REMARK: pytest.StashKey[str] = pytest.StashKey()
 _REGENERATING = {"force_regen": "--force-regen", "regen_all": "--regen-all"}
 _NARROWING = (
     "setuponly",
@@ -83,14 +85,32 @@ def pytest_configure(config: pytest.Config) -> None:
             require_report(Path(report))
         except GoldenError as problem:
             raise pytest.UsageError(str(problem)) from None
-    configured = config.getini("golden_fixtures")
-    fixtures = configured[0] if configured else Path(__file__).resolve().parent / "fixtures"
+    fixtures, remark = choose(_only(config, "golden_fixtures", "directory", Path.is_dir), config.rootpath)
     goldens = Goldens(fixtures, config.getini("golden_cases"))
-    known = config.getini("golden_known")
-    config.stash[_RUN] = GoldenRun(
-        goldens, config.getoption("--golden-slow"), config.getini("golden_subject"), known[0] if known else None
-    )
+    known = _only(config, "golden_known", "file", Path.is_file)
+    config.stash[_RUN] = GoldenRun(goldens, config.getoption("--golden-slow"), config.getini("golden_subject"), known)
+    config.stash[_REMARK] = remark
     config.pluginmanager.register(_Hooks(config), "golden-run")
+
+
+def _only(config: pytest.Config, name: str, kind: str, is_there: Callable[[Path], bool]) -> Path | None:
+    """Return the one path that a setting names; None where it is not set.
+
+    Raises:
+        pytest.UsageError: it names several, or what is not there.
+    """
+    paths: list[Path] = config.getini(name)
+    if len(paths) > 1:
+        raise pytest.UsageError(
+            f"{name}: expected one {kind}, found {len(paths)}: {', '.join(map(str, paths))}; quote a path with spaces"
+        )
+    if paths and not is_there(paths[0]):
+        raise pytest.UsageError(f"{name}: {paths[0]} is no {kind}; expected the path of one, from {config.rootpath}")
+    return paths[0] if paths else None
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"goldens: {config.stash[_RUN].goldens.fixtures}"
 
 
 # ---------------------------------------------------------------------------------------------- one test
@@ -282,6 +302,8 @@ class _Hooks:
                 terminalreporter.line(problem, red=True)
         known = {int(code): code.name.lower().replace("_", " ") for code in pytest.ExitCode}
         run = self._run.report(known.get(exitstatus, f"exit status {exitstatus}"), not self._is_full())
+        if remark := self._config.stash[_REMARK]:
+            terminalreporter.line(f"goldens: {remark}")
         for line, colour in summary(run):
             terminalreporter.line(f"goldens: {line}", **({colour: True} if colour else {}))
         for report in self._config.getoption("--golden-report") if not self._config.option.collectonly else []:

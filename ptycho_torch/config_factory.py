@@ -125,8 +125,9 @@ def _translate_overrides(overrides: Mapping[str, Any], payload: type) -> dict[st
         elif name == "C":
             fields = {"C": value, "C_forward": value, "C_model": value}
         for field, new in fields.items():
-            if translated.setdefault(field, new) != new:
-                raise ValueError(f"overrides: expected {field} once, found it as {translated[field]!r} and as {new!r}")
+            first = translated.setdefault(field, new)
+            if first is not new and first != new:  # NaN differs from itself
+                raise ValueError(f"overrides: expected {field} once, found it as {first!r} and as {new!r}")
     if "grid_size" in translated:
         members = int(np.prod(translated["grid_size"]))
         for name in ("C", "C_forward", "C_model"):

@@ -7,8 +7,14 @@ See docs/how-to.md, "Train and infer".
 
 from __future__ import annotations
 
+from ptycho_torch.interrupts import Interrupts, guard_loading, run
+
+if __name__ == "__main__":
+    guard_loading()  # the imports below take seconds
+
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,19 +24,24 @@ import click
 import numpy as np
 import torch
 
+from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.program import (
     ACCELERATORS,
     CONTEXT,
     DIRECTORY,
     FILE,
+    appearing_together,
     bad_pixels_option,
     checking_input,
     ending,
     log,
     log_bad_pixels,
     logging_to,
+    owning,
     patterns_used,
+    require_places,
     running,
+    stamp,
     warnings_in_the_log,
 )
 
@@ -46,6 +57,8 @@ if TYPE_CHECKING:
 AMPLITUDE, PHASE, COMPARISON = "reconstructed_amplitude.png", "reconstructed_phase.png", "comparison.png"
 RESULT, LOG = "reconstruction.npz", "inference.log"
 DIAGNOSTICS = "diagnostics"
+RESULTS = (AMPLITUDE, PHASE, COMPARISON, RESULT, *(f"{DIAGNOSTICS}.{kind}" for kind in ("txt", "json", "png")))
+"""Files that appear together."""
 GROUP_SEED = 45
 """TensorFlow PtychoPINN seeds its generator with this after it drew the patterns. It decides how they form groups of
 several members, and changes nothing for groups of one."""
@@ -96,28 +109,65 @@ def main(**options: Any) -> None:
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
-        directory.mkdir(parents=True, exist_ok=True)
-    with logging_to(directory / LOG), ending(lambda: "nothing was written"):
-        _infer(directory, options)
+        _require_colours(options["phase_vmin"], options["phase_vmax"])
+        _load()
+    with owning(directory), logging_to(directory / LOG):
+        before = stamp(directory / RESULT)
+
+        def kept() -> str:
+            written = stamp(directory / RESULT) != before
+            return "all results are written" if written else f"nothing was written but {LOG}"
+
+        with ending(kept) as interrupts:
+            _infer(directory, options, interrupts)
 
 
-def _infer(directory: Path, options: dict[str, Any]) -> None:
+def _load() -> None:
+    """Import what takes long to import before anything begins: in the middle of it an interrupt may get lost."""
+    import ptycho_torch.checks.diagnostics
+    import ptycho_torch.files.bundle
+    import ptycho_torch.pictures.diagnosis
+    import ptycho_torch.pictures.result
+    import ptycho_torch.reconstruction  # noqa: F401
+
+
+def _require_colours(least: float | None, largest: float | None) -> None:
+    """Refuse, before all else, colours that no phase has; a phase lies between -pi and pi."""
+    first, last = -math.pi if least is None else least, math.pi if largest is None else largest
+    if not (math.isfinite(first) and math.isfinite(last) and first < last):
+        raise ValueError(
+            f"--phase_vmin, --phase_vmax: expected phases in radians, the first below the second, found {first:.6g} "
+            f"and {last:.6g}"
+        )
+
+
+@torch_defaults()
+def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> None:
     from ptycho_torch.files.bundle import load_bundle
     from ptycho_torch.reconstruction import gather_evidence, predict, stitch
     from ptycho_torch.scans.scan import load_scan
 
     with checking_input(), warnings_in_the_log():
+        require_places(directory, RESULTS)
         device = _device(options["accelerator"])
         bundle = load_bundle(options["model_path"])
         scan = load_scan(options["test_data"], invalid_is_bad=options["bad_pixels"])
         dataset = _dataset(scan, bundle, options)
+
+    def track(found: DataLoader[GroupBatch]) -> Iterator[GroupBatch]:
+        for batch in _with_a_bar(found):
+            interrupts.check()
+            yield batch
+
     begun = time.perf_counter()
     with running("inference", directory / LOG):
-        prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=_with_a_bar)
+        prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=track)
         mosaic = stitch(prediction.patches, prediction.offsets)
         log.info("reconstructed in %.1f s on %s", time.perf_counter() - begun, device)
         evidence = gather_evidence(scan, bundle, prediction, mosaic)
-        diagnosis = _write(directory, evidence, prediction, options)
+        interrupts.check()
+        with appearing_together(directory, RESULTS, interrupts) as stage:
+            diagnosis = _write(stage, evidence, prediction, options)
     for line in diagnosis.to_text().splitlines():
         log.info("%s", line)
     log.info("%s", directory / AMPLITUDE)
@@ -162,7 +212,6 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
     from ptycho_torch.checks.diagnostics import diagnose
     from ptycho_torch.pictures.diagnosis import draw_diagnosis
     from ptycho_torch.pictures.result import draw_amplitude, draw_comparison, draw_phase
-    from ptycho_torch.scans.atomic_file import write_atomically
 
     arrays = {
         "mosaic": evidence.mosaic,
@@ -171,8 +220,7 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
         "nn_indices": prediction.nn_indices.numpy(),
         **({"patches": evidence.patches} if options["save_patches"] else {}),
     }
-    with write_atomically(directory / RESULT) as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    np.savez(directory / RESULT, **arrays)  # type: ignore[arg-type]
     draw_amplitude(evidence.mosaic, directory / AMPLITUDE)
     draw_phase(evidence.mosaic, directory / PHASE, options["phase_vmin"], options["phase_vmax"])
     diagnosis = diagnose(evidence)
@@ -188,4 +236,4 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,21 +1,27 @@
 """Provide what the port's programs share: options, logging and exit codes.
 
-Exit status: 0 done, 1 the run failed, 2 wrong options or files, 130 interrupted (143 by SIGTERM).
+Exit status: 0 done, 1 the run failed, 2 wrong options or files, or no place for results, 130 interrupted (143 by
+SIGTERM).
 """
 
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from types import FrameType
+from shutil import rmtree
+from signal import Signals
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
+from filelock import FileLock, Timeout
+
+from ptycho_torch.interrupts import Interrupts, is_first_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,18 +43,8 @@ bad_pixels_option = click.option(
     help="Leave out pixels that are NaN, negative or at the largest number of their integer dtype, as if the scan's "
     "key bad_pixels named them.",
 )
+_LOCK, _PART = ".lock", ".part"
 log = logging.getLogger("ptycho_torch")
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """The user or the system asked the program to end.
-
-    It is no ``KeyboardInterrupt``, for on that Lightning ends the process itself.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.status = 128 + number
 
 
 class WrongInput(click.ClickException):
@@ -64,34 +60,101 @@ class FailedRun(click.ClickException):
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise ``Interrupted`` on Ctrl-C and on SIGTERM."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, interrupt) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before):
-            signal.signal(number, handler)
-
-
-@contextmanager
-def ending(kept: Callable[[], str]) -> Iterator[None]:
-    """Turn ``Interrupted`` into one line of the log, and its exit status.
+def ending(kept: Callable[[], str], say: Callable[[str], object] = log.error) -> Iterator[Interrupts]:
+    """Turn an interrupt into one line, and its exit status, whatever became of the exception on its way.
 
     Args:
         kept: returns what the user should know then.
+        say: writes the line.
     """
+    interrupts = Interrupts()
     try:
-        with interruptible():
-            yield
-    except Interrupted as interrupted:
-        log.error("interrupted (%s): %s", interrupted, kept())
-        raise click.exceptions.Exit(interrupted.status) from interrupted
+        with interrupts.handled():
+            yield interrupts
+    except BaseException:
+        if not interrupts.number:
+            raise
+    if interrupts.number:
+        if is_first_process():
+            say(f"interrupted ({Signals(interrupts.number).name}): {kept()}")
+        raise click.exceptions.Exit(128 + interrupts.number)
+
+
+@contextmanager
+def owning(directory: Path) -> Iterator[None]:
+    """Make a directory, and hold it for this run alone: two runs would mix their results.
+
+    Raises:
+        WrongInput: another run holds it, or nothing can be written there.
+    """
+    path = directory / _LOCK
+    lock = FileLock(path)
+    with checking_input():
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(
+                f"{directory}: another run is at work here; wait until it ends, or choose another --output_dir"
+            ) from None
+        except NotImplementedError:
+            log.warning("%s: this file system has no locks; start no other run here", directory)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()  # while it is held: who opened it meanwhile finds that it is gone
+        lock.release()
+
+
+def require_places(directory: Path, names: Collection[str]) -> None:
+    """Refuse, before the work, a directory in which a result has no place.
+
+    Raises:
+        ValueError: a directory has the name of a result.
+    """
+    for name in names:
+        if (directory / name).is_dir():
+            raise ValueError(f"{directory / name}: expected a file or nothing, found a directory")
+
+
+@contextmanager
+def appearing_together(directory: Path, names: Collection[str], interrupts: Interrupts) -> Iterator[Path]:
+    """Give a directory to write results to; they take their places in ``directory`` together, when all are written.
+
+    If writing fails, the old results stay. What is not among the new results does not stay beside them.
+
+    Args:
+        directory: directory of the results.
+        names: names that results may have.
+        interrupts: interrupts that wait while the results take their places.
+
+    Raises:
+        OSError: a result cannot be written; it names the place.
+    """
+    for old in directory.glob(f"*{_PART}"):
+        rmtree(old, ignore_errors=True)  # a killed process leaves them
+    try:
+        with TemporaryDirectory(prefix=".", suffix=_PART, dir=directory, ignore_cleanup_errors=True) as stage:
+            yield Path(stage)
+            with interrupts.held():
+                for name in names:
+                    if (Path(stage) / name).exists():
+                        (Path(stage) / name).replace(directory / name)
+                    else:
+                        (directory / name).unlink(missing_ok=True)
+    except OSError as refused:  # the stage's own name would tell nobody anything
+        place = directory / Path(str(refused.filename or "")).name
+        raise OSError(refused.errno, refused.strerror or str(refused), str(place)) from refused
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """Return what tells a file from one that takes its place: when it was written, and its number; zeros for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
 
 
 @contextmanager
@@ -105,7 +168,9 @@ def checking_input() -> Iterator[None]:
 
 @contextmanager
 def running(what: str, log_file: Path) -> Iterator[None]:
-    """Turn what goes wrong in a run into one line, and exit status 1; the traceback goes to the log.
+    """Turn what goes wrong in a run into one line; the traceback goes to the log.
+
+    The exit status is 1; it is 2 where the system refuses a file.
 
     Args:
         what: name of the run.
@@ -113,12 +178,13 @@ def running(what: str, log_file: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (Interrupted, click.ClickException, click.exceptions.Exit):
+    except (click.ClickException, click.exceptions.Exit):
         raise
     except Exception as problem:
         log.debug("traceback", exc_info=True)
         kind = "" if isinstance(problem, ValueError | OSError | ArithmeticError) else f"{type(problem).__name__}: "
-        raise FailedRun(f"{what} failed: {kind}{_one_line(problem)} (traceback: {log_file})") from problem
+        failed = WrongInput if isinstance(problem, OSError) else FailedRun
+        raise failed(f"{what} failed: {kind}{_one_line(problem)} (traceback: {log_file})") from problem
 
 
 @contextmanager
@@ -127,8 +193,13 @@ def logging_to(path: Path) -> Iterator[None]:
 
     Args:
         path: path of the file.
+
+    Raises:
+        WrongInput: the file cannot be opened.
     """
-    screen, file = logging.StreamHandler(sys.stderr), logging.FileHandler(path, encoding="utf-8")
+    with checking_input():
+        file = _LogFile(path, encoding="utf-8", errors="backslashreplace")
+    screen = logging.StreamHandler(sys.stderr)
     screen.setLevel(logging.INFO)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     before = log.level, log.propagate
@@ -142,7 +213,18 @@ def logging_to(path: Path) -> Iterator[None]:
         log.level, log.propagate = before
         for handler in (screen, file):
             log.removeHandler(handler)
-        file.close()
+        with suppress(OSError):
+            file.close()
+
+
+class _LogFile(logging.FileHandler):
+    """Give up a log that cannot be written: it is no reason to lose a training."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        log.removeHandler(self)
+        log.warning(
+            "%s: cannot be written (%s); messages go to the terminal only", self.baseFilename, sys.exc_info()[1]
+        )
 
 
 @contextmanager
@@ -183,4 +265,7 @@ def log_bad_pixels(bad: np.ndarray | None) -> None:
 
 
 def _one_line(problem: Exception) -> str:
-    return " ".join(str(problem).split()) or type(problem).__name__
+    line = " ".join(str(problem).split()) or type(problem).__name__
+    if isinstance(problem, OSError) and problem.errno in {ENOSPC, EDQUOT}:
+        line += "; make room there, or choose another place"
+    return line

@@ -17,6 +17,7 @@ from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
 from ptycho_torch.files.bundle import Bundle
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
+from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.scans.scan import Scan
 
 CROP = 20
@@ -66,6 +67,7 @@ class Mosaic:
     mask: Bool[Tensor, "S S"]
 
 
+@torch_defaults()
 def predict(
     model: PtychoPINN,
     dataset: MemoryMappedDataset,
@@ -129,6 +131,7 @@ def _explained(missed: float, measured: float, total: Tensor | float, dataset: M
     return 1 - missed / differing if differing > 1e-6 * measured else math.nan
 
 
+@torch_defaults()
 def stitch(patches: Complex64[Tensor, "n N N"], offsets: Float64[Tensor, "n 2"], M: int = CROP) -> Mosaic:
     """Stitch patches at their positions (``reassembly.shift_and_sum``); the mean position is the mosaic's centre.
 

@@ -7,6 +7,11 @@ The forward model is TensorFlow PtychoPINN's; see docs/conventions.md, "Simulati
 
 from __future__ import annotations
 
+from ptycho_torch.interrupts import guard_loading, run
+
+if __name__ == "__main__":
+    guard_loading()  # the imports below take seconds
+
 import dataclasses
 import json
 import math
@@ -23,7 +28,8 @@ from torch import Tensor
 
 from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.operators.physics import diffraction_amplitude, illuminate, scale_nphotons
-from ptycho_torch.program import CONTEXT
+from ptycho_torch.operators.torch_defaults import torch_defaults
+from ptycho_torch.program import CONTEXT, checking_input, ending, stamp
 from ptycho_torch.scans.scan import Scan, save_scan
 from ptycho_torch.scans.specimen import (
     OBJECTS,
@@ -112,6 +118,7 @@ class Simulation:
             raise ValueError(f"photons: expected a positive number, at most 1e15, found {self.photons}")
 
 
+@torch_defaults()
 def simulate_scan(settings: Simulation, track: Track = lambda starts: starts) -> Scan:
     """Simulate a scan.
 
@@ -207,14 +214,23 @@ def main(out: Path, preview: Path | None, overwrite: bool, **options: object) ->
     from rich.console import Console
     from rich.progress import track
 
-    # Checked before a long simulation, not after it.
-    for path, suffix in ((out, ".npz"), (preview, ".png")):
-        if path is not None and (path.suffix.lower() != suffix or not path.parent.is_dir()):
-            raise click.ClickException(f"{path}: expected a name that ends in {suffix}, in a directory that exists")
-        if path is not None and path.exists() and not overwrite:
-            raise click.ClickException(f"{path}: found a file of this name; --overwrite replaces it")
+    files = {path: stamp(path) for path in (out, preview) if path is not None}
+    with checking_input():
+        if preview is not None:
+            from ptycho_torch.pictures.scan import draw_scan
+        # Checked before a long simulation, not after it.
+        for path, suffix in zip(files, (".npz", ".png")):
+            if path.suffix.lower() != suffix or not path.parent.is_dir():
+                raise ValueError(f"{path}: expected a name that ends in {suffix}, in a directory that exists")
+            if path.exists() and not overwrite:
+                raise ValueError(f"{path}: found a file of this name; --overwrite replaces it")
     console = Console(stderr=True)
-    try:
+
+    def kept() -> str:
+        written = [str(path) for path, before in files.items() if stamp(path) != before]
+        return f"written before: {', '.join(written)}" if written else "nothing was written"
+
+    with ending(kept, lambda line: click.echo(f"Error: {line}", err=True)) as interrupts, checking_input():
         settings = Simulation(**options)  # type: ignore[arg-type]
         scan = simulate_scan(
             settings,
@@ -222,13 +238,10 @@ def main(out: Path, preview: Path | None, overwrite: bool, **options: object) ->
                 blocks, "simulating", console=console, transient=True, disable=not console.is_terminal
             ),
         )
+        interrupts.check()
         save_scan(out, scan, remark=_describe(settings))
         if preview is not None:
-            from ptycho_torch.pictures.scan import draw_scan
-
             draw_scan(dataclasses.replace(scan, source=out), preview)
-    except (ValueError, OSError) as problem:
-        raise click.ClickException(str(problem)) from problem
     height, width = scan.object_guess.shape if scan.object_guess is not None else (0, 0)
     click.echo(f"{out}: {len(scan)} patterns of {settings.N} x {settings.N}, object {height} x {width}")
     if preview is not None:
@@ -236,4 +249,4 @@ def main(out: Path, preview: Path | None, overwrite: bool, **options: object) ->
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -7,6 +7,11 @@ See docs/how-to.md, "Train and infer".
 
 from __future__ import annotations
 
+from ptycho_torch.interrupts import Interrupts, guard_loading, is_first_process, run
+
+if __name__ == "__main__":
+    guard_loading()  # the imports below take seconds
+
 import dataclasses
 import hashlib
 import json
@@ -19,20 +24,25 @@ import click
 import numpy as np
 import torch
 
+from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.program import (
     ACCELERATORS,
     CONTEXT,
     DIRECTORY,
     FILE,
     WrongInput,
+    appearing_together,
     bad_pixels_option,
     checking_input,
     ending,
     log,
     log_bad_pixels,
     logging_to,
+    owning,
     patterns_used,
+    require_places,
     running,
+    stamp,
     warnings_in_the_log,
 )
 
@@ -86,7 +96,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     help="Seed for patterns, initial weights and batches.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the training in --output_dir after its last whole epoch.")
-@click.option("--overwrite", is_flag=True, help="Begin anew even if --output_dir holds an interrupted training.")
+@click.option("--overwrite", is_flag=True, help="Begin anew even if --output_dir holds a training.")
 @click.option(
     "--initial_weights", type=FILE, metavar="H5", help="Initial weights in TensorFlow's order.  [default: drawn]"
 )
@@ -124,52 +134,78 @@ def main(**options: Any) -> None:
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
-        directory.mkdir(parents=True, exist_ok=True)
-    with logging_to(directory / LOG), ending(lambda: _what_is_kept(directory)):
-        _train(directory, options)
+        _load()
+    with ExitStack() as held:
+        if is_first_process():
+            held.enter_context(owning(directory))
+        else:
+            with checking_input():
+                directory.mkdir(parents=True, exist_ok=True)
+        held.enter_context(logging_to(directory / LOG))
+        training = _Directory(directory, options)
+        training.interrupts = held.enter_context(ending(training.kept))
+        _train(training, options)
 
 
-def _train(directory: Path, options: dict[str, Any]) -> None:
+def _load() -> None:
+    """Import what takes long to import before anything begins: in the middle of it an interrupt may get lost."""
     try:
-        from ptycho_torch.training import fit
+        import ptycho_torch.training.fit
     except ModuleNotFoundError as missing:
         raise WrongInput(f"training needs Lightning ({missing}): pip install 'ptycho-golden-port[train]'") from missing
+    import ptycho_torch.files.bundle
+    import ptycho_torch.pictures.losses  # noqa: F401
+
+
+def _results() -> tuple[str, ...]:
+    from ptycho_torch.files.bundle import NAME
+
+    return NAME, LOSSES, LOSS_PICTURE
+
+
+@torch_defaults()
+def _train(directory: _Directory, options: dict[str, Any]) -> None:
     from ptycho_torch.files.bundle import NAME, Bundle, save_bundle
     from ptycho_torch.pictures.losses import draw_losses
+    from ptycho_torch.training import fit
 
     with checking_input(), warnings_in_the_log():
-        payload = _payload(directory, options)
+        payload = _payload(directory.path, options)
         devices = fit.Devices(*(options[name] for name in ("accelerator", "devices", "num_nodes", "strategy")))
-        trainer = fit.make_trainer(directory, payload.training.epochs, devices)
+        trainer = fit.make_trainer(directory.path, payload.training.epochs, devices)
         if not trainer.is_global_zero:
             log.setLevel("ERROR")  # the first of several processes reports for all
-        checkpoint = directory / fit.CHECKPOINT
-        if trainer.is_global_zero:
-            _require_no_loss(checkpoint, options)
+        else:
+            require_places(directory.path, (*_results(), directory.checkpoint.name))
+            directory.require_no_loss()
         dataset = _dataset(payload, options)
         model = _model(payload, dataset, options["seed"], options["initial_weights"])
         task = _task(payload, dataset, model, options)
         if options["resume"]:
-            _require_same_training(checkpoint, task)
+            _require_same_training(directory.checkpoint, task)
         tested = _test_set(payload, options)
 
     begun = time.perf_counter()
-    with running("training", directory / LOG):
-        if not options["resume"] and trainer.is_global_zero:
-            for old in (checkpoint, *directory.glob(f".{fit.CHECKPOINT}.*.part")):
-                old.unlink(missing_ok=True)  # a killed process leaves parts
-        with _Bar(payload.training.epochs) as bar:
-            curve = fit.fit(task, trainer, bar, resume=checkpoint if options["resume"] else None)
+    with running("training", directory.path / LOG):
+        if trainer.is_global_zero:
+            directory.begin()
+        with _Bar(payload.training.epochs, directory.interrupts) as bar:
+            try:
+                curve = fit.fit(task, trainer, bar, resume=directory.checkpoint if options["resume"] else None)
+            except fit.UnfitCheckpoint as unfit:
+                raise WrongInput(str(unfit)) from unfit
+        directory.interrupts.check()
         if not trainer.is_global_zero:
             return
         if tested is not None:
             curve = _tested(curve, model, tested, payload, trainer.strategy.root_device)
-        save_bundle(directory / NAME, Bundle(model, payload.data, payload.training, options["seed"], curve))
-        (directory / LOSSES).write_text(json.dumps(curve.to_json(), indent=1), encoding="utf-8")
-        draw_losses(curve, directory / LOSS_PICTURE)
+        with appearing_together(directory.path, _results(), directory.interrupts) as stage:
+            save_bundle(stage / NAME, Bundle(model, payload.data, payload.training, options["seed"], curve))
+            (stage / LOSSES).write_text(json.dumps(curve.to_json(), indent=1), encoding="utf-8")
+            draw_losses(curve, stage / LOSS_PICTURE)
         ended = ", stopped early" if curve.stopped_early else ""
         log.info("%d epochs%s in %.0f s", len(curve.epochs), ended, time.perf_counter() - begun)
-        log.info("%s", directory / NAME)
+        log.info("%s", directory.path / NAME)
 
 
 # ------------------------------------------------------------------------------------------------ what is trained
@@ -280,19 +316,71 @@ def _tested(
 # ------------------------------------------------------------------------------------------------ interruptions
 
 
-def _require_no_loss(checkpoint: Path, options: dict[str, Any]) -> None:
-    """Refuse to begin anew if an interrupted training would be lost."""
-    from ptycho_torch.files.bundle import NAME
+class _Directory:
+    """The directory of a training, which knows what the training has written there.
 
-    if options["resume"] and options["overwrite"]:
-        raise ValueError("--resume, --overwrite: expected one of them, found both")
-    if options["resume"] or options["overwrite"] or not checkpoint.is_file():
-        return
-    bundle = checkpoint.parent / NAME
-    if not bundle.is_file() or bundle.stat().st_mtime_ns < checkpoint.stat().st_mtime_ns:
-        raise ValueError(
-            f"{checkpoint.parent}: found an interrupted training; --resume goes on with it, --overwrite begins anew"
-        )
+    Args:
+        path: path of the directory.
+        options: options of the program.
+    """
+
+    def __init__(self, path: Path, options: dict[str, Any]) -> None:
+        from ptycho_torch.files.bundle import NAME
+        from ptycho_torch.training.fit import CHECKPOINT
+
+        self.path = path
+        self.interrupts = Interrupts()
+        self.checkpoint = path / CHECKPOINT
+        self._bundle = path / NAME
+        self._options = options
+        self._bundle_before = stamp(self._bundle)
+        self._is_begun = False
+
+    def require_no_loss(self) -> None:
+        """Refuse to begin anew if a training would be lost.
+
+        Raises:
+            ValueError: neither --resume nor --overwrite says what to do with it, or both do.
+        """
+        if self._options["resume"] and self._options["overwrite"]:
+            raise ValueError("--resume, --overwrite: expected one of them, found both")
+        if self._options["resume"] or self._options["overwrite"]:
+            return
+        (written, _), (finished, _) = stamp(self.checkpoint), stamp(self._bundle)
+        if written > finished:
+            raise ValueError(
+                f"{self.path}: found an interrupted training; --resume goes on with it, --overwrite begins anew"
+            )
+        if finished:
+            raise ValueError(
+                f"{self.path}: found a finished training; --overwrite replaces it, --resume lengthens it; or choose "
+                f"another --output_dir"
+            )
+
+    def begin(self) -> None:
+        """Remove the checkpoint of a training that is not to be resumed, and what a killed one left."""
+        self._is_begun = True
+        old = () if self._options["resume"] else (self.checkpoint,)
+        for path in (*old, *self.path.glob(f".{self.checkpoint.name}.*.part")):
+            path.unlink(missing_ok=True)
+
+    def kept(self) -> str:
+        """Say what a training that was interrupted leaves."""
+        if not self._is_begun:
+            return f"nothing was written but {LOG}"
+        if stamp(self._bundle) != self._bundle_before:
+            return "the training is finished, and all results are written"
+        before = "; the results of the training before are still there" if any(self._bundle_before) else ""
+        if not self.checkpoint.is_file():
+            return f"no epoch was finished, nothing is kept{before}"
+        from ptycho_torch.training.fit import read_checkpoint
+
+        again = "with --resume instead of --overwrite" if self._options["overwrite"] else "with --resume"
+        try:
+            epochs = len(read_checkpoint(self.checkpoint).losses.epochs)
+        except (ValueError, OSError) as unreadable:
+            return f"{self.checkpoint} is there, but cannot be read: {unreadable}"
+        return f"the state after epoch {epochs} is kept; the same command {again} goes on from there{before}"
 
 
 def _require_same_training(checkpoint: Path, task: Task) -> None:
@@ -305,24 +393,16 @@ def _require_same_training(checkpoint: Path, task: Task) -> None:
     log.info("going on after epoch %d", len(kept.losses.epochs))
 
 
-def _what_is_kept(directory: Path) -> str:
-    from ptycho_torch.training.fit import CHECKPOINT, read_checkpoint
-
-    if not (directory / CHECKPOINT).is_file():
-        return "no epoch was finished, nothing is kept"
-    epochs = len(read_checkpoint(directory / CHECKPOINT).losses.epochs)
-    return f"the state after epoch {epochs} is kept; the same command with --resume goes on from there"
-
-
 class _Bar:
     """Show a progress bar if there is a terminal, and log a line for every epoch."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, interrupts: Interrupts) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
         self.epochs = epochs
+        self.interrupts = interrupts
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
             BarColumn(),
@@ -343,6 +423,7 @@ class _Bar:
         self.stack.close()
 
     def batch(self, epoch: int, done: int, batches: int) -> None:
+        self.interrupts.check()
         self.bar.update(self.shown, epoch=epoch, completed=(epoch - 1) * batches + done, total=self.epochs * batches)
 
     def epoch(self, finished: Epoch) -> None:
@@ -353,4 +434,4 @@ class _Bar:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -22,6 +22,7 @@ from golden.spec.arrays import Arrays, digest_array
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.spec.operation import ULP_RUNS
+from golden.spec.parameters import Parameters
 from golden.spec.references import described
 from golden.store.golden import Derived, Golden, require_mask, require_producer
 
@@ -36,6 +37,7 @@ class Proof:
         tolerances: of every output.
         contributions: to the noise: output -> rerun -> fraction of the output's scale.
         faults: those that the case catches.
+        parameters: of the case.
     """
 
     outputs: Arrays
@@ -43,6 +45,7 @@ class Proof:
     tolerances: Mapping[str, Tolerance]
     contributions: Mapping[str, Mapping[str, float]]
     faults: Mapping[str, Caught]
+    parameters: Parameters
 
 
 def freeze(
@@ -129,7 +132,7 @@ def prove(case: Case, inputs: Arrays, backing: Reference, variants: Mapping[str,
         where,
         lambda changed, parameters: backing.evaluate(operation, changed, parameters),
     )
-    return Proof(outputs, where, tolerances, contributions, faults)
+    return Proof(outputs, where, tolerances, contributions, faults, case.parameters)
 
 
 def _reruns(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,6 +44,9 @@ class Expected(Protocol):
     @property
     def faults(self) -> Mapping[str, Caught]:
         """The faults that it catches, by name."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,9 @@ def diagnose(
         explained = {output for one in diagnoses for output in one.outputs}
         for name in (name for name in failed if name not in explained):
             arrays = golden.outputs[name], found[name]
-            told = Search(failed[name], *arrays, golden.tolerances[name], golden.where.get(name)).run()
+            told = Search(
+                failed[name], *arrays, golden.tolerances[name], golden.where.get(name), golden.parameters
+            ).run()
             hint = None if told.transform else known.resembled(name) or known.similar(name)
             diagnoses.append(hint or Diagnosis((name,), told.sentence, (), told.transform, told.distance))
     return [_with_place(one, path) for one in _merged(diagnoses)]

@@ -8,15 +8,17 @@ image of at most a million pixels, the shape of the difference at four million e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise, permutations
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from golden.judge.compare import Comparison, Tolerance, Verdict, scale_of
+from golden.judge.factors import named_factor
 from golden.spec.arrays import blocks
 
 LOOSER = 4.0
@@ -122,6 +124,7 @@ class Search:
         expected, found: its arrays.
         tolerance: what it may differ by.
         where: bool, the elements that count; None for all.
+        parameters: of the golden; a constant factor may come from one of them.
     """
 
     def __init__(
@@ -131,8 +134,10 @@ class Search:
         found: np.ndarray,
         tolerance: Tolerance,
         where: np.ndarray | None,
+        parameters: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self._comparison = comparison
+        self._parameters = parameters
         self._expected = np.atleast_1d(expected)
         self._found = np.atleast_1d(found)
         self._tolerance = tolerance
@@ -336,8 +341,19 @@ class Search:
             turn = np.exp(1j * np.angle(factor))
             yield Candidate(f"times a global phase of {np.angle(factor):+.4g} rad", change=lambda a: a * turn)
             yield Candidate(f"times the complex factor {_number(factor)}", change=lambda a: a * factor)
-        yield Candidate(f"times {_factor(factor.real)}", change=lambda a: a * factor.real)
-        yield Candidate(f"plus the constant {_number(constant)}", change=lambda a: a + constant)
+        named = self._named(factor.real)
+        told = f"{factor.real:.6g} ({named})" if named else _factor(factor.real)
+        if self._expected.size > 1 or named or _is_round(factor.real):  # some factor makes any number of any other
+            yield Candidate(f"times {told}", change=lambda a: a * factor.real)
+        if self._expected.size > 1:
+            yield Candidate(f"plus the constant {_number(constant)}", change=lambda a: a + constant)
+
+    def _named(self, factor: float) -> str:
+        """Say which number of the golden the factor likely comes from."""
+        axes = spatial_axes(self._expected)
+        sides = set() if axes is None else {self._expected.shape[axis] for axis in axes}
+        side = sides.pop() if len(sides) == 1 else None
+        return named_factor(factor, self._parameters, self._expected.shape, side)
 
     def _shifted(self) -> Iterator[Candidate]:
         """Find a shift by whole pixels from the cross-correlation of one image, or of one line."""
@@ -362,6 +378,12 @@ class Search:
                 name = f"shifted by {by[0]:+d} along axis {axes[0]}"
             yield Candidate(f"{name}, zeros behind", lambda a: _shift(a, by, axes))
             yield Candidate(f"{name}, wrapped", lambda a: np.roll(a, by, axes))
+            if all(2 * abs(step) < self._expected.shape[axis] for axis, step in zip(axes, by)):
+                fresh = _shift(np.ones(self._expected.shape, bool), by, axes)
+                yield Candidate(
+                    f"{name}, other content behind: cut from elsewhere",
+                    lambda a: np.where(fresh, np.roll(a, by, axes), self._found),
+                )
 
     def _permuted(self) -> Iterator[Candidate]:
         """Find another order of channels, or of the batch: each entry is held against all the others."""
@@ -405,8 +427,24 @@ class Search:
         inside = int(np.prod([high - low for low, high in box]))
         if box and inside < 0.75 * self._expected.size:
             within = ", ".join(f"{low}:{high}" for low, high in box)
-            return f"is only in the box [{within}] of {list(shape)}, in {failing} of its {inside} elements"
+            likely = _cause_of(box, shape, spatial_axes(self._expected))
+            return f"is only in the box [{within}] of {list(shape)}{likely}, in {failing} of its {inside} elements"
         return f"is scattered over {failing} of {compared} elements"
+
+
+def _cause_of(box: Sequence[tuple[int, int]], shape: tuple[int, ...], axes: tuple[int, int] | None) -> str:
+    """Say what mistakes are made where the box lies; an empty text if it lies nowhere special."""
+    if axes is None or min(shape[axis] for axis in axes) < _LEAST_SIDE:
+        return ""
+    spans = [(*box[axis], shape[axis]) for axis in axes]
+    if all(abs(low - side // 4) <= 1 and abs(high - side // 4 - side // 2) <= 1 for low, high, side in spans):
+        return ", its central half (a centre mask, its radius, or where the centre meets the border?)"
+    for (low, high, side), (first, last) in zip(spans, (("top", "bottom"), ("left", "right"))):
+        thin = high - low <= side // 4
+        if thin and (low == 0) != (high == side):
+            edge = first if low == 0 else last
+            return f", along its {edge} edge (a crop or a shift by so many pixels, or padding on one side only?)"
+    return ""
 
 
 def _negate_entry(array: np.ndarray, axis: int, entry: int) -> np.ndarray:
@@ -490,6 +528,11 @@ def _number(value: complex) -> str:
     if isinstance(value, complex):
         return f"{value.real:.6g}{value.imag:+.6g}j"
     return f"{value:.6g}"
+
+
+def _is_round(factor: float) -> bool:
+    """Say whether a factor is a whole number, or 1 divided by one."""
+    return any(0 < abs(one) < 1e6 and abs(one - round(one)) < 1e-5 for one in (factor, 1 / factor if factor else 0.0))
 
 
 def _factor(value: float) -> str:

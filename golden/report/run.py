@@ -22,11 +22,15 @@ from golden.report.page import CaseView, Heading, PassedRow, render, require_lib
 from golden.review.margins import MOST_USED
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
+from golden.store.contents import parse_json
+from golden.store.folder import read_small
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden, read_outputs
 
 FORMAT = "ptycho-golden run 3"
 ENDINGS = (".md", ".json", ".html")
+_LARGEST_REPORT = 2**24
+"""Bytes of a JSON report that are read; of a run in which everything fails ours has some 500 kB."""
 _NAMED = 5
 _NUMBERS = re.compile(r"(exactly|to )?-?\d[\d.]*(e[+-]?\d+)?|exactly")
 _SAME_AS = re.compile(r" \(here the same as [^)]*\)")
@@ -209,7 +213,7 @@ def read_shares(path: Path) -> dict[str, float]:
         GoldenError: the file is no such report.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(read_small(path, _LARGEST_REPORT).decode())
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}")
         checks = [Check(**check) for check in document["checks"]]
@@ -217,10 +221,10 @@ def read_shares(path: Path) -> dict[str, float]:
         for check in checks:
             shares[check.case] = max(shares.get(check.case, 0.0), check.share)
         return shares
-    except (OSError, ValueError, KeyError, TypeError) as broken:
+    except (FileNotFoundError, GoldenError, ValueError, LookupError, TypeError, AttributeError) as broken:
+        kind = "" if isinstance(broken, GoldenError) else f"{type(broken).__name__}: "
         raise GoldenError(
-            f"run report {path}: {type(broken).__name__}: {broken}; expected what 'pytest --golden-report=FILE.json' "
-            f"writes"
+            f"run report {path}: {kind}{broken}; expected what 'pytest --golden-report=FILE.json' writes"
         ) from broken
 
 

@@ -22,6 +22,7 @@ from golden.report.obtained import ENDING
 from golden.report.run import WITHIN_SLACK, Check
 from golden.report.text import explain_causes, explain_failed
 from golden.spec.arrays import Arrays, summarise, whereabouts
+from golden.spec.parameters import Parameters
 from golden.store.golden import Golden
 from golden.store.write import write_outputs
 from golden.testing.declarations import Declaration, Ruling, rule
@@ -75,6 +76,7 @@ class _Part:
     tolerances: Mapping[str, Tolerance]
     where: Arrays
     faults: Mapping[str, Caught]
+    parameters: Parameters
 
     @classmethod
     def without(cls, golden: Golden, absent: Sequence[str]) -> _Part:
@@ -84,7 +86,7 @@ class _Part:
             for name, caught in golden.faults.items()
         }
         faults = {name: replace(golden.faults[name], outputs=wrong) for name, wrong in shown.items() if wrong}
-        return cls(outputs, golden.tolerances, golden.where, faults)
+        return cls(outputs, golden.tolerances, golden.where, faults, golden.parameters)
 
 
 def broke(opened: OpenGolden, error: BaseException, way: str, declaration: Declaration | None) -> Check:

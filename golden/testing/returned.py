@@ -45,11 +45,6 @@ def left_out(returned: object, expected: Arrays) -> list[str]:
 
 def _as_array(name: str, value: object, expected: np.ndarray | None) -> np.ndarray:
     wanted = f", {expected.dtype} of shape {expected.shape}" if expected is not None else ""
-    if isinstance(value, np.ma.MaskedArray):
-        raise GoldenError(
-            f"output {name!r}: expected a plain array{wanted}, found a masked array; say what its {value.mask.sum()} "
-            f"masked elements are: array.filled(0)"
-        )
     try:
         array = _converted(value)
     except Exception as broken:
@@ -60,24 +55,33 @@ def _as_array(name: str, value: object, expected: np.ndarray | None) -> np.ndarr
     if array is None or array.dtype.kind not in _KINDS:
         found = _kind(value) + (f" of dtype {value.dtype}" if isinstance(value, np.ndarray) else "")
         raise GoldenError(f"output {name!r}: expected an array of numbers or bytes{wanted}, found {found}")
+    if isinstance(array, np.ma.MaskedArray):
+        raise GoldenError(
+            f"output {name!r}: expected a plain array{wanted}, found a masked array; say what its "
+            f"{np.sum(np.ma.getmaskarray(array))} masked elements are: array.filled(0)"
+        )
     return array
 
 
 def _converted(value: Any) -> np.ndarray | None:
-    """Return an array; None where the value has no dtype of its own, as a list."""
+    """Return an array, masked if the value is; None where the value has no dtype of its own, as a list."""
     if isinstance(value, np.ndarray | np.generic):
-        return np.asarray(value)
+        return _plain(value)
     if callable(getattr(value, "detach", None)):  # Torch: away from gradients and from devices
         value = value.detach()
         for step in ("cpu", "resolve_conj", "resolve_neg"):
             value = getattr(value, step)() if callable(getattr(value, step, None)) else value
     if callable(getattr(value, "numpy", None)):
-        return np.asarray(value.numpy())
+        return _plain(value.numpy())
     if hasattr(value, "__array__"):
-        return np.asarray(value)
+        return _plain(value.__array__())
     if hasattr(value, "__dlpack__"):
         return np.array(np.from_dlpack(value))
     return None
+
+
+def _plain(value: Any) -> np.ndarray:
+    return value if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
 
 
 def _kind(value: object) -> str:

@@ -7,8 +7,11 @@ safetensors lacks.
 
 from __future__ import annotations
 
+import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,18 @@ ABOUT = "about.json"
 TENSORS = "tensors.safetensors"
 _LARGEST_ABOUT = 2**25
 """Bytes; the losses of every step of a long training take a few hundred thousand."""
-_DAMAGE = (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile)
+_DAMAGE = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What zipfile raises on archives that are damaged, encrypted, or packed in a way it does not know."""
 
 
@@ -55,6 +69,7 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
 
     Raises:
         FileNotFoundError: the file does not exist.
+        OSError: the file may not be read.
         ValueError: the file is damaged, has another format, or holds anything else.
     """
     path = Path(path)
@@ -62,7 +77,7 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
         raise FileNotFoundError(f"{path}: no such file")
     document, content = _members(path, kind)
     try:
-        about = json.loads(document)
+        about = json.loads(document, object_pairs_hook=_once)
         found = about.pop("format")
     except (ValueError, RecursionError, AttributeError, KeyError, TypeError) as unreadable:
         raise ValueError(f"{path}: {ABOUT}: expected a JSON object with a 'format'; it is damaged") from unreadable
@@ -70,36 +85,52 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
         raise ValueError(f"{path}: expected the format {kind!r}, found {found!r}")
     try:
         return about, load(content)
-    except (SafetensorError, KeyError, ValueError) as unreadable:
+    except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as unreadable:
         raise ValueError(f"{path}: {TENSORS}: not safetensors, or cut short ({unreadable})") from unreadable
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, whose names occur once each: of two values the reader would keep one in silence."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f"expected every name once, found {_listed(sorted(name for name, _ in pairs))}")
+    return found
 
 
 def _members(path: Path, kind: str) -> tuple[bytes, bytes]:
     """Read both members; zipfile compares their checksums."""
-    if not zipfile.is_zipfile(path):
+    whole = io.BytesIO(path.read_bytes())  # so that what fails from here on is damage, and no error of the system
+    if not zipfile.is_zipfile(whole):
         raise ValueError(f"{path}: expected a zip archive of {kind!r}, found something else, or an incomplete file")
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            names = sorted(member.filename for member in members)
-            if names != [ABOUT, TENSORS]:
-                raise ValueError(
-                    f"{path}: expected the members {ABOUT} and {TENSORS}, found {_listed(names)}; another program "
-                    f"wrote it, TensorFlow PtychoPINN perhaps, or it was packed again"
-                )
-            for member in members:
-                if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-                    raise ValueError(
-                        f"{path}: {member.filename}: expected it uncompressed, found it compressed; it was packed again"
-                    )
-                largest = _LARGEST_ABOUT if member.filename == ABOUT else path.stat().st_size
-                if member.file_size > largest:
-                    raise ValueError(
-                        f"{path}: {member.filename}: expected at most {largest} bytes, declares {member.file_size}"
-                    )
+        with zipfile.ZipFile(whole) as archive:
+            _require_members(path, archive.infolist(), len(whole.getbuffer()))
             return archive.read(ABOUT), archive.read(TENSORS)
+    except _Refused:
+        raise
     except _DAMAGE as damage:
         raise ValueError(f"{path}: cannot be read ({damage}); it is damaged or incomplete") from damage
+
+
+class _Refused(ValueError):  # noqa: N818 - it says what is wrong
+    """An archive holds something else; the message says what."""
+
+
+def _require_members(path: Path, members: list[zipfile.ZipInfo], size: int) -> None:
+    names = sorted(member.filename for member in members)
+    if names != [ABOUT, TENSORS]:
+        raise _Refused(
+            f"{path}: expected the members {ABOUT} and {TENSORS}, found {_listed(names)}; another program "
+            f"wrote it, TensorFlow PtychoPINN perhaps, or it was packed again"
+        )
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise _Refused(
+                f"{path}: {member.filename}: expected it uncompressed, found it compressed; it was packed again"
+            )
+        largest = _LARGEST_ABOUT if member.filename == ABOUT else size
+        if member.file_size > largest:
+            raise _Refused(f"{path}: {member.filename}: expected at most {largest} bytes, declares {member.file_size}")
 
 
 def _listed(names: list[str]) -> str:
@@ -148,7 +179,10 @@ def unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         case {"tensor": str(name)} if name in tensors:
             return tensors[name]
         case {"items": list(items)} if all(isinstance(item, list) and len(item) == 2 for item in items):
-            return {unpack(key, tensors): unpack(item, tensors) for key, item in items}
+            found = {unpack(key, tensors): unpack(item, tensors) for key, item in items}
+            if len(found) == len(items):
+                return found
+            raise ValueError("expected every key once; the file is damaged")
         case {"tuple": list(items)}:
             return tuple(unpack(item, tensors) for item in items)
     raise ValueError(f"expected a tensor, items or a tuple, found {sorted(value)}; the file is damaged")

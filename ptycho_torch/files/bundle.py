@@ -22,6 +22,9 @@ from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptycho_torch.files.archive import read_archive, write_archive
 from ptycho_torch.files.loss_curve import LossCurve
 from ptycho_torch.model import PtychoPINN
+from ptycho_torch.operators.formats import padded_size
+from ptycho_torch.operators.reassembly import LARGEST_SIDE
+from ptycho_torch.operators.torch_defaults import torch_defaults
 
 NAME = "wts.h5.zip"
 """Name of the file in a training's output directory."""
@@ -72,10 +75,10 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
         bundle: what to write.
 
     Raises:
-        ValueError: the model holds numbers that are not finite, so that the bundle could not be loaded.
+        ValueError: the model's numbers are not float32, or not finite, so that the bundle could not be loaded.
     """
     weights = bundle.model.state_dict()
-    _require_fit(weights, weights, "the model")
+    _require_fit({name: tensor.float() for name, tensor in weights.items()}, weights, "the model")
     names: dict[str, Any] = {
         name: Path(given).name
         for name in ("train_data_file", "test_data_file", "output_dir")
@@ -106,6 +109,7 @@ def load_bundle(path: str | Path) -> Bundle:
 
     Raises:
         FileNotFoundError: the file does not exist.
+        OSError: the file may not be read.
         ValueError: the file is damaged or another program's, or its parts do not fit each other; each is named.
     """
     path = Path(path)
@@ -139,16 +143,25 @@ def _model(config: ModelConfig, data: DataConfig, tensors: dict[str, Tensor]) ->
     if parts is None or parts.shape != shape or parts.dtype != torch.float32:
         found = "none" if parts is None else f"{tuple(parts.shape)} {parts.dtype}"
         raise ValueError(f"{_PROBE}: expected shape {shape}, float32, real and imaginary part, found {found}")
+    padded = padded_size(data.N, data.grid_size[0], config.offset, config.max_position_jitter)
+    if not data.N <= padded <= LARGEST_SIDE:
+        raise ValueError(
+            f"ModelConfig: offset {config.offset} and max_position_jitter {config.max_position_jitter}: expected a "
+            f"canvas of {data.N} to {LARGEST_SIDE} pixels, found {padded}"
+        )
     probe = torch.view_as_complex(parts)
-    try:
-        # On the device "meta" tensors have shapes and take no memory: the file may declare layers of any width.
-        with torch.device("meta"):
-            empty = PtychoPINN(config, probe, 1.0)
-    except RuntimeError as misfit:
-        raise ValueError(str(misfit)) from misfit
-    _require_fit(empty.state_dict(), tensors, "weights")
-    model = PtychoPINN(config, probe, tensors[_SCALE].item())
-    model.load_state_dict(tensors)
+    # Whatever Torch's defaults are: a bundle has float32 weights, in host memory.
+    with torch_defaults(), torch.random.fork_rng(devices=[]):
+        try:
+            # On the device "meta" tensors have shapes and take no memory: the file may declare layers of any width.
+            with torch.device("meta"):
+                empty = PtychoPINN(config, probe, 1.0)
+        except Exception as misfit:  # numbers that Torch cannot take fail in many ways
+            reason = " ".join(str(misfit).split())[:200]
+            raise ValueError(f"{config}: no model can be made of it ({reason})") from misfit
+        _require_fit(empty.state_dict(), tensors, "weights")
+        model = PtychoPINN(config, probe, tensors[_SCALE].item())
+        model.load_state_dict(tensors)
     return model
 
 
@@ -165,7 +178,7 @@ def _misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Ite
         if name not in found:
             yield f"{name}: missing"
         elif name not in expected:
-            yield f"{name}: unknown"
+            yield f"{name if name.isprintable() else repr(name)}: unknown"
         elif found[name].shape != expected[name].shape:
             yield f"{name}: expected shape {tuple(expected[name].shape)}, found {tuple(found[name].shape)}"
         elif found[name].dtype != expected[name].dtype:

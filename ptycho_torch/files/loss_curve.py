@@ -75,5 +75,5 @@ class LossCurve:
                 bool(found["stopped_early"]),
                 None if test_loss is None else float(test_loss),
             )
-        except (KeyError, TypeError, ValueError) as misfit:
+        except (KeyError, OverflowError, TypeError, ValueError) as misfit:
             raise ValueError(f"losses: expected what LossCurve.to_json returns, found {misfit!r}") from misfit

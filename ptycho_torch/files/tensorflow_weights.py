@@ -18,6 +18,9 @@ from torch import Tensor
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.network.layers import Convolution
 
+_LARGEST_EMPTY = 2**28
+"""Bytes that a smaller file may declare: HDF5 does not store what was never written, and may compress the rest."""
+
 
 def tensorflow_order(model: PtychoPINN) -> list[str]:
     """Return the names of the model's parameters in the order in which TensorFlow lists its own.
@@ -103,16 +106,20 @@ def read_tensorflow_weights(path: str | Path, group: str = "weights") -> list[np
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is not HDF5, is cut short, has no such group, or the group holds something else.
+        OSError: the file may not be read.
+        ValueError: the file is not HDF5, declares more than it can hold, is cut short, has no such group, or the group
+            holds something else.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights {path}: no such file")
+    with Path(path).open("rb"):
+        pass  # an error of the system is no damage
     if not h5py.is_hdf5(path):
         raise ValueError(f"weights {path}: not an HDF5 file")
     try:
         with h5py.File(path) as file:
             return _arrays(file, group, path)
-    except OSError as unreadable:
+    except (OSError, RuntimeError, KeyError, TypeError, OverflowError, MemoryError) as unreadable:
         raise ValueError(f"weights {path}: cut short or damaged ({unreadable})") from unreadable
 
 
@@ -127,6 +134,11 @@ def _arrays(file: h5py.File, group: str, path: str | Path) -> list[np.ndarray]:
     if others:
         raise ValueError(
             f"weights {path}: expected arrays in {group!r}; {_listed(others)}: groups, or links to nothing"
+        )
+    declared, stored = sum(found[name].nbytes for name in names), Path(path).stat().st_size
+    if declared > max(stored, _LARGEST_EMPTY):
+        raise ValueError(
+            f"weights {path}: expected arrays that the file can hold, found {stored} bytes that declare {declared}"
         )
     return [np.asarray(found[name]) for name in names]
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ptycho_torch.checks.diagnostics import Diagnosis, Evidence, covered_box, expected_count
 from ptycho_torch.checks.image_quality import RESOLVED
 from ptycho_torch.pictures.result import show
+from ptycho_torch.pictures.style import default_style
 from ptycho_torch.scans.atomic_file import write_atomically
 
 COLOURS = {"right": "tab:green", "wrong": "tab:red", "unclear": "tab:orange", "unknown": "0.5", "measured": "tab:blue"}
@@ -19,6 +21,7 @@ _CHARACTERS = 168
 """So many characters fit in a line of findings."""
 
 
+@default_style()
 def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -> None:
     """Draw what was checked, and the findings, into a PNG.
 
@@ -30,8 +33,6 @@ def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -
     Raises:
         ValueError: the path has another suffix.
     """
-    from matplotlib.figure import Figure
-
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"picture {path}: expected a name that ends in .png")
@@ -56,7 +57,7 @@ def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -
         _draw_comparison(cells[8:], evidence, diagnosis)
     for number, (colour, line) in enumerate(lines):
         height = (text - 0.19 * (number + 1)) / (pictures + text)
-        figure.text(0.02, height, line, color=colour, family="monospace", fontsize=9, va="bottom")
+        figure.text(0.02, height, line, color=colour, family="monospace", fontsize=9, va="bottom", parse_math=False)
     with write_atomically(path) as file:
         figure.savefig(file, format="png", dpi=90)
 

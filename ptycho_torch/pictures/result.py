@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Complex
+from matplotlib.figure import Figure
 
+from ptycho_torch.pictures.style import colormap, default_style
 from ptycho_torch.scans.atomic_file import write_atomically
 
 
@@ -29,12 +31,25 @@ def draw_phase(
     Args:
         mosaic: (S, S) complex.
         path: path of the PNG.
-        vmin: phase of the first colour; None for the least value.
-        vmax: phase of the last colour; None for the largest value.
+        vmin: phase of the first colour; None for the least value, or for -pi if that is not below ``vmax``.
+        vmax: phase of the last colour; None for the largest value, or for pi if that is not above ``vmin``.
+
+    Raises:
+        ValueError: the first phase is not below the last.
     """
-    _draw_one(np.angle(mosaic), "reconstructed phase / rad", path, cmap="viridis", vmin=vmin, vmax=vmax)
+    phase = np.angle(mosaic)
+    least = float(phase.min()) if vmin is None else vmin
+    largest = float(phase.max()) if vmax is None else vmax
+    if vmin is None and not least < largest:
+        least = -np.pi
+    if vmax is None and not least < largest:
+        largest = np.pi
+    if not least < largest:
+        raise ValueError(f"phase: expected colours from a lower to a higher phase, found {least:g} to {largest:g} rad")
+    _draw_one(phase, "reconstructed phase / rad", path, cmap="viridis", vmin=least, vmax=largest)
 
 
+@default_style()
 def draw_comparison(
     mosaic: Complex[np.ndarray, "S S"], known: Complex[np.ndarray, "S S"], mask: np.ndarray, path: str | Path
 ) -> None:
@@ -46,8 +61,6 @@ def draw_comparison(
         mask: (S, S) bool; what lies outside is left empty.
         path: path of the PNG.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(9.5, 8.5))
     margins = {"left": 0.05, "right": 0.94, "bottom": 0.04, "top": 0.96, "hspace": 0.12, "wspace": 0.2}
     axes = figure.subplots(2, 2, sharex=True, sharey=True, gridspec_kw=margins)
@@ -69,18 +82,15 @@ def show(axis: Any, image: np.ndarray, title: str, **how: Any) -> None:
         title: title of the image.
         how: options of ``imshow``; ``cmap`` by name.
     """
-    from matplotlib import colormaps
-
-    how["cmap"] = colormaps[how["cmap"]].with_extremes(bad="0.85")
+    how["cmap"] = colormap(how["cmap"], bad="0.85")
     drawn = axis.imshow(image, interpolation="nearest", **how)
     axis.set_title(title, fontsize=10)
     axis.tick_params(labelsize=8)
     axis.figure.colorbar(drawn, ax=axis, fraction=0.046, pad=0.03).ax.tick_params(labelsize=8)
 
 
+@default_style()
 def _draw_one(image: np.ndarray, title: str, path: str | Path, **how: Any) -> None:
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(8, 8))
     show(figure.add_axes((0.06, 0.04, 0.82, 0.92)), image, title, **how)
     with write_atomically(Path(path)) as file:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ptycho_torch.operators.reassembly import LARGEST_SIDE
+from ptycho_torch.pictures.style import colormap, default_style
 from ptycho_torch.scans.atomic_file import write_atomically
 from ptycho_torch.scans.scan import Scan
 from ptycho_torch.scans.specimen import probe_diameter
@@ -19,6 +21,7 @@ _SHOWN = 3
 """So many single patterns are shown."""
 
 
+@default_style()
 def draw_scan(scan: Scan, path: str | Path) -> None:
     """Draw a scan into a PNG: object (if it is known), positions, how much light fell where, probe, patterns.
 
@@ -32,10 +35,8 @@ def draw_scan(scan: Scan, path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"picture {path}: expected a name that ends in .png")
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(12.5, 6.4))
-    figure.suptitle(_headline(scan), fontsize=11)
+    figure.suptitle(_headline(scan), fontsize=11, parse_math=False)
     places = 1 if scan.object_guess is None else 3
     # Places are set by hand: Matplotlib's own layout takes longer than the drawing.
     above = figure.add_gridspec(1, places, left=0.05, right=0.93, bottom=0.42, top=0.92, wspace=0.27)
@@ -79,7 +80,8 @@ def _headline(scan: Scan) -> str:
     M, N, _ = scan.diffraction.shape
     each = (scan.patterns(slice(which, which + 1)) for which in range(M))
     photons = float(np.mean([np.square(pattern, dtype=np.float64).sum() for pattern in each]))
-    name = f"{scan.source.name}: " if scan.source else ""
+    # A name need not be UTF-8, as Matplotlib's texts must.
+    name = f"{scan.source.name}: ".encode(errors="backslashreplace").decode() if scan.source else ""
     wide = f"probe {probe_diameter(scan.probe):.1f} px wide"
     return f"{name}{M} patterns of {N} x {N}, {photons:,.0f} photons in each, {wide}"
 
@@ -118,9 +120,7 @@ def _decades(photons: np.ndarray, least: float) -> np.ndarray:
 
 
 def _picture(axis: Axes, image: np.ndarray, title: str, **how: Any) -> None:
-    from matplotlib import colormaps
-
-    how["cmap"] = colormaps[how["cmap"]].with_extremes(bad="0.88")
+    how["cmap"] = colormap(how["cmap"], bad="0.88")
     drawn = axis.imshow(image, interpolation="nearest", **how)
     axis.set_title(title, fontsize=9)
     axis.tick_params(labelsize=7)

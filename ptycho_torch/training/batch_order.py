@@ -49,14 +49,17 @@ def read_orders(path: str | Path, n: int, epochs: int) -> Int64[np.ndarray, "epo
 
     Raises:
         FileNotFoundError: the file does not exist.
+        OSError: the file may not be read.
         ValueError: the file holds something else.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"batch order {path}: no such file")
     try:
-        found = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as unreadable:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)  # so it takes no more memory than the file has
+    except OSError:
+        raise  # an error of the system is no damage
+    except Exception as unreadable:  # NumPy evaluates the header, which fails in many ways
         raise ValueError(f"batch order {path}: expected a .npy file of integers ({unreadable})") from unreadable
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "iu" or found.ndim != 2:
         raise ValueError(f"batch order {path}: expected integers (epochs, {n}) in a .npy file, found something else")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from lightning.fabric.plugins.io import CheckpointIO
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import Tensor
 
 from ptycho_torch.config_params import TrainingConfig
@@ -27,6 +28,7 @@ from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches_of
 from ptycho_torch.files.archive import pack, read_archive, unpack, write_archive
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
+from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.training.batch_order import EpochBatches, Order, Share
 from ptycho_torch.training.keras_rules import EpochEnd, adam, validation_split
 from ptycho_torch.training.losses import objective
@@ -36,6 +38,10 @@ CHECKPOINT = "last.ckpt"
 _FORMAT = "ptycho_torch checkpoint 1"
 _OWN_STATE = "ptycho_torch"
 """A checkpoint has what Lightning does not keep itself under this key."""
+
+
+class UnfitCheckpoint(ValueError):  # noqa: N818 - it says what is wrong
+    """A checkpoint is damaged, or made by hand: no training can go on from it."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
         devices: where to train.
 
     Raises:
-        ValueError: there is no such device, or Lightning does not know the strategy.
+        ValueError: there is no such device, or Lightning does not know the strategy, or starts processes with it that
+            cannot hand back what they trained.
     """
     checkpoints = _Checkpoints(
         dirpath=directory,
@@ -107,8 +114,8 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
         enable_version_counter=False,
     )
     try:
-        with _quiet():
-            return Trainer(
+        with _quiet(), _without_settings_from_outside():
+            trainer = Trainer(
                 accelerator=devices.accelerator,
                 devices=devices.devices,
                 num_nodes=devices.num_nodes,
@@ -123,11 +130,18 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
             )
-    except (MisconfigurationException, ValueError, RuntimeError) as misfit:
+    except Exception as misfit:  # of many kinds: what is asked for is missing, unknown, or not here
         reason = " ".join(str(misfit).split())
         raise ValueError(f"{devices}: Lightning cannot use this: {reason}") from misfit
+    if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+        raise ValueError(
+            f"strategy {devices.strategy}: expected processes that run this program, as those of ddp, found processes "
+            f"that get a copy of the model and keep what they train; use ddp"
+        )
+    return trainer
 
 
+@torch_defaults()
 def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None = None) -> LossCurve:
     """Train a model.
 
@@ -142,6 +156,7 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
         The losses, without that of the test file.
 
     Raises:
+        UnfitCheckpoint: the checkpoint holds another state than that of a training.
         ValueError: the checkpoint is damaged or another task's, or a setting is not ported.
         ArithmeticError: a loss is not finite.
     """
@@ -149,10 +164,11 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
         kept = read_checkpoint(resume)
         require_same_task(kept, task, resume)
         if kept.losses.stopped_early or len(kept.losses.epochs) >= task.config.epochs:
-            _restore(task.model, resume)
+            with _restoring(resume, lambda: False):
+                _restore(task.model, resume)
             return kept.losses
     training = _Training(task, Share(trainer.global_rank, trainer.world_size), progress)
-    with _quiet():
+    with _quiet(), _restoring(resume, lambda: training.is_begun):
         trainer.fit(
             training,
             batches_of(task.dataset, training.batches, num_workers=task.num_workers),
@@ -162,12 +178,35 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
     return training.curve
 
 
+@contextmanager
+def _restoring(checkpoint: Path | None, is_done: Callable[[], bool]) -> Iterator[None]:
+    """Turn what goes wrong before the state of a checkpoint is restored into ``UnfitCheckpoint``."""
+    try:
+        yield
+    except Exception as misfit:  # Lightning and Torch take the state apart without looking
+        if checkpoint is None or is_done():
+            raise
+        reason = " ".join(f"{type(misfit).__name__}: {misfit}".split())[:300]
+        raise UnfitCheckpoint(
+            f"{checkpoint}: expected the state of a training, found something else ({reason}); the file is damaged; "
+            f"--overwrite begins anew"
+        ) from misfit
+
+
 def _restore(model: PtychoPINN, checkpoint: Path) -> None:
     """Give the model the weights of a finished training."""
     weights = ArchiveCheckpoints().load_checkpoint(checkpoint)["state_dict"]
     model.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights.items()})
+    _require_finite(model)
 
 
+def _require_finite(model: PtychoPINN) -> None:
+    wrong = [name for name, tensor in model.state_dict().items() if not torch.isfinite(tensor).all()]
+    if wrong:
+        raise ValueError(f"weights: expected finite numbers, found NaN or infinity in {', '.join(wrong[:6])}")
+
+
+@torch_defaults()
 def mean_loss(
     model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, batch_size: int, device: torch.device
 ) -> float:
@@ -217,16 +256,39 @@ class _Training(LightningModule):
         self._seen: list[Tensor] = []
         self._validated: list[Tensor] = []
         self._restored: dict[str, Any] | None = None
+        self.is_begun = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.optimizer = adam(self.network, self.config)
         # Called by hand, not by Lightning, to follow Keras's order at the end of an epoch.
         self.epoch_end = EpochEnd(self.optimizer, self.config)
+        self._fresh = self.optimizer.state_dict()["param_groups"]
         return self.optimizer
 
     def on_train_start(self) -> None:
         if self._restored is not None:
+            self._require_sound()
             self.epoch_end.load_state_dict(self._restored)
+        self.is_begun = True
+
+    def _require_sound(self) -> None:
+        """Refuse a state of another kind: Torch takes any, and computes with it or crashes."""
+        _require_finite(self.network)
+        if not _is_alike(self.optimizer.state_dict()["param_groups"], self._fresh):
+            raise ValueError("expected the optimiser's settings, found others")
+        moments = {"exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if self.config.adam_amsgrad else [])}
+        for parameter in self.network.parameters():
+            state = self.optimizer.state.get(parameter, {})
+            shapes = {"step": (), **dict.fromkeys(moments, parameter.shape)}
+            if {name: getattr(one, "shape", None) for name, one in state.items()} != shapes:
+                raise ValueError(f"expected the optimiser's state of every parameter, {shapes}, found others")
+            if not all(torch.isfinite(one).all() for one in state.values()):
+                raise ValueError("expected finite numbers in the optimiser's state, found NaN or infinity")
+        done = len(self.curve.epochs)
+        if (self.current_epoch, self.global_step) != (done, done * len(self.batches)):
+            raise ValueError(
+                f"expected the end of epoch {done}, found step {self.global_step} of epoch {self.current_epoch}"
+            )
 
     def transfer_batch_to_device(self, batch: GroupBatch, device: torch.device, dataloader_idx: int) -> _Batch:
         return batch.X.to(device), batch.positions.to(device), None if batch.good is None else batch.good.to(device)
@@ -292,6 +354,24 @@ class _Training(LightningModule):
         return total / len(numbers)
 
 
+def _is_alike(found: Any, expected: Any) -> bool:
+    """Say whether a nested value has the form of another one; numbers may have other values."""
+    if isinstance(expected, Mapping):
+        return (
+            isinstance(found, Mapping)
+            and found.keys() == expected.keys()
+            and all(_is_alike(found[name], one) for name, one in expected.items())
+        )
+    if isinstance(expected, list | tuple):
+        return (
+            isinstance(found, list | tuple)
+            and len(found) == len(expected)
+            and all(_is_alike(*pair) for pair in zip(found, expected))
+        )
+    numbers = {int, float}
+    return type(found) is type(expected) or {type(found), type(expected)} <= numbers
+
+
 # ------------------------------------------------------------------------------------------------ checkpoints
 
 
@@ -318,7 +398,10 @@ class ArchiveCheckpoints(CheckpointIO):
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint into host memory. Errors are those of ``read_archive``."""
         about, tensors = read_archive(path, _FORMAT)
-        found = unpack(about.get("content"), tensors)
+        try:
+            found = unpack(about.get("content"), tensors)
+        except (RecursionError, TypeError, ValueError) as misfit:
+            raise ValueError(f"{path}: expected the state of a training ({misfit}); the file is damaged") from misfit
         if not isinstance(found, dict) or not isinstance(found.get(_OWN_STATE), dict):
             raise ValueError(f"{path}: expected the state of a training, found something else; the file is damaged")
         return found
@@ -350,7 +433,8 @@ def read_checkpoint(path: Path) -> CheckpointSummary:
     """
     ours = ArchiveCheckpoints().load_checkpoint(path)[_OWN_STATE]
     try:
-        return CheckpointSummary(LossCurve.from_json(ours["losses"]), dict(ours["fingerprint"]))
+        fingerprint = {str(name): value for name, value in dict(ours["fingerprint"]).items()}
+        return CheckpointSummary(LossCurve.from_json(ours["losses"]), fingerprint)
     except (KeyError, TypeError, ValueError) as misfit:
         raise ValueError(f"{path}: expected the state of a training ({misfit}); the file is damaged") from misfit
 
@@ -368,6 +452,16 @@ def require_same_task(kept: CheckpointSummary, task: Task, path: Path) -> None:
     ]
     if differing:
         raise ValueError(f"{path}: belongs to another training and cannot be resumed: {'; '.join(differing)}")
+
+
+@contextmanager
+def _without_settings_from_outside() -> Iterator[None]:
+    """Hide the variables of the environment that Lightning takes for options: they would change the result unseen."""
+    found = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PL_TRAINER_")}
+    try:
+        yield
+    finally:
+        os.environ.update(found)
 
 
 @contextmanager

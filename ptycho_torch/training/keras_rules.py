@@ -15,6 +15,9 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ptycho_torch.config_params import TrainingConfig
 
+_MOVING = ("best", "cooldown_counter", "last_epoch", "num_bad_epochs", "_last_lr")
+"""Entries of the schedule's state that a training changes; the others are its settings."""
+
 
 class KerasAdam(torch.optim.Adam):
     """Optimise with Adam as Keras does, whose epsilon is added elsewhere.
@@ -153,9 +156,23 @@ class EpochEnd:
 
         Raises:
             KeyError: an entry is missing.
+            ValueError: an entry is no number, or belongs to other rules.
         """
-        self._schedule.load_state_dict(state["schedule"])
-        self._stop.best, self._stop.waited = state["stop"]
+        schedule, (best, waited) = dict(state["schedule"]), state["stop"]
+        own = self._schedule.state_dict()
+        moving = {name: schedule.pop(name) for name in _MOVING}
+        if any(schedule[name] != own[name] for name in schedule.keys() & own.keys()):
+            raise ValueError("schedule: expected the rules of this training, found others")
+        numbers = (
+            best,
+            waited,
+            *(value for value in moving.values() if not isinstance(value, list)),
+            *moving["_last_lr"],
+        )
+        if not all(type(number) in {int, float} for number in numbers):
+            raise ValueError("schedule, stop: expected numbers, found something else")
+        self._schedule.load_state_dict(own | moving)
+        self._stop.best, self._stop.waited = best, waited
 
 
 def validation_split(n: int, fraction: float) -> tuple[slice, slice]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -151,11 +152,20 @@ RETURNED = {
     "return {'y': np.ma.masked_array(y, y.real > 0), 'rows': rows}": (
         "output 'y': expected a plain array, complex64 of shape (4, 5), found a masked array"
     ),
+    "return {'y': Array(np.ma.masked_array(y, y.real > 0)), 'rows': rows}": "found a masked array; say what its",
+    "return {'y': Tensor(np.ma.array(y), 'x'), 'rows': rows}": "found a masked array; say what its 0 masked elements",
     "return {'y': y.astype(object), 'rows': rows}": "found an array of dtype object",
     "return {'y': Tensor(y.real, 'torch.bfloat16'), 'rows': rows}": (
         "complex64 of shape (4, 5), found tests.golden.test_check.Tensor (torch.bfloat16), which NumPy cannot take"
     ),
     "return {'y': y * np.float32('nan'), 'rows': rows}": "nothing that is compared is finite",
+    "return {'y': np.where(y.real > 1, np.nan, y).astype('c8'), 'rows': rows}": "all is well but for NaN or infinity",
+    "return {'y': y[:0], 'rows': rows}": "y: expected shape (4, 5), found (0, 5)",
+    "return {'y': 'text', 'rows': rows}": "output 'y': expected an array of numbers or bytes",
+    "return {'y': y, 'rows': len(x)}": "expected an array of numbers or bytes, int64 of shape (), found int",
+    "return {'y': y.astype('U32'), 'rows': rows}": "found an array of dtype <U32",
+    "return {}": "rows: output missing; found []",
+    "return None": "expected outputs by name, {'rows': …, 'y': …}, found NoneType",
     "return {'y': y[None], 'rows': rows}": "the values are right and in order, only the shape differs",
     "return {'y': y.astype(complex), 'rows': rows}": "the dtype is complex128 instead of complex64",
     "return {'scaled': y, 'rows': rows}": "scaled: output not in the golden, which has ['rows', 'y']",
@@ -168,7 +178,7 @@ RETURNED = {
 def test_what_cannot_be_compared_is_a_clear_line(check: Check, body: str) -> None:
     code = f"""
 import numpy as np
-from tests.golden.test_check import Tensor
+from tests.golden.test_check import Array, Tensor
 def toy_scale(*, x, factor):
     y, rows = x * np.float32(factor), np.array(len(x))
     {body}
@@ -431,3 +441,26 @@ def test_it_needs_neither_pytest_nor_torch(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda path: path.symlink_to("/dev/zero"), "a symbolic link, not a file"),
+        (lambda path: (path.touch(), os.truncate(path, 2**42)), "4398046511104 bytes; at most 1048576 are read"),
+        (lambda path: path.write_text("x = " + "[" * 100_000), "expected a TOML file of known differences"),
+        (lambda path: path.write_bytes(b"\xff"), "expected a TOML file of known differences ('utf-8' codec"),
+        pytest.param(
+            getattr(os, "mkfifo", None),
+            "a pipe, a socket or a device, not a file",
+            marks=pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes"),
+        ),
+    ],
+)
+def test_a_file_of_declarations_that_could_do_harm_is_refused(
+    check: Check, tmp_path: Path, put: Callable[[Path], object], message: str
+) -> None:
+    put(tmp_path / "other.toml")
+    result = check(RIGHT, "--known", str(tmp_path / "other.toml"))
+    assert result.exit_code == 2
+    assert message in result.output

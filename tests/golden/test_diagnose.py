@@ -31,9 +31,12 @@ def causes(
     where: Mapping[str, np.ndarray] | None = None,
     faults: Mapping[str, Caught] | None = None,
     path: Mapping[str, str] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> list[Diagnosis]:
     tolerances = {name: tolerance if array.dtype.kind in "fc" else EXACT for name, array in expected.items()}
-    golden = SimpleNamespace(outputs=expected, tolerances=tolerances, where=where or {}, faults=faults or {})
+    golden = SimpleNamespace(
+        outputs=expected, tolerances=tolerances, where=where or {}, faults=faults or {}, parameters=parameters or {}
+    )
     judgement = judge(golden, found, path or {})
     return diagnose(golden, found, judgement.comparisons, path or {})
 
@@ -74,7 +77,7 @@ def rolled(rows: int, columns: int) -> np.ndarray:
         (IMAGES[:, ::-1].conj(), "flipped upside down and conjugated"),
         (rolled(6, 6), "with its quadrants swapped (fftshift)"),
         (rolled(2, -3), "shifted by +2 rows and -3 columns, wrapped"),
-        (IMAGES * np.float32(0.25), "times 0.25 (1 / 4)"),
+        (IMAGES * np.float32(0.25), "times 0.25 (1 / the length of the last axis)"),
         (IMAGES * np.float32(2.5), "times 2.5"),
         (IMAGES * np.exp(0.7j).astype(np.complex64), "times a global phase of +0.7 rad"),
         (IMAGES * np.complex64(2j), "times the complex factor"),
@@ -94,6 +97,51 @@ def test_a_shift_that_leaves_zeros_behind() -> None:
     moved = rolled(1, 0)
     moved[:, 0] = 0
     assert explain(IMAGES, moved).transform == "shifted by +1 rows and +0 columns, zeros behind"
+
+
+def test_a_cut_from_elsewhere() -> None:
+    canvases = stack(3, 20, 20, 1)
+    right, late = canvases[:, 4:16, 4:16], canvases[:, 5:17, 6:18]
+    assert (
+        explain(right, late).transform == "shifted by -1 rows and -2 columns, other content behind: cut from elsewhere"
+    )
+
+
+@pytest.mark.parametrize(
+    ("factor", "named"),
+    [
+        (0.25, "0.25 (1 / probe_scale)"),
+        (2.0, "2 (the square root of probe_scale or half of probe_scale)"),
+        (31622.7766, "31622.8 (the square root of nphotons)"),
+        (-12.0, "-12 (minus the side N of an image)"),
+        (1 / 144, "0.00694444 (1 / the square of the side N of an image)"),
+        (3.14159265, "3.14159 (pi)"),
+        (0.71, "0.71"),
+    ],
+)
+def test_a_factor_is_named_after_the_setting_that_it_comes_from(factor: float, named: str) -> None:
+    images = stack(5, 12, 12, 3, kind="f8")
+    parameters = {"probe_scale": 4.0, "nphotons": 1e9, "name": "sigmoid", "object_big": True}
+    (one,) = causes({"y": images}, {"y": images * factor}, parameters=parameters)
+    assert one.transform == f"times {named}"
+
+
+def test_a_single_number_is_explained_by_a_factor_that_means_something() -> None:
+    one = np.array(1.7)
+    assert explain(one, np.array(1.7 * -1.04737)).sentence == "no known fault; the difference is in its only element"
+    assert "times 4096" in explain(one, np.array(1.7 * 4096)).sentence
+    assert (
+        "1 / probe_scale" in causes({"y": one}, {"y": np.array(1.7 / 3.3)}, parameters={"probe_scale": 3.3})[0].sentence
+    )
+
+
+def test_a_box_names_what_is_likely_wrong_there() -> None:
+    images = stack(2, 64, 64, 1, kind="f8")
+    centre, edge = images.copy(), images.copy()
+    centre[:, 17:48:5, 16:48] += 1
+    edge[:, 60:, 3:50:2] += 1
+    assert "its central half (a centre mask" in explain(images, centre).sentence
+    assert "along its bottom edge (a crop or a shift" in explain(images, edge).sentence
 
 
 def test_transforms_of_other_kinds_of_arrays() -> None:

@@ -430,3 +430,27 @@ def test_passive_unless_asked(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'golden' not found*"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("golden_fixtures = fixtrues", "*golden_fixtures: *fixtrues is no directory; expected the path of one, from *"),
+        ("golden_fixtures = fixtures other", "*golden_fixtures: expected one directory, found 2: *fixtures, *other; *"),
+        ("golden_fixtures = my fixtures", "*golden_fixtures: expected one directory, found 2: *; quote a path with *"),
+        ("golden_fixtures = fixtures/toy/double.h5", "*golden_fixtures: *double.h5 is no directory; *"),
+        ("golden_known = known.toml other.toml", "*golden_known: expected one file, found 2: *"),
+        ("golden_known = known.toml", "*golden_known: *known.toml is no file; *"),
+    ],
+)
+def test_a_setting_that_names_not_one_path_is_a_usage_error(project: pytest.Pytester, setting: str, told: str) -> None:
+    result = project.runpytest("-o", setting.replace(" = ", "="))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+
+
+def test_a_directory_with_a_space_is_quoted_and_the_header_names_it(project: pytest.Pytester) -> None:
+    (project.path / "fixtures").rename(project.path / "my fixtures")
+    result = project.runpytest("-o", "golden_fixtures='my fixtures'")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["goldens: *my fixtures"])

@@ -22,6 +22,7 @@ from einops import rearrange
 from torch import Tensor
 
 from golden import Case, Fault
+from golden.ptychopinn.merge.formulas import padded_size
 from golden.ptychopinn.net_shift.faults import CONTAINER_ROUTE, MEMORY_MAPPED_ROUTE, TURNS, Place, fault_name
 from golden.spec.arrays import Arrays
 from golden.spec.catalogue import load_cases
@@ -164,7 +165,13 @@ def mask_centred_on_the_array(right, N, device=None):
     return disk(N, (N - 1) / 2)
 
 
-@instead_of(probe.hard_mask, "probe.normalise: norm_of_whole_frame")
+@instead_of(probe.hard_mask, "probe.hard_mask: radius_not_rounded", "probe.normalise: norm_with_radius_not_rounded")
+def mask_of_a_quarter_of_the_side(right, N, device=None):
+    distance = torch.arange(N, dtype=torch.float32) - (N // 2 - 0.5)
+    return torch.hypot(distance[:, None], distance) < N / 4
+
+
+@instead_of(probe.hard_mask, "probe.normalise: norm_of_whole_frame", "physics.forward: norm_of_whole_frame")
 def mask_everywhere(right, N, device=None):
     return torch.ones(N, N, dtype=torch.bool)
 
@@ -412,6 +419,14 @@ def groups_summed(right, patches, positions, padded):
     return total.sum(0, keepdim=True), (norm - merge.EPSILON).sum(0, keepdim=True) + merge.EPSILON
 
 
+@instead_of(merge.trim, "merge.extract: trim_of_configuration")
+def trimmed_as_configured(right, canvas, N):
+    members = {12: 4, 8: 9}[N]  # of the goldens that show it
+    side = canvas.shape[-1]
+    first = min((padded_size(N, members) - N) // 2, side - N)
+    return canvas[..., first : first + N, first : first + N]
+
+
 @instead_of(merge.trim, "merge.extract: trim_at_corner")
 def trimmed_at_corner(right, canvas, N):
     return canvas[..., :N, :N]
@@ -534,6 +549,22 @@ def stack_reshaped(right, stack, M):
 
 
 # ------------------------------------------------------------------------------------------------ network
+
+
+@instead_of(decoder.BorderHead.__init__, "network.layers: border_width_fixed")
+def border_as_wide_as_for_the_smallest(right, self, N, width, outputs):
+    right(self, N, width * N // 64, outputs)
+
+
+@instead_of(decoder.Decoder.__init__, "network.layers: border_always")
+def border_whatever_is_configured(right, self, *sizes, probe_big, **options):
+    right(self, *sizes, probe_big=True, **options)
+
+
+@instead_of(tensorflow_weights.tensorflow_order, "network.layers: decoders_in_turn")
+def one_decoder_after_the_other(right, model):
+    parts = ("encoder", "amplitude", "phase")
+    return sorted(right(model), key=lambda name: next(k for k, part in enumerate(parts) if part in name))
 
 
 @instead_of(model.Combine.forward, "network.forward: amplitude_plus_i_phase")

@@ -17,19 +17,19 @@ from ptycho_torch.checks.diagnostics import probe_statistics
 from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
 from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
-from ptycho_torch.files.tensorflow_weights import from_tensorflow_weights, to_tensorflow_weights
+from ptycho_torch.files.tensorflow_weights import from_tensorflow_weights
 from ptycho_torch.inference import GROUP_SEED
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.reconstruction import predict, stitch
 from ptycho_torch.scans.scan import Scan
 from ptycho_torch.training.batch_order import seeded_order
-from ptycho_torch.training.fit import Devices, Progress, Task, fit, make_trainer
+from ptycho_torch.training.fit import Devices, Task, fit, make_trainer
 from ptycho_torch.training.keras_rules import validation_split
 
 Arrays = dict[str, np.ndarray]
 FIRST = 3
-"""Steps whose losses and changes of the weights a golden tells by themselves."""
+"""Steps whose losses a golden tells by themselves."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,28 +75,17 @@ class Run:
         return model
 
 
-class FirstSteps:
-    """Keeps what the weights are after the first steps: the next one tells that they are done."""
-
-    def __init__(self, model: PtychoPINN) -> None:
-        self.model = model
-        self.before = to_tensorflow_weights(model)
-        self.after = self.before
+class Silent:
+    """An observer that tells nothing."""
 
     def batch(self, epoch: int, done: int, batches: int) -> None:
-        if (epoch, done) == (1, FIRST + 1):
-            self.after = to_tensorflow_weights(self.model)
+        pass
 
     def epoch(self, finished: Epoch) -> None:
         pass
 
-    def changes(self, learning_rate: float) -> np.ndarray:
-        """Return the root mean square change of each array (44,), in units of the learning rate."""
-        moved = (b.astype(np.float64) - a for a, b in zip(self.before, self.after))
-        return np.array([np.sqrt(np.mean((one / learning_rate) ** 2)) for one in moved])
 
-
-def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress) -> LossCurve:
+def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset) -> LossCurve:
     """Train the port for as many epochs as there are orders: a fault that shows at once gives fewer."""
     epochs = len(run.inputs["order"])
     config = TrainingConfig(
@@ -109,21 +98,20 @@ def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: P
     with tempfile.TemporaryDirectory() as directory:
         trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"))
         task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
-        return fit(task, trainer, progress)
+        return fit(task, trainer, Silent())
 
 
-def trained(run: Run) -> tuple[PtychoPINN, LossCurve, FirstSteps]:
-    """Return the model after its training, the losses, and how its weights moved at first."""
+def trained(run: Run) -> tuple[PtychoPINN, LossCurve]:
+    """Return the model after its training, and the losses."""
     dataset = run.dataset(run["images"], run.seed)
     model = run.model(dataset)
-    first = FirstSteps(model)
-    return model, train(run, model, dataset, first), first
+    return model, train(run, model, dataset)
 
 
 def training(**given: Any) -> Arrays:
     """Return the outputs of ``run.training``."""
     run = run_of(given)
-    _, curve, first = trained(run)
+    _, curve = trained(run)
     steps = np.array([loss for epoch in curve.epochs for loss in epoch.batch_losses], np.float32)
     epochs = np.array([(epoch.loss, epoch.val_loss) for epoch in curve.epochs], np.float32)
     return {
@@ -131,14 +119,13 @@ def training(**given: Any) -> Arrays:
         "first_losses": steps[:FIRST],
         "step_losses": steps,
         "epoch_losses": epochs.T.copy(),
-        "weight_changes": first.changes(run["learning_rate"]).astype(np.float32),
     }
 
 
 def reconstruction(**given: Any) -> Arrays:
     """Return the outputs of ``run.reconstruction``."""
     run = run_of(given)
-    model, _, _ = trained(run)
+    model, _ = trained(run)
     found = predict(model, run.dataset(run["infer"], GROUP_SEED))
     mosaic = stitch(found.patches, found.offsets, run["M"])
     count, values = mosaic.count.numpy(), mosaic.values.numpy()

@@ -170,12 +170,12 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     out = tmp_path / "scan.npz"
     out.write_bytes(b"mine")
     refused = simulate(out, "--patterns", 2, "--size", 16)
-    assert (refused.exit_code, out.read_bytes()) == (1, b"mine")
+    assert (refused.exit_code, out.read_bytes()) == (2, b"mine")
     assert "found a file of this name; --overwrite replaces it" in refused.output
     preview = tmp_path / "scan.png"
     preview.write_bytes(b"mine")
     refused = simulate(tmp_path / "other.npz", "--patterns", 2, "--size", 16, "--preview", preview)
-    assert (refused.exit_code, preview.read_bytes()) == (1, b"mine")
+    assert (refused.exit_code, preview.read_bytes()) == (2, b"mine")
     assert simulate(out, "--patterns", 2, "--size", 16, "--overwrite").exit_code == 0
     assert len(load_scan(out)) == 2
 
@@ -257,7 +257,7 @@ def test_an_object_that_comes_twice_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "twice.npz", "a") as archive, archive.open("objectGuess.npy", "w") as member:
         np.save(member, np.zeros((200, 200), complex))
     run = simulate(tmp_path / "out.npz", "--object", tmp_path / "twice.npz")
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert "expected every key once, found ['objectGuess'] more than once" in run.output
 
 
@@ -318,7 +318,7 @@ def test_bad_options_are_one_clear_line(tmp_path: Path, options: tuple[Any, ...]
         np.lib.format.write_array_header_1_0(file, {"descr": "<c8", "fortran_order": False, "shape": (10**8, 10**8)})
     given = [str(option).format(dir=tmp_path) for option in options]
     run = simulate(tmp_path / "out.npz", "--patterns", 4, "--size", 16, *given)
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert message in run.output
     assert "Traceback" not in run.output
     assert not (tmp_path / "out.npz").exists()

@@ -123,6 +123,11 @@ CANVAS = (
         "the jitter is added on both sides; expected once",
         lambda N, G, offset, jitter: sizes(N + (G - 1) * offset, 2 * jitter, N),
     ),
+    _of_settings(
+        "odd_offset_raised",
+        "an odd offset is raised to the next even number; expected N + (G - 1) * offset",
+        lambda N, G, offset, jitter: sizes(N + (G - 1) * (offset + offset % 2), jitter, N),
+    ),
     Fault.of_outputs(
         "odd_margin_kept",
         "an odd margin is kept; expected a canvas one pixel smaller, as TensorFlow pads",

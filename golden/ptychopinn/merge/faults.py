@@ -6,8 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from golden.ptychopinn.formats.formulas import channel_major, positions_to_flat
-from golden.ptychopinn.merge.formulas import centre_mask, displacements, divided, extract, margin, merge, moves, sums
+from golden.ptychopinn.coordinates.formulas import translated
+from golden.ptychopinn.formats.formulas import channel_major, channel_to_flat, positions_to_flat
+from golden.ptychopinn.merge.formulas import (
+    centre_mask,
+    displacements,
+    divided,
+    extract,
+    margin,
+    merge,
+    moves,
+    on_canvas,
+    padded_size,
+    sums,
+)
 from golden.spec.arrays import Arrays
 from golden.spec.fault import Condition, Fault, Trial
 
@@ -18,6 +30,10 @@ _ONE_GROUP = Condition("the input has one group", lambda inputs, _: len(inputs["
 _ZERO_MEAN = Condition(
     "the positions of every group have zero mean",
     lambda inputs, _: bool((np.abs(inputs["coords_relative"].mean(axis=3)) < 1e-6).all()),
+)
+_AS_CONFIGURED = Condition(
+    "the canvas has the side that default offset and jitter give",
+    lambda inputs, p: inputs["canvas"].shape[1] == padded_size(p["N"], inputs["coords_relative"].shape[3]),
 )
 _WHOLE = Condition("all positions are whole pixels", lambda inputs, _: not (inputs["coords_relative"] % 1).any())
 
@@ -103,6 +119,16 @@ def _groups_summed(t: Trial) -> Arrays:
     return divided(*(one.sum(axis=0, keepdims=True) for one in _sums(t)))
 
 
+def _masked_after_moving(t: Trial) -> Arrays:
+    """Multiply what was interpolated twice, at the mask's edge: patch and mask, each moved by itself."""
+    patches, padded = t.inputs["patches"], t.parameters["padded_size"]
+    flat, by = channel_to_flat(patches.astype(np.complex128)), moves(t.inputs["coords_relative"])
+    masks = np.broadcast_to(centre_mask(flat.shape[1])[None, :, :, None], flat.shape)
+    moved, moved_masks = (translated(on_canvas(one, padded), by) for one in (flat, masks))
+    by_group = (-1, patches.shape[3], *moved.shape[1:])
+    return divided(*(one.reshape(by_group).sum(axis=1) for one in (moved * moved_masks, moved_masks)))
+
+
 def _averaged(t: Trial) -> Arrays:
     return divided(*(one / t.inputs["patches"].shape[3] for one in _sums(t)))
 
@@ -183,6 +209,11 @@ MERGE = (
         "only the patches' centres are summed; expected whole patches",
         lambda p: p * centre_mask(p.shape[1])[None, :, :, None],
     ),
+    Fault(
+        "masked_after_moving",
+        "patches move, then the moved centre mask is laid over them; expected whole patches",
+        _masked_after_moving,
+    ),
     _of_patches("patch_transposed", "patches are transposed; expected (row, column)", lambda p: p.swapaxes(1, 2)),
     _of_patches("patch_flipped_rows", "patches are flipped upside down; expected row 0 first", lambda p: p[:, ::-1]),
     _of_patches(
@@ -198,6 +229,11 @@ MERGE = (
 )
 
 # ------------------------------------------------------------------------------------------------ extraction
+
+
+def _configured(t: Trial) -> int:
+    """Return the canvas's side as a default configuration says it."""
+    return padded_size(t.parameters["N"], t.inputs["coords_relative"].shape[3])
 
 
 def _of_canvas(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
@@ -225,6 +261,11 @@ EXTRACTION = (
         extract,
         first=lambda P, N: margin(P, N) - 1,
     ),
+    Fault(
+        "trim_of_configuration",
+        "the canvas is trimmed to its configured side; expected (P - N) // 2 from every side",
+        lambda t: extract(**t.given, first=lambda P, N: min(margin(_configured(t), N), P - N)),
+    ).invisible_when(_AS_CONFIGURED),
     Fault.of_formula(
         "trim_at_corner",
         "the patch is cut at index 0; expected (P - N) // 2 from every side",

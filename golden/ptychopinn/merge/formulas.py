@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -19,6 +20,11 @@ def moves(coords_relative: np.ndarray) -> np.ndarray:
     """Return how far each flat patch moves, (B * C, 2), pixels."""
     flat = positions_to_flat(coords_relative).astype(np.float64)
     return -(flat - flat.mean(axis=0))
+
+
+def padded_size(N: int, members: int) -> int:
+    """Return the nominal side of the canvas with TensorFlow's default offset and jitter, pixels."""
+    return N + (math.isqrt(members) - 1) * 4 + 10
 
 
 def centre_mask(N: int) -> np.ndarray:

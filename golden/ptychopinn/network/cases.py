@@ -300,6 +300,28 @@ def _training(structure: Structure) -> Operation:
     )
 
 
+# ------------------------------------------------------------------------------------------------ layers
+
+LAYERS = Operation(
+    name="network.layers",
+    summary="the layers that the configuration asks for: the shapes of their kernels, in the order of the weights",
+    inputs={},
+    outputs=(
+        Output(
+            "kernels",
+            "in the shape of a kernel; (layers, 4) int64; rows, columns, channels in and out",
+            "layer axis",
+            "1",
+        ),
+    ),
+    parameters={
+        **dict.fromkeys(("N", "members", "n_filters_scale"), int),
+        **dict.fromkeys(("object_big", "probe_big", "pad_object"), bool),
+    },
+    formula=formulas.layers,
+    faults=faults.LAYERS,
+)
+
 # ------------------------------------------------------------------------------------------------ cases
 
 DEFAULTS: Parameters = {
@@ -376,7 +398,18 @@ def _trained(
     )
 
 
+def _layers_case(name: str, summary: str, **changes: bool | int) -> Case:
+    parameters = {name: DEFAULTS[name] for name in LAYERS.parameters} | changes
+    return Case(f"network/layers_{name}", LAYERS, summary, parameters)
+
+
 CASES = (
+    _layers_case("group1", "layers by default: one pattern of 64 x 64 pixels", n_filters_scale=2),
+    _layers_case("n128", "layers for N = 128, groups of four", N=128, members=4),
+    _layers_case("n256", "layers for N = 256, groups of nine, default width", N=256, members=9, n_filters_scale=2),
+    _layers_case("no_border", "layers with probe_big off", probe_big=False, members=4),
+    _layers_case("unpadded", "layers with pad_object off, groups of four", pad_object=False, members=4, N=128),
+    _layers_case("unmerged", "layers with object_big off, groups of four", object_big=False, members=4),
     _forward_case("forward_group1", "forward pass, three groups of one", groups=3),
     _forward_case("forward_group4", "forward pass, two groups of four, default width", members=4, n_filters_scale=2),
     _forward_case(

@@ -18,6 +18,7 @@ from golden.ptychopinn.network.formulas import (
     entries,
     forward,
     largest,
+    layers,
     logistic,
     poisson_of_amplitudes,
     split,
@@ -36,8 +37,103 @@ _ONE_MEMBER = Condition("each group has one member", lambda _, p: p["members"] =
 _NO_BORDER = Condition("the network has no border branch", lambda _, p: not (p["pad_object"] and p["probe_big"]))
 _WHOLE = Condition("the decoder makes the whole patch, without a border", lambda _, p: not p["pad_object"])
 _ZERO_AT_ZERO = Condition("the activation maps 0 to 0", lambda _, p: p["amp_activation"] in ("relu", "swish"))
+_SMALLEST = Condition("N is 64, for which both are the same", lambda _, p: p["N"] == 64)
+_FOUR_MEMBERS = Condition("each group has four members", lambda _, p: p["members"] == 4)
+_NARROW = Condition(
+    "n_filters_scale is 1, so an eighth of the channels is four", lambda _, p: p["n_filters_scale"] == 1
+)
+_BORDER_OR_WHOLE = Condition(
+    "there is a border's branch, or no border", lambda _, p: p["probe_big"] or not p["pad_object"]
+)
+_MERGED = Condition("patches are merged, so there is one image for each member", lambda _, p: p["object_big"])
 _NO_MERGE = Condition("patches are not merged", lambda _, p: not p["object_big"])
 
+
+# ------------------------------------------------------------------------------------------------ layers
+
+
+class _WideBorder(Structure):
+    @property
+    def last_of_border(self) -> int:
+        return 32 * self.scale
+
+
+class _BorderOfMembers(Structure):
+    @property
+    def border_channels(self) -> int:
+        return self.members
+
+
+class _BorderOfAnEighth(Structure):
+    @property
+    def border_channels(self) -> int:
+        return self.up[-1] // 8
+
+
+class _BorderAlways(Structure):
+    @property
+    def has_border(self) -> bool:
+        return self.pad_object
+
+
+class _ThreeBlocks(Structure):
+    @property
+    def down(self) -> list[int]:
+        return [32 * self.scale, 64 * self.scale, 128 * self.scale]
+
+
+class _ImagesOfMembers(Structure):
+    @property
+    def outputs(self) -> int:
+        return self.members
+
+
+class _DecodersInTurn(Structure):
+    def layers(self) -> list[tuple[str, int, int]]:
+        return _decoders_in_turn(self)
+
+
+def _built(name: str, symptom: str, structure: type[Structure]) -> Fault:
+    return Fault.of_formula(name, symptom, layers, structure=structure)
+
+
+LAYERS = (
+    _built(
+        "border_width_fixed",
+        "the border's block has 32 s filters whatever N is; expected s (2048 // N)",
+        _WideBorder,
+    ).invisible_when(_SMALLEST, _NO_BORDER),
+    _built(
+        "border_of_members",
+        "the border is made from as many channels as a group has members; expected from four",
+        _BorderOfMembers,
+    ).invisible_when(_FOUR_MEMBERS, _NO_BORDER),
+    _built(
+        "border_of_an_eighth",
+        "the border is made from an eighth of the channels; expected from four",
+        _BorderOfAnEighth,
+    ).invisible_when(_NARROW, _NO_BORDER),
+    _built(
+        "border_always",
+        "the border's branch is built although probe_big is off; expected none then",
+        _BorderAlways,
+    ).invisible_when(_BORDER_OR_WHOLE),
+    _built(
+        "three_blocks",
+        "the encoder has three blocks whatever N is; expected log2(N / 8)",
+        _ThreeBlocks,
+    ).invisible_when(_SMALLEST),
+    _built(
+        "images_of_members",
+        "a decoder makes an image for each member although object_big is off; expected one",
+        _ImagesOfMembers,
+    ).invisible_when(_ONE_MEMBER, _MERGED),
+    _built(
+        "decoders_in_turn",
+        "the weights of one decoder follow the other's; expected them to alternate",
+        _DecodersInTurn,
+    ),
+)
 
 # ------------------------------------------------------------------------------------------------ forward
 

@@ -62,6 +62,11 @@ class Structure:
         return self.has_border or not self.pad_object
 
     @property
+    def border_channels(self) -> int:
+        """Return how many of its last channels a decoder makes its border from; its centre is made from the others."""
+        return BORDER_CHANNELS
+
+    @property
     def outputs(self) -> int:
         """Return how many images a decoder makes of a group."""
         return self.members if self.object_big else 1
@@ -83,6 +88,11 @@ class Structure:
         """Return the filters of the block that makes N pixels of N / 2."""
         return self.scale * (2048 // self.N)
 
+    @property
+    def last_of_border(self) -> int:
+        """Return the filters of the same block in the border's branch."""
+        return self.last
+
     def decoder(self) -> Iterator[tuple[str, int, int]]:
         """Yield the layers of one decoder, in order: name, channels in and out."""
         into = self.down[-1]
@@ -94,10 +104,11 @@ class Structure:
             yield from (("whole_a", into, self.last), ("whole_b", self.last, self.last))
             yield "whole_c", self.last, self.outputs
             return
-        if self.probe_big:
-            yield from (("border_a", BORDER_CHANNELS, self.last), ("border_b", self.last, self.last))
-            yield "border_c", self.last, self.outputs
-        yield "inner", into - BORDER_CHANNELS, self.outputs
+        if self.has_border:
+            wide = self.last_of_border
+            yield from (("border_a", self.border_channels, wide), ("border_b", wide, wide))
+            yield "border_c", wide, self.outputs
+        yield "inner", into - self.border_channels, self.outputs
 
     def encoder(self) -> Iterator[tuple[str, int, int]]:
         """Yield the layers of the encoder, in the same way."""
@@ -120,15 +131,16 @@ class Structure:
         return shapes
 
 
+def layers(*, structure: type[Structure] = Structure, **settings: Any) -> dict[str, np.ndarray]:
+    """Return the shapes of all kernels; ``settings`` are the attributes of a structure, by TensorFlow's names."""
+    one = structure.of(settings["N"], settings["members"], settings)
+    return {"kernels": np.array([shape for shape in one.shapes().values() if len(shape) == 4])}
+
+
 def split(weights: np.ndarray, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """Split one array of all weights into arrays by name."""
     ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
     return {name: part.reshape(shapes[name]) for name, part in zip(shapes, np.split(weights, ends[:-1]))}
-
-
-def padded_size(N: int, members: int) -> int:
-    """Return the nominal side of the canvas with TensorFlow's default offset and jitter."""
-    return N + (math.isqrt(members) - 1) * 4 + 10
 
 
 def central(images: np.ndarray, side: int) -> np.ndarray:
@@ -337,7 +349,7 @@ class Network:
         return activation(np.pad(images, margins)) if self.activate_padded else np.pad(activation(images), margins)
 
     def _placed(self, patches: np.ndarray, coords_relative: np.ndarray, structure: Structure) -> dict[str, np.ndarray]:
-        N, padded = structure.N, padded_size(structure.N, structure.members)
+        N, padded = structure.N, merge.padded_size(structure.N, structure.members)
         taps = {}
         if structure.object_big:
             by = self.merge_by(merge.moves(coords_relative))

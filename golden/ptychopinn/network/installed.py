@@ -15,7 +15,7 @@ from golden.ptychopinn.network.formulas import Structure, entries, merged_border
 from golden.ptychopinn.physics.installed import intensity_scale_of
 
 _CALL = "model.create_compiled_model"
-NEEDS = dict.fromkeys(("forward", "gradients", "training"), _CALL)
+NEEDS = dict.fromkeys(("layers", "forward", "gradients", "training"), _CALL)
 
 _SWITCHES = {"object_big": "object.big", "probe_big": "probe.big", "probe_mask": "probe.mask"}
 """Settings of a case -> the package's global parameters, where the names differ."""
@@ -28,6 +28,14 @@ _LAYERS = {
 }
 """Outputs of a golden -> the names of the package's layers that give them."""
 _STEPS, _KEPT = 5, (1, 2, 5)
+
+
+def layers(**settings: Any) -> dict[str, np.ndarray]:
+    """Ask for the shapes of kernels, which no physics changes."""
+    light = np.ones((settings["N"], settings["N"]), np.complex64)
+    physics: dict[str, Any] = {"amp_activation": "sigmoid", "probe_mask": False, "probe_scale": 4.0, "nphotons": 1e9}
+    with opened(probe=light, **physics, **settings) as model:
+        return {"kernels": np.array([weights.shape for weights in model.weights() if weights.ndim == 4])}
 
 
 def forward(*, X: np.ndarray, coords_relative: np.ndarray, **settings: Any) -> dict[str, np.ndarray]:

@@ -36,6 +36,12 @@ _HEADS = {
 Taps = dict[str, tf.Tensor]
 
 
+def layers(real: tf.DType, **settings: Any) -> Taps:
+    """Ask for the shapes of kernels, which no physics changes."""
+    network = Network(real, amp_activation="sigmoid", probe_mask=False, probe_scale=4.0, nphotons=1e9, **settings)
+    return {"kernels": tf.constant([layer.kernel.shape for layer in network.layers], tf.int64)}
+
+
 def forward(real: tf.DType, *, X: np.ndarray, coords_relative: np.ndarray, probe: np.ndarray, **settings: Any) -> Taps:
     network = _loaded(real, **settings)
     return network.taps(X, coords_relative, probe)
@@ -132,6 +138,11 @@ class Network:
     def names(self) -> list[str]:
         """Return the names of all arrays of weights in Keras's order, that of the graph: the two decoders alternate."""
         return [f"{name}_{part}" for name in self._layers for part in ("kernel", "bias")]
+
+    @property
+    def layers(self) -> list[Any]:
+        """Return the convolutions in this order."""
+        return list(self._layers.values())
 
     @property
     def variables(self) -> list[Any]:

@@ -165,6 +165,11 @@ FORWARD = (
         lambda probe, scale: normalised(probe, scale) / scale,
     ),
     _lit_by(
+        "norm_of_whole_frame",
+        "the probe's norm uses the unmasked probe; expected the hard mask",
+        lambda probe, scale: normalised(probe, scale, lambda light: float(np.abs(light).mean())),
+    ),
+    _lit_by(
         "mask_applied",
         "the probe is zero outside the mask; expected the mask in the norm only",
         lambda probe, scale: normalised(probe, scale) * mask(len(probe)),

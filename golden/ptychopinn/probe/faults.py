@@ -17,14 +17,28 @@ from golden.spec.parameters import Parameters
 _SAME_CENTRE = "for even N, (N - 1) / 2 and N // 2 - 0.5 are the same"
 _EVEN_MASK = Condition(_SAME_CENTRE, lambda _, p: p["N"] % 2 == 0)
 _EVEN_PROBE = Condition(_SAME_CENTRE, lambda inputs, _: len(inputs["probe"]) % 2 == 0)
+_SAME_RADIUS = "no pixel lies between the radii N // 4 and N / 4"
+_MASK_OF_FOURS = Condition(_SAME_RADIUS, lambda _, p: bool((wide_mask(p["N"]) == mask(p["N"])).all()))
+_PROBE_OF_FOURS = Condition(
+    _SAME_RADIUS, lambda inputs, _: bool((wide_mask(len(inputs["probe"])) == mask(len(inputs["probe"]))).all())
+)
 
 
 # ------------------------------------------------------------------------------------------------ mask
 
 
+def wide_mask(N: int) -> np.ndarray:
+    """Return the mask (N, N) bool with the radius N / 4, which is not rounded down."""
+    return distance(N, N // 2 - 0.5) < N / 4
+
+
 def soft_mask(N: int) -> np.ndarray:
-    """Return the hard mask (N, N) with an edge that falls off over about a pixel."""
-    return 1 / (1 + np.exp(2.0 * (distance(N, N // 2 - 0.5) - N // 4)))
+    """Return the hard mask (N, N) with an edge that is blurred by a pixel, as ports smooth it."""
+    taps = np.exp(-(np.arange(-3, 4) ** 2) / 2)
+    blurred = wide_mask(N).astype(np.float64)
+    for axis in (0, 1):
+        blurred = np.apply_along_axis(np.convolve, axis, blurred, taps, "same")
+    return np.asarray(blurred / blurred.max())
 
 
 def _mask_from(name: str, symptom: str, make: Callable[[int], np.ndarray]) -> Fault:
@@ -50,6 +64,9 @@ HARD_MASK = (
         "N // 4 is the mask's diameter; expected its radius",
         lambda N: distance(N, N // 2 - 0.5) < N // 8,
     ),
+    _mask_from(
+        "radius_not_rounded", "the mask's radius is N / 4; expected N // 4, also for odd N", wide_mask
+    ).invisible_when(_MASK_OF_FOURS),
     _mask_from(
         "square",
         "the mask is the central square of side N // 2; expected a disk",
@@ -122,6 +139,11 @@ NORMALISATION = (
         "the norm's mask is centred on (N - 1) / 2; expected N // 2 - 0.5",
         lambda probe: float((np.abs(probe) * (distance(len(probe), (len(probe) - 1) / 2) < len(probe) // 4)).mean()),
     ).invisible_when(_EVEN_PROBE),
+    _divided_by(
+        "norm_with_radius_not_rounded",
+        "the radius of the norm's mask is N / 4; expected N // 4, also for odd N",
+        lambda probe: float((np.abs(probe) * wide_mask(len(probe))).mean()),
+    ).invisible_when(_PROBE_OF_FOURS),
     _divided_by(
         "norm_root_mean_square",
         "the norm is a root mean square; expected the mean modulus",

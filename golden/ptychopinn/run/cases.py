@@ -81,39 +81,30 @@ def glorot(draw: Draw, structure: Structure) -> np.ndarray:
 
 # ------------------------------------------------------------------------------------------------ operations
 
-_PATTERN = 64 * 64
+PATTERN = 64 * 64
 
 TRAINING_OUTPUTS = (
     Output(
         "first_loss",
         "in the loss of the first step; scalar float32; mean Poisson term of a batch",
         unit="1",
-        terms=_PATTERN,
+        terms=PATTERN,
     ),
     Output(
         "first_losses",
         "in the losses of the first steps; (3,) float32; mean Poisson term of a batch, before its step",
         "step",
         "1",
-        terms=_PATTERN,
+        terms=PATTERN,
     ),
-    Output("step_losses", "in the losses of all steps; (steps,) float32", "step", "1", terms=_PATTERN, envelope=True),
+    Output("step_losses", "in the losses of all steps; (steps,) float32", "step", "1", terms=PATTERN, envelope=True),
     Output(
         "epoch_losses",
         "in the losses of the epochs; (2, epochs) float32; mean over the samples that train, as they were seen, and "
         "over those that validate, at the end",
         "loss epoch",
         "1",
-        terms=_PATTERN,
-        envelope=True,
-    ),
-    Output(
-        "weight_changes",
-        "in the weights after three steps; (44,) float32; root mean square change of each array of weights, in units "
-        "of the learning rate",
-        "array",
-        "1",
-        terms=_PATTERN,
+        terms=PATTERN,
         envelope=True,
     ),
 )
@@ -155,7 +146,7 @@ RECONSTRUCTION_OUTPUTS = (
         "probe_mean",
         "in the probe; scalar float32; mean modulus of the masked normalised probe",
         unit="1",
-        terms=_PATTERN,
+        terms=PATTERN,
     ),
     Output("intensity_scale", "in the intensity scale; scalar float32", unit="sqrt(photon)", terms=1),
 )

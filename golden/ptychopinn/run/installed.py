@@ -32,7 +32,9 @@ Given = Mapping[str, Any]
 
 def training(**given: Any) -> Arrays:
     with _opened(given) as model:
-        return _trained(model, given)
+        found = _trained(model, given)
+    del found["weight_changes"]
+    return found
 
 
 def reconstruction(**given: Any) -> Arrays:

@@ -17,6 +17,7 @@ from golden.ptychopinn.run.cases import (
     INPUTS,
     ONE_NUMBER,
     PARAMETERS,
+    PATTERN,
     RECONSTRUCTION_OUTPUTS,
     SHORT,
     TRAINING_OUTPUTS,
@@ -42,6 +43,15 @@ RUN = Operation(
     outputs=(
         # Two steps later rounding has moved a loss by a thousandth: the short run's first steps are steadier.
         *(output for output in TRAINING_OUTPUTS if output.name != "first_losses"),
+        Output(
+            "weight_changes",
+            "in the weights after three steps; (44,) float32; root mean square change of each array of weights, in "
+            "units of the learning rate",
+            "array",
+            "1",
+            terms=PATTERN,
+            envelope=True,
+        ),
         Output("training_excess", f"{_LEFT} of training; scalar float32; {_LOGARITHM}", unit="1", envelope=True),
         Output("validation_excess", f"{_LEFT} of validation; scalar float32; {_LOGARITHM}", unit="1", envelope=True),
         PATCHES,

@@ -46,6 +46,7 @@ def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
     task = Task.of(real, given, _STATES)
     found = _training(task) | _reconstruction(task)
     del found["first_losses"]
+    found["weight_changes"] = trained(task)["changes"].astype(task.real.as_numpy_dtype)
     found |= _excess(task)
     mosaic, mask = found["mosaic"][..., 0], found["mosaic"][..., 0] != 0
     places = given["positions"][given["inferred"]]
@@ -63,7 +64,6 @@ def _training(task: Task) -> Arrays:
         "first_losses": left["losses"][:FIRST].astype(dtype),
         "step_losses": left["losses"].astype(dtype),
         "epoch_losses": left["epochs"][:, :2].T.astype(dtype),
-        "weight_changes": left["changes"].astype(dtype),
     }
 
 

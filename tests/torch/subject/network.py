@@ -52,6 +52,14 @@ def network_of(
     return model
 
 
+def network_layers(*, N: int, members: int, **switches: Any) -> Outputs:
+    config = ModelConfig(C_forward=members, C_model=members, **switches)
+    model = PtychoPINN(config, torch.ones((N, N), dtype=torch.complex64), intensity_scale(1e9, N))
+    parameters = dict(model.named_parameters())
+    shapes = [to_tensorflow_layout(parameters[name]).shape for name in tensorflow_order(model)]
+    return {"kernels": np.array([shape for shape in shapes if len(shape) == 4])}
+
+
 def network_forward(
     *, seed: np.ndarray, groups: int, X: np.ndarray, coords_relative: np.ndarray, **settings: Any
 ) -> Outputs:

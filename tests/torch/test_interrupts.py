@@ -1,0 +1,158 @@
+"""Ctrl-C and SIGTERM at any moment: the exit status, what is said, what is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from golden.cli import main as golden
+from ptycho_torch.interrupts import Interrupts
+from ptycho_torch.program import appearing_together, ending
+from ptycho_torch.scans.scan import save_scan
+from ptycho_torch.simulate import Simulation, simulate_scan
+
+HOOK = """
+import os, signal, sys
+
+class Sender:
+    # Sends this process a signal in the middle of an import, and swallows what that raises, as libraries do.
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["SIGNAL_AT"]:
+            sys.meta_path.remove(self)
+            try:
+                os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+                for _ in range(1000):
+                    pass
+            except BaseException:
+                print("swallowed", file=sys.stderr)
+
+sys.meta_path.insert(0, Sender())
+"""
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scan") / "scan.npz"
+    save_scan(path, simulate_scan(Simulation(patterns=8, seed=3)))
+    return path
+
+
+def interrupted(directory: Path, number: int, module: str, *command: object) -> tuple[int, str]:
+    """Run a program that gets a signal while it imports a module; its status, and what it says."""
+    (directory / "hook").mkdir()
+    (directory / "hook" / "sitecustomize.py").write_text(HOOK)
+    settings = {"PYTHONPATH": str(directory / "hook"), "SIGNAL_AT": module, "SIGNAL": str(int(number))}
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, command)],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("module", ["click", "numpy", "torch", "lightning.pytorch.trainer", "matplotlib.figure"])
+def test_training_while_libraries_load(scan: Path, tmp_path: Path, module: str) -> None:
+    options = ("--train_data_file", scan, "--output_dir", tmp_path / "D")
+    status, said = interrupted(tmp_path, signal.SIGINT, module, "ptycho_torch.train", *options)
+    assert (status, said) == (130, "Error: interrupted (SIGINT): nothing was written\n")
+    assert not (tmp_path / "D").exists()
+
+
+@pytest.mark.parametrize("module", ["torch", "scipy.ndimage", "matplotlib.figure"])
+def test_inference_while_libraries_load(scan: Path, tmp_path: Path, module: str) -> None:
+    options = ("--model_path", tmp_path, "--test_data", scan, "--output_dir", tmp_path / "D")
+    status, said = interrupted(tmp_path, signal.SIGTERM, module, "ptycho_torch.inference", *options)
+    assert (status, said) == (143, "Error: interrupted (SIGTERM): nothing was written\n")
+    assert not (tmp_path / "D").exists()
+
+
+@pytest.mark.parametrize("module", ["torch", "numpy.random"])
+def test_a_simulation_while_libraries_load(tmp_path: Path, module: str) -> None:
+    status, said = interrupted(tmp_path, signal.SIGINT, module, "ptycho_torch.simulate", tmp_path / "out.npz")
+    assert status == 130
+    assert said.splitlines()[-1] == "Error: interrupted (SIGINT): nothing was written"
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize("module", ["click", "numpy", "golden.ptychopinn.simulation.embedded"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_golden(tmp_path: Path, module: str, number: int) -> None:
+    """Even where an import swallows the exception, the last word is that it was interrupted, and it is true."""
+    status, said = interrupted(tmp_path, number, module, "golden", "scan", tmp_path / "out.npz")
+    assert status == 128 + number
+    written = f"written before: {tmp_path / 'out.npz'}" if (tmp_path / "out.npz").exists() else "nothing was written"
+    assert said.splitlines()[-1] == f"golden: interrupted; {written}"
+    assert "Traceback" not in said
+
+
+def test_the_generator(tmp_path: Path) -> None:
+    status, said = interrupted(tmp_path, signal.SIGINT, "golden.generator.session", "golden.generate", "--list")
+    assert status == 130
+    assert "interrupted; nothing was" in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+
+# ------------------------------------------------------------------------------------------------ the parts
+
+
+def test_what_becomes_of_the_exception_does_not_matter() -> None:
+    said: list[str] = []
+    before = signal.getsignal(signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with pytest.raises(click.exceptions.Exit) as ended, ending(lambda: "kept", said.append) as interrupts:
+            try:
+                signal.raise_signal(number)
+            except BaseException as problem:
+                raise ImportError("initialization failed") from problem
+        assert ended.value.exit_code == 128 + number
+        assert interrupts.number == number
+    with (
+        pytest.raises(click.exceptions.Exit) as ended,
+        ending(lambda: "all is written", said.append),
+        suppress(BaseException),
+    ):
+        signal.raise_signal(signal.SIGINT)
+    assert ended.value.exit_code == 130
+    assert said == ["interrupted (SIGINT): kept", "interrupted (SIGTERM): kept", "interrupted (SIGINT): all is written"]
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_results_appear_together_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "b").write_text("old")
+    (tmp_path / ".killed.part").mkdir()
+
+    def write(problem: BaseException | None) -> None:
+        with appearing_together(tmp_path, ("a", "b", "c"), Interrupts()) as stage:
+            (stage / "a").write_text("new")
+            if problem is not None:
+                raise problem
+            (stage / "c").write_text("new")
+
+    with pytest.raises(OSError, match="full"):
+        write(OSError("full"))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old", "b": "old"}
+    write(None)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new", "c": "new"}
+
+
+def test_an_interrupted_golden_command_in_the_same_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(path: Path, arrays: object) -> None:
+        path.write_text("whole")
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("golden.cli.write_arrays", write)
+    run = CliRunner().invoke(golden, ["scan", str(tmp_path / "out.npz")])
+    assert run.exit_code == 130
+    assert run.stderr == f"golden: interrupted; written before: {tmp_path / 'out.npz'}\n"

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
+from importlib import import_module
 from pathlib import Path
 from shutil import rmtree
 from signal import Signals
@@ -35,6 +36,8 @@ ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 FILE = click.Path(path_type=Path, dir_okay=False)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 _LOCK, _PART = ".lock", ".part"
+DRAWING = ("matplotlib.figure", "matplotlib.backends.backend_agg")
+"""Modules that draw a picture and save it."""
 log = logging.getLogger("ptycho_torch")
 
 
@@ -48,6 +51,19 @@ class FailedRun(click.ClickException):
     """The run itself failed."""
 
     exit_code = 1
+
+
+def load(*modules: str) -> None:
+    """Import what takes long to import, before anything begins: in the middle of an import an interrupt may get lost.
+
+    Args:
+        modules: names of modules.
+
+    Raises:
+        ValueError: a module does not take what the user's settings say, as Matplotlib.
+    """
+    for name in modules:
+        import_module(name)
 
 
 @contextmanager

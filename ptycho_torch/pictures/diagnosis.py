@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ptycho_torch.checks.diagnostics import Diagnosis, Evidence, covered_box, expected_count
 from ptycho_torch.checks.image_quality import RESOLVED
@@ -40,6 +39,8 @@ def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -
     text = 0.19 * (len(lines) + 1) + 0.3
     known = diagnosis.aligned is not None
     pictures = 10.8 if known else 7.2
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(15, pictures + text))
     grid = figure.add_gridspec(
         *((3 if known else 2), 4),

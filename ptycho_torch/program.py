@@ -7,12 +7,14 @@ SIGTERM).
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, ENOSPC
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
 from signal import Signals
@@ -60,10 +62,30 @@ def load(*modules: str) -> None:
         modules: names of modules.
 
     Raises:
-        ValueError: a module does not take what the user's settings say, as Matplotlib.
+        ValueError: a matplotlibrc in the current directory cannot be read.
     """
-    for name in modules:
-        import_module(name)
+    with _without_a_matplotlibrc():
+        for name in modules:
+            import_module(name)
+
+
+@contextmanager
+def _without_a_matplotlibrc() -> Iterator[None]:
+    """Let Matplotlib begin with its own settings: it fails where it does not understand the user's."""
+    found = find_spec("matplotlib")
+    own = {"MPLBACKEND": "agg"}
+    if found is not None and found.origin is not None:
+        own["MATPLOTLIBRC"] = str(Path(found.origin).parent / "mpl-data" / "matplotlibrc")
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -191,7 +191,7 @@ def checking_input() -> Iterator[None]:
     """Turn what is wrong with options and files into one line, and exit status 2."""
     try:
         yield
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, MemoryError, OverflowError) as problem:
         raise WrongInput(_one_line(problem)) from problem
 
 

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, ENOLCK, ENOSPC, ENOSYS, EOPNOTSUPP
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,7 +37,7 @@ CONTEXT: dict[str, Any] = {
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 FILE = click.Path(path_type=Path, dir_okay=False)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
-_LOCK, _PART = ".lock", ".part"
+_LOCK, _STAGE = ".lock", ".results-"
 DRAWING = ("matplotlib.figure", "matplotlib.backends.backend_agg")
 """Modules that draw a picture and save it."""
 log = logging.getLogger("ptycho_torch")
@@ -120,20 +120,31 @@ def owning(directory: Path) -> Iterator[None]:
     lock = FileLock(path)
     with checking_input():
         directory.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise ValueError(
-                f"{directory}: another run is at work here; wait until it ends, or choose another --output_dir"
-            ) from None
-        except NotImplementedError:
-            log.warning("%s: this file system has no locks; start no other run here", directory)
+        if path.is_symlink():
+            raise ValueError(f"{path}: expected a file or nothing, found a link, which no run leaves there; delete it")
+        _acquire(lock, path)
     try:
         yield
     finally:
         with suppress(OSError):
             path.unlink()  # while it is held: who opened it meanwhile finds that it is gone
         lock.release()
+
+
+def _acquire(lock: FileLock, path: Path) -> None:
+    try:
+        lock.acquire(timeout=0)
+        while not path.exists():  # the run before removed it just now: a lock on what is gone holds nobody off
+            lock.release()
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"{path.parent}: another run is at work here; wait until it ends, or choose another --output_dir"
+        ) from None
+    except (NotImplementedError, OSError) as problem:
+        if isinstance(problem, OSError) and problem.errno not in {ENOLCK, ENOSYS, EOPNOTSUPP}:
+            raise
+        log.warning("%s: this file system has no locks; start no other run here meanwhile", path.parent)
 
 
 def require_places(directory: Path, names: Collection[str]) -> None:
@@ -161,10 +172,10 @@ def appearing_together(directory: Path, names: Collection[str], interrupts: Inte
     Raises:
         OSError: a result cannot be written; it names the place.
     """
-    for old in directory.glob(f"*{_PART}"):
+    for old in directory.glob(f"{_STAGE}*"):
         rmtree(old, ignore_errors=True)  # a killed process leaves them
     try:
-        with TemporaryDirectory(prefix=".", suffix=_PART, dir=directory, ignore_cleanup_errors=True) as stage:
+        with TemporaryDirectory(prefix=_STAGE, dir=directory, ignore_cleanup_errors=True) as stage:
             yield Path(stage)
             with interrupts.held():
                 for name in names:

@@ -132,7 +132,7 @@ def test_what_becomes_of_the_exception_does_not_matter() -> None:
 def test_results_appear_together_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     (tmp_path / "b").write_text("old")
-    (tmp_path / ".killed.part").mkdir()
+    (tmp_path / ".results-of-a-killed-run").mkdir()
 
     def write(problem: BaseException | None) -> None:
         with appearing_together(tmp_path, ("a", "b", "c"), Interrupts()) as stage:

@@ -29,11 +29,13 @@ from ptycho_torch.program import (
     ACCELERATORS,
     CONTEXT,
     DIRECTORY,
+    DRAWING,
     FILE,
     appearing_together,
     bad_pixels_option,
     checking_input,
     ending,
+    load,
     log,
     log_bad_pixels,
     logging_to,
@@ -110,7 +112,7 @@ def main(**options: Any) -> None:
     directory: Path = options["output_dir"]
     with checking_input():
         _require_colours(options["phase_vmin"], options["phase_vmax"])
-        _load()
+        load("ptycho_torch.files.bundle", "ptycho_torch.checks.diagnostics", "ptycho_torch.reconstruction", *DRAWING)
     with owning(directory), logging_to(directory / LOG):
         before = stamp(directory / RESULT)
 
@@ -120,15 +122,6 @@ def main(**options: Any) -> None:
 
         with ending(kept) as interrupts:
             _infer(directory, options, interrupts)
-
-
-def _load() -> None:
-    """Import what takes long to import before anything begins: in the middle of it an interrupt may get lost."""
-    import ptycho_torch.checks.diagnostics
-    import ptycho_torch.files.bundle
-    import ptycho_torch.pictures.diagnosis
-    import ptycho_torch.pictures.result
-    import ptycho_torch.reconstruction  # noqa: F401
 
 
 def _require_colours(least: float | None, largest: float | None) -> None:

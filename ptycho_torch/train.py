@@ -29,12 +29,14 @@ from ptycho_torch.program import (
     ACCELERATORS,
     CONTEXT,
     DIRECTORY,
+    DRAWING,
     FILE,
     WrongInput,
     appearing_together,
     bad_pixels_option,
     checking_input,
     ending,
+    load,
     log,
     log_bad_pixels,
     logging_to,
@@ -134,7 +136,13 @@ def main(**options: Any) -> None:
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
-        _load()
+        try:
+            load("ptycho_torch.training.fit")
+        except ModuleNotFoundError as missing:
+            raise WrongInput(
+                f"training needs Lightning ({missing}): pip install 'ptycho-golden-port[train]'"
+            ) from missing
+        load("ptycho_torch.files.bundle", *DRAWING)
     with ExitStack() as held:
         if is_first_process():
             held.enter_context(owning(directory))
@@ -145,16 +153,6 @@ def main(**options: Any) -> None:
         training = _Directory(directory, options)
         training.interrupts = held.enter_context(ending(training.kept))
         _train(training, options)
-
-
-def _load() -> None:
-    """Import what takes long to import before anything begins: in the middle of it an interrupt may get lost."""
-    try:
-        import ptycho_torch.training.fit
-    except ModuleNotFoundError as missing:
-        raise WrongInput(f"training needs Lightning ({missing}): pip install 'ptycho-golden-port[train]'") from missing
-    import ptycho_torch.files.bundle
-    import ptycho_torch.pictures.losses  # noqa: F401
 
 
 def _results() -> tuple[str, ...]:

@@ -9,9 +9,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
+from golden.interrupts import deaf_children
 from golden.report.run import Check, Run
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
@@ -121,10 +122,15 @@ def check_all(request: Request, items: Sequence[Item], jobs: int) -> Iterator[Ch
         yield from (_check_or_say(request, item) for item in items)
         return
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        futures = [pool.submit(_check_or_say, request, item) for item in items]
+        with deaf_children():
+            futures = [pool.submit(_check_or_say, request, item) for item in items]
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except KeyboardInterrupt:
+            for child in active_children():  # the pool would wait until each has computed its golden
+                child.terminate()
+            raise
         except BrokenProcessPool:
             raise GoldenError(
                 f"subject {request.subject}: it ended its process (a crash in compiled code, or os._exit); give some "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from click.testing import CliRunner, Result
 from pytest_regressions.file_regression import FileRegressionFixture
 
@@ -199,3 +201,28 @@ def test_scan_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         assert message in result.output
         assert len(result.output.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize("command", ["golden list", "golden --help", "golden verify --help", "golden.generate --list"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line(command: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", *command.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_is_not_utf_8(encoding: str) -> None:
+    command = [sys.executable, "-m", "golden", "show", "reassembly/m20_subpixel"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"mosaic" in done.stdout
+
+
+def test_closed_streams() -> None:
+    script = f"exec '{sys.executable}' -m golden list <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", script], check=False).returncode == 0

@@ -28,7 +28,7 @@ from ptycho_torch.files.bundle import NAME, Bundle, load_bundle
 from ptycho_torch.files.loss_curve import LossCurve
 from ptycho_torch.files.tensorflow_weights import to_tensorflow_weights
 from ptycho_torch.operators.ground_truth import patches_at
-from ptycho_torch.program import owning
+from ptycho_torch.program import WrongInput, owning
 from ptycho_torch.reconstruction import gather_evidence, predict, stitch
 from ptycho_torch.scans.scan import load_scan, save_scan
 from ptycho_torch.simulate import Simulation, simulate_scan
@@ -313,6 +313,26 @@ def test_a_run_owns_its_directory(trained: Path, scan: Path, tmp_path: Path) -> 
             )
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
     assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").write_text("kept")
+    (tmp_path / ".lock").symlink_to("mine")
+    assert "found a link, which no run leaves there" in training(scan, tmp_path).output
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
+@pytest.mark.parametrize("problem", [OSError(37, "No locks available"), NotImplementedError("no flock")])
+def test_a_file_system_without_locks_is_no_reason_to_end(
+    problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def acquire(*given: object, **more: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("filelock.BaseFileLock.acquire", acquire)
+    with owning(tmp_path):
+        pass
+    assert "this file system has no locks" in caplog.text
+    problem = OSError(5, "Input/output error")
+    with pytest.raises(WrongInput, match="Input/output error"), owning(tmp_path):
+        pytest.fail("it was not held")
 
 
 @pytest.mark.integration

@@ -436,7 +436,7 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
     sys.path.append(str(Path.cwd()))
     cases = load_cases(module)
     with tempfile.TemporaryDirectory(prefix="golden-gate-") as scratch:
-        found = review(request_of(span, fixtures), cases, Path(scratch), drawn_otherwise)
+        found = review(request_of(span, fixtures), module, cases, Path(scratch), drawn_otherwise)
     shown = gate_json if as_json else gate_markdown if markdown else gate_text
     click.echo(shown(found), nl=False)
     sys.exit(1 if found.unsaid else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -42,12 +43,13 @@ from golden.store.checkout import choose
 from golden.store.confirmation import counted
 from golden.store.entry import as_text, entry_path, read_entries, read_entry_file
 from golden.store.folder import printable
+from golden.store.gallery import PAGE
 from golden.store.golden import Golden, stored_cases
 from golden.store.guard import read_chosen, read_untrusted
 from golden.store.read import read_outputs
 from golden.store.request import request_of
 from golden.store.sources import described, only, places, read, read_entries_of, sources
-from golden.store.spoilt import RECIPE
+from golden.store.spoilt import recipe
 from golden.store.verify import blind_spots, verify
 
 CONTENT = "golden.ptychopinn"
@@ -344,8 +346,8 @@ def git_command(wanted: bool | None, fixtures: Path) -> None:
 def unmerged_command(file: str) -> None:
     """Leave a golden that both sides of a merge changed as it is on ours, for git's merge driver; exit status 1."""
     file = printable(file)
-    case = file.rpartition(".")[0]
-    click.echo(f"golden: {file}: both sides changed it; {RECIPE.replace('CASE.', f'{case}.')}", err=True)
+    stem = file.rpartition(".")[0]
+    click.echo(f"golden: {file}: both sides changed it; {recipe(stem, '/'.join(stem.split('/')[-2:]))}", err=True)
     sys.exit(1)
 
 
@@ -357,9 +359,7 @@ def unmerged_command(file: str) -> None:
 def verify_command(module: str, fixtures: Path) -> None:
     """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
-    conflicted = map(printable, git.conflicted(fixtures))
-    problems = [f"{file}: a merge conflict that is not resolved; {RECIPE}" for file in conflicted]
-    problems += verify(fixtures, load_cases(module))
+    problems = [*_conflicts(fixtures), *verify(fixtures, load_cases(module))]
     for problem in problems[:_MOST_LINES]:
         click.echo(problem)
     if problems[_MOST_LINES:]:
@@ -368,6 +368,21 @@ def verify_command(module: str, fixtures: Path) -> None:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)
     click.echo(f"{len(stored_cases(fixtures))} goldens: digests match, entries in step, nothing orphaned")
+
+
+def _conflicts(fixtures: Path) -> list[str]:
+    """Say which goldens, or the page of all, a merge left in conflict, and what to do."""
+    files = [printable(name) for name in git.conflicted(fixtures)]
+    cases = sorted({name.rpartition(".")[0] for name in files if name != PAGE})
+    told = [
+        f"{case}: a merge conflict that is not resolved; {recipe(os.path.relpath(fixtures / case), case)}"
+        for case in cases
+    ]
+    page = os.path.relpath(fixtures / PAGE)
+    advice = (
+        f"git checkout --ours -- {page}; python generate_golden.py --update --reason ... writes it anew; git add {page}"
+    )
+    return told + [f"{PAGE}: a merge conflict that is not resolved; {advice}" for name in files if name == PAGE]
 
 
 @main.command("check")
@@ -473,7 +488,7 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
     sys.path.append(str(Path.cwd()))
     cases = load_cases(module)
     with tempfile.TemporaryDirectory(prefix="golden-gate-") as scratch:
-        found = review(request_of(span, fixtures), cases, Path(scratch), drawn_otherwise)
+        found = review(request_of(span, fixtures), module, cases, Path(scratch), drawn_otherwise)
     shown = gate_json if as_json else gate_markdown if markdown else gate_text
     click.echo(shown(found), nl=False)
     sys.exit(1 if found.unsaid else 0)

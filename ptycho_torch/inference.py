@@ -23,12 +23,15 @@ from ptycho_torch.program import (
     CONTEXT,
     DIRECTORY,
     FILE,
+    PRECISION_HELP,
+    PRECISIONS,
     checking_input,
     ending,
     log,
     logging_to,
     patterns_used,
     running,
+    warn_of_cost,
     warnings_in_the_log,
 )
 
@@ -73,6 +76,7 @@ several members, and changes nothing for groups of one."""
 )
 @click.option("--batch_size", type=click.IntRange(1), metavar="N", default=32, help="Groups predicted together.")
 @click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="32-true", help=PRECISION_HELP)
 @click.option("--phase_vmin", type=float, metavar="X", help="Phase of the first colour, radians.  [default: the least]")
 @click.option(
     "--phase_vmax", type=float, metavar="X", help="Phase of the last colour, radians.  [default: the largest]"
@@ -104,15 +108,23 @@ def _infer(directory: Path, options: dict[str, Any]) -> None:
     from ptycho_torch.scans.scan import load_scan
 
     with checking_input(), warnings_in_the_log():
-        device = _device(options["accelerator"])
+        device, precision = _device(options["accelerator"]), options["precision"]
+        warn_of_cost(precision, device)
         bundle = load_bundle(options["model_path"])
         scan = load_scan(options["test_data"])
         dataset = _dataset(scan, bundle, options)
     begun = time.perf_counter()
     with running("inference", directory / LOG):
-        prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=_with_a_bar)
+        prediction = predict(
+            bundle.model,
+            dataset,
+            batch_size=options["batch_size"],
+            device=device,
+            precision=precision,
+            track=_with_a_bar,
+        )
         mosaic = stitch(prediction.patches, prediction.offsets)
-        log.info("reconstructed in %.1f s on %s", time.perf_counter() - begun, device)
+        log.info("reconstructed in %.1f s on %s, %s", time.perf_counter() - begun, device, precision)
         evidence = gather_evidence(scan, bundle, prediction, mosaic)
         diagnosis = _write(directory, evidence, prediction, options)
     for line in diagnosis.to_text().splitlines():

@@ -12,10 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ptycho_torch.checks.diagnostics import Evidence
+from ptycho_torch.config_params import Precision
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
 from ptycho_torch.files.bundle import Bundle
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
+from ptycho_torch.precision import autocast
 from ptycho_torch.scans.scan import Scan
 
 CROP = 20
@@ -66,6 +68,7 @@ def predict(
     *,
     batch_size: int = BATCH,
     device: torch.device | str = "cpu",
+    precision: Precision = "32-true",
     track: Track = lambda found: found,
 ) -> Prediction:
     """Run a model on all groups of a data set.
@@ -75,6 +78,7 @@ def predict(
         dataset: groups of C patterns of N x N, as the model takes them.
         batch_size: groups at a time; it changes the result by rounding only.
         device: where to compute.
+        precision: ``32-true``, or ``bf16-mixed`` for a network in bfloat16.
         track: takes the batches and yields them one after the other, for a progress bar.
 
     Returns:
@@ -85,7 +89,7 @@ def predict(
     """
     model.to(device)
     patches, measured, predicted = [], 0.0, 0.0
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(precision, device):
         for batch in track(batches(dataset, batch_size)):
             X = batch.X.to(device)
             found = model(X, batch.positions.to(device))

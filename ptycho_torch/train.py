@@ -24,6 +24,8 @@ from ptycho_torch.program import (
     CONTEXT,
     DIRECTORY,
     FILE,
+    PRECISION_HELP,
+    PRECISIONS,
     WrongInput,
     checking_input,
     ending,
@@ -31,6 +33,7 @@ from ptycho_torch.program import (
     logging_to,
     patterns_used,
     running,
+    warn_of_cost,
     warnings_in_the_log,
 )
 
@@ -103,6 +106,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     default=0,
     help="Number of processes that read ahead, for slow disks.",
 )
+@click.option("--precision", type=click.Choice(PRECISIONS), default="32-true", help=PRECISION_HELP)
 @click.option("--disable_mlflow", is_flag=True, help="Changes nothing: there is no MLflow here, but callers pass it.")
 def main(**options: Any) -> None:
     """Train PtychoPINN on a scan. The network is never shown the object.
@@ -137,9 +141,10 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
     with checking_input(), warnings_in_the_log():
         payload = _payload(directory, options)
         devices = fit.Devices(*(options[name] for name in ("accelerator", "devices", "num_nodes", "strategy")))
-        trainer = fit.make_trainer(directory, payload.training.epochs, devices)
+        trainer = fit.make_trainer(directory, payload.training.epochs, devices, payload.training.precision)
         if not trainer.is_global_zero:
             log.setLevel("ERROR")  # the first of several processes reports for all
+        warn_of_cost(payload.training.precision, trainer.strategy.root_device)
         checkpoint = directory / fit.CHECKPOINT
         if trainer.is_global_zero:
             _require_no_loss(checkpoint, options)
@@ -175,7 +180,10 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
 def _payload(directory: Path, options: dict[str, Any]) -> TrainingPayload:
     from ptycho_torch.config_factory import create_training_payload
 
-    same = ("n_images", "gridsize", "batch_size", "n_filters_scale", "nphotons", "learning_rate", "max_epochs")
+    same = (
+        *("n_images", "gridsize", "batch_size", "n_filters_scale"),
+        *("nphotons", "learning_rate", "max_epochs", "precision"),
+    )
     test = options["test_data_file"]
     return create_training_payload(
         options["train_data_file"],

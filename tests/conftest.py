@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="let every case, not only one, catch each fault that a port is made to commit",
     )
     parser.addoption(
+        "--precision", default="32-true", help="precision of the long run's programs: 32-true or bf16-mixed"
+    )
+    parser.addoption(
         "--no-mkldnn", action="store_true", help="let Torch convolve with its own kernels instead of oneDNN's"
     )
 

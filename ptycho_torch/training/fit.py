@@ -22,11 +22,12 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from ptycho_torch.config_params import TrainingConfig
+from ptycho_torch.config_params import Precision, TrainingConfig
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches_of
 from ptycho_torch.files.archive import pack, read_archive, unpack, write_archive
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
+from ptycho_torch.precision import autocast
 from ptycho_torch.training.batch_order import EpochBatches, Order, Share
 from ptycho_torch.training.keras_rules import EpochEnd, adam, validation_split
 from ptycho_torch.training.losses import objective
@@ -89,13 +90,14 @@ class Task:
     fingerprint: Mapping[str, Any]
 
 
-def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
+def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Precision = "32-true") -> Trainer:
     """Make Lightning's trainer. It writes a checkpoint after each epoch, replacing the last, and nothing else.
 
     Args:
         directory: directory of the checkpoint.
         epochs: epochs at most.
         devices: where to train.
+        precision: ``32-true``, or ``bf16-mixed`` for a network in bfloat16.
 
     Raises:
         ValueError: there is no such device, or Lightning does not know the strategy.
@@ -113,6 +115,7 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
                 devices=devices.devices,
                 num_nodes=devices.num_nodes,
                 strategy=devices.strategy,
+                precision=precision,
                 max_epochs=epochs,
                 callbacks=[checkpoints],
                 plugins=[ArchiveCheckpoints()],
@@ -176,14 +179,14 @@ def mean_loss(
     Args:
         model: model to evaluate; it is moved to the device.
         dataset: groups to predict.
-        config: training configuration, for the weights of the objective.
+        config: training configuration, for the weights of the objective and the precision.
         batch_size: groups at a time.
         device: where to compute.
     """
     model.to(device)
     numbers = EpochBatches(lambda _: np.arange(len(dataset)), len(dataset), batch_size)
     total = 0.0
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(config.precision, device):
         for batch in batches_of(dataset, numbers):
             X = batch.X.to(device)
             predicted = model(X, batch.positions.to(device)).amplitude

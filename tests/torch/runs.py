@@ -14,7 +14,7 @@ import numpy as np
 from golden.ptychopinn.network.formulas import Structure, split
 from golden.ptychopinn.run import mosaics
 from ptycho_torch.checks.diagnostics import probe_statistics
-from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
+from ptycho_torch.config_params import DataConfig, ModelConfig, Precision, TrainingConfig
 from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.files.tensorflow_weights import from_tensorflow_weights, to_tensorflow_weights
@@ -96,7 +96,9 @@ class FirstSteps:
         return np.array([np.sqrt(np.mean((one / learning_rate) ** 2)) for one in moved])
 
 
-def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress) -> LossCurve:
+def train(
+    run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress, precision: Precision = "32-true"
+) -> LossCurve:
     """Train the port for as many epochs as there are orders: a fault that shows at once gives fewer."""
     epochs = len(run.inputs["order"])
     config = TrainingConfig(
@@ -104,10 +106,11 @@ def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: P
         batch_size=run["batch_size"],
         learning_rate=run["learning_rate"],
         adam_epsilon=run["epsilon"],
+        precision=precision,
     )
     training, _ = validation_split(len(dataset), config.validation_fraction)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"))
+        trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"), precision)
         task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
         return fit(task, trainer, progress)
 

@@ -1,7 +1,8 @@
 """The integration run: trained and inferred as TensorFlow did it, step by step at first, in distribution at the end.
 
 The short one always; the long one, 1000 patterns and twenty epochs, by its two command lines, with
-RUN_LONG_INTEGRATION=1.
+RUN_LONG_INTEGRATION=1. With ``--precision bf16-mixed`` the long one lies inside the same envelope of TensorFlow's runs:
+losses, orientation and errors. Only the loss before the first step, which rounding alone moves, is not compared then.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def program(name: str, directory: Path, *arguments: object) -> str:
 @pytest.mark.skipif(
     os.environ.get("RUN_LONG_INTEGRATION") != "1", reason="RUN_LONG_INTEGRATION=1 runs it: eleven minutes on two cores"
 )
-def test_train_on_1000_infer_on_512(tmp_path: Path) -> None:
+def test_train_on_1000_infer_on_512(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    precision = pytestconfig.getoption("--precision")
     scan, out, result, begin = (tmp_path / name for name in ("scan.npz", "out", "result", "weights.h5"))
     np.savez(scan, **as_ptychopinn())
     (case,) = long_run.CASES
@@ -71,14 +73,14 @@ def test_train_on_1000_infer_on_512(tmp_path: Path) -> None:
         out,
         *("--train_data_file", scan, "--test_data_file", scan, "--max_epochs", 20),
         *("--n_images", 1000, "--gridsize", 1, "--batch_size", 16, "--accelerator", "cpu", "--disable_mlflow"),
-        *("--initial_weights", begin),
+        *("--initial_weights", begin, "--precision", precision),
     )
     assert "subsampling 1000 images" in said
     said = program(
         "inference",
         result,
         *("--model_path", out, "--test_data", scan, "--n_images", 512),
-        *("--accelerator", "cpu", "--save_patches"),
+        *("--accelerator", "cpu", "--save_patches", "--precision", precision),
     )
     assert "subsampling 512 images" in said
     assert "using 512 individual images" in said
@@ -92,6 +94,8 @@ def test_train_on_1000_infer_on_512(tmp_path: Path) -> None:
     assert np.argmax(found["orientation"]) == 0, dict(zip(mosaics.TURNS, found["orientation"]))
     assert found["probe_mean"] == pytest.approx(0.25, rel=1e-5)
     assert golden.outputs.keys() - found.keys() == {"weight_changes"}, "programs tell all others"
+    if precision != "32-true":
+        del found["first_loss"]
     require_like_tensorflow(case, golden, found)
 
 

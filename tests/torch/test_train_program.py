@@ -152,6 +152,26 @@ def test_weights_and_order_from_files(scan: Path, trained: Path, tmp_path: Path)
     assert load_bundle(tmp_path / "other").losses.epochs[0] != bundle.losses.epochs[0], "so the file is used"
 
 
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_a_training_in_bfloat16(scan: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle says so; another precision does not resume it; a processor without bfloat16 is warned."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    run = training(scan, tmp_path / "D", "--precision", "bf16-mixed")
+    assert run.exit_code == 0, run.output
+    assert "this cpu has no instructions for bfloat16" in run.output
+    found, whole = load_bundle(tmp_path / "D"), load_bundle(trained)
+    assert (found.training.precision, whole.training.precision) == ("bf16-mixed", "32-true")
+    assert {one.dtype for one in weights(found).values()} == {torch.float32}
+    for one, other in zip(found.losses.epochs, whole.losses.epochs):
+        assert one.loss == pytest.approx(other.loss, rel=2e-2)
+        assert (one.loss, one.val_loss) != (other.loss, other.val_loss), "so the option is used"
+    assert found.losses.test_loss != whole.losses.test_loss
+    resumed = training(scan, tmp_path / "D", "--resume", epochs=EPOCHS + 1)
+    assert resumed.exit_code == 2
+    assert "precision: there 'bf16-mixed', here '32-true'" in resumed.output
+
+
 # ------------------------------------------------------------------------------------------------ interruptions
 
 
@@ -300,6 +320,7 @@ def test_train_help() -> None:
     [
         (("--max_epochs", 0), "Invalid value for '--max_epochs'"),
         (("--accelerator", "tpu"), "'tpu' is not one of"),
+        (("--precision", "16-mixed"), "'16-mixed' is not one of '32-true', 'bf16-mixed'"),
         (("--batch_size", 12), "TrainingConfig.batch_size: expected a power of two, found 12"),
         (("--train_data_file", "{dir}/none.npz"), "none.npz: no such file"),
         (("--test_data_file", "{dir}/none.npz"), "none.npz: no such file"),
@@ -381,6 +402,20 @@ def test_an_inference(trained: Path, scan: Path, tmp_path: Path) -> None:
     assert [verdicts[name] for name in ("probe", "coordinates", "canvas", "placement")] == ["right"] * 4
     assert (tmp_path / "diagnostics.txt").read_text().splitlines()[-1] == f"verdict: {diagnosis['verdict']}"
     assert {"diagnostics.png", "comparison.png"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.integration
+def test_an_inference_in_bfloat16(trained: Path, scan: Path, tmp_path: Path) -> None:
+    mosaics = []
+    for precision in ("32-true", "bf16-mixed"):
+        run = inferring(trained, scan, tmp_path / precision, "--precision", precision)
+        assert run.exit_code == 0, run.output
+        assert re.search(rf"reconstructed in .* on cpu, {precision}\n", run.output)
+        with np.load(tmp_path / precision / "reconstruction.npz", allow_pickle=False) as found:
+            mosaics.append(found["mosaic"])
+    whole, mixed = mosaics
+    assert whole.dtype == mixed.dtype == np.complex64
+    assert 0 < np.abs(whole - mixed).max() < 0.05 * np.abs(whole).max()
 
 
 @pytest.mark.integration

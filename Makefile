@@ -1,4 +1,5 @@
-# make test     a Torch environment from nothing, without TensorFlow; the whole suite
+# make test     a Torch environment from nothing, without TensorFlow; make parity and, if it is green, the whole suite
+# make parity   the quick loop: the port against every golden, but for those that train
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
 # make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; records which goldens its checkout in DIR computes
 # make lint     style, types, import contracts, digests, shapes in signatures
@@ -10,22 +11,27 @@
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
 # make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; interrupted, it goes on
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
-# ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
+# ARGS are handed on: make test ARGS='-k reassembly' (then in one run), make golden ARGS='probe/*'
 
 PYTHON ?= python3
-TEST_ARGS = $(or $(ARGS),-n 2)
 TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
 CONFIRM := .venv-ptychopinn
 LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden confirm checkout lint bench bench-network bench-run kernels mutation torture long star clean
+.PHONY: test parity torch-only golden confirm checkout lint bench bench-network bench-run kernels mutation torture long star clean
 
-test: $(TORCH)/made
+# Whoever narrows the run sees one run.
+test: $(if $(ARGS),torch-only,parity)
+	$(TORCH)/bin/python -m pytest $(or $(ARGS),-n 2)
+
+parity: torch-only
+	$(TORCH)/bin/python -m pytest -q -m 'golden and not integration' $(ARGS)
+
+torch-only: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
 		echo 'TensorFlow is installed in $(TORCH); the suite must run without it'; exit 1; fi
-	$(TORCH)/bin/python -m pytest $(TEST_ARGS)
 
 golden: $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python -m pytest -c tests/tensorflow.ini tests/reference -q

@@ -21,6 +21,8 @@ import torch
 from ptycho_torch.config_params import Precision
 from ptycho_torch.precision import cost_of
 
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+PRECISION_HELP = "Float32, or the network in bfloat16: about twice as fast where the processor multiplies it."
 CONTEXT: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "show_default": True,
@@ -30,8 +32,6 @@ CONTEXT: dict[str, Any] = {
 }
 """Settings for ``click.command``."""
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
-PRECISIONS = get_args(Precision)
-PRECISION_HELP = "Float32, or the network in bfloat16: about twice as fast where the processor multiplies it."
 FILE = click.Path(path_type=Path, dir_okay=False)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 log = logging.getLogger("ptycho_torch")

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -24,8 +24,10 @@ from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.reconstruction import predict, stitch
 from ptycho_torch.scans.scan import Scan
 from ptycho_torch.training.batch_order import seeded_order
-from ptycho_torch.training.fit import Devices, Progress, Task, fit, make_trainer
 from ptycho_torch.training.keras_rules import validation_split
+
+if TYPE_CHECKING:
+    from ptycho_torch.training.fit import Progress
 
 Arrays = dict[str, np.ndarray]
 FIRST = 3
@@ -100,6 +102,8 @@ def train(
     run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress, precision: Precision = "32-true"
 ) -> LossCurve:
     """Train the port for as many epochs as there are orders: a fault that shows at once gives fewer."""
+    from ptycho_torch.training.fit import Devices, Task, fit, make_trainer
+
     epochs = len(run.inputs["order"])
     config = TrainingConfig(
         epochs=epochs,

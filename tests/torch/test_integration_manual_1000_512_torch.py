@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,14 @@ from golden.spec.case import Case
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
 from golden.testing.fixture import GoldenCase
-
-pytest.importorskip("lightning")
-
 from tests.torch import runs
 
 LONG_FIXTURES = Path(long_run.__file__).with_name("long_fixtures")
-pytestmark = pytest.mark.integration
+# Found, not imported: that takes seconds, and whoever leaves out integration does not need it.
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(find_spec("lightning") is None, reason="training needs Lightning"),
+]
 
 
 @pytest.mark.golden("run.training")

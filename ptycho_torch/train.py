@@ -160,7 +160,9 @@ def _train(directory: Path, options: dict[str, Any]) -> None:
         if not options["resume"] and trainer.is_global_zero:
             for old in (checkpoint, *directory.glob(f".{fit.CHECKPOINT}.*.part")):
                 old.unlink(missing_ok=True)  # a killed process leaves parts
-        with _Bar(payload.training.epochs) as bar:
+        least = fit.least_losses(task)
+        task = dataclasses.replace(task, least=least)
+        with _Bar(payload.training.epochs, least) as bar:
             curve = fit.fit(task, trainer, bar, resume=checkpoint if options["resume"] else None)
         if not trainer.is_global_zero:
             return
@@ -273,10 +275,11 @@ def _digest(*tensors: torch.Tensor) -> str:
 def _tested(
     curve: LossCurve, model: PtychoPINN, tested: MemoryMappedDataset, payload: TrainingPayload, device: torch.device
 ) -> LossCurve:
-    from ptycho_torch.training.fit import mean_loss
+    from ptycho_torch.training.fit import least_loss, mean_loss
 
     loss = mean_loss(model, tested, payload.training, 2 * payload.training.batch_size, device)
-    log.info("test: loss %.7g, mean over %d groups", loss, len(tested))
+    above = loss - least_loss(model, tested, payload.training)
+    log.info("test: loss %.7g (%.4g above the least possible), mean over %d groups", loss, above, len(tested))
     return dataclasses.replace(curve, test_loss=loss)
 
 
@@ -320,12 +323,13 @@ def _what_is_kept(directory: Path) -> str:
 class _Bar:
     """Show a progress bar if there is a terminal, and log a line for every epoch."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, least: LossCurve) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
         self.epochs = epochs
+        self.least = least
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
             BarColumn(),
@@ -350,8 +354,9 @@ class _Bar:
 
     def epoch(self, finished: Epoch) -> None:
         log.info(
-            "epoch %d of %d: loss %.7g, val_loss %.7g, learning rate %g",
-            *(finished.epoch, self.epochs, finished.loss, finished.val_loss, finished.learning_rate),
+            "epoch %d of %d: loss %.7g (%.4g above the least possible), val_loss %.7g (%.4g), learning rate %g",
+            *(finished.epoch, self.epochs, finished.loss, finished.loss - self.least.least_loss),
+            *(finished.val_loss, finished.val_loss - self.least.least_val_loss, finished.learning_rate),
         )
 
 

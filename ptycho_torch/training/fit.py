@@ -80,6 +80,7 @@ class Task:
         order: order of the training samples in each epoch.
         num_workers: number of processes that read ahead.
         fingerprint: name -> value that a resumed training must share with the interrupted one.
+        least: what ``least_losses`` returns, if it is known already.
     """
 
     model: PtychoPINN
@@ -88,6 +89,7 @@ class Task:
     order: Order
     num_workers: int
     fingerprint: Mapping[str, Any]
+    least: LossCurve | None = None
 
 
 def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Precision = "32-true") -> Trainer:
@@ -171,6 +173,36 @@ def _restore(model: PtychoPINN, checkpoint: Path) -> None:
     model.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights.items()})
 
 
+def least_losses(task: Task) -> LossCurve:
+    """Compute the losses of perfect predictions: a curve without epochs, from which a training begins."""
+    numbers = np.arange(len(task.dataset))
+    training, validation = (
+        least_loss(task.model, task.dataset, task.config, numbers[part])
+        for part in validation_split(len(numbers), task.config.validation_fraction)
+    )
+    return LossCurve(training, validation)
+
+
+def least_loss(
+    model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, numbers: np.ndarray | None = None
+) -> float:
+    """Average the objective of a perfect prediction: no loss is lower.
+
+    Args:
+        model: it gives the scale of the measured amplitudes.
+        dataset: groups that are predicted.
+        config: training configuration, for the weights of the objective.
+        numbers: which of the groups; None for all.
+    """
+    chosen = np.arange(len(dataset)) if numbers is None else numbers
+    every = EpochBatches(lambda _: chosen, len(chosen), config.batch_size)
+    total = 0.0
+    for batch in batches_of(dataset, every):
+        measured = batch.X * model.intensity_scale.cpu()
+        total += objective(measured, measured, config).item() * len(batch)
+    return total / len(chosen)
+
+
 def mean_loss(
     model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, batch_size: int, device: torch.device
 ) -> float:
@@ -211,7 +243,7 @@ class _Training(LightningModule):
         self.batches = EpochBatches(task.order, training.stop, task.config.batch_size, share)
         self.held_back = EpochBatches(lambda _: last, len(last), task.config.batch_size, share)
         self.share = share
-        self.curve = LossCurve(self._least_loss(task, np.arange(training.stop)), self._least_loss(task, last))
+        self.curve = task.least or least_losses(task)
         self._seen: list[Tensor] = []
         self._validated: list[Tensor] = []
         self._restored: dict[str, Any] | None = None
@@ -281,15 +313,6 @@ class _Training(LightningModule):
         sizes = np.array([batches.size(number) for number in range(len(batches))])
         totals = found.cpu().numpy().astype(np.float64)
         return (totals / sizes).tolist(), float(totals.sum() / sizes.sum())
-
-    def _least_loss(self, task: Task, numbers: np.ndarray) -> float:
-        """Average the objective of a perfect prediction."""
-        every = EpochBatches(lambda _: numbers, len(numbers), task.config.batch_size)
-        total = 0.0
-        for batch in batches_of(task.dataset, every):
-            measured = batch.X * task.model.intensity_scale.cpu()
-            total += objective(measured, measured, task.config).item() * len(batch)
-        return total / len(numbers)
 
 
 # ------------------------------------------------------------------------------------------------ checkpoints

@@ -87,6 +87,11 @@ def test_a_training(trained: Path, scan: Path) -> None:
     assert f"subsampling {USED} images" in log
     assert f"using {USED} individual images" in log
     bundle = load_bundle(trained)
+    first = bundle.losses.epochs[0]
+    above = first.loss - bundle.losses.least_loss, first.val_loss - bundle.losses.least_val_loss
+    assert f"loss {first.loss:.7g} ({above[0]:.4g} above the least possible), val_loss {first.val_loss:.7g} " in log
+    assert f" ({above[1]:.4g}), learning rate 0.001\n" in log
+    assert re.search(r"test: loss \S+ \(\S+ above the least possible\), mean over 6 groups\n", log)
     assert bundle.losses == LossCurve.from_json(json.loads((trained / "losses.json").read_text()))
     assert [one.epoch for one in bundle.losses.epochs] == [1, 2, 3]
     assert all(len(one.batch_losses) == 2 for one in bundle.losses.epochs), "the last, smaller batch is trained too"

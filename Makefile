@@ -6,6 +6,7 @@
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make bench-network  the network beside TensorFlow's; makes both environments
 # make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments
+# make bench-parts    what a step of the network consists of, in float32 and in bfloat16
 # make kernels  the goldens under every instruction set that the processor has: the port's kernels, then TensorFlow's
 # make mutation  every line of the port's operators, network and training changed in every way, to see that a test notices
 # make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
@@ -20,7 +21,7 @@ CONFIRM := .venv-ptychopinn
 LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test parity torch-only golden confirm checkout lint bench bench-network bench-run kernels mutation torture long star clean
+.PHONY: test parity torch-only golden confirm checkout lint bench bench-network bench-run bench-parts kernels mutation torture long star clean
 
 # Whoever narrows the run sees one run.
 test: $(if $(ARGS),torch-only,parity)
@@ -69,6 +70,9 @@ bench-network: $(TORCH)/made $(TENSORFLOW)/made
 
 bench-run: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/python -m benchmarks.run --python $(TENSORFLOW)/bin/python $(ARGS)
+
+bench-parts: $(TORCH)/made
+	$(TORCH)/bin/python -m benchmarks.parts $(ARGS)
 
 kernels: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/python -m benchmarks.kernels --python $(TENSORFLOW)/bin/python $(ARGS)

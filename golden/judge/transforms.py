@@ -151,7 +151,7 @@ class Search:
     def _of_values(self) -> Explanation:
         aside = self._set_aside()
         if aside and self._where is not None and not self._where.any():
-            return Explanation("no known fault; nothing that is compared is finite")
+            return Explanation("no known fault; none of the compared values is finite")
         if aside and self._fits(Candidate("")) is not None:
             return Explanation(f"no known fault; the finite values agree, but {aside}")
         if not aside and self._fits(Candidate("")) is not None:

@@ -59,6 +59,7 @@ class Check:
         contradiction: what is wrong with what was declared; empty when nothing is.
         error: the last line of the exception that the port raised; empty when it returned outputs.
         left_out: outputs that the port does not offer.
+        places: functions of the port that computed them, with file and line.
     """
 
     case: str
@@ -74,6 +75,7 @@ class Check:
     contradiction: str = ""
     error: str = ""
     left_out: Sequence[str] = ()
+    places: Sequence[str] = ()
 
     @property
     def label(self) -> str:

@@ -21,7 +21,7 @@ _DEPTH = 3
 _MOST = 4
 
 
-def where_to_look(function: Callable[..., object], subject: Collection[str]) -> list[str]:
+def places(function: Callable[..., object], subject: Collection[str]) -> list[str]:
     """Name the functions and classes of the port that a subject's function calls: those of the function itself first.
 
     Args:
@@ -29,15 +29,18 @@ def where_to_look(function: Callable[..., object], subject: Collection[str]) -> 
         subject: names of the subject's modules, whose functions are followed and not named.
 
     Returns:
-        A line: ``name (file:line)`` of each, files relative to the working directory where they lie below it. No line
-        where none is found.
+        ``name (file:line)`` of each; files relative to the working directory where they lie below it.
     """
     called = dict.fromkeys(_called([function], subject, _DEPTH))
     # What only holds settings is seldom what is wrong.
     ordered = sorted(called, key=is_dataclass)
-    told = [f"{one.__qualname__} ({_file(one)}:{line})" for one in ordered if (line := _line(one))]
-    more = f" and {len(told) - _MOST} more" if len(told) > _MOST else ""
-    return [f"  look in: {', '.join(told[:_MOST])}{more}"] if told else []
+    return [f"{one.__qualname__} ({_file(one)}:{line})" for one in ordered if (line := _line(one))]
+
+
+def where_to_look(found: Sequence[str]) -> list[str]:
+    """Return a line that names places of the port; none where there are none."""
+    more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    return [f"  look in: {', '.join(found[:_MOST])}{more}"] if found else []
 
 
 def _called(functions: Sequence[object], subject: Collection[str], depth: int) -> Iterator[Any]:

@@ -24,6 +24,7 @@ from golden.report.text import explain_causes, explain_failed
 from golden.spec.arrays import Arrays, summarise, whereabouts
 from golden.store.golden import Golden
 from golden.store.write import write_outputs
+from golden.testing.called import where_to_look
 from golden.testing.declarations import Declaration, Ruling, rule
 from golden.testing.goldens import OpenGolden
 from golden.testing.returned import as_arrays, left_out
@@ -69,7 +70,7 @@ def compared(
     )
     if check.agrees and check.passed:
         return check
-    return _explained(check, opened, judgement, ruling, outputs, scratch, way.where_to_look() if way else [])
+    return _explained(check, opened, judgement, ruling, outputs, scratch, way.places() if way else [])
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def _explained(
     ruling: Ruling,
     outputs: Arrays,
     scratch: Path | None,
-    look: Sequence[str],
+    places_of_port: Sequence[str],
 ) -> Check:
     """Add to a check why its outputs differ; write down what was found."""
     operation = opened.case.operation
@@ -127,7 +128,7 @@ def _explained(
     failed = [one for one in judgement.failed if check.outputs[one.output]["verdict"] != WITHIN_SLACK]
     lines = explain_failed(check.case, failed, operation.path, places) if failed else [f"golden {check.case}: agrees"]
     lines += explain_causes(judgement.causes) if judgement.causes else []
-    lines += look if judgement.causes else []
+    lines += where_to_look(places_of_port)
     lines += [f"  {remark}" for remark in (ruling.contradiction, ruling.remark) if remark]
     file, too_large = _write(check, opened, operation.kept(outputs), scratch) if scratch else (None, [])
     if file:
@@ -140,6 +141,7 @@ def _explained(
         diagnoses=[_as_record(one) for one in judgement.causes],
         remarks=places | dict.fromkeys(too_large, "too large to be kept"),
         obtained=str(file or ""),
+        places=places_of_port,
     )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 from golden.spec.errors import GoldenError
-from golden.testing.called import where_to_look
+from golden.testing.called import places
 
 _WAY = "__"
 _NEARLY = 0.85
@@ -52,9 +52,9 @@ class Way:
     def label(self) -> str:
         return label(self.operation, self.name)
 
-    def where_to_look(self) -> list[str]:
-        """Return a line that names what the function calls in the port; none where that cannot be told."""
-        return where_to_look(self.function, self.modules)
+    def places(self) -> list[str]:
+        """Name what the function calls in the port, each with file and line."""
+        return places(self.function, self.modules)
 
 
 def label(operation: str, way: str) -> str:

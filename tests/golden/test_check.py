@@ -155,7 +155,7 @@ RETURNED = {
     "return {'y': Tensor(y.real, 'torch.bfloat16'), 'rows': rows}": (
         "complex64 of shape (4, 5), found tests.golden.test_check.Tensor (torch.bfloat16), which NumPy cannot take"
     ),
-    "return {'y': y * np.float32('nan'), 'rows': rows}": "nothing that is compared is finite",
+    "return {'y': y * np.float32('nan'), 'rows': rows}": "none of the compared values is finite",
     "return {'y': y[None], 'rows': rows}": "the values are right and in order, only the shape differs",
     "return {'y': y.astype(complex), 'rows': rows}": "the dtype is complex128 instead of complex64",
     "return {'scaled': y, 'rows': rows}": "scaled: output not in the golden, which has ['rows', 'y']",

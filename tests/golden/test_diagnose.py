@@ -266,7 +266,7 @@ def test_strange_numbers_do_not_hide_a_transform() -> None:
         explain(FIELD, found).sentence
         == "no known fault; the finite values agree, but 1 of 1600 elements is not finite"
     )
-    assert "nothing that is compared is finite" in explain(FIELD, np.full_like(FIELD, np.nan)).sentence
+    assert "none of the compared values is finite" in explain(FIELD, np.full_like(FIELD, np.nan)).sentence
 
 
 def test_a_fault_is_not_known_by_its_sample_alone() -> None:

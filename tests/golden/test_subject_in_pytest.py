@@ -90,6 +90,14 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
     assert "more golden fails" not in every
 
 
+def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> None:
+    """The first traceback is shown, for it says where; the second golden takes a line."""
+    told = run(project, RIGHT.replace("return {", "raise ValueError('no'); return {", 1)).stdout.str()
+    assert told.count("raise ValueError('no')") == 1
+    assert re.search(r"-+ 1 more golden fails for the same reason; -v tells all: -+\n  toy/triple\n", told)
+    assert "goldens: 2 of 2 failed goldens ended with an error" in told
+
+
 def test_a_failure_says_where_in_the_port_to_look(project: pytest.Pytester) -> None:
     """Of what a subject calls, itself or by its helpers, that of the port is named: with file and line."""
     project.makepyfile(

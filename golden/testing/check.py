@@ -66,16 +66,16 @@ def check_one(request: Request, item: Item) -> Check:
     name, way = item
     opened = goldens.open(name)
     declaration = known.of(opened.case, way)
-    function = subject.way(opened.case.operation.name, way).function
+    how = subject.way(opened.case.operation.name, way)
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            returned = function(**opened.arguments())
+            returned = how.function(**opened.arguments())
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         return broke(opened, error, way, declaration)
     try:
-        return compared(opened, returned, way, declaration, request.scratch)
+        return compared(opened, returned, how, declaration, request.scratch)
     except GoldenError as problem:
         return unusable(opened, str(problem), way)
 

@@ -19,14 +19,17 @@ from click.testing import CliRunner, Result
 from pytest_regressions.file_regression import FileRegressionFixture
 from rich.console import Console
 
-from golden.cli import FIXTURES, main
+from golden.cli import main
 from golden.report.run import Check, Run, write_run
 from golden.report.text import golden_list
+from golden.store.checkout import CODE
 from golden.store.entry import entry_path, read_entries
 from golden.store.golden import golden_path
 from golden.store.read import read_golden
 from golden.store.write import write_golden, write_outputs
 from tests.golden import standin
+
+FIXTURES = CODE / "golden" / "fixtures"
 
 
 def golden(*arguments: str) -> Result:

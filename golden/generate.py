@@ -20,12 +20,12 @@ from golden.generator.session import (
     Request,
     aftermath,
     confirm,
-    console,
     cross_check,
     regenerate,
     state_of,
 )
 from golden.generator.worker import VARIANTS
+from golden.report.console import console
 from golden.report.text import case_list
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
@@ -40,6 +40,7 @@ CONTENT = "golden.ptychopinn"
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("patterns", metavar="[CASE]...", nargs=-1)
 @click.option("--except", "left_out", metavar="CASE", multiple=True, help="Leave these cases out. May be repeated.")
+@click.version_option(package_name="ptycho-golden", prog_name="generate_golden.py")
 @click.option("--list", "listing", is_flag=True, help="List the cases and leave.")
 @click.option("--check", is_flag=True, help="Recompute and compare, write nothing. This is also the default.")
 @click.option("--prove", is_flag=True, help="Measure the noise and commit the faults again too; takes longer.")

@@ -29,6 +29,7 @@ from golden.report.run import Check, require_report, write_run
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.store.checkout import choose
+from golden.testing.failures import failure_of, told_by_cause
 from golden.testing.fixture import GoldenCase
 from golden.testing.goldens import REGENERATE, Goldens
 from golden.testing.import_guard import ImportGuard
@@ -90,7 +91,9 @@ def pytest_configure(config: pytest.Config) -> None:
     known = _only(config, "golden_known", "file", Path.is_file)
     config.stash[_RUN] = GoldenRun(goldens, config.getoption("--golden-slow"), config.getini("golden_subject"), known)
     config.stash[_REMARK] = remark
+    config.stash[_FAILURES] = _Failures()
     config.pluginmanager.register(_Hooks(config), "golden-run")
+    config.pluginmanager.register(config.stash[_FAILURES], "golden-failures")
 
 
 def _only(config: pytest.Config, name: str, kind: str, is_there: Callable[[Path], bool]) -> Path | None:
@@ -201,6 +204,41 @@ def _left_to_others(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return [item for item in items if _parameter_of(item) in own and not _operations_of(item)] if own else []
 
 
+# ---------------------------------------------------------------------------------------------- what failed
+
+
+def _in_brackets(test: str) -> str:
+    """Return the case of a test's name."""
+    return test.rpartition("[")[2].removesuffix("]")
+
+
+class _Failures:
+    """Lets pytest show the failed goldens by cause, one of each in full; all of them with ``-v``."""
+
+    def __init__(self) -> None:
+        self._all: list[Any] | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Iterator[None]:
+        """Run around pytest's own, which shows what is in its list of failures."""
+        reports = terminalreporter.stats.get("failed", [])
+        found = {id(one.report): one for one in map(failure_of, reports) if one is not None}
+        if found and terminalreporter.config.option.tbstyle in ("auto", "short"):
+            shown = told_by_cause(list(found.values()), terminalreporter.verbosity > 0)
+            self._all = reports
+            rest = [report for report in reports if id(report) not in found]
+            terminalreporter.stats["failed"] = [*shown, *rest]
+        return (yield)
+
+    def restore(self, terminalreporter: Any) -> None:
+        """Give pytest its list of failures back, for its last lines name all of them."""
+        if self._all is not None:
+            terminalreporter.stats["failed"] = self._all
+
+
+_FAILURES: pytest.StashKey[_Failures] = pytest.StashKey()
+
+
 # ---------------------------------------------------------------------------------------------- the whole run
 
 
@@ -274,7 +312,7 @@ class _Hooks:
         checks = [Check(**value) for value in getattr(report, "golden_checks", [])]
         self._run.take(report.nodeid, report.outcome, checks)
         if report.skipped and "--golden-slow" in str(report.longrepr):
-            self._run.skipped.append(report.nodeid)
+            self._run.skipped.append(_in_brackets(report.nodeid))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -296,6 +334,7 @@ class _Hooks:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
+        self._config.stash[_FAILURES].restore(terminalreporter)
         if self._run.problems:
             terminalreporter.section("goldens: this run is not complete", red=True)
             for problem in self._run.problems:

@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ptycho_torch.checks.diagnostics import Evidence
+from ptycho_torch.config_params import Precision
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
 from ptycho_torch.files.bundle import Bundle
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
 from ptycho_torch.operators.torch_defaults import torch_defaults
+from ptycho_torch.precision import autocast
 from ptycho_torch.scans.scan import Scan
 
 CROP = 20
@@ -74,6 +76,7 @@ def predict(
     *,
     batch_size: int = BATCH,
     device: torch.device | str = "cpu",
+    precision: Precision = "32-true",
     track: Track = lambda found: found,
 ) -> Prediction:
     """Run a model on all groups of a data set.
@@ -83,6 +86,7 @@ def predict(
         dataset: groups of C patterns of N x N, as the model takes them.
         batch_size: groups at a time; it changes the result by rounding only.
         device: where to compute.
+        precision: ``32-true``, or ``bf16-mixed`` for a network in bfloat16.
         track: takes the batches and yields them one after the other, for a progress bar.
 
     Returns:
@@ -94,7 +98,7 @@ def predict(
     model.to(device)
     patches, measured, predicted, missed = [], 0.0, 0.0, 0.0
     total: Tensor | float = 0.0
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(precision, device):
         for batch in track(batches(dataset, batch_size)):
             X = batch.X.to(device)
             found = model(X, batch.positions.to(device))

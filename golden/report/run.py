@@ -39,6 +39,8 @@ WITHIN_SLACK = "within slack"
 PASSED = ("identical", "within noise", "within tolerance", WITHIN_SLACK)
 UNEXPLAINED = "no known fault"
 """What a diagnosis says that explains nothing."""
+NO_FAULT, ERROR = "no known fault", "an error"
+"""Causes of failures that no declared fault explains: values differ, or the port raised an exception."""
 OUTCOMES = AGREES, DIFFERS, KNOWN, NOT_OFFERED = ("agrees", "differs", "known", "not offered")
 
 
@@ -61,6 +63,7 @@ class Check:
         contradiction: what is wrong with what was declared; empty when nothing is.
         error: the last line of the exception that the port raised; empty when it returned outputs.
         left_out: outputs that the port does not offer.
+        places: functions of the port that computed them, with file and line.
     """
 
     case: str
@@ -76,6 +79,7 @@ class Check:
     contradiction: str = ""
     error: str = ""
     left_out: Sequence[str] = ()
+    places: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -304,14 +308,17 @@ def headline(run: Run) -> str:
 def causes(run: Run) -> list[str]:
     """Say which fault explains most of the failures, then which explains most of those that are left, and so on."""
     failed = [check for check in run.goldens if not check.passed]
+    verbs = {NO_FAULT: "match", ERROR: "ended with"}
     return [
-        f"{len(alike)} of {len(failed)} failed goldens look like {cause}" for cause, alike in by_cause(failed).items()
+        f"{len(alike)} of {len(failed)} failed goldens {verbs.get(cause, 'look like')} {cause}"
+        for cause, alike in by_cause(failed).items()
     ]
 
 
 def by_cause(failed: Sequence[Check]) -> dict[str, list[Check]]:
-    """Group failures by what explains them: as few faults as possible, then several at once, then none."""
-    left, groups = list(failed), dict[str, list[Check]]()
+    """Group failures by what explains them: as few faults as possible, then several at once, none, an error."""
+    errors = [check for check in failed if not check.outputs]
+    left, groups = [check for check in failed if check.outputs], dict[str, list[Check]]()
     while counts := Counter(name for check in left for name in check.faults):
         name, _ = max(counts.items(), key=lambda item: (item[1], item[0]))
         groups[f"fault {name!r}"] = [check for check in left if name in check.faults]
@@ -321,7 +328,7 @@ def by_cause(failed: Sequence[Check]) -> dict[str, list[Check]]:
         several.setdefault(_several(check), []).append(check)
     unknown = several.pop("", [])
     groups |= dict(sorted(several.items(), key=lambda item: -len(item[1])))
-    return groups | ({"no declared fault": unknown} if unknown else {})
+    return groups | {cause: alike for cause, alike in ((NO_FAULT, unknown), (ERROR, errors)) if alike}
 
 
 def _several(check: Check) -> str:
@@ -334,10 +341,15 @@ def remarks(run: Run) -> list[str]:
     """Say what else must be known of a run: how it ended, what it left out, what is wrong with it."""
     ended = [] if run.status in ("ok", "tests failed") else [f"pytest ended with: {run.status}"]
     narrowed = ["a narrowed run: it was not checked that every case is claimed"] if run.narrowed else []
-    slow = (f"slow, not run: {name}" for name in run.slow)
+    slow = [slow_line(run)] if run.slow else []
     unsaid = sorted(name for name, reason in run.not_offered.items() if not reason)
     absent = [f"{NOT_OFFERED}: {', '.join(unsaid)}"] if unsaid else []
     return [*ended, *causes(run), *run.problems, *narrowed, *run.declared, *run.again, *absent, *slow]
+
+
+def slow_line(run: Run) -> str:
+    """Name the slow goldens that were not run, in one line."""
+    return f"{len(run.slow)} slow, not run: {', '.join(run.slow)}"
 
 
 def markdown(run: Run) -> str:
@@ -386,9 +398,11 @@ def write_failure(path: Path, check: Check, golden: Golden, obtained: Arrays) ->
 
 def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
     """Draw what failed, grouped by cause, and what differs as declared."""
+    verbs = {NO_FAULT: "Matches", ERROR: "Ended with"}
     for cause, checks in by_cause([check for check in run.checks if not check.passed]).items():
+        group = f"{verbs.get(cause, 'Looks like')} {cause}"
         for check in checks:
-            yield replace(_drawn(check, fixtures), group=f"Looks like {cause}", explanations=frozenset({cause}))
+            yield replace(_drawn(check, fixtures), group=group, explanations=frozenset({cause}))
     for check in run.checks:
         if check.passed and not check.agrees:
             yield replace(_drawn(check, fixtures), group="Differs as declared")

@@ -33,6 +33,11 @@ _COLOURS = {
 }
 
 
+def colour_of(verdict: Verdict) -> str:
+    """Return the colour that a verdict has in a terminal."""
+    return _COLOURS[verdict]
+
+
 def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expected", "found")) -> list[str]:
     """Say what is wrong with one output: a headline and the details.
 
@@ -434,5 +439,5 @@ def _digest(array: np.ndarray) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in {"operation", "fault"})
+        table.add_column(column, overflow="fold")  # a name may be folded in a narrow terminal, never cut
     return table

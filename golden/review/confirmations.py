@@ -47,8 +47,8 @@ def confirmations_claimed(before: Entries, after: Entries) -> list[str]:
             release = str(record.get("commit", record.get("version")))
             claimed.setdefault((confirmed_by(record), release), []).append(case)
     return [
-        f"{len(cases)} golden(s) are said to be confirmed by {by}; who accepts that asks this release again: "
-        f"make confirm, with its checkout at {release}, and ARGS='{' '.join(_patterns(cases))}'"
+        f"{len(cases)} golden(s) are said to be confirmed by {by}; who accepts that asks {release} again: "
+        f"python generate_golden.py --cross-check {by.partition(' ')[0]} --slow --record {' '.join(_patterns(cases))}"
         for (by, release), cases in claimed.items()
     ]
 

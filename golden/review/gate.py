@@ -39,7 +39,7 @@ _MAY_GROW = {"tolerance": math.log2(REPEATABLE), "noise": math.log2(REPEATABLE),
 _ROUNDING = 1e-3
 """Numbers in entries have three digits."""
 _SETTINGS = "pyproject.toml"
-_DECLARES_CASES = ("golden/*.py",)  # in any folder below
+_CASE = "golden/spec/case.py"
 WATCHED = {
     "the gate": ("golden/review", "golden/store", "golden/judge", "golden/cli.py", "golden/report/gate.py"),
     "the suite": (
@@ -96,16 +96,17 @@ Look = Callable[[Golden, bytes], str]
 """Says what a picture's bytes show that is not what is drawn of a golden; an empty text where they show that."""
 
 
-def review(request: Request, cases: Mapping[str, Case], scratch: Path, look: Look) -> Review:
+def review(request: Request, module: str, cases: Mapping[str, Case], scratch: Path, look: Look) -> Review:
     """Look at all that a request does to the goldens, and to what judges it.
 
     Args:
         request: what somebody asks to merge.
+        module: what declares the cases.
         cases: as the code that runs declares them, which need not be the code of either side.
         scratch: an empty directory, for files of a revision.
         look: draws again.
     """
-    found = [*_of_files(request), *weakenings(request.before, request.after, request.earlier)]
+    found = [*_of_files(request, module), *weakenings(request.before, request.after, request.earlier)]
     touched = sorted(case for case in request.touched if case in request.files)
     directory = request.checked_out(touched, scratch)
     unsound = [Weakening(case, said) for case, said in verify_some(directory, touched, cases)]
@@ -128,7 +129,7 @@ def _other_pictures(directory: Path, cases: Sequence[str], look: Look) -> Iterat
             yield Weakening(case, said)
 
 
-def _of_files(request: Request) -> Iterator[Weakening]:
+def _of_files(request: Request, module: str) -> Iterator[Weakening]:
     for what, paths in WATCHED.items():
         if changed := request.files_changed(paths):
             yield Weakening(what, f"it judges requests, and this one changes it: {', '.join(changed)}")
@@ -136,7 +137,8 @@ def _of_files(request: Request) -> Iterator[Weakening]:
     yield from _changed(before, after, CONSTANTS_FILE)
     before, after = (declared.suite_settings(text) for text in request.texts(_SETTINGS))
     yield from _changed(before, after, _SETTINGS)
-    for path in request.files_changed(_DECLARES_CASES):
+    place = module.replace(".", "/")
+    for path in request.files_changed((place, f"{place}.py", _CASE)):
         old, new = (declared.slow_cases(text) for text in request.texts(path))
         for said in sorted((new - old).elements()):
             yield Weakening(path, f"declares {said}: neither the suite nor a recomputation runs that unless asked to")

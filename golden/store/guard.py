@@ -36,7 +36,7 @@ SECONDS = 60.0
 """The time limit for one file. The largest that is accepted takes a few."""
 _MOST_PROCESSES = 50
 """A process that met a damaged file reads no further; so many take half a minute to start."""
-_MOST_BYTES = 8 * SIZE_CAP
+_MOST_BYTES = 4 * SIZE_CAP
 """Bytes of data, decompressed, of all files together."""
 _LONGEST_HEAD = 2**24
 _FROM_OUTSIDE = tuple(-getattr(signal, name, 0) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"))

@@ -57,7 +57,7 @@ def read_contents(path: Path) -> Contents:
         GoldenError: it is missing, not HDF5, damaged, hostile, or too large.
     """
     require_hdf5(path)
-    with _opened(path, _bytes_of(path)) as file:
+    with _opened(path) as file:
         return _Reader(path, file).contents()
 
 
@@ -99,10 +99,12 @@ def _bytes_of(path: Path) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path, content: bytes) -> Iterator[Any]:
-    """Open the content of a file. What goes wrong while it is open, or when it closes, becomes one clear error."""
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a file. What goes wrong while it is open, or when it closes, becomes one clear error."""
+    content = _bytes_of(path)
     with damage_told(path):
         file = h5f.open_file_image(content)
+        del content  # libhdf5 has its own
         try:
             yield file
         except BaseException:

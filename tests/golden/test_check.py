@@ -158,8 +158,8 @@ RETURNED = {
     "return {'y': Tensor(y.real, 'torch.bfloat16'), 'rows': rows}": (
         "complex64 of shape (4, 5), found tests.golden.test_check.Tensor (torch.bfloat16), which NumPy cannot take"
     ),
-    "return {'y': y * np.float32('nan'), 'rows': rows}": "nothing that is compared is finite",
-    "return {'y': np.where(y.real > 1, np.nan, y).astype('c8'), 'rows': rows}": "all is well but for NaN or infinity",
+    "return {'y': y * np.float32('nan'), 'rows': rows}": "none of the compared values is finite",
+    "return {'y': np.where(y.real > 1, np.nan, y).astype('c8'), 'rows': rows}": "values agree except for NaN or Inf",
     "return {'y': y[:0], 'rows': rows}": "y: expected shape (4, 5), found (0, 5)",
     "return {'y': 'text', 'rows': rows}": "output 'y': expected an array of numbers or bytes",
     "return {'y': y, 'rows': len(x)}": "expected an array of numbers or bytes, int64 of shape (), found int",

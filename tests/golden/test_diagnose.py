@@ -219,7 +219,7 @@ def test_outside_the_compared_mask_only_what_is_not_finite_counts() -> None:
     inside = RADIUS < 15
     one = explain(FIELD, np.where(inside, FIELD, np.inf).astype(np.float32), where=inside)
     assert one.sentence.endswith(
-        "all is well but for NaN or infinity in 884 of 1600 elements, all outside the compared mask"
+        "the finite values agree, but 884 of 1600 elements are not finite, all where only that is asked of an element"
     )
     # A transform is judged inside the mask, whatever lies outside it.
     assert explain(FIELD, np.where(inside, -FIELD, 1).astype(np.float32), where=inside).transform == "negated"
@@ -306,12 +306,15 @@ def test_strange_numbers_do_not_hide_a_transform() -> None:
     found = -FIELD
     found[5, 5] = np.nan
     assert explain(FIELD, found).sentence == (
-        "found is expected, negated (exactly); besides, NaN or infinity in 1 of 1600 elements"
+        "found is expected, negated (exactly); besides, 1 of 1600 elements is not finite"
     )
     found = FIELD.copy()
     found[5, 5] = np.inf
-    assert explain(FIELD, found).sentence == "no known fault; all is well but for NaN or infinity in 1 of 1600 elements"
-    assert "nothing that is compared is finite" in explain(FIELD, np.full_like(FIELD, np.nan)).sentence
+    assert (
+        explain(FIELD, found).sentence
+        == "no known fault; the finite values agree, but 1 of 1600 elements is not finite"
+    )
+    assert "none of the compared values is finite" in explain(FIELD, np.full_like(FIELD, np.nan)).sentence
 
 
 def test_a_fault_is_not_known_by_its_sample_alone() -> None:

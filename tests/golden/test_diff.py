@@ -17,6 +17,7 @@ import golden
 from golden.cli import main
 from golden.judge.compare import Tolerance
 from golden.review.difference import differences
+from golden.store import sources as store_sources
 from golden.store.entry import read_entry
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
@@ -260,3 +261,22 @@ def scaled(made: Golden, factor: float) -> Golden:
         for name, array in made.outputs.items()
     }
     return replace(made, outputs=outputs)
+
+
+def test_goldens_are_read_case_by_case_until_they_hold_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    for side in (before, after):
+        fill(side)
+    for path in sorted(after.glob("toy/*.h5")):
+        moved = read_golden(path)
+        path.unlink()
+        write_golden(path, replace(moved, summary="other words"))
+    monkeypatch.setattr(store_sources, "_MOST_HELD", 1)
+    told = CliRunner().invoke(main, ["diff", str(before), str(after)]).output
+    first, *others = sorted(case.name for case in standin.CASES)
+    assert f"{first}: changed" in told
+    for case in others:
+        assert f"{case}: unreadable" in told
+    assert told.count("not read; what differs holds more than 1 bytes. Choose cases with --only") == 2 * len(others)

@@ -411,8 +411,9 @@ def test_a_new_confirmation_is_a_claim_and_says_who_can_tell(clone: Path) -> Non
     git("add", ".")
     for found in (gate(clone), gate(clone, "--markdown")):
         assert found.exit_code == 0
-        assert "are said to be confirmed by ptycho 0000000; who accepts that asks this" in found.output
-        assert f"its checkout at {'0' * 40}, and ARGS='toy/double'" in found.output
+        assert "are said to be confirmed by ptycho 0000000; who accepts that asks 000" in found.output
+        assert f"asks {'0' * 40} again: python generate" in found.output
+        assert "--cross-check ptycho --slow --record toy/double" in found.output
     git("commit", "-qam", "confirmed")
     git("branch", "-f", "main")
     assert "are said to be confirmed" not in gate(clone).output
@@ -475,7 +476,7 @@ def test_without_pillow_no_picture_is_drawn_and_that_is_told(clone: Path, monkey
 
 def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
     top = clone.parents[1]
-    cases, settings = top / "golden/ptychopinn/probe/cases.py", top / "pyproject.toml"
+    cases, settings = top / "tests/golden/standin.py", top / "pyproject.toml"
     cases.parent.mkdir(parents=True)
     cases.write_text('CASES = (Case("probe/a", OP), Case("probe/b", OP, slow=True), make("probe/c", slow=False))\n')
     settings.write_text('[tool.pytest.ini_options]\naddopts = ["-ra"]\n')
@@ -491,7 +492,7 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
     assert found.output.splitlines() == [
         "the suite: it judges requests, and this one changes it: conftest.py",
         "addopts: was ['-ra'], is ['-ra', '--deselect=tests'] (pyproject.toml)",
-        "golden/ptychopinn/probe/cases.py: declares slow=True of probe/a: neither the suite nor a recomputation runs "
+        "tests/golden/standin.py: declares slow=True of probe/a: neither the suite nor a recomputation runs "
         "that unless asked to",
         "3 thing(s) get weaker unsaid; 0 golden(s) touched",
     ]

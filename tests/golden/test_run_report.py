@@ -81,13 +81,13 @@ def test_the_fewest_faults_that_explain_the_failures() -> None:
     assert causes(run) == [
         "2 of 4 failed goldens look like fault 'sign'",
         "1 of 4 failed goldens look like fault 'crop'",
-        "1 of 4 failed goldens look like no declared fault",
+        "1 of 4 failed goldens match no known fault",
     ]
     assert causes(Run([PASSED])) == []
     two = [{"outputs": ["y"], "sentence": "", "fault": "swap"}, {"outputs": ["z"], "sentence": "", "fault": "crop"}]
     assert causes(Run([failed("toy/e", diagnoses=two), failed("toy/f", diagnoses=two), failed("toy/g")])) == [
         "2 of 3 failed goldens look like several faults at once, 'crop' and 'swap'",
-        "1 of 3 failed goldens look like no declared fault",
+        "1 of 3 failed goldens match no known fault",
     ]
 
 
@@ -137,12 +137,12 @@ def test_failures_are_grouped_by_cause_the_most_frequent_first(tmp_path: Path) -
     tags = Tags(written(tmp_path / "run.html", *checks)).tags
     groups = [attributes.get("aria-label") for tag, attributes in tags if attributes.get("class") == "group"]
     groups = [group for group in groups if group]
-    assert groups == ["Looks like fault 'sign'", "Looks like no declared fault", "Differs as declared"]
+    assert groups == ["Looks like fault 'sign'", "Matches no known fault", "Differs as declared"]
     cases = [(attributes["data-name"], attributes["data-causes"]) for tag, attributes in tags if tag == "article"]
     assert cases == [
         ("b/two", "fault 'sign'"),
         ("c/three", "fault 'sign'"),
-        ("a/one", "no declared fault"),
+        ("a/one", "no known fault"),
         ("d/four", ""),
     ]
 

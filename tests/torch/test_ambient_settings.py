@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -159,3 +160,20 @@ def test_loading_a_bundle_leaves_the_random_numbers_as_they_were(usual: tuple[Pa
     before = torch.get_rng_state()
     load_bundle(usual[0])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.integration
+def test_an_inference_in_a_folder_with_a_matplotlibrc(usual: tuple[Path, dict[str, bytes]], tmp_path: Path) -> None:
+    """The program reads none: not that of the folder, not that of a variable, and no backend."""
+    directory, _ = usual
+    settings = "text.usetex: True\nimage.origin: lower\nsavefig.dpi: 20\nimage.lut: 3\nfont.family: fantasy\n"
+    (tmp_path / "matplotlibrc").write_text(settings)
+    written = []
+    for folder, more in ((directory, {}), (tmp_path, {"MPLBACKEND": "none", "LC_ALL": "C"})):
+        command = [sys.executable, "-m", "ptycho_torch.inference", "--model_path", directory, "--test_data"]
+        command += [directory / "scan.npz", "--output_dir", tmp_path / f"out{len(written)}", "--accelerator", "cpu"]
+        subprocess.run([*map(str, command), "--n_images", "6"], cwd=folder, env=os.environ | more, check=True)
+        found = sorted((tmp_path / f"out{len(written)}").iterdir())
+        written.append({path.name: path.read_bytes() for path in found if path.suffix != ".log"})
+    assert len(written[0]) >= 6
+    assert [name for name in written[0] if written[1].get(name) != written[0][name]] == []

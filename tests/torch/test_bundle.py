@@ -141,6 +141,13 @@ def test_what_is_said_of_the_model_must_fit(path: Path, change: Callable[[Any], 
         load_bundle(path)
 
 
+def test_a_bundle_from_before_the_choice_of_precision_was_trained_in_float32(path: Path) -> None:
+    rewritten(path, about=lambda a: a["training"].pop("precision"))
+    assert load_bundle(path).training == dataclasses.replace(
+        a_bundle().training, train_data_file="scan.npz", output_dir="out"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

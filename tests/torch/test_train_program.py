@@ -28,7 +28,7 @@ from ptycho_torch.files.bundle import NAME, Bundle, load_bundle
 from ptycho_torch.files.loss_curve import LossCurve
 from ptycho_torch.files.tensorflow_weights import to_tensorflow_weights
 from ptycho_torch.operators.ground_truth import patches_at
-from ptycho_torch.program import owning
+from ptycho_torch.program import WrongInput, owning
 from ptycho_torch.reconstruction import gather_evidence, predict, stitch
 from ptycho_torch.scans.scan import load_scan, save_scan
 from ptycho_torch.simulate import Simulation, simulate_scan
@@ -90,6 +90,11 @@ def test_a_training(trained: Path, scan: Path) -> None:
     assert f"subsampling {USED} images" in log
     assert f"using {USED} individual images" in log
     bundle = load_bundle(trained)
+    first = bundle.losses.epochs[0]
+    above = first.loss - bundle.losses.least_loss, first.val_loss - bundle.losses.least_val_loss
+    assert f"loss {first.loss:.7g} ({above[0]:.4g} above the least possible), val_loss {first.val_loss:.7g} " in log
+    assert f" ({above[1]:.4g}), learning rate 0.001\n" in log
+    assert re.search(r"test: loss \S+ \(\S+ above the least possible\), mean over 6 groups\n", log)
     assert bundle.losses == LossCurve.from_json(json.loads((trained / "losses.json").read_text()))
     assert [one.epoch for one in bundle.losses.epochs] == [1, 2, 3]
     assert all(len(one.batch_losses) == 2 for one in bundle.losses.epochs), "the last, smaller batch is trained too"
@@ -153,6 +158,26 @@ def test_weights_and_order_from_files(scan: Path, trained: Path, tmp_path: Path)
     np.save(tmp_path / "orders.npy", orders[:, ::-1])
     assert training(scan, tmp_path / "other", *files, epochs=2).exit_code == 0
     assert load_bundle(tmp_path / "other").losses.epochs[0] != bundle.losses.epochs[0], "so the file is used"
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_a_training_in_bfloat16(scan: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle says so; another precision does not resume it; a processor without bfloat16 is warned."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    run = training(scan, tmp_path / "D", "--precision", "bf16-mixed")
+    assert run.exit_code == 0, run.output
+    assert "this cpu has no instructions for bfloat16" in run.output
+    found, whole = load_bundle(tmp_path / "D"), load_bundle(trained)
+    assert (found.training.precision, whole.training.precision) == ("bf16-mixed", "32-true")
+    assert {one.dtype for one in weights(found).values()} == {torch.float32}
+    for one, other in zip(found.losses.epochs, whole.losses.epochs):
+        assert one.loss == pytest.approx(other.loss, rel=2e-2)
+        assert (one.loss, one.val_loss) != (other.loss, other.val_loss), "so the option is used"
+    assert found.losses.test_loss != whole.losses.test_loss
+    resumed = training(scan, tmp_path / "D", "--resume", epochs=EPOCHS + 1)
+    assert resumed.exit_code == 2
+    assert "precision: there 'bf16-mixed', here '32-true'" in resumed.output
 
 
 # ------------------------------------------------------------------------------------------------ interruptions
@@ -313,6 +338,26 @@ def test_a_run_owns_its_directory(trained: Path, scan: Path, tmp_path: Path) -> 
             )
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
     assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").write_text("kept")
+    (tmp_path / ".lock").symlink_to("mine")
+    assert "found a link, which no run leaves there" in training(scan, tmp_path).output
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
+@pytest.mark.parametrize("problem", [OSError(37, "No locks available"), NotImplementedError("no flock")])
+def test_a_file_system_without_locks_is_no_reason_to_end(
+    problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def acquire(*given: object, **more: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("filelock.BaseFileLock.acquire", acquire)
+    with owning(tmp_path):
+        pass
+    assert "this file system has no locks" in caplog.text
+    problem = OSError(5, "Input/output error")
+    with pytest.raises(WrongInput, match="Input/output error"), owning(tmp_path):
+        pytest.fail("it was not held")
 
 
 @pytest.mark.integration
@@ -393,6 +438,7 @@ def test_train_help() -> None:
     [
         (("--max_epochs", 0), "Invalid value for '--max_epochs'"),
         (("--accelerator", "tpu"), "'tpu' is not one of"),
+        (("--precision", "16-mixed"), "'16-mixed' is not one of '32-true', 'bf16-mixed'"),
         (("--batch_size", 12), "TrainingConfig.batch_size: expected a power of two, found 12"),
         (("--train_data_file", "{dir}/none.npz"), "none.npz: no such file"),
         (("--test_data_file", "{dir}/none.npz"), "none.npz: no such file"),
@@ -495,6 +541,19 @@ def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, sc
         one.name for one in (tmp_path / "result").iterdir()
     }
     assert not (tmp_path / "result" / "comparison.png").exists()
+
+
+def test_an_inference_in_bfloat16(trained: Path, scan: Path, tmp_path: Path) -> None:
+    mosaics = []
+    for precision in ("32-true", "bf16-mixed"):
+        run = inferring(trained, scan, tmp_path / precision, "--precision", precision)
+        assert run.exit_code == 0, run.output
+        assert re.search(rf"reconstructed in .* on cpu, {precision}\n", run.output)
+        with np.load(tmp_path / precision / "reconstruction.npz", allow_pickle=False) as found:
+            mosaics.append(found["mosaic"])
+    whole, mixed = mosaics
+    assert whole.dtype == mixed.dtype == np.complex64
+    assert 0 < np.abs(whole - mixed).max() < 0.05 * np.abs(whole).max()
 
 
 @pytest.mark.integration

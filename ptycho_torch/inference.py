@@ -233,7 +233,6 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
     document = json.dumps(diagnosis.to_json(), indent=1, allow_nan=False)
     (directory / f"{DIAGNOSTICS}.json").write_text(document, encoding="utf-8")
     draw_diagnosis(evidence, diagnosis, directory / f"{DIAGNOSTICS}.png")
-    (directory / COMPARISON).unlink(missing_ok=True)  # of an inference before, of another scan
     if diagnosis.aligned is not None and diagnosis.quality is not None:
         known, scale = diagnosis.aligned, diagnosis.quality.scale
         draw_comparison(evidence.mosaic * scale, known, evidence.mask & (np.abs(known) > 0), directory / COMPARISON)

@@ -282,12 +282,14 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def warnings_in_the_log() -> Iterator[None]:
-    """Turn warnings into lines of the log."""
+    """Turn warnings into lines of the log, each once; before an error, which they may explain."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        yield
-    for warning in caught:
-        log.warning("%s", warning.message)
+        try:
+            yield
+        finally:
+            for message in dict.fromkeys(str(warning.message) for warning in caught):
+                log.warning("%s", message)
 
 
 def warn_of_cost(precision: Precision, device: torch.device) -> None:

@@ -86,7 +86,7 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
     try:
         return about, load(content)
     except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as unreadable:
-        raise ValueError(f"{path}: {TENSORS}: not safetensors, or cut short ({unreadable})") from unreadable
+        raise ValueError(f"{path}: {TENSORS}: not safetensors, or cut short ({_printable(unreadable)})") from unreadable
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _members(path: Path, kind: str) -> tuple[bytes, bytes]:
     except _Refused:
         raise
     except _DAMAGE as damage:
-        raise ValueError(f"{path}: cannot be read ({damage}); it is damaged or incomplete") from damage
+        raise ValueError(f"{path}: cannot be read ({_printable(damage)}); it is damaged or incomplete") from damage
 
 
 class _Refused(ValueError):  # noqa: N818 - it says what is wrong
@@ -131,6 +131,11 @@ def _require_members(path: Path, members: list[zipfile.ZipInfo], size: int) -> N
         largest = _LARGEST_ABOUT if member.filename == ABOUT else size
         if member.file_size > largest:
             raise _Refused(f"{path}: {member.filename}: expected at most {largest} bytes, declares {member.file_size}")
+
+
+def _printable(problem: Exception) -> str:
+    """Return an error's text, which may quote the file, without what a terminal would obey."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(problem))
 
 
 def _listed(names: list[str]) -> str:

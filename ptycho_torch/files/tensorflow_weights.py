@@ -117,7 +117,7 @@ def read_tensorflow_weights(path: str | Path, group: str = "weights") -> list[np
     if not h5py.is_hdf5(path):
         raise ValueError(f"weights {path}: not an HDF5 file")
     try:
-        with h5py.File(path) as file:
+        with h5py.File(path, "r", locking=False) as file:  # not every file system has locks
             return _arrays(file, group, path)
     except (OSError, RuntimeError, KeyError, TypeError, OverflowError, MemoryError) as unreadable:
         raise ValueError(f"weights {path}: cut short or damaged ({unreadable})") from unreadable

@@ -164,3 +164,14 @@ def test_weights_that_declare_more_than_the_file_holds(tmp_path: Path, chunks: t
         ValueError, match=r"w\.h5: expected arrays that the file can hold, found \d+ bytes that declare"
     ):
         read_tensorflow_weights(tmp_path / "w.h5")
+
+
+def test_reading_takes_no_lock(tmp_path: Path) -> None:
+    """Some file systems have none, and another program may hold the file."""
+    fcntl = pytest.importorskip("fcntl")
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file["weights/000"] = np.arange(3.0)
+    with (tmp_path / "w.h5").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        (found,) = read_tensorflow_weights(tmp_path / "w.h5")
+    np.testing.assert_array_equal(found, [0, 1, 2])

@@ -53,6 +53,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if is_left_out else None
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Let tests that skip for one reason stand in one line, with their number: pytest has a line for each place."""
+    places: dict[str, tuple[str, int, str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        report.longrepr = places.setdefault(report.longrepr[2], report.longrepr)
+
+
 @pytest.fixture(scope="session")
 def goldens() -> dict[str, Golden]:
     """Every committed golden that is not slow, by case."""

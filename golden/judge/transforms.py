@@ -167,7 +167,9 @@ class Search:
             distance = self._fits(candidate)
             if distance is not None:
                 close = f" (to {distance:.1e})" if distance else " (exactly)"
-                return Explanation(f"found is expected, {candidate.name}{close}{besides}", candidate.name, distance)
+                return Explanation(
+                    f"the expected values, but {candidate.name}{close}{besides}", candidate.name, distance
+                )
             if self._has_seen_enough():
                 besides += "; not every transform was tried on so many elements"
                 break

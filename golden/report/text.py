@@ -112,7 +112,7 @@ def explain_change(diagnoses: Sequence[Diagnosis]) -> list[str]:
 
 def change_sentence(diagnosis: Diagnosis) -> str:
     """Return a diagnosis's sentence, put in words for an old and a new answer of the reference."""
-    return diagnosis.sentence.replace("found is expected", "it is the old one").replace("the port ", "it ")
+    return diagnosis.sentence.replace("the expected values", "the old values").replace("the port ", "it ")
 
 
 def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:

@@ -88,7 +88,7 @@ def rolled(rows: int, columns: int) -> np.ndarray:
 )
 def test_transforms_are_named(found: np.ndarray, name: str) -> None:
     one = explain(IMAGES, found.astype(np.complex64))
-    assert one.sentence.startswith(f"found is expected, {name}")
+    assert one.sentence.startswith(f"the expected values, but {name}")
     assert one.distance < 1e-5
     assert not one.faults
 
@@ -152,7 +152,7 @@ def test_transforms_of_other_kinds_of_arrays() -> None:
     assert explain(mask, mask[::-1]).transform == "flipped upside down"
     real = stack(9, 9, kind="f4")
     assert explain(real, np.roll(real, (-4, -4), (0, 1))).transform == "with its quadrants swapped (ifftshift)"
-    assert explain(np.float64(2.0) * np.ones(()), np.array(8.0)).sentence.startswith("found is expected, times 4")
+    assert explain(np.float64(2.0) * np.ones(()), np.array(8.0)).sentence.startswith("the expected values, but times 4")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,10 @@ def test_transforms_of_other_kinds_of_arrays() -> None:
         (IMAGES[None], "the values are right and in order, only the shape differs"),
         (IMAGES.transpose(0, 3, 1, 2), "with the axes in the order [0, 3, 1, 2]: another layout"),
         (IMAGES[:2], "no known fault has this shape and dtype"),
-        (-IMAGES.astype(np.complex128), "found is expected, negated (exactly); and the dtype is complex128 instead of"),
+        (
+            -IMAGES.astype(np.complex128),
+            "the expected values, but negated (exactly); and the dtype is complex128 instead of",
+        ),
         (
             IMAGES.real,
             "its real part only (imaginary part lost) (exactly); and the dtype is float32 instead of complex64",
@@ -306,7 +309,7 @@ def test_strange_numbers_do_not_hide_a_transform() -> None:
     found = -FIELD
     found[5, 5] = np.nan
     assert explain(FIELD, found).sentence == (
-        "found is expected, negated (exactly); besides, 1 of 1600 elements is not finite"
+        "the expected values, but negated (exactly); besides, 1 of 1600 elements is not finite"
     )
     found = FIELD.copy()
     found[5, 5] = np.inf
@@ -380,8 +383,8 @@ def test_of_outputs_in_order_only_the_first_that_differs_is_explained() -> None:
     found = {"b": right["b"].conj(), "a": 2 * right["a"], "other": -right["other"]}
     told = causes(right, found, path={"b": "after block 1", "a": "after block 2"})
     assert {one.outputs: one.sentence for one in told} == {
-        ("b",): "first differs after block 1: found is expected, conjugated (exactly)",
-        ("other",): "found is expected, negated (exactly)",
+        ("b",): "first differs after block 1: the expected values, but conjugated (exactly)",
+        ("other",): "the expected values, but negated (exactly)",
     }
 
 

@@ -186,7 +186,7 @@ TRAPS = {
     '{"y": y.astype(complex), "rows": rows}': "*output 'y' structural*expected dtype complex64, found complex128*",
     '{"y": y.real.astype(np.float16), "rows": rows}': "*structural*expected dtype complex64, found float16*",
     '{"y": y * np.float32("nan"), "rows": rows}': "*output 'y' breaking*found (nan*",
-    '{"y": y * 0, "rows": rows}': "*output 'y' breaking*found is expected, zero everywhere*",
+    '{"y": y * 0, "rows": rows}': "*output 'y' breaking*the expected values, but zero everywhere*",
     '{"y": y[:0], "rows": rows}': "*output 'y' structural*expected shape (4, 5), found (0, 5)*",
     '{"y": y[None], "rows": rows}': "*output 'y' structural*expected shape (4, 5), found (1, 4, 5)*",
     '{"y": y.tolist(), "rows": rows}': "*output 'y': expected an array of numbers or bytes, complex64 *found list*",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from tests.conftest import QUICK, may_hold_goldens
+from tests.conftest import QUICK, may_hold_goldens, pytest_terminal_summary
 
 HERE = Path(__file__).parent
 
@@ -32,3 +34,13 @@ def test_every_collected_golden_lies_in_a_file_that_the_quick_loop_collects(requ
 )
 def test_only_runs_of_goldens_alone_are_quick(marks: str, quick: bool) -> None:
     assert (QUICK.match(marks) is not None) is quick
+
+
+def test_skips_for_one_reason_stand_in_one_place() -> None:
+    reports = [SimpleNamespace(longrepr=(f"test_{n}.py", n, f"Skipped: {n % 2}")) for n in range(4)]
+    terminal: Any = SimpleNamespace(stats={"skipped": reports})
+    pytest_terminal_summary(terminal)
+    assert [report.longrepr for report in reports] == 2 * [
+        ("test_0.py", 0, "Skipped: 0"),
+        ("test_1.py", 1, "Skipped: 1"),
+    ]

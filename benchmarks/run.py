@@ -95,7 +95,9 @@ def torch_work(turns: Turns, epochs: int, precision: Precision) -> None:
     from ptycho_torch.reconstruction import predict, stitch
     from tests.torch.runs import run_of, train
 
-    run = run_of({**given(), "epochs": epochs})
+    inputs = given()
+    # A training has as many epochs as there are orders.
+    run = run_of({**inputs, "order": inputs["order"][:epochs], "epochs": epochs})
     dataset = run.dataset(run["images"], run.seed)
     model = run.model(dataset)
     turns.wait()

@@ -1,20 +1,22 @@
-# make test     a Torch environment from nothing, without TensorFlow; the whole suite
+# make test     a Torch environment from nothing, without TensorFlow; make parity and, if it is green, the whole suite
+# make parity   the quick loop: the port against every golden, but for those that train
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
 # make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; records which goldens its checkout in DIR computes
 # make lint     style, types, import contracts, digests, shapes in signatures
 # make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
 # make bench-network  the network beside TensorFlow's; makes both environments
 # make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments
+# make bench-parts    what a step of the network consists of, in float32 and in bfloat16
 # make kernels  the goldens under every instruction set that the processor has: the port's kernels, then TensorFlow's
 # make mutation  every line of the port's operators, network and training changed in every way, to see that a test notices
-# make torture  20,000 corrupt goldens read, the generator killed 200 times; a quarter of an hour
+# make torture  20,000 corrupt goldens and 3,000 bundles read, the generator killed 200 times, programs interrupted 100 times;
+#               half an hour
 # make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; interrupted, it goes on
 # make ptychodus  a real client: Ptychodus writes a scan, the port reconstructs it, Ptychodus reads the product
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
-# ARGS are handed on: make test ARGS='-k reassembly', make golden ARGS='probe/*'
+# ARGS are handed on: make test ARGS='-k reassembly' (then in one run), make golden ARGS='probe/*'
 
 PYTHON ?= python3
-TEST_ARGS = $(or $(ARGS),-n 2)
 TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
 CONFIRM := .venv-ptychopinn
@@ -22,12 +24,18 @@ PTYCHODUS := .venv-ptychodus
 LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test golden confirm checkout lint bench bench-network bench-run kernels mutation torture long star ptychodus clean
+.PHONY: test parity torch-only golden confirm checkout lint bench bench-network bench-run bench-parts kernels mutation torture long star ptychodus clean
 
-test: $(TORCH)/made
+# Whoever narrows the run sees one run.
+test: $(if $(ARGS),torch-only,parity)
+	$(TORCH)/bin/python -m pytest $(or $(ARGS),-n 2)
+
+parity: torch-only
+	$(TORCH)/bin/python -m pytest -q -m 'golden and not integration' $(ARGS)
+
+torch-only: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
 		echo 'TensorFlow is installed in $(TORCH); the suite must run without it'; exit 1; fi
-	$(TORCH)/bin/python -m pytest $(TEST_ARGS)
 
 golden: $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python -m pytest -c tests/tensorflow.ini tests/reference -q
@@ -67,6 +75,9 @@ bench-network: $(TORCH)/made $(TENSORFLOW)/made
 bench-run: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/python -m benchmarks.run --python $(TENSORFLOW)/bin/python $(ARGS)
 
+bench-parts: $(TORCH)/made
+	$(TORCH)/bin/python -m benchmarks.parts $(ARGS)
+
 kernels: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/python -m benchmarks.kernels --python $(TENSORFLOW)/bin/python $(ARGS)
 
@@ -75,7 +86,10 @@ mutation: $(TORCH)/made
 
 torture: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.fuzz
+	$(TORCH)/bin/python -m benchmarks.fuzz_scans
+	$(TORCH)/bin/python -m benchmarks.fuzz_bundles
 	$(TORCH)/bin/python -m benchmarks.kill
+	$(TORCH)/bin/python -m benchmarks.signals
 
 long: $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python generate_golden.py $(LONG) --update --yes --reason 'the long run' $(ARGS)

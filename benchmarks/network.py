@@ -2,13 +2,15 @@
 
     make bench-network  (or: python -m benchmarks.network --help)
 
-N = 64, twice the filters, batches of 16, groups of one and of four; float32. TensorFlow and Torch run in processes of
-their own and take turns, a batch each, so that what else the machine does slows both; told are the fastest of each, its
-median, and the least time that it kept processors busy, spinning threads included. TensorFlow is
-``golden/ptychopinn/network/reference.py`` in a ``tf.function``, which is what Keras's ``fit`` and ``predict`` make of a
-model, and the same compiled by XLA, which they choose where they can; ratios are to the faster one. Of the port each
-lever is also tried on its own:
+N = 64, twice the filters, batches of 16, groups of one and of four; float32, where nothing else is said. TensorFlow
+and Torch run in processes of their own and take turns, a batch each, so that what else the machine does slows both;
+told are the fastest of each, its median, and the least time that it kept processors busy, spinning threads included.
+TensorFlow is ``golden/ptychopinn/network/reference.py`` in a ``tf.function``, which is what Keras's ``fit`` and
+``predict`` make of a model, and the same compiled by XLA, which they choose where they can; ratios are to the faster
+one. For fairness TensorFlow is also asked to multiply in bfloat16, by its graph's rewriting, though PtychoPINN does
+not train so. Of the port each lever is also tried on its own:
 
+* bfloat16: the network in bfloat16, as with ``--precision bf16-mixed``.
 * channels first: the weights as Torch lays them out.
 * doubled first: the decoders' last convolutions on the doubled image.
 * one by one: Adam that goes through the parameters in Python.
@@ -37,7 +39,8 @@ from benchmarks.turns import Worker
 MODULE = "benchmarks.network"
 N, BATCH, SCALE, NPHOTONS = 64, 16, 2, 1e9
 TENSORFLOW = ("tensorflow", "tensorflow, XLA")
-LEVERS = ("ours", "channels first", "doubled first", "one by one", "compiled", "one thread")
+TENSORFLOW_BFLOAT16 = "tensorflow, bfloat16"
+LEVERS = ("ours", "bfloat16", "channels first", "doubled first", "one by one", "compiled", "one thread")
 ENOUGH = str(2**40)
 ENVIRONMENTS = {
     "memory kept": {"MALLOC_MMAP_THRESHOLD_": ENOUGH, "MALLOC_TRIM_THRESHOLD_": ENOUGH},
@@ -68,6 +71,8 @@ def tensorflow_work(what: str, members: int, variant: str) -> Work:
 
     from golden.ptychopinn.network.reference import Network
 
+    if variant == TENSORFLOW_BFLOAT16:
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
     given = scan(members)
     network = Network(
         tf.float32, N=N, members=members, n_filters_scale=SCALE, amp_activation="sigmoid", object_big=True,
@@ -97,10 +102,11 @@ def tensorflow_work(what: str, members: int, variant: str) -> Work:
 def torch_work(what: str, members: int, variant: str) -> Work:
     import torch
 
-    from ptycho_torch.config_params import ModelConfig, TrainingConfig
+    from ptycho_torch.config_params import ModelConfig, Precision, TrainingConfig
     from ptycho_torch.model import PtychoPINN
     from ptycho_torch.operators.physics import intensity_scale
     from ptycho_torch.operators.probe import normalize_probe_like_tf
+    from ptycho_torch.precision import autocast
     from ptycho_torch.training.keras_rules import adam
     from ptycho_torch.training.losses import objective
 
@@ -116,13 +122,15 @@ def torch_work(what: str, members: int, variant: str) -> Work:
     if variant == "one by one":
         optimizer.param_groups[0] |= {"fused": False, "foreach": False}
     compiled = torch.compile(model) if variant == "compiled" else model
+    precision: Precision = "bf16-mixed" if variant == "bfloat16" else "32-true"
     threads = 1 if variant == "one thread" else torch.get_num_threads()
     x = torch.from_numpy(given["X"]).permute(0, 3, 1, 2)
     positions = -torch.from_numpy(given["coords_relative"])
 
     def training() -> float:
         optimizer.zero_grad()
-        loss = objective(compiled(x, positions).amplitude, x * model.intensity_scale, config)
+        with autocast(precision, "cpu"):
+            loss = objective(compiled(x, positions).amplitude, x * model.intensity_scale, config)
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -130,7 +138,8 @@ def torch_work(what: str, members: int, variant: str) -> Work:
     @torch.inference_mode()
     def inference() -> object:
         # What is compiled is the whole model, its way back to the detector included.
-        return compiled(x, positions).object if variant == "compiled" else model.reconstruct(x, positions)
+        with autocast(precision, "cpu"):
+            return compiled(x, positions).object if variant == "compiled" else model.reconstruct(x, positions)
 
     def run() -> object:
         before = torch.get_num_threads()
@@ -197,7 +206,7 @@ def warmed(make: Callable[..., Work], *arguments: Any) -> Work | None:
 def workers(tensorflow: str) -> Iterator[dict[str, Worker]]:
     """Start a worker for each variant, and close them all in the end."""
     theirs, ours = (Worker(MODULE, *who) for who in (("tensorflow", tensorflow), ("torch", sys.executable)))
-    special = {
+    special = {TENSORFLOW_BFLOAT16: Worker(MODULE, "tensorflow", tensorflow)} | {
         name: Worker(MODULE, "torch", sys.executable, environment=settings) for name, settings in ENVIRONMENTS.items()
     }
     try:
@@ -222,7 +231,9 @@ def measured(
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--rounds", default=10, show_default=True, help="Turns that each takes.")
 @click.option("--members", multiple=True, type=int, default=(1, 4), show_default=True, help="Patches per group.")
-@click.option("--variant", "variants", multiple=True, help="Of the port; by default all.")
+@click.option(
+    "--variant", "variants", multiple=True, help="Of the port, or that of TensorFlow in bfloat16; by default all."
+)
 @click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="With TensorFlow.")
 @click.option("--worker", hidden=True)
 def main(rounds: int, members: tuple[int, ...], variants: tuple[str, ...], python: str, worker: str | None) -> None:

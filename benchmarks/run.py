@@ -5,7 +5,8 @@
 1000 patterns of the embedded scan, N = 64, twice the filters, batches of 16, float32; both begin with the same weights
 and see the same batches. An epoch is what it is in a training: patterns are read, 60 steps, 50 samples validate, and
 the port writes a checkpoint. TensorFlow and the port run in processes of their own and take turns, an epoch each.
-TensorFlow is ``golden/ptychopinn/run/reference.py``, whose steps are a ``tf.function``, as in Keras's ``fit``.
+TensorFlow is ``golden/ptychopinn/run/reference.py``, whose steps are a ``tf.function``, as in Keras's ``fit``. The port
+takes two turns, one in float32, one with ``--precision bf16-mixed``.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -23,7 +24,11 @@ import numpy as np
 from benchmarks.turns import Worker
 from golden.ptychopinn.run import long as long_run
 
+if TYPE_CHECKING:
+    from ptycho_torch.config_params import Precision
+
 MODULE = "benchmarks.run"
+WORKERS: dict[str, Precision] = {"port": "32-true", "port, bfloat16": "bf16-mixed"}
 (CASE,) = long_run.CASES
 
 
@@ -85,20 +90,22 @@ class EpochByEpoch:
             self.turns.wait()
 
 
-def torch_work(turns: Turns, epochs: int) -> None:
+def torch_work(turns: Turns, epochs: int, precision: Precision) -> None:
     from ptycho_torch.inference import GROUP_SEED
     from ptycho_torch.reconstruction import predict, stitch
     from tests.torch.runs import run_of, train
 
-    run = run_of({**given(), "epochs": epochs})
+    inputs = given()
+    # A training has as many epochs as there are orders.
+    run = run_of({**inputs, "order": inputs["order"][:epochs], "epochs": epochs})
     dataset = run.dataset(run["images"], run.seed)
     model = run.model(dataset)
     turns.wait()
-    train(run, model, dataset, EpochByEpoch(turns, epochs))
+    train(run, model, dataset, EpochByEpoch(turns, epochs), precision)
     others = run.dataset(run["infer"], GROUP_SEED)
     while True:
         turns.wait()
-        prediction = predict(model, others)
+        prediction = predict(model, others, precision=precision)
         mosaic = stitch(prediction.patches, prediction.offsets, run["M"])
         turns.done(brightness(mosaic.values.numpy()))
 
@@ -115,31 +122,36 @@ def brightness(mosaic: np.ndarray) -> float:
 def main(epochs: int, rounds: int, python: str, worker: str | None) -> None:
     """Seconds of an epoch of the long run, and of its inference, beside TensorFlow's."""
     if worker is not None:
-        {"tensorflow": tensorflow_work, "torch": torch_work}[worker](Turns(), epochs)
+        if worker == "tensorflow":
+            tensorflow_work(Turns(), epochs)
+        else:
+            torch_work(Turns(), epochs, WORKERS[worker])
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("what", "framework", "first", "fastest", "median", "x TensorFlow", "x, medians", "what came out")
     arguments = "--epochs", str(epochs)
-    theirs, ours = (Worker(MODULE, *who, arguments) for who in (("tensorflow", python), ("torch", sys.executable)))
+    workers = {"TensorFlow": Worker(MODULE, "tensorflow", python, arguments)} | {
+        name: Worker(MODULE, name, sys.executable, arguments) for name in WORKERS
+    }
     try:
-        with Console(stderr=True).status("both take turns"):
+        with Console(stderr=True).status("they take turns"):
             for what, turns, found in (("epoch", epochs, "loss"), ("inference", rounds, "mean modulus")):
-                told = [(theirs.ask(), ours.ask()) for _ in range(turns)]
-                for row in rows(*zip(*told)):
+                told = [[worker.ask() for worker in workers.values()] for _ in range(turns)]
+                for row in rows(dict(zip(workers, zip(*told)))):
                     table.add_row(what, *row[:-1], f"{found} {row[-1]}")
                 table.add_section()
     finally:
-        theirs.close()
-        ours.close()
+        for one in workers.values():
+            one.close()
     Console(width=132).print(table)
 
 
-def rows(theirs: Sequence[Sequence[float]], ours: Sequence[Sequence[float]]) -> Iterator[tuple[str, ...]]:
-    """Make the table's rows: what took how long, and what came out."""
-    best, middle = figures(theirs)
-    for framework, turns in (("TensorFlow", theirs), ("port", ours)):
+def rows(told: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[tuple[str, ...]]:
+    """Make the table's rows: what took how long, and what came out. TensorFlow is the first."""
+    best, middle = figures(next(iter(told.values())))
+    for framework, turns in told.items():
         fastest, usual = figures(turns)
         seconds = (f"{one:.2f}" for one in (turns[0][0], fastest, usual))
         yield framework, *seconds, f"{best / fastest:.2f}", f"{middle / usual:.2f}", f"{turns[-1][1]:.6g}"

@@ -110,7 +110,7 @@ class Bench:
                 *("--output_dir", out, "--n_images", 6, "--accelerator", "cpu"),
             ],
             SIMULATE: [
-                *("ptycho_torch.simulate", out.with_suffix(".npz"), "--patterns", 500, "--overwrite"),
+                *("ptycho_torch.simulate", out.with_suffix(".npz"), "--patterns", 200, "--overwrite"),
                 *("--preview", out.with_suffix(".png")),
             ],
             SCAN: ["golden", "scan", out.with_suffix(".npz")],

@@ -19,6 +19,7 @@ from golden.ptychopinn.simulation import embedded
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
 from ptycho_torch.pictures.scan import draw_scan
+from ptycho_torch.pictures.style import default_style
 from ptycho_torch.scans.scan import load_scan
 
 DOCS = Path(__file__).resolve().parent
@@ -97,6 +98,7 @@ def embedded_figure() -> None:
 
 
 if __name__ == "__main__":
-    mosaic_figure()
-    conventions_figure()
-    embedded_figure()
+    with default_style():
+        mosaic_figure()
+        conventions_figure()
+        embedded_figure()

@@ -199,4 +199,7 @@ def table(
 
 
 if __name__ == "__main__":
-    main()
+    from ptycho_torch.pictures.style import default_style
+
+    with default_style():
+        main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,22 @@ from rich.console import Console
 from golden.interrupts import Interrupts, run
 from golden.report import obtained
 from golden.report.conformance import conformance
+from golden.report.console import console
+from golden.report.documents import (
+    comparison_json,
+    differences_json,
+    faults_json,
+    list_json,
+    show_json,
+    verify_json,
+)
 from golden.report.files import write_arrays
 from golden.report.gate import gate_json, gate_markdown, gate_text
 from golden.report.run import Check, read_shares, require_report, write_run
 from golden.report.run import as_json as run_as_json
 from golden.report.text import (
     catchers_table,
+    colour_of,
     confirmation_lines,
     describe,
     difference_lines,
@@ -38,18 +49,19 @@ from golden.review.margins import warnings
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.store import git
+from golden.store.checkout import choose
 from golden.store.confirmation import counted
-from golden.store.entry import as_text, entry_path, read_entries, read_entry_file
+from golden.store.entry import Entry, as_text, entry_path, read_entries, read_entry_file
 from golden.store.folder import printable
+from golden.store.gallery import PAGE
 from golden.store.golden import Golden, stored_cases
 from golden.store.guard import read_chosen, read_untrusted
 from golden.store.read import read_outputs
 from golden.store.request import request_of
 from golden.store.sources import described, only, places, read, read_entries_of, sources
-from golden.store.spoilt import RECIPE
+from golden.store.spoilt import recipe
 from golden.store.verify import blind_spots, verify
 
-FIXTURES = Path(__file__).resolve().parent / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The module of the cases that are bundled."""
 _MOST_LINES = 500
@@ -120,60 +132,94 @@ class _OutputFile(click.Path):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ptycho-golden", prog_name="golden")
 def main() -> None:
     """Golden artefacts: what TensorFlow PtychoPINN computes, frozen.
 
     To make or change them: python generate_golden.py --help
-    """
+
+    \b
+    The shell completes commands and options after one of
+      eval "$(_GOLDEN_COMPLETE=bash_source golden)"    in ~/.bashrc
+      eval "$(_GOLDEN_COMPLETE=zsh_source golden)"     in ~/.zshrc
+      _GOLDEN_COMPLETE=fish_source golden | source     in ~/.config/fish/config.fish
+    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="For another program.")
 
 
 _OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
 
 
 def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
-    kind = click.Path(path_type=Path, exists=True, file_okay=False)
     return click.option(
         "--fixtures",
-        type=kind,
-        default=FIXTURES,
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        callback=_chosen,
         metavar="DIR",
-        help="The goldens' directory.  [default: golden/fixtures]",
+        help="The goldens' directory.  [default: golden/fixtures of the checkout at hand, else the bundled ones]",
     )(command)
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
+def _chosen(context: click.Context, parameter: click.Parameter, named: Path | None) -> Path:
+    fixtures, remark = choose(named, Path.cwd())
+    if remark and not (named is None and _are_files(context)):
+        click.echo(f"golden: {remark}", err=True)
+    if not fixtures.is_dir():
+        raise click.UsageError(f"{fixtures}: no such directory; this checkout has lost its goldens")
+    return fixtures
+
+
+def _are_files(context: click.Context) -> bool:
+    """Tell whether the goldens that a command is about are named by path (click reads what is given first)."""
+    given = (context.params.get(name) for name in ("case", "first", "second"))
+    return any(Path(path).exists() for path in given if path)
 
 
 @main.command("list")
 @click.argument("patterns", metavar="[CASE]...", nargs=-1)
+@_json_option
 @_fixtures_option
-def list_command(patterns: tuple[str, ...], fixtures: Path) -> None:
+def list_command(patterns: tuple[str, ...], as_json: bool, fixtures: Path) -> None:
     """List the goldens that match, and which release of the real package confirmed them; all without a pattern."""
     entries = read_entries(fixtures)
     chosen = {name: entries[name] for name in select(entries, patterns)}
-    _console().print(golden_list(chosen))
+    if as_json:
+        click.echo(list_json(chosen), nl=False)
+        return
+    console().print(golden_list(chosen))
     click.echo(counted(chosen))
 
 
 @main.command("show")
 @click.argument("case", metavar="CASE|FILE")
 @click.option("--picture", type=_OUTPUT_FILE, metavar="PNG", help="Draw its inputs and outputs into this file too.")
+@_json_option
 @_fixtures_option
-def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
+def show_command(case: str, picture: Path | None, as_json: bool, fixtures: Path) -> None:
     """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, confirmation, history.
 
     It is a case, or the file of a golden (x.h5), whose entry is the .json beside it, where there is one.
     """
-    for golden in _goldens_at(case, fixtures):
-        beside = Path(case).with_suffix(".json") if case.endswith(".h5") else entry_path(fixtures, golden.case)
-        for part in describe(golden, read_entry_file(beside) if beside.exists() or not case.endswith(".h5") else None):
-            _console().print(part)
+    shown = [(golden, _entry_of(golden, case, fixtures)) for golden in _goldens_at(case, fixtures)]
+    if as_json:
+        click.echo(show_json(shown), nl=False)
+    for golden, entry in shown:
+        for part in describe(golden, entry) if not as_json else ():
+            console().print(part)
         if picture is not None:
             from golden.report.thumbnail import draw_inputs_and_outputs
 
             draw_inputs_and_outputs(golden, picture)
-            click.echo(f"picture     {picture}")
+            click.echo(f"picture     {picture}", err=as_json)
+
+
+def _entry_of(golden: Golden, case: str, fixtures: Path) -> Entry | None:
+    """Read a golden's entry; a file from elsewhere may have none beside it."""
+    is_file = case.endswith(".h5")
+    beside = Path(case).with_suffix(".json") if is_file else entry_path(fixtures, golden.case)
+    return read_entry_file(beside) if beside.exists() or not is_file else None
 
 
 @main.command("faults")
@@ -187,18 +233,27 @@ def show_command(case: str, picture: Path | None, fixtures: Path) -> None:
     metavar="JSON",
     help="A report of 'pytest --golden-report=FILE.json': warn where the port uses most of a tolerance too.",
 )
+@_json_option
 @_fixtures_option
-def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, report: Path | None, fixtures: Path) -> None:
+def faults_command(
+    patterns: tuple[str, ...], every: bool, by_fault: bool, report: Path | None, as_json: bool, fixtures: Path
+) -> None:
     """Show which wrong conventions the goldens were proved to catch, and by how many tolerances.
 
     Exit status 1 when a golden catches nothing, or a fault is caught by none.
     """
     goldens = read_chosen(fixtures, patterns)
-    _console().print(catchers_table(goldens) if by_fault else fault_table(goldens, every))
     warned = warnings(goldens, read_shares(report) if report else {})
     problems = [] if patterns else blind_spots(goldens)
-    for line in (*warned, *problems, faults_headline(goldens, len(warned))):
-        click.echo(line)
+    if as_json:
+        click.echo(faults_json(goldens, warned, problems), nl=False)
+        sys.exit(1 if problems else 0)
+    console().print(catchers_table(goldens) if by_fault else fault_table(goldens, every))
+    for line in warned:
+        click.secho(line, fg="yellow")
+    for line in problems:
+        click.secho(line, fg="red")
+    click.echo(faults_headline(goldens, len(warned)))
     sys.exit(1 if problems else 0)
 
 
@@ -207,6 +262,7 @@ def faults_command(patterns: tuple[str, ...], every: bool, by_fault: bool, repor
 @click.argument("second", metavar="[B]", required=False)
 @click.option("--only", "patterns", multiple=True, metavar="CASE", help="A case or a glob pattern; may be repeated.")
 @click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@_json_option
 @click.option(
     "--html", "page", type=_OUTPUT_FILE, metavar="FILE", help="Write a page with pictures, histograms and profiles too."
 )
@@ -217,6 +273,7 @@ def diff_command(
     second: str | None,
     patterns: tuple[str, ...],
     markdown: bool,
+    as_json: bool,
     page: Path | None,
     exit_code: bool,
     fixtures: Path,
@@ -231,7 +288,7 @@ def diff_command(
     golden diff GOLDEN x.obtained.h5    a golden, or its case, and what a test run obtained
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     if second is not None and second.endswith(obtained.ENDING):
-        differs = _diff_obtained(first, Path(second), markdown, page, fixtures)
+        differs = _diff_obtained(first, Path(second), markdown, as_json, page, fixtures)
         sys.exit(1 if differs and exit_code else 0)
     with Console(stderr=True).status("comparing"):
         asked = places(first, second, fixtures)
@@ -240,17 +297,22 @@ def diff_command(
         before, after = read(*chosen)
         found = differences(before, after, paths)
         entries = read_entries_of(*chosen)
-        remarks = confirmation_lines(confirmations_changed(*entries))
+        confirmed = confirmations_changed(*entries)
+        remarks = confirmation_lines(confirmed)
         said = claims(*entries, changed={*before, *after})
         is_told = (found or said) and not all(isinstance(place, Path) for place in asked)
         compared = [described(place, fixtures) for place in asked] if is_told else []
-    if markdown:
+    if as_json:
+        click.echo(differences_json(found, summary(found), confirmed, said, compared), nl=False)
+    elif markdown:
         click.echo(differences_markdown(found, summary(found), remarks, said, compared), nl=False)
     else:
         for line in preface_lines(said, compared):
             click.echo(line)
         for one in found:
-            click.echo("\n".join(difference_lines(one)) + "\n")
+            first, *others = difference_lines(one)
+            click.secho(first, fg=colour_of(one.verdict))
+            click.echo("\n".join([*others, ""]))
         for line in (*remarks, summary(found)):
             click.echo(line)
     if page is not None:
@@ -260,14 +322,19 @@ def diff_command(
         sys.exit(1)
 
 
-def _diff_obtained(first: str, file: Path, markdown: bool, page: Path | None, fixtures: Path) -> bool:
+def _diff_obtained(first: str, file: Path, markdown: bool, as_json: bool, page: Path | None, fixtures: Path) -> bool:
     """Hold what a test run obtained against its golden; tell whether it differs."""
     [golden] = _goldens_at(first, fixtures)
     found = read_outputs(file)
     cases = load_cases(CONTENT)
     judgement = obtained.hold(golden, found, cases[golden.case].operation.path if golden.case in cases else {})
-    told = obtained.lines(golden, judgement, sorted({*golden.outputs} - {*found}))
-    click.echo(obtained.as_markdown(told) if markdown else "\n".join(told) + "\n", nl=False)
+    absent = sorted({*golden.outputs} - {*found})
+    told = obtained.lines(golden, judgement, absent)
+    if as_json:
+        sentences = [cause.sentence for cause in judgement.causes]
+        click.echo(comparison_json(golden.case, judgement.comparisons, sentences, absent), nl=False)
+    else:
+        click.echo(obtained.as_markdown(told) if markdown else "\n".join(told) + "\n", nl=False)
     if page is not None:
         obtained.write_obtained(page, golden, judgement, found)
         click.echo(f"page: {page}", err=True)
@@ -296,8 +363,8 @@ def _write_page(
 
     from golden.report.page import Heading, write_page
 
-    console = Console(stderr=True)
-    drawn = track(found, "drawing", console=console, transient=True, disable=not console.is_terminal)
+    screen = Console(stderr=True)
+    drawn = track(found, "drawing", console=screen, transient=True, disable=not screen.is_terminal)
     heading = Heading(title, summary(found), remarks=remarks, claims=said, compared=compared)
     write_page(path, drawn, heading)
     click.echo(f"page: {path}", err=True)  # not among what --markdown prints
@@ -330,8 +397,8 @@ def git_command(wanted: bool | None, fixtures: Path) -> None:
 def unmerged_command(file: str) -> None:
     """Leave a golden that both sides of a merge changed as it is on ours, for git's merge driver; exit status 1."""
     file = printable(file)
-    case = file.rpartition(".")[0]
-    click.echo(f"golden: {file}: both sides changed it; {RECIPE.replace('CASE.', f'{case}.')}", err=True)
+    stem = file.rpartition(".")[0]
+    click.echo(f"golden: {file}: both sides changed it; {recipe(stem, '/'.join(stem.split('/')[-2:]))}", err=True)
     sys.exit(1)
 
 
@@ -339,21 +406,39 @@ def unmerged_command(file: str) -> None:
 @click.option(
     "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
 )
+@_json_option
 @_fixtures_option
-def verify_command(module: str, fixtures: Path) -> None:
+def verify_command(module: str, as_json: bool, fixtures: Path) -> None:
     """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
     sys.path.append(str(Path.cwd()))
-    conflicted = map(printable, git.conflicted(fixtures))
-    problems = [f"{file}: a merge conflict that is not resolved; {RECIPE}" for file in conflicted]
-    problems += verify(fixtures, load_cases(module))
+    problems = [*_conflicts(fixtures), *verify(fixtures, load_cases(module))]
+    if as_json:
+        click.echo(verify_json(len(stored_cases(fixtures)), problems), nl=False)
+        sys.exit(1 if problems else 0)
     for problem in problems[:_MOST_LINES]:
-        click.echo(problem)
+        click.secho(problem, fg="red")
     if problems[_MOST_LINES:]:
         click.echo(f"... and {len(problems) - _MOST_LINES} more")
     if problems:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)
-    click.echo(f"{len(stored_cases(fixtures))} goldens: digests match, entries in step, nothing orphaned")
+    count = len(stored_cases(fixtures))
+    click.secho(f"{count} goldens: digests match, entries in step, nothing orphaned", fg="green")
+
+
+def _conflicts(fixtures: Path) -> list[str]:
+    """Say which goldens, or the page of all, a merge left in conflict, and what to do."""
+    files = [printable(name) for name in git.conflicted(fixtures)]
+    cases = sorted({name.rpartition(".")[0] for name in files if name != PAGE})
+    told = [
+        f"{case}: a merge conflict that is not resolved; {recipe(os.path.relpath(fixtures / case), case)}"
+        for case in cases
+    ]
+    page = os.path.relpath(fixtures / PAGE)
+    advice = (
+        f"git checkout --ours -- {page}; python generate_golden.py --update --reason ... writes it anew; git add {page}"
+    )
+    return told + [f"{PAGE}: a merge conflict that is not resolved; {advice}" for name in files if name == PAGE]
 
 
 @main.command("check")
@@ -373,7 +458,7 @@ def verify_command(module: str, fixtures: Path) -> None:
     multiple=True,
     help="Write the result down: .html with pictures, .md, .json. May be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
+@_json_option
 @click.option("-v", "--verbose", is_flag=True, help="All that is to be said of each golden that differs.")
 @click.option("--slow", is_flag=True, help="Compare slow goldens too, not only those named.")
 @click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Processes.  [default: 1]")
@@ -423,23 +508,23 @@ def check_command(
         click.echo(run_as_json(run), nl=False)
     else:
         for part in conformance(run, verbose):
-            _console().print(part)
+            console().print(part)
     sys.exit(0 if run.green else 1)
 
 
 def _with_progress(results: Iterator[Check | str], total: int) -> list[Check | str]:
     from rich.progress import track
 
-    console = Console(stderr=True)
+    screen = Console(stderr=True)
     return list(
-        track(results, "comparing", total=total, console=console, transient=True, disable=not console.is_terminal)
+        track(results, "comparing", total=total, console=screen, transient=True, disable=not screen.is_terminal)
     )
 
 
 @main.command("gate")
 @click.argument("span", metavar="BASE...HEAD")
 @click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
-@click.option("--json", "as_json", is_flag=True, help="For another program.")
+@_json_option
 @click.option(
     "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
 )
@@ -454,10 +539,12 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
 
     Exit status 1 where something gets weaker that no new event of its golden's history names.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    from golden.report.thumbnail import drawn_otherwise
+
     sys.path.append(str(Path.cwd()))
     cases = load_cases(module)
     with tempfile.TemporaryDirectory(prefix="golden-gate-") as scratch:
-        found = review(request_of(span, fixtures), cases, Path(scratch))
+        found = review(request_of(span, fixtures), module, cases, Path(scratch), drawn_otherwise)
     shown = gate_json if as_json else gate_markdown if markdown else gate_text
     click.echo(shown(found), nl=False)
     sys.exit(1 if found.unsaid else 0)
@@ -467,5 +554,6 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
 @click.argument("file", metavar="OUT.npz", type=_OUTPUT_FILE)
 def scan_command(file: Path) -> None:
     """Write the bundled scan of 1087 diffraction patterns as PtychoPINN reads it. A file that is there is replaced."""
+    click.echo("reading 1087 patterns", err=True)
     write_arrays(file, importlib.import_module(SCAN).as_ptychopinn())
     click.echo(f"scan: {file}")

@@ -20,18 +20,19 @@ from golden.generator.session import (
     Request,
     aftermath,
     confirm,
-    console,
     cross_check,
     regenerate,
     state_of,
 )
 from golden.generator.worker import VARIANTS
+from golden.report.console import console
 from golden.report.text import case_list
 from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.spec.references import module_of
+from golden.store.checkout import CODE, checkout_of, choose
 
-FIXTURES = Path(__file__).resolve().parent / "fixtures"
+FIXTURES = CODE / "golden" / "fixtures"
 CONTENT = "golden.ptychopinn"
 """The cases that are bundled, and the references that they name."""
 
@@ -39,6 +40,7 @@ CONTENT = "golden.ptychopinn"
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("patterns", metavar="[CASE]...", nargs=-1)
 @click.option("--except", "left_out", metavar="CASE", multiple=True, help="Leave these cases out. May be repeated.")
+@click.version_option(package_name="ptycho-golden", prog_name="generate_golden.py")
 @click.option("--list", "listing", is_flag=True, help="List the cases and leave.")
 @click.option("--check", is_flag=True, help="Recompute and compare, write nothing. This is also the default.")
 @click.option("--prove", is_flag=True, help="Measure the noise and commit the faults again too; takes longer.")
@@ -139,6 +141,7 @@ def main(
                  2  could not run
                130  interrupted with Ctrl-C
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    here = checkout_of(Path.cwd())
     strange = [file for file in reports if file.suffix not in WRITERS]
     for wrong, message in (
         (update and check, "--check writes nothing and --update writes; give one of them"),
@@ -155,13 +158,20 @@ def main(
             "--cross-check writes no golden and proves nothing; give it without --update, --prove and --report",
         ),
         (
-            update and fixtures == FIXTURES and not _in_checkout(),
+            update and fixtures == FIXTURES and checkout_of(FIXTURES) is None,
             f"--update needs --fixtures DIR: {FIXTURES} belongs to an installed package, not to a checkout",
+        ),
+        (
+            fixtures == FIXTURES and here not in (None, CODE),
+            f"this is the generator of {CODE}, and you stand in {here}: run the one there, python "
+            f"{here}/generate_golden.py, or say whose goldens are meant with --fixtures DIR",
         ),
         (strange, f"--report {' '.join(map(str, strange))}: expected a file that ends in {' or '.join(WRITERS)}"),
     ):
         if wrong:
             raise click.UsageError(message)
+    if remark := choose(fixtures, Path.cwd())[1]:
+        click.echo(f"generate_golden.py: {remark}", err=True)
     sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
     interrupts = Interrupts()
     before = state_of(fixtures)
@@ -200,11 +210,6 @@ def main(
         traceback.print_exc()  # exit status 1 would say that something moved
         _fail(f"this is a fault of the generator, or of a case; {aftermath(fixtures, before)}")
     sys.exit(outcome)
-
-
-def _in_checkout() -> bool:
-    """Tell whether the bundled goldens lie in a checkout, where they may be changed."""
-    return (FIXTURES.parents[1] / "generate_golden.py").is_file()
 
 
 def _fail(message: str, status: int = Outcome.FAILED) -> NoReturn:

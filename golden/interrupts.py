@@ -65,6 +65,19 @@ class Interrupts:
             raise KeyboardInterrupt
 
 
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: their parent ends them. A signal that comes meanwhile waits."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def run(command: Callable[[], object]) -> NoReturn:
     """Run a command, whose output may have nowhere to go, and end the process.
 

@@ -18,7 +18,7 @@ when a case is claimed by no test, or when a test compared nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ import pytest
 from golden.report.run import Check, require_report, write_run
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
+from golden.store.checkout import choose
+from golden.testing.failures import failure_of, told_by_cause
 from golden.testing.fixture import GoldenCase
 from golden.testing.goldens import REGENERATE, Goldens
 from golden.testing.import_guard import ImportGuard
@@ -36,6 +38,7 @@ from golden.testing.run import GoldenRun, summary
 _LINES_OF_AN_ERROR = 20
 _CHECKS: pytest.StashKey[list[Check]] = pytest.StashKey()
 _RUN: pytest.StashKey[GoldenRun] = pytest.StashKey()
+_REMARK: pytest.StashKey[str] = pytest.StashKey()
 _REGENERATING = {"force_regen": "--force-regen", "regen_all": "--regen-all"}
 _NARROWING = (
     "setuponly",
@@ -83,14 +86,34 @@ def pytest_configure(config: pytest.Config) -> None:
             require_report(Path(report))
         except GoldenError as problem:
             raise pytest.UsageError(str(problem)) from None
-    configured = config.getini("golden_fixtures")
-    fixtures = configured[0] if configured else Path(__file__).resolve().parent / "fixtures"
+    fixtures, remark = choose(_only(config, "golden_fixtures", "directory", Path.is_dir), config.rootpath)
     goldens = Goldens(fixtures, config.getini("golden_cases"))
-    known = config.getini("golden_known")
-    config.stash[_RUN] = GoldenRun(
-        goldens, config.getoption("--golden-slow"), config.getini("golden_subject"), known[0] if known else None
-    )
+    known = _only(config, "golden_known", "file", Path.is_file)
+    config.stash[_RUN] = GoldenRun(goldens, config.getoption("--golden-slow"), config.getini("golden_subject"), known)
+    config.stash[_REMARK] = remark
+    config.stash[_FAILURES] = _Failures()
     config.pluginmanager.register(_Hooks(config), "golden-run")
+    config.pluginmanager.register(config.stash[_FAILURES], "golden-failures")
+
+
+def _only(config: pytest.Config, name: str, kind: str, is_there: Callable[[Path], bool]) -> Path | None:
+    """Return the one path that a setting names; None where it is not set.
+
+    Raises:
+        pytest.UsageError: it names several, or what is not there.
+    """
+    paths: list[Path] = config.getini(name)
+    if len(paths) > 1:
+        raise pytest.UsageError(
+            f"{name}: expected one {kind}, found {len(paths)}: {', '.join(map(str, paths))}; quote a path with spaces"
+        )
+    if paths and not is_there(paths[0]):
+        raise pytest.UsageError(f"{name}: {paths[0]} is no {kind}; expected the path of one, from {config.rootpath}")
+    return paths[0] if paths else None
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"goldens: {config.stash[_RUN].goldens.fixtures}"
 
 
 # ---------------------------------------------------------------------------------------------- one test
@@ -181,6 +204,41 @@ def _left_to_others(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return [item for item in items if _parameter_of(item) in own and not _operations_of(item)] if own else []
 
 
+# ---------------------------------------------------------------------------------------------- what failed
+
+
+def _in_brackets(test: str) -> str:
+    """Return the case of a test's name."""
+    return test.rpartition("[")[2].removesuffix("]")
+
+
+class _Failures:
+    """Lets pytest show the failed goldens by cause, one of each in full; all of them with ``-v``."""
+
+    def __init__(self) -> None:
+        self._all: list[Any] | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Iterator[None]:
+        """Run around pytest's own, which shows what is in its list of failures."""
+        reports = terminalreporter.stats.get("failed", [])
+        found = {id(one.report): one for one in map(failure_of, reports) if one is not None}
+        if found and terminalreporter.config.option.tbstyle in ("auto", "short"):
+            shown = told_by_cause(list(found.values()), terminalreporter.verbosity > 0)
+            self._all = reports
+            rest = [report for report in reports if id(report) not in found]
+            terminalreporter.stats["failed"] = [*shown, *rest]
+        return (yield)
+
+    def restore(self, terminalreporter: Any) -> None:
+        """Give pytest its list of failures back, for its last lines name all of them."""
+        if self._all is not None:
+            terminalreporter.stats["failed"] = self._all
+
+
+_FAILURES: pytest.StashKey[_Failures] = pytest.StashKey()
+
+
 # ---------------------------------------------------------------------------------------------- the whole run
 
 
@@ -254,7 +312,7 @@ class _Hooks:
         checks = [Check(**value) for value in getattr(report, "golden_checks", [])]
         self._run.take(report.nodeid, report.outcome, checks)
         if report.skipped and "--golden-slow" in str(report.longrepr):
-            self._run.skipped.append(report.nodeid)
+            self._run.skipped.append(_in_brackets(report.nodeid))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -276,12 +334,15 @@ class _Hooks:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
+        self._config.stash[_FAILURES].restore(terminalreporter)
         if self._run.problems:
             terminalreporter.section("goldens: this run is not complete", red=True)
             for problem in self._run.problems:
                 terminalreporter.line(problem, red=True)
         known = {int(code): code.name.lower().replace("_", " ") for code in pytest.ExitCode}
         run = self._run.report(known.get(exitstatus, f"exit status {exitstatus}"), not self._is_full())
+        if remark := self._config.stash[_REMARK]:
+            terminalreporter.line(f"goldens: {remark}")
         for line, colour in summary(run):
             terminalreporter.line(f"goldens: {line}", **({colour: True} if colour else {}))
         for report in self._config.getoption("--golden-report") if not self._config.option.collectonly else []:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 AmplitudeActivation = Literal["sigmoid", "swish", "softplus", "relu"]
+Precision = Literal["32-true", "bf16-mixed"]
+"""Float32 throughout, or the network in bfloat16; Lightning's words."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,7 @@ class TrainingConfig:
             falls, to what part of it, down to which least one, and by which loss (``loss`` or ``val_loss``).
         early_stop_patience, early_stop_min_delta, early_stop_monitor: when training ends, and by which loss.
         validation_fraction: part of the data that validates, taken from their end before they are shuffled.
+        precision: ``32-true``, or ``bf16-mixed``: the network in bfloat16, physics and optimiser in float32.
 
     Raises:
         ValueError: a value is out of its range.
@@ -166,6 +169,7 @@ class TrainingConfig:
     early_stop_min_delta: float = 0.0
     early_stop_monitor: str = "loss"
     validation_fraction: float = 0.05
+    precision: Precision = "32-true"
 
     def __post_init__(self) -> None:
         _require_positive(self, "batch_size", "epochs", "learning_rate")
@@ -174,6 +178,10 @@ class TrainingConfig:
         for name in ("plateau_monitor", "early_stop_monitor"):
             if getattr(self, name) not in ("loss", "val_loss"):
                 raise ValueError(f"TrainingConfig.{name}: expected 'loss' or 'val_loss', found {getattr(self, name)!r}")
+        if self.precision not in get_args(Precision):
+            raise ValueError(
+                f"TrainingConfig.precision: expected one of {get_args(Precision)}, found {self.precision!r}"
+            )
         for name in ("mae_weight", "nll_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"TrainingConfig.{name}: expected 0..1, found {getattr(self, name)}")

@@ -29,11 +29,15 @@ from ptycho_torch.program import (
     ACCELERATORS,
     CONTEXT,
     DIRECTORY,
+    DRAWING,
     FILE,
+    PRECISION_HELP,
+    PRECISIONS,
     appearing_together,
     bad_pixels_option,
     checking_input,
     ending,
+    load,
     log,
     log_bad_pixels,
     logging_to,
@@ -43,6 +47,7 @@ from ptycho_torch.program import (
     require_places,
     running,
     stamp,
+    warn_of_cost,
     warnings_in_the_log,
 )
 
@@ -92,6 +97,7 @@ several members, and changes nothing for groups of one."""
 )
 @click.option("--batch_size", type=click.IntRange(1), metavar="N", default=32, help="Groups predicted together.")
 @click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
+@click.option("--precision", type=click.Choice(PRECISIONS), default="32-true", help=PRECISION_HELP)
 @click.option("--phase_vmin", type=float, metavar="X", help="Phase of the first colour, radians.  [default: the least]")
 @click.option(
     "--phase_vmax", type=float, metavar="X", help="Phase of the last colour, radians.  [default: the largest]"
@@ -123,7 +129,13 @@ def main(**options: Any) -> None:
     with checking_input():
         _require_colours(options["phase_vmin"], options["phase_vmax"])
         _require_product(options["product"], options["pixel_size"])
-        _load()
+        load(
+            "ptycho_torch.files.bundle",
+            "ptycho_torch.files.product",
+            "ptycho_torch.checks.diagnostics",
+            "ptycho_torch.reconstruction",
+            *DRAWING,
+        )
     with owning(directory), logging_to(directory / LOG):
         before, product = stamp(directory / RESULT), options["product"]
         product_before = None if product is None else stamp(product)
@@ -136,16 +148,6 @@ def main(**options: Any) -> None:
 
         with ending(kept) as interrupts:
             _infer(directory, options, interrupts)
-
-
-def _load() -> None:
-    """Import what takes long to import before anything begins: in the middle of it an interrupt may get lost."""
-    import ptycho_torch.checks.diagnostics
-    import ptycho_torch.files.bundle
-    import ptycho_torch.files.product
-    import ptycho_torch.pictures.diagnosis
-    import ptycho_torch.pictures.result
-    import ptycho_torch.reconstruction  # noqa: F401
 
 
 def _require_colours(least: float | None, largest: float | None) -> None:
@@ -166,7 +168,8 @@ def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> 
 
     with checking_input(), warnings_in_the_log():
         require_places(directory, RESULTS)
-        device = _device(options["accelerator"])
+        device, precision = _device(options["accelerator"]), options["precision"]
+        warn_of_cost(precision, device)
         bundle = load_bundle(options["model_path"])
         scan = load_scan(options["test_data"], invalid_is_bad=options["bad_pixels"], measurement=options["measurement"])
         geometry = _geometry(scan, options)
@@ -179,9 +182,16 @@ def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> 
 
     begun = time.perf_counter()
     with running("inference", directory / LOG):
-        prediction = predict(bundle.model, dataset, batch_size=options["batch_size"], device=device, track=track)
+        prediction = predict(
+            bundle.model,
+            dataset,
+            batch_size=options["batch_size"],
+            device=device,
+            precision=precision,
+            track=track,
+        )
         mosaic = stitch(prediction.patches, prediction.offsets)
-        log.info("reconstructed in %.1f s on %s", time.perf_counter() - begun, device)
+        log.info("reconstructed in %.1f s on %s, %s", time.perf_counter() - begun, device, precision)
         evidence = gather_evidence(scan, bundle, prediction, mosaic)
         interrupts.check()
         with appearing_together(directory, RESULTS, interrupts) as stage:

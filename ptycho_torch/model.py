@@ -42,6 +42,9 @@ class PtychoPINN(nn.Module):
     TensorFlow, probe and intensity scale are not trained: they are buffers, saved with the weights and moved with the
     model.
 
+    Under ``torch.autocast`` encoder and decoders compute in its dtype. What follows them is physics, and stays in the
+    model's own: the canvas, the Fourier transform, the amplitude.
+
     Args:
         config: model configuration; ``C_model``, ``n_filters_scale``, ``amp_activation``, ``object_big``,
             ``pad_object``, ``probe_big``, ``probe_mask``, ``offset`` and ``max_position_jitter`` shape the model.
@@ -91,8 +94,9 @@ class PtychoPINN(nn.Module):
             ValueError: shapes, dtypes or devices do not fit the model or each other.
         """
         canvas = self.canvas(x, positions)
-        field = self.illuminate(self.extract(canvas, positions))
-        return Prediction(self.trim(canvas), self.diffract(field) * self.intensity_scale)
+        with torch.autocast(x.device.type, enabled=False):
+            field = self.illuminate(self.extract(canvas, positions))
+            return Prediction(self.trim(canvas), self.diffract(field) * self.intensity_scale)
 
     def reconstruct(self, x: Float[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]) -> Complex[Tensor, "B N N"]:
         """Predict the object alone, without its patterns. Arguments and errors are those of ``forward``."""
@@ -102,8 +106,10 @@ class PtychoPINN(nn.Module):
         """Predict the object of every group on its padded canvas. Arguments and errors are those of ``forward``."""
         self._require(x, positions)
         features = self.encoder(x)
-        patches = self.combine(self.amplitude(features), self.phase(features))
-        return self.place(patches, positions)  # type: ignore[no-any-return]
+        amplitude, phase = self.amplitude(features), self.phase(features)
+        with torch.autocast(x.device.type, enabled=False):
+            patches = self.combine(amplitude.to(x.dtype), phase.to(x.dtype))
+            return self.place(patches, positions)  # type: ignore[no-any-return]
 
     @property
     def probe(self) -> Complex[Tensor, "N N"]:

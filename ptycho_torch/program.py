@@ -7,31 +7,38 @@ SIGTERM).
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, ENOSPC
+from errno import EDQUOT, ENOLCK, ENOSPC, ENOSYS, EOPNOTSUPP
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import rmtree
 from signal import Signals
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from filelock import FileLock, Timeout
 
+from ptycho_torch.config_params import Precision
 from ptycho_torch.interrupts import Interrupts, is_first_process
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+PRECISION_HELP = "Float32, or the network in bfloat16: about twice as fast where the processor multiplies it."
 CONTEXT: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "show_default": True,
     "max_content_width": 110,
-    # So that --output-dir means --output_dir.
-    "token_normalize_func": lambda name: name.replace("-", "_"),
+    # So that --output-dir means --output_dir; what is chosen keeps its hyphen.
+    "token_normalize_func": lambda name: name if name in PRECISIONS else name.replace("-", "_"),
 }
 """Settings for ``click.command``."""
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
@@ -49,7 +56,9 @@ measurement_option = click.option(
     help="What the patterns are: counts, of which the square root is taken, or amplitudes.  [default: counts if "
     "Ptychodus wrote whole numbers, else amplitude]",
 )
-_LOCK, _PART = ".lock", ".part"
+_LOCK, _STAGE = ".lock", ".results-"
+DRAWING = ("matplotlib.figure", "matplotlib.backends.backend_agg")
+"""Modules that draw a picture and save it."""
 log = logging.getLogger("ptycho_torch")
 
 
@@ -63,6 +72,39 @@ class FailedRun(click.ClickException):
     """The run itself failed."""
 
     exit_code = 1
+
+
+def load(*modules: str) -> None:
+    """Import what takes long to import, before anything begins: in the middle of an import an interrupt may get lost.
+
+    Args:
+        modules: names of modules.
+
+    Raises:
+        ValueError: a matplotlibrc in the current directory cannot be read.
+    """
+    with _without_a_matplotlibrc():
+        for name in modules:
+            import_module(name)
+
+
+@contextmanager
+def _without_a_matplotlibrc() -> Iterator[None]:
+    """Let Matplotlib begin with its own settings: it fails where it does not understand the user's."""
+    found = find_spec("matplotlib")
+    own = {"MPLBACKEND": "agg"}
+    if found is not None and found.origin is not None:
+        own["MATPLOTLIBRC"] = str(Path(found.origin).parent / "mpl-data" / "matplotlibrc")
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
@@ -97,20 +139,31 @@ def owning(directory: Path) -> Iterator[None]:
     lock = FileLock(path)
     with checking_input():
         directory.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise ValueError(
-                f"{directory}: another run is at work here; wait until it ends, or choose another --output_dir"
-            ) from None
-        except NotImplementedError:
-            log.warning("%s: this file system has no locks; start no other run here", directory)
+        if path.is_symlink():
+            raise ValueError(f"{path}: expected a file or nothing, found a link, which no run leaves there; delete it")
+        _acquire(lock, path)
     try:
         yield
     finally:
         with suppress(OSError):
             path.unlink()  # while it is held: who opened it meanwhile finds that it is gone
         lock.release()
+
+
+def _acquire(lock: FileLock, path: Path) -> None:
+    try:
+        lock.acquire(timeout=0)
+        while not path.exists():  # the run before removed it just now: a lock on what is gone holds nobody off
+            lock.release()
+            lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(
+            f"{path.parent}: another run is at work here; wait until it ends, or choose another --output_dir"
+        ) from None
+    except (NotImplementedError, OSError) as problem:
+        if isinstance(problem, OSError) and problem.errno not in {ENOLCK, ENOSYS, EOPNOTSUPP}:
+            raise
+        log.warning("%s: this file system has no locks; start no other run here meanwhile", path.parent)
 
 
 def require_places(directory: Path, names: Collection[str]) -> None:
@@ -138,10 +191,10 @@ def appearing_together(directory: Path, names: Collection[str], interrupts: Inte
     Raises:
         OSError: a result cannot be written; it names the place.
     """
-    for old in directory.glob(f"*{_PART}"):
+    for old in directory.glob(f"{_STAGE}*"):
         rmtree(old, ignore_errors=True)  # a killed process leaves them
     try:
-        with TemporaryDirectory(prefix=".", suffix=_PART, dir=directory, ignore_cleanup_errors=True) as stage:
+        with TemporaryDirectory(prefix=_STAGE, dir=directory, ignore_cleanup_errors=True) as stage:
             yield Path(stage)
             with interrupts.held():
                 for name in names:
@@ -150,8 +203,8 @@ def appearing_together(directory: Path, names: Collection[str], interrupts: Inte
                     else:
                         (directory / name).unlink(missing_ok=True)
     except OSError as refused:  # the stage's own name would tell nobody anything
-        name = directory / Path(str(refused.filename or "")).name
-        raise OSError(refused.errno, refused.strerror or str(refused), str(name)) from refused
+        place = directory / Path(str(refused.filename or "")).name
+        raise OSError(refused.errno, refused.strerror or str(refused), str(place)) from refused
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -168,7 +221,7 @@ def checking_input() -> Iterator[None]:
     """Turn what is wrong with options and files into one line, and exit status 2."""
     try:
         yield
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, MemoryError, OverflowError) as problem:
         raise WrongInput(_one_line(problem)) from problem
 
 
@@ -235,12 +288,23 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def warnings_in_the_log() -> Iterator[None]:
-    """Turn warnings into lines of the log."""
+    """Turn warnings into lines of the log, each once; before an error, which they may explain."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        yield
-    for warning in caught:
-        log.warning("%s", warning.message)
+        try:
+            yield
+        finally:
+            for message in dict.fromkeys(str(warning.message) for warning in caught):
+                log.warning("%s", message)
+
+
+def warn_of_cost(precision: Precision, device: torch.device) -> None:
+    """Log a warning if a precision is slow on a device."""
+    from ptycho_torch.precision import cost_of
+
+    cost = cost_of(precision, device)
+    if cost is not None:
+        log.warning("%s", cost)
 
 
 def patterns_used(count: int, there: int, groups: int, members: int) -> None:

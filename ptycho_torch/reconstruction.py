@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ptycho_torch.checks.diagnostics import Evidence
+from ptycho_torch.config_params import Precision
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches
 from ptycho_torch.files.bundle import Bundle
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.reassembly import overlap_ratio, shift_and_sum
 from ptycho_torch.operators.torch_defaults import torch_defaults
+from ptycho_torch.precision import autocast
 from ptycho_torch.scans.scan import Scan
 
 CROP = 20
@@ -37,6 +40,8 @@ class Prediction:
         nn_indices: (n, C) int64, patterns of each group.
         measured: photons in the good pixels of all patterns, as they were scaled for the network.
         predicted: photons that the network expects in these pixels.
+        explained: which part of the patterns' differences from their mean the network explains: 1 for all of it, 0 for
+            no more than the mean pattern does, NaN if there are none.
         good_share: (N, N), in which part of the patterns each pixel is good; None if all are.
     """
 
@@ -45,6 +50,7 @@ class Prediction:
     nn_indices: Int64[Tensor, "n C"]
     measured: float
     predicted: float
+    explained: float = math.nan
     good_share: Float64[Tensor, "N N"] | None = None
 
 
@@ -70,6 +76,7 @@ def predict(
     *,
     batch_size: int = BATCH,
     device: torch.device | str = "cpu",
+    precision: Precision = "32-true",
     track: Track = lambda found: found,
 ) -> Prediction:
     """Run a model on all groups of a data set.
@@ -79,6 +86,7 @@ def predict(
         dataset: groups of C patterns of N x N, as the model takes them.
         batch_size: groups at a time; it changes the result by rounding only.
         device: where to compute.
+        precision: ``32-true``, or ``bf16-mixed`` for a network in bfloat16.
         track: takes the batches and yields them one after the other, for a progress bar.
 
     Returns:
@@ -88,23 +96,43 @@ def predict(
         ValueError: the model takes other groups or patterns.
     """
     model.to(device)
-    patches, measured, predicted = [], 0.0, 0.0
-    with torch.inference_mode():
+    patches, measured, predicted, missed = [], 0.0, 0.0, 0.0
+    total: Tensor | float = 0.0
+    with torch.inference_mode(), autocast(precision, device):
         for batch in track(batches(dataset, batch_size)):
             X = batch.X.to(device)
             found = model(X, batch.positions.to(device))
             patches.append(found.object.cpu())
-            measured += (X * model.intensity_scale).square().sum().item()
+            wanted = X * model.intensity_scale
             amplitude = found.amplitude if batch.good is None else found.amplitude * batch.good.to(device)
+            measured += wanted.square().sum().item()
             predicted += amplitude.square().sum().item()
+            missed += (amplitude - wanted).square().sum().item()
+            total = total + wanted.sum(dim=(0, 1)).to("cpu", torch.float64)
     return Prediction(
         torch.cat(patches),
         dataset.global_offsets.reshape(-1, 2),
         dataset.nn_indices,
         measured,
         predicted,
+        _explained(missed, measured, total, dataset),
         dataset.good_share,
     )
+
+
+def _explained(missed: float, measured: float, total: Tensor | float, dataset: MemoryMappedDataset) -> float:
+    """Compare the squares that a network misses with those by which amplitudes differ from the mean pattern.
+
+    Args:
+        missed: sum of the squared differences of predicted and measured amplitudes.
+        measured: sum of the squared measured amplitudes.
+        total: (N, N), sum of the measured amplitudes over all patterns.
+        dataset: patterns, for how often each pixel was measured.
+    """
+    patterns = dataset.nn_indices.numel()
+    times = patterns if dataset.good_share is None else (dataset.good_share * patterns).clamp(min=1)
+    differing = measured - float((torch.as_tensor(total).square() / times).sum())
+    return 1 - missed / differing if differing > 1e-6 * measured else math.nan
 
 
 @torch_defaults()
@@ -148,6 +176,7 @@ def gather_evidence(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: 
         nphotons=bundle.data.nphotons,
         measured=prediction.measured,
         predicted=prediction.predicted,
+        explained=prediction.explained,
         good_share=None if prediction.good_share is None else prediction.good_share.numpy(),
         known=scan.object_guess,
     )

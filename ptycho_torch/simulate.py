@@ -29,7 +29,7 @@ from torch import Tensor
 from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.operators.physics import diffraction_amplitude, illuminate, scale_nphotons
 from ptycho_torch.operators.torch_defaults import torch_defaults
-from ptycho_torch.program import CONTEXT, checking_input, ending, stamp
+from ptycho_torch.program import CONTEXT, DRAWING, checking_input, ending, load, stamp
 from ptycho_torch.scans.scan import Scan, save_scan
 from ptycho_torch.scans.specimen import (
     OBJECTS,
@@ -217,6 +217,7 @@ def main(out: Path, preview: Path | None, overwrite: bool, **options: object) ->
     files = {path: stamp(path) for path in (out, preview) if path is not None}
     with checking_input():
         if preview is not None:
+            load(*DRAWING)
             from ptycho_torch.pictures.scan import draw_scan
         # Checked before a long simulation, not after it.
         for path, suffix in zip(files, (".npz", ".png")):

@@ -29,12 +29,16 @@ from ptycho_torch.program import (
     ACCELERATORS,
     CONTEXT,
     DIRECTORY,
+    DRAWING,
     FILE,
+    PRECISION_HELP,
+    PRECISIONS,
     WrongInput,
     appearing_together,
     bad_pixels_option,
     checking_input,
     ending,
+    load,
     log,
     log_bad_pixels,
     logging_to,
@@ -44,6 +48,7 @@ from ptycho_torch.program import (
     require_places,
     running,
     stamp,
+    warn_of_cost,
     warnings_in_the_log,
 )
 
@@ -118,6 +123,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     default=0,
     help="Number of processes that read ahead, for slow disks.",
 )
+@click.option("--precision", type=click.Choice(PRECISIONS), default="32-true", help=PRECISION_HELP)
 @click.option("--disable_mlflow", is_flag=True, help="Changes nothing: there is no MLflow here, but callers pass it.")
 def main(**options: Any) -> None:
     """Train PtychoPINN on a scan. The network is never shown the object.
@@ -136,24 +142,23 @@ def main(**options: Any) -> None:
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
-        _load()
+        try:
+            load("ptycho_torch.training.fit")
+        except ModuleNotFoundError as missing:
+            raise WrongInput(
+                f"training needs Lightning ({missing}): pip install 'ptycho-golden-port[train]'"
+            ) from missing
+        load("ptycho_torch.files.bundle", *DRAWING)
     with ExitStack() as held:
         if is_first_process():
             held.enter_context(owning(directory))
+        else:
+            with checking_input():
+                directory.mkdir(parents=True, exist_ok=True)
         held.enter_context(logging_to(directory / LOG))
         training = _Directory(directory, options)
         training.interrupts = held.enter_context(ending(training.kept))
         _train(training, options)
-
-
-def _load() -> None:
-    """Import what takes long to import before anything begins: in the middle of it an interrupt may get lost."""
-    try:
-        import ptycho_torch.training.fit
-    except ModuleNotFoundError as missing:
-        raise WrongInput(f"training needs Lightning ({missing}): pip install 'ptycho-golden-port[train]'") from missing
-    import ptycho_torch.files.bundle
-    import ptycho_torch.pictures.losses  # noqa: F401
 
 
 def _results() -> tuple[str, ...]:
@@ -171,12 +176,13 @@ def _train(directory: _Directory, options: dict[str, Any]) -> None:
     with checking_input(), warnings_in_the_log():
         payload = _payload(directory.path, options)
         devices = fit.Devices(*(options[name] for name in ("accelerator", "devices", "num_nodes", "strategy")))
-        trainer = fit.make_trainer(directory.path, payload.training.epochs, devices)
+        trainer = fit.make_trainer(directory.path, payload.training.epochs, devices, payload.training.precision)
         if not trainer.is_global_zero:
             log.setLevel("ERROR")  # the first of several processes reports for all
         else:
             require_places(directory.path, (*_results(), directory.checkpoint.name))
             directory.require_no_loss()
+        warn_of_cost(payload.training.precision, trainer.strategy.root_device)
         dataset = _dataset(payload, options)
         model = _model(payload, dataset, options["seed"], options["initial_weights"])
         task = _task(payload, dataset, model, options)
@@ -188,7 +194,9 @@ def _train(directory: _Directory, options: dict[str, Any]) -> None:
     with running("training", directory.path / LOG):
         if trainer.is_global_zero:
             directory.begin()
-        with _Bar(payload.training.epochs, directory.interrupts) as bar:
+        least = fit.least_losses(task)
+        task = dataclasses.replace(task, least=least)
+        with _Bar(payload.training.epochs, directory.interrupts, least) as bar:
             try:
                 curve = fit.fit(task, trainer, bar, resume=directory.checkpoint if options["resume"] else None)
             except fit.UnfitCheckpoint as unfit:
@@ -213,7 +221,10 @@ def _train(directory: _Directory, options: dict[str, Any]) -> None:
 def _payload(directory: Path, options: dict[str, Any]) -> TrainingPayload:
     from ptycho_torch.config_factory import create_training_payload
 
-    same = ("n_images", "gridsize", "batch_size", "n_filters_scale", "nphotons", "learning_rate", "max_epochs")
+    same = (
+        *("n_images", "gridsize", "batch_size", "n_filters_scale"),
+        *("nphotons", "learning_rate", "max_epochs", "precision"),
+    )
     test = options["test_data_file"]
     return create_training_payload(
         options["train_data_file"],
@@ -309,10 +320,11 @@ def _digest(*tensors: torch.Tensor) -> str:
 def _tested(
     curve: LossCurve, model: PtychoPINN, tested: MemoryMappedDataset, payload: TrainingPayload, device: torch.device
 ) -> LossCurve:
-    from ptycho_torch.training.fit import mean_loss
+    from ptycho_torch.training.fit import least_loss, mean_loss
 
     loss = mean_loss(model, tested, payload.training, 2 * payload.training.batch_size, device)
-    log.info("test: loss %.7g, mean over %d groups", loss, len(tested))
+    above = loss - least_loss(model, tested, payload.training)
+    log.info("test: loss %.7g (%.4g above the least possible), mean over %d groups", loss, above, len(tested))
     return dataclasses.replace(curve, test_loss=loss)
 
 
@@ -399,13 +411,14 @@ def _require_same_training(checkpoint: Path, task: Task) -> None:
 class _Bar:
     """Show a progress bar if there is a terminal, and log a line for every epoch."""
 
-    def __init__(self, epochs: int, interrupts: Interrupts) -> None:
+    def __init__(self, epochs: int, interrupts: Interrupts, least: LossCurve) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(stderr=True)
         self.epochs = epochs
         self.interrupts = interrupts
+        self.least = least
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
             BarColumn(),
@@ -431,8 +444,9 @@ class _Bar:
 
     def epoch(self, finished: Epoch) -> None:
         log.info(
-            "epoch %d of %d: loss %.7g, val_loss %.7g, learning rate %g",
-            *(finished.epoch, self.epochs, finished.loss, finished.val_loss, finished.learning_rate),
+            "epoch %d of %d: loss %.7g (%.4g above the least possible), val_loss %.7g (%.4g), learning rate %g",
+            *(finished.epoch, self.epochs, finished.loss, finished.loss - self.least.least_loss),
+            *(finished.val_loss, finished.val_loss - self.least.least_val_loss, finished.learning_rate),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.read import read_golden
 
 _VARIABLE = "PTYCHO_GOLDEN_DATA"
+_PARITY = Path(__file__).resolve().parent / "torch"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,8 +30,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="let every case, not only one, catch each fault that a port is made to commit",
     )
     parser.addoption(
+        "--precision", default="32-true", help="precision of the long run's programs: 32-true or bf16-mixed"
+    )
+    parser.addoption(
         "--no-mkldnn", action="store_true", help="let Torch convolve with its own kernels instead of oneDNN's"
     )
+
+
+QUICK = re.compile(r"golden(?! or)\b")
+"""Expressions of marks that take goldens only."""
+
+
+def may_hold_goldens(file: Path) -> bool:
+    """Whether a test of this file may take a golden; its words say so, before it is imported."""
+    return file.is_relative_to(_PARITY) and re.search(r"mark\.golden|test_goldens", file.read_text()) is not None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m 'golden …'`` leave out files without goldens: their imports take longer than the tests."""
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    is_left_out = is_test and QUICK.match(config.option.markexpr) and not may_hold_goldens(collection_path)
+    return True if is_left_out else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Let tests that skip for one reason stand in one line, with their number: pytest has a line for each place."""
+    places: dict[str, tuple[str, int, str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        report.longrepr = places.setdefault(report.longrepr[2], report.longrepr)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ The command (``golden.generate``) is the door to it.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 
 from golden.generator.accept import accepted, in_terminal
 from golden.generator.regenerate import Regeneration, failed
+from golden.report.console import console
 from golden.report.gate import weaker_unsaid
 from golden.report.page import Heading, require_libraries, write_page
 from golden.report.text import (
@@ -318,11 +318,6 @@ def _require_report(file: Path) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ printing
-
-
-def console() -> Console:
-    """Open the terminal, or a page of fixed width where the output goes elsewhere."""
-    return Console(width=None if sys.stdout.isatty() else 132, highlight=False)
 
 
 def _headline(rows: list[Difference], asked: Request) -> str:

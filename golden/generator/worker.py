@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from golden.interrupts import deaf_children
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
 from golden.spec.operation import KERNELS, Operation, Precision
@@ -77,7 +78,8 @@ class Reference:
             initargs=({**PINNED, **settings},),
         )
         # Start loading now: several references come up side by side while the first is asked.
-        self._pool.submit(_load, module)
+        with deaf_children():
+            self._pool.submit(_load, module)
 
     def __enter__(self) -> Reference:
         return self

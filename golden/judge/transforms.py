@@ -156,9 +156,9 @@ class Search:
     def _of_values(self) -> Explanation:
         aside = self._set_aside()
         if aside and self._where is not None and not self._where.any():
-            return Explanation("no known fault; nothing that is compared is finite")
+            return Explanation("no known fault; none of the compared values is finite")
         if aside and self._fits(Candidate("")) is not None:
-            return Explanation(f"no known fault; all is well but for {aside}")
+            return Explanation(f"no known fault; the finite values agree, but {aside}")
         if not aside and self._fits(Candidate("")) is not None:
             share = self._comparison.share
             return Explanation(f"no known fault; off by {share:.2g} tolerances only: rounding, or a small factor?")
@@ -167,7 +167,9 @@ class Search:
             distance = self._fits(candidate)
             if distance is not None:
                 close = f" (to {distance:.1e})" if distance else " (exactly)"
-                return Explanation(f"found is expected, {candidate.name}{close}{besides}", candidate.name, distance)
+                return Explanation(
+                    f"the expected values, but {candidate.name}{close}{besides}", candidate.name, distance
+                )
             if self._has_seen_enough():
                 besides += "; not every transform was tried on so many elements"
                 break
@@ -186,9 +188,10 @@ class Search:
         if not count:
             return ""
         everywhere = np.ones(not_finite.shape, bool) if self._where is None else self._where
-        outside = ", all outside the compared mask" if not (not_finite & everywhere).any() else ""
+        # Where values are not compared any number will do, but it must be one.
+        outside = "" if (not_finite & everywhere).any() else ", all where only that is asked of an element"
         self._where = everywhere & ~not_finite
-        return f"NaN or infinity in {count} of {not_finite.size} elements{outside}"
+        return f"{count} of {not_finite.size} elements {'is' if count == 1 else 'are'} not finite{outside}"
 
     def _structural(self) -> Explanation:
         """Say whether an output of another shape or dtype has the right values, or a transform of them."""

@@ -20,7 +20,7 @@ def conformance(run: Run, verbose: bool) -> Iterator[str | Table]:
         verbose: whether all that is to be said of each golden that differs follows the table.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("operation", no_wrap=True)
+    table.add_column("operation", overflow="fold")
     for name in _COLUMNS:
         table.add_column(name, justify="right")
     table.add_column("cause", overflow="fold")

@@ -25,9 +25,10 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as refused:
+        raise GoldenError(f"cannot write {path}: {refused.strerror or refused}") from refused
+    finally:  # after an interrupt too
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise GoldenError(f"cannot write {path}: {refused.strerror or refused}") from refused
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -17,7 +17,9 @@ def gate_text(found: Review) -> str:
     """Write a line for each thing that gets weaker, those that nothing says first."""
     lines = _shortened([f"{one.subject}: {one.said}{_advice(one)}" for one in found.unsaid])
     lines += _shortened([f"{one.subject}: {one.said}; said: {one.excuse}" for one in _said(found)])
-    return "\n".join([*lines, *(f"not compared: {said}" for said in found.uncompared), _summary(found), ""])
+    lines += [f"not compared: {said}" for said in found.uncompared]
+    lines += [f"not proved: {said}" for said in found.unproved]
+    return "\n".join([*lines, _summary(found), ""])
 
 
 def weaker_unsaid(found: Iterable[Weakening]) -> list[str]:
@@ -35,6 +37,7 @@ def gate_markdown(found: Review) -> str:
     for what, told in (
         ("said", [f"{one.subject}: {one.said}; {one.excuse}" for one in _said(found)]),
         ("not compared", list(found.uncompared)),
+        ("not proved", list(found.unproved)),
     ):
         lines += [f"- {what}: {inert(one)}" for one in _shortened(told)]
     return "\n".join([*lines, ""])

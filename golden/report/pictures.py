@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image  # Matplotlib brings it
+
+from golden.report.colours import colormap
 
 _AMPLITUDE, _PHASE, _SIGNED, _ERROR = "gray", "twilight", "RdBu_r", "magma"
 _WEAK = 1e-3
@@ -141,7 +142,7 @@ def colour_rules() -> str:
     """Return the style of the bars below the pictures: a class per colour map, and one for what is not finite."""
     rules = []
     for colours in (_AMPLITUDE, _PHASE, _SIGNED, _ERROR):
-        stops = colormaps[colours](np.linspace(0, 1, 17), bytes=True)[:, :3]
+        stops = colormap(colours)(np.linspace(0, 1, 17), bytes=True)[:, :3]
         rules.append(f".{colours} {{ background: linear-gradient(90deg, {', '.join(map(_hex, stops))}); }}")
     return "\n".join([*rules, f".not-finite {{ background: {_hex(NOT_FINITE)}; }}"])
 
@@ -216,6 +217,6 @@ def _webp(levels: np.ndarray, colours: str) -> bytes:
 def _palette(colours: str) -> np.ndarray:
     """Return a palette, (256, 4) uint8: the colour map, then transparent, then ``NOT_FINITE``."""
     palette = np.zeros((256, 4), np.uint8)
-    palette[:_LEVELS] = colormaps[colours](np.linspace(0, 1, _LEVELS), bytes=True)
+    palette[:_LEVELS] = colormap(colours)(np.linspace(0, 1, _LEVELS), bytes=True)
     palette[_LEVELS + 1] = (*NOT_FINITE, 255)
     return palette

@@ -22,11 +22,15 @@ from golden.report.page import CaseView, Heading, PassedRow, render, require_lib
 from golden.review.margins import MOST_USED
 from golden.spec.arrays import Arrays
 from golden.spec.errors import GoldenError
+from golden.store.contents import parse_json
+from golden.store.folder import read_small
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden, read_outputs
 
 FORMAT = "ptycho-golden run 3"
 ENDINGS = (".md", ".json", ".html")
+_LARGEST_REPORT = 2**24
+"""Bytes of a JSON report that are read; of a run in which everything fails ours has some 500 kB."""
 _NAMED = 5
 _NUMBERS = re.compile(r"(exactly|to )?-?\d[\d.]*(e[+-]?\d+)?|exactly")
 _SAME_AS = re.compile(r" \(here the same as [^)]*\)")
@@ -35,6 +39,8 @@ WITHIN_SLACK = "within slack"
 PASSED = ("identical", "within noise", "within tolerance", WITHIN_SLACK)
 UNEXPLAINED = "no known fault"
 """What a diagnosis says that explains nothing."""
+NO_FAULT, ERROR = "no known fault", "an error"
+"""Causes of failures that no declared fault explains: values differ, or the port raised an exception."""
 OUTCOMES = AGREES, DIFFERS, KNOWN, NOT_OFFERED = ("agrees", "differs", "known", "not offered")
 
 
@@ -57,6 +63,7 @@ class Check:
         contradiction: what is wrong with what was declared; empty when nothing is.
         error: the last line of the exception that the port raised; empty when it returned outputs.
         left_out: outputs that the port does not offer.
+        places: functions of the port that computed them, with file and line.
     """
 
     case: str
@@ -72,6 +79,7 @@ class Check:
     contradiction: str = ""
     error: str = ""
     left_out: Sequence[str] = ()
+    places: Sequence[str] = ()
 
     @property
     def label(self) -> str:
@@ -209,7 +217,7 @@ def read_shares(path: Path) -> dict[str, float]:
         GoldenError: the file is no such report.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(read_small(path, _LARGEST_REPORT).decode())
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}")
         checks = [Check(**check) for check in document["checks"]]
@@ -217,10 +225,10 @@ def read_shares(path: Path) -> dict[str, float]:
         for check in checks:
             shares[check.case] = max(shares.get(check.case, 0.0), check.share)
         return shares
-    except (OSError, ValueError, KeyError, TypeError) as broken:
+    except (FileNotFoundError, GoldenError, ValueError, LookupError, TypeError, AttributeError) as broken:
+        kind = "" if isinstance(broken, GoldenError) else f"{type(broken).__name__}: "
         raise GoldenError(
-            f"run report {path}: {type(broken).__name__}: {broken}; expected what 'pytest --golden-report=FILE.json' "
-            f"writes"
+            f"run report {path}: {kind}{broken}; expected what 'pytest --golden-report=FILE.json' writes"
         ) from broken
 
 
@@ -300,14 +308,17 @@ def headline(run: Run) -> str:
 def causes(run: Run) -> list[str]:
     """Say which fault explains most of the failures, then which explains most of those that are left, and so on."""
     failed = [check for check in run.goldens if not check.passed]
+    verbs = {NO_FAULT: "match", ERROR: "ended with"}
     return [
-        f"{len(alike)} of {len(failed)} failed goldens look like {cause}" for cause, alike in by_cause(failed).items()
+        f"{len(alike)} of {len(failed)} failed goldens {verbs.get(cause, 'look like')} {cause}"
+        for cause, alike in by_cause(failed).items()
     ]
 
 
 def by_cause(failed: Sequence[Check]) -> dict[str, list[Check]]:
-    """Group failures by what explains them: as few faults as possible, then several at once, then none."""
-    left, groups = list(failed), dict[str, list[Check]]()
+    """Group failures by what explains them: as few faults as possible, then several at once, none, an error."""
+    errors = [check for check in failed if not check.outputs]
+    left, groups = [check for check in failed if check.outputs], dict[str, list[Check]]()
     while counts := Counter(name for check in left for name in check.faults):
         name, _ = max(counts.items(), key=lambda item: (item[1], item[0]))
         groups[f"fault {name!r}"] = [check for check in left if name in check.faults]
@@ -317,7 +328,7 @@ def by_cause(failed: Sequence[Check]) -> dict[str, list[Check]]:
         several.setdefault(_several(check), []).append(check)
     unknown = several.pop("", [])
     groups |= dict(sorted(several.items(), key=lambda item: -len(item[1])))
-    return groups | ({"no declared fault": unknown} if unknown else {})
+    return groups | {cause: alike for cause, alike in ((NO_FAULT, unknown), (ERROR, errors)) if alike}
 
 
 def _several(check: Check) -> str:
@@ -330,10 +341,15 @@ def remarks(run: Run) -> list[str]:
     """Say what else must be known of a run: how it ended, what it left out, what is wrong with it."""
     ended = [] if run.status in ("ok", "tests failed") else [f"pytest ended with: {run.status}"]
     narrowed = ["a narrowed run: it was not checked that every case is claimed"] if run.narrowed else []
-    slow = (f"slow, not run: {name}" for name in run.slow)
+    slow = [slow_line(run)] if run.slow else []
     unsaid = sorted(name for name, reason in run.not_offered.items() if not reason)
     absent = [f"{NOT_OFFERED}: {', '.join(unsaid)}"] if unsaid else []
     return [*ended, *causes(run), *run.problems, *narrowed, *run.declared, *run.again, *absent, *slow]
+
+
+def slow_line(run: Run) -> str:
+    """Name the slow goldens that were not run, in one line."""
+    return f"{len(run.slow)} slow, not run: {', '.join(run.slow)}"
 
 
 def markdown(run: Run) -> str:
@@ -382,9 +398,11 @@ def write_failure(path: Path, check: Check, golden: Golden, obtained: Arrays) ->
 
 def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
     """Draw what failed, grouped by cause, and what differs as declared."""
+    verbs = {NO_FAULT: "Matches", ERROR: "Ended with"}
     for cause, checks in by_cause([check for check in run.checks if not check.passed]).items():
+        group = f"{verbs.get(cause, 'Looks like')} {cause}"
         for check in checks:
-            yield replace(_drawn(check, fixtures), group=f"Looks like {cause}", explanations=frozenset({cause}))
+            yield replace(_drawn(check, fixtures), group=group, explanations=frozenset({cause}))
     for check in run.checks:
         if check.passed and not check.agrees:
             yield replace(_drawn(check, fixtures), group="Differs as declared")

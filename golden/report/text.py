@@ -33,6 +33,11 @@ _COLOURS = {
 }
 
 
+def colour_of(verdict: Verdict) -> str:
+    """Return the colour that a verdict has in a terminal."""
+    return _COLOURS[verdict]
+
+
 def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expected", "found")) -> list[str]:
     """Say what is wrong with one output: a headline and the details.
 
@@ -107,7 +112,7 @@ def explain_change(diagnoses: Sequence[Diagnosis]) -> list[str]:
 
 def change_sentence(diagnosis: Diagnosis) -> str:
     """Return a diagnosis's sentence, put in words for an old and a new answer of the reference."""
-    return diagnosis.sentence.replace("found is expected", "it is the old one").replace("the port ", "it ")
+    return diagnosis.sentence.replace("the expected values", "the old values").replace("the port ", "it ")
 
 
 def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:
@@ -434,5 +439,5 @@ def _digest(array: np.ndarray) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in {"operation", "fault"})
+        table.add_column(column, overflow="fold")  # a name may be folded in a narrow terminal, never cut
     return table

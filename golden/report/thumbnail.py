@@ -27,6 +27,8 @@ _MOST_IMAGES = 3
 """Images of a stack that are drawn."""
 _GAP, _LINE = 8, 14
 _PAPER = "#e8e8e8"
+_VISIBLE = 8
+"""Levels, of 256, by which a pixel may differ: a rounding, or a neighbour in the palette."""
 _NOT_A_NUMBER, _NO_PHASE = "tab:red", _PAPER
 
 
@@ -37,6 +39,30 @@ def draw(golden: Golden, path: Path) -> None:
         GoldenError: Matplotlib, or Pillow with it, is not installed.
     """
     path.write_bytes(_sheet({name: golden.outputs[name] for name in outputs_shown(golden)}, _SIDE))
+
+
+def drawn_otherwise(golden: Golden, picture: bytes) -> str:
+    """Say whether a PNG shows something else than what is drawn of a golden; an empty text where it does not.
+
+    Raises:
+        GoldenError: Matplotlib, or Pillow with it, is not installed.
+    """
+    drawn = _sheet({name: golden.outputs[name] for name in outputs_shown(golden)}, _SIDE)
+    if picture == drawn:
+        return ""
+    from PIL import Image
+
+    try:
+        expected, found = (Image.open(io.BytesIO(png), formats=("PNG",)) for png in (drawn, picture))
+        if found.size == expected.size:  # only then is it decoded
+            one, other = (np.asarray(image.convert("RGB"), np.int16) for image in (expected, found))
+            differing = int(np.count_nonzero(np.abs(one - other).max(axis=-1) > _VISIBLE))
+            how = f"{differing} of its {one[..., 0].size} pixels are others" if differing else ""
+        else:
+            how = f"it has {found.width} x {found.height} pixels, not {expected.width} x {expected.height}"
+    except (OSError, ValueError, SyntaxError, MemoryError) as broken:  # Pillow's words for what is no PNG
+        how = f"it cannot be decoded ({type(broken).__name__})"
+    return f"its picture is not what is drawn of it: {how}" if how else ""
 
 
 def draw_inputs_and_outputs(golden: Golden, path: Path) -> None:
@@ -104,16 +130,17 @@ def _tile(text: str, image: np.ndarray, side: int) -> tuple[str, Image]:
 
 
 def _coloured(values: np.ndarray, low: float, high: float, colours: str, bad: str, side: int) -> Image:
-    from matplotlib import colormaps
     from PIL import Image
+
+    from golden.report.colours import colormap
 
     step = -(-max(values.shape) // side)
     factor = max(1, side // max(values.shape))
     small = values[::step, ::step].repeat(factor, axis=0).repeat(factor, axis=1)
-    colormap = colormaps[colours].with_extremes(bad=bad)
+    drawn = colormap(colours).with_extremes(bad=bad)
     with np.errstate(all="ignore"):
         scaled = (small - low) / ((high - low) or 1.0)
-    return Image.fromarray(colormap(scaled, bytes=True)[..., :3])
+    return Image.fromarray(drawn(scaled, bytes=True)[..., :3])
 
 
 def _width(text: str) -> int:

@@ -6,6 +6,8 @@ from golden.store.confirmation import confirmation, confirmed_by
 from golden.store.entry import Entry
 from golden.store.sources import Entries
 
+_MOST_NAMED = 8
+
 
 def confirmations_changed(before: Entries, after: Entries) -> dict[str, list[str]]:
     """Say which confirmations came, went, or are another release's.
@@ -28,6 +30,33 @@ def confirmations_changed(before: Entries, after: Entries) -> dict[str, list[str
             told = f"confirmed by {new}" if new else f"no longer confirmed (by {old} before)"
             said.setdefault(f"{told} (by {old} before)" if old and new else told, []).append(case)
     return said
+
+
+def confirmations_claimed(before: Entries, after: Entries) -> list[str]:
+    """Say which confirmations are new or other ones. They are claims: only that release can tell whether it agrees.
+
+    Args:
+        before: the older entries that differ, by case.
+        after: the newer ones.
+    """
+    claimed: dict[tuple[str, str], list[str]] = {}
+    for case, entry in sorted(after.items()):
+        older = before.get(case)
+        record = None if isinstance(entry, str) else confirmation(entry)
+        if record is not None and record != (confirmation(older) if isinstance(older, dict) else None):
+            release = str(record.get("commit", record.get("version")))
+            claimed.setdefault((confirmed_by(record), release), []).append(case)
+    return [
+        f"{len(cases)} golden(s) are said to be confirmed by {by}; who accepts that asks {release} again: "
+        f"python generate_golden.py --cross-check {by.partition(' ')[0]} --slow --record {' '.join(_patterns(cases))}"
+        for (by, release), cases in claimed.items()
+    ]
+
+
+def _patterns(cases: list[str]) -> list[str]:
+    """Name cases as a command takes them: by topic, where there are many."""
+    topics = sorted({f"{case.partition('/')[0]}/*" for case in cases})
+    return cases if len(cases) <= _MOST_NAMED else topics
 
 
 def _by(entry: Entry | None) -> str:

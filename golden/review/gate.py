@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from golden.review import declared
+from golden.review.confirmations import confirmations_claimed
 from golden.review.margins import MOST_DIFFERING
 from golden.spec.case import Case
+from golden.spec.errors import GoldenError
+from golden.store import gallery
 from golden.store.confirmation import confirmation, confirmed_by
 from golden.store.entry import Entry
+from golden.store.golden import Golden, golden_path
+from golden.store.guard import read_untrusted
 from golden.store.history import WEAKENS, Event
 from golden.store.request import Request
 from golden.store.sources import Entries
@@ -28,13 +34,19 @@ REPEATABLE = 2.0
 CONSTANTS = ("HEADROOM", "ENVELOPE_HEADROOM", "K", "ULP_RUNS", "KERNELS", "UNSTEADY", "MOST_UNSTEADY")
 """Numbers that decide how wide tolerances are, in ``CONSTANTS_FILE``."""
 CONSTANTS_FILE = "golden/spec/operation.py"
+_MAY_GROW = {"tolerance": math.log2(REPEATABLE), "noise": math.log2(REPEATABLE), "mask": MOST_DIFFERING}
+"""How much less an output may be held to, unsaid, as ``_growth`` gives it."""
+_ROUNDING = 1e-3
+"""Numbers in entries have three digits."""
+_SETTINGS = "pyproject.toml"
+_CASE = "golden/spec/case.py"
 WATCHED = {
-    "the gate": (
-        *(f"golden/review/{name}.py" for name in ("gate", "margins")),
-        *(f"golden/store/{name}.py" for name in ("verify", "soundness", "history", "sources", "folder", "guard")),
-        *(f"golden/judge/{name}.py" for name in ("compare", "tolerance", "proof")),
+    "the gate": ("golden/review", "golden/store", "golden/judge", "golden/cli.py", "golden/report/gate.py"),
+    "the suite": (
+        *("golden/testing", "golden/pytest_plugin.py", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg"),
+        *("conftest.py", "tests/conftest.py", "tests/torch/conftest.py"),
     ),
-    "the workflow": (".github/workflows", ".ci"),
+    "the workflow": (".github/workflows", ".ci", "Makefile"),
 }
 """Files that judge a request, by what they are."""
 
@@ -67,44 +79,87 @@ class Review:
         weakenings: what gets weaker, said or unsaid.
         touched: cases of which a file differs.
         uncompared: what the base does not tell, a sentence each.
+        unproved: what the request claims and no file can prove, a sentence each.
     """
 
     weakenings: tuple[Weakening, ...]
     touched: tuple[str, ...]
     uncompared: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = ()
 
     @property
     def unsaid(self) -> tuple[Weakening, ...]:
         return tuple(one for one in self.weakenings if not one.excuse)
 
 
-def review(request: Request, cases: Mapping[str, Case], scratch: Path) -> Review:
+Look = Callable[[Golden, bytes], str]
+"""Says what a picture's bytes show that is not what is drawn of a golden; an empty text where they show that."""
+
+
+def review(request: Request, module: str, cases: Mapping[str, Case], scratch: Path, look: Look) -> Review:
     """Look at all that a request does to the goldens, and to what judges it.
 
     Args:
         request: what somebody asks to merge.
+        module: what declares the cases.
         cases: as the code that runs declares them, which need not be the code of either side.
         scratch: an empty directory, for files of a revision.
+        look: draws again.
     """
-    found = [*_of_files(request), *weakenings(request.before, request.after)]
+    found = [*_of_files(request, module), *weakenings(request.before, request.after, request.earlier)]
     touched = sorted(case for case in request.touched if case in request.files)
     directory = request.checked_out(touched, scratch)
-    found += [Weakening(case, said) for case, said in verify_some(directory, touched, cases)]
-    return Review(tuple(found), tuple(sorted(request.touched)), request.uncompared)
+    unsound = [Weakening(case, said) for case, said in verify_some(directory, touched, cases)]
+    told = {one.subject for one in unsound}
+    drawn = [case for case in touched if case not in told and gallery.picture_path(directory, case).is_file()]
+    found += unsound
+    uncompared = [*request.uncompared]
+    try:
+        found += [*_other_pictures(directory, drawn, look)]
+    except GoldenError as missing:
+        uncompared.append(f"pictures: {missing}")
+    claimed = confirmations_claimed(request.before, request.after)
+    return Review(tuple(found), tuple(sorted(request.touched)), tuple(uncompared), tuple(claimed))
 
 
-def _of_files(request: Request) -> Iterator[Weakening]:
+def _other_pictures(directory: Path, cases: Sequence[str], look: Look) -> Iterator[Weakening]:
+    """Draw sound goldens again: their entries and pictures may have been forged together."""
+    for case, golden in zip(cases, read_untrusted([golden_path(directory, case) for case in cases])):
+        if isinstance(golden, Golden) and (said := look(golden, gallery.read_picture(directory, case))):
+            yield Weakening(case, said)
+
+
+def _of_files(request: Request, module: str) -> Iterator[Weakening]:
     for what, paths in WATCHED.items():
         if changed := request.files_changed(paths):
             yield Weakening(what, f"it judges requests, and this one changes it: {', '.join(changed)}")
-    before, after = request.constants(CONSTANTS_FILE, CONSTANTS)
-    for name in CONSTANTS if before else ():
+    before, after = (declared.constants(text, CONSTANTS) for text in request.texts(CONSTANTS_FILE))
+    yield from _changed(before, after, CONSTANTS_FILE)
+    before, after = (declared.suite_settings(text) for text in request.texts(_SETTINGS))
+    yield from _changed(before, after, _SETTINGS)
+    place = module.replace(".", "/")
+    for path in request.files_changed((place, f"{place}.py", _CASE)):
+        old, new = (declared.slow_cases(text) for text in request.texts(path))
+        for said in sorted((new - old).elements()):
+            yield Weakening(path, f"declares {said}: neither the suite nor a recomputation runs that unless asked to")
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str], where: str) -> Iterator[Weakening]:
+    for name in sorted({*before, *after}) if before else ():
         if before.get(name) != after.get(name):
-            yield Weakening(name, f"was {before.get(name)}, is {after.get(name)} ({CONSTANTS_FILE})")
+            yield Weakening(name, f"was {before.get(name)}, is {after.get(name)} ({where})")
 
 
-def weakenings(before: Entries, after: Entries) -> list[Weakening]:
-    """Compare the entries of goldens that differ, by case."""
+def weakenings(
+    before: Entries, after: Entries, earlier: Callable[[str], Iterable[Entry]] = lambda case: ()
+) -> list[Weakening]:
+    """Compare the entries of goldens that differ, by case.
+
+    Args:
+        before: the older ones.
+        after: the newer ones.
+        earlier: gives what an entry was before the older one, the newest first.
+    """
     found: list[Weakening] = []
     for case in sorted({*before, *after}):
         old, new = before.get(case), after.get(case)
@@ -113,19 +168,24 @@ def weakenings(before: Entries, after: Entries) -> list[Weakening]:
         elif isinstance(new, str):
             found.append(Weakening(case, f"its entry cannot be read: {new}"))
         elif old is not None and not isinstance(old, str):
-            found += _of_entries(case, old, new)
+            found += _of_entries(case, old, new, earlier)
     return found
 
 
-def _of_entries(case: str, old: Entry, new: Entry) -> Iterator[Weakening]:
+def _of_entries(case: str, old: Entry, new: Entry, earlier: Callable[[str], Iterable[Entry]]) -> Iterator[Weakening]:
     events = _new_events(old["history"], new["history"])
     if events is None:
         yield Weakening(case, "its history was rewritten: that of the base is not the end of it")
-    told = "; ".join(str(event[WEAKENS]) for event in events or () if event.get(WEAKENS))
+    told = _told(events or ())
     if old["content"] != new["content"] and not events:
         yield Weakening(case, "its content changed, and no event says why")
-    for one in _weaker(case, old, new):
+    for one in [*_weaker(case, old, new), *_weaker_in_steps(case, old, new, earlier)]:
         yield replace(one, excuse=told) if one.words and {*one.words} <= {*_WORD.findall(told)} else one
+
+
+def _told(events: Sequence[Event]) -> str:
+    """Return what events say that they weaken."""
+    return "; ".join(str(event[WEAKENS]) for event in events if event.get(WEAKENS))
 
 
 def _new_events(old: Sequence[Event], new: Sequence[Event]) -> Sequence[Event] | None:
@@ -167,14 +227,60 @@ def _caught(entry: Entry) -> set[str]:
 def _of_output(case: str, name: str, old: Entry, new: Entry) -> Iterator[Weakening]:
     if "tolerance" in old and "tolerance" not in new:
         yield Weakening(case, f"output {name!r} is no longer exact", ("tolerance",))
-    for what, prefix in (("tolerance", ""), ("noise", "noise_")):
-        factor = _factor(_line(old, prefix), _line(new, prefix))
-        if factor > REPEATABLE:
-            yield Weakening(case, f"the {what} of {name!r} grew {factor:.3g} times", (what,))
-            break  # one follows from the other, or the golden is not sound
-    before, after = _compared(old), _compared(new)
-    if before - after > MOST_DIFFERING:
-        yield Weakening(case, f"of {name!r} {after:.1%} of the elements are compared, {before:.1%} before", ("mask",))
+    for what in _first_told({what for what in _MAY_GROW if _too_much(what, old, new)}):
+        yield Weakening(case, _grown(what, name, old, new), (what,))
+
+
+def _weaker_in_steps(
+    case: str, old: Entry, new: Entry, earlier: Callable[[str], Iterable[Entry]]
+) -> Iterator[Weakening]:
+    """Say what grew too much over several requests, none of which grew it so much that it had to say so.
+
+    The steps are followed back to the last one that said so, or that a person let pass.
+    """
+    growing = {
+        (name, what)
+        for name, output in new["outputs"].items()
+        for what in _MAY_GROW
+        if name in old["outputs"] and _ROUNDING < _growth(what, old["outputs"][name], output) <= _MAY_GROW[what]
+    }
+    newer = old
+    for older in earlier(case) if growing else ():
+        words = _WORD.findall(_told(_new_events(older["history"], newer["history"]) or ()))
+        for name, what in sorted(growing, reverse=True):  # a tolerance before its noise
+            if (name, what) not in growing:
+                continue
+            one, other, last = (entry["outputs"].get(name) for entry in (older, newer, new))
+            is_decided = not (one and other) or _too_much(what, one, other) or what in words
+            if is_decided or _too_much(what, one, last):
+                growing -= {(name, what), (name, "noise" if what == "tolerance" else what)}
+            if not is_decided and _too_much(what, one, last):
+                since = f"in steps since {older['history'][0]['date']}"
+                yield Weakening(case, f"{_grown(what, name, one, last)}, {since}", (what,))
+        newer = older
+
+
+def _first_told(grown: Collection[str]) -> list[str]:
+    """Leave the noise out where the tolerance is told: one follows from the other, or the golden is not sound."""
+    return sorted(what for what in grown if what != "noise" or "tolerance" not in grown)
+
+
+def _too_much(what: str, old: Entry, new: Entry) -> bool:
+    return _growth(what, old, new) > _MAY_GROW[what]
+
+
+def _growth(what: str, old: Entry, new: Entry) -> float:
+    """Return by how much an output is held to less: the logarithm of a factor, or a share of its elements."""
+    if what == "mask":
+        return _compared(old) - _compared(new)
+    prefix = "" if what == "tolerance" else "noise_"
+    return math.log2(factor) if (factor := _factor(_line(old, prefix), _line(new, prefix))) else -math.inf
+
+
+def _grown(what: str, name: str, old: Entry, new: Entry) -> str:
+    if what == "mask":
+        return f"of {name!r} {_compared(new):.1%} of the elements are compared, {_compared(old):.1%} before"
+    return f"the {what} of {name!r} grew {2 ** _growth(what, old, new):.3g} times"
 
 
 def _line(output: Entry, prefix: str) -> tuple[float, float] | None:

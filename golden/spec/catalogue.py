@@ -62,6 +62,6 @@ def _match(available: list[str], pattern: str) -> list[str]:
     matching = fnmatch.filter(available, pattern)
     if not matching:
         near = difflib.get_close_matches(pattern, available, n=4, cutoff=0.4)
-        hint = f"; nearest: {', '.join(near)}" if near else f"; there are {len(available)} cases, see --list"
+        hint = f"; nearest: {', '.join(near)}" if near else f"; it is none of the {len(available)} cases"
         raise GoldenError(f"no case matches {pattern!r}{hint}")
     return matching

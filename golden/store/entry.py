@@ -22,7 +22,7 @@ from golden.spec.errors import GoldenError
 from golden.spec.operation import Label
 from golden.store.confirmation import KEY, Record, confirmation, is_record, with_confirmation
 from golden.store.contents import parse_json
-from golden.store.folder import read_small
+from golden.store.folder import UnreadableError, read_small
 from golden.store.golden import Derived, Golden, cases_with
 from golden.store.spoilt import what_happened
 
@@ -71,6 +71,8 @@ def read_entry_file(path: Path) -> Entry:
         content = read_small(path)
     except FileNotFoundError:
         raise GoldenError(f"entry {path}: no such file. {_ADVICE}") from None
+    except UnreadableError as closed:
+        raise GoldenError(f"entry {path}: {closed}") from closed
     except GoldenError as broken:
         raise GoldenError(f"entry {path}: {broken}. {_ADVICE}") from broken
     return parse_entry(content, str(path))

@@ -26,6 +26,13 @@ _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_CL
 """Windows lacks some of them, and has no such pipes or links."""
 
 
+class UnreadableError(GoldenError):
+    """The system does not let a file be read. That says nothing of what is in it."""
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__(f"the system does not let it be read: {why.strerror or why}")
+
+
 def printable(text: str) -> str:
     """Write out what a terminal would obey, or could not show."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
@@ -36,15 +43,17 @@ def read_small(path: Path, most: int = SMALL) -> bytes:
 
     Raises:
         FileNotFoundError: there is none.
-        GoldenError: it is a link, no file, too large, or cannot be read. The message does not name it.
+        GoldenError: it is a link, no file, or too large. The message does not name it.
+        UnreadableError: the system does not give it; likewise.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | _FLAGS)
     except FileNotFoundError:
         raise
     except OSError as refused:
-        what = "a symbolic link, not a file" if refused.errno == errno.ELOOP else refused.strerror
-        raise GoldenError(str(what)) from refused
+        if refused.errno == errno.ELOOP:
+            raise GoldenError("a symbolic link, not a file") from refused
+        raise UnreadableError(refused) from refused
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
@@ -53,6 +62,8 @@ def read_small(path: Path, most: int = SMALL) -> bytes:
             raise GoldenError(f"{found.st_size} bytes; at most {most} are read")
         with open(descriptor, "rb", closefd=False) as stream:
             return stream.read(most)
+    except OSError as broken:
+        raise UnreadableError(broken) from broken
     finally:
         os.close(descriptor)
 
@@ -80,7 +91,7 @@ def survey(fixtures: Path) -> Survey:
     """Look at the names and kinds of all that lies in a fixtures directory. Nothing is opened, no link followed."""
     files: dict[str, int] = {}
     strange: list[str] = []
-    found = _walked(fixtures)
+    found = _walked(fixtures, strange)
     for name, about in islice(found, MOST_FILES):
         mode = about.st_mode
         if stat.S_ISREG(mode):
@@ -92,12 +103,15 @@ def survey(fixtures: Path) -> Survey:
     return Survey(files, tuple(strange))
 
 
-def _walked(fixtures: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """List the names of two levels, and what they are."""
+def _walked(fixtures: Path, closed: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """List the names of two levels, and what they are; note directories that cannot be listed."""
     for name, about in _listed(fixtures):
         yield name, about
         if stat.S_ISDIR(about.st_mode):
-            yield from ((f"{name}/{below}", found) for below, found in _listed(fixtures / name))
+            try:
+                yield from ((f"{name}/{below}", found) for below, found in _listed(fixtures / name))
+            except OSError as refused:
+                closed.append(f"{printable(name)}: {UnreadableError(refused)}")
 
 
 def _listed(directory: Path) -> Iterator[tuple[str, os.stat_result]]:

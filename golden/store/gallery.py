@@ -14,7 +14,7 @@ from typing import Any
 from golden.spec.arrays import digest_array, is_picture
 from golden.spec.errors import GoldenError
 from golden.store.confirmation import confirmation, counted
-from golden.store.folder import read_small
+from golden.store.folder import UnreadableError, read_small
 from golden.store.golden import Golden
 from golden.store.spoilt import what_happened
 
@@ -51,6 +51,15 @@ def file_digest(path: Path) -> str:
         GoldenError: it is no file, or too large.
     """
     return hashlib.sha256(read_small(path, _LARGEST)).hexdigest()
+
+
+def read_picture(fixtures: Path, case: str) -> bytes:
+    """Read the file of a golden's picture.
+
+    Raises:
+        GoldenError: it is no file, or too large.
+    """
+    return read_small(picture_path(fixtures, case), _LARGEST)
 
 
 def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[str]:
@@ -98,8 +107,14 @@ def page(entries: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def read_page(fixtures: Path) -> str:
-    """Read the page as it lies there. Where there is none, it is that of an empty directory."""
+    """Read the page as it lies there. Where there is none, it is that of an empty directory.
+
+    Raises:
+        GoldenError: the system does not let it be read.
+    """
     try:
         return read_small(fixtures / PAGE).decode()
-    except (OSError, ValueError, GoldenError):
+    except UnreadableError as closed:
+        raise GoldenError(f"{fixtures / PAGE}: {closed}") from closed
+    except (FileNotFoundError, ValueError, GoldenError):
         return page({})

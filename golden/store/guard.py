@@ -36,9 +36,10 @@ SECONDS = 60.0
 """The time limit for one file. The largest that is accepted takes a few."""
 _MOST_PROCESSES = 50
 """A process that met a damaged file reads no further; so many take half a minute to start."""
-_MOST_BYTES = 8 * SIZE_CAP
+_MOST_BYTES = 4 * SIZE_CAP
 """Bytes of data, decompressed, of all files together."""
 _LONGEST_HEAD = 2**24
+_FROM_OUTSIDE = tuple(-getattr(signal, name, 0) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"))
 _READY, _TIMED_OUT, _FAILED = b"ready\n", 1, 3
 
 
@@ -129,6 +130,11 @@ def _received(
 
 def _crashed(path: Path, status: int, seconds: float) -> str:
     how = f"ended its process, with status {status}"
+    if status in _FROM_OUTSIDE:
+        return (
+            f"golden {path}: the process that read it was ended from outside ({signal.Signals(-status).name}), as a "
+            f"system does that runs out of memory; that says nothing of the file. Run again"
+        )
     if status < 0:
         how = f"made the HDF5 library crash ({signal.Signals(-status).name})"
     elif status == _TIMED_OUT:

@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t, h5z
+from h5py import h5a, h5d, h5f, h5g, h5l, h5o, h5s, h5t, h5z
 
 from golden.spec.errors import GoldenError
 from golden.store.contents import Contents
+from golden.store.folder import UnreadableError
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.layout import GROUPS, MOST_ATTRIBUTES, damage_told, golden_of, outputs_of, unsound
 from golden.store.spoilt import what_happened
 
 _MOST_OBJECTS = 2000
 _LARGEST_ATTRIBUTE = 2**16
+_LARGEST_FILE = SIZE_CAP + SIZE_CAP // 64
+"""Bytes of a file: all data that is accepted, and what describes it."""
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _HDF5_HEAD = _HDF5_MAGIC + b"\x03\x08\x08\x00" + bytes(8) + b"\xff" * 8
 """Version 3, closed, beginning at byte 0, no extension: the checksummed format that ``write_golden`` chooses."""
@@ -56,7 +58,7 @@ def read_contents(path: Path) -> Contents:
     """
     require_hdf5(path)
     with _opened(path) as file:
-        return _Reader(path, file.id).contents()
+        return _Reader(path, file).contents()
 
 
 def require_hdf5(path: Path) -> None:
@@ -75,7 +77,7 @@ def require_hdf5(path: Path) -> None:
             f"golden {path}: no such file. Make it with 'python generate_golden.py --update --reason ...'"
         ) from None
     except OSError as unreadable:
-        raise GoldenError(f"golden {path}: {unreadable.strerror}") from unreadable
+        raise GoldenError(f"golden {path}: {UnreadableError(unreadable)}") from unreadable
     if not head:
         raise unsound(path, "the file is empty")
     if spoilt := what_happened(head):
@@ -86,11 +88,23 @@ def require_hdf5(path: Path) -> None:
         raise unsound(path, "HDF5, but not in the format that goldens are written in, or it was not closed")
 
 
+def _bytes_of(path: Path) -> bytes:
+    """Read a whole file without libhdf5, which would lock it, and for which an error of the system is damage."""
+    try:
+        if (size := path.stat().st_size) > _LARGEST_FILE:
+            raise unsound(path, f"{size} bytes; at most {_LARGEST_FILE} are read")
+        return path.read_bytes()
+    except OSError as unreadable:
+        raise GoldenError(f"golden {path}: {UnreadableError(unreadable)}") from unreadable
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def _opened(path: Path) -> Iterator[Any]:
     """Open a file. What goes wrong while it is open, or when it closes, becomes one clear error."""
+    content = _bytes_of(path)
     with damage_told(path):
-        file = h5py.File(path, "r")
+        file = h5f.open_file_image(content)
+        del content  # libhdf5 has its own
         try:
             yield file
         except BaseException:

@@ -1,18 +1,17 @@
 """What a request changes of the goldens in a directory, between two commits, or from a commit to the working tree.
 
-Nothing of it is run: the newer side is data, its files as well as the modules whose constants are compared.
+Nothing of it is run: the newer side is data, its files as well as code and settings.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from golden.spec.errors import GoldenError
 from golden.store import manifest1
-from golden.store.entry import Entry
+from golden.store.entry import Entry, parse_entry
 from golden.store.folder import SMALL, printable, read_small
 from golden.store.git import run_git
 from golden.store.sources import (
@@ -30,6 +29,9 @@ from golden.store.sources import (
     read_entries_of,
     top_of,
 )
+
+_MOST_VERSIONS = 100
+"""Versions of an entry that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,23 @@ class Request:
         listed = run_git(top_of(self.fixtures), *command, *paths).decode(errors="backslashreplace")
         return [printable(name) for name in listed.split("\0") if name]
 
-    def constants(self, path: str, names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        """Read how constants of a module are defined on both sides; nothing where it is not there."""
+    def texts(self, path: str) -> tuple[str, str]:
+        """Read a small file of the repository on both sides; an empty text where it is not there."""
         top = top_of(self.fixtures)
-        return _constants(_text_at(top, self.base, path), names), _constants(_text_at(top, self.head, path), names)
+        return _text_at(top, self.base, path), _text_at(top, self.head, path)
+
+    def earlier(self, case: str) -> Iterator[Entry]:
+        """Read what the entry of a golden was before the base, after each merged request, the newest first.
+
+        It ends where one cannot be read.
+        """
+        top, place = top_of(self.fixtures), f"{place_in_clone(self.fixtures)}/{case}.json"
+        command = ("log", "--first-parent", f"-{_MOST_VERSIONS}", "--format=%H", self.base, "--", place)
+        for commit in run_git(top, *command).decode().split()[1:]:  # the first has the base's own
+            try:
+                yield parse_entry(_text_at(top, commit, place).encode(), place)
+            except GoldenError:
+                return
 
     def checked_out(self, cases: Sequence[str], scratch: Path) -> Path:
         """Lay the files of some goldens of the newer side where they can be verified, and return that directory."""
@@ -103,7 +118,13 @@ def request_of(span: str, fixtures: Path) -> Request:
     # Where both entries are the same bytes, they were not read.
     unknown = (touched & {*before} & {*old, *new}) - {*known}
     told += [f"{case}: the base has no entry of it that can be read" for case in sorted(unknown)]
+    if touched and _is_shallow(fixtures):
+        told.append("growth in small steps, over several requests: this clone is shallow (git fetch --unshallow)")
     return Request(fixtures, base, head, after, touched, known, new, tuple(told))
+
+
+def _is_shallow(fixtures: Path) -> bool:
+    return run_git(fixtures, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
 
 def _commits(span: str, fixtures: Path) -> tuple[str, str]:
@@ -135,17 +156,3 @@ def _text_at(top: Path, commit: str, path: str) -> str:
         return run_git(top, "cat-file", "blob", f"{commit}:{path}").decode(errors="replace")
     except (GoldenError, FileNotFoundError):
         return ""
-
-
-def _constants(module: str, names: Sequence[str]) -> dict[str, str]:
-    try:
-        statements = ast.parse(module).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return {}
-    return {
-        target.id: ast.unparse(one.value)
-        for one in statements
-        if isinstance(one, ast.Assign)
-        for target in one.targets
-        if isinstance(target, ast.Name) and target.id in names
-    }

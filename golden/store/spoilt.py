@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 _LFS = b"version https://git-lfs"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CONFLICT = b"<<<<<<< "
@@ -13,6 +15,17 @@ RECIPE = (
     "to hold both changes, let the generator answer: python generate_golden.py --update --reason ... CASE; then git add"
 )
 """What to do about a merge that ended in a conflict."""
+
+
+def recipe(stem: str, case: str) -> str:
+    """Say what to do about a golden in conflict, in commands that can be copied.
+
+    Args:
+        stem: path of its files, from where a person stands, without their endings.
+        case: its name.
+    """
+    stem, case = shlex.quote(stem), shlex.quote(case)
+    return RECIPE.replace("CASE.", f"{stem}.").replace(" CASE;", f" {case};")
 
 
 def what_happened(content: bytes) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from golden.spec.errors import GoldenError
 from golden.store import gallery
@@ -113,12 +113,26 @@ def lock(fixtures: Path) -> Iterator[None]:
     try:
         guard.acquire(timeout=0)
     except Timeout:
-        raise GoldenError(f"{fixtures}: another generator is at work here; wait until it ends and run again") from None
+        without = f". Or none is: this file system has no locks; then delete {fixtures / _LOCK}"
+        raise GoldenError(
+            f"{fixtures}: another generator is at work here; wait until it ends and run again"
+            + (without if _is_soft(guard) else "")
+        ) from None
+    except (OSError, NotImplementedError) as refused:  # the second is the word of older releases of filelock
+        raise GoldenError(
+            f"{fixtures / _LOCK}: the system gives no lock ({refused}), and without one two generators could write at "
+            f"once; work on a copy elsewhere (--fixtures DIR)"
+        ) from refused
     try:
         _finish(fixtures)
         yield
     finally:
         guard.release()
+
+
+def _is_soft(guard: BaseFileLock) -> bool:
+    """Tell whether filelock fell back to the mere presence of the file, for want of locks."""
+    return isinstance(guard, SoftFileLock)
 
 
 def finish_interrupted(fixtures: Path) -> None:

@@ -59,9 +59,19 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
             problems += _not_allowed(golden, cases[name]) or unsound_in(golden, cases[name])
             problems += _said_otherwise(golden, cases[name])
         proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
-    if not broken and gallery.read_page(fixtures) != gallery.page(entries):
-        problems.append(f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew")
+    if not broken:
+        problems += _page_otherwise(fixtures, entries)
     return problems + blind_spots(proved)
+
+
+def _page_otherwise(fixtures: Path, entries: Mapping[str, Entry]) -> list[str]:
+    """Say what is wrong with the page of all goldens."""
+    try:
+        if gallery.read_page(fixtures) == gallery.page(entries):
+            return []
+    except GoldenError as closed:
+        return [str(closed)]
+    return [f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew"]
 
 
 def verify_some(fixtures: Path, names: Sequence[str], cases: Mapping[str, Case]) -> Iterator[tuple[str, str]]:

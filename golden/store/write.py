@@ -141,6 +141,7 @@ def _create(path: Path) -> h5py.File:
     creation.set_attr_phase_change(MOST_ATTRIBUTES, MOST_ATTRIBUTES)
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
+    access.set_file_locking(False, True)  # some file systems have no locks; nobody else knows of a new file
     return h5py.File(h5f.create(bytes(path), h5f.ACC_EXCL, fcpl=creation, fapl=access))
 
 

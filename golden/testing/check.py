@@ -9,9 +9,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
+from golden.interrupts import deaf_children
 from golden.report.run import Check, Run
 from golden.spec.catalogue import select
 from golden.spec.errors import GoldenError
@@ -65,16 +66,16 @@ def check_one(request: Request, item: Item) -> Check:
     name, way = item
     opened = goldens.open(name)
     declaration = known.of(opened.case, way)
-    function = subject.way(opened.case.operation.name, way).function
+    how = subject.way(opened.case.operation.name, way)
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            returned = function(**opened.arguments())
+            returned = how.function(**opened.arguments())
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         return broke(opened, error, way, declaration)
     try:
-        return compared(opened, returned, way, declaration, request.scratch)
+        return compared(opened, returned, how, declaration, request.scratch)
     except GoldenError as problem:
         return unusable(opened, str(problem), way)
 
@@ -121,10 +122,15 @@ def check_all(request: Request, items: Sequence[Item], jobs: int) -> Iterator[Ch
         yield from (_check_or_say(request, item) for item in items)
         return
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        futures = [pool.submit(_check_or_say, request, item) for item in items]
+        with deaf_children():
+            futures = [pool.submit(_check_or_say, request, item) for item in items]
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except KeyboardInterrupt:
+            for child in active_children():  # the pool would wait until each has computed its golden
+                child.terminate()
+            raise
         except BrokenProcessPool:
             raise GoldenError(
                 f"subject {request.subject}: it ended its process (a crash in compiled code, or os._exit); give some "

@@ -25,9 +25,11 @@ from golden.spec.arrays import Arrays, summarise, whereabouts
 from golden.spec.parameters import Parameters
 from golden.store.golden import Golden
 from golden.store.write import write_outputs
+from golden.testing.called import where_to_look
 from golden.testing.declarations import Declaration, Ruling, rule
 from golden.testing.goldens import OpenGolden
 from golden.testing.returned import as_arrays, left_out
+from golden.testing.subject import Way
 
 _LARGEST_KEPT = 64 * 2**20
 """Bytes of the largest output of a wrong shape that is still written down."""
@@ -35,14 +37,18 @@ _LINES_OF_AN_ERROR = 20
 
 
 def compared(
-    opened: OpenGolden, returned: object, way: str, declaration: Declaration | None, scratch: Path | None
+    opened: OpenGolden,
+    returned: object,
+    way: Way | None,
+    declaration: Declaration | None,
+    scratch: Path | None,
 ) -> Check:
     """Compare outputs with a golden.
 
     Args:
         opened: the golden.
         returned: what the subject gave: arrays or tensors in the reference's layout, by name.
-        way: how the subject computed them; empty for the plain way.
+        way: the subject's function that computed them; None where a test did.
         declaration: what is declared of this golden.
         scratch: an existing directory, for the outputs that fail; None: they are not kept.
 
@@ -58,14 +64,14 @@ def compared(
         golden.case,
         operation.name,
         {one.output: _told(one, ruling.slack) for one in judgement.comparisons},
-        way=way,
+        way=way.name if way else "",
         excuse=ruling.excuse,
         contradiction=ruling.contradiction,
         left_out=absent,
     )
     if check.agrees and check.passed:
         return check
-    return _explained(check, opened, judgement, ruling, outputs, scratch)
+    return _explained(check, opened, judgement, ruling, outputs, scratch, way.places() if way else [])
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,13 @@ def _told(one: Comparison, slack: float) -> dict[str, object]:
 
 
 def _explained(
-    check: Check, opened: OpenGolden, judgement: Judgement, ruling: Ruling, outputs: Arrays, scratch: Path | None
+    check: Check,
+    opened: OpenGolden,
+    judgement: Judgement,
+    ruling: Ruling,
+    outputs: Arrays,
+    scratch: Path | None,
+    places_of_port: Sequence[str],
 ) -> Check:
     """Add to a check why its outputs differ; write down what was found."""
     operation = opened.case.operation
@@ -118,6 +130,7 @@ def _explained(
     failed = [one for one in judgement.failed if check.outputs[one.output]["verdict"] != WITHIN_SLACK]
     lines = explain_failed(check.case, failed, operation.path, places) if failed else [f"golden {check.case}: agrees"]
     lines += explain_causes(judgement.causes) if judgement.causes else []
+    lines += where_to_look(places_of_port)
     lines += [f"  {remark}" for remark in (ruling.contradiction, ruling.remark) if remark]
     file, too_large = _write(check, opened, operation.kept(outputs), scratch) if scratch else (None, [])
     if file:
@@ -130,6 +143,7 @@ def _explained(
         diagnoses=[_as_record(one) for one in judgement.causes],
         remarks=places | dict.fromkeys(too_large, "too large to be kept"),
         obtained=str(file or ""),
+        places=places_of_port,
     )
 
 

@@ -30,6 +30,7 @@ from golden.judge.proof import Caught
 from golden.report.run import Check
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
+from golden.store.folder import read_small
 from golden.testing.subject import Subject, label
 
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {
@@ -148,8 +149,8 @@ def read_declarations(path: Path, cases: Mapping[str, Case], subject: Subject | 
             operation's, it says two things at once, or two entries cover one golden.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as broken:
+        table = tomllib.loads(read_small(path).decode())
+    except (FileNotFoundError, GoldenError, ValueError, RecursionError) as broken:
         raise GoldenError(f"{path}: expected a TOML file of known differences ({broken})") from None
     entries = [_declaration(path, key, fields) for key, fields in table.items()]
     ways = {label(operation, way.name) for operation, ways in (subject.ways if subject else {}).items() for way in ways}

@@ -60,10 +60,9 @@ class GoldenCase:
         """
         __tracebackhide__ = True
         self.checked = True
-        way = self._way.name if self._way else ""
         problem = ""
         try:
-            check = compared(self._opened, outputs, way, self._declaration, self._scratch)
+            check = compared(self._opened, outputs, self._way, self._declaration, self._scratch)
         except GoldenError as unusable:
             problem = str(unusable)
         if problem:  # not in the handler, whose exception would be shown as well

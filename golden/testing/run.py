@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.report.run import Check, Run, causes, headline
+from golden.report.run import Check, Run, causes, headline, slow_line
 from golden.review.margins import MOST_USED
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
@@ -248,4 +248,4 @@ def summary(run: Run) -> list[tuple[str, str]]:
         ]
         if run.narrowed:
             lines.append(("a narrowed run, so it was not checked that every case is claimed", ""))
-    return lines + [(f"slow, not run: {name}", "") for name in run.slow]
+    return lines + ([(slow_line(run), "")] if run.slow else [])

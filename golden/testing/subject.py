@@ -21,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 
 from golden.spec.errors import GoldenError
+from golden.testing.called import places
 
 _WAY = "__"
 _NEARLY = 0.85
@@ -39,15 +40,21 @@ class Way:
         operation: what it computes.
         name: of the way; empty for the plain one.
         function: takes inputs and parameters by name, and returns the outputs by name.
+        modules: names of the subject's modules.
     """
 
     operation: str
     name: str
     function: Function
+    modules: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         return label(self.operation, self.name)
+
+    def places(self) -> list[str]:
+        """Name what the function calls in the port, each with file and line."""
+        return places(self.function, self.modules)
 
 
 def label(operation: str, way: str) -> str:
@@ -92,6 +99,7 @@ def load_subject(name: str, operations: Collection[str]) -> Subject:
         met = {frame.f_globals.get("__name__", "").partition(".")[0] for frame in frames}
         told = f"subject {name}: cannot be imported ({type(broken).__name__}: {broken})"
         raise GoldenError("; ".join([told, *_overwritten(sorted(met))])) from broken
+    modules = tuple(_name(part) for part in parts)
     known = {operation.replace(".", "_"): operation for operation in operations}
     found: dict[tuple[str, str], Way] = {}
     for part in parts:
@@ -100,7 +108,7 @@ def load_subject(name: str, operations: Collection[str]) -> Subject:
             if base not in known:
                 _refuse_nearly(name, called, base, known, own=getattr(function, "__module__", "") == _name(part))
                 continue
-            one = Way(known[base], way, function)
+            one = Way(known[base], way, function, modules)
             if found.setdefault((one.operation, way), one).function is not function:
                 raise GoldenError(f"subject {name}: offers {called} twice, in {_name(part)} too")
     if not found:
@@ -110,7 +118,7 @@ def load_subject(name: str, operations: Collection[str]) -> Subject:
     ways: dict[str, tuple[Way, ...]] = {}
     for (operation, _), one in sorted(found.items()):
         ways[operation] = (*ways.get(operation, ()), one)
-    return Subject(name, ways, tuple(_name(part) for part in parts))
+    return Subject(name, ways, modules)
 
 
 def _parts(subject: object) -> Iterator[object]:

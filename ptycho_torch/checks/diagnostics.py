@@ -70,6 +70,7 @@ class Evidence:
         predicted: photons that the network expects in these pixels.
         known: (H, W) complex, the object; None if it is not known.
         good_share: (N, N), in which part of the patterns each pixel of the detector is good; None if all are.
+        explained: which part of the patterns' differences from their mean the network explains; NaN if not known.
     """
 
     positions: Float[np.ndarray, "n 2"]
@@ -87,6 +88,7 @@ class Evidence:
     predicted: float
     known: Complex[np.ndarray, "H W"] | None = None
     good_share: Float[np.ndarray, "N N"] | None = None
+    explained: float = math.nan
 
     @property
     def mask(self) -> Bool[np.ndarray, "S S"]:
@@ -141,7 +143,7 @@ class Diagnosis:
             ", ".join(finding.name for finding in self.findings if finding.verdict == verdict)
             for verdict in ("unclear", "unknown")
         )
-        shown = [finding.verdict for finding in self.findings if finding.name in ("patches", "orientation")]
+        shown = [finding.verdict for finding in self.findings if finding.name in ("fit", "patches", "orientation")]
         if "unclear" in shown and "right" not in shown:
             return f"unclear: {unclear}: no mistake was found, but the result does not show the object yet"
         also = "".join(
@@ -185,6 +187,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     findings = [
         check_probe(evidence),
         check_photons(evidence),
+        *check_fit(evidence),
         check_coordinates(evidence),
         check_canvas(evidence),
         check_placement(evidence),
@@ -319,7 +322,7 @@ def check_probe(evidence: Evidence) -> Finding:
     wanted = 1 / scale
     says = f"mean|mask P| = {used.masked_mean:.6g}, 1/probe_scale = {wanted:.6g} (raw: {raw.masked_mean:.6g})"
     numbers = {"raw": raw, "used": used, "expected": wanted}
-    alike = correlation(evidence.raw_probe, evidence.probe, np.ones(evidence.probe.shape, bool))
+    alike = _likeness(evidence.raw_probe, evidence.probe)
     numbers["likeness"] = alike
     mistake = _probe_mistake(raw, used, scale)
     if mistake:
@@ -328,6 +331,12 @@ def check_probe(evidence: Evidence) -> Finding:
         also = "the model was trained with another probe than the one in this file"
         return Finding("probe", "unclear", f"{says}; likeness {alike:.3f}", numbers, also)
     return Finding("probe", "right", says, numbers)
+
+
+def _likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the correlation of two probes, 0..1; flat ones, which have none, are alike."""
+    flat = not (_has_structure(one) or _has_structure(other))
+    return 1.0 if flat else correlation(one, other, np.ones(one.shape, bool))
 
 
 def _probe_mistake(raw: ProbeStatistics, used: ProbeStatistics, scale: float) -> str:
@@ -380,6 +389,19 @@ def check_photons(evidence: Evidence) -> Finding:
     return Finding("photons", "right", says, numbers)
 
 
+def check_fit(evidence: Evidence) -> Iterator[Finding]:
+    """Report how much of the patterns the network explains; no object is needed. Nothing is said if it is not known."""
+    if math.isnan(evidence.explained):
+        return
+    says = f"the network explains {max(evidence.explained, 0):.0%} of what the patterns differ by"
+    numbers = {"explained": evidence.explained}
+    if evidence.explained > 0:
+        yield Finding("fit", "measured", says, numbers)
+    else:
+        mistake = "the mean of all patterns explains them better: too little training?"
+        yield Finding("fit", "unclear", says, numbers, mistake)
+
+
 def check_brightness(evidence: Evidence) -> Finding:
     """Check how bright the network's object must be to explain the data.
 
@@ -406,10 +428,15 @@ def check_brightness(evidence: Evidence) -> Finding:
     brightest = factor * float(np.quantile(np.abs(patches), 0.999))
     says = f"the object must come out {factor:.3g} times as bright as objectGuess, up to {brightest:.3g}"
     numbers = {"factor": factor, "brightest": brightest}
+    if brightest > 2 and brightest * math.sqrt(1 - hidden) <= 2:
+        mistake = f"a sigmoid cannot be above 1, and the bad pixels hide {hidden:.0%} of the light"
+        return Finding("brightness", "unclear", says, numbers, mistake)
+    places = count_places(evidence.positions, evidence.crop)
+    if not 0.05 <= brightest <= 2 and places < LEAST_PLACES:
+        # Few patterns are normalised by themselves: dark ones are scaled up.
+        return Finding("brightness", "unclear", says, numbers, f"{_few(places)} to judge the brightness by")
     if brightest > 2:
         mistake = "a sigmoid cannot be above 1; was the probe scaled twice, or with too large a probe_scale?"
-        if brightest * math.sqrt(1 - hidden) <= 2:
-            mistake = f"a sigmoid cannot be above 1; the bad pixels hide {hidden:.0%} of the light"
         return Finding("brightness", "wrong", says, numbers, mistake)
     if brightest < 0.05:
         mistake = "hardly any light is left for the object to change; was the raw probe used?"
@@ -622,6 +649,7 @@ def check_orientation(
         at_its_place: whether object and positions have one origin, so that the place is judged too.
     """
     numbers = dataclasses.asdict(registration)
+    found = registration
     if (
         not _is_clear(registration, LEAST_FIT)
         and by_amplitude is not None
@@ -629,12 +657,18 @@ def check_orientation(
     ):
         says = f"by the amplitude, for the phase is too weak to tell: {_description(by_amplitude)}"
         numbers |= {"by_amplitude": dataclasses.asdict(by_amplitude)}
-        mistake = _orientation_mistake(by_amplitude, at_its_place=at_its_place)
+        found = by_amplitude
     elif _is_clear(registration, LEAST_FIT):
-        says, mistake = _description(registration), _orientation_mistake(registration, at_its_place=at_its_place)
+        says = _description(registration)
     else:
         mistake = "no orientation fits clearly better: too little training, or patches that do not fit their places"
         return Finding("orientation", "unclear", _description(registration), numbers, mistake)
+    mistake = _orientation_mistake(found)
+    if not mistake and at_its_place and math.hypot(*found.shift) > 1:
+        if not _fits_better_elsewhere(found):
+            mistake = "it fits nearly as well in its place: too little training to tell"
+            return Finding("orientation", "unclear", says, numbers, mistake)
+        mistake = "it lies elsewhere: a corner for a centre, a mean that is not the scan's, or another frame"
     if mistake and places < LEAST_PLACES:
         return Finding("orientation", "unclear", says, numbers, f"{_few(places)} to tell whether {mistake}")
     return Finding("orientation", "wrong" if mistake else "right", says, numbers, mistake)
@@ -644,16 +678,15 @@ def _few(places: int) -> str:
     return f"only {places} {'place is' if places == 1 else 'places are'} seen, too {'little' if places == 1 else 'few'}"
 
 
-def _orientation_mistake(registration: Registration, *, at_its_place: bool) -> str:
-    found, (x, y) = registration.orientation, registration.shift
-    mistakes = []
-    if found != "upright":
-        mistakes.append(f"the mosaic is {found}")
-    if registration.conjugated:
-        mistakes.append("its phase has the wrong sign")
-    if not mistakes and at_its_place and math.hypot(x, y) > 1:
-        mistakes.append("it lies elsewhere: a corner for a centre, a mean that is not the scan's, or another frame")
-    return " and ".join(mistakes)
+def _orientation_mistake(registration: Registration) -> str:
+    mistakes = [] if registration.orientation == "upright" else [f"the mosaic is {registration.orientation}"]
+    return " and ".join([*mistakes, *(["its phase has the wrong sign"] if registration.conjugated else [])])
+
+
+def _fits_better_elsewhere(registration: Registration) -> bool:
+    """Say whether the best place fits clearly better than the expected one: blurred images fit around it too."""
+    best, in_place = registration.correlation, registration.in_place
+    return best - in_place >= LEAST_MARGIN or 1 - best < (1 - in_place) / 2
 
 
 def check_quality(quality: Quality, N: int, *, shown: bool = True) -> Iterator[Finding]:

@@ -86,7 +86,7 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
     try:
         return about, load(content)
     except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as unreadable:
-        raise ValueError(f"{path}: {TENSORS}: not safetensors, or cut short ({unreadable})") from unreadable
+        raise ValueError(f"{path}: {TENSORS}: not safetensors, or cut short ({_printable(unreadable)})") from unreadable
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _members(path: Path, kind: str) -> tuple[bytes, bytes]:
     except _Refused:
         raise
     except _DAMAGE as damage:
-        raise ValueError(f"{path}: cannot be read ({damage}); it is damaged or incomplete") from damage
+        raise ValueError(f"{path}: cannot be read ({_printable(damage)}); it is damaged or incomplete") from damage
 
 
 class _Refused(ValueError):  # noqa: N818 - it says what is wrong
@@ -131,6 +131,11 @@ def _require_members(path: Path, members: list[zipfile.ZipInfo], size: int) -> N
         largest = _LARGEST_ABOUT if member.filename == ABOUT else size
         if member.file_size > largest:
             raise _Refused(f"{path}: {member.filename}: expected at most {largest} bytes, declares {member.file_size}")
+
+
+def _printable(problem: Exception) -> str:
+    """Return an error's text, which may quote the file, without what a terminal would obey."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(problem))
 
 
 def _listed(names: list[str]) -> str:
@@ -179,7 +184,10 @@ def unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         case {"tensor": str(name)} if name in tensors:
             return tensors[name]
         case {"items": list(items)} if all(isinstance(item, list) and len(item) == 2 for item in items):
-            return {unpack(key, tensors): unpack(item, tensors) for key, item in items}
+            found = {unpack(key, tensors): unpack(item, tensors) for key, item in items}
+            if len(found) == len(items):
+                return found
+            raise ValueError("expected every key once; the file is damaged")
         case {"tuple": list(items)}:
             return tuple(unpack(item, tensors) for item in items)
     raise ValueError(f"expected a tensor, items or a tuple, found {sorted(value)}; the file is damaged")

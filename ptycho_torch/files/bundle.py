@@ -30,6 +30,8 @@ NAME = "wts.h5.zip"
 """Name of the file in a training's output directory."""
 FORMAT = "ptycho_torch bundle 1"
 _PROBE, _SCALE = "illuminate.probe_parts", "intensity_scale"
+_LATER = {"precision": "32-true"}
+"""Settings that came later than the format, and what was so before."""
 _DISTRIBUTIONS = {"ptycho_torch": "ptycho-golden-port", "torch": "torch", "numpy": "numpy", "lightning": "lightning"}
 
 Config = TypeVar("Config", DataConfig, ModelConfig, TrainingConfig)
@@ -121,7 +123,7 @@ def load_bundle(path: str | Path) -> Bundle:
     try:
         model_config = _from_json(ModelConfig, about.get("model"))
         data = _from_json(DataConfig, about.get("data"))
-        training = _from_json(TrainingConfig, about.get("training"))
+        training = _from_json(TrainingConfig, {**_LATER, **_mapping(about.get("training"), "TrainingConfig")})
         losses = LossCurve.from_json(_mapping(about.get("losses"), "losses"))
         versions = {str(name): str(version) for name, version in _mapping(about.get("versions"), "versions").items()}
         seed = about.get("seed")
@@ -144,10 +146,10 @@ def _model(config: ModelConfig, data: DataConfig, tensors: dict[str, Tensor]) ->
         found = "none" if parts is None else f"{tuple(parts.shape)} {parts.dtype}"
         raise ValueError(f"{_PROBE}: expected shape {shape}, float32, real and imaginary part, found {found}")
     padded = padded_size(data.N, data.grid_size[0], config.offset, config.max_position_jitter)
-    if padded > LARGEST_SIDE:
+    if not data.N <= padded <= LARGEST_SIDE:
         raise ValueError(
             f"ModelConfig: offset {config.offset} and max_position_jitter {config.max_position_jitter}: expected a "
-            f"canvas of at most {LARGEST_SIDE} pixels, found {padded}"
+            f"canvas of {data.N} to {LARGEST_SIDE} pixels, found {padded}"
         )
     probe = torch.view_as_complex(parts)
     # Whatever Torch's defaults are: a bundle has float32 weights, in host memory.

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ptycho_torch.checks.diagnostics import Diagnosis, Evidence, covered_box, expected_count
 from ptycho_torch.checks.image_quality import RESOLVED
 from ptycho_torch.pictures.result import show
-from ptycho_torch.pictures.style import default_style
+from ptycho_torch.pictures.style import colormap, default_style
 from ptycho_torch.scans.atomic_file import write_atomically
 
 COLOURS = {"right": "tab:green", "wrong": "tab:red", "unclear": "tab:orange", "unknown": "0.5", "measured": "tab:blue"}
@@ -40,6 +39,8 @@ def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -
     text = 0.19 * (len(lines) + 1) + 0.3
     known = diagnosis.aligned is not None
     pictures = 10.8 if known else 7.2
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(15, pictures + text))
     grid = figure.add_gridspec(
         *((3 if known else 2), 4),
@@ -114,7 +115,7 @@ def _draw_handed(axis: Any, evidence: Evidence) -> None:
     axis.scatter(*positions.T, s=6, color="0.7", label="positions of the scan")
     # Colours are those of the positions: with a wrong sign or axis they turn.
     colours = np.arctan2(positions[:, 1], positions[:, 0])
-    axis.scatter(*offsets.T, s=4, c=colours, cmap="hsv", label="handed to the stitcher")
+    axis.scatter(*offsets.T, s=4, c=colours, cmap=colormap("hsv", bad="0.85"), label="handed to the stitcher")
     one = int(np.argmax(np.hypot(*positions.T)))
     axis.plot(*positions[one], "x", color="black", label="one of them: its position …")
     axis.plot(*offsets[one], "o", markerfacecolor="none", color="black", label="… and its offset")

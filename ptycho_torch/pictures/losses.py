@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from ptycho_torch.files.loss_curve import LossCurve
 from ptycho_torch.pictures.style import default_style
@@ -32,6 +30,9 @@ def draw_losses(curve: LossCurve, path: str | Path) -> None:
         raise ValueError(f"picture {path}: expected a name that ends in .png")
     if not curve.epochs:
         raise ValueError("losses: expected at least one epoch, found none")
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     figure = Figure(figsize=(8, 5.2))
     # Margins are set by hand: Matplotlib's own layout takes longer than the drawing.
     margins = {"left": 0.12, "right": 0.97, "bottom": 0.1, "top": 0.93, "hspace": 0.08}

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Complex
-from matplotlib.figure import Figure
 
 from ptycho_torch.pictures.style import colormap, default_style
 from ptycho_torch.scans.atomic_file import write_atomically
@@ -61,6 +60,8 @@ def draw_comparison(
         mask: (S, S) bool; what lies outside is left empty.
         path: path of the PNG.
     """
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9.5, 8.5))
     margins = {"left": 0.05, "right": 0.94, "bottom": 0.04, "top": 0.96, "hspace": 0.12, "wspace": 0.2}
     axes = figure.subplots(2, 2, sharex=True, sharey=True, gridspec_kw=margins)
@@ -91,6 +92,8 @@ def show(axis: Any, image: np.ndarray, title: str, **how: Any) -> None:
 
 @default_style()
 def _draw_one(image: np.ndarray, title: str, path: str | Path, **how: Any) -> None:
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8, 8))
     show(figure.add_axes((0.06, 0.04, 0.82, 0.92)), image, title, **how)
     with write_atomically(Path(path)) as file:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ptycho_torch.operators.reassembly import LARGEST_SIDE
 from ptycho_torch.pictures.style import colormap, default_style
@@ -35,6 +34,8 @@ def draw_scan(scan: Scan, path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"picture {path}: expected a name that ends in .png")
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(12.5, 6.4))
     figure.suptitle(_headline(scan), fontsize=11, parse_math=False)
     places = 1 if scan.object_guess is None else 3

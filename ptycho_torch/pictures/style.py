@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import matplotlib
-import matplotlib.backends.backend_agg  # here, not when the first picture is saved: imports must not be interrupted
-from matplotlib import colormaps
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 
 @contextmanager
 def default_style() -> Iterator[None]:
     """Draw with Matplotlib's defaults; as a decorator too. Afterwards the settings are what they were."""
+    import matplotlib
+
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         yield
@@ -26,6 +27,9 @@ def colormap(name: str, bad: str) -> Colormap:
         name: name of the colour map.
         bad: colour of NaN.
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
     found = colormaps[name]
     if isinstance(found, LinearSegmentedColormap):
         found = found.resampled(256)

@@ -6,6 +6,7 @@ may be larger than the memory. Whoever loads an array hands in a *look* that see
 
 from __future__ import annotations
 
+import os
 import struct
 import tokenize
 import zipfile
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -212,8 +213,8 @@ class Required:
 def members_of(path: Path) -> dict[str, zipfile.ZipInfo]:
     """Return what an NPZ archive lists, by key.
 
-    The archive's directory and the members' own headers must agree on names, and no key may come twice: otherwise an
-    array could vanish, or another one take its place, without a word.
+    The archive's directory must agree with its own count and with the names in the members' headers, and no key may
+    come twice: otherwise an array could vanish, or another one take its place, without a word.
 
     Raises:
         ValueError: the file is no archive, or damaged, or a key comes twice.
@@ -222,6 +223,7 @@ def members_of(path: Path) -> dict[str, zipfile.ZipInfo]:
     with path.open("rb") as file:  # given its name, zipfile would say that an unreadable file is no archive
         if not zipfile.is_zipfile(file):
             raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
+        counted = _counted_members(file)
     try:
         with zipfile.ZipFile(path) as archive:
             listed = archive.infolist()
@@ -231,6 +233,8 @@ def members_of(path: Path) -> dict[str, zipfile.ZipInfo]:
         raise ValueError(
             f"data file {path}: cannot be read ({one_line(damage)}); it is damaged or incomplete"
         ) from damage
+    if len(listed) != counted:
+        raise ValueError(f"data file {path}: expected {counted} arrays, found {len(listed)}; it is damaged")
     times = Counter(_key(info) for info in listed)
     twice = sorted(key for key, count in times.items() if count > 1)
     if twice:
@@ -246,6 +250,15 @@ def holds_none(path: Path, key: str, info: zipfile.ZipInfo) -> bool:
     """
     member = _open_member(path, key, info)
     return member.dtype.hasobject and member.shape == ()
+
+
+def _counted_members(file: IO[bytes]) -> int:
+    """Read how many members an archive says it has, from the record at its end, which zipfile found."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 2**16 - 22))  # the record, and the longest comment after it
+    end = file.read()
+    (count,) = struct.unpack_from("<H", end, end.rfind(b"PK\x05\x06") + 10)
+    return int(count)
 
 
 def _key(info: zipfile.ZipInfo) -> str:

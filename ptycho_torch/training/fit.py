@@ -23,12 +23,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import Tensor
 
-from ptycho_torch.config_params import TrainingConfig
+from ptycho_torch.config_params import Precision, TrainingConfig
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches_of
 from ptycho_torch.files.archive import pack, read_archive, unpack, write_archive
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.torch_defaults import torch_defaults
+from ptycho_torch.precision import autocast
 from ptycho_torch.training.batch_order import EpochBatches, Order, Share
 from ptycho_torch.training.keras_rules import EpochEnd, adam, validation_split
 from ptycho_torch.training.losses import objective
@@ -85,6 +86,7 @@ class Task:
         order: order of the training samples in each epoch.
         num_workers: number of processes that read ahead.
         fingerprint: name -> value that a resumed training must share with the interrupted one.
+        least: what ``least_losses`` returns, if it is known already.
     """
 
     model: PtychoPINN
@@ -93,15 +95,17 @@ class Task:
     order: Order
     num_workers: int
     fingerprint: Mapping[str, Any]
+    least: LossCurve | None = None
 
 
-def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
+def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Precision = "32-true") -> Trainer:
     """Make Lightning's trainer. It writes a checkpoint after each epoch, replacing the last, and nothing else.
 
     Args:
         directory: directory of the checkpoint.
         epochs: epochs at most.
         devices: where to train.
+        precision: ``32-true``, or ``bf16-mixed`` for a network in bfloat16.
 
     Raises:
         ValueError: there is no such device, or Lightning does not know the strategy, or starts processes with it that
@@ -120,6 +124,7 @@ def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
                 devices=devices.devices,
                 num_nodes=devices.num_nodes,
                 strategy=devices.strategy,
+                precision=precision,
                 max_epochs=epochs,
                 callbacks=[checkpoints],
                 plugins=[ArchiveCheckpoints()],
@@ -206,6 +211,36 @@ def _require_finite(model: PtychoPINN) -> None:
         raise ValueError(f"weights: expected finite numbers, found NaN or infinity in {', '.join(wrong[:6])}")
 
 
+def least_losses(task: Task) -> LossCurve:
+    """Compute the losses of perfect predictions: a curve without epochs, from which a training begins."""
+    numbers = np.arange(len(task.dataset))
+    training, validation = (
+        least_loss(task.model, task.dataset, task.config, numbers[part])
+        for part in validation_split(len(numbers), task.config.validation_fraction)
+    )
+    return LossCurve(training, validation)
+
+
+def least_loss(
+    model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, numbers: np.ndarray | None = None
+) -> float:
+    """Average the objective of a perfect prediction: no loss is lower.
+
+    Args:
+        model: it gives the scale of the measured amplitudes.
+        dataset: groups that are predicted.
+        config: training configuration, for the weights of the objective.
+        numbers: which of the groups; None for all.
+    """
+    chosen = np.arange(len(dataset)) if numbers is None else numbers
+    every = EpochBatches(lambda _: chosen, len(chosen), config.batch_size)
+    total = 0.0
+    for batch in batches_of(dataset, every):
+        measured = batch.X * model.intensity_scale.cpu()
+        total += objective(measured, measured, config, batch.good).item() * len(batch)
+    return total / len(chosen)
+
+
 @torch_defaults()
 def mean_loss(
     model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, batch_size: int, device: torch.device
@@ -215,14 +250,14 @@ def mean_loss(
     Args:
         model: model to evaluate; it is moved to the device.
         dataset: groups to predict.
-        config: training configuration, for the weights of the objective.
+        config: training configuration, for the weights of the objective and the precision.
         batch_size: groups at a time.
         device: where to compute.
     """
     model.to(device)
     numbers = EpochBatches(lambda _: np.arange(len(dataset)), len(dataset), batch_size)
     total = 0.0
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(config.precision, device):
         for batch in batches_of(dataset, numbers):
             X = batch.X.to(device)
             predicted = model(X, batch.positions.to(device)).amplitude
@@ -252,7 +287,7 @@ class _Training(LightningModule):
         self.batches = EpochBatches(task.order, training.stop, task.config.batch_size, share)
         self.held_back = EpochBatches(lambda _: last, len(last), task.config.batch_size, share)
         self.share = share
-        self.curve = LossCurve(self._least_loss(task, np.arange(training.stop)), self._least_loss(task, last))
+        self.curve = task.least or least_losses(task)
         self._seen: list[Tensor] = []
         self._validated: list[Tensor] = []
         self._restored: dict[str, Any] | None = None
@@ -276,10 +311,14 @@ class _Training(LightningModule):
         _require_finite(self.network)
         if not _is_alike(self.optimizer.state_dict()["param_groups"], self._fresh):
             raise ValueError("expected the optimiser's settings, found others")
-        for parameter, state in self.optimizer.state.items():
-            moments = [one for one in state.values() if one.shape != ()]
-            if any(one.shape != parameter.shape or not torch.isfinite(one).all() for one in moments):
-                raise ValueError("expected finite moments of every parameter in its shape, found others")
+        moments = {"exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if self.config.adam_amsgrad else [])}
+        for parameter in self.network.parameters():
+            state = self.optimizer.state.get(parameter, {})
+            shapes = {"step": (), **dict.fromkeys(moments, parameter.shape)}
+            if {name: getattr(one, "shape", None) for name, one in state.items()} != shapes:
+                raise ValueError(f"expected the optimiser's state of every parameter, {shapes}, found others")
+            if not all(torch.isfinite(one).all() for one in state.values()):
+                raise ValueError("expected finite numbers in the optimiser's state, found NaN or infinity")
         done = len(self.curve.epochs)
         if (self.current_epoch, self.global_step) != (done, done * len(self.batches)):
             raise ValueError(
@@ -339,15 +378,6 @@ class _Training(LightningModule):
         sizes = np.array([batches.size(number) for number in range(len(batches))])
         totals = found.cpu().numpy().astype(np.float64)
         return (totals / sizes).tolist(), float(totals.sum() / sizes.sum())
-
-    def _least_loss(self, task: Task, numbers: np.ndarray) -> float:
-        """Average the objective of a perfect prediction."""
-        every = EpochBatches(lambda _: numbers, len(numbers), task.config.batch_size)
-        total = 0.0
-        for batch in batches_of(task.dataset, every):
-            measured = batch.X * task.model.intensity_scale.cpu()
-            total += objective(measured, measured, task.config, batch.good).item() * len(batch)
-        return total / len(numbers)
 
 
 def _is_alike(found: Any, expected: Any) -> bool:

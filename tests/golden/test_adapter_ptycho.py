@@ -46,7 +46,7 @@ NO_CALL = {
 INSTALLED = os.environ.get("PTYCHOPINN")
 """The checkout of the real package; with it, and TensorFlow, what the stand-in serves is asked of the real one."""
 TRAINED = {
-    *("network.forward", "network.gradients", "network.training"),
+    *("network.layers", "network.forward", "network.gradients", "network.training"),
     *("optimizer.adam", "optimizer.schedule", "defaults.optimizer", "defaults.schedule"),
     *("run.training", "run.reconstruction"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -157,7 +158,14 @@ RETURNED = {
     "return {'y': Tensor(y.real, 'torch.bfloat16'), 'rows': rows}": (
         "complex64 of shape (4, 5), found tests.golden.test_check.Tensor (torch.bfloat16), which NumPy cannot take"
     ),
-    "return {'y': y * np.float32('nan'), 'rows': rows}": "nothing that is compared is finite",
+    "return {'y': y * np.float32('nan'), 'rows': rows}": "none of the compared values is finite",
+    "return {'y': np.where(y.real > 1, np.nan, y).astype('c8'), 'rows': rows}": "the finite values agree, but",
+    "return {'y': y[:0], 'rows': rows}": "y: expected shape (4, 5), found (0, 5)",
+    "return {'y': 'text', 'rows': rows}": "output 'y': expected an array of numbers or bytes",
+    "return {'y': y, 'rows': len(x)}": "expected an array of numbers or bytes, int64 of shape (), found int",
+    "return {'y': y.astype('U32'), 'rows': rows}": "found an array of dtype <U32",
+    "return {}": "rows: output missing; found []",
+    "return None": "expected outputs by name, {'rows': …, 'y': …}, found NoneType",
     "return {'y': y[None], 'rows': rows}": "the values are right and in order, only the shape differs",
     "return {'y': y.astype(complex), 'rows': rows}": "the dtype is complex128 instead of complex64",
     "return {'scaled': y, 'rows': rows}": "scaled: output not in the golden, which has ['rows', 'y']",
@@ -433,3 +441,26 @@ def test_it_needs_neither_pytest_nor_torch(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("put", "message"),
+    [
+        (lambda path: path.symlink_to("/dev/zero"), "a symbolic link, not a file"),
+        (lambda path: (path.touch(), os.truncate(path, 2**42)), "4398046511104 bytes; at most 1048576 are read"),
+        (lambda path: path.write_text("x = " + "[" * 100_000), "expected a TOML file of known differences"),
+        (lambda path: path.write_bytes(b"\xff"), "expected a TOML file of known differences ('utf-8' codec"),
+        pytest.param(
+            getattr(os, "mkfifo", None),
+            "a pipe, a socket or a device, not a file",
+            marks=pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes"),
+        ),
+    ],
+)
+def test_a_file_of_declarations_that_could_do_harm_is_refused(
+    check: Check, tmp_path: Path, put: Callable[[Path], object], message: str
+) -> None:
+    put(tmp_path / "other.toml")
+    result = check(RIGHT, "--known", str(tmp_path / "other.toml"))
+    assert result.exit_code == 2
+    assert message in result.output

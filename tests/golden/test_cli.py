@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from click.testing import CliRunner, Result
 from pytest_regressions.file_regression import FileRegressionFixture
+from rich.console import Console
 
 from golden.cli import main
 from golden.report.run import Check, Run, write_run
-from golden.store.entry import entry_path
+from golden.report.text import golden_list
+from golden.store.checkout import CODE
+from golden.store.entry import entry_path, read_entries
 from golden.store.golden import golden_path
+from golden.store.read import read_golden
 from golden.store.write import write_golden, write_outputs
 from tests.golden import standin
+
+FIXTURES = CODE / "golden" / "fixtures"
 
 
 def golden(*arguments: str) -> Result:
@@ -174,10 +186,65 @@ def test_faults_that_no_case_catches_are_an_error(fixtures: Path) -> None:
     assert "fault 'negated' of operation toy.scale: invisible in every case" in result.output
 
 
+def test_json_says_what_is_told_to_people() -> None:
+    """Each is one document of JSON, and nothing beside it."""
+
+    def read(*arguments: str) -> Any:
+        result = golden(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output)
+
+    case = "probe/hard_mask_n32"
+    assert list(read("list", case)["goldens"]) == [case]
+    shown = read("show", case)["goldens"][case]
+    assert shown["operation"] == shown["entry"]["operation"] == "probe.hard_mask"
+    assert shown["outputs"]["mask"] == {"shape": [32, 32, 1], "dtype": "bool"}
+    assert shown["content"] == shown["entry"]["content"]
+    told = read("faults", case)
+    assert {one["case"] for one in told["faults"]} == {case}
+    assert {one["fault"] for one in told["faults"]} | set(shown["invisible"]) == set(shown["entry"]["faults"])
+    assert (told["warnings"], told["problems"]) == ([], [])
+    file = str(golden_path(FIXTURES, case))
+    assert read("diff", file, file)["differences"] == []
+
+
+def test_json_of_what_differs_and_of_what_is_wrong(fixtures: Path, tmp_path: Path) -> None:
+    assert json.loads(golden("verify", "--fixtures", str(fixtures), "--json").output)["sound"] is False, "other cases"
+    one, other = (str(golden_path(fixtures, case)) for case in ("toy/double", "toy/triple"))
+    [found] = json.loads(golden("diff", one, other, "--json").output)["differences"]
+    assert found["outputs"]["y"]["verdict"] == "breaking"
+    assert found["outputs"]["y"]["share"] > 1
+    obtained = tmp_path / "x.obtained.h5"
+    write_outputs(obtained, {"y": read_golden(Path(other)).outputs["y"]})
+    result = json.loads(golden("diff", one, str(obtained), "--json").output)
+    assert (result["case"], result["not_obtained"]) == ("toy/double", ["rows"])
+    assert result["outputs"]["y"]["verdict"] == "breaking"
+    assert result["causes"]
+
+
+def test_version() -> None:
+    assert golden("--version").output == f"golden, version {metadata.version('ptycho-golden')}\n"
+
+
+def test_a_pipe_folds_no_line_and_a_narrow_terminal_cuts_no_name() -> None:
+    text = golden("list").output
+    lines = {line.split()[0]: line for line in text.splitlines()[1:] if line.strip()}
+    for name, entry in read_entries(FIXTURES).items():
+        assert entry["operation"] in lines[name]
+        assert lines[name].rstrip().endswith(entry["summary"])
+    shown = io.StringIO()
+    Console(width=40, file=shown).print(golden_list(read_entries(FIXTURES)))
+    assert "…" not in shown.getvalue()
+    lines = shown.getvalue().splitlines()
+    [width] = [len(match[0]) for line in lines[:3] if (match := re.match("case +", line))]
+    first_column = "".join(line[:width].strip() for line in lines)
+    assert first_column == "case" + "".join(read_entries(FIXTURES))
+
+
 def test_scan_is_written_as_ptychopinn_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "scan.npz"
     file.write_text("an older one is replaced")
-    assert golden("scan", str(file)).output == f"scan: {file}\n"
+    assert golden("scan", str(file)).output == f"reading 1087 patterns\nscan: {file}\n"
     with np.load(file) as scan:
         shapes = {name: scan[name].shape for name in scan.files}
     assert shapes.pop("diff3d") == (1087, 64, 64)
@@ -197,5 +264,32 @@ def test_scan_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         result = golden("scan", str(tmp_path / file))
         assert result.exit_code == 2
         assert message in result.output
-        assert len(result.output.splitlines()) == 1
+        progress, problem = result.output.splitlines()
+        assert progress == "reading 1087 patterns"
+        assert problem.startswith("golden: ")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize("command", ["golden list", "golden --help", "golden verify --help", "golden.generate --list"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line(command: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", *command.split()], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_is_not_utf_8(encoding: str) -> None:
+    command = [sys.executable, "-m", "golden", "show", "reassembly/m20_subpixel"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"mosaic" in done.stdout
+
+
+def test_closed_streams() -> None:
+    script = f"exec '{sys.executable}' -m golden list <&- >&- 2>&-"
+    assert subprocess.run(["sh", "-c", script], check=False).returncode == 0

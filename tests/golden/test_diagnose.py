@@ -88,7 +88,7 @@ def rolled(rows: int, columns: int) -> np.ndarray:
 )
 def test_transforms_are_named(found: np.ndarray, name: str) -> None:
     one = explain(IMAGES, found.astype(np.complex64))
-    assert one.sentence.startswith(f"found is expected, {name}")
+    assert one.sentence.startswith(f"the expected values, but {name}")
     assert one.distance < 1e-5
     assert not one.faults
 
@@ -152,7 +152,7 @@ def test_transforms_of_other_kinds_of_arrays() -> None:
     assert explain(mask, mask[::-1]).transform == "flipped upside down"
     real = stack(9, 9, kind="f4")
     assert explain(real, np.roll(real, (-4, -4), (0, 1))).transform == "with its quadrants swapped (ifftshift)"
-    assert explain(np.float64(2.0) * np.ones(()), np.array(8.0)).sentence.startswith("found is expected, times 4")
+    assert explain(np.float64(2.0) * np.ones(()), np.array(8.0)).sentence.startswith("the expected values, but times 4")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,10 @@ def test_transforms_of_other_kinds_of_arrays() -> None:
         (IMAGES[None], "the values are right and in order, only the shape differs"),
         (IMAGES.transpose(0, 3, 1, 2), "with the axes in the order [0, 3, 1, 2]: another layout"),
         (IMAGES[:2], "no known fault has this shape and dtype"),
-        (-IMAGES.astype(np.complex128), "found is expected, negated (exactly); and the dtype is complex128 instead of"),
+        (
+            -IMAGES.astype(np.complex128),
+            "the expected values, but negated (exactly); and the dtype is complex128 instead of",
+        ),
         (
             IMAGES.real,
             "its real part only (imaginary part lost) (exactly); and the dtype is float32 instead of complex64",
@@ -219,7 +222,7 @@ def test_outside_the_compared_mask_only_what_is_not_finite_counts() -> None:
     inside = RADIUS < 15
     one = explain(FIELD, np.where(inside, FIELD, np.inf).astype(np.float32), where=inside)
     assert one.sentence.endswith(
-        "all is well but for NaN or infinity in 884 of 1600 elements, all outside the compared mask"
+        "the finite values agree, but 884 of 1600 elements are not finite, all where only that is asked of an element"
     )
     # A transform is judged inside the mask, whatever lies outside it.
     assert explain(FIELD, np.where(inside, -FIELD, 1).astype(np.float32), where=inside).transform == "negated"
@@ -306,12 +309,15 @@ def test_strange_numbers_do_not_hide_a_transform() -> None:
     found = -FIELD
     found[5, 5] = np.nan
     assert explain(FIELD, found).sentence == (
-        "found is expected, negated (exactly); besides, NaN or infinity in 1 of 1600 elements"
+        "the expected values, but negated (exactly); besides, 1 of 1600 elements is not finite"
     )
     found = FIELD.copy()
     found[5, 5] = np.inf
-    assert explain(FIELD, found).sentence == "no known fault; all is well but for NaN or infinity in 1 of 1600 elements"
-    assert "nothing that is compared is finite" in explain(FIELD, np.full_like(FIELD, np.nan)).sentence
+    assert (
+        explain(FIELD, found).sentence
+        == "no known fault; the finite values agree, but 1 of 1600 elements is not finite"
+    )
+    assert "none of the compared values is finite" in explain(FIELD, np.full_like(FIELD, np.nan)).sentence
 
 
 def test_a_fault_is_not_known_by_its_sample_alone() -> None:
@@ -377,8 +383,8 @@ def test_of_outputs_in_order_only_the_first_that_differs_is_explained() -> None:
     found = {"b": right["b"].conj(), "a": 2 * right["a"], "other": -right["other"]}
     told = causes(right, found, path={"b": "after block 1", "a": "after block 2"})
     assert {one.outputs: one.sentence for one in told} == {
-        ("b",): "first differs after block 1: found is expected, conjugated (exactly)",
-        ("other",): "found is expected, negated (exactly)",
+        ("b",): "first differs after block 1: the expected values, but conjugated (exactly)",
+        ("other",): "the expected values, but negated (exactly)",
     }
 
 

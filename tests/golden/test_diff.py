@@ -17,6 +17,7 @@ import golden
 from golden.cli import main
 from golden.judge.compare import Tolerance
 from golden.review.difference import differences
+from golden.store import sources as store_sources
 from golden.store.entry import read_entry
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
@@ -72,7 +73,7 @@ def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> No
     write_golden(after, replace(made, outputs=outputs))
     told = diff(str(stored), str(after)).output
     assert told.count("held against the old one: ") == 1
-    assert "held against the old one: first differs after encoder block 3: it is the old one, times" in told
+    assert "held against the old one: first differs after encoder block 3: the old values, but times" in told
     places = [told.index(f"output {key!r} ") for key in ("encoder_3", "amplitude_up_1", "phase", "object", "loss")]
     assert places == sorted(places)
 
@@ -135,7 +136,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
     told = diff("HEAD", "--fixtures", str(clone)).output
     assert "toy/double: changed; outputs breaking" in told
-    assert "it is the old one, times 1.25" in told
+    assert "the old values, but times 1.25" in told
     git("commit", "-qam", "second")
     assert diff("HEAD", "--fixtures", str(clone)).output == "no golden differs\n"
     for span in ("HEAD~1..HEAD", "HEAD~1..", "HEAD~1...main"):
@@ -260,3 +261,22 @@ def scaled(made: Golden, factor: float) -> Golden:
         for name, array in made.outputs.items()
     }
     return replace(made, outputs=outputs)
+
+
+def test_goldens_are_read_case_by_case_until_they_hold_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    for side in (before, after):
+        fill(side)
+    for path in sorted(after.glob("toy/*.h5")):
+        moved = read_golden(path)
+        path.unlink()
+        write_golden(path, replace(moved, summary="other words"))
+    monkeypatch.setattr(store_sources, "_MOST_HELD", 1)
+    told = CliRunner().invoke(main, ["diff", str(before), str(after)]).output
+    first, *others = sorted(case.name for case in standin.CASES)
+    assert f"{first}: changed" in told
+    for case in others:
+        assert f"{case}: unreadable" in told
+    assert told.count("not read; what differs holds more than 1 bytes. Choose cases with --only") == 2 * len(others)

@@ -23,10 +23,15 @@ CASES = load_cases("golden.ptychopinn")
 
 
 def test_every_case_catches_faults_by_a_hundred_tolerances(goldens: dict[str, Golden]) -> None:
-    """By twenty where trajectories part: a loss after two steps has a thousand times the noise of a sum."""
+    """By twenty where trajectories part: a loss after two steps has a thousand times the noise of a sum.
+
+    By fifteen where a norm is told from that of a smoothed mask: a wide and even probe has nearly the same.
+    """
     for name, golden in goldens.items():
         parting = any(output.envelope for output in CASES[name].operation.outputs)
-        assert margins(golden)[0].margin >= (20 if parting else 100), margins(golden)[0]
+        for margin in margins(golden):
+            least = 20 if parting else 15 if margin.fault == "norm_with_soft_mask" else 100
+            assert margin.margin >= least, margin
 
 
 def test_the_catalogue_is_covered(goldens: dict[str, Golden]) -> None:

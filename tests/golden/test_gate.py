@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +16,14 @@ from click.testing import CliRunner, Result
 
 from golden.cli import main
 from golden.judge.compare import Tolerance
+from golden.review.declared import slow_cases
 from golden.review.gate import Weakening, weakenings
 from golden.store.confirmation import value_of
 from golden.store.entry import Entry, entry_path, make_entry, read_entry
 from golden.store.gallery import drawn_from
 from golden.store.golden import Golden, golden_path
 from golden.store.write import write_golden
-from tests.golden.conftest import fill, write_entry
+from tests.golden.conftest import fill, history, write_entry
 from tests.golden.standin import CASES, make_golden
 from tests.golden.test_diff import git
 from tests.golden.test_generate import InProcess, generate
@@ -75,9 +78,19 @@ def rewritten(made: Golden) -> Callable[[list[Entry]], list[Entry]]:
 def told(made: Golden, **event: Any) -> Callable[[list[Entry]], list[Entry]]:
     """An honest event, but for what it does not say."""
     return lambda events: [
-        {**events[0], "reason": "faster", "before": events[0]["after"], "after": made.content_digest()[:16], **event},
+        {
+            **unsaid(events[0]),
+            "reason": "faster",
+            "before": events[0]["after"],
+            "after": made.content_digest()[:16],
+            **event,
+        },
         *events,
     ]
+
+
+def unsaid(event: Entry) -> Entry:
+    return {key: value for key, value in event.items() if key != "weakens"}
 
 
 def wider(factor: float) -> Golden:
@@ -333,3 +346,169 @@ def test_noise_that_grew_alone_and_tolerance_that_grew_at_zero_alone() -> None:
 
 def test_only_what_an_event_can_say_names_its_words() -> None:
     assert weakenings({}, {DOUBLE: "damaged"}) == [Weakening(DOUBLE, "its entry cannot be read: damaged")]
+
+
+# ------------------------------------------------------------------------------- what no single request does
+
+
+def merge_request(clone: Path, made: Golden, **event: Any) -> Result:
+    """Ask for a golden, and merge it whatever the gate says."""
+    put(clone, made, told(made, **event))
+    found = gate(clone)
+    git("commit", "-qam", "asked for")
+    git("branch", "-f", "main")
+    return found
+
+
+def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
+    assert merge_request(clone, wider(1.9)).exit_code == 0
+    second = merge_request(clone, wider(3.5))
+    assert second.exit_code == 1
+    assert "the tolerance of 'y' grew 3.5 times, in steps since 2026-01-01 (restore it, or make it" in second.output
+    assert "noise" not in second.output
+    narrower = wider(3.4)
+    put(clone, narrower, told(narrower))
+    assert gate(clone).exit_code == 0, "what does not grow is not asked for what grew before it"
+
+
+def test_steps_are_counted_from_the_last_that_was_said_or_let_pass(clone: Path) -> None:
+    assert merge_request(clone, wider(1.9)).exit_code == 0
+    assert merge_request(clone, wider(3.5), weakens="tolerance: another FFT").exit_code == 0
+    assert merge_request(clone, wider(5)).exit_code == 0
+    assert merge_request(clone, wider(50)).exit_code == 1, "a person let it pass"
+    assert merge_request(clone, wider(90)).exit_code == 0
+    assert merge_request(clone, wider(110)).exit_code == 1
+
+
+def test_a_mask_that_shrinks_in_steps_too_small_to_tell() -> None:
+    made = make_golden(CASE)
+    first, second, third = (make_entry(made, history(made), {}) for _ in range(3))
+    for entry, left in ((first, 100), (second, 96), (third, 92)):
+        entry["outputs"]["y"]["compared"] = f"{left} of 100"
+    (one,) = weakenings({DOUBLE: second}, {DOUBLE: third}, lambda case: [first])
+    assert one.said == "of 'y' 92.0% of the elements are compared, 100.0% before, in steps since 2026-01-01"
+    assert weakenings({DOUBLE: second}, {DOUBLE: third}, lambda case: []) == []
+
+
+def test_in_a_shallow_clone_steps_are_not_seen_and_that_is_told(clone: Path, tmp_path: Path) -> None:
+    merge_request(clone, wider(1.9))
+    made = wider(3.5)
+    put(clone, made, told(made))
+    git("commit", "-qam", "again")
+    git("clone", "-q", "--depth", "2", f"file://{tmp_path}", "shallow")
+    found = gate(tmp_path / "shallow" / "deep" / "fixtures", span="HEAD~..HEAD")
+    assert found.exit_code == 0
+    assert "not compared: growth in small steps, over several requests: this clone is shallow" in found.output
+
+
+# ------------------------------------------------------------------------------- what a request claims
+
+
+def test_a_new_confirmation_is_a_claim_and_says_who_can_tell(clone: Path) -> None:
+    entry = read_entry(clone, DOUBLE)
+    confirm(entry)
+    write_entry(clone, DOUBLE, entry)
+    git("add", ".")
+    for found in (gate(clone), gate(clone, "--markdown")):
+        assert found.exit_code == 0
+        assert "are said to be confirmed by ptycho 0000000; who accepts that asks 000" in found.output
+        assert f"asks {'0' * 40} again: python generate" in found.output
+        assert "--cross-check ptycho --slow --record toy/double" in found.output
+    git("commit", "-qam", "confirmed")
+    git("branch", "-f", "main")
+    assert "are said to be confirmed" not in gate(clone).output
+
+
+def forged_picture(clone: Path, forge: Callable[[Path], object]) -> Result:
+    picture = clone / f"{DOUBLE}.png"
+    forge(picture)
+    entry = read_entry(clone, DOUBLE)
+    entry["picture"]["sha256"] = hashlib.sha256(picture.read_bytes()).hexdigest()
+    write_entry(clone, DOUBLE, entry)
+    return gate(clone)
+
+
+def brighter(picture: Path) -> None:
+    from PIL import Image, ImageDraw
+
+    image = Image.open(picture).convert("RGB")
+    ImageDraw.Draw(image).rectangle((20, 30, 22, 32), fill="white")
+    image.save(picture)
+
+
+def larger(picture: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (5, 7)).save(picture)
+
+
+@pytest.mark.parametrize(
+    ("forge", "how"),
+    [
+        (brighter, " of its "),
+        (larger, "it has 5 x 7 pixels, not "),
+        (lambda picture: picture.write_bytes(b"\x89PNG\r\n\x1a\nno more"), "it cannot be decoded"),
+    ],
+)
+def test_a_picture_forged_with_its_digest(clone: Path, forge: Callable[[Path], object], how: str) -> None:
+    found = forged_picture(clone, forge)
+    assert found.exit_code == 1
+    (said,) = (line for line in found.output.splitlines() if "picture" in line)
+    assert said.startswith(f"toy/double: its picture is not what is drawn of it: {how.lstrip()}") or how in said
+
+
+def test_a_picture_that_was_packed_otherwise_shows_the_same(clone: Path) -> None:
+    from PIL import Image
+
+    assert forged_picture(clone, lambda picture: Image.open(picture).convert("RGB").save(picture)).exit_code == 0
+
+
+def test_without_pillow_no_picture_is_drawn_and_that_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    entry = read_entry(clone, DOUBLE)
+    confirm(entry)
+    write_entry(clone, DOUBLE, entry)
+    assert "not compared: pictures: pictures need Matplotlib and Pillow" in gate(clone).output
+
+
+# ------------------------------------------------------------------------------- what decides how much is checked
+
+
+def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
+    top = clone.parents[1]
+    cases, settings = top / "tests/golden/standin.py", top / "pyproject.toml"
+    cases.parent.mkdir(parents=True)
+    cases.write_text('CASES = (Case("probe/a", OP), Case("probe/b", OP, slow=True), make("probe/c", slow=False))\n')
+    settings.write_text('[tool.pytest.ini_options]\naddopts = ["-ra"]\n')
+    git("add", ".")
+    git("commit", "-qm", "cases")
+    git("branch", "-f", "main")
+    cases.write_text('CASES = (Case("probe/a", OP, slow=True), Case("probe/b", OP, slow=True), make("probe/c"))\n')
+    settings.write_text('[tool.pytest.ini_options]\naddopts = ["-ra", "--deselect=tests"]\n')
+    (top / "conftest.py").write_text("collect_ignore = ['tests']\n")
+    git("add", ".")
+    found = gate(clone)
+    assert found.exit_code == 1
+    assert found.output.splitlines() == [
+        "the suite: it judges requests, and this one changes it: conftest.py",
+        "addopts: was ['-ra'], is ['-ra', '--deselect=tests'] (pyproject.toml)",
+        "tests/golden/standin.py: declares slow=True of probe/a: neither the suite nor a recomputation runs "
+        "that unless asked to",
+        "3 thing(s) get weaker unsaid; 0 golden(s) touched",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "found"),
+    [
+        ("Case('a', slow=False)", {}),
+        ("replace(case, slow=whole)", {"slow=whole": 1}),
+        ("def make(name, slow=True): pass", {"slow=True by default": 1}),
+        ("def make(name, *, slow=False): pass", {}),
+        ("class Case:\n    slow: bool = True", {"slow=True by default": 1}),
+        ("class Case:\n    slow: bool", {}),
+        ("no python", {}),
+    ],
+)
+def test_what_is_declared_slow_is_read_from_the_code(module: str, found: dict[str, int]) -> None:
+    assert slow_cases(module) == found

@@ -844,7 +844,7 @@ def test_it_runs_as_a_module() -> None:
 
 
 def test_outside_a_checkout_an_update_asks_for_a_directory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("golden.generate._in_checkout", lambda: False)
+    monkeypatch.setattr("golden.generate.checkout_of", lambda place: None)
     result = CliRunner().invoke(main, ["--update", "--reason", "x"])
     assert result.exit_code == 2
     assert "--update needs --fixtures DIR" in " ".join(result.output.split())

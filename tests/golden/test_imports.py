@@ -58,14 +58,17 @@ def test_who_imports_whom() -> None:
     assert {"golden.ptychopinn.probe.cases", "golden.ptychopinn.installed_package"} <= set(framework)
     # Side by side: each takes a second or two.
     heavy = ["lightning", "pytorch_lightning", "torchmetrics", "skimage", "matplotlib"]
-    port = start(modules_of(ptycho_torch, "ptycho_torch.training.fit"), ["tensorflow", "keras", "golden", *heavy])
+    light = modules_of(ptycho_torch, "ptycho_torch.training.fit", "ptycho_torch.pictures")
+    port = start(light, ["tensorflow", "keras", "golden", *heavy])
     others = start(framework, ["tensorflow", "keras", "ptycho", "torch", "ptycho_torch"])
     doors = start(["golden"], ["numpy", "golden.spec"])
     bare_port = start(["ptycho_torch"], ["torch", "numpy", "scipy", "jaxtyping"])
     programs = start(
         ["golden.generate", "golden.cli"], ["scipy", "matplotlib", "PIL", "jinja2", "torch", "pytest", "skimage"]
     )
-    assert intruders(port) == [], "the port knows neither goldens nor TensorFlow, and is light without training.fit"
+    assert intruders(port) == [], (
+        "the port knows neither goldens nor TensorFlow, and is light without training.fit and pictures"
+    )
     assert intruders(bare_port) == [], "the port's public names are imported when they are used"
     assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
     assert intruders(doors) == [], "importing golden loads nothing until a name is asked for"

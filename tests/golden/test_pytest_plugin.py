@@ -77,7 +77,7 @@ def test_agreement_passes_and_says_how_close(project: pytest.Pytester) -> None:
     result = project.runpytest()
     result.assert_outcomes(passed=3, skipped=1)
     result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; most of its tolerance (0) *"])
-    result.stdout.fnmatch_lines(["goldens: slow, not run: *toy/slow*"])
+    result.stdout.fnmatch_lines(["goldens: 1 slow, not run: toy/slow"])
     assert state(project) == before
 
 
@@ -186,7 +186,7 @@ TRAPS = {
     '{"y": y.astype(complex), "rows": rows}': "*output 'y' structural*expected dtype complex64, found complex128*",
     '{"y": y.real.astype(np.float16), "rows": rows}': "*structural*expected dtype complex64, found float16*",
     '{"y": y * np.float32("nan"), "rows": rows}': "*output 'y' breaking*found (nan*",
-    '{"y": y * 0, "rows": rows}': "*output 'y' breaking*found is expected, zero everywhere*",
+    '{"y": y * 0, "rows": rows}': "*output 'y' breaking*the expected values, but zero everywhere*",
     '{"y": y[:0], "rows": rows}': "*output 'y' structural*expected shape (4, 5), found (0, 5)*",
     '{"y": y[None], "rows": rows}': "*output 'y' structural*expected shape (4, 5), found (1, 4, 5)*",
     '{"y": y.tolist(), "rows": rows}': "*output 'y': expected an array of numbers or bytes, complex64 *found list*",
@@ -209,7 +209,7 @@ def test_what_cannot_pass(project: pytest.Pytester) -> None:
         for number, returned in enumerate(TRAPS)
     )
     project.makepyfile(**{"parity/test_traps": "    import numpy as np\n    import pytest\n" + ports})
-    result = project.runpytest("parity/test_traps.py", "-k", "double", "--tb=short")
+    result = project.runpytest("parity/test_traps.py", "-k", "double", "-v")
     result.assert_outcomes(failed=len(TRAPS), deselected=2 * len(TRAPS))
     reports = re.split(r"_+ test_\d+\[toy/double\] _+", result.stdout.str())
     for report, message in zip(reports[1:], TRAPS.values(), strict=True):
@@ -430,3 +430,27 @@ def test_passive_unless_asked(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'golden' not found*"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("golden_fixtures = fixtrues", "*golden_fixtures: *fixtrues is no directory; expected the path of one, from *"),
+        ("golden_fixtures = fixtures other", "*golden_fixtures: expected one directory, found 2: *fixtures, *other; *"),
+        ("golden_fixtures = my fixtures", "*golden_fixtures: expected one directory, found 2: *; quote a path with *"),
+        ("golden_fixtures = fixtures/toy/double.h5", "*golden_fixtures: *double.h5 is no directory; *"),
+        ("golden_known = known.toml other.toml", "*golden_known: expected one file, found 2: *"),
+        ("golden_known = known.toml", "*golden_known: *known.toml is no file; *"),
+    ],
+)
+def test_a_setting_that_names_not_one_path_is_a_usage_error(project: pytest.Pytester, setting: str, told: str) -> None:
+    result = project.runpytest("-o", setting.replace(" = ", "="))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+
+
+def test_a_directory_with_a_space_is_quoted_and_the_header_names_it(project: pytest.Pytester) -> None:
+    (project.path / "fixtures").rename(project.path / "my fixtures")
+    result = project.runpytest("-o", "golden_fixtures='my fixtures'")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["goldens: *my fixtures"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,17 @@ import pytest
 from pytest_regressions.data_regression import DataRegressionFixture
 from pytest_regressions.file_regression import FileRegressionFixture
 
-from golden.report.run import Check, Run, causes, headline, read_shares, require_report, write_failure, write_run
+from golden.report.run import (
+    FORMAT,
+    Check,
+    Run,
+    causes,
+    headline,
+    read_shares,
+    require_report,
+    write_failure,
+    write_run,
+)
 from golden.spec.errors import GoldenError
 from golden.store.golden import golden_path
 from golden.store.read import read_golden
@@ -70,13 +81,13 @@ def test_the_fewest_faults_that_explain_the_failures() -> None:
     assert causes(run) == [
         "2 of 4 failed goldens look like fault 'sign'",
         "1 of 4 failed goldens look like fault 'crop'",
-        "1 of 4 failed goldens look like no declared fault",
+        "1 of 4 failed goldens match no known fault",
     ]
     assert causes(Run([PASSED])) == []
     two = [{"outputs": ["y"], "sentence": "", "fault": "swap"}, {"outputs": ["z"], "sentence": "", "fault": "crop"}]
     assert causes(Run([failed("toy/e", diagnoses=two), failed("toy/f", diagnoses=two), failed("toy/g")])) == [
         "2 of 3 failed goldens look like several faults at once, 'crop' and 'swap'",
-        "1 of 3 failed goldens look like no declared fault",
+        "1 of 3 failed goldens match no known fault",
     ]
 
 
@@ -126,12 +137,12 @@ def test_failures_are_grouped_by_cause_the_most_frequent_first(tmp_path: Path) -
     tags = Tags(written(tmp_path / "run.html", *checks)).tags
     groups = [attributes.get("aria-label") for tag, attributes in tags if attributes.get("class") == "group"]
     groups = [group for group in groups if group]
-    assert groups == ["Looks like fault 'sign'", "Looks like no declared fault", "Differs as declared"]
+    assert groups == ["Looks like fault 'sign'", "Matches no known fault", "Differs as declared"]
     cases = [(attributes["data-name"], attributes["data-causes"]) for tag, attributes in tags if tag == "article"]
     assert cases == [
         ("b/two", "fault 'sign'"),
         ("c/three", "fault 'sign'"),
-        ("a/one", "no declared fault"),
+        ("a/one", "no known fault"),
         ("d/four", ""),
     ]
 
@@ -165,11 +176,42 @@ def test_what_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> Non
         require_report(tmp_path / "run.md")
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"format": "other"}', '{"format": "ptycho-golden run 2", "checks": [{}]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"format": "other"}',
+        '{"format": "ptycho-golden run 2", "checks": [{}]}',
+        f'{{"format": "{FORMAT}", "checks": [{{}}]}}',
+        f'{{"format": "{FORMAT}", "checks": [{{"case": "a", "operation": "b", "outputs": 3, "lines": []}}]}}',
+        f'{{"format": "{FORMAT}", "checks": [], "checks": []}}',
+        "[" * 100_000,
+        "\ufeff{}",
+    ],
+)
 def test_what_is_no_report_is_one_clear_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(GoldenError, match=r"run\.json: .*; expected what 'pytest --golden-report=FILE\.json' writes"):
         read_shares(tmp_path / "run.json")
+
+
+def test_what_is_no_small_file_is_not_read(tmp_path: Path) -> None:
+    report = tmp_path / "run.json"
+    report.symlink_to("/dev/zero")
+    with pytest.raises(GoldenError, match=r"run\.json: a symbolic link, not a file; expected"):
+        read_shares(report)
+    report.unlink()
+    report.touch()
+    os.truncate(report, 2**42)
+    with pytest.raises(GoldenError, match="4398046511104 bytes; at most 16777216 are read; expected"):
+        read_shares(report)
+    if hasattr(os, "mkfifo"):
+        report.unlink()
+        os.mkfifo(report)
+        with pytest.raises(GoldenError, match="a pipe, a socket or a device, not a file; expected"):
+            read_shares(report)
 
 
 def test_only_a_sound_run_is_green() -> None:

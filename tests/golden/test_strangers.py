@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from golden.store import folder, guard
 from golden.store.folder import read_small, survey
 from golden.store.golden import golden_path
 from golden.store.guard import read_untrusted
+from golden.store.read import read_golden
 from golden.store.verify import verify
 from golden.store.write import write_golden
 from tests.golden.conftest import fill
@@ -168,3 +171,60 @@ def test_a_small_file_is_read_as_it_is(tmp_path: Path) -> None:
         read_small(tmp_path / "a", 4)
     with pytest.raises(FileNotFoundError):
         read_small(tmp_path / "b")
+
+
+ENVIRONMENT = "the system does not let it be read: "
+
+
+@pytest.mark.parametrize("file", ["toy/double.json", "toy/double.png", "README.md"])
+def test_a_file_that_the_system_does_not_open_is_not_called_damaged(
+    fixtures: Path, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+
+    def refuse(path: Path, flags: int) -> int:
+        if Path(path) == fixtures / file:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(path, flags)
+
+    monkeypatch.setattr(folder.os, "open", refuse)
+    (said,) = verify(fixtures, ALL)
+    assert said.endswith(f"{ENVIRONMENT}Permission denied")
+
+
+def test_a_golden_that_the_system_does_not_read_is_not_called_damaged(
+    fixtures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    path = golden_path(fixtures, "toy/double")
+    assert [*read_untrusted([path])] == [f"golden {path}: {ENVIRONMENT}Input/output error"]
+
+
+def test_a_topic_that_the_system_does_not_list_is_told(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = folder._listed
+
+    def refuse(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
+        if directory.name == "toy":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(directory)
+
+    monkeypatch.setattr(folder, "_listed", refuse)
+    assert survey(fixtures).strange == (f"toy: {ENVIRONMENT}Permission denied",)
+
+
+def test_reading_takes_no_lock_and_minds_none(fixtures: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    path = golden_path(fixtures, "toy/double")
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert verify(fixtures, ALL) == []
+        assert read_golden(path).case == "toy/double"
+
+
+def test_a_process_that_the_system_ended_says_nothing_of_the_file() -> None:
+    said = guard._crashed(Path("a.h5"), -signal.SIGKILL, 60)
+    assert said.endswith("that says nothing of the file. Run again")
+    assert "Do not trust it" in guard._crashed(Path("a.h5"), -signal.SIGSEGV, 60)

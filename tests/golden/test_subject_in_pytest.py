@@ -69,6 +69,64 @@ def test_a_wrong_subject_fails_and_is_told_which_fault(project: pytest.Pytester)
     )
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "2")])
+def test_goldens_that_fail_for_one_reason_are_told_once(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    """Not the source of a test that is one line, but what is wrong and where; the second golden in a line."""
+    (project.path / "my_subject.py").write_text(WRONG)
+    result = project.runpytest_subprocess(*only_plugins(monkeypatch), *workers)
+    failures = result.stdout.str().partition(" FAILURES ")[2].partition("goldens: ")[0]
+    assert failures.count("diagnosis: matches fault 'negated'") == 1
+    assert "check_subject" not in failures
+    other = (
+        r"E   1 more golden fails for the same reason; -v tells all:\nE     toy/(double|triple): 'y', \S+ x tolerance\n"
+    )
+    assert re.search(other, failures)
+    for case in ("toy/double", "toy/triple"):
+        assert f"FAILED parity/test_parity.py::test_goldens[{case}]" in result.stdout.str(), "all are named in the end"
+    every = project.runpytest_subprocess(*only_plugins(monkeypatch), *workers, "-v").stdout.str()
+    assert every.count("diagnosis: matches fault 'negated'") == 2
+    assert "more golden fails" not in every
+
+
+def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> None:
+    """The first traceback is shown, for it says where; the second golden takes a line."""
+    told = run(project, RIGHT.replace("return {", "raise ValueError('no'); return {", 1)).stdout.str()
+    assert told.count("raise ValueError('no')") == 1
+    assert re.search(r"-+ 1 more golden fails for the same reason; -v tells all: -+\n  toy/triple\n", told)
+    assert "goldens: 2 of 2 failed goldens ended with an error" in told
+
+
+def test_a_failure_says_where_in_the_port_to_look(project: pytest.Pytester) -> None:
+    """Of what a subject calls, itself or by its helpers, that of the port is named: with file and line."""
+    project.makepyfile(
+        my_port="""
+        import dataclasses
+
+        @dataclasses.dataclass
+        class Settings:
+            factor: float
+
+        def scaled(x, settings):
+            return -x * settings.factor
+        """
+    )
+    calls = """
+import numpy as np
+from my_port import Settings, scaled
+
+def _helped(x, factor):
+    return scaled(x, Settings(factor))
+
+def toy_scale(*, x, factor):
+    from my_port import Settings
+    return {"y": _helped(x, np.float32(factor)), "rows": np.array(len(x))}
+"""
+    result = run(project, calls + LARGE_ONLY)
+    result.stdout.fnmatch_lines(["E     look in: scaled (my_port.py:7), Settings (my_port.py:3)"])
+
+
 def test_a_subject_that_breaks_fails_where_it_broke(project: pytest.Pytester) -> None:
     result = run(project, RIGHT.replace("return {", "raise ValueError('no'); return {", 1), "--golden-report=run.json")
     result.assert_outcomes(passed=1, failed=2, skipped=1)

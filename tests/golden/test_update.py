@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -284,3 +285,12 @@ def test_kill_leaves_nothing_torn(fixtures: Path) -> None:
         assert len(verify(fixtures, ALL)) == len(interrupted(fixtures))
         finish_interrupted(fixtures)
         assert verify(fixtures, ALL) == []
+
+
+def test_a_file_system_without_locks_is_told(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
+    with pytest.raises(GoldenError, match=r"\.lock: the system gives no lock \(.*No locks available\)"), lock(fixtures):
+        pass

@@ -583,8 +583,8 @@ def phase_without_pi(right, x):
 
 
 @instead_of(losses.poisson_objective, "network.gradients: loss_summed", "network.forward: loss_summed")
-def loss_summed(right, predicted, measured):
-    return right(predicted, measured) * predicted.numel()
+def loss_summed(right, predicted, measured, good=None):
+    return right(predicted, measured, good) * predicted.numel()
 
 
 @instead_of(tensorflow_weights.to_tensorflow_gradients, "network.gradients: accumulated")

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from golden.ptychopinn.network.formulas import Structure, split
 from golden.ptychopinn.run import mosaics
 from ptycho_torch.checks.diagnostics import probe_statistics
-from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
+from ptycho_torch.config_params import DataConfig, ModelConfig, Precision, TrainingConfig
 from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.files.tensorflow_weights import from_tensorflow_weights
@@ -26,6 +26,9 @@ from ptycho_torch.scans.scan import Scan
 from ptycho_torch.training.batch_order import seeded_order
 from ptycho_torch.training.fit import Devices, Task, fit, make_trainer
 from ptycho_torch.training.keras_rules import validation_split
+
+if TYPE_CHECKING:
+    pass
 
 Arrays = dict[str, np.ndarray]
 FIRST = 3
@@ -85,18 +88,20 @@ class Silent:
         pass
 
 
-def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset) -> LossCurve:
+def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, precision: Precision = "32-true") -> LossCurve:
     """Train the port for as many epochs as there are orders: a fault that shows at once gives fewer."""
+
     epochs = len(run.inputs["order"])
     config = TrainingConfig(
         epochs=epochs,
         batch_size=run["batch_size"],
         learning_rate=run["learning_rate"],
         adam_epsilon=run["epsilon"],
+        precision=precision,
     )
     training, _ = validation_split(len(dataset), config.validation_fraction)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"))
+        trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"), precision)
         task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
         return fit(task, trainer, Silent())
 

@@ -1,10 +1,16 @@
-"""Results do not depend on Torch's settings of the process: its default device and its default dtype."""
+"""Results and pictures do not depend on the user's settings of Torch, NumPy and Matplotlib."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -12,6 +18,14 @@ import torch
 from golden import Case
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
+from ptycho_torch import diagnose, draw_scan, gather_evidence, load_bundle, load_scan, predict, save_scan, stitch
+from ptycho_torch.dataloader import MemoryMappedDataset
+from ptycho_torch.files.bundle import NAME
+from ptycho_torch.pictures.diagnosis import draw_diagnosis
+from ptycho_torch.pictures.losses import draw_losses
+from ptycho_torch.pictures.result import draw_amplitude, draw_phase
+from ptycho_torch.simulate import Simulation, simulate_scan
+from tests.torch import bundle_fuzzing
 from tests.torch.mutants import run_port
 
 CASES = load_cases("golden.ptychopinn")
@@ -53,3 +67,113 @@ def test_the_same_bits(
     for name, array in usual.items():
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+# ------------------------------------------------------------------------------------------------ from file to picture
+
+
+def everything(directory: Path) -> dict[str, bytes]:
+    """Simulate, read, predict, stitch, judge and draw; what comes out, as bytes."""
+    scan = simulate_scan(Simulation(patterns=6, seed=3))
+    save_scan(directory / "scan.npz", scan)
+    scan, bundle = load_scan(directory / "scan.npz"), load_bundle(directory)
+    prediction = predict(bundle.model, MemoryMappedDataset.from_config(scan, bundle.data, seed=0))
+    mosaic = stitch(prediction.patches, prediction.offsets)
+    evidence = gather_evidence(scan, bundle, prediction, mosaic)
+    diagnosis = diagnose(evidence)
+    draw_scan(scan, directory / "scan.png")
+    draw_amplitude(evidence.mosaic, directory / "amplitude.png")
+    draw_phase(evidence.mosaic, directory / "phase.png")
+    draw_diagnosis(evidence, diagnosis, directory / "diagnosis.png")
+    draw_losses(bundle.losses, directory / "losses.png")
+    return {
+        "scan": scan.diffraction.tobytes(),
+        "weights": b"".join(tensor.numpy().tobytes() for tensor in bundle.model.state_dict().values()),
+        "mosaic": evidence.mosaic.tobytes(),
+        "text": diagnosis.to_text().encode(),
+        **{path.name: path.read_bytes() for path in sorted(directory.glob("*.png"))},
+    }
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    directory = tmp_path_factory.mktemp("usual")
+    (directory / NAME).write_bytes(bundle_fuzzing.sound())
+    return directory, everything(directory)
+
+
+@contextmanager
+def default_device() -> Iterator[None]:
+    torch.set_default_device("meta")  # what is made there has no values
+    try:
+        yield
+    finally:
+        torch.set_default_device(None)
+
+
+PICTURES = {
+    "image.origin": "lower",
+    "image.cmap": "jet",
+    "text.usetex": True,
+    "font.size": 30,
+    "savefig.dpi": 30,
+    "savefig.bbox": "tight",
+    "savefig.transparent": True,
+    "axes.facecolor": "red",
+    "axes.formatter.use_locale": True,
+    "lines.linewidth": 9,
+}
+SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "Torch's default dtype": lambda: default_dtype(torch.float64),
+    "Torch's default device": default_device,
+    "Torch without gradients": torch.no_grad,
+    "Matplotlib's settings": lambda: matplotlib.rc_context(PICTURES),
+    "NumPy's print options": lambda: np.printoptions(precision=1, threshold=2, suppress=True, legacy="1.13"),
+    "NumPy's errors": lambda: np.errstate(all="raise"),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_results_and_pictures_are_those_without_the_users_settings(
+    setting: str, usual: tuple[Path, dict[str, bytes]]
+) -> None:
+    directory, expected = usual
+    with SETTINGS[setting]():
+        before = torch.get_default_dtype(), dict(matplotlib.rcParams)
+        found = everything(directory)
+        assert (torch.get_default_dtype(), dict(matplotlib.rcParams)) == before
+    assert [name for name in expected if found[name] != expected[name]] == []
+
+
+def test_a_file_of_settings(tmp_path: Path) -> None:
+    """``image.lut`` counts when Matplotlib is imported, so another process looks; in a folder with a matplotlibrc."""
+    code = "from ptycho_torch.pictures.style import colormap; print(colormap('gray', 'red')([0, 0.3, 0.5, 1]).tolist())"
+    said = []
+    for setting in ("", "image.lut: 4\nimage.origin: lower\n"):
+        (tmp_path / "matplotlibrc").write_text(setting)
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+        said.append(done.stdout)
+    assert said[0] == said[1]
+
+
+def test_loading_a_bundle_leaves_the_random_numbers_as_they_were(usual: tuple[Path, dict[str, bytes]]) -> None:
+    before = torch.get_rng_state()
+    load_bundle(usual[0])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.integration
+def test_an_inference_in_a_folder_with_a_matplotlibrc(usual: tuple[Path, dict[str, bytes]], tmp_path: Path) -> None:
+    """The program reads none: not that of the folder, not that of a variable, and no backend."""
+    directory, _ = usual
+    settings = "text.usetex: True\nimage.origin: lower\nsavefig.dpi: 20\nimage.lut: 3\nfont.family: fantasy\n"
+    (tmp_path / "matplotlibrc").write_text(settings)
+    written = []
+    for folder, more in ((directory, {}), (tmp_path, {"MPLBACKEND": "none", "LC_ALL": "C"})):
+        command = [sys.executable, "-m", "ptycho_torch.inference", "--model_path", directory, "--test_data"]
+        command += [directory / "scan.npz", "--output_dir", tmp_path / f"out{len(written)}", "--accelerator", "cpu"]
+        subprocess.run([*map(str, command), "--n_images", "6"], cwd=folder, env=os.environ | more, check=True)
+        found = sorted((tmp_path / f"out{len(written)}").iterdir())
+        written.append({path.name: path.read_bytes() for path in found if path.suffix != ".log"})
+    assert len(written[0]) >= 6
+    assert [name for name in written[0] if written[1].get(name) != written[0][name]] == []

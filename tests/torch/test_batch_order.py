@@ -91,3 +91,21 @@ def test_an_archive_holds_no_orders(tmp_path: Path) -> None:
     np.savez(tmp_path / "orders.npz", orders=np.array([[0, 1, 2]]))
     with pytest.raises(ValueError, match="found something else"):
         read_orders(tmp_path / "orders.npz", 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 4)]}", "expected a .npy file of integers"),
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 4), }}", "expected a .npy file of integers"),
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (((((2, 4)", "expected a .npy file of integers"),
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (2, 1099511627776)}", "expected a .npy file of integers"),
+        ("{'descr': '<i8', 'fortran_order': False, 'shape': (-2, -4)}", "orders.npy"),
+        ("", "expected a .npy file of integers"),
+    ],
+)
+def test_a_damaged_header_is_one_line(header: str, message: str, tmp_path: Path) -> None:
+    text = header.ljust(117).encode() + b"\n"
+    (tmp_path / "orders.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64))
+    with pytest.raises(ValueError, match=message):
+        read_orders(tmp_path / "orders.npy", 4, 2)

@@ -20,6 +20,7 @@ from ptycho_torch.config_params import DataConfig, TrainingConfig
 from ptycho_torch.files.archive import ABOUT, TENSORS, pack, read_archive, unpack, write_archive
 from ptycho_torch.files.bundle import FORMAT, NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
+from tests.torch import bundle_fuzzing
 from tests.torch.networks import DEVICES, batch, small_model
 
 BIAS = "phase.inner.conv.bias"
@@ -138,6 +139,13 @@ def test_what_is_said_of_the_model_must_fit(path: Path, change: Callable[[Any], 
     rewritten(path, about=change)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_bundle(path)
+
+
+def test_a_bundle_from_before_the_choice_of_precision_was_trained_in_float32(path: Path) -> None:
+    rewritten(path, about=lambda a: a["training"].pop("precision"))
+    assert load_bundle(path).training == dataclasses.replace(
+        a_bundle().training, train_data_file="scan.npz", output_dir="out"
+    )
 
 
 @pytest.mark.parametrize(
@@ -272,3 +280,69 @@ def test_an_archive_that_cannot_be_written_leaves_the_old_one(path: Path) -> Non
         write_archive(path, "kind", {"content": object()}, {})
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+# ------------------------------------------------------------------------------------------------ from elsewhere
+
+
+@pytest.mark.parametrize("kind", bundle_fuzzing.KINDS)
+def test_a_corrupt_bundle_is_refused_or_reads_the_same(kind: str, tmp_path: Path) -> None:
+    """``python -m benchmarks.fuzz_bundles`` reads 3,000."""
+    outcomes = [bundle_fuzzing.read_one(kind, seed, tmp_path) for seed in range(6)]
+    assert not [one for one in outcomes if one.verdict in bundle_fuzzing.BAD]
+
+
+def test_the_fuzzer_sees_a_silent_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = bundle_fuzzing.zipped(
+        [
+            (ABOUT, bundle_fuzzing.members()[ABOUT].replace(b'"seed": 0', b'"seed": 1')),
+            (TENSORS, bundle_fuzzing.members()[TENSORS]),
+        ]
+    )
+    monkeypatch.setattr(bundle_fuzzing, "corrupt", lambda kind, seed: other)
+    assert bundle_fuzzing.read_one("flip", 0, tmp_path).verdict == bundle_fuzzing.SILENT
+    assert bundle_fuzzing.read_one("text", 0, tmp_path).verdict == bundle_fuzzing.ANOTHER
+    monkeypatch.setattr(bundle_fuzzing, "load_bundle", lambda path: {}["no"])
+    assert bundle_fuzzing.read_one("flip", 0, tmp_path).verdict == bundle_fuzzing.WRONG
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a["model"].update(n_filters_scale=10**30),
+        lambda a: a["model"].update(n_filters_scale=1e30),
+        lambda a: a["model"].update(max_position_jitter=10**9),
+        lambda a: a["model"].update(max_position_jitter=-5),
+        lambda a: a["losses"].update(least_loss=10**400),
+    ],
+)
+def test_numbers_out_of_all_proportion(path: Path, change: Callable[[Any], object]) -> None:
+    rewritten(path, about=change)
+    with pytest.raises(ValueError, match=r"wts\.h5\.zip: ") as refused:
+        load_bundle(path)
+    assert str(refused.value).isprintable()
+
+
+def test_a_name_twice_is_refused(path: Path) -> None:
+    """JSON readers keep the last in silence."""
+    members = members_of(path)
+    members[ABOUT] = members[ABOUT].replace(b'"seed": 3', b'"seed": 3, "seed": 4')
+    zipped(path, members)
+    with pytest.raises(ValueError, match=r"about\.json: expected a JSON object"):
+        load_bundle(path)
+
+
+def test_an_error_of_the_system_is_told_as_that(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: '.*wts\.h5\.zip'"):
+        load_bundle(path)
+
+
+def test_a_model_of_another_dtype_is_not_saved(tmp_path: Path) -> None:
+    bundle = a_bundle()
+    bundle.model.double()
+    with pytest.raises(ValueError, match=r"the model: .*: expected torch\.float32, found torch\.float64"):
+        save_bundle(tmp_path / NAME, bundle)

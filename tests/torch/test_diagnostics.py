@@ -17,13 +17,14 @@ from PIL import Image
 from ptycho_torch.checks.diagnostics import (
     Evidence,
     Finding,
+    check_orientation,
     check_photons,
     check_probe,
     covered_box,
     diagnose,
     expected_count,
 )
-from ptycho_torch.checks.registration import ORIENTATIONS, turned
+from ptycho_torch.checks.registration import ORIENTATIONS, Registration, turned
 from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.operators.probe import normalize_probe_like_tf
@@ -199,6 +200,23 @@ def test_a_mosaic_that_lies_elsewhere_is_named() -> None:
     assert (x, y) == pytest.approx((5, -3), abs=0.15)
 
 
+def test_a_blurred_mosaic_may_fit_beside_its_place() -> None:
+    """As after a short training: a broad maximum that noise moves by some pixels is no mistake; a clear one is."""
+    fit = {
+        "orientation": "upright",
+        "conjugated": False,
+        "shift": (3.9, 3.3),
+        "scores": {"upright": 0.85, "transposed": 0.7},
+    }
+    for found, in_place, verdict in ((0.860, 0.844, "unclear"), (0.86, 0.7, "wrong"), (0.999, 0.99, "wrong")):
+        finding = check_orientation(Registration(**fit, correlation=found, in_place=in_place))
+        assert finding.verdict == verdict
+    assert (
+        check_orientation(Registration(**{**fit, "shift": (0.7, -0.7)}, correlation=0.9, in_place=0.7)).verdict
+        == "right"
+    )
+
+
 def test_a_negated_phase_is_named() -> None:
     found = wrong(evidence(true_patches().conj().resolve_conj()))
     assert found["orientation"].mistake == "its phase has the wrong sign"
@@ -237,6 +255,16 @@ def probes() -> dict[str, np.ndarray]:
 def test_a_wrong_probe_is_named(mistake: str) -> None:
     given = evidence(probe=probes()[mistake])
     assert check_probe(given) == dataclasses.replace(check_probe(given), verdict="wrong", mistake=mistake)
+
+
+def test_a_flat_probe_is_the_probe_of_the_file() -> None:
+    flat = np.ones((N, N), np.complex64)
+    assert check_probe(evidence(raw_probe=flat, probe=normalize_probe_like_tf(flat, 4.0).numpy())).verdict == "right"
+    other = check_probe(evidence(raw_probe=flat))
+    assert (other.verdict, other.mistake) == (
+        "unclear",
+        "the model was trained with another probe than the one in this file",
+    )
 
 
 def test_a_probe_scaled_twice_shows_in_the_brightness_too() -> None:
@@ -432,6 +460,17 @@ def test_a_line_tells_some_mistakes(turn: list[list[float]], mistake: str) -> No
     assert found["coordinates"].verdict == "wrong"
 
 
+def test_a_single_dark_pattern_accuses_no_probe() -> None:
+    rows, columns = np.indices(OBJECT.shape)
+    hole = np.hypot(rows - CENTRE[1], columns - CENTRE[0]) < 24
+    known = np.where(hole, 0.1 * OBJECT, OBJECT).astype(np.complex64)
+    for positions in (CENTRE[None], CENTRE + 8 * np.argwhere(np.ones((9, 9))) - 32):
+        patches = patches_at(torch.from_numpy(known), torch.from_numpy(positions), N)
+        finding = diagnose(evidence(patches, offsets=positions, positions=positions, known=known))["brightness"]
+        assert finding.verdict != "wrong"
+        assert (finding.numbers["brightest"] > 2) == (len(positions) == 1)
+
+
 def test_many_places_are_needed_to_call_an_orientation_wrong() -> None:
     """A turned network's output is named on a scan, and unclear on a few patterns: one alone has a twin."""
     few = CENTRE + np.array([[-12, 3], [12, -3], [2, 9]])
@@ -456,6 +495,18 @@ def test_a_network_that_makes_no_object_is_named(value: float, empty: str, tmp_p
     assert diagnosis.verdict.startswith("wrong: mosaic: the network makes no object")
     json.dumps(diagnosis.to_json(), allow_nan=False)
     draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.png")
+
+
+def test_without_an_object_patterns_tell_what_was_learnt() -> None:
+    diagnosis = diagnose(evidence(known=None, explained=-0.4))
+    assert diagnosis["fit"].verdict == "unclear"
+    assert diagnosis["fit"].says == "the network explains 0% of what the patterns differ by"
+    assert diagnosis.verdict == "unclear: fit: no mistake was found, but the result does not show the object yet"
+    diagnosis = diagnose(evidence(known=None, explained=0.6))
+    assert (diagnosis["fit"].verdict, diagnosis["fit"].numbers) == ("measured", {"explained": 0.6})
+    assert diagnosis.verdict.startswith("nothing is wrong with what can be seen; unknown: ")
+    # Who sees the object upright does not doubt it.
+    assert diagnose(evidence(explained=-0.4)).verdict.startswith("nothing is wrong; unclear: fit")
 
 
 def test_what_is_not_resolved_has_no_half_period() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ptycho_torch.training.fit import (
     CheckpointSummary,
     Devices,
     Task,
+    UnfitCheckpoint,
     fit,
     make_trainer,
     mean_loss,
@@ -197,3 +199,109 @@ def test_checkpoints_are_written_anywhere_and_removed(tmp_path: Path) -> None:
     ArchiveCheckpoints().remove_checkpoint(path)
     assert not path.exists()
     ArchiveCheckpoints().remove_checkpoint(path)
+
+
+def _without_a_moment(state: dict[str, Any]) -> None:
+    del state["optimizer_states"][0]["state"][3]["exp_avg_sq"]
+
+
+def _without_a_parameter(state: dict[str, Any]) -> None:
+    del state["optimizer_states"][0]["state"][3]
+
+
+def _with_a_small_moment(state: dict[str, Any]) -> None:
+    state["optimizer_states"][0]["state"][3]["exp_avg"] = torch.zeros(1)
+
+
+def _with_other_betas(state: dict[str, Any]) -> None:
+    state["optimizer_states"][0]["param_groups"][0]["betas"] = "fast"
+
+
+def _with_nan(state: dict[str, Any]) -> None:
+    state["state_dict"]["network.phase.inner.conv.bias"].fill_(torch.nan)
+
+
+def _of_other_rules(state: dict[str, Any]) -> None:
+    state["ptycho_torch"]["schedule"]["factor"] = 0.9
+
+
+def _with_words_for_numbers(state: dict[str, Any]) -> None:
+    state["ptycho_torch"]["schedule"]["best"] = "low"
+
+
+def _of_another_epoch(state: dict[str, Any]) -> None:
+    progress = state["loops"]["fit_loop"]["epoch_loop.automatic_optimization.optim_progress"]
+    progress["optimizer"]["step"]["total"]["completed"] = 7
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _without_a_moment,
+        _without_a_parameter,
+        _with_a_small_moment,
+        _with_other_betas,
+        _with_nan,
+        _of_other_rules,
+        _with_words_for_numbers,
+        _of_another_epoch,
+        lambda state: state.pop("loops"),
+        lambda state: state.pop("state_dict"),
+        lambda state: state.update(loops=[]),
+        lambda state: state["ptycho_torch"].pop("stop"),
+    ],
+)
+def test_a_crafted_checkpoint_is_refused_before_a_step(
+    scan: Scan, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    """Its checksums are right. Torch would compute with what it holds, or read beyond it."""
+    fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(tmp_path, 1), Steps())
+    path = tmp_path / "last.ckpt"
+    state = ArchiveCheckpoints().load_checkpoint(path)
+    change(state)
+    ArchiveCheckpoints().save_checkpoint(state, path)
+    steps = Steps()
+    with pytest.raises(UnfitCheckpoint, match=r"last\.ckpt: expected the state of a training, found something else"):
+        fit(task_of(scan), trainer(tmp_path), steps, resume=path)
+    assert not steps.steps
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"items": [["a", 1], ["a", 2]]}, "expected every key once"),
+        ({"items": [[[1], 1]]}, "expected the state of a training"),
+        (eval("[" * 90 + "]" * 90), "expected the state of a training, found something else"),
+    ],
+)
+def test_a_nested_value_that_nobody_packed(content: Any, message: str, tmp_path: Path) -> None:
+    write_archive(tmp_path / "a.ckpt", "ptycho_torch checkpoint 1", {"content": content}, {})
+    with pytest.raises(ValueError, match=message):
+        ArchiveCheckpoints().load_checkpoint(tmp_path / "a.ckpt")
+
+
+def test_lightning_takes_no_options_from_the_environment(
+    scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that limits the batches would change the result, and nobody would see it."""
+    monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
+    monkeypatch.setenv("PL_TRAINER_GRADIENT_CLIP_VAL", "1e-9")
+    made = trainer(tmp_path)
+    assert (made.limit_train_batches, made.gradient_clip_val) == (1.0, None)
+    assert os.environ["PL_TRAINER_LIMIT_TRAIN_BATCHES"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [
+        ({"devices": "foo"}, "Lightning cannot use this: `devices` selected"),
+        ({"devices": "0"}, "Lightning cannot use this"),
+        ({"devices": "1.5"}, "Lightning cannot use this"),
+        ({"strategy": "ddp_spawn"}, "strategy ddp_spawn: expected processes that run this program"),
+        ({"strategy": "ddp_fork", "devices": "2"}, "strategy ddp_fork: expected processes that run this program"),
+        ({"strategy": "xla"}, "Lightning cannot use this"),
+    ],
+)
+def test_devices_that_cannot_be_used(devices: Mapping[str, str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_trainer(tmp_path, 1, Devices(**{"accelerator": "cpu", **devices}))

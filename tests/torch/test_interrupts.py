@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def test_what_becomes_of_the_exception_does_not_matter() -> None:
 def test_results_appear_together_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     (tmp_path / "b").write_text("old")
-    (tmp_path / ".killed.part").mkdir()
+    (tmp_path / ".results-of-a-killed-run").mkdir()
 
     def write(problem: BaseException | None) -> None:
         with appearing_together(tmp_path, ("a", "b", "c"), Interrupts()) as stage:
@@ -155,4 +156,23 @@ def test_an_interrupted_golden_command_in_the_same_process(tmp_path: Path, monke
     monkeypatch.setattr("golden.cli.write_arrays", write)
     run = CliRunner().invoke(golden, ["scan", str(tmp_path / "out.npz")])
     assert run.exit_code == 130
-    assert run.stderr == f"golden: interrupted; written before: {tmp_path / 'out.npz'}\n"
+    assert run.stderr.splitlines()[-1] == f"golden: interrupted; written before: {tmp_path / 'out.npz'}"
+
+
+def test_the_processes_of_a_check_end_with_it(tmp_path: Path) -> None:
+    """A terminal sends Ctrl-C to all of them; one speaks, and none is waited for."""
+    (tmp_path / "slow.py").write_text(
+        "import time, pathlib\n"
+        "def probe_hard_mask(**given):\n"
+        f"    (pathlib.Path({str(tmp_path)!r}) / 'begun').touch()\n"
+        "    time.sleep(300)\n"
+    )
+    command = [sys.executable, "-m", "golden", "check", "slow", "probe/hard_mask*", "--jobs", "2"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not (tmp_path / "begun").exists() and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1].splitlines()
+    assert said[-1] == "golden: interrupted; nothing was written"  # before it: which goldens are judged
+    assert len(said) <= 2
+    assert process.returncode == 130

@@ -257,7 +257,7 @@ def test_an_object_that_comes_twice_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "twice.npz", "a") as archive, archive.open("objectGuess.npy", "w") as member:
         np.save(member, np.zeros((200, 200), complex))
     run = simulate(tmp_path / "out.npz", "--object", tmp_path / "twice.npz")
-    assert run.exit_code == 1
+    assert run.exit_code == 2
     assert "expected every key once, found ['objectGuess'] more than once" in run.output
 
 

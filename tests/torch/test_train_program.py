@@ -6,7 +6,9 @@ import dataclasses
 import itertools
 import json
 import logging
+import os
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from ptycho_torch.files.bundle import NAME, Bundle, load_bundle
 from ptycho_torch.files.loss_curve import LossCurve
 from ptycho_torch.files.tensorflow_weights import to_tensorflow_weights
 from ptycho_torch.operators.ground_truth import patches_at
+from ptycho_torch.program import WrongInput, owning
 from ptycho_torch.reconstruction import gather_evidence, predict, stitch
 from ptycho_torch.scans.scan import load_scan, save_scan
 from ptycho_torch.simulate import Simulation, simulate_scan
@@ -87,6 +90,11 @@ def test_a_training(trained: Path, scan: Path) -> None:
     assert f"subsampling {USED} images" in log
     assert f"using {USED} individual images" in log
     bundle = load_bundle(trained)
+    first = bundle.losses.epochs[0]
+    above = first.loss - bundle.losses.least_loss, first.val_loss - bundle.losses.least_val_loss
+    assert f"loss {first.loss:.7g} ({above[0]:.4g} above the least possible), val_loss {first.val_loss:.7g} " in log
+    assert f" ({above[1]:.4g}), learning rate 0.001\n" in log
+    assert re.search(r"test: loss \S+ \(\S+ above the least possible\), mean over 6 groups\n", log)
     assert bundle.losses == LossCurve.from_json(json.loads((trained / "losses.json").read_text()))
     assert [one.epoch for one in bundle.losses.epochs] == [1, 2, 3]
     assert all(len(one.batch_losses) == 2 for one in bundle.losses.epochs), "the last, smaller batch is trained too"
@@ -150,6 +158,26 @@ def test_weights_and_order_from_files(scan: Path, trained: Path, tmp_path: Path)
     np.save(tmp_path / "orders.npy", orders[:, ::-1])
     assert training(scan, tmp_path / "other", *files, epochs=2).exit_code == 0
     assert load_bundle(tmp_path / "other").losses.epochs[0] != bundle.losses.epochs[0], "so the file is used"
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_a_training_in_bfloat16(scan: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle says so; another precision does not resume it; a processor without bfloat16 is warned."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    run = training(scan, tmp_path / "D", "--precision", "bf16-mixed")
+    assert run.exit_code == 0, run.output
+    assert "this cpu has no instructions for bfloat16" in run.output
+    found, whole = load_bundle(tmp_path / "D"), load_bundle(trained)
+    assert (found.training.precision, whole.training.precision) == ("bf16-mixed", "32-true")
+    assert {one.dtype for one in weights(found).values()} == {torch.float32}
+    for one, other in zip(found.losses.epochs, whole.losses.epochs):
+        assert one.loss == pytest.approx(other.loss, rel=2e-2)
+        assert (one.loss, one.val_loss) != (other.loss, other.val_loss), "so the option is used"
+    assert found.losses.test_loss != whole.losses.test_loss
+    resumed = training(scan, tmp_path / "D", "--resume", epochs=EPOCHS + 1)
+    assert resumed.exit_code == 2
+    assert "precision: there 'bf16-mixed', here '32-true'" in resumed.output
 
 
 # ------------------------------------------------------------------------------------------------ interruptions
@@ -283,6 +311,116 @@ def test_a_run_that_fails_says_so(scan: Path, tmp_path: Path, monkeypatch: pytes
     assert not logging.getLogger("ptycho_torch").handlers
 
 
+# ------------------------------------------------------------------------------------------------ the directory
+
+
+@pytest.mark.integration
+def test_a_finished_training_is_not_overwritten_unasked(trained: Path, scan: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "D")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "D").iterdir() if path.suffix != ".log"}
+    for name in ("last.ckpt", "other"):
+        run = training(scan, tmp_path / "D")
+        assert run.exit_code == 2
+        assert "found a finished training; --overwrite replaces it, --resume lengthens it" in run.output
+        (tmp_path / "D" / name).unlink(missing_ok=True)
+    assert all((tmp_path / "D" / name).read_bytes() == before[name] for name in before if name != "last.ckpt")
+    assert training(scan, tmp_path / "D", "--overwrite", epochs=1).exit_code == 0
+    assert len(load_bundle(tmp_path / "D").losses.epochs) == 1
+
+
+@pytest.mark.integration
+def test_a_run_owns_its_directory(trained: Path, scan: Path, tmp_path: Path) -> None:
+    with owning(tmp_path):
+        for run in (training(scan, tmp_path), inferring(trained, scan, tmp_path)):
+            assert run.exit_code == 2
+            assert run.output == (
+                f"Error: {tmp_path}: another run is at work here; wait until it ends, or choose another --output_dir\n"
+            )
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").write_text("kept")
+    (tmp_path / ".lock").symlink_to("mine")
+    assert "found a link, which no run leaves there" in training(scan, tmp_path).output
+    assert (tmp_path / "mine").read_text() == "kept"
+
+
+@pytest.mark.parametrize("problem", [OSError(37, "No locks available"), NotImplementedError("no flock")])
+def test_a_file_system_without_locks_is_no_reason_to_end(
+    problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def acquire(*given: object, **more: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("filelock.BaseFileLock.acquire", acquire)
+    with owning(tmp_path):
+        pass
+    assert "this file system has no locks" in caplog.text
+    problem = OSError(5, "Input/output error")
+    with pytest.raises(WrongInput, match="Input/output error"), owning(tmp_path):
+        pytest.fail("it was not held")
+
+
+@pytest.mark.integration
+def test_results_are_of_one_training(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They appear together. Where one cannot be written, the others do not stand beside those of another training."""
+
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ptycho_torch.pictures.losses.draw_losses", full)
+        run = training(scan, tmp_path, epochs=1)
+    assert run.exit_code == 2
+    assert f"Error: training failed: [Errno 28] No space left on device: '{tmp_path}" in run.output
+    assert "make room there, or choose another place" in run.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "train.log"]
+
+
+@pytest.mark.integration
+def test_an_interrupted_second_training_leaves_the_first(trained: Path, scan: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "D")
+    with pytest.MonkeyPatch.context() as patched:
+        interrupting(patched, signal.SIGINT, read=3 + 3 + 1)
+        run = training(scan, tmp_path / "D", "--overwrite", "--seed", 1)
+    assert run.exit_code == 130
+    assert run.output.splitlines()[-1] == (
+        "interrupted (SIGINT): the state after epoch 1 is kept; the same command with --resume instead of --overwrite "
+        "goes on from there; the results of the training before are still there"
+    )
+    assert same(load_bundle(tmp_path / "D"), load_bundle(trained))
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("no_picture")
+def test_a_directory_whose_name_is_not_utf_8(scan: Path, tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"D\xff$x^^$")
+    assert training(scan, out, epochs=1).exit_code == 0
+    assert inferring(out, scan, out).exit_code == 0
+    assert r"D\udcff$x^^$/wts.h5.zip" in (out / "train.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.integration
+def test_a_log_that_cannot_be_written_is_no_reason_to_end(trained: Path, scan: Path, tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    (tmp_path / "inference.log").symlink_to("/dev/full")
+    run = inferring(trained, scan, tmp_path)
+    assert run.exit_code == 0
+    assert run.output.count("inference.log: cannot be written ([Errno 28] No space left on device)") == 1
+    assert "Traceback" not in run.output
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", ["train.log", "inference.log", NAME, "reconstruction.npz", "last.ckpt"])
+def test_a_directory_where_a_file_belongs(trained: Path, scan: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    runs = (training(scan, tmp_path), inferring(trained, scan, tmp_path))
+    refused = runs[name in {"inference.log", "reconstruction.npz"}]
+    assert refused.exit_code == 2
+    assert name in refused.output.splitlines()[-1]
+    assert "Traceback" not in refused.output
+
+
 # ------------------------------------------------------------------------------------------------ wrong input
 
 
@@ -300,6 +438,7 @@ def test_train_help() -> None:
     [
         (("--max_epochs", 0), "Invalid value for '--max_epochs'"),
         (("--accelerator", "tpu"), "'tpu' is not one of"),
+        (("--precision", "16-mixed"), "'16-mixed' is not one of '32-true', 'bf16-mixed'"),
         (("--batch_size", 12), "TrainingConfig.batch_size: expected a power of two, found 12"),
         (("--train_data_file", "{dir}/none.npz"), "none.npz: no such file"),
         (("--test_data_file", "{dir}/none.npz"), "none.npz: no such file"),
@@ -309,6 +448,10 @@ def test_train_help() -> None:
         (("--resume",), "found no finished epoch to go on from; begin without --resume"),
         (("--resume", "--overwrite"), "--resume, --overwrite: expected one of them, found both"),
         (("--strategy", "none"), "Lightning cannot use this"),
+        (("--strategy", "ddp_spawn"), "strategy ddp_spawn: expected processes that run this program"),
+        (("--devices", "foo"), "Lightning cannot use this"),
+        (("--nphotons", "nan"), "DataConfig.nphotons: expected a positive number, found nan"),
+        (("--learning_rate", "nan"), "TrainingConfig.learning_rate: expected a positive number, found nan"),
         (("--initial_weights", "{dir}/none.h5"), "none.h5: no such file"),
         (("--initial_weights", "{dir}/text.npz"), "not an HDF5 file"),
         (("--batch_order", "{dir}/none.npy"), "none.npy: no such file"),
@@ -384,6 +527,36 @@ def test_an_inference(trained: Path, scan: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, scan: Path, tmp_path: Path) -> None:
+    """And what an inference before left of another scan does not stay."""
+    found = load_scan(scan)
+    (tmp_path / "result").mkdir()
+    (tmp_path / "result" / "comparison.png").write_bytes(b"of another scan")
+    elsewhere = found.positions + np.array([-5210.0, 17345.0])
+    save_scan(tmp_path / "stage.npz", dataclasses.replace(found, positions=elsewhere))
+    run = inferring(trained, tmp_path / "stage.npz", tmp_path / "result")
+    assert run.exit_code == 0, run.output
+    assert "objectGuess covers 0% of the mosaic" in run.output
+    assert {"diagnostics.png", "diagnostics.json", "inference.log"} <= {
+        one.name for one in (tmp_path / "result").iterdir()
+    }
+    assert not (tmp_path / "result" / "comparison.png").exists()
+
+
+def test_an_inference_in_bfloat16(trained: Path, scan: Path, tmp_path: Path) -> None:
+    mosaics = []
+    for precision in ("32-true", "bf16-mixed"):
+        run = inferring(trained, scan, tmp_path / precision, "--precision", precision)
+        assert run.exit_code == 0, run.output
+        assert re.search(rf"reconstructed in .* on cpu, {precision}\n", run.output)
+        with np.load(tmp_path / precision / "reconstruction.npz", allow_pickle=False) as found:
+            mosaics.append(found["mosaic"])
+    whole, mixed = mosaics
+    assert whole.dtype == mixed.dtype == np.complex64
+    assert 0 < np.abs(whole - mixed).max() < 0.05 * np.abs(whole).max()
+
+
+@pytest.mark.integration
 def test_batches_of_an_inference_change_nothing(trained: Path, scan: Path) -> None:
     bundle, found = load_bundle(trained), load_scan(scan)
     dataset = MemoryMappedDataset.from_config(found, bundle.data)
@@ -425,6 +598,9 @@ def test_inference_help() -> None:
         ("{model}", "{dir}/none.npz", (), "none.npz: no such file"),
         ("{model}", "{dir}/small.npz", (), "expected patterns of side 64, as in training, found 32"),
         ("{model}", "{scan}", ("--n_images", 0), "Invalid value for '--n_images'"),
+        ("{model}", "{scan}", ("--phase_vmin", 1, "--phase_vmax", -1), "expected phases in radians, the first below"),
+        ("{model}", "{scan}", ("--phase_vmin", 4), "found 4 and 3.14159"),
+        ("{model}", "{scan}", ("--phase_vmax", "nan"), "found -3.14159 and nan"),
         pytest.param(
             *("{model}", "{scan}", ("--accelerator", "mps"), "--accelerator mps: found no such device"),
             marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one"),

@@ -154,3 +154,24 @@ def test_damaged_hdf5_files_are_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(ValueError, match=f"{path}: cut short or damaged"):
         read_tensorflow_weights(path)
+
+
+@pytest.mark.parametrize("chunks", [None, (2**10,)])
+def test_weights_that_declare_more_than_the_file_holds(tmp_path: Path, chunks: tuple[int, ...] | None) -> None:
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("weights/000", (2**40,), np.float32, chunks=chunks)
+    with pytest.raises(
+        ValueError, match=r"w\.h5: expected arrays that the file can hold, found \d+ bytes that declare"
+    ):
+        read_tensorflow_weights(tmp_path / "w.h5")
+
+
+def test_reading_takes_no_lock(tmp_path: Path) -> None:
+    """Some file systems have none, and another program may hold the file."""
+    fcntl = pytest.importorskip("fcntl")
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file["weights/000"] = np.arange(3.0)
+    with (tmp_path / "w.h5").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        (found,) = read_tensorflow_weights(tmp_path / "w.h5")
+    np.testing.assert_array_equal(found, [0, 1, 2])

@@ -263,7 +263,7 @@ EXTRACTION = (
     ),
     Fault(
         "trim_of_configuration",
-        "the patch is cut from a canvas whose side the configuration says; expected the side that the canvas has",
+        "the canvas is trimmed to its configured side; expected (P - N) // 2 from every side",
         lambda t: extract(**t.given, first=lambda P, N: min(margin(_configured(t), N), P - N)),
     ).invisible_when(_AS_CONFIGURED),
     Fault.of_formula(

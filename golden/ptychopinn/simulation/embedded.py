@@ -17,6 +17,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -66,13 +67,18 @@ def embedded(name: str) -> np.ndarray:
     Raises:
         GoldenError: the file is not the one that was drawn.
     """
+    return _array(FILE, name)
+
+
+@cache
+def _array(file: Path, name: str) -> np.ndarray:
     try:
-        with np.load(FILE, allow_pickle=False) as archive:
+        with np.load(file, allow_pickle=False) as archive:
             array: np.ndarray = archive[name]
     except (OSError, ValueError, KeyError) as damage:
-        raise GoldenError(f"{FILE}: cannot be read ({damage}); restore it from version control") from damage
+        raise GoldenError(f"{file}: cannot be read ({damage}); restore it from version control") from damage
     if digest_array(array) != DIGESTS[name]:
-        raise GoldenError(f"{FILE}: {name!r} does not match its digest; restore it from version control")
+        raise GoldenError(f"{file}: {name!r} does not match its digest; restore it from version control")
     array.flags.writeable = False
     return array
 

@@ -1,0 +1,124 @@
+"""Tell the failed goldens of a run by their causes: one of each in full, the others in a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from golden.report.run import ERROR, NO_FAULT, Check, by_cause
+from golden.report.text import share_text
+
+_ANYWHERE = 1000
+
+
+class Told:
+    """What pytest shows of a failed golden instead of the source of the test."""
+
+    def __init__(self, lines: Sequence[str], summary: str) -> None:
+        self.lines = lines
+        self.reprcrash = SimpleNamespace(message=summary)  # pytest's last lines quote it
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def toterminal(self, terminal: Any) -> None:
+        """Write the lines; pytest calls it."""
+        for line in self.lines:
+            terminal.line(line, red=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """A failure is a report of pytest's on a test whose golden does not agree, or that raised before it compared."""
+
+    report: Any
+    check: Check
+
+    @property
+    def is_error(self) -> bool:
+        """Tell whether the port, or the test, raised an exception; its traceback is what a person needs."""
+        return not self.check.outputs
+
+
+def failure_of(report: Any) -> Failure | None:
+    """Find in a report the golden that failed; None where the test failed for another reason."""
+    checks = [Check(**told) for told in getattr(report, "golden_checks", [])]
+    failed = [check for check in checks if not check.passed and check.lines]
+    if not failed or not hasattr(report.longrepr, "reprcrash"):
+        return None
+    message = getattr(report.longrepr.reprcrash, "message", "")
+    last = Failure(report, failed[-1])
+    return last if last.is_error or message.startswith(f"AssertionError: {last.check.lines[0]}") else None
+
+
+def told_by_cause(failures: Sequence[Failure], every: bool) -> list[Any]:
+    """Let the reports say what a person should read.
+
+    Args:
+        failures: of the run.
+        every: whether each is told in full.
+
+    Returns:
+        The reports to show: all in their order; or one of each cause, that which leaves the fewest places to look.
+        Explained ones come first.
+    """
+    if every:
+        for one in failures:
+            _tell(one)
+        return [one.report for one in failures]
+    groups = [sorted(alike, key=_places) for alike in _groups(failures)]
+    groups.sort(key=lambda alike: (alike[0].is_error, not alike[0].check.faults, _places(alike[0])))
+    for first, *others in groups:
+        _tell(first, others)
+        for one in others:
+            _tell(one)
+    return [first.report for first, *_ in groups]
+
+
+def _places(one: Failure) -> int:
+    """Count where in the port to look; what is not known might be anywhere."""
+    return len(one.check.places) or _ANYWHERE
+
+
+def _groups(failures: Sequence[Failure]) -> Iterator[list[Failure]]:
+    """Group by the fault that explains them; others by operation, NaN together, exceptions by what they say."""
+    by_check = {id(one.check): one for one in failures}
+    for cause, checks in by_cause([one.check for one in failures]).items():
+        alike = [by_check[id(check)] for check in checks]
+        if cause == NO_FAULT:
+            yield from _by(alike, lambda one: "" if "finite" in one.check.cause else one.check.operation)
+        elif cause == ERROR:
+            yield from _by(alike, lambda one: one.check.cause)
+        else:
+            yield alike
+
+
+def _by(failures: Iterable[Failure], key: Callable[[Failure], str]) -> Iterable[list[Failure]]:
+    found: dict[str, list[Failure]] = {}
+    for one in failures:
+        found.setdefault(key(one), []).append(one)
+    return found.values()
+
+
+def _tell(one: Failure, others: Sequence[Failure] = ()) -> None:
+    """Let a report say what is wrong, and which other goldens are wrong like it."""
+    if not one.is_error:
+        lines = [*one.check.lines, *([_heading(one, others), *_in_short(others)] if others else [])]
+        one.report.longrepr = Told([f"E   {line}" for line in lines], one.check.cause)
+    elif others and hasattr(one.report.longrepr, "addsection"):
+        one.report.longrepr.addsection(_heading(one, others), "\n".join(_in_short(others)))
+
+
+def _heading(one: Failure, others: Sequence[Failure]) -> str:
+    why = "for the same reason" if one.check.faults or one.is_error else "and no known fault explains it"
+    count = "1 more golden fails" if len(others) == 1 else f"{len(others)} more goldens fail"
+    return f"{count} {why}; -v tells all:"
+
+
+def _in_short(others: Sequence[Failure]) -> Iterator[str]:
+    for one in others:
+        way = f" ({one.check.way})" if one.check.way else ""
+        worst = "" if one.is_error else f": {one.check.worst!r}, {share_text(one.check.share)}"
+        yield f"  {one.check.case}{way}{worst}"

@@ -1,0 +1,46 @@
+"""The network may multiply in bfloat16, which recent processors do at twice the rate of float32 or more.
+
+bfloat16 has the range of float32 and 8 bits of precision. Weights, their gradients and moments, and all physics stay in
+float32 (``model.PtychoPINN``). See docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from ptycho_torch.config_params import Precision
+
+
+def autocast(precision: Precision, device: torch.device | str) -> torch.autocast:
+    """Return a context in which the network computes in a precision.
+
+    Args:
+        precision: ``32-true``, all in float32; or ``bf16-mixed``, convolutions in bfloat16. The words are Lightning's.
+        device: where it computes.
+    """
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16-mixed")
+
+
+def has_bfloat16(device: torch.device | str) -> bool:
+    """Say whether a device multiplies bfloat16 by instructions of its own, instead of imitating them.
+
+    Where Torch cannot tell, it is assumed.
+    """
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if kind != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # an older Torch
+        return True
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) is True for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
+
+
+def cost_of(precision: Precision, device: torch.device | str) -> str | None:
+    """Return what a user should know of a precision on a device; None if there is nothing to mind."""
+    if precision == "32-true" or has_bfloat16(device):
+        return None
+    return (
+        f"--precision bf16-mixed: this {torch.device(device).type} has no instructions for bfloat16 (on x86: "
+        f"AVX512-BF16 or AMX) and imitates them, several times slower than float32 (docs/performance.md). The result "
+        f"is the same; --precision 32-true is faster here"
+    )

@@ -1,0 +1,389 @@
+"""Corrupt scans, read: each is refused in one line, or reads as the same scan.
+
+``python -m tests.torch.scan_fuzzing KIND SEED`` reads one here and now; its error, if any, with the trace.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+import resource
+import struct
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ptycho_torch.scans.scan import Scan, load_scan
+from ptycho_torch.scans.specimen import make_object
+from tests.golden import corruptions
+
+MEMORY = 2**26
+"""Bytes by which reading one of these small files may raise the peak."""
+REFUSED, SAME, TOLD, ANOTHER = "refused", "the same", "told", "another"
+SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
+BAD = (SILENT, WRONG, GREEDY)
+VERDICTS = (REFUSED, SAME, TOLD, ANOTHER, *BAD)
+"""``told``: another scan, but a warning says what was left out. ``another``: a sound file with other content, which
+somebody can write; chance must not."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    kind: str
+    seed: int
+    verdict: str
+    message: str
+
+
+# ------------------------------------------------------------------------------------------------ sound scans
+
+M, N = 7, 16
+
+
+def arrays() -> dict[str, np.ndarray]:
+    rng = np.random.RandomState(5)
+    spot = np.exp(-((np.mgrid[:N, :N] - N // 2) ** 2).sum(axis=0) / 12)
+    return {
+        "diff3d": (rng.rand(M, N, N) * 30 * spot).astype(np.float32),
+        "probeGuess": (spot * np.exp(1j * rng.rand(N, N))).astype(np.complex64),
+        "xcoords": rng.rand(M) * 30 + 10,
+        "ycoords": rng.rand(M) * 20 + 10,
+        "objectGuess": (rng.rand(40, 50) + 1j).astype(np.complex64),
+        "scan_index": np.arange(M),
+    }
+
+
+def _packed(save: Any, **changes: Any) -> bytes:
+    stream = io.BytesIO()
+    save(stream, **{key: array for key, array in {**arrays(), **changes}.items() if array is not Ellipsis})
+    return stream.getvalue()
+
+
+@cache
+def bases() -> tuple[bytes, ...]:
+    """Return sound files: stored and deflated, with all keys, of other layouts and dtypes, of PtychoPINN's writer."""
+    given = arrays()
+    stack = given["diff3d"]
+    bad = np.zeros((N, N), bool)
+    bad[3] = True
+    starts = {"xcoords_start": given["xcoords"] + 1, "ycoords_start": given["ycoords"] - 1}
+    return (
+        _packed(np.savez),
+        _packed(np.savez_compressed),
+        _packed(np.savez, **starts, Y=(stack + 1j).astype(np.complex64), bad_pixels=bad),
+        _packed(np.savez_compressed, **starts, bad_pixels=np.repeat(bad[None], M, axis=0)),
+        _packed(np.savez, diff3d=np.ascontiguousarray(np.moveaxis(stack, 0, -1))),
+        _packed(np.savez, diff3d=np.asfortranarray(np.rint(stack).astype(np.uint16))),
+        _packed(np.savez, diff3d=..., diffraction=stack.astype(np.float64)[..., None]),
+        _packed(np.savez, objectGuess=None, scan_index=None, Y=None),
+    )
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of a file: all arrays of the scan, and what was warned of."""
+
+    scan: Mapping[str, Any]
+    warned: frozenset[str]
+
+
+def read(path: Path) -> Read:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        scan = load_scan(path)
+        content = _content(scan)
+    return Read(content, frozenset(str(one.message).replace(str(path), "") for one in caught))
+
+
+def _content(scan: Scan) -> Mapping[str, Any]:
+    kept = {name: value for name, value in vars(scan).items() if name != "source"}
+    return {name: None if value is None else (value.shape, value.tobytes()) for name, value in kept.items()}
+
+
+@cache
+def sound(number: int) -> Read:
+    with tempfile.TemporaryDirectory(prefix="fuzzing-") as scratch:
+        path = Path(scratch) / "scan.npz"
+        path.write_bytes(bases()[number])
+        return read(path)
+
+
+# ------------------------------------------------------------------------------------------------ chance
+
+Corrupt = Callable[[random.Random, int], bytes]
+
+
+def _by_chance(change: Callable[[random.Random, bytes, bytes], bytes]) -> Corrupt:
+    return lambda draw, number: change(draw, bases()[number], bases()[number - 1])
+
+
+def _directory(draw: random.Random, number: int) -> bytes:
+    """Change a byte where the archive says what is in it: at the end, or in a member's header."""
+    whole = bytearray(bases()[number])
+    starts = [place for place in range(len(whole)) if whole[place : place + 2] == b"PK"]
+    at = min(len(whole) - 1, draw.choice(starts) + draw.randrange(60))
+    whole[at] = draw.choice((0, 1, 0xFF, whole[at] ^ 1 << draw.randrange(8)))
+    return bytes(whole)
+
+
+def _header(draw: random.Random, number: int) -> bytes:
+    """Change bytes of an array's own header."""
+    whole = bytearray(bases()[number])
+    starts = [place for place in range(len(whole)) if whole[place : place + 6] == b"\x93NUMPY"]
+    if not starts:
+        return _directory(draw, number)
+    start = draw.choice(starts)
+    for _ in range(draw.choice((1, 1, 2))):
+        whole[start + draw.randrange(90)] = draw.choice((*b"[](){}'\",:<|0159 \n\0", draw.randrange(256)))
+    return bytes(whole)
+
+
+def _name(draw: random.Random, number: int) -> bytes:
+    """Change a member's name in one of the two places where it stands."""
+    whole = bases()[number]
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        name = draw.choice(archive.namelist()).encode()
+    places = [place for place in range(len(whole)) if whole.startswith(name, place)]
+    at = draw.choice(places) + draw.randrange(len(name))
+    return whole[:at] + bytes([draw.randrange(256)]) + whole[at + 1 :]
+
+
+# ------------------------------------------------------------------------------------------------ made by hand
+
+
+def _members(number: int) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(bases()[number])) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _zipped(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    stream = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name), content, compression)
+    return stream.getvalue()
+
+
+def _saved(array: Any) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+def _resealed_header(draw: random.Random, number: int) -> bytes:
+    """An array's header is changed, with checksums that are right."""
+    members = _members(number)
+    name = draw.choice(sorted(members))
+    content = bytearray(members[name])
+    for _ in range(draw.choice((1, 1, 1, 3))):
+        content[draw.randrange(min(len(content), 90))] = draw.choice(
+            (*b"[](){}'\",:<|0159 -eJO\n\0", draw.randrange(256))
+        )
+    return _zipped(list({**members, name: bytes(content)}.items()))
+
+
+_HEADERS = (
+    "{'descr': '<f8', 'fortran_order': False, 'shape': (%d,), }",
+    "{'descr': '<f4', 'fortran_order': True, 'shape': (7, 16, 16), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (-7, 16, -16), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (1e3, 16, 16), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 16, 16), }",
+    "{'descr': '<f4', 'fortran_order': 3, 'shape': (7, 16, 16), }",
+    "{'descr': [('a', '<f4'), ('b', '<f4', (2, 2))], 'fortran_order': False, 'shape': (7,), }",
+    "{'descr': '|O', 'fortran_order': False, 'shape': (), }",
+    "{'descr': '<U99999999', 'fortran_order': False, 'shape': (3,), }",
+    "{'descr': '<m8[ns]', 'fortran_order': False, 'shape': (7,), }",
+    "{'descr': ('<f4', (16, 16)), 'fortran_order': False, 'shape': (7,), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (7, 16, 16), }]",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (7L, 16L, 16L), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 1099511627776, 1099511627776), }",
+    "__import__('os').abort()",
+    "[" * 5000,
+    "{" * 90,
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (" + "7," * 40 + "), }",
+    "{'descr': '\\ud800', 'fortran_order': False, 'shape': (7,), }",
+    "\x1b[2J",
+)
+
+
+def _forged_header(draw: random.Random, number: int) -> bytes:
+    members = _members(number)
+    name, header = draw.choice(sorted(members)), draw.choice(_HEADERS)
+    text = (header % draw.choice((0, 7, 2**31, 2**62)) if header.count("%d") == 1 else header).encode()
+    version = draw.choice((b"\x01\x00", b"\x02\x00", b"\x03\x00", b"\x07\x00"))
+    size = struct.pack("<H" if version[0] == 1 else "<I", draw.choice((len(text), len(text), 65535)))
+    body = draw.choice((members[name][128:], b"", bytes(56)))
+    return _zipped(list({**members, name: b"\x93NUMPY" + version + size + text + body}.items()))
+
+
+_ODD: tuple[Any, ...] = (
+    None,
+    np.array({"a": 1}),
+    np.array([None] * M),
+    np.array("text"),
+    np.full(M, "text"),
+    np.ones(0),
+    np.ones((0, 0)),
+    np.ones(()),
+    np.ones(M),
+    np.ones((M, 1)),
+    np.full(M, np.nan),
+    np.full(M, 1e300),
+    np.full((N, N), 1e-300),
+    np.ones((M, N, N)),
+    np.full((M, N, N), -1),
+    np.full((M, N, N), np.inf, np.float16),
+    np.zeros((M, N, N), np.longdouble),
+    np.zeros((M, N, N, 1), np.uint64),
+    np.full((M, N, N), 2**64 - 1, np.uint64),
+    np.full((N, N), 255, np.uint8),
+    np.ones((N, N), bool),
+    np.zeros((N, N), bool),
+    np.full((N, N), np.nan + 1j),
+    np.full((M, N, N), 1e300 + 1j),
+    np.zeros((N, N), complex),
+    np.ones((3, 3), complex),
+    np.datetime64("2020-01-01"),
+    np.zeros(M, [("a", "f4")]),
+)
+
+
+def _odd(draw: random.Random, number: int) -> bytes:
+    """One or two arrays are others."""
+    members = _members(number)
+    keys = (*members, "Y.npy", "bad_pixels.npy", "xcoords_start.npy")
+    changed = {draw.choice(keys): _saved(draw.choice(_ODD)) for _ in range(draw.choice((1, 1, 2)))}
+    return _zipped(list({**members, **changed}.items()), draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
+
+
+def _archive(draw: random.Random, number: int) -> bytes:
+    """The archive itself is odd: keys twice, absent, misspelt, other compressions, comments, nested files."""
+    members = list(_members(number).items())
+    name, content = draw.choice(members)
+    others = [pair for pair in members if pair[0] != name]
+    match draw.randrange(10):
+        case 0:
+            return _zipped([*members, (draw.choice((name, name.removesuffix(".npy"))), _saved(np.zeros(M)))])
+        case 1:
+            return _zipped(others)
+        case 2:
+            at = draw.randrange(len(name) - 4)
+            return _zipped([*others, (name[:at] + draw.choice("xqE_") + name[at + 1 :], content)])
+        case 3:
+            return _zipped(members, draw.choice((zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED)))
+        case 4:
+            return b"#!/bin/sh\n" * draw.choice((1, 1000)) + bases()[number]
+        case 5:
+            return bases()[number] + bytes(draw.choice((1, 100, 70_000)))
+        case 6:
+            return _zipped([("directory/", b""), (f"directory/{name}", content), *members])
+        case 7:  # a flag of the members' headers: encrypted, UTF-8, and so on
+            whole = bytearray(bases()[number])
+            starts = [
+                place for place in range(len(whole)) if whole[place : place + 4] in (b"PK\x01\x02", b"PK\x03\x04")
+            ]
+            whole[draw.choice(starts) + draw.choice((6, 8))] = draw.randrange(256)
+            return bytes(whole)
+        case 8:  # much, packed into little
+            return _zipped([*others, (name, content[:128] + bytes(2**28))], zipfile.ZIP_DEFLATED)
+        case _:
+            return _zipped([*members, ("remark.npy", _saved(np.array(["any"], object)))])
+
+
+# ------------------------------------------------------------------------------------------------ pictures
+
+
+@cache
+def pictures() -> tuple[bytes, ...]:
+    from PIL import Image
+
+    grey = np.outer(np.arange(40), np.arange(50)).astype(np.uint8)
+    given = ((grey, "PNG"), (grey, "JPEG"), (grey.astype(np.uint16) * 20, "PNG"), (grey.astype(np.float32), "TIFF"))
+    found = []
+    for levels, name in (*given, (grey, "GIF"), (grey, "BMP")):
+        stream = io.BytesIO()
+        Image.fromarray(levels).save(stream, name)
+        found.append(stream.getvalue())
+    return tuple(found)
+
+
+def _picture(draw: random.Random) -> bytes:
+    one, other = draw.choice(pictures()), draw.choice(pictures())
+    change = draw.choice(("bits", "bits", "overwritten", "zeroed", "truncated", "inserted", "deleted", "spliced"))
+    return corruptions.DAMAGE[change](draw, one, other)
+
+
+# ------------------------------------------------------------------------------------------------ all
+
+DAMAGE: Mapping[str, Corrupt] = {
+    **{name: _by_chance(change) for name, change in corruptions.DAMAGE.items()},
+    "directory": _directory,
+    "header": _header,
+    "name": _name,
+}
+"""What chance does to a file."""
+CRAFTED: Mapping[str, Corrupt] = {
+    "resealed header": _resealed_header,
+    "forged header": _forged_header,
+    "odd arrays": _odd,
+    "archive": _archive,
+}
+"""What somebody makes by hand, with checksums that are right."""
+PICTURE = "picture"
+KINDS = (*DAMAGE, *CRAFTED, PICTURE)
+
+
+def corrupt(kind: str, seed: int) -> bytes:
+    draw = random.Random(f"{kind} {seed}")
+    return _picture(draw) if kind == PICTURE else {**DAMAGE, **CRAFTED}[kind](draw, seed % len(bases()))
+
+
+def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
+    """Read one corruption as the programs do."""
+    path = scratch / ("object.png" if kind == PICTURE else "scan.npz")
+    path.write_bytes(corrupt(kind, seed))
+    expected = sound(seed % len(bases()))
+    before = _peak()
+    try:
+        found = _read_picture(path) if kind == PICTURE else read(path)
+    except ValueError as refused:
+        said = str(refused)
+        return Outcome(kind, seed, REFUSED if str(path) in said and said.isprintable() else WRONG, said)
+    except Exception as problem:
+        return Outcome(kind, seed, WRONG, f"{type(problem).__name__}: {problem}")
+    grown = _peak() - before
+    if grown > MEMORY:
+        return Outcome(kind, seed, GREEDY, f"{grown >> 20} MiB")
+    if found is None:
+        return Outcome(kind, seed, ANOTHER, "")
+    if found.scan == expected.scan:
+        return Outcome(kind, seed, SAME, "")
+    differing = ", ".join(name for name, value in found.scan.items() if value != expected.scan[name])
+    if found.warned - expected.warned:
+        return Outcome(kind, seed, TOLD, f"{differing}; {sorted(found.warned - expected.warned)}")
+    return Outcome(kind, seed, SILENT if kind in DAMAGE else ANOTHER, differing)
+
+
+def _read_picture(path: Path) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        make_object(path, 30, 30, np.random.default_rng(0))
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="fuzzing-") as place:
+        print(read_one(sys.argv[1], int(sys.argv[2]), Path(place)))
+        (Path(place) / "scan.npz").write_bytes(corrupt(sys.argv[1], int(sys.argv[2])))
+        if sys.argv[1] != PICTURE:
+            print(load_scan(Path(place) / "scan.npz"))

@@ -257,11 +257,28 @@ def test_parts_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.Mon
 # ------------------------------------------------------------------------------------------------ bad input
 
 
+def test_gaps_of_integers_are_bad_pixels_if_one_asks_for_it(tmp_path: Path, own: Scan) -> None:
+    patterns, bad = stored(ONE_MODE, "patterns"), np.zeros((N, N), bool)
+    bad[30:33, 5:9] = True
+    patterns[:, bad] = 65535
+    path = changed(tmp_path, patterns=patterns)
+    assert any(
+        "12 at the largest whole number" in one or "60 at the largest whole number" in one for one in load(path)[1]
+    )
+    scan, _ = load(path, invalid_is_bad=True)
+    np.testing.assert_array_equal(scan.bad_pixels, bad)
+    np.testing.assert_array_equal(scan.diffraction[:, ~bad], own.diffraction[:, ~bad])
+
+
 def near_field(tmp_path: Path) -> Path:
     return changed(tmp_path, object_pixel_width_m=1e-6, object_pixel_height_m=1e-6, detector_object_distance_m=0.05)
 
 
 WARNED = {
+    "zero frequency in the corner": (
+        lambda tmp_path: changed(tmp_path, patterns=np.fft.fftshift(stored(ONE_MODE, "patterns"), axes=(1, 2))),
+        "expected the zero frequency at [32, 32], found the light around [0, 0]. Use numpy.fft.fftshift",
+    ),
     "two layers": (
         lambda tmp_path: changed(tmp_path, object=np.ones((2, 74, 75), complex)),
         "'object': left out: expected one layer, found 2",

@@ -262,9 +262,7 @@ def test_gaps_of_integers_are_bad_pixels_if_one_asks_for_it(tmp_path: Path, own:
     bad[30:33, 5:9] = True
     patterns[:, bad] = 65535
     path = changed(tmp_path, patterns=patterns)
-    assert any(
-        "12 at the largest whole number" in one or "60 at the largest whole number" in one for one in load(path)[1]
-    )
+    assert any("found 60 at the largest whole number" in one for one in load(path)[1])
     scan, _ = load(path, invalid_is_bad=True)
     np.testing.assert_array_equal(scan.bad_pixels, bad)
     np.testing.assert_array_equal(scan.diffraction[:, ~bad], own.diffraction[:, ~bad])

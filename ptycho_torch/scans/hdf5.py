@@ -107,8 +107,10 @@ def telling_damage(path: Path, key: str = "") -> Iterator[None]:
     except DAMAGE as damage:
         said = one_line(damage)
         advice = "the file is damaged or incomplete"
-        if "filter" in said:
-            advice = "it is packed with a filter that is not installed here; pip install hdf5plugin may bring it"
+        if "filter" in said or "plugin" in said:  # HDF5 looks for an unknown filter among plugins
+            advice = "it is packed with a filter that h5py does not have; pack it with LZF or gzip"
+        elif "unable to lock" in said:
+            advice = "another program writes it, or its place has no locks (then set HDF5_USE_FILE_LOCKING=FALSE)"
         raise ValueError(f"data file {path}: {f'{key!r}: ' * bool(key)}cannot be read ({said}); {advice}") from damage
 
 

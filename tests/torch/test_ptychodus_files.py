@@ -429,6 +429,29 @@ def test_damaged_values_are_told(tmp_path: Path) -> None:
         load_scan(path)
 
 
+def test_an_unknown_filter_is_told(tmp_path: Path) -> None:
+    content = bytearray(ONE_MODE.read_bytes())
+    lzf, other = (32000).to_bytes(2, "little"), (32008).to_bytes(2, "little")
+    place = content.index(lzf)
+    while place >= 0:
+        if b"lzf\0" in content[place : place + 16]:
+            content[place : place + 2] = other
+        place = content.find(lzf, place + 2)
+    path = tmp_path / "scan.h5"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"cannot be read .*; it is packed with a filter that h5py does not have"):
+        load_scan(path, measurement="counts")
+
+
+def test_a_file_that_is_being_written_is_told(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    path = changed(tmp_path)
+    with path.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ValueError, match=r"unable to lock file.*; another program writes it"):
+            load_scan(path, measurement="counts")
+
+
 def test_the_network_says_what_makes_the_patterns_fit() -> None:
     import torch
 

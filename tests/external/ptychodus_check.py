@@ -143,13 +143,15 @@ def upright(client: Client, scan: Scan, directory: Path) -> tuple[str, float]:
     return max(set(names), key=names.count), float(np.median(scores))
 
 
-def check(client: Client, name: str, own: Path, directory: Path, images: int, rows: list[dict[str, Any]]) -> None:
-    """Check one scan; add a row for each file."""
+def check(
+    client: Client, name: str, own: Path, directory: Path, images: int, chosen: str, rows: list[dict[str, Any]]
+) -> None:
+    """Check one scan; add a row for each file that is chosen."""
     files = directory / "files"
     client.call("write", own, files)
     scan, _ = quietly(own)
     beside: dict[bool, dict[str, np.ndarray]] = {}
-    for path in sorted(files.glob("*.npz")) + sorted(files.glob("*.h5")):
+    for path in sorted(files.glob(f"{chosen}.npz")) + sorted(files.glob(f"{chosen}.h5")):
         found, told = quietly(path)
         masked = found.bad_pixels is not None
         if masked not in beside:
@@ -208,8 +210,9 @@ def show(rows: list[dict[str, Any]]) -> list[str]:
 @click.command()
 @click.option("--python", type=click.Path(path_type=Path, exists=True), required=True, help="Python with Ptychodus.")
 @click.option("--n_images", "images", default=64, show_default=True, help="Patterns to train on and to infer.")
+@click.option("--files", "chosen", default="*", show_default=True, help="Names of the files to check, as 3-modes*.")
 @click.option("--only", type=click.Choice(("embedded", "star")), help="Check one of the scans.")
-def main(python: Path, images: int, only: str | None) -> None:
+def main(python: Path, images: int, chosen: str, only: str | None) -> None:
     """Let Ptychodus write a scan and read products of it; exit 1 if something differs."""
     rows: list[dict[str, Any]] = []
     data = os.environ.get("PTYCHO_GOLDEN_DATA")
@@ -218,7 +221,7 @@ def main(python: Path, images: int, only: str | None) -> None:
         if only != "star":
             own = directory / "embedded.npz"
             np.savez(own, **as_ptychopinn())  # type: ignore[arg-type]
-            check(Client(python), "embedded", own, directory / "embedded", images, rows)
+            check(Client(python), "embedded", own, directory / "embedded", images, chosen, rows)
         if only != "embedded" and data is not None:
             check(
                 Client(python), "star", Path(data) / "data" / "siemens_star_516.npz", directory / "star", images, rows

@@ -224,7 +224,13 @@ def main(python: Path, images: int, chosen: str, only: str | None) -> None:
             check(Client(python), "embedded", own, directory / "embedded", images, chosen, rows)
         if only != "embedded" and data is not None:
             check(
-                Client(python), "star", Path(data) / "data" / "siemens_star_516.npz", directory / "star", images, rows
+                Client(python),
+                "star",
+                Path(data) / "data" / "siemens_star_516.npz",
+                directory / "star",
+                images,
+                chosen,
+                rows,
             )
     wrong = show(rows)
     for one in wrong:

@@ -101,7 +101,7 @@ def mosaic(axis: Axes, target: np.ndarray, attributes: dict[str, float], positio
 
 @click.command()
 @click.option("--python", type=click.Path(path_type=Path, exists=True), required=True, help="Python with Ptychodus.")
-@click.option("--epochs", default=20, show_default=True)
+@click.option("--epochs", default=12, show_default=True)
 def main(python: Path, epochs: int) -> None:
     """Draw docs/beamline.png."""
     with TemporaryDirectory() as directory:

@@ -12,6 +12,7 @@
 # make torture  20,000 corrupt goldens and 3,000 bundles read, the generator killed 200 times, programs interrupted 100 times;
 #               half an hour
 # make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; after an interruption it continues
+# make ptychodus  a real client: Ptychodus writes a scan, the port reconstructs it, Ptychodus reads the product
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
 # ARGS are passed on: make test ARGS='-k reassembly' (then in one run), make golden ARGS='probe/*'
 
@@ -19,10 +20,11 @@ PYTHON ?= python3
 TORCH := .venv-torch
 TENSORFLOW := .venv-tensorflow
 CONFIRM := .venv-ptychopinn
+PTYCHODUS := .venv-ptychodus
 LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test parity torch-only golden confirm checkout lint bench bench-network bench-run bench-parts kernels mutation torture long star clean
+.PHONY: test parity torch-only golden confirm checkout lint bench bench-network bench-run bench-parts kernels mutation torture long star ptychodus clean
 
 # Whoever narrows the run sees one run.
 test: $(if $(ARGS),torch-only,parity)
@@ -65,6 +67,7 @@ bench: $(TORCH)/made
 	$(TORCH)/bin/python -m benchmarks.diagnosis
 	$(TORCH)/bin/python -m benchmarks.tolerances
 	$(TORCH)/bin/python -m benchmarks.loading
+	$(TORCH)/bin/python -m benchmarks.packed
 
 bench-network: $(TORCH)/made $(TENSORFLOW)/made
 	$(TORCH)/bin/python -m benchmarks.network --python $(TENSORFLOW)/bin/python $(ARGS)
@@ -97,6 +100,9 @@ star: $(TORCH)/made $(TENSORFLOW)/made
 		-o golden_fixtures=.artifacts/star -o golden_tests=tests/external
 	$(TORCH)/bin/golden show --fixtures .artifacts/star --picture .artifacts/star.png star/measured_n128
 
+ptychodus: $(TORCH)/made $(PTYCHODUS)/made
+	$(TORCH)/bin/python -m tests.external.ptychodus_check --python $(PTYCHODUS)/bin/python $(ARGS)
+
 # A failed install leaves no mark, so the next run begins again.
 $(TORCH)/made: pyproject.toml ptycho_torch/pyproject.toml constraints/torch.txt
 	$(PYTHON) -m venv --clear $(TORCH)
@@ -114,5 +120,10 @@ $(CONFIRM)/made: pyproject.toml constraints/ptychopinn.txt
 	$(CONFIRM)/bin/python -m pip install -q --disable-pip-version-check -c constraints/ptychopinn.txt -e '.[ptychopinn]'
 	touch $@
 
+$(PTYCHODUS)/made: constraints/ptychodus.txt
+	$(PYTHON) -m venv --clear $(PTYCHODUS)
+	$(PTYCHODUS)/bin/python -m pip install -q --disable-pip-version-check -c constraints/ptychodus.txt ptychodus
+	touch $@
+
 clean:
-	rm -rf $(TORCH) $(TENSORFLOW) $(CONFIRM) .artifacts mutants
+	rm -rf $(TORCH) $(TENSORFLOW) $(CONFIRM) $(PTYCHODUS) .artifacts mutants

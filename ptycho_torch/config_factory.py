@@ -50,7 +50,7 @@ def create_training_payload(
     """Make the configurations of a training run.
 
     Args:
-        train_data_file: NPZ with ``probeGuess``, whose side is N.
+        train_data_file: scan, as ``load_scan`` reads it; its probe's side is N.
         output_dir: directory of the results; it is not created here.
         overrides: name of a field of any configuration -> value; TensorFlow's ``gridsize``, ``neighbor_count`` and
             ``nepochs`` are understood too.
@@ -78,7 +78,7 @@ def create_inference_payload(
 
     Args:
         model_path: directory that training wrote.
-        test_data_file: NPZ to reconstruct.
+        test_data_file: scan to reconstruct.
         output_dir: directory of the results; it is not created here.
         overrides: as for ``create_training_payload``.
 

@@ -124,8 +124,8 @@ class TrainingConfig:
     """A training configuration says how to train: Adam, a learning rate halved on a plateau, an early stop.
 
     Attributes:
-        train_data_file: NPZ to train on.
-        test_data_file: NPZ whose loss is computed after training; None for none.
+        train_data_file: scan to train on, as ``load_scan`` reads it.
+        test_data_file: scan whose loss is computed after training; None for none.
         output_dir: directory of the results.
         batch_size: groups per step; a power of two.
         epochs: epochs at most.

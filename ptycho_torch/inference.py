@@ -41,6 +41,7 @@ from ptycho_torch.program import (
     log,
     log_bad_pixels,
     logging_to,
+    measurement_option,
     owning,
     patterns_used,
     require_places,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset
     from ptycho_torch.files.bundle import Bundle
     from ptycho_torch.reconstruction import Prediction
+    from ptycho_torch.scans.ptychodus import Geometry
     from ptycho_torch.scans.scan import Scan
 
 AMPLITUDE, PHASE, COMPARISON = "reconstructed_amplitude.png", "reconstructed_phase.png", "comparison.png"
@@ -73,8 +75,9 @@ several members, and changes nothing for groups of one."""
 @click.option(
     "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory that training wrote."
 )
-@click.option("--test_data", type=FILE, required=True, metavar="NPZ", help="Scan to reconstruct.")
+@click.option("--test_data", type=FILE, required=True, metavar="FILE", help="Scan to reconstruct.")
 @bad_pixels_option
+@measurement_option
 @click.option(
     "--output_dir",
     type=DIRECTORY,
@@ -109,6 +112,13 @@ several members, and changes nothing for groups of one."""
     metavar="X",
     help="Phase at the high end of the colour scale, radians.  [default: the largest]",
 )
+@click.option("--product", type=FILE, metavar="H5", help="Write the result as a product of Ptychodus too.")
+@click.option(
+    "--pixel_size",
+    type=float,
+    metavar="METRES",
+    help="Side of an object pixel, for --product.  [default: what the scan file says]",
+)
 @click.option("--save_patches", is_flag=True, help="Also write the patches.")
 def main(**options: Any) -> None:
     """Reconstruct an object from a scan with a trained model, and check the result.
@@ -121,18 +131,30 @@ def main(**options: Any) -> None:
       diagnostics.txt, .json, .png  what was checked, and the likely mistake if something is wrong
       inference.log                 all messages
 
+    With --product, Ptychodus opens the result: object and positions in metres, and the probe.
+
     The exit status says whether the program ran. The last line of diagnostics.txt says whether the result is right.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
         _require_colours(options["phase_vmin"], options["phase_vmax"])
-        load("ptycho_torch.files.bundle", "ptycho_torch.checks.diagnostics", "ptycho_torch.reconstruction", *DRAWING)
+        _require_product(options["product"], options["pixel_size"])
+        load(
+            "ptycho_torch.files.bundle",
+            "ptycho_torch.files.product",
+            "ptycho_torch.checks.diagnostics",
+            "ptycho_torch.reconstruction",
+            *DRAWING,
+        )
     with owning(directory), logging_to(directory / LOG):
-        before = stamp(directory / RESULT)
+        before, product = stamp(directory / RESULT), options["product"]
+        product_before = None if product is None else stamp(product)
 
         def kept() -> str:
-            written = stamp(directory / RESULT) != before
-            return "all results are written" if written else f"nothing was written but {LOG}"
+            if stamp(directory / RESULT) == before:
+                return f"nothing was written but {LOG}"
+            late = product is not None and stamp(product) == product_before
+            return f"all results are written but {product}" if late else "all results are written"
 
         with ending(kept) as interrupts:
             _infer(directory, options, interrupts)
@@ -159,7 +181,8 @@ def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> 
         device, precision = _device(options["accelerator"]), options["precision"]
         warn_of_cost(precision, device)
         bundle = load_bundle(options["model_path"])
-        scan = load_scan(options["test_data"], invalid_is_bad=options["bad_pixels"])
+        scan = load_scan(options["test_data"], invalid_is_bad=options["bad_pixels"], measurement=options["measurement"])
+        geometry = _geometry(scan, options)
         dataset = _dataset(scan, bundle, options)
 
     def track(found: DataLoader[GroupBatch]) -> Iterator[GroupBatch]:
@@ -183,9 +206,42 @@ def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> 
         interrupts.check()
         with appearing_together(directory, RESULTS, interrupts) as stage:
             diagnosis = _write(stage, evidence, prediction, options)
+        if geometry is not None:
+            _write_product(options["product"], scan, geometry, bundle, evidence, prediction, dataset.factor)
     for line in diagnosis.to_text().splitlines():
         log.info("%s", line)
     log.info("%s", directory / AMPLITUDE)
+
+
+def _require_product(product: Path | None, pixel_size: float | None) -> None:
+    """Refuse, before all else, a product that cannot be written."""
+    from ptycho_torch.files.product import SUFFIXES, is_product
+
+    if product is None and pixel_size is not None:
+        raise ValueError("--pixel_size: expected --product beside it, found none")
+    if product is not None and product.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"--product {product}: expected a name that ends in one of {', '.join(SUFFIXES)}")
+    if product is not None and not product.parent.is_dir():
+        raise ValueError(f"--product {product}: expected a directory {product.parent}, found none; make it")
+    if product is not None and product.exists() and not is_product(product):
+        raise ValueError(f"--product {product}: expected a product or nothing, found another file, which stays")
+
+
+def _geometry(scan: Scan, options: dict[str, Any]) -> Geometry | None:
+    """Return what a product says of pixels, distance and energy; None if no product is asked for."""
+    from ptycho_torch.scans.ptychodus import Geometry
+
+    size = options["pixel_size"]
+    if options["product"] is None:
+        return None
+    if size is None and scan.geometry is None:
+        raise ValueError(
+            f"--product: expected the size of an object pixel, found none in {scan.source}; say --pixel_size, in "
+            f"metres. Ptychodus's HDF5 holds it, NPZ files do not"
+        )
+    if size is None:
+        return scan.geometry
+    return dataclasses.replace(scan.geometry or Geometry(size, size), pixel_width=size, pixel_height=size)
 
 
 def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappedDataset:
@@ -247,6 +303,24 @@ def _write(directory: Path, evidence: Evidence, prediction: Prediction, options:
         known, scale = diagnosis.aligned, diagnosis.quality.scale
         draw_comparison(evidence.mosaic * scale, known, evidence.mask & (np.abs(known) > 0), directory / COMPARISON)
     return diagnosis
+
+
+def _write_product(
+    path: Path,
+    scan: Scan,
+    geometry: Geometry,
+    bundle: Bundle,
+    evidence: Evidence,
+    prediction: Prediction,
+    factor: np.float32,
+) -> None:
+    from ptycho_torch.files.product import make_product, save_product
+
+    indices = prediction.nn_indices.numpy()
+    probe = evidence.probe / factor  # the network sees measured amplitudes times this factor
+    parts = evidence.mosaic, evidence.count, evidence.offsets, indices
+    save_product(path, make_product(scan, geometry, probe, *parts, bundle.losses))
+    log.info("%s", path)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,12 @@ bad_pixels_option = click.option(
     help="Leave out pixels that are NaN, negative or at the largest value of their integer dtype, as if the scan's "
     "key bad_pixels marked them.",
 )
+measurement_option = click.option(
+    "--measurement",
+    type=click.Choice(("counts", "amplitude")),
+    help="What the patterns are: counts, of which the square root is taken, or amplitudes.  [default: counts if "
+    "Ptychodus wrote whole numbers, else amplitude]",
+)
 _LOCK, _STAGE = ".lock", ".results-"
 DRAWING = ("matplotlib.figure", "matplotlib.backends.backend_agg")
 """Modules that draw a picture and save it."""

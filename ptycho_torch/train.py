@@ -42,6 +42,7 @@ from ptycho_torch.program import (
     log,
     log_bad_pixels,
     logging_to,
+    measurement_option,
     owning,
     patterns_used,
     require_places,
@@ -62,9 +63,10 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
 
 
 @click.command(context_settings=CONTEXT)
-@click.option("--train_data_file", type=FILE, required=True, metavar="NPZ", help="Scan to train on.")
-@click.option("--test_data_file", type=FILE, metavar="NPZ", help="Scan whose loss is reported after training.")
+@click.option("--train_data_file", type=FILE, required=True, metavar="FILE", help="Scan to train on.")
+@click.option("--test_data_file", type=FILE, metavar="FILE", help="Scan whose loss is reported after training.")
 @bad_pixels_option
+@measurement_option
 @click.option(
     "--output_dir",
     type=DIRECTORY,
@@ -250,7 +252,9 @@ def _dataset(payload: TrainingPayload, options: dict[str, Any]) -> MemoryMappedD
     from ptycho_torch.scans.scan import load_scan
     from ptycho_torch.training.keras_rules import validation_split
 
-    scan = load_scan(str(payload.training.train_data_file), invalid_is_bad=options["bad_pixels"])
+    scan = load_scan(
+        str(payload.training.train_data_file), invalid_is_bad=options["bad_pixels"], measurement=options["measurement"]
+    )
     dataset = MemoryMappedDataset.from_config(scan, payload.data, seed=options["seed"])
     log.info("%s", scan)
     log_bad_pixels(scan.bad_pixels)
@@ -267,7 +271,9 @@ def _test_set(payload: TrainingPayload, options: dict[str, Any]) -> MemoryMapped
 
     if payload.training.test_data_file is None:
         return None
-    scan = load_scan(payload.training.test_data_file, invalid_is_bad=options["bad_pixels"])
+    scan = load_scan(
+        payload.training.test_data_file, invalid_is_bad=options["bad_pixels"], measurement=options["measurement"]
+    )
     config = dataclasses.replace(payload.data, n_subsample=len(scan))
     return MemoryMappedDataset.from_config(scan, config, seed=options["seed"])
 

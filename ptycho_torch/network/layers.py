@@ -101,7 +101,10 @@ def scaled_widths(table: Mapping[int, tuple[int, ...]], N: int, scale: int) -> t
         ValueError: the table has no such N.
     """
     if N not in table:
-        raise ValueError(f"N: expected a patch side of {', '.join(map(str, table))} pixels, found {N}")
+        raise ValueError(
+            f"N: expected a patch side of {', '.join(map(str, table))} pixels, found {N}; crop or bin the patterns, as "
+            f"Ptychodus does on loading"
+        )
     return tuple(width * scale for width in table[N])
 
 

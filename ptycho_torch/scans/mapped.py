@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol, runtime_checkable
 
@@ -91,6 +91,7 @@ class InFile:
         strides: strides of the array, bytes.
         dtype: dtype of the array.
         stamp: the file's size (bytes) and time of modification (ns); if they differ, the file changed.
+        owner: what keeps the file, if it is a temporary one.
     """
 
     path: Path
@@ -99,6 +100,7 @@ class InFile:
     strides: tuple[int, ...]
     dtype: np.dtype[Any]
     stamp: tuple[int, int]
+    owner: object = field(default=None, compare=False, repr=False)
 
     def read(self, indices: Int[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
         with self.path.open("rb", buffering=0) as file:
@@ -137,7 +139,8 @@ def _in_file(array: np.ndarray, mapped: np.memmap[Any, Any]) -> InFile:
     path = Path(str(mapped.filename))
     offset = mapped.offset + array.ctypes.data - mapped.ctypes.data
     stamp = getattr(mapped, "stamp", None) or _stamp(os.stat(path))
-    return InFile(path, offset, array.shape, array.strides, array.dtype, stamp)
+    owner = getattr(mapped, "owner", None)
+    return InFile(path, offset, array.shape, array.strides, array.dtype, stamp, owner)
 
 
 def _stamp(found: os.stat_result) -> tuple[int, int]:

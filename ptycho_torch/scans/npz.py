@@ -11,17 +11,19 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
+from ptycho_torch.scans.collect import collect
 from ptycho_torch.scans.mapped import map_array
+from ptycho_torch.scans.stored_array import Arrange, Convert, Look, StoredArray
 
 _BLOCK = 2**24
 """So many bytes are looked at together: a scan may be larger than the memory."""
@@ -44,20 +46,6 @@ DAMAGE = (
     zlib.error,
 )
 """What zipfile, zlib and NumPy raise on files that are damaged, encrypted, or packed in a way they do not know."""
-Arrange = Callable[[np.ndarray], np.ndarray]
-_KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu", "true or false": "biu"}
-
-
-class Look(Protocol):
-    """A look sees every item of an array once, in order, and judges at the end."""
-
-    def take(self, first: int, block: np.ndarray) -> None:
-        """Take note of some items, as they are stored; ``first`` is the number of the first one."""
-        ...
-
-    def judge(self) -> None:
-        """Raise ``ValueError`` if a value was wrong."""
-        ...
 
 
 class FiniteNumbers:
@@ -91,30 +79,12 @@ class FiniteNumbers:
 
 
 @dataclass(frozen=True)
-class Member:
+class Member(StoredArray):
     """A member is an array of an NPZ archive, of which only the header was read."""
 
-    path: Path
-    key: str
     info: zipfile.ZipInfo
-    shape: tuple[int, ...]
-    dtype: np.dtype
     fortran_order: bool
     header_bytes: int
-
-    def __str__(self) -> str:
-        return f"data file {self.path}: {self.key!r}"
-
-    def expect(self, expected: str, fits: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:
-        """Return the shape, if it fits; refuse it otherwise."""
-        if not fits(self.shape):
-            raise ValueError(f"{self}: expected shape {expected}, found {self.shape}")
-        return self.shape
-
-    def expect_kind(self, kind: str) -> None:
-        """Refuse numbers of another kind than ``kind``, a key of ``_KINDS``."""
-        if self.dtype.kind not in _KINDS[kind]:
-            raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
 
     def load(
         self,
@@ -123,29 +93,20 @@ class Member:
         *,
         mapped: bool = False,
         look: Look | None = None,
+        convert: Convert | None = None,
     ) -> np.ndarray:
-        """Load the values, converted to ``dtype``.
-
-        Args:
-            dtype: dtype of the result.
-            arrange: function that views the stored array in another shape.
-            mapped: map the array, read-only, if the file holds its bytes as they are.
-            look: what looks at all values; None to look whether they are finite. It sees them before they are
-                converted.
-
-        Raises:
-            ValueError: the file is damaged, or a value is wrong.
-        """
         look = FiniteNumbers(self, dtype) if look is None else look
-        window = mapped and self._in_place and self.dtype == np.dtype(dtype)
+        in_parts = mapped and self._in_place
         with self._telling_damage():
-            array = arrange(self._map() if window else self._read())
-        if window:
-            self._take_mapped(look, array)
-            look.judge()
+            array = arrange(self._map() if in_parts else self._read())
+        blocks = looked_at(self._blocks(array) if in_parts else in_blocks(array, _BLOCK), look, convert)
+        if in_parts and self.dtype == np.dtype(dtype) and convert is None:
+            deque(blocks, maxlen=0)
             return array
-        look_at(array, look)
         with np.errstate(over="ignore", invalid="ignore"):
+            if mapped:
+                return collect(blocks, array.shape, dtype)
+            deque(blocks, maxlen=0)
             return np.ascontiguousarray(array, dtype)
 
     @contextmanager
@@ -168,18 +129,15 @@ class Member:
             member.read()  # to the end, where zipfile compares the checksum
             return array
 
-    def _take_mapped(self, look: Look, array: np.ndarray) -> None:
-        """Let a look take an array (M, ...) that is mapped, and compare the checksum of what the file holds."""
-        first = 0
+    def _blocks(self, array: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the items of an array (M, ...) that is mapped, and compare the checksum of what the file holds."""
         if array.flags.c_contiguous:
             for held in self._stored(array[:1].nbytes):
-                block = np.frombuffer(held, self.dtype).reshape(-1, *array.shape[1:])
-                look.take(first, block)
-                first += len(block)
+                yield np.frombuffer(held, self.dtype).reshape(-1, *array.shape[1:])
         else:
-            for held in self._stored(1):
-                first += len(held)
-            _take_all(array, look, _INTERLEAVED_BLOCK)
+            for _ in self._stored(1):
+                pass
+            yield from in_blocks(array, _INTERLEAVED_BLOCK)
 
     def _stored(self, item: int) -> Iterator[bytes]:
         """Read the values in the order of the file, as many whole items as fit into a block at a time.
@@ -203,21 +161,30 @@ class Member:
 
 def look_at(array: np.ndarray, look: Look) -> None:
     """Let a look take all of an array in memory, and judge."""
-    _take_all(array, look, _BLOCK)
+    deque(looked_at(in_blocks(array, _BLOCK), look), maxlen=0)
+
+
+def looked_at(blocks: Iterable[np.ndarray], look: Look, convert: Convert | None = None) -> Iterator[np.ndarray]:
+    """Yield blocks of items (k, ...), converted, after a look took note of them; let it judge at the end."""
+    first = 0
+    for block in blocks:
+        look.take(first, block)
+        first += len(block)
+        yield block if convert is None else convert(block)
     look.judge()
+
+
+def in_blocks(array: np.ndarray, block: int) -> Iterator[np.ndarray]:
+    """Yield an array, some items (k, ...) at a time, about ``block`` bytes."""
+    items = np.atleast_1d(array)
+    at_once = max(1, block // max(1, items[:1].nbytes))
+    for first in range(0, len(items), at_once):
+        yield items[first : first + at_once]
 
 
 def one_line(problem: Exception) -> str:
     """Return what an exception says, in one line."""
     return " ".join(str(problem).split()) or type(problem).__name__
-
-
-def _take_all(array: np.ndarray, look: Look, block: int) -> None:
-    """Let a look take an array, some items at a time."""
-    items = np.atleast_1d(array)
-    at_once = max(1, block // max(1, items[:1].nbytes))
-    for first in range(0, len(items), at_once):
-        look.take(first, items[first : first + at_once])
 
 
 @dataclass(frozen=True)
@@ -307,7 +274,7 @@ def _open_member(path: Path, key: str, info: zipfile.ZipInfo) -> Member:
             header_bytes = member.tell()
     except DAMAGE as damage:
         raise ValueError(f"data file {path}: {key!r}: no array ({one_line(damage)}); the file is damaged") from damage
-    found = Member(path, key, info, shape, dtype, fortran_order, header_bytes)
+    found = Member(path, key, shape, dtype, info, fortran_order, header_bytes)
     declared = header_bytes + dtype.itemsize * int(np.prod(shape, dtype=object))
     if not dtype.hasobject and info.file_size != declared:
         # Refused before it takes any memory.

@@ -7,7 +7,7 @@ its place. What is told here are warnings: the data may be meant so.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Real
@@ -59,12 +59,21 @@ class Patterns:
             None.
         invalid_is_bad: take other pixels for bad too if they are NaN, infinite or negative, or if they are whole
             numbers at the largest of their dtype.
+        measurement: what the patterns are, counts or amplitude; None if nobody says: amplitude then, and it is told if
+            they look like counts.
     """
 
     def __init__(
-        self, name: object, dtype: np.dtype, bad_pixels: Bool[np.ndarray, "*M N N"] | None, *, invalid_is_bad: bool
+        self,
+        name: object,
+        dtype: np.dtype,
+        bad_pixels: Bool[np.ndarray, "*M N N"] | None,
+        *,
+        invalid_is_bad: bool,
+        measurement: Literal["counts", "amplitude"] | None = None,
     ) -> None:
         self._name = name
+        self._measurement = measurement
         self._given = bad_pixels
         self._marks = invalid_is_bad
         self._whole_dtype = dtype.kind in "iu"
@@ -145,7 +154,10 @@ class Patterns:
 
     def _take_statistics(self, first: int, good: np.ndarray) -> None:
         """Take note of patterns whose bad pixels are 0."""
-        self._light = self._light + np.einsum("kij,kij->ij", good, good, dtype=np.float64, casting="unsafe")
+        if self._measurement == "counts":
+            self._light = self._light + good.sum(axis=0, dtype=np.float64)
+        else:
+            self._light = self._light + np.einsum("kij,kij->ij", good, good, dtype=np.float64, casting="unsafe")
         lit = good.any(axis=(1, 2))
         self._dark += (first + np.flatnonzero(~lit)).tolist()
         self._whole = self._whole and (self._whole_dtype or bool((good == np.rint(good)).all()))
@@ -161,11 +173,11 @@ class Patterns:
 
     def _counts(self) -> str:
         # Some roots of 0, 1, 4, 9 … are whole, all of them only if nothing was counted twice or thrice.
-        if not (self._whole_dtype or (self._whole and self._largest >= 2)):
+        if self._measurement or not (self._whole_dtype or (self._whole and self._largest >= 2)):
             return ""
         return (
             f"expected amplitudes, found whole numbers; if they are counts, up to {self._largest:g}, store their "
-            f"square root"
+            f"square root, or say --measurement counts"
         )
 
     def _full_scale(self) -> str:

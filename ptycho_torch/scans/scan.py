@@ -1,25 +1,41 @@
 """A scan is read from a file by one function, and is the same record whatever the file's format.
 
-``READERS`` maps a file's suffix to the function that reads it. Another format (CXI, say) is one more function that
-returns a ``Scan``; no caller changes. See docs/conventions.md, "Scan files".
+``READERS`` maps a file's suffix to the function that reads it. Another format is one more function that returns a
+``Scan``; no caller changes. See docs/conventions.md, "Scan files".
 """
 
 from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from ptycho_torch.scans.atomic_file import write_atomically
-from ptycho_torch.scans.npz import Arrange, Member, Required, holds_none, members_of
+from ptycho_torch.scans.hdf5 import Datasets, names_in
+from ptycho_torch.scans.npz import Required, holds_none, members_of
 from ptycho_torch.scans.plausible import Patterns, ZeroOrOne, remarks_on_positions
+from ptycho_torch.scans.ptychodus import (
+    HDF5_NAMES,
+    NO_PIXEL,
+    Geometry,
+    has_modes,
+    middle_to_centre,
+    near_field,
+    read_geometry,
+    require_training_data,
+    strongest_mode,
+)
+from ptycho_torch.scans.stored_array import Arrange, Lookup, StoredArray
+
+Measurement = Literal["counts", "amplitude"]
+"""What the patterns of a file are; amplitude is the square root of counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +57,7 @@ class Scan:
         Y: (M, N, N) complex64, ground-truth patches, or None.
         bad_pixels: (N, N) bool, true where no pattern was measured, or (M, N, N) for each pattern; None if every pixel
             was. Bad pixels enter neither the loss nor the normalisation, and the network sees 0 there.
+        geometry: size of an object pixel, distance and energy; None if the file does not say.
 
     Raises:
         ValueError: an array has another shape or dtype, positions or probe are not finite, or all pixels are bad. The
@@ -56,6 +73,7 @@ class Scan:
     object_guess: np.ndarray | None = None
     Y: np.ndarray | None = None
     bad_pixels: np.ndarray | None = None
+    geometry: Geometry | None = None
 
     def __post_init__(self) -> None:
         if self.diffraction.ndim != 3 or self.diffraction.shape[1] != self.diffraction.shape[2]:
@@ -105,43 +123,58 @@ class Scan:
         return f"Scan({name!r}, M={M}, N={N}{''.join(f', {name}' for name in optional)})"
 
 
-def load_scan(path: str | Path, *, invalid_is_bad: bool = False) -> Scan:
-    """Read a scan. The file's suffix says its format.
+def load_scan(path: str | Path, *, invalid_is_bad: bool = False, measurement: Measurement | None = None) -> Scan:
+    """Read a scan. The file's suffix says its format: ``.npz``, or ``.h5`` and ``.hdf5``.
 
-    A ``.npz`` is what PtychoPINN writes. Its keys are ``diff3d`` (M, N, N) amplitude (or ``diffraction`` instead),
+    An NPZ is what PtychoPINN writes. Its keys are ``diff3d`` (M, N, N) amplitude (or ``diffraction`` instead),
     ``xcoords`` and ``ycoords`` (M,), ``probeGuess`` (N, N); optionally ``xcoords_start`` and ``ycoords_start`` (both or
     none), ``scan_index`` (M,), ``objectGuess`` (H, W), ``Y`` (M, N, N), ``bad_pixels`` (N, N) or (M, N, N). Other keys
     are ignored, with a warning if they look like one of these. M is the number of positions. A last axis of length 1 is
     dropped. A stack (N, N, M) is recognised by the length of its last axis and becomes (M, N, N). A ``Y`` of another
     length than M is left out with a warning, and so is an optional key that holds None, as PtychoPINN writes it.
 
+    Ptychodus writes an NPZ with the same keys, and an HDF5 (``patterns``, ``probe_position_x_px``,
+    ``probe_position_y_px``, ``probe``, ``object``, ``bad_pixels``; size of a pixel, distance and energy). Both are
+    known by a probe of modes (modes, N, N). The mode that holds most energy is taken; a warning says its share if there
+    are several. Whole numbers are counts there: their square root is taken, with a warning. Positions become those of a
+    patch's index N // 2: for even N half a pixel is added (docs/conventions.md, "Ptychodus's files").
+
     Shapes and dtypes are checked before any data are read; then every value is checked once, a block at a time. Float32
     stacks (and complex64 ``Y``) that the archive holds uncompressed, as ``numpy.savez`` writes them, are not loaded:
-    they are mapped, read-only, and may be larger than the memory. All else is loaded and converted.
+    they are mapped, read-only, and may be larger than the memory. A stack that must be converted, or that an HDF5
+    holds, is read in parts; beyond 256 MiB it goes to a temporary file, which is mapped, and removed when nobody uses
+    it. All else is loaded and converted.
 
     A warning tells what is implausible, with its place: patterns that look like counts, pixels at the largest number of
     their integer dtype, patterns without light, a zero frequency elsewhere than at [N // 2, N // 2], positions that are
-    hardly pixels.
+    hardly pixels; an object of several layers, which is left out, several probes (OPR), near field.
 
     Args:
         path: path of the file.
         invalid_is_bad: take a pixel that is NaN, infinite or negative, or at the largest number of its integer dtype,
             for a bad one of its pattern. Otherwise such pixels are refused, or warned of if they are the largest.
+        measurement: what the patterns are: "counts", of which the square root is taken, or "amplitude", taken as it is;
+            None for counts if Ptychodus wrote whole numbers, else amplitude.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        OSError: the file may not be read.
+        OSError: the file may not be read, or the temporary file has no place.
         ValueError: the file has another format, lacks a key or holds Python objects (nothing is unpickled), or an array
             has a shape, dtype or value that does not fit. The message names file, key, what was expected and what was
             found.
     """
+    if measurement not in {None, *get_args(Measurement)}:
+        raise ValueError(f"measurement: expected one of {get_args(Measurement)}, or None, found {measurement!r}")
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"data file {path}: no such file")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise ValueError(f"data file {path}: expected one of the suffixes {sorted(READERS)}, found {path.suffix!r}")
-    scan, remarks = reader(path, invalid_is_bad)
+        raise ValueError(
+            f"data file {path}: expected one of the suffixes {sorted(READERS)}, found {path.suffix!r}; Ptychodus turns "
+            f"what beamlines write into .h5"
+        )
+    scan, remarks = reader(path, invalid_is_bad, measurement)
     for remark in remarks:
         warnings.warn(remark, stacklevel=2)
     return scan
@@ -151,7 +184,7 @@ def read_probe_side(path: str | Path) -> int:
     """Read N, the side of the probe in a scan file, and nothing else.
 
     Args:
-        path: path of an ``.npz``, see ``load_scan``.
+        path: path of a file that ``load_scan`` reads.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -161,9 +194,17 @@ def read_probe_side(path: str | Path) -> int:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"data file {path}: no such file")
-    probe = Required(path, members_of(path))("probeGuess", "complex or real")
-    side, *_ = probe.expect("(N, N), a square", lambda shape: shape[:1] == shape[1:2] and shape[2:] in {(), (1,)})
-    return side
+    lookup: Lookup
+    if path.suffix.lower() == ".npz":
+        lookup = Required(path, members_of(path))
+    else:
+        require_training_data(path, names_in(path))
+        lookup = Datasets(path, HDF5_NAMES)
+    probe = lookup("probeGuess", "complex or real")
+    shape = probe.shape[:-1] if probe.shape[2:] == (1,) else probe.shape
+    if len(shape) not in {2, 3, 4} or shape[-1] != shape[-2] or 0 in shape:
+        probe.expect("(N, N), a square, or (modes, N, N)", lambda shape: False)
+    return shape[-1]
 
 
 def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
@@ -171,7 +212,7 @@ def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
 
     Args:
         path: path of the file, ending in ``.npz``; an existing file is replaced. Its directory must exist.
-        scan: what to write; ``source`` is not written.
+        scan: what to write; ``source`` and ``geometry`` are not written.
         remark: text for the key ``remark``, which ``load_scan`` ignores.
 
     Raises:
@@ -202,59 +243,124 @@ def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
 
 
 _REQUIRED = ("xcoords", "ycoords", "diff3d", "diffraction", "probeGuess")
+_SIDES = (64, 128, 256)
+_CROP = "; Ptychodus crops and bins patterns on loading"
 _OPTIONAL = ("xcoords_start", "ycoords_start", "scan_index", "objectGuess", "Y", "bad_pixels")
 
 
-def _read_npz(path: Path, invalid_is_bad: bool) -> tuple[Scan, list[str]]:
+def _read_npz(path: Path, invalid_is_bad: bool, measurement: Measurement | None) -> tuple[Scan, list[str]]:
     members = members_of(path)
     remarks = _remarks_on_misspelt(path, members)
     for key in [key for key in _OPTIONAL if key in members and holds_none(path, key, members[key])]:
         remarks.append(f"data file {path}: {key!r}: left out: found None, as PtychoPINN writes what is absent")
         del members[key]
-    require = Required(path, members)
+    scan, found = _assemble(path, Required(path, members), set(members), invalid_is_bad, measurement, False)
+    return scan, [*remarks, *found]
+
+
+def _read_hdf5(path: Path, invalid_is_bad: bool, measurement: Measurement | None) -> tuple[Scan, list[str]]:
+    names = names_in(path)
+    require_training_data(path, names)
+    stored = {name: key for key, name in HDF5_NAMES.items()}
+    lookup = Datasets(path, HDF5_NAMES)
+    keys = {stored.get(name, name) for name in names}
+    remarks: list[str] = []
+    geometry = read_geometry(path, lookup, names, remarks)
+    scan, found = _assemble(path, lookup, keys, invalid_is_bad, measurement, True)
+    return replace(scan, geometry=geometry), [*found, *remarks, *near_field(path, geometry, len(scan.probe))]
+
+
+def _assemble(
+    path: Path,
+    require: Lookup,
+    keys: Collection[str],
+    invalid_is_bad: bool,
+    measurement: Measurement | None,
+    by_ptychodus: bool,
+) -> tuple[Scan, list[str]]:
+    """Make a scan of the arrays of a file, after all their shapes and dtypes were checked.
+
+    Args:
+        path: path of the file.
+        require: finds the arrays by PtychoPINN's keys.
+        keys: which of these keys there are.
+        invalid_is_bad: as of ``load_scan``.
+        measurement: as of ``load_scan``.
+        by_ptychodus: whether only Ptychodus writes such files; otherwise a probe with modes says that it did.
+    """
+    remarks: list[str] = []
     x = require("xcoords", "real")
     (M,) = x.expect("(M,), one number per position", lambda shape: len(shape) == 1 and shape[0] > 0)
     vectors = {"xcoords": x, "ycoords": require("ycoords", "real")}
-    starts = [key for key in ("xcoords_start", "ycoords_start") if key in members]
+    starts = [key for key in ("xcoords_start", "ycoords_start") if key in keys]
     if len(starts) == 1:
         raise ValueError(f"data file {path}: expected both 'xcoords_start' and 'ycoords_start', found {starts[0]!r}")
     vectors |= {key: require(key, "real") for key in starts}
-    if "scan_index" in members:
+    if "scan_index" in keys:
         vectors["scan_index"] = require("scan_index", "whole")
     for vector in vectors.values():
-        vector.expect(f"({M},), as 'xcoords'", lambda shape: shape == (M,))
+        vector.expect(f"({M},), as {x.key!r}", lambda shape: shape == (M,))
 
-    stack = require("diff3d" if "diff3d" in members or "diffraction" not in members else "diffraction", "real")
+    stack = require("diff3d" if "diff3d" in keys or "diffraction" not in keys else "diffraction", "real")
     arrange, N = _stack_layout(stack, M)
     probe = require("probeGuess", "complex or real")
-    probe.expect(f"({N}, {N}), the side of {stack.key!r}", lambda shape: shape in {(N, N), (N, N, 1)})
-    guess = require("objectGuess", "complex") if "objectGuess" in members else None
-    if guess is not None:
-        guess.expect("(H, W)", lambda shape: len(shape) == 2 and 0 not in shape)
-    patches = _ground_truth(require, (M, N, N), remarks) if "Y" in members else None
-    bad_pixels = _bad_pixels(require, M, N) if "bad_pixels" in members else None
+    if 0 in probe.shape:
+        raise ValueError(
+            f"{probe}: expected a probe, found an empty one, {probe.shape}; Ptychodus writes that if none was made"
+        )
+    probe.expect(
+        f"({N}, {N}), the side of {stack.key!r}, or (modes, {N}, {N})",
+        lambda shape: shape in {(N, N), (N, N, 1)} or has_modes(shape, N),
+    )
+    by_ptychodus = by_ptychodus or probe.shape not in {(N, N), (N, N, 1)}
+    guess = _object_guess(require, remarks) if "objectGuess" in keys else None
+    patches = _ground_truth(require, (M, N, N), remarks) if "Y" in keys else None
+    bad_pixels = _bad_pixels(require, M, N) if "bad_pixels" in keys else None
 
-    found = {key: vector.load(np.int64 if key == "scan_index" else np.float64) for key, vector in vectors.items()}
-    positions = np.stack([found["xcoords"], found["ycoords"]], axis=-1)
-    start = np.stack([found["xcoords_start"], found["ycoords_start"]], axis=-1) if starts else positions
-    patterns = Patterns(stack, stack.dtype, bad_pixels, invalid_is_bad=invalid_is_bad)
+    counted = measurement == "counts" or (measurement is None and by_ptychodus and stack.dtype.kind in "iu")
+    if counted and measurement is None:
+        remarks.append(
+            f"{stack}: found whole numbers, {stack.dtype}, which are counts: their square root is taken; "
+            f"--measurement counts says so, --measurement amplitude leaves them as they are"
+        )
+    patterns = Patterns(
+        stack, stack.dtype, bad_pixels, invalid_is_bad=invalid_is_bad, measurement="counts" if counted else measurement
+    )
+    if by_ptychodus and N not in _SIDES:
+        remarks.append(f"{stack}: expected a side of {', '.join(map(str, _SIDES))} pixels, found {N}{_CROP}")
+    shift = middle_to_centre(N) if by_ptychodus else 0.0
+    try:
+        found = {key: vector.load(np.int64 if key == "scan_index" else np.float64) for key, vector in vectors.items()}
+    except ValueError as wrong:
+        if not by_ptychodus:
+            raise
+        raise ValueError(f"{wrong}{NO_PIXEL}") from wrong
+    positions = np.stack([found["xcoords"], found["ycoords"]], axis=-1) + shift
+    start = np.stack([found["xcoords_start"], found["ycoords_start"]], axis=-1) + shift if starts else positions
     scan = Scan(
         source=path,
-        diffraction=stack.load(np.float32, arrange, mapped=True, look=patterns),
+        diffraction=stack.load(np.float32, arrange, mapped=True, look=patterns, convert=_root if counted else None),
         positions=positions,
         start_positions=start,
-        probe=probe.load(np.complex64, lambda array: array.reshape(N, N)),
+        probe=strongest_mode(probe, N, remarks) if by_ptychodus else probe.load(np.complex64).reshape(N, N),
         scan_index=found.get("scan_index", np.zeros(M, np.int64)),
-        object_guess=None if guess is None else guess.load(np.complex64),
+        object_guess=None if guess is None else _known_object(guess, by_ptychodus, remarks),
         Y=None if patches is None else patches.load(np.complex64, lambda array: array.reshape(M, N, N), mapped=True),
         bad_pixels=patterns.bad_pixels(),
     )
     return scan, [*remarks, *patterns.remarks(), *remarks_on_positions(f"data file {path}", positions, N)]
 
 
-Reader = Callable[[Path, bool], tuple[Scan, list[str]]]
-"""A reader takes a file's path, and ``invalid_is_bad`` of ``load_scan``; it returns the scan, and what to warn of."""
-READERS: Mapping[str, Reader] = MappingProxyType({".npz": _read_npz})
+def _root(counts: np.ndarray) -> np.ndarray:
+    """Return the square root of counts; of bad pixels' negative values NaN."""
+    with np.errstate(invalid="ignore"):
+        root: np.ndarray = np.sqrt(counts, dtype=np.float64)
+    return root
+
+
+Reader = Callable[[Path, bool, "Measurement | None"], tuple[Scan, list[str]]]
+"""A reader takes a file's path and the options of ``load_scan``; it returns the scan, and what to warn of."""
+READERS: Mapping[str, Reader] = MappingProxyType({".npz": _read_npz, ".h5": _read_hdf5, ".hdf5": _read_hdf5})
 """Suffix of a file -> function that reads it."""
 
 
@@ -266,17 +372,46 @@ def _remarks_on_misspelt(path: Path, members: Iterable[str]) -> list[str]:
     return [f"data file {path}: {key!r}: not read; is it {found[0]!r}?" for key, found in near if found]
 
 
-def _stack_layout(stack: Member, M: int) -> tuple[Arrange, int]:
+def _stack_layout(stack: StoredArray, M: int) -> tuple[Arrange, int]:
     """Return a function that views a stack of patterns as (M, N, N), and N."""
     stored = stack.shape[:-1] if len(stack.shape) == 4 and stack.shape[-1] == 1 else stack.shape
     last = len(stored) == 3 and stored[0] != M and stored[-1] == M
     shape = (M, *stored[:2]) if last else stored
     if len(shape) != 3 or shape[0] != M or shape[1] != shape[2] or 0 in shape:
-        raise ValueError(f"{stack}: expected shape ({M}, N, N), one square pattern per position, found {stack.shape}")
-    return (lambda array: np.moveaxis(array.reshape(stored), -1, 0) if last else array.reshape(stored)), shape[1]
+        rectangular = len(shape) == 3 and shape[0] == M and 0 not in shape
+        raise ValueError(
+            f"{stack}: expected shape ({M}, N, N), one square pattern per position, found {stack.shape}"
+            f"{_CROP * rectangular}"
+        )
+    N = shape[1]
+    return (lambda array: np.moveaxis(array.reshape(N, N, M), -1, 0) if last else array.reshape(-1, N, N)), N
 
 
-def _ground_truth(require: Required, shape: tuple[int, ...], remarks: list[str]) -> Member | None:
+def _object_guess(require: Lookup, remarks: list[str]) -> StoredArray | None:
+    """Return the known object; None if it is empty, and, with a remark, if it has layers."""
+    guess = require("objectGuess", "complex")
+    guess.expect("(H, W)", lambda shape: len(shape) in {2, 3} and (0 not in shape[-2:] or not any(shape[-2:])))
+    if 0 in guess.shape:
+        return None  # Ptychodus writes an object that nobody made as (0, 0)
+    if len(guess.shape) == 3 and guess.shape[0] > 1:
+        remarks.append(
+            f"{guess}: left out: expected one layer, found {guess.shape[0]}; the network knows only a thin object, "
+            f"and makes one of all layers"
+        )
+        return None
+    return guess
+
+
+def _known_object(guess: StoredArray, by_ptychodus: bool, remarks: list[str]) -> np.ndarray | None:
+    """Load the known object; None, with a remark, if it is Ptychodus's from before any reconstruction."""
+    known: np.ndarray = guess.load(np.complex64).reshape(guess.shape[-2:])
+    if by_ptychodus and (known == known[0, 0]).all():
+        remarks.append(f"{guess}: left out: expected a known object, found one number everywhere")
+        return None
+    return known
+
+
+def _ground_truth(require: Lookup, shape: tuple[int, ...], remarks: list[str]) -> StoredArray | None:
     """Return the ground-truth patches; None, with a remark, if they are those of another scan."""
     patches = require("Y", "complex or real")
     if patches.shape[:1] != shape[:1]:
@@ -287,11 +422,12 @@ def _ground_truth(require: Required, shape: tuple[int, ...], remarks: list[str])
     return patches
 
 
-def _bad_pixels(require: Required, M: int, N: int) -> Bool[np.ndarray, "*M N N"] | None:
+def _bad_pixels(require: Lookup, M: int, N: int) -> Bool[np.ndarray, "*M N N"] | None:
     """Load the detector's mask, (N, N) or (M, N, N) bool; None if no pixel is bad."""
     mask = require("bad_pixels", "true or false")
     arrange: Arrange
-    if mask.shape in {(N, N), (N, N, 1), (1, N, N)} and (M, N) != (1, 1):
+    shared = mask.shape in {(N, N), (N, N, 1), (1, N, N)} and (M, N) != (1, 1)
+    if shared:
         arrange = lambda array: array.reshape(N, N)  # noqa: E731
     else:
         wanted = f"({N}, {N}) or ({M}, {N}, {N}), as the patterns"
@@ -299,5 +435,5 @@ def _bad_pixels(require: Required, M: int, N: int) -> Bool[np.ndarray, "*M N N"]
             mask.expect(wanted, lambda shape: False)
         arrange, side = _stack_layout(mask, M)
         mask.expect(wanted, lambda shape: side == N)
-    bad = mask.load(np.bool_, arrange, mapped=True, look=ZeroOrOne(mask))
+    bad = mask.load(np.bool_, arrange, mapped=not shared, look=ZeroOrOne(mask))
     return bad if bad.any() else None

@@ -403,8 +403,8 @@ def test_files_that_are_no_scans(tmp_path: Path) -> None:
     for name, content, message in (
         ("text.npz", b"not an archive", "expected an NPZ archive"),
         ("empty.npz", b"", "expected an NPZ archive"),
-        ("scan.cxi", b"", "expected one of the suffixes ['.npz'], found '.cxi'"),
-        ("scan", b"", "expected one of the suffixes ['.npz'], found ''"),
+        ("scan.cxi", b"", "expected one of the suffixes ['.h5', '.hdf5', '.npz'], found '.cxi'"),
+        ("scan", b"", "expected one of the suffixes ['.h5', '.hdf5', '.npz'], found ''"),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=re.escape(message)):

@@ -1,0 +1,129 @@
+"""Read arrays of an HDF5 file that nobody vouches for: damage is told, and packed arrays are read in parts.
+
+Only headers are read until somebody asks for values. Nothing is held open in between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ptycho_torch.scans.collect import collect
+from ptycho_torch.scans.npz import DAMAGE, FiniteNumbers, in_blocks, looked_at, one_line
+from ptycho_torch.scans.stored_array import Arrange, Convert, Look, StoredArray
+
+_BLOCK = 2**24
+"""So many bytes are read together, or one row of chunks if that is more: a chunk is never unpacked twice."""
+_LARGEST_BLOCK = 2**28
+"""Not more than so many bytes are read together, whatever the chunks."""
+_STEP = 2**22
+"""So many of the bytes that were read are looked at and converted together."""
+
+
+@dataclass(frozen=True)
+class Dataset(StoredArray):
+    """A dataset is an array of an HDF5 file, of which only the header was read.
+
+    Attributes:
+        chunk: number of items (along the first axis) that are packed together; 1 if they are not packed.
+    """
+
+    chunk: int
+
+    def load(
+        self,
+        dtype: type,
+        arrange: Arrange = lambda array: array,
+        *,
+        mapped: bool = False,
+        look: Look | None = None,
+        convert: Convert | None = None,
+    ) -> np.ndarray:
+        look = FiniteNumbers(self, dtype) if look is None else look
+        outline = arrange(np.broadcast_to(np.zeros((), self.dtype), self.shape))
+        with np.errstate(over="ignore", invalid="ignore"):
+            if mapped and outline.shape == self.shape:
+                return collect(looked_at(self._blocks(), look, convert), self.shape, dtype)
+            whole = arrange(np.concatenate(list(self._blocks())).reshape(self.shape or (1,)))
+            return collect(looked_at(in_blocks(whole, _BLOCK), look, convert), whole.shape, dtype)
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """Yield the items (k, ...), after reading as many as belong together; a number is one item."""
+        count = self.shape[0] if self.shape else 1
+        item = self.dtype.itemsize * math.prod(self.shape[1:])
+        together = self.chunk * max(1, _BLOCK // max(1, self.chunk * item))
+        together = max(1, min(together, _LARGEST_BLOCK // max(1, item)))
+        with telling_damage(self.path, self.key), h5py.File(self.path) as file:
+            dataset = file[self.key]
+            for first in range(0, count, together):
+                read = dataset[first : first + together] if self.shape else dataset[()]
+                yield from in_blocks(np.asarray(read), _STEP)
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """Look up datasets of an HDF5 file by key.
+
+    Attributes:
+        path: path of the file.
+        names: key -> name of the dataset, where they differ.
+    """
+
+    path: Path
+    names: Mapping[str, str]
+
+    def __call__(self, key: str, kind: str) -> Dataset:
+        """Return the dataset of this key, after reading its header.
+
+        Args:
+            key: key of the array.
+            kind: kind of its numbers: "real", "whole", "complex", "complex or real" or "true or false".
+        """
+        name = self.names.get(key, key)
+        with telling_damage(self.path, name), h5py.File(self.path) as file:
+            listed, found = sorted(file), file.get(name)
+            dataset = _header(self.path, name, found) if isinstance(found, h5py.Dataset) else None
+        if dataset is None:
+            raise ValueError(f"data file {self.path}: expected the dataset {name!r}, found {listed}")
+        dataset.expect_kind(kind)
+        return dataset
+
+
+def _header(path: Path, name: str, found: h5py.Dataset) -> Dataset:
+    return Dataset(path, name, found.shape or (), found.dtype, found.chunks[0] if found.chunks else 1)
+
+
+@contextmanager
+def telling_damage(path: Path, key: str = "") -> Iterator[None]:
+    """Turn what h5py raises on damaged files into a sentence."""
+    try:
+        yield
+    except DAMAGE as damage:
+        said = one_line(damage)
+        advice = "the file is damaged or incomplete"
+        if "filter" in said or "plugin" in said:  # HDF5 looks for an unknown filter among plugins
+            advice = "it is packed with a filter that h5py does not have; pack it with LZF or gzip"
+        elif "unable to lock" in said:
+            advice = "another program writes it, or its place has no locks (then set HDF5_USE_FILE_LOCKING=FALSE)"
+        raise ValueError(f"data file {path}: {f'{key!r}: ' * bool(key)}cannot be read ({said}); {advice}") from damage
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the names of what lies in the root of an HDF5 file.
+
+    Raises:
+        ValueError: the file is no HDF5, or damaged.
+        OSError: the file may not be read.
+    """
+    with path.open("rb"):  # h5py would say of an unreadable file that it is damaged
+        pass
+    if not h5py.is_hdf5(path):
+        raise ValueError(f"data file {path}: expected HDF5, found something else, or an incomplete file")
+    with telling_damage(path), h5py.File(path) as file:
+        return sorted(file)

@@ -1,0 +1,91 @@
+"""An array in a file, of which only the header was read. Each format of files has a kind of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+Arrange = Callable[[np.ndarray], np.ndarray]
+Convert = Callable[[np.ndarray], np.ndarray]
+_KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu", "true or false": "biu"}
+
+
+class Look(Protocol):
+    """A look sees every item of an array once, in order, and judges at the end."""
+
+    def take(self, first: int, block: np.ndarray) -> None:
+        """Take note of some items, as they are stored; ``first`` is the number of the first one."""
+        ...
+
+    def judge(self) -> None:
+        """Raise ``ValueError`` if a value was wrong."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """A stored array has a place in a file, a shape and a dtype."""
+
+    path: Path
+    key: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __str__(self) -> str:
+        return f"data file {self.path}: {self.key!r}"
+
+    def expect(self, expected: str, fits: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:
+        """Return the shape, if it fits; refuse it otherwise."""
+        if not fits(self.shape):
+            raise ValueError(f"{self}: expected shape {expected}, found {self.shape}")
+        return self.shape
+
+    def expect_kind(self, kind: str) -> None:
+        """Refuse numbers of another kind than ``kind``, a key of ``_KINDS``."""
+        if self.dtype.kind not in _KINDS[kind]:
+            raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
+
+    def load(
+        self,
+        dtype: type,
+        arrange: Arrange = lambda array: array,
+        *,
+        mapped: bool = False,
+        look: Look | None = None,
+        convert: Convert | None = None,
+    ) -> np.ndarray:
+        """Load the values, converted to ``dtype``.
+
+        Args:
+            dtype: dtype of the result.
+            arrange: function that views the stored array in another shape.
+            mapped: do not hold a large array in memory: map it, read-only, from its file if that holds its bytes as
+                they are, else from a temporary one.
+            look: what looks at all values; None to look whether they are finite. It sees them before they are
+                converted.
+            convert: function that changes the values of a mapped array, a block of items at a time.
+
+        Raises:
+            ValueError: the file is damaged, or a value is wrong.
+        """
+        raise NotImplementedError
+
+
+class Lookup(Protocol):
+    """A lookup finds the arrays of a file by key."""
+
+    def __call__(self, key: str, kind: str) -> StoredArray:
+        """Return the array of this key, after reading its header.
+
+        Args:
+            key: key of the array.
+            kind: kind of its numbers, a key of ``_KINDS``.
+
+        Raises:
+            ValueError: there is none, or it holds something else.
+        """
+        ...

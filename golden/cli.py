@@ -409,7 +409,7 @@ def git_command(wanted: bool | None, fixtures: Path) -> None:
     """
     here = Path.cwd()
     if wanted is None:
-        click.echo(f"goldens as text: {'enabled' if git.is_enabled(here) else 'not enabled; --enable does'}")
+        click.echo(f"goldens as text: {'enabled' if git.is_enabled(here) else 'not enabled; use --enable'}")
         return
     for line in git.enable(here, fixtures) if wanted else git.disable(here):
         click.echo(line)
@@ -457,15 +457,12 @@ def _conflicts(fixtures: Path) -> list[str]:
     """Say which goldens, or the page of all, a merge left in conflict, and what to do."""
     files = [printable(name) for name in git.conflicted(fixtures)]
     cases = sorted({name.rpartition(".")[0] for name in files if name != PAGE})
-    told = [
-        f"{case}: a merge conflict that is not resolved; {recipe(os.path.relpath(fixtures / case), case)}"
-        for case in cases
-    ]
+    told = [f"{case}: an unresolved merge conflict; {recipe(os.path.relpath(fixtures / case), case)}" for case in cases]
     page = os.path.relpath(fixtures / PAGE)
     advice = (
-        f"git checkout --ours -- {page}; python generate_golden.py --update --reason ... writes it anew; git add {page}"
+        f"git checkout --ours -- {page}; python generate_golden.py --update --reason ... rewrites it; git add {page}"
     )
-    return told + [f"{PAGE}: a merge conflict that is not resolved; {advice}" for name in files if name == PAGE]
+    return told + [f"{PAGE}: an unresolved merge conflict; {advice}" for name in files if name == PAGE]
 
 
 @main.command("check")

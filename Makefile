@@ -1,5 +1,5 @@
 # make test     a Torch environment from nothing, without TensorFlow; make parity and, if it is green, the whole suite
-# make parity   the quick loop: the port against every golden, but for those that train
+# make parity   the quick loop: the port against every golden, except those that train
 # make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
 # make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; records which goldens its checkout in DIR computes
 # make lint     style, types, import contracts, digests, shapes in signatures
@@ -8,13 +8,13 @@
 # make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments
 # make bench-parts    what a step of the network consists of, in float32 and in bfloat16
 # make kernels  the goldens under every instruction set that the processor has: the port's kernels, then TensorFlow's
-# make mutation  every line of the port's operators, network and training changed in every way, to see that a test notices
+# make mutation  changes every line of the port's operators, network and training in every way, and checks that a test fails
 # make torture  20,000 corrupt goldens and 3,000 bundles read, the generator killed 200 times, programs interrupted 100 times;
 #               half an hour
-# make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; interrupted, it goes on
+# make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; after an interruption it continues
 # make ptychodus  a real client: Ptychodus writes a scan, the port reconstructs it, Ptychodus reads the product
 # make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
-# ARGS are handed on: make test ARGS='-k reassembly' (then in one run), make golden ARGS='probe/*'
+# ARGS are passed on: make test ARGS='-k reassembly' (then in one run), make golden ARGS='probe/*'
 
 PYTHON ?= python3
 TORCH := .venv-torch

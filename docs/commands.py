@@ -22,7 +22,11 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TORCH = REPOSITORY / ".venv-torch" / "bin"
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{name}.md" for name in ("how-to", "ports", "run", "faults")))
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{name}.md" for name in ("how-to", "ports", "run", "beamline", "faults")),
+)
 PROGRAMS = ("make", "golden", "python", "pip", "pytest", "source", "git", "pre-commit", "export", "cat")
 
 SHORTENED = {
@@ -34,7 +38,12 @@ STANDING_FOR = {
     " CASE": " probe/hard_mask_n64",
 }
 """Words that stand for something -> what they stand for here."""
-PROVIDED = {"mine.npz": "scan.npz", "picture.jpg": "docs/mosaic.png", "scan.npz": "scan.npz"}
+PROVIDED = {
+    "mine.npz": "scan.npz",
+    "scan.npz": "scan.npz",
+    "scan.h5": "tests/torch/data/1-mode.h5",
+    "picture.jpg": "docs/mosaic.png",
+}
 """Files of the reader's -> what stands for them."""
 
 ELSEWHERE = {

@@ -1,6 +1,6 @@
 """Goldens record what TensorFlow computed; a test suite holds a port to them without TensorFlow.
 
-The wings, each of which imports only those to its left:
+The layers, each of which imports only those to its left:
 ``spec < judge < store < review < report < generator | testing``; on top the doors ``cli``, ``generate`` and
 ``pytest_plugin``. ``ptychopinn`` is the content, a folder per topic, and imports ``spec`` alone.
 

@@ -134,19 +134,19 @@ class _OutputFile(click.Path):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ptycho-golden", prog_name="golden")
 def main() -> None:
-    """Golden artefacts: what TensorFlow PtychoPINN computes, frozen.
+    """Inspect and compare goldens, and check a port against them. A golden is a stored answer of TensorFlow PtychoPINN.
 
-    To make or change them: python generate_golden.py --help
+    To make or change goldens: python generate_golden.py --help
 
     \b
-    The shell completes commands and options after one of
+    For completion of commands and options in your shell, run one of
       eval "$(_GOLDEN_COMPLETE=bash_source golden)"    in ~/.bashrc
       eval "$(_GOLDEN_COMPLETE=zsh_source golden)"     in ~/.zshrc
       _GOLDEN_COMPLETE=fish_source golden | source     in ~/.config/fish/config.fish
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
 
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="For another program.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
 
 
 _OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
@@ -158,7 +158,7 @@ def _fixtures_option(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         callback=_chosen,
         metavar="DIR",
-        help="The goldens' directory.  [default: golden/fixtures of the checkout at hand, else the bundled ones]",
+        help="Directory of the goldens.  [default: golden/fixtures of the current checkout, else the bundled goldens]",
     )(command)
 
 
@@ -182,7 +182,10 @@ def _are_files(context: click.Context) -> bool:
 @_json_option
 @_fixtures_option
 def list_command(patterns: tuple[str, ...], as_json: bool, fixtures: Path) -> None:
-    """List the goldens that match, and which release of the real package confirmed them; all without a pattern."""
+    """List goldens, and which release of PtychoPINN confirmed each.
+
+    CASE is a case's name or a glob pattern ('merge/*'); without it, all goldens are listed.
+    """
     entries = read_entries(fixtures)
     chosen = {name: entries[name] for name in select(entries, patterns)}
     if as_json:
@@ -194,13 +197,17 @@ def list_command(patterns: tuple[str, ...], as_json: bool, fixtures: Path) -> No
 
 @main.command("show")
 @click.argument("case", metavar="CASE|FILE")
-@click.option("--picture", type=_OUTPUT_FILE, metavar="PNG", help="Draw its inputs and outputs into this file too.")
+@click.option(
+    "--picture", type=_OUTPUT_FILE, metavar="PNG", help="Also draw inputs and outputs that are images into this file."
+)
 @_json_option
 @_fixtures_option
 def show_command(case: str, picture: Path | None, as_json: bool, fixtures: Path) -> None:
-    """Show all that a golden holds: inputs, outputs, parameters, tolerance, provenance, confirmation, history.
+    """Show what a golden holds.
 
-    It is a case, or the file of a golden (x.h5), whose entry is the .json beside it, where there is one.
+    That is: inputs, outputs, parameters, tolerance, provenance, confirmation, history.
+
+    Give the name of a case, or the file of a golden (x.h5). The .json beside the file, if there is one, is its entry.
     """
     shown = [(golden, _entry_of(golden, case, fixtures)) for golden in _goldens_at(case, fixtures)]
     if as_json:
@@ -224,23 +231,25 @@ def _entry_of(golden: Golden, case: str, fixtures: Path) -> Entry | None:
 
 @main.command("faults")
 @click.argument("patterns", metavar="[CASE]...", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="A line per fault, not only the nearest of each case.")
-@click.option("--by-fault", is_flag=True, help="A line per fault of an operation: which cases catch it.")
+@click.option("--all", "every", is_flag=True, help="List all faults of each case, not only the nearest.")
+@click.option("--by-fault", is_flag=True, help="List each fault of an operation once, with the cases that catch it.")
 @click.option(
     "--run",
     "report",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="JSON",
-    help="A report of 'pytest --golden-report=FILE.json': warn where the port uses most of a tolerance too.",
+    help="Report of 'pytest --golden-report=FILE.json': also warn where the port uses more than half of a tolerance.",
 )
 @_json_option
 @_fixtures_option
 def faults_command(
     patterns: tuple[str, ...], every: bool, by_fault: bool, report: Path | None, as_json: bool, fixtures: Path
 ) -> None:
-    """Show which wrong conventions the goldens were proved to catch, and by how many tolerances.
+    """Show which wrong conventions each golden catches.
 
-    Exit status 1 when a golden catches nothing, or a fault is caught by none.
+    The margin of a fault is its distance from the right outputs, in units of the tolerance.
+
+    Exit status 1 if a golden catches no fault, or if no golden catches some fault.
     """
     goldens = read_chosen(fixtures, patterns)
     warned = warnings(goldens, read_shares(report) if report else {})
@@ -260,13 +269,19 @@ def faults_command(
 @main.command("diff")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="[B]", required=False)
-@click.option("--only", "patterns", multiple=True, metavar="CASE", help="A case or a glob pattern; may be repeated.")
-@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option(
+    "--only", "patterns", multiple=True, metavar="CASE", help="Compare only this case or glob pattern. May be repeated."
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a comment on a pull request.")
 @_json_option
 @click.option(
-    "--html", "page", type=_OUTPUT_FILE, metavar="FILE", help="Write a page with pictures, histograms and profiles too."
+    "--html",
+    "page",
+    type=_OUTPUT_FILE,
+    metavar="FILE",
+    help="Also write a page with pictures, histograms and profiles.",
 )
-@click.option("--exit-code", is_flag=True, help="Exit status 1 when something differs.")
+@click.option("--exit-code", is_flag=True, help="End with exit status 1 if something differs.")
 @_fixtures_option
 def diff_command(
     first: str,
@@ -278,14 +293,16 @@ def diff_command(
     exit_code: bool,
     fixtures: Path,
 ) -> None:
-    """Show what differs between two sets of goldens, in units of the old tolerance.
+    """Show what differs between two sets of goldens.
+
+    Differences are in units of the old tolerance.
 
     \b
     golden diff OLD NEW          two files, or two directories of fixtures
     golden diff main..HEAD       two git revisions, read without a checkout
-    golden diff main...HEAD      the same, from where HEAD left main
+    golden diff main...HEAD      the same, from the commit where HEAD left main
     golden diff HEAD             a revision against the working tree
-    golden diff GOLDEN x.obtained.h5    a golden, or its case, and what a test run obtained
+    golden diff GOLDEN x.obtained.h5    a golden (file or case) and the outputs that a test run obtained
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     if second is not None and second.endswith(obtained.ENDING):
         differs = _diff_obtained(first, Path(second), markdown, as_json, page, fixtures)
@@ -373,20 +390,26 @@ def _write_page(
 @main.command("text")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def text_command(file: Path) -> None:
-    """Write a golden as text, as git shows it once 'golden git --enable' was run."""
+    """Print a golden as text.
+
+    This is what git shows after 'golden git --enable'.
+    """
     (golden,) = read_untrusted([file])
     # What is not sound is no failure: git would show no difference at all.
     click.echo(f"not a sound golden: {golden}" if isinstance(golden, str) else as_text(golden))
 
 
 @main.command("git")
-@click.option("--enable/--disable", "wanted", default=None, help="Set it up in this clone, or undo that.")
+@click.option("--enable/--disable", "wanted", default=None, help="Set this up in the current clone, or undo it.")
 @_fixtures_option
 def git_command(wanted: bool | None, fixtures: Path) -> None:
-    """Let git diff, log -p and blame show goldens as text in this clone, and merge none of them by halves."""
+    """Let git show goldens as text in this clone.
+
+    This applies to git diff, log -p and blame. It also keeps git from merging parts of two goldens.
+    """
     here = Path.cwd()
     if wanted is None:
-        click.echo(f"goldens as text: {'enabled' if git.is_enabled(here) else 'not enabled; --enable does'}")
+        click.echo(f"goldens as text: {'enabled' if git.is_enabled(here) else 'not enabled; use --enable'}")
         return
     for line in git.enable(here, fixtures) if wanted else git.disable(here):
         click.echo(line)
@@ -404,12 +427,16 @@ def unmerged_command(file: str) -> None:
 
 @main.command("verify")
 @click.option(
-    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
+    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Module that declares the cases."
 )
 @_json_option
 @_fixtures_option
 def verify_command(module: str, as_json: bool, fixtures: Path) -> None:
-    """Check every digest, that the entries are in step, and that nothing is orphaned. Exit status 1 if not."""
+    """Check that all goldens are sound and complete.
+
+    Each digest, tolerance, mask and fault must follow from the rest of the file and its case. Files, entries and
+    pictures must match, and nothing may be orphaned. Exit status 1 if there is a problem.
+    """
     sys.path.append(str(Path.cwd()))
     problems = [*_conflicts(fixtures), *verify(fixtures, load_cases(module))]
     if as_json:
@@ -430,15 +457,12 @@ def _conflicts(fixtures: Path) -> list[str]:
     """Say which goldens, or the page of all, a merge left in conflict, and what to do."""
     files = [printable(name) for name in git.conflicted(fixtures)]
     cases = sorted({name.rpartition(".")[0] for name in files if name != PAGE})
-    told = [
-        f"{case}: a merge conflict that is not resolved; {recipe(os.path.relpath(fixtures / case), case)}"
-        for case in cases
-    ]
+    told = [f"{case}: an unresolved merge conflict; {recipe(os.path.relpath(fixtures / case), case)}" for case in cases]
     page = os.path.relpath(fixtures / PAGE)
     advice = (
-        f"git checkout --ours -- {page}; python generate_golden.py --update --reason ... writes it anew; git add {page}"
+        f"git checkout --ours -- {page}; python generate_golden.py --update --reason ... rewrites it; git add {page}"
     )
-    return told + [f"{PAGE}: a merge conflict that is not resolved; {advice}" for name in files if name == PAGE]
+    return told + [f"{PAGE}: an unresolved merge conflict; {advice}" for name in files if name == PAGE]
 
 
 @main.command("check")
@@ -448,7 +472,7 @@ def _conflicts(fixtures: Path) -> list[str]:
     "--known",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     metavar="TOML",
-    help="What is declared of the subject: known differences, slack, and what it does not offer.",
+    help="File that declares known differences, slack, and operations that the port does not offer.",
 )
 @click.option(
     "--report",
@@ -456,14 +480,14 @@ def _conflicts(fixtures: Path) -> list[str]:
     type=_OUTPUT_FILE,
     metavar="FILE",
     multiple=True,
-    help="Write the result down: .html with pictures, .md, .json. May be repeated.",
+    help="Write a report: .html with pictures, .md or .json. May be repeated.",
 )
 @_json_option
-@click.option("-v", "--verbose", is_flag=True, help="All that is to be said of each golden that differs.")
-@click.option("--slow", is_flag=True, help="Compare slow goldens too, not only those named.")
-@click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Processes.  [default: 1]")
+@click.option("-v", "--verbose", is_flag=True, help="Print all details of each golden that differs.")
+@click.option("--slow", is_flag=True, help="Also compare slow goldens that are not named.")
+@click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Number of processes.  [default: 1]")
 @click.option(
-    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
+    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Module that declares the cases."
 )
 @_fixtures_option
 def check_command(
@@ -478,9 +502,10 @@ def check_command(
     module: str,
     fixtures: Path,
 ) -> None:
-    """Hold a port to the goldens.
+    """Check a port against the goldens.
 
-    SUBJECT is a module with a function per operation (docs/ports.md); CASE is a case, or a glob pattern ('merge/*').
+    SUBJECT is a module with one function per operation (docs/ports.md). CASE is a case's name or a glob pattern
+    ('merge/*').
 
     \b
     golden check my_port.golden_subject
@@ -523,21 +548,23 @@ def _with_progress(results: Iterator[Check | str], total: int) -> list[Check | s
 
 @main.command("gate")
 @click.argument("span", metavar="BASE...HEAD")
-@click.option("--markdown", is_flag=True, help="For a comment on a pull request.")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a comment on a pull request.")
 @_json_option
 @click.option(
-    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Where cases are declared."
+    "--cases", "module", default=CONTENT, metavar="MODULE", show_default=True, help="Module that declares the cases."
 )
 @_fixtures_option
 def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures: Path) -> None:
-    """Show what a request weakens: what only a comparison with its base can tell.
+    """List what a pull request makes weaker.
+
+    For example: a wider tolerance, a fault that is no longer caught, a golden that is removed.
 
     \b
-    golden gate main...HEAD      a branch, from where it left main
-    golden gate main             main against the working tree
+    golden gate main...HEAD      a branch, against the commit where it left main
+    golden gate main             the working tree, against main
     golden gate A..B             two git revisions
 
-    Exit status 1 where something gets weaker that no new event of its golden's history names.
+    Exit status 1 if something gets weaker and no new event in the golden's history declares it.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     from golden.report.thumbnail import drawn_otherwise
 
@@ -553,7 +580,10 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
 @main.command("scan")
 @click.argument("file", metavar="OUT.npz", type=_OUTPUT_FILE)
 def scan_command(file: Path) -> None:
-    """Write the bundled scan of 1087 diffraction patterns as PtychoPINN reads it. A file that is there is replaced."""
+    """Write the bundled scan of 1087 diffraction patterns.
+
+    The file has PtychoPINN's format. An existing file is replaced.
+    """
     click.echo("reading 1087 patterns", err=True)
     write_arrays(file, importlib.import_module(SCAN).as_ptychopinn())
     click.echo(f"scan: {file}")

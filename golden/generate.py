@@ -41,23 +41,23 @@ CONTENT = "golden.ptychopinn"
 @click.argument("patterns", metavar="[CASE]...", nargs=-1)
 @click.option("--except", "left_out", metavar="CASE", multiple=True, help="Leave these cases out. May be repeated.")
 @click.version_option(package_name="ptycho-golden", prog_name="generate_golden.py")
-@click.option("--list", "listing", is_flag=True, help="List the cases and leave.")
-@click.option("--check", is_flag=True, help="Recompute and compare, write nothing. This is also the default.")
-@click.option("--prove", is_flag=True, help="Measure the noise and commit the faults again too; takes longer.")
+@click.option("--list", "listing", is_flag=True, help="List the cases and exit.")
+@click.option("--check", is_flag=True, help="Recompute and compare, but write nothing. This is the default.")
+@click.option("--prove", is_flag=True, help="Also measure the noise and compute the faults again. Takes longer.")
 @click.option("--update", is_flag=True, help="Rewrite the goldens that moved. Needs --reason.")
 @click.option("--redraw", is_flag=True, help="With --update and CASE: draw new inputs for these cases.")
-@click.option("--reason", metavar="TEXT", help="Why the goldens may change; kept in the history of their entries.")
+@click.option("--reason", metavar="TEXT", help="Why the goldens change. It is stored in the history of their entries.")
 @click.option(
     "--weaken",
     metavar="TEXT",
-    help="With --update: what gets weaker, in the words that 'golden gate' asks for, and why it may; kept in the "
+    help="With --update: what gets weaker, in the words that 'golden gate' asks for, and why. It is stored in the "
     "history too.",
 )
-@click.option("--yes", is_flag=True, help="In a terminal: write all that moved, without asking about each case.")
+@click.option("--yes", is_flag=True, help="In a terminal: write all goldens that moved, without asking.")
 @click.option(
     "--keep-going",
     is_flag=True,
-    help="With --update: write each case when it is proved; one that fails does not keep the others from it.",
+    help="With --update: write each golden as soon as it is proved, even if other cases fail.",
 )
 @click.option(
     "--report",
@@ -65,20 +65,20 @@ CONTENT = "golden.ptychopinn"
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     multiple=True,
-    help="Write down what moved: .md for a job summary, .html with pictures. May be repeated.",
+    help="Write a report of what moved: .md for a job summary, .html with pictures. May be repeated.",
 )
 @click.option(
     "--under",
     type=click.Choice(list(VARIANTS)),
-    help="Recompute under other settings, which may change rounding only; write nothing.",
+    help="Recompute with other settings, which may only change rounding; write nothing.",
 )
-@click.option("--slow", is_flag=True, help="Recompute slow cases too, not only those named.")
+@click.option("--slow", is_flag=True, help="Also recompute slow cases that are not named.")
 @click.option(
     "--fixtures",
     type=click.Path(path_type=Path, file_okay=False),
     default=FIXTURES,
     metavar="DIR",
-    help="The goldens' directory.  [default: golden/fixtures]",
+    help="Directory of the goldens.  [default: golden/fixtures]",
 )
 @click.option(
     "--cases",
@@ -86,27 +86,28 @@ CONTENT = "golden.ptychopinn"
     default=CONTENT,
     metavar="MODULE",
     show_default=True,
-    help="Where cases are declared.",
+    help="Module that declares the cases.",
 )
 @click.option(
     "--reference",
     default="tensorflow",
     metavar="NAME",
     show_default=True,
-    help="What computes: a module, or a name that the cases declare. Bundled: 'tensorflow', our reading of PtychoPINN; "
-    "'ptycho', PtychoPINN's own package, which must be installed.",
+    help="The reference that computes: a module, or a short name. Bundled: 'tensorflow', our restatement of "
+    "PtychoPINN; 'ptycho', PtychoPINN's own package, which must be installed.",
 )
 @click.option(
     "--cross-check",
     "other",
     metavar="NAME",
-    help="Let this reference compute too and compare the two within each golden's tolerance; write nothing.",
+    help="Also compute with this reference, and compare both within each golden's tolerance; write nothing.",
 )
 @click.option(
     "--record",
     is_flag=True,
-    help="With --cross-check: compare with the goldens themselves, and note in the entry of each that agrees which "
-    "release confirmed it. What it confirmed already is left out unless named, so the next run continues this one.",
+    help="With --cross-check: compare with the stored goldens. In the entry of each one that agrees, record the "
+    "release that confirmed it. What this release has already confirmed is skipped unless named, so the next run "
+    "continues this one.",
 )
 def main(
     patterns: tuple[str, ...],
@@ -129,11 +130,11 @@ def main(
     other: str | None,
     record: bool,
 ) -> None:
-    """Recompute the goldens with TensorFlow from their stored inputs and say what moved.
+    """Recompute the goldens with TensorFlow from their stored inputs, and say what moved.
 
-    CASE is a case's name or a glob pattern ('probe/*'); all cases when there is none. Without --update no golden is
-    written; with it, in a terminal, each change is shown and asked about. Differences are given in units of the
-    tolerance.
+    CASE is a case's name or a glob pattern ('probe/*'); without it, all cases are recomputed. Without --update no
+    golden is written. With --update, in a terminal, the program shows each change and asks about it. Differences are
+    in units of the tolerance.
 
     \b
     Exit status: 0  nothing moved beyond noise (with --update: written; with --cross-check: both agree within tolerance)
@@ -163,8 +164,8 @@ def main(
         ),
         (
             fixtures == FIXTURES and here not in (None, CODE),
-            f"this is the generator of {CODE}, and you stand in {here}: run the one there, python "
-            f"{here}/generate_golden.py, or say whose goldens are meant with --fixtures DIR",
+            f"this is the generator of {CODE}, but the current directory is in {here}: run python "
+            f"{here}/generate_golden.py, or name the goldens with --fixtures DIR",
         ),
         (strange, f"--report {' '.join(map(str, strange))}: expected a file that ends in {' or '.join(WRITERS)}"),
     ):
@@ -208,7 +209,7 @@ def main(
         if isinstance(problem, OSError):
             _fail(f"{problem}; {aftermath(fixtures, before)}")
         traceback.print_exc()  # exit status 1 would say that something moved
-        _fail(f"this is a fault of the generator, or of a case; {aftermath(fixtures, before)}")
+        _fail(f"this is a bug in the generator or in a case; {aftermath(fixtures, before)}")
     sys.exit(outcome)
 
 

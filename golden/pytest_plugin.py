@@ -56,7 +56,7 @@ _NARROWING = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("golden")
-    group.addoption("--golden-slow", action="store_true", help="run slow goldens too")
+    group.addoption("--golden-slow", action="store_true", help="also run slow goldens")
     group.addoption(
         "--golden-report",
         metavar="FILE",
@@ -69,9 +69,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "golden_tests", "directories of the tests that claim every case (default: testpaths)", type="paths", default=[]
     )
-    parser.addini("golden_subject", "module with a function per operation, which is held to the goldens", default="")
+    parser.addini("golden_subject", "module with one function per operation, to check against the goldens", default="")
     parser.addini(
-        "golden_known", "TOML file of known differences, slack, and what is not offered", type="paths", default=[]
+        "golden_known",
+        "TOML file that declares known differences, slack, and operations not offered",
+        type="paths",
+        default=[],
     )
     parser.addini("golden_forbid_imports", "modules that must not be imported in this run", type="args", default=[])
 
@@ -79,7 +82,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "golden(operation, ...): run once per golden of these operations; without any, of what golden_subject offers",
+        "golden(operation, ...): run once per golden of these operations; without any, of all that golden_subject has",
     )
     for report in config.getoption("--golden-report"):
         try:

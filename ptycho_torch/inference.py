@@ -83,7 +83,7 @@ several members, and changes nothing for groups of one."""
     type=DIRECTORY,
     required=True,
     metavar="DIR",
-    help="Directory for all results; it is made if missing.",
+    help="Directory for all results; it is created if missing.",
 )
 @click.option(
     "--n_images",
@@ -95,12 +95,22 @@ several members, and changes nothing for groups of one."""
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0, help="Seed for drawing the patterns."
 )
-@click.option("--batch_size", type=click.IntRange(1), metavar="N", default=32, help="Groups predicted together.")
+@click.option(
+    "--batch_size", type=click.IntRange(1), metavar="N", default=32, help="Number of groups predicted at a time."
+)
 @click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="32-true", help=PRECISION_HELP)
-@click.option("--phase_vmin", type=float, metavar="X", help="Phase of the first colour, radians.  [default: the least]")
 @click.option(
-    "--phase_vmax", type=float, metavar="X", help="Phase of the last colour, radians.  [default: the largest]"
+    "--phase_vmin",
+    type=float,
+    metavar="X",
+    help="Phase at the low end of the colour scale, radians.  [default: the least]",
+)
+@click.option(
+    "--phase_vmax",
+    type=float,
+    metavar="X",
+    help="Phase at the high end of the colour scale, radians.  [default: the largest]",
 )
 @click.option("--product", type=FILE, metavar="H5", help="Write the result as a product of Ptychodus too.")
 @click.option(
@@ -109,7 +119,7 @@ several members, and changes nothing for groups of one."""
     metavar="METRES",
     help="Side of an object pixel, for --product.  [default: what the scan file says]",
 )
-@click.option("--save_patches", is_flag=True, help="Write the patches too, not only the mosaic.")
+@click.option("--save_patches", is_flag=True, help="Also write the patches.")
 def main(**options: Any) -> None:
     """Reconstruct an object from a scan with a trained model, and check the result.
 

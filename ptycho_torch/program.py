@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import torch
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-PRECISION_HELP = "Float32, or the network in bfloat16: about twice as fast where the processor multiplies it."
+PRECISION_HELP = "float32, or bfloat16 for the network: about twice as fast if the processor supports it."
 CONTEXT: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "show_default": True,
@@ -47,8 +47,8 @@ DIRECTORY = click.Path(path_type=Path, file_okay=False)
 bad_pixels_option = click.option(
     "--bad_pixels",
     is_flag=True,
-    help="Leave out pixels that are NaN, negative or at the largest number of their integer dtype, as if the scan's "
-    "key bad_pixels named them.",
+    help="Leave out pixels that are NaN, negative or at the largest value of their integer dtype, as if the scan's "
+    "key bad_pixels marked them.",
 )
 measurement_option = click.option(
     "--measurement",

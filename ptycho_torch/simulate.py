@@ -191,8 +191,8 @@ def _describe(settings: Simulation) -> str:
     default=Simulation.overlap,
     help="Overlap of neighbours, as a fraction of the probe's diameter.",
 )
-@click.option("--photons", type=float, default=Simulation.photons, help="Photons in a pattern on average.")
-@click.option("--noise/--no-noise", default=Simulation.noise, help="Draw counts of photons, or keep exact amplitudes.")
+@click.option("--photons", type=float, default=Simulation.photons, help="Photons per pattern, on average.")
+@click.option("--noise/--no-noise", default=Simulation.noise, help="Draw photon counts, or keep exact amplitudes.")
 @click.option(
     "--probe",
     default=Simulation.probe,

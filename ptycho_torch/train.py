@@ -72,9 +72,11 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     type=DIRECTORY,
     required=True,
     metavar="DIR",
-    help="Directory for all results; it is made if missing.",
+    help="Directory for all results; it is created if missing.",
 )
-@click.option("--max_epochs", type=click.IntRange(1), metavar="N", default=50, help="Passes over the data at most.")
+@click.option(
+    "--max_epochs", type=click.IntRange(1), metavar="N", default=50, help="Largest number of passes over the data."
+)
 @click.option(
     "--n_images",
     type=click.IntRange(2),
@@ -83,18 +85,22 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     help="Number of patterns to draw from the scan, and of groups to form.",
 )
 @click.option(
-    "--gridsize", type=click.IntRange(1), metavar="N", default=1, help="Root of the number of patterns in a group."
+    "--gridsize",
+    type=click.IntRange(1),
+    metavar="N",
+    default=1,
+    help="Square root of the number of patterns in a group.",
 )
 @click.option(
-    "--batch_size", type=int, metavar="N", default=16, help="Groups in a step, on all devices together; a power of two."
+    "--batch_size", type=int, metavar="N", default=16, help="Groups per step, over all devices; a power of two."
 )
 @click.option(
     "--n_filters_scale", type=click.IntRange(1), metavar="N", default=2, help="Factor for the width of the network."
 )
 @click.option(
-    "--nphotons", type=float, metavar="X", default=1e9, help="Photons in a pattern on average; they scale the loss."
+    "--nphotons", type=float, metavar="X", default=1e9, help="Photons per pattern, on average; they scale the loss."
 )
-@click.option("--learning_rate", type=float, metavar="X", default=1e-3, help="Learning rate of the first epoch.")
+@click.option("--learning_rate", type=float, metavar="X", default=1e-3, help="Initial learning rate.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
@@ -102,43 +108,47 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     default=0,
     help="Seed for patterns, initial weights and batches.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the training in --output_dir after its last whole epoch.")
-@click.option("--overwrite", is_flag=True, help="Begin anew even if --output_dir holds a training.")
+@click.option("--resume", is_flag=True, help="Continue the training in --output_dir after its last complete epoch.")
+@click.option("--overwrite", is_flag=True, help="Start over even if --output_dir holds a training.")
 @click.option(
     "--initial_weights", type=FILE, metavar="H5", help="Initial weights in TensorFlow's order.  [default: drawn]"
 )
 @click.option(
-    "--batch_order", type=FILE, metavar="NPY", help="Order of the samples, a row for each epoch.  [default: drawn]"
+    "--batch_order", type=FILE, metavar="NPY", help="Order of the samples, one row per epoch.  [default: drawn]"
 )
 @click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
-@click.option("--devices", metavar="N", default="auto", help="How many devices, or which; passed to Lightning.")
+@click.option(
+    "--devices", metavar="N", default="auto", help="Number of devices, or a list of them; passed to Lightning."
+)
 @click.option(
     "--num_nodes", type=click.IntRange(1), metavar="N", default=1, help="Number of hosts; passed to Lightning."
 )
-@click.option("--strategy", metavar="NAME", default="auto", help="How devices work together; passed to Lightning.")
+@click.option("--strategy", metavar="NAME", default="auto", help="How devices share the work; passed to Lightning.")
 @click.option(
     "--num_workers",
     type=click.IntRange(0),
     metavar="N",
     default=0,
-    help="Number of processes that read ahead, for slow disks.",
+    help="Number of processes that read ahead; for slow disks only.",
 )
 @click.option("--precision", type=click.Choice(PRECISIONS), default="32-true", help=PRECISION_HELP)
-@click.option("--disable_mlflow", is_flag=True, help="Changes nothing: there is no MLflow here, but callers pass it.")
+@click.option(
+    "--disable_mlflow", is_flag=True, help="No effect: MLflow is not used. Accepted because other programs pass it."
+)
 def main(**options: Any) -> None:
-    """Train PtychoPINN on a scan. The network is never shown the object.
+    """Train PtychoPINN on a scan. The network never sees the object.
 
     \b
     Files in --output_dir:
       wts.h5.zip               the trained model: configuration, weights, probe, scale
       losses.json, losses.png  the loss of every epoch and step
-      last.ckpt                the state from which --resume goes on
+      last.ckpt                the state from which --resume continues
       train.log                all messages
 
     The last 5 % of the groups are held back for validation. The learning rate is halved when the validation loss stops
     falling. Training ends when the training loss stops falling, or after --max_epochs.
 
-    After Ctrl-C the same command with --resume goes on, and ends with the same result as without the interruption.
+    Stop with Ctrl-C. Continue with the same command and --resume; the result is the same as without the stop.
     """  # noqa: D301 - click's mark for a paragraph to be left as it is
     directory: Path = options["output_dir"]
     with checking_input():
@@ -364,7 +374,7 @@ class _Directory:
         (written, _), (finished, _) = stamp(self.checkpoint), stamp(self._bundle)
         if written > finished:
             raise ValueError(
-                f"{self.path}: found an interrupted training; --resume goes on with it, --overwrite begins anew"
+                f"{self.path}: found an interrupted training; --resume continues it, --overwrite starts over"
             )
         if finished:
             raise ValueError(
@@ -385,7 +395,7 @@ class _Directory:
             return f"nothing was written but {LOG}"
         if stamp(self._bundle) != self._bundle_before:
             return "the training is finished, and all results are written"
-        before = "; the results of the training before are still there" if any(self._bundle_before) else ""
+        before = "; the results of the previous training are still there" if any(self._bundle_before) else ""
         if not self.checkpoint.is_file():
             return f"no epoch was finished, nothing is kept{before}"
         from ptycho_torch.training.fit import read_checkpoint
@@ -395,17 +405,17 @@ class _Directory:
             epochs = len(read_checkpoint(self.checkpoint).losses.epochs)
         except (ValueError, OSError) as unreadable:
             return f"{self.checkpoint} is there, but cannot be read: {unreadable}"
-        return f"the state after epoch {epochs} is kept; the same command {again} goes on from there{before}"
+        return f"the state after epoch {epochs} is kept; the same command {again} continues from there{before}"
 
 
 def _require_same_training(checkpoint: Path, task: Task) -> None:
     from ptycho_torch.training.fit import read_checkpoint, require_same_task
 
     if not checkpoint.is_file():
-        raise ValueError(f"{checkpoint.parent}: found no finished epoch to go on from; begin without --resume")
+        raise ValueError(f"{checkpoint.parent}: found no finished epoch to continue; run without --resume")
     kept = read_checkpoint(checkpoint)
     require_same_task(kept, task, checkpoint)
-    log.info("going on after epoch %d", len(kept.losses.epochs))
+    log.info("continuing after epoch %d", len(kept.losses.epochs))
 
 
 class _Bar:

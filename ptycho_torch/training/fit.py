@@ -194,7 +194,7 @@ def _restoring(checkpoint: Path | None, is_done: Callable[[], bool]) -> Iterator
         reason = " ".join(f"{type(misfit).__name__}: {misfit}".split())[:300]
         raise UnfitCheckpoint(
             f"{checkpoint}: expected the state of a training, found something else ({reason}); the file is damaged; "
-            f"--overwrite begins anew"
+            f"--overwrite starts over"
         ) from misfit
 
 

@@ -93,4 +93,4 @@ def test_a_checkout_without_goldens_is_an_error(checkout: Path) -> None:
 def test_the_generator_of_another_checkout_is_refused(checkout: Path) -> None:
     told = CliRunner().invoke(generate, [])
     assert told.exit_code == 2
-    assert f"this is the generator of {CODE}, and you stand in {checkout}: run the one there" in told.stderr
+    assert f"this is the generator of {CODE}, but the current directory is in {checkout}: run python" in told.stderr

@@ -153,11 +153,10 @@ def test_two_branches_that_change_one_golden_leave_it_whole_and_in_conflict(bran
     assert read_entry(branches, "toy/double")["content"] == whole.content_digest(), "ours, in both files"
     told = verified(branches)
     files = " ".join(os.path.relpath(branches / f"toy/double.{kind}") for kind in ("json", "h5", "png"))
-    assert (
-        f"toy/double: a merge conflict that is not resolved; take all files of one side: git checkout --ours -- {files}"
-        in (told)
+    assert f"toy/double: an unresolved merge conflict; take all files of one side: git checkout --ours -- {files}" in (
+        told
     )
-    assert told.count("a merge conflict that is not resolved") == 1
+    assert told.count("an unresolved merge conflict") == 1
     git("checkout", "--theirs", "--", "fixtures/toy/double.json", "fixtures/toy/double.h5")
     git("add", ".")
     assert "conflict" not in verified(branches)
@@ -169,7 +168,7 @@ def test_without_the_driver_a_conflicted_entry_is_said_to_be_one(branches: Path)
     assert merged(branches, "toy/double", "toy/double").returncode == 1
     with pytest.raises(GoldenError, match=r"double\.json: a merge conflict; take all files of one side: git checkout"):
         read_entry(branches, "toy/double")
-    assert "a merge conflict that is not resolved" in verified(branches)
+    assert "an unresolved merge conflict" in verified(branches)
 
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"

@@ -205,16 +205,16 @@ def test_an_interrupted_training_goes_on_to_the_same_result(scan: Path, trained:
         run = training(scan, tmp_path)
     assert run.exit_code == 130
     log = (tmp_path / "train.log").read_text()
-    assert "the state after epoch 2 is kept; the same command with --resume goes on from there" in log
+    assert "the state after epoch 2 is kept; the same command with --resume continues from there" in log
     assert not (tmp_path / NAME).exists()
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
 
     again = training(scan, tmp_path)
     assert again.exit_code == 2
-    assert "found an interrupted training; --resume goes on with it, --overwrite begins anew" in again.output
+    assert "found an interrupted training; --resume continues it, --overwrite starts over" in again.output
     resumed = training(scan, tmp_path, "--resume")
     assert resumed.exit_code == 0, resumed.output
-    assert "going on after epoch 2" in (tmp_path / "train.log").read_text()
+    assert "continuing after epoch 2" in (tmp_path / "train.log").read_text()
     assert same(load_bundle(tmp_path), load_bundle(trained))
 
 
@@ -385,7 +385,7 @@ def test_an_interrupted_second_training_leaves_the_first(trained: Path, scan: Pa
     assert run.exit_code == 130
     assert run.output.splitlines()[-1] == (
         "interrupted (SIGINT): the state after epoch 1 is kept; the same command with --resume instead of --overwrite "
-        "goes on from there; the results of the training before are still there"
+        "continues from there; the results of the previous training are still there"
     )
     assert same(load_bundle(tmp_path / "D"), load_bundle(trained))
 
@@ -429,7 +429,7 @@ def test_train_help() -> None:
     assert run.exit_code == 0
     for option in ("--train_data_file", "--resume", "--strategy", "--disable_mlflow", "wts.h5.zip"):
         assert option in run.output
-    assert "\n    last.ckpt                the state from which --resume goes on\n" in run.output, "lines are kept"
+    assert "\n    last.ckpt                the state from which --resume continues\n" in run.output, "lines are kept"
     assert max(map(len, run.output.splitlines())) <= 110
 
 
@@ -445,7 +445,7 @@ def test_train_help() -> None:
         (("--train_data_file", "{dir}/text.npz"), "text.npz: expected an NPZ archive"),
         (("--gridsize", 2, "--n_images", 500), "500 groups of 4 from 8 patterns"),
         (("--nphotons", -1), "DataConfig.nphotons: expected a positive number"),
-        (("--resume",), "found no finished epoch to go on from; begin without --resume"),
+        (("--resume",), "found no finished epoch to continue; run without --resume"),
         (("--resume", "--overwrite"), "--resume, --overwrite: expected one of them, found both"),
         (("--strategy", "none"), "Lightning cannot use this"),
         (("--strategy", "ddp_spawn"), "strategy ddp_spawn: expected processes that run this program"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,6 +14,7 @@ Convert = Callable[[np.ndarray], np.ndarray]
 _KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu", "true or false": "biu"}
 
 
+@runtime_checkable
 class Look(Protocol):
     """A look sees every item of an array once, in order, and judges at the end."""
 
@@ -75,6 +76,7 @@ class StoredArray:
         raise NotImplementedError
 
 
+@runtime_checkable
 class Lookup(Protocol):
     """A lookup finds the arrays of a file by key."""
 

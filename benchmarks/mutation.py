@@ -140,7 +140,7 @@ def try_sample(chosen: list[str], jobs: int) -> dict[str, dict[str, str]]:
 
 @click.command()
 @click.argument("chosen", nargs=-1, metavar="[MODULE...]")
-@click.option("--sample", is_flag=True, help="Try the seventeenth mutant of each function in docs/mutation.md's modules.")
+@click.option("--sample", is_flag=True, help="Try the seventeenth mutant of each long function only.")
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
 def main(chosen: tuple[str, ...], sample: bool, jobs: int) -> None:
     """Try the mutants of all modules, or of these (``operators/probe``)."""

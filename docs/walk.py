@@ -127,7 +127,8 @@ def main() -> None:
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
         for step in STEPS:
             print(f"$ {step.command}", file=sys.stderr)
-            said = run(step, clone).replace(str(clone), "…").replace(scratch, "…")
+            said = re.sub(r"/tmp/pytest-of-[^/]+/pytest-\d+", "…", run(step, clone))
+            said = said.replace(str(clone), "…").replace(scratch, "…")
             lines += [step.text, "", "```console", f"$ {step.command}", *kept(said.splitlines(), step), "```", ""]
         for name, page, size in (
             ("report", "moved", "1300,860"),

@@ -31,6 +31,22 @@ def guard_loading() -> None:
         signal.signal(number, end_at_once)
 
 
+@contextmanager
+def _without_words() -> Iterator[None]:
+    """Print nothing of an interrupt that comes where nothing can catch it, as in a callback when an object goes."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 class Interrupts:
     """Interrupts raise ``KeyboardInterrupt`` on the first signal; later ones change nothing.
 
@@ -52,7 +68,8 @@ class Interrupts:
         """Handle signals. Afterwards they do what they did before; at the end of a command they come too late."""
         before = {number: signal.signal(number, self._came) for number in NUMBERS}
         try:
-            yield
+            with _without_words():
+                yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_IGN if handler is end_at_once else handler)

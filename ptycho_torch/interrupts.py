@@ -50,6 +50,22 @@ def is_first_process() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in _RANKS)
 
 
+@contextmanager
+def _without_words() -> Iterator[None]:
+    """Print nothing of an interrupt that comes where nothing can catch it, as in a callback when an object goes."""
+    before = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 class Interrupts:
     """Interrupts raise ``Interrupted`` on the first signal; later ones change nothing.
 
@@ -82,7 +98,8 @@ class Interrupts:
         """Handle signals. Afterwards they do what they did before; at the end of a program they come too late."""
         before = {number: signal.signal(number, self._came) for number in NUMBERS}
         try:
-            yield
+            with _without_words():
+                yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_IGN if handler is end_at_once else handler)

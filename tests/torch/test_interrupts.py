@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from golden import interrupts as golden_interrupts
 from golden.cli import main as golden
 from ptycho_torch.interrupts import Interrupts
 from ptycho_torch.program import appearing_together, ending
@@ -176,3 +177,22 @@ def test_the_processes_of_a_check_end_with_it(tmp_path: Path) -> None:
     assert said[-1] == "golden: interrupted; nothing was written"  # before it: which goldens are judged
     assert sum("interrupted" in line for line in said) == 1
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("interrupts", [Interrupts, golden_interrupts.Interrupts])
+def test_an_interrupt_in_a_callback_is_kept_and_prints_nothing(
+    interrupts: type[Interrupts], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Python prints what is raised there, with a traceback, and goes on."""
+
+    class Ends:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(1000):
+                pass
+
+    one = interrupts()
+    with one.handled():
+        Ends()
+    assert one.number == signal.SIGINT
+    assert capfd.readouterr().err == ""

@@ -24,7 +24,7 @@ from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.reconstruction import predict, stitch
 from ptycho_torch.scans.scan import Scan
 from ptycho_torch.training.batch_order import seeded_order
-from ptycho_torch.training.fit import Devices, Task, fit, make_trainer
+from ptycho_torch.training.fit import Devices, Progress, Task, fit, make_trainer
 from ptycho_torch.training.keras_rules import validation_split
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ class Silent:
         pass
 
 
-def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, precision: Precision = "32-true") -> LossCurve:
+def train(
+    run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress, precision: Precision = "32-true"
+) -> LossCurve:
     """Train the port for as many epochs as there are orders: a fault that shows at once gives fewer."""
-
     epochs = len(run.inputs["order"])
     config = TrainingConfig(
         epochs=epochs,
@@ -103,14 +104,14 @@ def train(run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, precision: 
     with tempfile.TemporaryDirectory() as directory:
         trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"), precision)
         task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
-        return fit(task, trainer, Silent())
+        return fit(task, trainer, progress)
 
 
 def trained(run: Run) -> tuple[PtychoPINN, LossCurve]:
     """Return the model after its training, and the losses."""
     dataset = run.dataset(run["images"], run.seed)
     model = run.model(dataset)
-    return model, train(run, model, dataset)
+    return model, train(run, model, dataset, Silent())
 
 
 def training(**given: Any) -> Arrays:

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.golden.fuzzing import BAD, CONTAINED, HARMLESS, VERDICTS, Outcome, fuzz, schedule
+from tests.fuzzing import Outcome
+from tests.golden.fuzzing import BAD, CONTAINED, HARMLESS, VERDICTS, fuzz, schedule
 
 BATCH = 500
 

@@ -7,25 +7,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import click
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-
-class Outcome(Protocol):
-    """What became of one file."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def verdict(self) -> str: ...
-    @property
-    def message(self) -> str: ...
+from tests.fuzzing import Outcome
 
 
 def fuzz_command(

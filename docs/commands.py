@@ -27,7 +27,7 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     *(f"docs/{name}.md" for name in ("how-to", "ports", "run", "beamline", "faults")),
 )
-PROGRAMS = ("make", "golden", "python", "pip", "pytest", "source", "git", "pre-commit", "export", "cat")
+PROGRAMS = ("make", "golden", "python", "pip", "pytest", "source", "git", "pre-commit")
 
 SHORTENED = {
     "python -m ptycho_torch.train ": " --n_images 32 --max_epochs 1 --n_filters_scale 1",
@@ -53,10 +53,8 @@ ELSEWHERE = {
     r"pip install .*": "make test and .ci/wheels",
     r"pre-commit install": "by hand",
     r"git clone .*|make confirm .*": "by hand: it needs PtychoPINN's checkout",
-    r"make ptychodus.*": "by hand: it needs Ptychodus",
     r"python generate_golden\.py .*": "tests/reference and docs/walk.py: it needs TensorFlow",
     r"golden check (my|golden)_subject.*": "tests/golden/test_check.py",
-    r"golden check my\.subject.*": "tests/golden/test_check.py",
 }
 """Commands, as patterns -> what runs them."""
 

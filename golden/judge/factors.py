@@ -30,8 +30,8 @@ def _numbers(parameters: Mapping[str, object], shape: tuple[int, ...], side: int
     for name, value in parameters.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield name, float(value)
-    if side is not None:
-        yield "the side N of an image" if "N" not in parameters else "", float(side)
+    if side is not None and "N" not in parameters:
+        yield "the side N of an image", float(side)
     if len(shape) > 1 and side not in (shape[0], shape[-1]):
         yield "the length of the first axis", float(shape[0])
         yield "the length of the last axis", float(shape[-1])
@@ -39,10 +39,10 @@ def _numbers(parameters: Mapping[str, object], shape: tuple[int, ...], side: int
 
 
 def _forms(factor: float, name: str, number: float) -> Iterator[str]:
-    if not name or number <= 0 or abs(number - 1) < _CLOSE:
+    if number <= 0 or abs(number - 1) < _CLOSE:
         return
     forms = {
-        f"{name}": number,
+        name: number,
         f"1 / {name}": 1 / number,
         f"the square of {name}": number**2,
         f"1 / the square of {name}": number**-2,

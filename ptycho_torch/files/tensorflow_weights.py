@@ -17,11 +17,10 @@ from torch import Tensor
 
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.network.layers import Convolution
+from ptycho_torch.scans.hdf5 import is_hdf5, opened
 
 _LARGEST_EMPTY = 2**28
 """Bytes that a smaller file may declare: HDF5 does not store what was never written, and may compress the rest."""
-
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def tensorflow_order(model: PtychoPINN) -> list[str]:
@@ -114,14 +113,13 @@ def read_tensorflow_weights(path: str | Path, group: str = "weights") -> list[np
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights {path}: no such file")
-    with Path(path).open("rb") as opened:  # HDF5 would lock the file, and not every file system has locks
-        if opened.read(len(_SIGNATURE)) != _SIGNATURE:
-            raise ValueError(f"weights {path}: not an HDF5 file")
-        try:
-            with h5py.File(opened, "r") as file:
-                return _arrays(file, group, path)
-        except (OSError, RuntimeError, KeyError, TypeError, OverflowError, MemoryError) as unreadable:
-            raise ValueError(f"weights {path}: cut short or damaged ({unreadable})") from unreadable
+    if not is_hdf5(Path(path)):
+        raise ValueError(f"weights {path}: not an HDF5 file")
+    try:
+        with opened(Path(path)) as file:
+            return _arrays(file, group, path)
+    except (OSError, RuntimeError, KeyError, TypeError, OverflowError, MemoryError) as unreadable:
+        raise ValueError(f"weights {path}: cut short or damaged ({unreadable})") from unreadable
 
 
 def _arrays(file: h5py.File, group: str, path: str | Path) -> list[np.ndarray]:

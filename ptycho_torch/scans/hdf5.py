@@ -18,12 +18,30 @@ from ptycho_torch.scans.collect import collect
 from ptycho_torch.scans.npz import DAMAGE, FiniteNumbers, in_blocks, looked_at, one_line
 from ptycho_torch.scans.stored_array import Arrange, Convert, Look, StoredArray
 
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _BLOCK = 2**24
 """So many bytes are read together, or one row of chunks if that is more: a chunk is never unpacked twice."""
 _LARGEST_BLOCK = 2**28
 """Not more than so many bytes are read together, whatever the chunks."""
 _STEP = 2**22
 """So many of the bytes that were read are looked at and converted together."""
+
+
+def is_hdf5(path: Path) -> bool:
+    """Say whether a file begins like HDF5.
+
+    Raises:
+        OSError: the file may not be read.
+    """
+    with path.open("rb") as file:
+        return file.read(len(_SIGNATURE)) == _SIGNATURE
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file to read it. HDF5 itself would lock the file, and not every file system has locks."""
+    with path.open("rb") as stream, h5py.File(stream, "r") as file:
+        yield file
 
 
 @dataclass(frozen=True)
@@ -59,7 +77,7 @@ class Dataset(StoredArray):
         item = self.dtype.itemsize * math.prod(self.shape[1:])
         together = self.chunk * max(1, _BLOCK // max(1, self.chunk * item))
         together = max(1, min(together, _LARGEST_BLOCK // max(1, item)))
-        with telling_damage(self.path, self.key), h5py.File(self.path) as file:
+        with telling_damage(self.path, self.key), opened(self.path) as file:
             dataset = file[self.key]
             for first in range(0, count, together):
                 read = dataset[first : first + together] if self.shape else dataset[()]
@@ -86,7 +104,7 @@ class Datasets:
             kind: kind of its numbers: "real", "whole", "complex", "complex or real" or "true or false".
         """
         name = self.names.get(key, key)
-        with telling_damage(self.path, name), h5py.File(self.path) as file:
+        with telling_damage(self.path, name), opened(self.path) as file:
             listed, found = sorted(file), file.get(name)
             dataset = _header(self.path, name, found) if isinstance(found, h5py.Dataset) else None
         if dataset is None:
@@ -109,8 +127,6 @@ def telling_damage(path: Path, key: str = "") -> Iterator[None]:
         advice = "the file is damaged or incomplete"
         if "filter" in said or "plugin" in said:  # HDF5 looks for an unknown filter among plugins
             advice = "it is packed with a filter that h5py does not have; pack it with LZF or gzip"
-        elif "unable to lock" in said:
-            advice = "another program writes it, or its place has no locks (then set HDF5_USE_FILE_LOCKING=FALSE)"
         raise ValueError(f"data file {path}: {f'{key!r}: ' * bool(key)}cannot be read ({said}); {advice}") from damage
 
 
@@ -121,9 +137,7 @@ def names_in(path: Path) -> list[str]:
         ValueError: the file is no HDF5, or damaged.
         OSError: the file may not be read.
     """
-    with path.open("rb"):  # h5py would say of an unreadable file that it is damaged
-        pass
-    if not h5py.is_hdf5(path):
+    if not is_hdf5(path):
         raise ValueError(f"data file {path}: expected HDF5, found something else, or an incomplete file")
-    with telling_damage(path), h5py.File(path) as file:
+    with telling_damage(path), opened(path) as file:
         return sorted(file)

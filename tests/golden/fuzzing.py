@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -25,6 +24,7 @@ from golden.store.entry import as_text, make_entry
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import limit_memory, read_untrusted
 from golden.store.read import read_golden
+from tests.fuzzing import Outcome
 from tests.golden.corruptions import BASES, DAMAGE, RESEALED, RESEALED_HOSTILE, base, corrupt, kinds
 
 SECONDS = 20.0
@@ -40,14 +40,6 @@ VERDICTS = (REFUSED, CONTAINED, HARMLESS, ANOTHER, *BAD)
 """``contained``: libhdf5 crashes, hangs, or takes much memory, from which ``golden.store.guard`` protects its callers.
 ``another``: it reads as a sound golden with other content. An attacker can write one; chance must not.
 """
-
-
-@dataclass(frozen=True)
-class Outcome:
-    kind: str
-    seed: int
-    verdict: str
-    message: str
 
 
 # ------------------------------------------------------------------------------------------------ in the child

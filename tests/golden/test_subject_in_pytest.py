@@ -99,7 +99,7 @@ def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> Non
 
 
 def test_a_failure_says_where_in_the_port_to_look(project: pytest.Pytester) -> None:
-    """Of what a subject calls, itself or by its helpers, that of the port is named: with file and line."""
+    """The failure names the port's functions that the subject or its helpers call, with file and line."""
     project.makepyfile(
         my_port="""
         import dataclasses

@@ -6,17 +6,14 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import random
 import resource
 import struct
 import sys
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from ptycho_torch.files.archive import ABOUT, TENSORS
 from ptycho_torch.files.bundle import NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
+from tests.fuzzing import Outcome, members, zipped
 
 MEMORY = 2**28
 """Bytes by which reading one of these small files may raise the peak."""
@@ -36,14 +34,6 @@ SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)
 VERDICTS = (REFUSED, SAME, ANOTHER, *BAD)
 """``another``: it reads as a sound bundle with other content. An attacker can write one; chance must not."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    kind: str
-    seed: int
-    verdict: str
-    message: str
 
 
 # ------------------------------------------------------------------------------------------------ a sound bundle
@@ -80,19 +70,6 @@ def _content(bundle: Bundle) -> Any:
     weights = {name: tensor.numpy().tobytes() for name, tensor in bundle.model.state_dict().items()}
     others = (bundle.model.config, bundle.data, bundle.training, bundle.seed, bundle.losses, dict(bundle.versions))
     return weights, repr(others)
-
-
-def members() -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(sound())) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def zipped(found: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
-    stream = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", compression) as archive:
-        for name, data in found:
-            archive.writestr(zipfile.ZipInfo(name), data, compression)
-    return stream.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------ chance
@@ -146,7 +123,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def _document(draw: random.Random) -> bytes:
     """Put something else into the document, or take something out of it."""
-    found = members()
+    found = members(sound())
     about = json.loads(found[ABOUT])
     for _ in range(draw.choice((1, 1, 2, 5))):
         places = _places(about)
@@ -168,7 +145,7 @@ def _document(draw: random.Random) -> bytes:
 
 def _text(draw: random.Random) -> bytes:
     """Change the document's text: a name twice, nesting, other bytes."""
-    found = members()
+    found = members(sound())
     text = found[ABOUT]
     names = [one for one in (b'"seed": 0', b'"N": 64', b'"n_filters_scale": 1', b'"epochs": 50') if one in text]
     twice = draw.choice(names)
@@ -191,7 +168,7 @@ def _text(draw: random.Random) -> bytes:
 
 def _tensors(draw: random.Random) -> bytes:
     """Change what safetensors says of its tensors, or the tensors."""
-    found = members()
+    found = members(sound())
     data = found[TENSORS]
     (length,) = struct.unpack("<Q", data[:8])
     header, body = json.loads(data[8 : 8 + length]), bytearray(data[8 + length :])
@@ -233,7 +210,7 @@ def _tensors(draw: random.Random) -> bytes:
 
 def _archive(draw: random.Random) -> bytes:
     """Pack the members in another way."""
-    found = members()
+    found = members(sound())
     both = [(ABOUT, found[ABOUT]), (TENSORS, found[TENSORS])]
     other = (ABOUT, found[ABOUT].replace(b'"seed": 0', b'"seed": 3'))
     match draw.randrange(12):

@@ -23,6 +23,8 @@ import numpy as np
 
 from ptycho_torch.scans.scan import Scan, load_scan
 from ptycho_torch.scans.specimen import make_object
+from tests.fuzzing import Outcome, zipped
+from tests.fuzzing import members as members_of
 from tests.golden import corruptions
 
 MEMORY = 2**26
@@ -33,14 +35,6 @@ BAD = (SILENT, WRONG, GREEDY)
 VERDICTS = (REFUSED, SAME, TOLD, ANOTHER, *BAD)
 """``told``: another scan, but a warning says what was left out. ``another``: a sound file with other content, which
 somebody can write; chance must not."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    kind: str
-    seed: int
-    verdict: str
-    message: str
 
 
 # ------------------------------------------------------------------------------------------------ sound scans
@@ -159,19 +153,6 @@ def _name(draw: random.Random, number: int) -> bytes:
 # ------------------------------------------------------------------------------------------------ made by hand
 
 
-def _members(number: int) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(bases()[number])) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def _zipped(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
-    stream = io.BytesIO()
-    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", compression) as archive:
-        for name, content in members:
-            archive.writestr(zipfile.ZipInfo(name), content, compression)
-    return stream.getvalue()
-
-
 def _saved(array: Any) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=True)
@@ -180,14 +161,14 @@ def _saved(array: Any) -> bytes:
 
 def _resealed_header(draw: random.Random, number: int) -> bytes:
     """An array's header is changed, with checksums that are right."""
-    members = _members(number)
+    members = members_of(bases()[number])
     name = draw.choice(sorted(members))
     content = bytearray(members[name])
     for _ in range(draw.choice((1, 1, 1, 3))):
         content[draw.randrange(min(len(content), 90))] = draw.choice(
             (*b"[](){}'\",:<|0159 -eJO\n\0", draw.randrange(256))
         )
-    return _zipped(list({**members, name: bytes(content)}.items()))
+    return zipped(list({**members, name: bytes(content)}.items()))
 
 
 _HEADERS = (
@@ -215,13 +196,13 @@ _HEADERS = (
 
 
 def _forged_header(draw: random.Random, number: int) -> bytes:
-    members = _members(number)
+    members = members_of(bases()[number])
     name, header = draw.choice(sorted(members)), draw.choice(_HEADERS)
     text = (header % draw.choice((0, 7, 2**31, 2**62)) if header.count("%d") == 1 else header).encode()
     version = draw.choice((b"\x01\x00", b"\x02\x00", b"\x03\x00", b"\x07\x00"))
     size = struct.pack("<H" if version[0] == 1 else "<I", draw.choice((len(text), len(text), 65535)))
     body = draw.choice((members[name][128:], b"", bytes(56)))
-    return _zipped(list({**members, name: b"\x93NUMPY" + version + size + text + body}.items()))
+    return zipped(list({**members, name: b"\x93NUMPY" + version + size + text + body}.items()))
 
 
 _ODD: tuple[Any, ...] = (
@@ -258,33 +239,33 @@ _ODD: tuple[Any, ...] = (
 
 def _odd(draw: random.Random, number: int) -> bytes:
     """One or two arrays are others."""
-    members = _members(number)
+    members = members_of(bases()[number])
     keys = (*members, "Y.npy", "bad_pixels.npy", "xcoords_start.npy")
     changed = {draw.choice(keys): _saved(draw.choice(_ODD)) for _ in range(draw.choice((1, 1, 2)))}
-    return _zipped(list({**members, **changed}.items()), draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
+    return zipped(list({**members, **changed}.items()), draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
 
 
 def _archive(draw: random.Random, number: int) -> bytes:
     """The archive itself is odd: keys twice, absent, misspelt, other compressions, comments, nested files."""
-    members = list(_members(number).items())
+    members = list(members_of(bases()[number]).items())
     name, content = draw.choice(members)
     others = [pair for pair in members if pair[0] != name]
     match draw.randrange(10):
         case 0:
-            return _zipped([*members, (draw.choice((name, name.removesuffix(".npy"))), _saved(np.zeros(M)))])
+            return zipped([*members, (draw.choice((name, name.removesuffix(".npy"))), _saved(np.zeros(M)))])
         case 1:
-            return _zipped(others)
+            return zipped(others)
         case 2:
             at = draw.randrange(len(name) - 4)
-            return _zipped([*others, (name[:at] + draw.choice("xqE_") + name[at + 1 :], content)])
+            return zipped([*others, (name[:at] + draw.choice("xqE_") + name[at + 1 :], content)])
         case 3:
-            return _zipped(members, draw.choice((zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED)))
+            return zipped(members, draw.choice((zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED)))
         case 4:
             return b"#!/bin/sh\n" * draw.choice((1, 1000)) + bases()[number]
         case 5:
             return bases()[number] + bytes(draw.choice((1, 100, 70_000)))
         case 6:
-            return _zipped([("directory/", b""), (f"directory/{name}", content), *members])
+            return zipped([("directory/", b""), (f"directory/{name}", content), *members])
         case 7:  # a flag of the members' headers: encrypted, UTF-8, and so on
             whole = bytearray(bases()[number])
             starts = [
@@ -293,9 +274,9 @@ def _archive(draw: random.Random, number: int) -> bytes:
             whole[draw.choice(starts) + draw.choice((6, 8))] = draw.randrange(256)
             return bytes(whole)
         case 8:  # much, packed into little
-            return _zipped([*others, (name, content[:128] + bytes(2**28))], zipfile.ZIP_DEFLATED)
+            return zipped([*others, (name, content[:128] + bytes(2**28))], zipfile.ZIP_DEFLATED)
         case _:
-            return _zipped([*members, ("remark.npy", _saved(np.array(["any"], object)))])
+            return zipped([*members, ("remark.npy", _saved(np.array(["any"], object)))])
 
 
 # ------------------------------------------------------------------------------------------------ pictures

@@ -20,6 +20,7 @@ from ptycho_torch.config_params import DataConfig, TrainingConfig
 from ptycho_torch.files.archive import ABOUT, TENSORS, pack, read_archive, unpack, write_archive
 from ptycho_torch.files.bundle import FORMAT, NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
+from tests import fuzzing
 from tests.torch import bundle_fuzzing
 from tests.torch.networks import DEVICES, batch, small_model
 
@@ -295,8 +296,8 @@ def test_a_corrupt_bundle_is_refused_or_reads_the_same(kind: str, tmp_path: Path
 def test_the_fuzzer_sees_a_silent_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = bundle_fuzzing.zipped(
         [
-            (ABOUT, bundle_fuzzing.members()[ABOUT].replace(b'"seed": 0', b'"seed": 1')),
-            (TENSORS, bundle_fuzzing.members()[TENSORS]),
+            (ABOUT, fuzzing.members(bundle_fuzzing.sound())[ABOUT].replace(b'"seed": 0', b'"seed": 1')),
+            (TENSORS, fuzzing.members(bundle_fuzzing.sound())[TENSORS]),
         ]
     )
     monkeypatch.setattr(bundle_fuzzing, "corrupt", lambda kind, seed: other)

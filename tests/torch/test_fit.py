@@ -266,6 +266,18 @@ def test_a_crafted_checkpoint_is_refused_before_a_step(
     assert not steps.steps
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_a_sound_checkpoint_is_taken(scan: Scan, tmp_path: Path, amsgrad: bool) -> None:
+    """AMSGrad keeps one more moment. A setting that is a whole number may be stored as one."""
+    config = replace(CONFIG, adam_amsgrad=amsgrad)
+    fit(task_of(scan, replace(config, epochs=1)), trainer(tmp_path, 1), Steps())
+    path = tmp_path / "last.ckpt"
+    state = ArchiveCheckpoints().load_checkpoint(path)
+    state["optimizer_states"][0]["param_groups"][0]["weight_decay"] = 0
+    ArchiveCheckpoints().save_checkpoint(state, path)
+    assert len(fit(task_of(scan, config), trainer(tmp_path), Steps(), resume=path).epochs) == config.epochs
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -443,13 +443,13 @@ def test_an_unknown_filter_is_told(tmp_path: Path) -> None:
         load_scan(path, measurement="counts")
 
 
-def test_a_file_that_is_being_written_is_told(tmp_path: Path) -> None:
+def test_reading_takes_no_lock(tmp_path: Path) -> None:
+    """A file system may have none, and another program may hold one."""
     fcntl = pytest.importorskip("fcntl")
     path = changed(tmp_path)
     with path.open("r+b") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ValueError, match=r"unable to lock file.*; another program writes it"):
-            load_scan(path, measurement="counts")
+        assert len(load_scan(path, measurement="counts").positions) > 0
 
 
 def test_the_network_says_what_makes_the_patterns_fit() -> None:

@@ -1,0 +1,33 @@
+"""What fuzzers of files share: what became of a file, and archives taken apart and put together again."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An outcome says what became of one corrupt file, which its kind and seed make again."""
+
+    kind: str
+    seed: int
+    verdict: str
+    message: str
+
+
+def members(archive: bytes) -> dict[str, bytes]:
+    """Return the content of each member of a zip archive."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def zipped(found: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Put members into a zip archive, also those that come twice."""
+    stream = io.BytesIO()
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, data in found:
+            archive.writestr(zipfile.ZipInfo(name), data, compression)
+    return stream.getvalue()

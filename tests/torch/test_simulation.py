@@ -134,7 +134,7 @@ def test_neighbours_overlap_as_asked(kind: specimen.ScanKind, overlap: float) ->
 def test_positions_in_another_unit_are_not_drawn() -> None:
     scan = simulate_scan(Simulation(**SMALL))
     far = dataclasses.replace(scan, positions=scan.positions * 1e5)
-    with pytest.raises(ValueError, match="Positions are in pixels of the object, not in metres"):
+    with pytest.raises(ValueError, match="Give positions in pixels of the object, not in metres"):
         light(far)
 
 

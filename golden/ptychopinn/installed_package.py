@@ -59,12 +59,12 @@ def evaluate(
     """
     reason = missing(operation)
     if reason:
-        raise GoldenError(f"reference {_PACKAGE}: {operation}: {reason}; {BACKING} answers instead")
+        raise GoldenError(f"reference {_PACKAGE}: {operation}: {reason}; {BACKING} computes it instead")
     topic, function = operation.split(".")
     calls = _calls(topic)
     own = "float64" if function in getattr(calls, "DOUBLE", ()) else "float32"
     if precision != own:
-        raise GoldenError(f"reference {_PACKAGE}: computes {operation} in {own} only; {precision} is for {BACKING}")
+        raise GoldenError(f"reference {_PACKAGE}: computes {operation} only in {own}; {BACKING} computes {precision}")
     with _by_itself():
         outputs: dict[str, np.ndarray] = getattr(calls, function)(**inputs, **parameters)
     return outputs
@@ -126,8 +126,9 @@ def _load_all() -> None:
     lacking = absent(folder, modules)
     if lacking:
         raise GoldenError(
-            f"reference {_PACKAGE}: the package in {folder} needs {', '.join(lacking)}, not installed here. 'make "
-            f"confirm' makes an environment that has all of it; constraints/ptychopinn.txt lists it"
+            f"reference {_PACKAGE}: the package in {folder} needs packages that are not installed here: "
+            f"{', '.join(lacking)}. 'make confirm' creates an environment with all of them; "
+            f"constraints/ptychopinn.txt lists them"
         )
     for name in modules:
         with suppress(_NoSuchModuleError):
@@ -200,9 +201,9 @@ def _module(name: str) -> ModuleType:
     except ModuleNotFoundError as missed:
         if missed.name == _PACKAGE:
             raise GoldenError(
-                f"reference {_PACKAGE}: TensorFlow PtychoPINN, the package {_PACKAGE!r}, is not installed. Put "
-                f"its checkout on the path ('make confirm PTYCHOPINN=DIR' does, with all that it needs), or leave it "
-                f"out: {BACKING} needs none"
+                f"reference {_PACKAGE}: TensorFlow PtychoPINN, the package {_PACKAGE!r}, is not installed. Put its "
+                f"checkout on the path ('make confirm PTYCHOPINN=DIR' does this, and installs its dependencies), or "
+                f"use {BACKING}, which does not need it"
             ) from None
         if missed.name and f"{name}.".startswith(f"{missed.name}."):
             problem = unexpected(name.removeprefix(f"{_PACKAGE}."), "a module of that name", "none")

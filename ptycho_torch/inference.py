@@ -73,7 +73,11 @@ groups of several members."""
 
 @click.command(context_settings=CONTEXT)
 @click.option(
-    "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory that training wrote."
+    "--model_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Output directory of the training.",
 )
 @click.option("--test_data", type=FILE, required=True, metavar="FILE", help="Scan to reconstruct.")
 @bad_pixels_option
@@ -127,7 +131,7 @@ def main(**options: Any) -> None:
     Files in --output_dir:
       reconstructed_amplitude.png, reconstructed_phase.png
       comparison.png                the mosaic beside the object, if the scan has an objectGuess
-      reconstruction.npz            the mosaic, the number of patches on each pixel, the positions of the patches
+      reconstruction.npz            the mosaic, the count of patches on each pixel, their positions
       diagnostics.txt, .json, .png  the checks, and the likely mistake if something is wrong
       inference.log                 all messages
 

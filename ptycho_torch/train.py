@@ -148,7 +148,7 @@ def main(**options: Any) -> None:
     The last 5 % of the groups are held back for validation. The learning rate is halved when the validation loss stops
     falling. Training ends when the training loss stops falling, or after --max_epochs.
 
-    Stop with Ctrl-C. Continue with the same command and --resume; the result is the same as without the stop.
+    Stop with Ctrl-C. Continue with the same command and --resume; the result is the same as without the interruption.
     """  # noqa: D301 - \b tells click not to rewrap the paragraph
     directory: Path = options["output_dir"]
     with checking_input():

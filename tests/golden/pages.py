@@ -29,7 +29,7 @@ def pictures(document: str, role: str) -> list[np.ndarray]:
 
 
 class Tags(HTMLParser):
-    """Return the tags of a page, with their attributes."""
+    """The tags of a page, with their attributes."""
 
     def __init__(self, document: str) -> None:
         super().__init__()

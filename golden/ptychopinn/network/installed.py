@@ -210,7 +210,7 @@ class Model:
             layers |= {"amplitude_inner": self._layer("amp_padded").output}
             layers |= {"phase_inner": self._layer("phase_padded").output}
         layers |= {name: self._layer(layer).output for name, layer in _LAYERS.items()}
-        layers["illuminated"] = layers["illuminated"][0]  # beside the probe
+        layers["illuminated"] = layers["illuminated"][0]  # the layer also returns the probe
         return {**layers, "canvas": self._layer("padded_obj_2").output}
 
     def _outputs_of(self, kind: str) -> list[Any]:

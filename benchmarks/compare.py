@@ -1,7 +1,7 @@
-"""Time the comparison of two large arrays against other libraries'.
+"""Time the comparison of two large arrays against those of other libraries.
 
-Ratios in one run, on complex64: against reading both arrays once, NumPy's ``allclose``, and pytest-regressions'
-``ndarrays_regression``. Each runs in a process of its own, which also gives the peak memory that it adds to the arrays.
+Gives ratios within one run, on complex64: to reading both arrays once, NumPy's ``allclose``, and pytest-regressions'
+``ndarrays_regression``. Each runs in its own process, which also reports the peak memory beyond the arrays.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 
 def pair(mib: int, noise: float) -> Pair:
-    """Two arrays whose elements differ by errors of that size."""
+    """Make two arrays whose elements differ by errors of this size."""
     random = np.random.default_rng(1)
     shape = (mib * 2**20 // 8 // COLUMNS, COLUMNS)
     a, b = np.empty(shape, np.complex64), np.empty(shape, np.complex64)
-    for row, other in zip(a, b):  # no temporary array that peaks
+    for row, other in zip(a, b):  # without a temporary array, which would raise the peak
         parts = random.standard_normal((2, 2, COLUMNS), dtype=np.float32)
         row[:] = parts[0, 0] + 1j * parts[0, 1]
         other[:] = row + np.float32(noise) * (parts[1, 0] + 1j * parts[1, 1])
@@ -57,7 +57,7 @@ def allclose(a: np.ndarray, b: np.ndarray) -> str:
 
 
 def ndarrays_regression(a: np.ndarray, b: np.ndarray) -> str:
-    """pytest-regressions' fixture, its expected file written beforehand."""
+    """Return pytest-regressions' fixture, with the expected file already written."""
     from pytest_regressions.ndarrays_regression import NDArraysRegressionFixture
 
     options = {"force_regen": False, "regen_all": False, "with_test_class_names": False}
@@ -73,7 +73,7 @@ def ndarrays_regression(a: np.ndarray, b: np.ndarray) -> str:
 
 
 def measured(work: Callable[..., str], mib: int, noise: float, repeats: int) -> tuple[str, float, float]:
-    """What it says, its best time in seconds, and the MiB that it needed beside the arrays."""
+    """Return its result, its best time in seconds, and the memory beyond the arrays in MiB."""
     arrays = pair(mib, noise)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = []

@@ -1,6 +1,6 @@
-"""What a diagnosis costs beside the comparison that it explains: ``python -m benchmarks.diagnosis``.
+"""Compare the cost of a diagnosis with that of the comparison that it explains: ``python -m benchmarks.diagnosis``.
 
-A ratio in one run, and the peak memory that it adds to the arrays.
+Gives the ratio within one run, and the peak memory beyond the arrays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOLERANCES = {"y": Tolerance(1e-5, 1e-6, 1e-6, 1e-7)}
 
 
 def measured(work: Callable[[], Any]) -> tuple[Any, float, float]:
-    """Result, seconds of the processor, and MiB at the peak."""
+    """Return the result, processor time in seconds, and peak memory in MiB."""
     started = time.process_time()
     work()
     seconds = time.process_time() - started
@@ -45,7 +45,7 @@ def failures(expected: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def almost_empty(expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two arrays that all transforms turn into each other, but for a few elements: what takes longest to tell."""
+    """Make two arrays that every transform maps onto each other, except for a few elements: the slowest diagnosis."""
     right, found = np.zeros_like(expected), np.zeros_like(expected)
     right[0, 3, 5], found[0, 3, 5], found[-1, -7, -9] = 1, 2, 1
     return right, found

@@ -1,8 +1,8 @@
-"""Thousands of corrupt and hostile goldens read: ``python -m benchmarks.fuzz [N] [--seed S] [--kind KIND]``.
+"""Read thousands of corrupt and hostile goldens: ``python -m benchmarks.fuzz [N] [--seed S] [--kind KIND]``.
 
-Each is read in a child process with a limit of time and of memory. Exit status 1 when one of them passes silently,
-raises anything but a GoldenError, takes memory out of proportion, hangs, or crashes; kind and seed say which:
-``python -m tests.golden.fuzzing KIND SEED`` shows it again.
+Each is read in a child process with limits of time and memory. The exit status is 1 if one of them passes silently,
+raises anything but a GoldenError, takes too much memory, hangs or crashes. Its kind and seed reproduce it:
+``python -m tests.golden.fuzzing KIND SEED``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def table_of(outcomes: list[Outcome]) -> Table:
 @click.option("--kind", "chosen", multiple=True, help="Only this one; may be repeated.")
 @click.option("--jobs", default=2, show_default=True)
 def main(number: int, seed: int, chosen: tuple[str, ...], jobs: int) -> None:
-    """Read N corruptions, as many of each kind but thrice as many resealed ones, and say what became of them."""
+    """Read N corruptions, evenly over the kinds but three times as many resealed ones, and report the results."""
     outcomes = read_all(list(islice(schedule(chosen, seed), number)), jobs)
     Console(width=150).print(table_of(outcomes))
     beside = sum(outcome.verdict == HARMLESS and bool(outcome.message) for outcome in outcomes)

@@ -1,8 +1,8 @@
-"""Thousands of corrupt and hostile bundles read: ``python -m benchmarks.fuzz_bundles [N] [--seed S] [--kind KIND]``.
+"""Read thousands of corrupt and hostile bundles: ``python -m benchmarks.fuzz_bundles [N] [--seed S] [--kind KIND]``.
 
-Exit status 1 when damage changes in silence what is read, when a bundle takes memory out of proportion, or raises
-anything but a ValueError of one line that names the file. Kind and seed say which:
-``python -m tests.torch.bundle_fuzzing KIND SEED`` shows it again.
+The exit status is 1 if damage silently changes the contents, or if a bundle takes too much memory or raises anything
+but a ValueError of one line that names the file. Its kind and seed reproduce it:
+``python -m tests.torch.bundle_fuzzing KIND SEED``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the fuzzers of the port's files share: read many, say what became of them."""
+"""Code that the fuzzers of the port's files share: read many files, report the results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fuzz_command(
     bad: Collection[str],
     read_one: Callable[[str, int, Path], Outcome],
 ) -> click.Command:
-    """Return a program that reads corrupt files, as many of each kind, and exits with 1 if one ends badly."""
+    """Return a program that reads corrupt files, the same number of each kind, and exits with 1 if one ends badly."""
 
     @click.command(context_settings={"help_option_names": ["-h", "--help"]})
     @click.argument("number", default=3000, metavar="[N]")

@@ -1,9 +1,9 @@
-"""Holds the port, and TensorFlow itself, to the goldens under every kernel that this processor has.
+"""Check the port, and TensorFlow itself, against the goldens with every kernel that this processor has.
 
     make kernels  (or: python -m benchmarks.kernels --help)
 
-A kernel is chosen by an upper limit, so a processor stands in for older ones, not for newer ones. What an Arm
-processor does cannot be seen here. Exit status 1 if one variant is not green.
+A kernel is chosen by an upper limit, so a processor can stand in for older ones, but not for newer ones or for Arm
+processors. The exit status is 1 if a variant fails.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PINNED = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "OMP_
 
 @dataclass(frozen=True)
 class Variant:
-    """Which kernels Torch computes with: variables of its process, options of its tests."""
+    """Kernels for Torch: environment variables of the process, and options of the tests."""
 
     name: str
     environment: Mapping[str, str]
@@ -53,7 +53,7 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Result:
-    """How a variant ended; ``largest`` is the case that uses most of its tolerance."""
+    """The result of a variant; ``largest`` is the case that uses most of its tolerance."""
 
     name: str
     is_green: bool
@@ -64,7 +64,7 @@ class Result:
 
 
 def _port(variant: Variant, arguments: Sequence[str]) -> Result:
-    """Hold the port to the goldens."""
+    """Check the port against the goldens."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "run.json"
@@ -82,7 +82,7 @@ def _port(variant: Variant, arguments: Sequence[str]) -> Result:
 
 
 def _tensorflow(python: str, under: str, patterns: Sequence[str]) -> Result:
-    """Let TensorFlow recompute the goldens under settings of which it measured the noise."""
+    """Let TensorFlow recompute the goldens with settings for which their noise was measured."""
     started = time.perf_counter()
     command = [python, "generate_golden.py", "--under", under, *patterns]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -102,7 +102,7 @@ def _line(one: Result) -> str:
 @click.option("--cases", "patterns", multiple=True, help="Goldens that TensorFlow recomputes; all by default.")
 @click.argument("arguments", nargs=-1)
 def main(python: str | None, patterns: tuple[str, ...], arguments: tuple[str, ...]) -> None:
-    """Run the parity tests under every kernel. ARGUMENTS are handed on to pytest."""
+    """Run the parity tests with every kernel. ARGUMENTS are passed to pytest."""
     work = [lambda one=one: _port(one, arguments) for one in _variants()]
     if python:
         work += [lambda under=under: _tensorflow(python, under, patterns) for under in VARIANTS]

@@ -1,10 +1,9 @@
 """Kill the generator 200 times, and check that no golden is half-written.
 
-The generator runs over the stand-in reference and each time has something to write: other values, a new golden, one
-that goes. It is killed without warning, with all its processes: at a random moment while it computes or while it
-writes, or before a chosen step of replacing files, one after the other. Then each golden must be the old one, the new
-one, or reported as interrupted, and the next writer must finish it. Some rounds start two generators at once.
-Exit status 1 if any round fails.
+The generator runs with the stand-in reference. Each time there is something to write: other values, a new golden, or a
+removal. It is killed without warning, with all its processes: at a random moment while it computes or writes, or before
+each step of replacing files in turn. Then each golden must be the old one, the new one, or reported as interrupted, and
+the next run must finish the update. Some rounds start two generators at once. The exit status is 1 if a round fails.
 """
 
 from __future__ import annotations
@@ -38,22 +37,22 @@ from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STEPS = 13
-"""Renames and removals of a round in which all moves: three files of three goldens, two of one, the page of all."""
+"""Renames and removals of a round that changes everything: 3 files of 3 goldens, 2 of one golden, the common page."""
 
 State = Mapping[str, str]
-"""Digest of the content, by case."""
+"""Case -> digest of its content."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What a generator finds: how the reference behaves, and which cases there are."""
+    """The input of a generator: the behaviour of the reference, and the cases."""
 
     behaviour: str
     cases: str = "tests.golden.standin"
 
 
 WORLDS = (
-    World("breaking"),  # the first, so that nothing stays of the goldens that no generator made
+    World("breaking"),  # first, so that all goldens that no generator made are replaced
     World("drift"),
     World("drift", "tests.golden.standin_fewer"),
     World(""),
@@ -63,12 +62,12 @@ WORLDS = (
 
 @dataclass(frozen=True)
 class Told:
-    """What a round found.
+    """The result of a round.
 
     Attributes:
-        when: the generator was killed.
-        found: how many goldens were old, new, interrupted or torn.
-        problems: what is wrong with that.
+        when: when the generator was killed.
+        found: numbers of goldens that were old, new, interrupted or torn.
+        problems: errors in this result.
     """
 
     when: str
@@ -81,7 +80,7 @@ class Told:
 
 
 class Playground:
-    """A directory of stand-in goldens, what each world makes of it, and how long a generator takes for that."""
+    """A directory of stand-in goldens, with the result and the duration of a generator's run for each world."""
 
     def __init__(self, directory: Path, seed: int) -> None:
         self._directory = directory
@@ -99,13 +98,13 @@ class Playground:
             self._await(lambda: is_under_way(self._directory), generator)
         time.sleep(self._random.uniform(0, self._seconds[phase]))
         alive = generator.poll() is None
-        if alive:  # otherwise its number may be another's by now
+        if alive:  # otherwise its process ID may belong to another process by now
             os.killpg(generator.pid, signal.SIGKILL)
         generator.communicate()
         return self._look(f"while {phase}" if alive else "too late", before, world)
 
     def kill_before(self, step: int) -> Told:
-        """Kill a generator before a step of replacing files; not at all if it comes to its end before that."""
+        """Kill a generator before a step of replacing files, unless it ends before that."""
         world, before = self._another(), self._state()
         generator = self._start(world, step)
         generator.communicate()
@@ -125,7 +124,7 @@ class Playground:
         return Told(told.when, told.found, tuple(problems))
 
     def finish(self) -> Told:
-        """Disturb no generator: it still comes to its end."""
+        """Do not kill the generator; it must still finish."""
         world, before = self._another(), self._state()
         self._start(world).communicate()
         told = self._look("undisturbed", before, world)
@@ -133,7 +132,7 @@ class Playground:
         return Told(told.when, told.found, problems)
 
     def _another(self) -> World:
-        """Choose a world in which something moves."""
+        """Choose a world in which something changes."""
         state = self._state()
         return self._random.choice([world for world in WORLDS if self._states[world] != state])
 
@@ -152,12 +151,12 @@ class Playground:
         )
 
     def _await(self, begun: Callable[[], bool], generator: subprocess.Popen[str]) -> None:
-        """Wait until something begins, and no longer than the generator lives."""
+        """Wait until something begins, or the generator ends."""
         while not begun() and generator.poll() is None:
             time.sleep(0.0001)
 
     def _measured(self, world: World) -> State:
-        """Find what a world makes of the directory, and measure how long that takes."""
+        """Run the generator for a world, and record the result and the duration."""
         generator, begun = self._start(world), time.monotonic()
         self._await(lambda: is_under_way(self._directory), generator)
         writing = time.monotonic()
@@ -174,7 +173,7 @@ class Playground:
         }
 
     def _look(self, when: str, before: State, world: World) -> Told:
-        """Look what became of each golden; then let the next writer come, who leaves nothing to tell."""
+        """Check the state of each golden; then run the next generator, after which nothing may be left to report."""
         after, waiting = self._state(), interrupted(self._directory)
         cases = {*before, *self._states[world]}
         found: dict[str, str] = {}
@@ -196,7 +195,7 @@ class Playground:
         return Told(when, Counter(found.values()), (*problems, *self._finished(before, world, found)))
 
     def _finished(self, before: State, world: World, found: Mapping[str, str]) -> list[str]:
-        """Let the next writer come, and say what is wrong then. It removes once more what was being removed."""
+        """Run the next generator, and return the remaining problems. It repeats an interrupted removal."""
         with lock(self._directory):
             pass
         wanted = self._states[world]
@@ -217,14 +216,14 @@ def _declared(names: Iterable[str]) -> dict[str, Case]:
 
 
 def _is_expected(problem: str, found: Mapping[str, str]) -> bool:
-    """Tell whether ``verify`` speaks of a golden that was interrupted, or of the page, which is written last."""
+    """Return whether ``verify`` reports an interrupted golden, or the page, which is written last."""
     return any(f" {case}: " in problem for case, what in found.items() if what == "interrupted") or (
         "README.md: out of step" in problem
     )
 
 
 def play(kills: int, seed: int) -> list[Told]:
-    """Kill so many times in a playground of its own; now and then two generators start at once instead."""
+    """Run a number of rounds in a new playground; in some rounds, start two generators at once instead of killing."""
     told: list[Told] = []
     steps = cycle(range(STEPS))
     with tempfile.TemporaryDirectory(prefix="kill-") as scratch:
@@ -241,7 +240,7 @@ def play(kills: int, seed: int) -> list[Told]:
 
 
 def generate_and_die(step: int, arguments: tuple[str, ...]) -> None:
-    """Run the generator's command, and end its whole session before a step of replacing or removing files."""
+    """Run the generator's command, and kill its whole session before a step of replacing or removing files."""
     left, fixtures = step, Path(arguments[arguments.index("--fixtures") + 1])
 
     def counting(real: Callable[..., None]) -> Callable[..., None]:
@@ -266,7 +265,7 @@ def generate_and_die(step: int, arguments: tuple[str, ...]) -> None:
 @click.option("--jobs", default=2, show_default=True, help="Playgrounds side by side.")
 @click.option("--before", "step", type=int, hidden=True)
 def main(arguments: tuple[str, ...], seed: int, jobs: int, step: int | None) -> None:
-    """Kill the generator KILLS times, 200 by default, and say what was found."""
+    """Kill the generator KILLS times, 200 by default, and report the results."""
     if step is not None:
         return generate_and_die(step, arguments)
     wanted = int(arguments[0]) if arguments else 200

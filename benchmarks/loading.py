@@ -1,15 +1,15 @@
-"""Loading groups of patterns from a file against plain NumPy, in one run, as ratios; and the memory that either takes.
+"""Compare time and memory for loading groups of patterns from a file with those of plain NumPy, within one run.
 
     make bench          (or: python benchmarks/loading.py --help)
 
 * plain: ``np.load`` of the whole stack, nearest neighbours by SciPy, ``stack[groups]`` for each batch, times a factor.
-* mapped: ``load_scan``, ``draw_groups``, ``MemoryMappedDataset`` and ``batches``; everything that a user does, checks
-  of every value and the checksum included. With and without two processes that read ahead.
+* mapped: ``load_scan``, ``draw_groups``, ``MemoryMappedDataset`` and ``batches``; everything that a user does,
+  including checks of every value and the checksum. With and without two processes that read in advance.
 
-Groups of four of 128 x 128 pixels, 16 groups a batch, each pattern in about four groups, in random order. The file was
-written just before, so it comes from the system's cache, not from the disk. Each run is a process of its own; peak
-memory is what it adds to the imports, read from the kernel, so only Linux shows it. GB/s: of the batches' patterns;
-x: times as fast as plain.
+Groups of four patterns of 128 x 128 pixels, 16 groups per batch, each pattern in about four groups, in random order.
+The file was just written, so it is read from the system's cache, not from the disk. Each run is a separate process.
+Peak memory is measured above that of the imports; it is read from the kernel, so only on Linux. GB/s: patterns of the
+batches; x: speed relative to plain.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ N, GRID, BATCH = 128, 2, 16
 
 
 def write_scan(path: Path, patterns: int) -> None:
-    """Noise, a block at a time; positions of a jittered raster."""
+    """Write noise, a block at a time, with positions of a jittered raster."""
     rng = np.random.default_rng(0)
     stack = np.lib.format.open_memmap(path.with_suffix(".npy"), "w+", np.float32, (patterns, N, N))
     for first in range(0, patterns, 500):
@@ -81,8 +81,8 @@ METHODS = {"plain": plain, "mapped": mapped, "mapped, ahead": mapped_ahead}
 
 
 def run_once(path: Path, name: str) -> dict[str, float]:
-    """Seconds of each step, and MiB above the imports, of this process."""
-    import ptycho_torch.dataloader  # imports are not what is measured
+    """Print the seconds of each step, and the peak memory above the imports in MiB, of this process."""
+    import ptycho_torch.dataloader  # before the measurement, which excludes imports
 
     assert ptycho_torch
     before = peak()
@@ -102,13 +102,13 @@ def run_once(path: Path, name: str) -> dict[str, float]:
 
 
 def peak() -> int:
-    """KiB that this process had at most."""
+    """Return the peak memory of this process, KiB."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
 
 
 def run(path: Path, name: str) -> dict[str, float]:
-    """Run one variant in a process of its own."""
+    """Run one variant in a separate process."""
     ran = subprocess.run(
         [sys.executable, "-m", "benchmarks.loading", "--once", name, str(path)], check=True, capture_output=True
     )
@@ -117,7 +117,7 @@ def run(path: Path, name: str) -> dict[str, float]:
 
 
 def best(runs: list[dict[str, float]]) -> dict[str, float]:
-    """The fastest of each step, the largest memory."""
+    """Return the shortest time of each step, and the largest memory."""
     return {key: (max if key == "MiB" else min)(one[key] for one in runs) for key in runs[0]}
 
 

@@ -1,8 +1,8 @@
-"""Changes the port in small ways, and looks whether a test notices: ``python -m benchmarks.mutation [--sample]``.
+"""Change the port in small ways, and check that a test notices: ``python -m benchmarks.mutation [--sample]``.
 
-mutmut makes the changes, its *mutants*, and runs the tests that reach each (``[tool.mutmut]`` in pyproject.toml). Exit
-status 1 when the share of killed ones falls below what docs/mutation.md says, of a module or of the sample, or, without
-``--sample``, when one survives that the document gives no reason for.
+mutmut makes the changes, called *mutants*, and runs the tests that reach each (``[tool.mutmut]`` in pyproject.toml).
+The exit status is 1 if the share of killed mutants of a module, or of the sample, falls below that in docs/mutation.md,
+or, without ``--sample``, if a mutant survives without a reason in that document.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TOP = Path(__file__).resolve().parents[1]
 WINGS = ("operators", "network", "training")
 DOCUMENT = TOP / "docs" / "mutation.md"
 SAMPLE = "*__mutmut_17"
-"""The mutants of the sample, by the numbers that mutmut gives them within a function: one of each."""
+"""The mutants of the sample, by mutmut's number within a function: one per function."""
 _HEADING = re.compile(r"### `(\S+)`")
 _SURVIVOR = re.compile(r"- `(\S+)`: `(.*)` → `(.*)`")
 _ROW = re.compile(r"\| `(\S+)` \| (\d+) \| (\d+) \| ")
@@ -34,12 +34,12 @@ _FATES = {"killed": KILLED, "timeout": KILLED, "segfault": KILLED, "survived": S
 
 @dataclass(frozen=True, order=True)
 class Change:
-    """What a mutant changes. mutmut's number is no part of it: another line in the function would move that.
+    """The change of a mutant. It does not include mutmut's number, which another line in the function would change.
 
     Attributes:
-        module: where it is, as ``wing/module``.
+        module: the module, as ``folder/module``.
         function: the function, or ``Class.method``.
-        old, new: the text, and what takes its place.
+        old, new: the text and its replacement.
     """
 
     module: str
@@ -52,13 +52,13 @@ class Change:
 
 
 def modules() -> list[str]:
-    """Return the modules that are changed, as ``wing/module``."""
+    """Return the modules that are changed, as ``folder/module``."""
     paths = (path for wing in WINGS for path in sorted((TOP / "ptycho_torch" / wing).glob("[!_]*.py")))
     return [f"{path.parent.name}/{path.stem}" for path in paths]
 
 
 def mutmut(*arguments: str) -> str:
-    """Run the command, on one core a process: Torch's threads would wait for each other."""
+    """Run the command with one core per process, because Torch's threads would wait for each other."""
     command = [str(Path(sys.executable).with_name("mutmut")), *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     found = subprocess.run(command, cwd=TOP, env=environment, text=True, capture_output=True, check=False)
@@ -68,14 +68,14 @@ def mutmut(*arguments: str) -> str:
 
 
 def tried(module: str) -> dict[str, str]:
-    """Return what became of the mutants of a module that were tried, by name."""
+    """Return the results of a module's mutants that were tried, by name."""
     prefix = f"ptycho_torch.{module.replace('/', '.')}."
     lines = (line.strip().rpartition(": ") for line in mutmut("results", "--all", "true").splitlines())
     return {name: _FATES[fate] for name, _, fate in lines if name.startswith(prefix) and fate != "not checked"}
 
 
 def change_of(module: str, mutant: str) -> Change:
-    """Read what a mutant changes from the difference that mutmut shows."""
+    """Read the change of a mutant from mutmut's diff."""
     lines = [line for line in mutmut("show", mutant).splitlines() if not line.startswith(("---", "+++"))]
     old, new = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+")
     mangled = mutant.rpartition(".")[2].partition("__mutmut_")[0]
@@ -84,7 +84,7 @@ def change_of(module: str, mutant: str) -> Change:
 
 
 def listed(text: str) -> set[Change]:
-    """Read the survivors that the document gives a reason for."""
+    """Read the survivors for which the document gives a reason."""
     found, module = set(), ""
     for line in text.splitlines():
         if heading := _HEADING.match(line):
@@ -95,7 +95,7 @@ def listed(text: str) -> set[Change]:
 
 
 def written_shares(text: str) -> dict[str, float]:
-    """Read the share of killed mutants of every module from the document's table."""
+    """Read each module's share of killed mutants from the document's table."""
     rows = (_ROW.match(line) for line in text.splitlines())
     return {row[1]: int(row[3]) / int(row[2]) for row in rows if row}
 
@@ -105,14 +105,14 @@ def share_of(fates: Mapping[str, str]) -> float:
 
 
 def row(module: str, fates: Mapping[str, str], seconds: float) -> str:
-    """Format a row of the document's table; the time is that of the processor."""
+    """Format a row of the document's table; the time is processor time."""
     counts = Counter(fates.values())
     numbers = " | ".join(str(counts[fate]) for fate in (KILLED, SURVIVED, NOT_REACHED))
     return f"| `{module}` | {len(fates)} | {numbers} | {share_of(fates):.1%} | {seconds:.0f} s |"
 
 
 def processor_time() -> float:
-    """Return the seconds that commands have taken so far, on all cores together."""
+    """Return the processor time of commands so far, over all cores, seconds."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -129,7 +129,7 @@ def try_all(chosen: list[str], jobs: int) -> dict[str, dict[str, str]]:
 
 
 def try_sample(chosen: list[str], jobs: int) -> dict[str, dict[str, str]]:
-    """Try the seventeenth mutant of every function of these modules that has so many, together."""
+    """Try the sample: one mutant, by number, of every function of these modules that has enough mutants."""
     start = processor_time()
     patterns = (f"ptycho_torch.{module.replace('/', '.')}.{SAMPLE}" for module in chosen)
     mutmut("run", "--max-children", str(jobs), *patterns)
@@ -143,7 +143,7 @@ def try_sample(chosen: list[str], jobs: int) -> dict[str, dict[str, str]]:
 @click.option("--sample", is_flag=True, help="Try the seventeenth mutant of each long function only.")
 @click.option("--jobs", default=2, show_default=True, help="Processes.")
 def main(chosen: tuple[str, ...], sample: bool, jobs: int) -> None:
-    """Try the mutants of all modules, or of these (``operators/probe``)."""
+    """Try the mutants of all modules, or of the given ones (``operators/probe``)."""
     shutil.rmtree(TOP / "mutants", ignore_errors=True)
     text = DOCUMENT.read_text(encoding="utf-8")
     known, shares = listed(text), written_shares(text)

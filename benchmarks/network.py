@@ -1,22 +1,22 @@
-"""The network beside TensorFlow's, in one run, as ratios: one batch of inference, one step of training.
+"""Compare the speed of the network with TensorFlow's, within one run: one batch of inference, one step of training.
 
     make bench-network  (or: python -m benchmarks.network --help)
 
-N = 64, twice the filters, batches of 16, groups of one and of four; float32, where nothing else is said. TensorFlow
-and Torch run in processes of their own and take turns, a batch each, so that what else the machine does slows both;
-told are the fastest of each, its median, and the least time that it kept processors busy, spinning threads included.
-TensorFlow is ``golden/ptychopinn/network/reference.py`` in a ``tf.function``, which is what Keras's ``fit`` and
-``predict`` make of a model, and the same compiled by XLA, which they choose where they can; ratios are to the faster
-one. For fairness TensorFlow is also asked to multiply in bfloat16, by its graph's rewriting, though PtychoPINN does
-not train so. Of the port each lever is also tried on its own:
+N = 64, twice the filters, batches of 16, groups of one and of four; float32 unless stated otherwise. TensorFlow and
+Torch run in separate processes and take turns, one batch each, so that other load slows both. Reported are the shortest
+time of each, its median, and its smallest processor time, including spinning threads. TensorFlow is
+``golden/ptychopinn/network/reference.py`` in a ``tf.function``, as in Keras's ``fit`` and ``predict``, and the same
+compiled by XLA, which these choose if possible; ratios are to the faster one. For fairness, TensorFlow is also run in
+bfloat16, by rewriting its graph, although PtychoPINN does not train that way. For the port, each option is also tried
+separately:
 
 * bfloat16: the network in bfloat16, as with ``--precision bf16-mixed``.
-* channels first: the weights as Torch lays them out.
+* channels first: the weights in Torch's default layout.
 * doubled first: the decoders' last convolutions on the doubled image.
 * one by one: Adam that goes through the parameters in Python.
 * compiled: ``torch.compile``. (Needs a C++ compiler.)
 * one thread.
-* memory kept: ``MALLOC_MMAP_THRESHOLD_`` and ``MALLOC_TRIM_THRESHOLD_`` so high that what is freed stays.
+* memory kept: ``MALLOC_MMAP_THRESHOLD_`` and ``MALLOC_TRIM_THRESHOLD_`` so high that freed memory is kept.
 * passive: ``OMP_WAIT_POLICY=passive``, threads that sleep while they wait for each other.
 """
 
@@ -46,13 +46,13 @@ ENVIRONMENTS = {
     "memory kept": {"MALLOC_MMAP_THRESHOLD_": ENOUGH, "MALLOC_TRIM_THRESHOLD_": ENOUGH},
     "passive": {"OMP_WAIT_POLICY": "passive"},
 }
-"""Levers that must be set before a process begins."""
+"""Options that must be set before a process starts."""
 
 Work = Callable[[], object]
 
 
 def scan(members: int) -> dict[str, np.ndarray]:
-    """X (B, N, N, C), coords_relative (B, 1, 2, C) and a probe (N, N)."""
+    """Return X (B, N, N, C), coords_relative (B, 1, 2, C) and a probe (N, N)."""
     random = np.random.default_rng(members)
     coords = random.uniform(-3, 3, (BATCH, 1, 2, members))
     radius = np.hypot(*np.meshgrid(*2 * [np.arange(N) - N / 2]))
@@ -137,7 +137,7 @@ def torch_work(what: str, members: int, variant: str) -> Work:
 
     @torch.inference_mode()
     def inference() -> object:
-        # What is compiled is the whole model, its way back to the detector included.
+        # Compile the whole model, including the physics up to the detector.
         with autocast(precision, "cpu"):
             return compiled(x, positions).object if variant == "compiled" else model.reconstruct(x, positions)
 
@@ -153,7 +153,7 @@ def torch_work(what: str, members: int, variant: str) -> Work:
 
 
 def double_first(model: Any) -> None:
-    """Let every convolution of doubled pixels make the doubled image."""
+    """Let every convolution of doubled pixels compute the doubled image."""
     from functools import partial
 
     from torch.nn.functional import interpolate
@@ -172,7 +172,7 @@ def double_first(model: Any) -> None:
 
 
 def answer_questions(framework: str) -> None:
-    """The process: work as JSON lines in, seconds out."""
+    """Run the worker process: it reads work as JSON lines and writes seconds."""
     make = {"tensorflow": tensorflow_work, "torch": torch_work}[framework]
     prepared: dict[str, Work | None] = {}
     for line in sys.stdin:
@@ -182,7 +182,7 @@ def answer_questions(framework: str) -> None:
 
 
 def timed(work: Work | None) -> tuple[float, float]:
-    """Seconds on the clock, and of processors; NaN of no work."""
+    """Return elapsed and processor time, seconds; NaN without work."""
     if work is None:
         return math.nan, math.nan
     clock, processors = time.perf_counter(), time.process_time()
@@ -191,12 +191,12 @@ def timed(work: Work | None) -> tuple[float, float]:
 
 
 def warmed(make: Callable[..., Work], *arguments: Any) -> Work | None:
-    """The work, done twice; None if it cannot be done here."""
+    """Do the work twice and return it; None if it is not possible here."""
     try:
         work = make(*arguments)
         work()
         work()
-    except Exception as impossible:  # whatever a compiler may raise
+    except Exception as impossible:  # a compiler may raise anything
         print(f"{arguments}: {impossible}", file=sys.stderr)
         return None
     return work
@@ -204,7 +204,7 @@ def warmed(make: Callable[..., Work], *arguments: Any) -> Work | None:
 
 @contextmanager
 def workers(tensorflow: str) -> Iterator[dict[str, Worker]]:
-    """Start a worker for each variant, and close them all in the end."""
+    """Start a worker for each variant, and close all at the end."""
     theirs, ours = (Worker(MODULE, *who) for who in (("tensorflow", tensorflow), ("torch", sys.executable)))
     special = {TENSORFLOW_BFLOAT16: Worker(MODULE, "tensorflow", tensorflow)} | {
         name: Worker(MODULE, "torch", sys.executable, environment=settings) for name, settings in ENVIRONMENTS.items()
@@ -219,7 +219,7 @@ def workers(tensorflow: str) -> Iterator[dict[str, Worker]]:
 def measured(
     by_variant: dict[str, Worker], what: str, members: int, rounds: int
 ) -> dict[str, list[tuple[float, float]]]:
-    """Seconds of every variant, on the clock and of processors; they take turns."""
+    """Return elapsed and processor times of every variant, seconds; the variants take turns."""
     times: dict[str, list[tuple[float, float]]] = {variant: [] for variant in by_variant}
     for _ in range(rounds):
         for variant, worker in by_variant.items():
@@ -237,7 +237,7 @@ def measured(
 @click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="With TensorFlow.")
 @click.option("--worker", hidden=True)
 def main(rounds: int, members: tuple[int, ...], variants: tuple[str, ...], python: str, worker: str | None) -> None:
-    """Inference and training of the network, milliseconds per batch, beside TensorFlow."""
+    """Time inference and training of the network against TensorFlow, milliseconds per batch."""
     if worker is not None:
         answer_questions(worker)
         return
@@ -253,7 +253,7 @@ def main(rounds: int, members: tuple[int, ...], variants: tuple[str, ...], pytho
                 turns = {name: worker for name, worker in known.items() if name in wanted}
                 times = measured(turns, what, count, rounds)
             figures = {name: summary(taken) for name, taken in times.items()}
-            # The faster of TensorFlow's two, of those that could be done.
+            # The faster of TensorFlow's possible variants.
             theirs = [figures[name] for name in TENSORFLOW if not math.isnan(figures[name][0])]
             if not theirs:
                 raise click.ClickException(
@@ -268,7 +268,7 @@ def main(rounds: int, members: tuple[int, ...], variants: tuple[str, ...], pytho
 
 
 def summary(taken: list[tuple[float, float]]) -> tuple[float, float, float]:
-    """The fastest and the median on the clock, and the least of processors."""
+    """Return the shortest and the median elapsed time, and the smallest processor time."""
     clock, processors = zip(*taken)
     return min(clock), median(clock), min(processors)
 

@@ -1,13 +1,13 @@
-"""A scan in packed HDF5, as Ptychodus writes it, against plain h5py, in one run; and the memory that either takes.
+"""Compare time and memory for loading compressed HDF5, as Ptychodus writes it, with those of plain h5py, in one run.
 
     make bench          (or: python -m benchmarks.packed --help)
 
 * plain: ``file["patterns"][()]``, the square root as float32.
 * port: ``load_scan``; every value is checked, and the patterns go to a temporary file, which is mapped.
 
-The patterns are counts of 128 x 128 pixels as uint16, mostly dark, packed with LZF in the chunks that h5py chooses.
-Each run is a process of its own; peak memory is what it adds to the imports, read from the kernel, so only Linux shows
-it.
+The patterns are counts of 128 x 128 pixels as uint16, mostly dark, compressed with LZF in h5py's default chunks. Each
+run is a separate process. Peak memory is measured above that of the imports; it is read from the kernel, so only on
+Linux.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ N = 128
 
 
 def write_scan(path: Path, patterns: int) -> float:
-    """Write a scan as Ptychodus does; return the size of the packed patterns, bytes."""
+    """Write a scan as Ptychodus does; return the size of the compressed patterns, bytes."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:N, :N] - N // 2
     mean = 200 / (1 + np.hypot(x, y) ** 2 / 20)
@@ -66,7 +66,7 @@ def load(kind: str, path: str) -> None:
 
 
 def peak_memory() -> int:
-    """Return the most memory that this process has held, bytes."""
+    """Return the peak memory of this process, bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 

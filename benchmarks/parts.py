@@ -1,12 +1,12 @@
-"""What a training step and an inference of the network consist of, and what each convolution reaches.
+"""Show the parts of a training step and an inference of the network, and the speed of each convolution.
 
     make bench-parts  (or: python -m benchmarks.parts --help)
 
 N = 64, twice the filters, a batch of 16, groups of one, one thread. The first table has the share of each kind of
-operation, as Torch's profiler tells it, in float32 and with the network in bfloat16; below, milliseconds of processor
-time, which depend little on what else the machine does. The second has each kind of convolution, forward and backward,
-in both precisions and both layouts; and how many products of float32, or of bfloat16, it makes in a second. The last
-line has what reading the batches of an epoch takes.
+operation according to Torch's profiler, in float32 and with the network in bfloat16; below it are milliseconds of
+processor time, which depend little on other load. The second has each kind of convolution, forward and backward, in
+both precisions and layouts, with its products per second. The last line has the time for reading the batches of an
+epoch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KINDS = {
     "moving patches": ("gather", "scatter", "lerp", "pad"),
     "Fourier transform": ("fft",),
 }
-"""Kind -> what is in the names of its operators; whatever has none is the rest."""
+"""Kind -> parts of the names of its operators; all other operators are the rest."""
 VARIANTS = {"float32": "ours", "bfloat16": "bfloat16"}
 LAYOUTS = {"last": torch.channels_last, "first": torch.contiguous_format}
 Shape = tuple[int, int, int, int]
@@ -42,7 +42,7 @@ def kind_of(operator: str) -> str:
 
 
 def by_kind(work: Callable[[], object], rounds: int) -> dict[str, float]:
-    """The share of each kind of operation."""
+    """Return the share of each kind of operation."""
     with profile(activities=[ProfilerActivity.CPU]) as found:
         for _ in range(rounds):
             work()
@@ -53,7 +53,7 @@ def by_kind(work: Callable[[], object], rounds: int) -> dict[str, float]:
 
 
 def shapes() -> Counter[tuple[Shape, Shape]]:
-    """Images and kernels of each convolution, and how often it occurs."""
+    """Return the shapes of images and kernels of each convolution, and its number of occurrences."""
     from ptycho_torch.network import layers
 
     seen: Counter[tuple[Shape, Shape]] = Counter()
@@ -76,12 +76,12 @@ def shapes() -> Counter[tuple[Shape, Shape]]:
 
 
 def convolution(images: Shape, kernels: Shape, dtype: torch.dtype, layout: torch.memory_format) -> tuple[float, float]:
-    """Milliseconds of processor time, forward and with backward; the best of three."""
+    """Return milliseconds of processor time, for forward alone and with backward; the best of three."""
     x, weight, back = (
         torch.randn(shape).to(dtype).contiguous(memory_format=layout)
         for shape in (images, kernels, (BATCH, kernels[0], *images[2:]))
     )
-    x.requires_grad_(images[1] > 1)  # nothing learns from what is measured
+    x.requires_grad_(images[1] > 1)  # no gradient is needed for the measured patterns
     weight.requires_grad_()
 
     def forward() -> None:
@@ -102,7 +102,7 @@ def best(work: Callable[[], object], rounds: int = 3) -> float:
 
 
 def reading() -> float:
-    """Milliseconds to read the batches of an epoch of 950 patterns."""
+    """Return the milliseconds for reading the batches of an epoch of 950 patterns."""
     from ptycho_torch.config_params import DataConfig
     from ptycho_torch.dataloader import MemoryMappedDataset, batches
     from ptycho_torch.simulate import Simulation, simulate_scan
@@ -115,7 +115,7 @@ def reading() -> float:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--rounds", default=5, show_default=True, help="Steps that the profiler sees.")
 def main(rounds: int) -> None:
-    """Milliseconds of the network's parts, one thread, in float32 and in bfloat16."""
+    """Time the parts of the network with one thread, in float32 and in bfloat16."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,11 +1,11 @@
-"""The network in bfloat16 beside float32: where short trainings end, and how long they take.
+"""Compare short trainings in bfloat16 and float32: their results and durations.
 
     python -m benchmarks.precision  (or: --help)
 
 Four trainings see the same patterns of the embedded scan in the same order: N = 64, twice the filters, batches of 16.
-Float32 begins with the weights of two seeds, bfloat16 with the same two. How far apart the two seeds of float32 end
-says how much a difference means. The mosaic of all patterns is compared with the object. The long run is held to
-TensorFlow's envelope by ``RUN_LONG_INTEGRATION=1 pytest --precision bf16-mixed`` (docs/performance.md).
+Both precisions begin with the weights of the same two seeds. The difference between the two seeds in float32 shows
+which differences matter. The mosaic of all patterns is compared with the object. To check the long run against
+TensorFlow's envelope, use ``RUN_LONG_INTEGRATION=1 pytest --precision bf16-mixed`` (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed")
 
 
 class Shown:
-    """Shows each epoch on standard error."""
+    """An observer that prints each epoch to standard error."""
 
     def batch(self, epoch: int, done: int, batches: int) -> None:
         pass
@@ -48,7 +48,7 @@ class Shown:
 
 
 def trained(scan: Scan, images: int, epochs: int, seed: int, precision: Precision) -> tuple[Bundle, float]:
-    """Train with a seed's initial weights; return what came out, and the seconds."""
+    """Train with a seed's initial weights; return the results and the seconds."""
     data = DataConfig(n_images=images, n_subsample=images, subsample_seed=0)
     dataset = MemoryMappedDataset.from_config(scan, data, seed=0)
     config = TrainingConfig(epochs=epochs, precision=precision)
@@ -74,7 +74,7 @@ def evidence_of(scan: Scan, bundle: Bundle) -> Evidence:
 @click.option("--images", default=400, show_default=True, help="Patterns to train on.")
 @click.option("--epochs", default=6, show_default=True, help="Of each training.")
 def main(images: int, epochs: int) -> None:
-    """Train twice in float32 and twice in bfloat16, and compare where they end."""
+    """Train twice in float32 and twice in bfloat16, and compare the results."""
     from rich.console import Console
     from rich.table import Table
 
@@ -94,7 +94,7 @@ def main(images: int, epochs: int) -> None:
 
 
 def figures(scan: Scan, bundle: Bundle, seconds: float) -> Iterator[str]:
-    """Make a row of the table: last losses, how far they lie above the least possible ones, the mosaic's error."""
+    """Make a row of the table: last losses, their distance from the least possible ones, the mosaic's error."""
     curve = bundle.losses
     last = curve.epochs[-1]
     for loss, least in ((last.loss, curve.least_loss), (last.val_loss, curve.least_val_loss)):

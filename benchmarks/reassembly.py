@@ -1,13 +1,13 @@
-"""Reassembly against two other ways to write it, in one run, as ratios.
+"""Compare reassembly with two other implementations, as ratios within one run.
 
     make bench          (or: python benchmarks/reassembly.py --help)
 
-* padded: every crop padded to the canvas and moved there, 32 at a time: how TensorFlow PtychoPINN does it, in Torch.
-* corners: each of the four bilinear neighbours of a crop scattered on its own, sum and count alike.
+* padded: every crop is padded to the canvas and moved there, 32 at a time, as in TensorFlow PtychoPINN, but in Torch.
+* corners: each of the four bilinear neighbours of a crop is scattered separately, for both sum and count.
 * ours: ``ptycho_torch.operators.reassembly``, sum and count.
 
-Each is timed without gradients; the median of several runs. Peak memory is what one call adds to a process that holds
-its inputs, results included; it is read from the kernel, so only Linux shows it.
+Each is timed without gradients; the median of several runs is shown. Peak memory is measured above that of a process
+that holds the inputs, and includes the results; it is read from the kernel, so only on Linux.
 """
 
 from __future__ import annotations
@@ -101,17 +101,17 @@ def seconds(method: Method, patches: Tensor, offsets: Tensor, runs: int) -> floa
 
 
 def peak_memory(name: str, n: int, span: float) -> float:
-    """MB that one call adds to the peak of a process that holds its inputs."""
+    """Return the peak memory of one call, MB, above that of a process that holds its inputs."""
     command = [sys.executable, __file__, "--measure-peak", json.dumps([name, n, span])]
-    # Every tensor in pages of its own, returned when freed: what was freed before must not hide what is taken now.
+    # Give every tensor its own pages, returned when freed, so that memory freed earlier is not reused unnoticed.
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
     return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
 
 
 def measure_peak(name: str, n: int, span: float) -> float:
     patches, offsets = scan(n, span)
-    METHODS[name](patches, offsets)  # whatever a first call loads
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    METHODS[name](patches, offsets)  # the first call loads code and data
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = resident("VmRSS")
     METHODS[name](patches, offsets)
     return resident("VmHWM") - before
@@ -129,7 +129,7 @@ def resident(field: str) -> float:
 @click.option("--measure-peak", "peak", hidden=True)
 @torch.no_grad()
 def main(patches: tuple[int, ...], span: tuple[float, ...], runs: int, peak: str | None) -> None:
-    """Time and peak memory of reassembly, N = 64, M = 20, complex64, as ratios in one run."""
+    """Compare time and peak memory of reassembly, N = 64, M = 20, complex64, as ratios within one run."""
     if peak is not None:
         click.echo(measure_peak(*json.loads(peak)))
         return

@@ -1,12 +1,12 @@
-"""The long run beside TensorFlow's, in one run, as ratios: an epoch of training; 512 patterns inferred and stitched.
+"""Compare the speed of the long run with TensorFlow's: an epoch of training; inference and stitching of 512 patterns.
 
     make bench-run  (or: python -m benchmarks.run --help)
 
 1000 patterns of the embedded scan, N = 64, twice the filters, batches of 16, float32; both begin with the same weights
-and see the same batches. An epoch is what it is in a training: patterns are read, 60 steps, 50 samples validate, and
-the port writes a checkpoint. TensorFlow and the port run in processes of their own and take turns, an epoch each.
-TensorFlow is ``golden/ptychopinn/run/reference.py``, whose steps are a ``tf.function``, as in Keras's ``fit``. The port
-takes two turns, one in float32, one with ``--precision bf16-mixed``.
+and see the same batches. An epoch is a complete one: reading the patterns, 60 steps, validation on 50 samples, and the
+port's checkpoint. TensorFlow and the port run in separate processes and take turns, one epoch each. TensorFlow is
+``golden/ptychopinn/run/reference.py``, whose steps are a ``tf.function``, as in Keras's ``fit``. The port takes two
+turns, one in float32, one with ``--precision bf16-mixed``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WORKERS: dict[str, Precision] = {"port": "32-true", "port, bfloat16": "bf16-mixe
 
 
 class Turns:
-    """The worker's side: it waits until it is asked, and then says how long it took."""
+    """The worker's side of the turns: it waits for a request and reports the duration."""
 
     def __init__(self) -> None:
         self.began = 0.0
@@ -41,16 +41,16 @@ class Turns:
     def wait(self) -> None:
         """Wait until the next turn."""
         if not sys.stdin.readline():
-            raise SystemExit  # whoever asked is gone
+            raise SystemExit  # the parent process has ended
         self.began = time.perf_counter()
 
     def done(self, found: float) -> None:
-        """It is over, and this came out."""
+        """Report the end and the results."""
         print(json.dumps([time.perf_counter() - self.began, found]), flush=True)
 
 
 def given() -> dict[str, Any]:
-    """Inputs and parameters."""
+    """Return inputs and parameters."""
     return {**CASE.complete_inputs(CASE.draw_inputs(0)), **CASE.parameters}
 
 
@@ -75,7 +75,7 @@ def tensorflow_work(turns: Turns, epochs: int) -> None:
 
 
 class EpochByEpoch:
-    """Lets the port's training wait after every epoch for its next turn."""
+    """An observer that lets the port's training wait for its next turn after every epoch."""
 
     def __init__(self, turns: Turns, epochs: int) -> None:
         self.turns = turns
@@ -120,7 +120,7 @@ def brightness(mosaic: np.ndarray) -> float:
 @click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="With TensorFlow.")
 @click.option("--worker", hidden=True)
 def main(epochs: int, rounds: int, python: str, worker: str | None) -> None:
-    """Seconds of an epoch of the long run, and of its inference, beside TensorFlow's."""
+    """Time an epoch of the long run, and its inference, against TensorFlow."""
     if worker is not None:
         if worker == "tensorflow":
             tensorflow_work(Turns(), epochs)
@@ -149,7 +149,7 @@ def main(epochs: int, rounds: int, python: str, worker: str | None) -> None:
 
 
 def rows(told: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[tuple[str, ...]]:
-    """Make the table's rows: what took how long, and what came out. TensorFlow is the first."""
+    """Make the rows of the table, with durations and results; TensorFlow comes first."""
     best, middle = figures(next(iter(told.values())))
     for framework, turns in told.items():
         fastest, usual = figures(turns)
@@ -158,7 +158,7 @@ def rows(told: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[tuple[str, .
 
 
 def figures(turns: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """The fastest and the median of all but the first, seconds."""
+    """Return the shortest and the median time, without the first, seconds."""
     taken = [seconds for seconds, _ in turns[1:] or turns]
     return min(taken), median(taken)
 

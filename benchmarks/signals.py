@@ -1,8 +1,8 @@
-"""Programs interrupted at random moments, from their start to their end: ``python -m benchmarks.signals [N]``.
+"""Interrupt programs at random moments, from their start to their end: ``python -m benchmarks.signals [N]``.
 
-Each of N signals hits ``train``, ``inference``, ``simulate`` or ``golden scan`` in turn, every fourth is SIGTERM. Exit
-status 1 when a program ends with another status than 0 (it was done), 130 or 143; when it says anything but its own
-words; when what it says is not so; or when it leaves half a file. Kind and number of a round reproduce its moment.
+N signals are sent to ``train``, ``inference``, ``simulate`` and ``golden scan`` in turn; every fourth is SIGTERM. The
+exit status is 1 if a program ends with a status other than 0 (it had finished), 130 or 143; prints anything but its own
+messages; prints a message that is not true; or leaves half a file. The number of a round reproduces its moment.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ INFERRED = {
 FOREIGN = re.compile(r"Traceback|Exception|Aborted|KeyboardInterrupt|Fatal|swallowed")
 OURS = re.compile(r"interrupted|Error: |golden: |site-packages|/(golden|ptycho_torch)/")
 EARLY = "the interpreter had not begun the program"
-"""A signal in Python's first hundredths of a second ends it in Python's own way; nothing of the program runs yet."""
+"""In the first hundredths of a second, Python handles a signal itself, because the program does not run yet."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """A round is what a signal did.
+    """The effect of a signal.
 
     Attributes:
-        program: which was interrupted.
-        moment: share of its time that had passed.
-        status: its exit status; negative if the signal ended it before it could say anything.
-        said: its last words.
-        left: what it left, in a word.
-        problems: what is wrong with that.
+        program: the interrupted program.
+        moment: fraction of its time that had passed.
+        status: its exit status; negative if the signal ended it before it could print anything.
+        said: its last message.
+        left: the files that it left, in one word.
+        problems: errors in this result.
     """
 
     program: str
@@ -62,7 +62,7 @@ class Round:
 
 
 class Bench:
-    """The programs on a scan of eight patterns, and how long each takes."""
+    """The programs on a scan of eight patterns, with the duration of each."""
 
     def __init__(self, directory: Path, seed: int) -> None:
         self.directory = directory
@@ -120,7 +120,7 @@ class Bench:
         )
 
     def _look(self, program: str, out: Path, status: int, said: str, number: int) -> tuple[str, tuple[str, ...]]:
-        """Look what was left, and find what is wrong with it, or with what was said."""
+        """Check the files that were left, and the message."""
         problems = []
         left = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
         left += [path.name for path in (out.with_suffix(".npz"), out.with_suffix(".png")) if path.exists()]
@@ -148,7 +148,7 @@ class Bench:
 
 
 def _untrue(said: str, results: str, there: list[str], out: Path) -> Iterator[str]:
-    """Hold what was said against what is there."""
+    """Compare the message with the files on disk."""
     claims: dict[str, Callable[[], bool]] = {
         "nothing was written": lambda: not there and not (out / "last.ckpt").exists(),
         "no epoch was finished": lambda: not there and not (out / "last.ckpt").exists(),
@@ -165,7 +165,7 @@ def _untrue(said: str, results: str, there: list[str], out: Path) -> Iterator[st
 
 
 def _torn(out: Path) -> Iterator[str]:
-    """Find files that are not whole."""
+    """Return incomplete files."""
     readers: dict[str, Callable[[Path], object]] = {
         ".npz": lambda path: load_scan(path) if path.parent != out else np.load(path, allow_pickle=False)["mosaic"],
         ".png": lambda path: Image.open(path).load(),
@@ -185,7 +185,7 @@ def _torn(out: Path) -> Iterator[str]:
 @click.option("--seed", default=0, show_default=True, help="Of the moments.")
 @click.option("--program", "chosen", multiple=True, type=click.Choice([TRAIN, INFERENCE, SIMULATE, SCAN]))
 def main(number: int, seed: int, chosen: tuple[str, ...]) -> None:
-    """Send N signals, and say what became of the programs."""
+    """Send N signals, and report the results."""
     programs = chosen or (TRAIN, INFERENCE, SIMULATE, SCAN)
     with tempfile.TemporaryDirectory(prefix="signals-") as scratch:
         bench = Bench(Path(scratch), seed)

@@ -1,8 +1,8 @@
-"""The experiments that chose K and HEADROOM (docs/tolerances.md): ``python -m benchmarks.tolerances``.
+"""Repeat the experiments behind K and HEADROOM (docs/tolerances.md): ``python -m benchmarks.tolerances``.
 
-K: how far float32 sums of n positive terms are from the truth, in units of eps * sqrt(n) * sum.
-HEADROOM: how far the port is from the goldens, in units of their noise floor, when only rounding changes; and how far
-the nearest fault is in the same units.
+K: errors of float32 sums of n positive terms, in units of eps * sqrt(n) * sum.
+HEADROOM: distance of the port from the goldens when only rounding changes, and distance of the nearest fault, both in
+units of the noise floor.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def moved(run: int) -> Callable[[Arrays], Arrays]:
 def noise_shares(vary: Callable[[Arrays], Arrays], only: str) -> list[float]:
     shares = []
     for name, case in load_cases("golden.ptychopinn").items():
-        # A training is not moved by rounding alone: its noise is that of whole runs.
+        # The noise of a training is that of whole runs, not of rounding alone.
         if case.topic in ("defaults", "run") or case.slow or not case.operation.name.startswith(only):
             continue
         golden = read_golden(golden_path(FIXTURES, name))

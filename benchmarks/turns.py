@@ -15,14 +15,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Worker:
-    """A process that does a piece of work whenever it is asked: a line of JSON in, a line of JSON out.
+    """A process that does work on request: it reads a line of JSON and writes a line of JSON.
 
     Args:
-        module: it runs ``python -m module --worker framework``.
-        framework: whose work it does.
-        python: with that framework.
-        arguments: of the module.
-        environment: variables beside those that are set.
+        module: module to run, as ``python -m module --worker framework``.
+        framework: framework that does the work.
+        python: Python interpreter with this framework.
+        arguments: further arguments of the module.
+        environment: additional environment variables.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Worker:
         )
 
     def ask(self, *work: Any) -> Any:
-        """What it answers.
+        """Return its answer.
 
         Raises:
             ClickException: the process ended.
@@ -62,6 +62,6 @@ class Worker:
         return json.loads(answer)
 
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, whatever it is doing."""
         self.process.kill()
         self.process.wait()

@@ -1,9 +1,9 @@
-"""The PyTorch port of PtychoPINN; goldens hold it to the TensorFlow reference.
+"""The PyTorch port of PtychoPINN; goldens check it against the TensorFlow reference.
 
-Conventions used everywhere: images are (row, column); positions and offsets are [x, y] in pixels, x being the column
-axis and y the row axis; an offset is a position, so ``+offset`` moves content by ``+offset``.
+Conventions: images are (row, column); positions and offsets are [x, y] in pixels, where x is the column axis and y the
+row axis; an offset is a position, so ``+offset`` moves content by ``+offset``.
 
-The public names are imported when they are first used: ``import ptycho_torch`` loads neither Torch nor NumPy.
+Public names are imported on first use, so ``import ptycho_torch`` loads neither Torch nor NumPy.
 """
 
 from importlib import import_module

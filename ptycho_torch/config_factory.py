@@ -1,4 +1,4 @@
-"""The factory makes the configurations of a run from a data file and a few overrides."""
+"""Make the configurations of a run from a data file and a few overrides."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TENSORFLOW_NAMES: Mapping[str, str] = {
     "nepochs": "epochs",
     "max_epochs": "epochs",
 }
-"""Name in TensorFlow PtychoPINN -> the port's field."""
+"""Name in TensorFlow PtychoPINN -> field of the port."""
 
 Config = TypeVar("Config", DataConfig, ModelConfig, TrainingConfig, InferenceConfig)
 
 
 @dataclass(frozen=True)
 class TrainingPayload:
-    """A training payload holds the configurations of a training run."""
+    """The configurations of a training run."""
 
     data: DataConfig
     model: ModelConfig
@@ -35,7 +35,7 @@ class TrainingPayload:
 
 @dataclass(frozen=True)
 class InferencePayload:
-    """An inference payload holds the files and configurations of an inference run."""
+    """The files and configurations of an inference run."""
 
     model_path: Path
     test_data_file: Path
@@ -50,14 +50,14 @@ def create_training_payload(
     """Make the configurations of a training run.
 
     Args:
-        train_data_file: scan, as ``load_scan`` reads it; its probe's side is N.
+        train_data_file: scan that ``load_scan`` can read; the side of its probe is N.
         output_dir: directory of the results; it is not created here.
         overrides: name of a field of any configuration -> value; TensorFlow's ``gridsize``, ``neighbor_count`` and
-            ``nepochs`` are understood too.
+            ``nepochs`` are also accepted.
 
     Raises:
         FileNotFoundError: the data file does not exist.
-        ValueError: the file has no square probe, N contradicts it, or an override is unknown or unfit.
+        ValueError: the file has no square probe, N is not its side, or an override is unknown or invalid.
     """
     given = {
         **_translate_overrides(overrides or {}, TrainingPayload),
@@ -84,7 +84,7 @@ def create_inference_payload(
 
     Raises:
         FileNotFoundError: the model or the data file does not exist.
-        ValueError: the file has no square probe, N contradicts it, or an override is unknown or unfit.
+        ValueError: the file has no square probe, N is not its side, or an override is unknown or invalid.
     """
     if not Path(model_path).exists():
         raise FileNotFoundError(f"model_path: {model_path} does not exist")
@@ -107,13 +107,13 @@ _PARTS: Mapping[type, tuple[type, ...]] = {
 
 
 def _translate_overrides(overrides: Mapping[str, Any], payload: type) -> dict[str, Any]:
-    """Translate TensorFlow's names to the port's; ``gridsize`` sets the grid and the number of channels together."""
+    """Translate TensorFlow's names to the port's; ``gridsize`` sets both the grid and the number of channels."""
     known = {field.name for part in _PARTS[payload] for field in dataclasses.fields(part)}
     accepted = sorted(known | {name for name, port in TENSORFLOW_NAMES.items() if port in known} | {"gridsize"})
     translated: dict[str, Any] = {}
     for name, value in overrides.items():
         if name in _PATHS:
-            raise ValueError(f"overrides: found {name!r}, which is an argument of its own; pass it there")
+            raise ValueError(f"overrides: found {name!r}, which is a separate argument; pass it there")
         if name not in accepted:
             near = ", ".join(difflib.get_close_matches(name, accepted, n=3)) or "see ptycho_torch/config_params.py"
             raise ValueError(f"overrides: expected the name of a field, found {name!r}; nearest: {near}")
@@ -143,6 +143,6 @@ def _with_probe_side(given: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _take(config: type[Config], given: Mapping[str, Any]) -> Config:
-    """Make a configuration from those of the given fields that are its own."""
+    """Make a configuration from the given fields, without those of other configurations."""
     names = {field.name for field in dataclasses.fields(config)}
     return config(**{name: value for name, value in given.items() if name in names})

@@ -1,4 +1,4 @@
-"""The configurations say how the port computes. Defaults equal TensorFlow PtychoPINN's wherever it has a counterpart.
+"""The port's configurations. Their defaults equal those of TensorFlow PtychoPINN where it has the same setting.
 
 docs/known-differences.md lists the names that differ, and the few values that differ on purpose.
 """
@@ -11,12 +11,12 @@ from typing import Literal, get_args
 
 AmplitudeActivation = Literal["sigmoid", "swish", "softplus", "relu"]
 Precision = Literal["32-true", "bf16-mixed"]
-"""Float32 throughout, or the network in bfloat16; Lightning's words."""
+"""Float32 throughout, or the network in bfloat16; the names are Lightning's."""
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """A data configuration says what the patterns are and how they are grouped.
+    """Size and grouping of the patterns.
 
     Attributes:
         N: patch side, pixels.
@@ -28,10 +28,10 @@ class DataConfig:
         n_groups: number of groups to use; None for 512.
         n_images: deprecated alias of ``n_groups``.
         n_subsample: number of patterns to keep on loading; None for ``n_groups``.
-        subsample_seed: seed of that choice; None for another choice each time.
+        subsample_seed: seed of that choice; None for a different choice each time.
         enable_oversampling: allow more groups than patterns.
         neighbor_pool_size: number of neighbours to oversample from; None for ``K``.
-        sequential_sampling: take the first patterns in order instead of drawing.
+        sequential_sampling: use the first patterns in order instead of drawing.
         positions_provided: positions come with the data.
 
     Raises:
@@ -67,26 +67,26 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A model configuration says how the network and the physics behind it are built.
+    """Structure of the network and of the physics behind it.
 
     Attributes:
-        C_forward: patches per group that the physics takes.
-        C_model: patches per group that the network takes.
+        C_forward: patches per group in the physics.
+        C_model: patches per group in the network.
         object_big: merge a group's patches on a padded canvas and extract them again: the overlap constraint.
-        probe_big: the decoder fills the border of the patch too.
+        probe_big: the decoder also fills the border of the patch.
         probe_mask: multiply the illuminated field with the hard mask.
         probe_mask_sigma: softness of a soft mask, pixels; not used.
         probe_mask_diameter: diameter of a soft mask, pixels; not used.
         pad_object: the decoder predicts the patch's centre and pads it.
         n_filters_scale: factor for the width of all layers.
         amp_activation: last activation of the amplitude's decoder.
-        gaussian_smoothing_sigma: smoothing of the illuminated field, pixels; only 0, none, is ported.
+        gaussian_smoothing_sigma: smoothing of the illuminated field, pixels; only 0 (none) is ported.
         model_type: kind of model; only ``pinn`` is ported.
         architecture: kind of network; only ``cnn`` is ported.
-        offset: distance of raster neighbours, pixels; it enters the padded size.
+        offset: distance of raster neighbours, pixels; used for the padded size.
         max_position_jitter: margin of the padded canvas, pixels.
-        probe_trainable: as in TensorFlow's configuration, where it changes nothing at present.
-        intensity_scale_trainable: as in TensorFlow's configuration, where it changes nothing at present.
+        probe_trainable: as in TensorFlow's configuration, where it has no effect at present.
+        intensity_scale_trainable: as in TensorFlow's configuration, where it has no effect at present.
 
     Raises:
         ValueError: a number is not positive, ``C_forward`` is not ``C_model``, or the activation is unknown.
@@ -121,23 +121,25 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """A training configuration says how to train: Adam, a learning rate halved on a plateau, an early stop.
+    """Settings of a training with Adam, a learning rate that is halved on a plateau, and an early stop.
 
     Attributes:
-        train_data_file: scan to train on, as ``load_scan`` reads it.
-        test_data_file: scan whose loss is computed after training; None for none.
+        train_data_file: scan to train on; ``load_scan`` reads it.
+        test_data_file: scan whose loss is computed after training, or None.
         output_dir: directory of the results.
         batch_size: groups per step; a power of two.
-        epochs: epochs at most.
+        epochs: maximum number of epochs.
         mae_weight: weight of the amplitude term, 0..1.
         nll_weight: weight of the Poisson term, 0..1.
         realspace_mae_weight, realspace_weight: weights of terms of the object; only 0 is ported.
         learning_rate, adam_beta_1, adam_beta_2, adam_epsilon, adam_amsgrad: settings of Keras's Adam.
-        weight_decay, gradient_clip_norm: only None, none, is ported.
-        plateau_factor, plateau_patience, plateau_min_lr, plateau_min_delta, plateau_monitor: when the learning rate
-            falls, to what part of it, down to which least one, and by which loss (``loss`` or ``val_loss``).
-        early_stop_patience, early_stop_min_delta, early_stop_monitor: when training ends, and by which loss.
-        validation_fraction: part of the data that validates, taken from their end before they are shuffled.
+        weight_decay, gradient_clip_norm: only None is ported.
+        plateau_factor, plateau_patience, plateau_min_lr, plateau_min_delta, plateau_monitor: factor by which the
+            learning rate falls on a plateau; epochs to wait; smallest learning rate; smallest improvement; loss that is
+            watched (``loss`` or ``val_loss``).
+        early_stop_patience, early_stop_min_delta, early_stop_monitor: epochs to wait before training stops; smallest
+            improvement; loss that is watched.
+        validation_fraction: fraction of the data for validation, taken from the end before shuffling.
         precision: ``32-true``, or ``bf16-mixed``: the network in bfloat16, physics and optimiser in float32.
 
     Raises:
@@ -189,11 +191,11 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class InferenceConfig:
-    """An inference configuration says where results go.
+    """Output of an inference.
 
     Attributes:
         output_dir: directory of the results.
-        debug: write intermediate statistics too.
+        debug: also write intermediate statistics.
     """
 
     output_dir: str = "inference_outputs"

@@ -1,4 +1,4 @@
-"""The container turns TensorFlow's grouped record into tensors for the model, with the port's sign of positions."""
+"""Convert TensorFlow's grouped record to tensors for the model, with the port's sign of positions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 
 
 class PtychoDataContainerTorch:
-    """Hold grouped patterns and positions as tensors.
+    """Grouped patterns and positions as tensors.
 
-    The grouped record holds ``coords_relative = -(coords - mean)``. Here, once and nowhere else, it is negated, so that
-    everywhere in the port an offset is a position: ``+offset`` moves content by ``+offset``, x moves columns, y rows.
+    The grouped record holds ``coords_relative = -(coords - mean)``. It is negated here, and nowhere else. So everywhere
+    in the port an offset is a position: ``+offset`` moves content by ``+offset``, x moves columns, y rows.
 
     Args:
         grouped_data: arrays by name, as ``RawDataTorch.generate_grouped_data`` returns them: ``X_full`` (n, N, N, C)
@@ -23,23 +23,23 @@ class PtychoDataContainerTorch:
             ``nn_indices`` (n, C) integer; optionally ``Y`` (n, N, N, C) complex64 and ``coords_start_relative``
             (n, 1, 2, C). Arrays are copied; other keys are ignored.
         probe: (N, N) or (N, N, 1) complex, normalised (``normalize_probe_like_tf``). The container cannot normalise it,
-            for it does not know ``probe_scale``.
+            because it does not know ``probe_scale``.
 
     Attributes:
         X: (n, N, N, C) float32, normalised amplitude.
         coords_nominal: (n, 1, 2, C) float32, positions relative to the group's mean, pixels.
-        coords_true: the same tensor: there are no other positions than the measured ones.
+        coords_true: the same tensor; there are no positions other than the measured ones.
         global_offsets: (n, 1, 2, 1) float64, mean position of each group, pixels.
         local_offsets: (n, 1, 2, C) float64, TensorFlow's array, with its sign; for reference only.
-        coords_start_relative: (n, 1, 2, C) float64, the same of the start positions, or None; not used for placement.
-        nn_indices: (n, C) int64, which pattern each member is.
+        coords_start_relative: (n, 1, 2, C) float64, the same for the start positions, or None; not used for placement.
+        nn_indices: (n, C) int64, index of each member's pattern.
         Y: (n, N, N, C) complex64, ground truth, or None.
         Y_I: (n, N, N, C) float32, modulus of ``Y``; ones without ground truth.
         Y_phi: (n, N, N, C) float32, phase of ``Y``, radians; zeros without ground truth.
         probe: (N, N) complex64.
 
     Raises:
-        KeyError: arrays are missing; all are named.
+        KeyError: arrays are missing; the message names all.
         ValueError: an array has another shape or dtype, or a value that is not finite.
     """
 
@@ -64,7 +64,7 @@ class PtychoDataContainerTorch:
         if pattern.ndim != 4 or pattern.shape[1] != pattern.shape[2]:
             raise ValueError(f"grouped_data['X_full']: expected shape (n, N, N, C), found {pattern.shape}")
         if pattern.dtype.newbyteorder("=") != np.float32:
-            # Measured patterns look like normalised ones, but have another dtype and another scale.
+            # Patterns that are not normalised look alike, but have another dtype and another scale.
             raise ValueError(
                 f"grouped_data['X_full']: expected float32, as normalize_data makes it, found {pattern.dtype}"
             )
@@ -121,7 +121,7 @@ def _ground_truth(grouped_data: Mapping[str, Any], shape: tuple[int, ...]) -> Te
         return None
     array = _array(grouped_data, "Y")
     if array.dtype != np.complex64:
-        # A real Y has lost its phase somewhere; a cast would hide that.
+        # A real Y has lost its phase, which a cast would hide.
         raise ValueError(f"grouped_data['Y']: expected complex64, found {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"grouped_data['Y']: expected shape {shape} to go with X_full, found {array.shape}")

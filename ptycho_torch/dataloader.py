@@ -1,7 +1,7 @@
-"""The memory-mapped route reads groups of patterns from a scan's file as they are needed.
+"""Read groups of patterns from a scan's memory-mapped file as they are needed.
 
-Nothing here is larger than a batch, so a scan may be larger than the memory. The other route, ``RawDataTorch`` and
-``PtychoDataContainerTorch``, holds all groups in memory. Both give the same tensors for the same groups.
+No array here is larger than a batch, so a scan may be larger than the memory. Alternatively, ``RawDataTorch`` and
+``PtychoDataContainerTorch`` hold all groups in memory. Both give the same tensors for the same groups.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from ptycho_torch.scans.mapped import Items, Repeated, items_of
 from ptycho_torch.scans.scan import Scan
 
 DEFAULT_GROUPS = 512
-"""Number of groups if the configuration names none."""
+"""Number of groups if the configuration gives none."""
 _BLOCK = 2**20
-"""So many bytes of patterns are read together: they stay in the processor's cache."""
+"""Bytes of patterns that are read at a time, to fit into the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
 class GroupBatch:
-    """A group batch holds B groups of C patterns, as the network takes them.
+    """B groups of C patterns, as input of the network.
 
     Attributes:
         X: (B, C, N, N) float32, normalised amplitude.
         positions: (B, 1, 2, C) float32, [x, y] of each pattern relative to the mean of its group, pixels: larger x is
             further right, larger y further down.
         offsets: (B, 1, 2, 1) float64, mean position of each group, pixels.
-        nn_indices: (B, C) int64, which pattern of the scan each member is.
-        good: (B, C, N, N) bool, false where the detector has a bad pixel, and ``X`` is 0; None if all pixels are good.
+        nn_indices: (B, C) int64, index of each member's pattern in the scan.
+        good: (B, C, N, N) bool, false for bad pixels, where ``X`` is 0; None if all pixels are good.
     """
 
     X: Float32[Tensor, "B C N N"]
@@ -64,14 +64,14 @@ class GroupBatch:
 
 
 class MemoryMappedDataset(Dataset[GroupBatch]):
-    """Read groups of a scan's patterns when they are asked for.
+    """Groups of a scan's patterns, which are read on access.
 
-    Positions are formed here without a negation; only the container, of the other route, negates, for TensorFlow's
-    record holds the opposite sign. All patterns are scaled by one factor, as in ``normalize_data``. To find it, every
-    pattern that occurs is read once when the data set is made. A data set may be sent to worker processes, by fork or
-    by pickling; patterns that are mapped (``load_scan``) are not copied.
+    Positions are not negated here. (``PtychoDataContainerTorch`` negates, because TensorFlow's record has the opposite
+    sign.) All patterns are scaled by one factor, as in ``normalize_data``. To compute it, the constructor reads every
+    pattern in use once. A data set may be sent to worker processes, by fork or by pickling; mapped patterns
+    (``load_scan``) are not copied.
 
-    Bad pixels of the scan are 0 in every batch, whatever their value, and so leave the normalisation.
+    Bad pixels of the scan are 0 in every batch, whatever their value, so they do not affect the normalisation.
 
     Args:
         scan: scan to take the patterns from.
@@ -84,11 +84,11 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         global_offsets: (n, 1, 2, 1) float64, mean position of each group, pixels.
         probe: (N, N) complex64, normalised.
         factor: factor from measured to normalised amplitudes.
-        good_share: (N, N) float64, in which part of all members of all groups each pixel is good; None if all are.
+        good_share: (N, N) float64, fraction of all members of all groups in which each pixel is good; None if all are.
 
     Raises:
-        ValueError: indices have another shape or name no pattern; good pixels of patterns are empty, negative or not
-            finite; the probe is empty.
+        ValueError: indices have another shape or are out of range; good pixels are all 0, negative or not finite; the
+            probe is empty.
     """
 
     nn_indices: Int64[Tensor, "n C"]
@@ -112,18 +112,18 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
 
     @classmethod
     def from_config(cls, scan: Scan, config: DataConfig, seed: int | None = None) -> MemoryMappedDataset:
-        """Draw the groups that a configuration asks for.
+        """Draw groups according to a configuration.
 
-        First ``n_subsample`` patterns are drawn with ``subsample_seed`` (without ``n_subsample`` as many as groups, and
-        all without either). From these, ``n_groups`` groups are drawn with ``seed`` (512 without ``n_groups``).
+        First, ``n_subsample`` patterns are drawn with ``subsample_seed``. The default is the number of groups, or all
+        patterns without ``n_groups``. From these, ``n_groups`` groups are drawn with ``seed`` (default 512).
 
         Args:
             scan: scan to take the patterns from; their side is ``config.N``.
             config: data configuration.
-            seed: seed of the groups; None for another draw each time.
+            seed: seed of the groups; None for a different draw each time.
 
         Raises:
-            ValueError: the patterns have another side, or ``draw_groups`` or the class refuse their arguments.
+            ValueError: the patterns have another side, or an argument of ``draw_groups`` or the class is invalid.
         """
         N = scan.diffraction.shape[1]
         if config.N != N:
@@ -148,11 +148,11 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         return len(self.nn_indices)
 
     def __getitem__(self, groups: int | slice | Sequence[int]) -> GroupBatch:
-        """Read groups by number, together; one number gives a batch of one. Negative numbers count from the end.
+        """Read groups by index as one batch; a single index gives a batch of one. Negative indices count from the end.
 
         Raises:
             IndexError: there is no such group.
-            ValueError: the scan's file changed since it was loaded.
+            ValueError: the scan's file has changed since it was loaded.
         """
         chosen = torch.from_numpy(np.arange(len(self))[groups].reshape(-1))
         indices = self.nn_indices[chosen]
@@ -168,7 +168,7 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         )
 
     def _read(self, indices: Int[np.ndarray, " n"]) -> tuple[Float32[np.ndarray, "n N N"], np.ndarray | None]:
-        """Read patterns, with 0 in bad pixels, and say which pixels are good: (n, N, N) bool, or None for all."""
+        """Read patterns, with 0 in bad pixels, and a mask of good pixels, (n, N, N) bool, or None if all are good."""
         patterns = self._patterns.read(indices)
         if self._bad_pixels is None:
             return patterns, None
@@ -185,7 +185,7 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         return total / self.nn_indices.numel()
 
     def _energies(self, indices: Int[np.ndarray, " n"], times: Int[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-        """Return the sum of squares of each pattern, and add to ``good_share``: each occurs so many times."""
+        """Return the sum of squares of each pattern; add the good pixels, weighted by ``times``, to ``good_share``."""
         patterns, good = self._read(indices)
         if good is not None:
             share = torch.from_numpy(np.tensordot(times.astype(np.float64), good, axes=1) / self.nn_indices.numel())
@@ -209,11 +209,11 @@ def batches(
     """Make a loader of batches of groups; the last batch may be smaller.
 
     Args:
-        dataset: a ``MemoryMappedDataset``, or a part of one that takes lists of numbers.
+        dataset: a ``MemoryMappedDataset``, or a subset that accepts lists of indices.
         batch_size: number of groups in a batch.
-        shuffle: use another order each time.
-        generator: random generator of that order.
-        num_workers: number of processes that read ahead; 0 for none.
+        shuffle: use a different order each time.
+        generator: random generator of the order.
+        num_workers: number of processes that read in advance; 0 for none.
         pin_memory: use page-locked memory, for faster copies to a GPU.
     """
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
@@ -224,12 +224,12 @@ def batches(
 def batches_of(
     dataset: Dataset[GroupBatch], numbers: Sampler[list[int]], *, num_workers: int = 0, pin_memory: bool = False
 ) -> DataLoader[GroupBatch]:
-    """Make a loader of the batches that ``numbers`` lists.
+    """Make a loader of given batches.
 
     Args:
-        dataset: a ``MemoryMappedDataset``, or a part of one that takes lists of numbers.
-        numbers: the numbers of the groups in every batch.
-        num_workers: number of processes that read ahead; 0 for none.
+        dataset: a ``MemoryMappedDataset``, or a subset that accepts lists of indices.
+        numbers: indices of the groups in each batch.
+        num_workers: number of processes that read in advance; 0 for none.
         pin_memory: use page-locked memory, for faster copies to a GPU.
     """
     return DataLoader(
@@ -237,13 +237,13 @@ def batches_of(
         sampler=numbers,
         batch_size=None,
         num_workers=num_workers,
-        persistent_workers=num_workers > 0,  # starting them may take seconds
+        persistent_workers=num_workers > 0,  # starting a worker may take seconds
         pin_memory=pin_memory,
     )
 
 
 def _bad_items(bad_pixels: Bool[np.ndarray, "*M N N"] | None) -> Items | None:
-    """Return the items of a mask (M, N, N); one (N, N) for all patterns is not repeated in memory."""
+    """Return the items of a mask (M, N, N); a mask (N, N) for all patterns is not copied M times."""
     if bad_pixels is None:
         return None
     return Repeated(bad_pixels) if bad_pixels.ndim == 2 else items_of(bad_pixels)

@@ -65,15 +65,19 @@ AMPLITUDE, PHASE, COMPARISON = "reconstructed_amplitude.png", "reconstructed_pha
 RESULT, LOG = "reconstruction.npz", "inference.log"
 DIAGNOSTICS = "diagnostics"
 RESULTS = (AMPLITUDE, PHASE, COMPARISON, RESULT, *(f"{DIAGNOSTICS}.{kind}" for kind in ("txt", "json", "png")))
-"""Files that appear together."""
+"""Files that are moved to their places together."""
 GROUP_SEED = 45
-"""TensorFlow PtychoPINN seeds its generator with this after it drew the patterns. It decides how they form groups of
-several members, and changes nothing for groups of one."""
+"""TensorFlow PtychoPINN seeds its generator with this number after it has drawn the patterns. The seed affects only
+groups of several members."""
 
 
 @click.command(context_settings=CONTEXT)
 @click.option(
-    "--model_path", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Directory that training wrote."
+    "--model_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Output directory of the training.",
 )
 @click.option("--test_data", type=FILE, required=True, metavar="FILE", help="Scan to reconstruct.")
 @bad_pixels_option
@@ -98,26 +102,26 @@ several members, and changes nothing for groups of one."""
 @click.option(
     "--batch_size", type=click.IntRange(1), metavar="N", default=32, help="Number of groups predicted at a time."
 )
-@click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
+@click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Hardware to compute on.")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="32-true", help=PRECISION_HELP)
 @click.option(
     "--phase_vmin",
     type=float,
     metavar="X",
-    help="Phase at the low end of the colour scale, radians.  [default: the least]",
+    help="Phase at the low end of the colour scale, radians.  [default: the minimum]",
 )
 @click.option(
     "--phase_vmax",
     type=float,
     metavar="X",
-    help="Phase at the high end of the colour scale, radians.  [default: the largest]",
+    help="Phase at the high end of the colour scale, radians.  [default: the maximum]",
 )
-@click.option("--product", type=FILE, metavar="H5", help="Write the result as a product of Ptychodus too.")
+@click.option("--product", type=FILE, metavar="H5", help="Also write the result as a Ptychodus product.")
 @click.option(
     "--pixel_size",
     type=float,
     metavar="METRES",
-    help="Side of an object pixel, for --product.  [default: what the scan file says]",
+    help="Side of an object pixel, for --product.  [default: as in the scan file]",
 )
 @click.option("--save_patches", is_flag=True, help="Also write the patches.")
 def main(**options: Any) -> None:
@@ -127,14 +131,14 @@ def main(**options: Any) -> None:
     Files in --output_dir:
       reconstructed_amplitude.png, reconstructed_phase.png
       comparison.png                the mosaic beside the object, if the scan has an objectGuess
-      reconstruction.npz            the mosaic, how many patches cover it, their positions
-      diagnostics.txt, .json, .png  what was checked, and the likely mistake if something is wrong
+      reconstruction.npz            the mosaic, the count of patches on each pixel, their positions
+      diagnostics.txt, .json, .png  the checks, and the likely mistake if something is wrong
       inference.log                 all messages
 
-    With --product, Ptychodus opens the result: object and positions in metres, and the probe.
+    With --product, the result is also written for Ptychodus: object and positions in metres, and the probe.
 
     The exit status says whether the program ran. The last line of diagnostics.txt says whether the result is right.
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    """  # noqa: D301 - \b tells click not to rewrap the paragraph
     directory: Path = options["output_dir"]
     with checking_input():
         _require_colours(options["phase_vmin"], options["phase_vmax"])
@@ -154,14 +158,14 @@ def main(**options: Any) -> None:
             if stamp(directory / RESULT) == before:
                 return f"nothing was written but {LOG}"
             late = product is not None and stamp(product) == product_before
-            return f"all results are written but {product}" if late else "all results are written"
+            return f"all results are written except {product}" if late else "all results are written"
 
         with ending(kept) as interrupts:
             _infer(directory, options, interrupts)
 
 
 def _require_colours(least: float | None, largest: float | None) -> None:
-    """Refuse, before all else, colours that no phase has; a phase lies between -pi and pi."""
+    """Refuse an impossible range of phases before any work is done. Without a limit, -pi or pi is assumed."""
     first, last = -math.pi if least is None else least, math.pi if largest is None else largest
     if not (math.isfinite(first) and math.isfinite(last) and first < last):
         raise ValueError(
@@ -214,21 +218,21 @@ def _infer(directory: Path, options: dict[str, Any], interrupts: Interrupts) -> 
 
 
 def _require_product(product: Path | None, pixel_size: float | None) -> None:
-    """Refuse, before all else, a product that cannot be written."""
+    """Refuse a product that cannot be written before any work is done."""
     from ptycho_torch.files.product import SUFFIXES, is_product
 
     if product is None and pixel_size is not None:
-        raise ValueError("--pixel_size: expected --product beside it, found none")
+        raise ValueError("--pixel_size: expected --product too, found none")
     if product is not None and product.suffix.lower() not in SUFFIXES:
         raise ValueError(f"--product {product}: expected a name that ends in one of {', '.join(SUFFIXES)}")
     if product is not None and not product.parent.is_dir():
-        raise ValueError(f"--product {product}: expected a directory {product.parent}, found none; make it")
+        raise ValueError(f"--product {product}: expected a directory {product.parent}, found none; create it")
     if product is not None and product.exists() and not is_product(product):
-        raise ValueError(f"--product {product}: expected a product or nothing, found another file, which stays")
+        raise ValueError(f"--product {product}: expected a product or no file, found another file; choose another name")
 
 
 def _geometry(scan: Scan, options: dict[str, Any]) -> Geometry | None:
-    """Return what a product says of pixels, distance and energy; None if no product is asked for."""
+    """Return pixel size, distance and energy for the product; None if no product is requested."""
     from ptycho_torch.scans.ptychodus import Geometry
 
     size = options["pixel_size"]
@@ -236,8 +240,8 @@ def _geometry(scan: Scan, options: dict[str, Any]) -> Geometry | None:
         return None
     if size is None and scan.geometry is None:
         raise ValueError(
-            f"--product: expected the size of an object pixel, found none in {scan.source}; say --pixel_size, in "
-            f"metres. Ptychodus's HDF5 holds it, NPZ files do not"
+            f"--product: expected the size of an object pixel, found none in {scan.source}; give --pixel_size, in "
+            f"metres. Only Ptychodus's HDF5 files hold it"
         )
     if size is None:
         return scan.geometry

@@ -1,9 +1,9 @@
-"""Ctrl-C and SIGTERM end a program at any moment, with one line that is true, and never with a foreign traceback.
+"""Ctrl-C and SIGTERM end a program at any moment, with one correct line and without a library's traceback.
 
-While libraries load, a signal ends the process at once: an exception in the middle of an import may be swallowed by it,
-or turned into another one. Afterwards a signal raises ``Interrupted``, so that what is half written is removed.
+While libraries load, a signal ends the process at once, because an import may swallow an exception or replace it.
+Afterwards a signal raises ``Interrupted``, so that half-written files are removed.
 
-This module imports little, for it is there before all else.
+This module is imported first, so it imports little itself.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import NoReturn
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
-"""Launchers number a training's processes in one of these variables."""
+"""Variables in which launchers number the processes of a training."""
 
 
 class Interrupted(BaseException):
     """The user or the system asked the program to end.
 
-    It is no ``KeyboardInterrupt``, for on that Lightning ends the process itself; and no ``Exception``, which many
-    libraries swallow.
+    It is not a ``KeyboardInterrupt``, because on that Lightning ends the process itself. It is not an ``Exception``,
+    because many libraries swallow those.
     """
 
     def __init__(self, number: int) -> None:
@@ -33,26 +33,26 @@ class Interrupted(BaseException):
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> NoReturn:
-    """End the process, as a handler of signals: nothing was begun."""
+    """Handle a signal by ending the process; nothing was written yet."""
     if is_first_process():
         os.write(2, f"Error: interrupted ({signal.Signals(number).name}): nothing was written\n".encode())
     os._exit(128 + number)
 
 
 def guard_loading() -> None:
-    """Let signals end the process at once, until ``Interrupts`` takes over. A program calls this before its imports."""
+    """Let signals end the process at once, until ``Interrupts`` handles them. Call this before slow imports."""
     for number in NUMBERS:
         signal.signal(number, end_at_once)
 
 
 def is_first_process() -> bool:
-    """Say whether this is the process of a training that reports for all."""
+    """Return whether this is the first process of a training, which reports for all."""
     return all(os.environ.get(name, "0") == "0" for name in _RANKS)
 
 
 @contextmanager
 def _without_words() -> Iterator[None]:
-    """Print nothing of an interrupt that comes where nothing can catch it, as in a callback when an object goes."""
+    """Silence interrupts that are raised where nothing can catch them, such as in a finaliser."""
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
@@ -67,10 +67,10 @@ def _without_words() -> Iterator[None]:
 
 
 class Interrupts:
-    """Interrupts raise ``Interrupted`` on the first signal; later ones change nothing.
+    """Raises ``Interrupted`` on the first signal and ignores later ones.
 
     Attributes:
-        number: number of the signal that came; 0 if none did. It stays when a library swallows the exception.
+        number: number of the signal that arrived, or 0. It is kept even if a library swallows the exception.
     """
 
     def __init__(self) -> None:
@@ -79,13 +79,13 @@ class Interrupts:
         self._held = False
 
     def check(self) -> None:
-        """Raise ``Interrupted`` if a signal came."""
+        """Raise ``Interrupted`` if a signal has arrived."""
         if self.number:
             raise Interrupted(self.number)
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let a signal wait until the block is done."""
+        """Hold signals back until the end of the block."""
         self._held = True
         try:
             yield
@@ -95,7 +95,7 @@ class Interrupts:
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle signals. Afterwards they do what they did before; at the end of a program they come too late."""
+        """Handle signals, then restore the previous handlers; at the end of a program, signals are ignored."""
         before = {number: signal.signal(number, self._came) for number in NUMBERS}
         try:
             with _without_words():
@@ -105,7 +105,7 @@ class Interrupts:
                 signal.signal(number, signal.SIG_IGN if handler is end_at_once else handler)
 
     def _came(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a process that reads ahead: Ctrl-C reaches it too, and its parent ends it
+        if os.getpid() != self._process:  # a worker process: Ctrl-C reaches it too, but its parent ends it
             if number != signal.SIGINT:
                 os._exit(128 + number)
         elif not self.number:
@@ -115,15 +115,15 @@ class Interrupts:
 
 
 def run(command: Callable[[], object]) -> NoReturn:
-    """Run a program, whose output may have nowhere to go, and end the process.
+    """Run a program and end the process, even if standard output is closed or full.
 
     Args:
         command: the program; it ends with ``SystemExit``.
     """
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started the program
+        if getattr(sys, name) is None:  # closed by the parent process
             mode = "r" if name == "stdin" else "w"
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - stays open until the process ends
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names that are not UTF-8
     status: object = 0
@@ -134,7 +134,7 @@ def run(command: Callable[[], object]) -> NoReturn:
             status = ended.code
         sys.stdout.flush()
     except OSError as problem:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where the interpreter flushes what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes the rest there
         print(f"Error: cannot write to standard output: {problem.strerror or problem}", file=sys.stderr)
         status = status or 2
     sys.exit(status)  # type: ignore[arg-type]

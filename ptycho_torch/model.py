@@ -1,7 +1,7 @@
-"""The model turns measured patterns into the object, and into what the detector should have seen of it.
+"""The model: from measured patterns to the object, and from there to predicted patterns.
 
-The network makes an image per patch; the physics turns the images into predicted patterns, which training compares with
-the measured ones. See docs/conventions.md, "Network".
+The network computes an image of each patch. The physics computes predicted patterns from these images, and training
+compares them with the measured ones. See docs/conventions.md, "Network".
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ptycho_torch.operators.probe import hard_mask
 
 
 class Prediction(NamedTuple):
-    """A prediction is what the model makes of a batch.
+    """The output of the model for a batch.
 
     Attributes:
-        object: (B, N, N) complex, the object around each group's mean position, which lies at index N // 2.
-        amplitude: (B, C, N, N), what the detector is expected to see, square roots of counts.
+        object: (B, N, N) complex, the object around each group's mean position, which is at index N // 2.
+        amplitude: (B, C, N, N), predicted amplitude on the detector, square roots of counts.
     """
 
     object: Complex[Tensor, "B N N"]
@@ -38,12 +38,12 @@ class Prediction(NamedTuple):
 class PtychoPINN(nn.Module):
     """Map normalised patterns to the object and the predicted patterns: the network, and the physics behind it.
 
-    Every step is a submodule, so a forward hook on it gets its output (``training/taps.py`` names them all). As in
+    Every step is a submodule, so forward hooks can read its output (``training/taps.py`` lists the steps). As in
     TensorFlow, probe and intensity scale are not trained: they are buffers, saved with the weights and moved with the
     model.
 
-    Under ``torch.autocast`` encoder and decoders compute in its dtype. What follows them is physics, and stays in the
-    model's own: the canvas, the Fourier transform, the amplitude.
+    Under ``torch.autocast``, encoder and decoders compute in its dtype. The physics after them (canvas, Fourier
+    transform, amplitude) stays in the model's own dtype.
 
     Args:
         config: model configuration; ``C_model``, ``n_filters_scale``, ``amp_activation``, ``object_big``,
@@ -52,7 +52,7 @@ class PtychoPINN(nn.Module):
         intensity_scale: factor from normalised amplitudes to square roots of counts (``physics.intensity_scale``).
 
     Raises:
-        ValueError: the probe or the factor does not fit, or a setting is not ported.
+        ValueError: the probe or the factor is invalid, or a setting is not ported.
     """
 
     intensity_scale: Tensor
@@ -80,18 +80,18 @@ class PtychoPINN(nn.Module):
         self.illuminate = Illuminate(probe, masked=config.probe_mask)
         self.diffract = Diffract()
         self.register_buffer("intensity_scale", torch.tensor(float(intensity_scale)))
-        # Channels come last in memory, though not in shape: CPUs convolve that without rearranging.
+        # Channels come last in memory, though not in the shape, because CPUs convolve this layout without reordering.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Float[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]) -> Prediction:
-        """Predict the object of every group, and its patterns.
+        """Predict the object and the patterns of every group.
 
         Args:
             x: (B, C, N, N), normalised amplitude: the container's ``X``, channels first.
             positions: (B, 1, 2, C), [x, y], pixels: the container's ``coords_nominal``.
 
         Raises:
-            ValueError: shapes, dtypes or devices do not fit the model or each other.
+            ValueError: shapes, dtypes or devices do not match the model or each other.
         """
         canvas = self.canvas(x, positions)
         with torch.autocast(x.device.type, enabled=False):
@@ -133,7 +133,7 @@ class PtychoPINN(nn.Module):
 
 
 class Combine(nn.Module):
-    """Combine amplitude and phase to complex patches, ``amplitude exp(i phase)``."""
+    """Combine amplitude and phase into complex patches, ``amplitude exp(i phase)``."""
 
     def forward(
         self, amplitude: Float[Tensor, "B C N N"], phase: Float[Tensor, "B C N N"]
@@ -144,7 +144,7 @@ class Combine(nn.Module):
 
 
 class Merge(nn.Module):
-    """Impose the overlap constraint: a group's patches become one object (``merge.merge_patches``)."""
+    """Impose the overlap constraint: merge a group's patches into one object (``merge.merge_patches``)."""
 
     def __init__(self, padded: int) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ class Merge(nn.Module):
 
 
 class Pad(nn.Module):
-    """Impose no constraint: put a group's one patch in the middle of the canvas."""
+    """Impose no constraint: put the only patch of a group at the centre of the canvas."""
 
     def __init__(self, padded: int) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class Pad(nn.Module):
 
 
 class Trim(nn.Module):
-    """Cut out the middle N x N pixels of the canvas."""
+    """Cut out the central N x N pixels of the canvas."""
 
     def __init__(self, N: int) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class Trim(nn.Module):
 
 
 class Extract(nn.Module):
-    """Extract what each member of a group sees of the object (``merge.extract_patches``)."""
+    """Extract each member's patch of the object (``merge.extract_patches``)."""
 
     def __init__(self, N: int) -> None:
         super().__init__()
@@ -204,9 +204,9 @@ class Extract(nn.Module):
 
 
 class Illuminate(nn.Module):
-    """Multiply each patch with the probe, and, if ``masked``, with the hard mask.
+    """Multiply each patch by the probe and, if ``masked``, by the hard mask.
 
-    The probe is kept as real and imaginary part: converting a module's dtype would drop the imaginary part.
+    The probe is stored as real and imaginary part, because converting a module's dtype drops imaginary parts.
     """
 
     probe_parts: Tensor

@@ -1,4 +1,4 @@
-"""The network may multiply in bfloat16, which recent processors do at twice the rate of float32 or more.
+"""Compute the network in bfloat16, which recent processors multiply at least twice as fast as float32.
 
 bfloat16 has the range of float32 and 8 bits of precision. Weights, their gradients and moments, and all physics stay in
 float32 (``model.PtychoPINN``). See docs/performance.md.
@@ -15,16 +15,16 @@ def autocast(precision: Precision, device: torch.device | str) -> torch.autocast
     """Return a context in which the network computes in a precision.
 
     Args:
-        precision: ``32-true``, all in float32; or ``bf16-mixed``, convolutions in bfloat16. The words are Lightning's.
-        device: where it computes.
+        precision: ``32-true``, all in float32; or ``bf16-mixed``, convolutions in bfloat16. The names are Lightning's.
+        device: device to compute on.
     """
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16-mixed")
 
 
 def has_bfloat16(device: torch.device | str) -> bool:
-    """Say whether a device multiplies bfloat16 by instructions of its own, instead of imitating them.
+    """Return whether a device has instructions for bfloat16, so that it need not be emulated.
 
-    Where Torch cannot tell, it is assumed.
+    If Torch cannot tell, the answer is True.
     """
     kind = torch.device(device).type
     if kind == "cuda":
@@ -36,11 +36,11 @@ def has_bfloat16(device: torch.device | str) -> bool:
 
 
 def cost_of(precision: Precision, device: torch.device | str) -> str | None:
-    """Return what a user should know of a precision on a device; None if there is nothing to mind."""
+    """Return a warning if a precision is slow on a device, otherwise None."""
     if precision == "32-true" or has_bfloat16(device):
         return None
     return (
         f"--precision bf16-mixed: this {torch.device(device).type} has no instructions for bfloat16 (on x86: "
-        f"AVX512-BF16 or AMX) and imitates them, several times slower than float32 (docs/performance.md). The result "
+        f"AVX512-BF16 or AMX) and emulates them, several times slower than float32 (docs/performance.md). The result "
         f"is the same; --precision 32-true is faster here"
     )

@@ -1,7 +1,7 @@
-"""Provide what the port's programs share: options, logging and exit codes.
+"""Options, logging and exit codes that the port's programs share.
 
-Exit status: 0 done, 1 the run failed, 2 wrong options or files, or no place for results, 130 interrupted (143 by
-SIGTERM).
+Exit status: 0 done; 1 the run failed; 2 an option or file is wrong, or results cannot be written; 130 interrupted (143
+by SIGTERM).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CONTEXT: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "show_default": True,
     "max_content_width": 110,
-    # So that --output-dir means --output_dir; what is chosen keeps its hyphen.
+    # Accept --output-dir for --output_dir. Click also passes the values of choices here; these keep their hyphens.
     "token_normalize_func": lambda name: name if name in PRECISIONS else name.replace("-", "_"),
 }
 """Settings for ``click.command``."""
@@ -53,12 +53,12 @@ bad_pixels_option = click.option(
 measurement_option = click.option(
     "--measurement",
     type=click.Choice(("counts", "amplitude")),
-    help="What the patterns are: counts, of which the square root is taken, or amplitudes.  [default: counts if "
-    "Ptychodus wrote whole numbers, else amplitude]",
+    help="What the patterns hold: counts, whose square root is taken, or amplitudes.  [default: counts if Ptychodus "
+    "wrote whole numbers, otherwise amplitude]",
 )
 _LOCK, _STAGE = ".lock", ".results-"
 DRAWING = ("matplotlib.figure", "matplotlib.backends.backend_agg")
-"""Modules that draw a picture and save it."""
+"""Modules that draw and save a picture."""
 log = logging.getLogger("ptycho_torch")
 
 
@@ -75,7 +75,7 @@ class FailedRun(click.ClickException):
 
 
 def load(*modules: str) -> None:
-    """Import what takes long to import, before anything begins: in the middle of an import an interrupt may get lost.
+    """Import slow modules before the work starts, because an interrupt during an import may get lost.
 
     Args:
         modules: names of modules.
@@ -90,7 +90,7 @@ def load(*modules: str) -> None:
 
 @contextmanager
 def _without_a_matplotlibrc() -> Iterator[None]:
-    """Let Matplotlib begin with its own settings: it fails where it does not understand the user's."""
+    """Import Matplotlib with its own settings: with a faulty matplotlibrc of the user, the import fails."""
     found = find_spec("matplotlib")
     own = {"MPLBACKEND": "agg"}
     if found is not None and found.origin is not None:
@@ -109,10 +109,10 @@ def _without_a_matplotlibrc() -> Iterator[None]:
 
 @contextmanager
 def ending(kept: Callable[[], str], say: Callable[[str], object] = log.error) -> Iterator[Interrupts]:
-    """Turn an interrupt into one line, and its exit status, whatever became of the exception on its way.
+    """Turn an interrupt into one line and an exit status, even if a library swallowed or replaced the exception.
 
     Args:
-        kept: returns what the user should know then.
+        kept: returns a description of what is on disk, for the user.
         say: writes the line.
     """
     interrupts = Interrupts()
@@ -130,30 +130,30 @@ def ending(kept: Callable[[], str], say: Callable[[str], object] = log.error) ->
 
 @contextmanager
 def owning(directory: Path) -> Iterator[None]:
-    """Make a directory, and hold it for this run alone: two runs would mix their results.
+    """Create a directory and lock it for this run, because two runs would mix their results.
 
     Raises:
-        WrongInput: another run holds it, or nothing can be written there.
+        WrongInput: another run holds the lock, or the directory is not writable.
     """
     path = directory / _LOCK
     lock = FileLock(path)
     with checking_input():
         directory.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
-            raise ValueError(f"{path}: expected a file or nothing, found a link, which no run leaves there; delete it")
+            raise ValueError(f"{path}: expected a file or nothing, found a link, which no run creates; delete it")
         _acquire(lock, path)
     try:
         yield
     finally:
         with suppress(OSError):
-            path.unlink()  # while it is held: who opened it meanwhile finds that it is gone
+            path.unlink()  # before the release, so that a waiting run sees that its lock file is gone
         lock.release()
 
 
 def _acquire(lock: FileLock, path: Path) -> None:
     try:
         lock.acquire(timeout=0)
-        while not path.exists():  # the run before removed it just now: a lock on what is gone holds nobody off
+        while not path.exists():  # the previous run has just removed the file, so this lock excludes nobody
             lock.release()
             lock.acquire(timeout=0)
     except Timeout:
@@ -163,11 +163,11 @@ def _acquire(lock: FileLock, path: Path) -> None:
     except (NotImplementedError, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno not in {ENOLCK, ENOSYS, EOPNOTSUPP}:
             raise
-        log.warning("%s: this file system has no locks; start no other run here meanwhile", path.parent)
+        log.warning("%s: this file system has no locks; do not start another run here until this one ends", path.parent)
 
 
 def require_places(directory: Path, names: Collection[str]) -> None:
-    """Refuse, before the work, a directory in which a result has no place.
+    """Check, before the work, that results can be written under their names.
 
     Raises:
         ValueError: a directory has the name of a result.
@@ -179,20 +179,20 @@ def require_places(directory: Path, names: Collection[str]) -> None:
 
 @contextmanager
 def appearing_together(directory: Path, names: Collection[str], interrupts: Interrupts) -> Iterator[Path]:
-    """Give a directory to write results to; they take their places in ``directory`` together, when all are written.
+    """Yield a temporary directory for results. When all are written, they are moved to ``directory`` together.
 
-    If writing fails, the old results stay. What is not among the new results does not stay beside them.
+    If writing fails, the old results stay. Otherwise, old results that were not written again are removed.
 
     Args:
         directory: directory of the results.
         names: names that results may have.
-        interrupts: interrupts that wait while the results take their places.
+        interrupts: interrupts that are held back while the results are moved.
 
     Raises:
-        OSError: a result cannot be written; it names the place.
+        OSError: a result cannot be written; the error names its place in ``directory``.
     """
     for old in directory.glob(f"{_STAGE}*"):
-        rmtree(old, ignore_errors=True)  # a killed process leaves them
+        rmtree(old, ignore_errors=True)  # left by a killed process
     try:
         with TemporaryDirectory(prefix=_STAGE, dir=directory, ignore_cleanup_errors=True) as stage:
             yield Path(stage)
@@ -202,13 +202,13 @@ def appearing_together(directory: Path, names: Collection[str], interrupts: Inte
                         (Path(stage) / name).replace(directory / name)
                     else:
                         (directory / name).unlink(missing_ok=True)
-    except OSError as refused:  # the stage's own name would tell nobody anything
+    except OSError as refused:  # the name of the temporary directory would mean nothing to the user
         place = directory / Path(str(refused.filename or "")).name
         raise OSError(refused.errno, refused.strerror or str(refused), str(place)) from refused
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Return what tells a file from one that takes its place: when it was written, and its number; zeros for none."""
+    """Return the modification time (ns) and inode of a file, by which its replacement is noticed; zeros if missing."""
     try:
         found = path.stat()
     except OSError:
@@ -218,7 +218,7 @@ def stamp(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def checking_input() -> Iterator[None]:
-    """Turn what is wrong with options and files into one line, and exit status 2."""
+    """Turn errors in options and files into one line and exit status 2."""
     try:
         yield
     except (ValueError, OSError, MemoryError, OverflowError) as problem:
@@ -227,9 +227,9 @@ def checking_input() -> Iterator[None]:
 
 @contextmanager
 def running(what: str, log_file: Path) -> Iterator[None]:
-    """Turn what goes wrong in a run into one line; the traceback goes to the log.
+    """Turn errors of a run into one line; the traceback goes to the log.
 
-    The exit status is 1; it is 2 where the system refuses a file.
+    The exit status is 1, or 2 if the operating system refused a file.
 
     Args:
         what: name of the run.
@@ -248,7 +248,7 @@ def running(what: str, log_file: Path) -> Iterator[None]:
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Write messages to standard error, and with the time to the end of a file.
+    """Write messages to standard error and, with the time, to the end of a file.
 
     Args:
         path: path of the file.
@@ -277,7 +277,7 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 class _LogFile(logging.FileHandler):
-    """Give up a log that cannot be written: it is no reason to lose a training."""
+    """A log file that is given up if it cannot be written, because the training is worth more."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         log.removeHandler(self)
@@ -288,7 +288,7 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def warnings_in_the_log() -> Iterator[None]:
-    """Turn warnings into lines of the log, each once; before an error, which they may explain."""
+    """Write each distinct warning to the log once, also before an error, because a warning may explain it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
@@ -308,7 +308,7 @@ def warn_of_cost(precision: Precision, device: torch.device) -> None:
 
 
 def patterns_used(count: int, there: int, groups: int, members: int) -> None:
-    """Log which part of a scan is used, in words that people search for.
+    """Log which part of a scan is used. Scripts search the log for this wording.
 
     Args:
         count: number of patterns that were drawn.
@@ -337,5 +337,5 @@ def log_bad_pixels(bad: np.ndarray | None) -> None:
 def _one_line(problem: Exception) -> str:
     line = " ".join(str(problem).split()) or type(problem).__name__
     if isinstance(problem, OSError) and problem.errno in {ENOSPC, EDQUOT}:
-        line += "; make room there, or choose another place"
+        line += "; free some space there, or choose another directory"
     return line

@@ -1,7 +1,7 @@
-"""The raw record of a scan, and the grouped record that is drawn from it, are those of TensorFlow PtychoPINN.
+"""The raw record of a scan and the grouped record drawn from it, in the form of TensorFlow PtychoPINN.
 
-Arrays here are NumPy's, in TensorFlow's layout and with its signs. ``PtychoDataContainerTorch`` turns a grouped record
-into tensors and, once, changes the sign of relative positions.
+Arrays here are NumPy arrays, in TensorFlow's layout and with its signs. ``PtychoDataContainerTorch`` converts a grouped
+record to tensors and changes the sign of relative positions.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from ptycho_torch.scans.scan import Scan
 
 
 class RawDataTorch:
-    """Hold the M patterns of a scan, and where each was taken.
+    """The M patterns of a scan, with the position of each.
 
     Args:
         xcoords: (M,), positions of the patches' index ``N // 2`` along columns, pixels.
         ycoords: (M,), the same along rows.
         diff3d: (M, N, N), real, not negative: amplitude, the square root of counts. It is not copied.
-        probeGuess: (N, N) or (N, N, 1), the guessed probe, which is not changed; a container takes it normalised
+        probeGuess: (N, N) or (N, N, 1), the guessed probe, kept as given; a container needs it normalised
             (``normalize_probe_like_tf``).
-        scan_index: (M,) integer, which scan a pattern belongs to; None for zeros.
+        scan_index: (M,) integer, number of the scan to which a pattern belongs; None for zeros.
         objectGuess: (H, W) complex, the known object; None if it is not known.
         xcoords_start: (M,), commanded positions along columns, pixels; None for the measured ones.
         ycoords_start: (M,), the same along rows.
         Y: (M, N, N) complex, ground-truth patches; None to cut them from ``objectGuess``, if that is known.
-        sample_indices: (M,) integer, which patterns of the file these are; None if all.
+        sample_indices: (M,) integer, indices of these patterns in the file; None if all.
 
     Attributes:
         xcoords, ycoords, xcoords_start, ycoords_start: (M,) float64.
@@ -46,7 +46,7 @@ class RawDataTorch:
         sample_indices: (M,) integer or None.
 
     Raises:
-        ValueError: shapes, dtypes or values do not fit; the message names the array.
+        ValueError: a shape, dtype or value is wrong; the message names the array.
     """
 
     xcoords: Float64[np.ndarray, " M"]
@@ -92,17 +92,17 @@ class RawDataTorch:
 
     @classmethod
     def from_scan(cls, scan: Scan, sample_indices: Int[np.ndarray, " m"] | None = None) -> RawDataTorch:
-        """Make the record of a scan that was read (``load_scan``), or of some of its patterns.
+        """Make the record of a scan (``load_scan``), or of some of its patterns.
 
-        Bad pixels of the scan become 0, and so leave the normalisation. The record does not say which they are: to
-        leave them out of a loss, train from ``MemoryMappedDataset``.
+        Bad pixels of the scan are set to 0, so they do not affect the normalisation. The record does not mark them: to
+        exclude them from a loss, train with ``MemoryMappedDataset``.
 
         Args:
-            scan: scan to take the patterns from; they are copied only if some are chosen, or if pixels are bad.
-            sample_indices: (m,) integer, the patterns to choose (``draw_patterns``); None for all.
+            scan: scan to take the patterns from; they are copied only if some are selected, or if pixels are bad.
+            sample_indices: (m,) integer, the patterns to select (``draw_patterns``); None for all.
 
         Raises:
-            ValueError: an index is negative, or the class refuses the arrays.
+            ValueError: an index is negative, or an array is invalid for this class.
             IndexError: an index is too large.
         """
         if sample_indices is not None and np.size(sample_indices) and np.min(sample_indices) < 0:
@@ -141,40 +141,43 @@ class RawDataTorch:
         enable_oversampling: bool = False,
         neighbor_pool_size: int | None = None,
     ) -> dict[str, np.ndarray | None]:
-        """Draw groups of C = gridsize**2 patterns and gather what belongs to them.
+        """Draw groups of C = gridsize**2 patterns and gather their arrays.
 
-        The draws are TensorFlow's (``ptycho_torch.operators.grouping``); NumPy's global generator is not touched.
+        The draws are TensorFlow's (``ptycho_torch.operators.grouping``). NumPy's global generator is not used.
 
         Args:
             N: patch side, pixels; it must be that of the patterns.
-            nsamples: number of groups wanted. There are at most M groups of one; a warning says so.
+            nsamples: requested number of groups. There are at most M groups of one; beyond that there is a warning.
             K: number of nearest neighbours from which a group is drawn.
-            seed: seed of the draws; None for another draw each time.
+            seed: seed of the draws; None for a different draw each time.
             sequential_sampling: use the first patterns in order instead of drawn ones.
             gridsize: root of C.
             enable_oversampling: allow more groups than patterns.
             neighbor_pool_size: number of neighbours to oversample from; None for K.
 
         Returns:
-            The grouped record, arrays by name, of n groups: ``diffraction`` (n, N, N, C), the patterns, dtype as given;
+            The grouped record of n groups, arrays by name: ``diffraction`` (n, N, N, C), the patterns, dtype as given;
             ``X_full`` (n, N, N, C) float32, the patterns normalised by one factor; ``coords_nn`` (n, 1, 2, C) float64,
             positions of the members, [x, y], pixels; ``coords_offsets`` (n, 1, 2, 1), their mean; ``coords_relative``
             (n, 1, 2, C), ``-(coords_nn - coords_offsets)``; ``coords_start_nn``, ``coords_start_offsets`` and
-            ``coords_start_relative``, the same of the start positions; ``nn_indices`` (n, C), integers as of
+            ``coords_start_relative``, the same for the start positions; ``nn_indices`` (n, C), integers as returned by
             ``draw_groups``; ``Y`` (n, N, N, C) complex64, ground truth, or None; ``objectGuess`` (H, W), or None; and
             ``sample_indices``, if the raw record has them.
 
-            ``Y`` is gathered from the raw record's ``Y``. Without that it is cut from the object as TensorFlow does
-            it: for C > 1 mirrored in the group (``ground_truth_like_tf``; ``ground_truth_at_members`` gives each member
-            its own patch).
+            ``Y`` is gathered from the raw record's ``Y``. If that is None, it is cut from the object as in TensorFlow:
+            for C > 1 mirrored in the group (``ground_truth_like_tf``; ``ground_truth_at_members`` cuts each member's
+            own patch).
 
         Raises:
-            ValueError: N is not the side of the patterns, or ``draw_groups`` refuses its arguments.
+            ValueError: N is not the side of the patterns, or an argument of ``draw_groups`` is invalid.
         """
         if self.diff3d.shape[1] != N:
             raise ValueError(f"N: expected {self.diff3d.shape[1]}, the side of the patterns, found {N}")
         if gridsize == 1 and nsamples > len(self):
-            warnings.warn(f"nsamples: {nsamples} of only {len(self)} patterns; each is taken once", stacklevel=2)
+            warnings.warn(
+                f"nsamples: expected at most {len(self)}, the number of patterns, found {nsamples}; each is used once",
+                stacklevel=2,
+            )
         nn_indices = draw_groups(
             self.xcoords,
             self.ycoords,
@@ -245,7 +248,7 @@ def _positions(**given: Any) -> list[np.ndarray]:
 def _patterns(diff3d: Any, M: int) -> np.ndarray:
     patterns = np.asarray(diff3d)
     if patterns.ndim != 3 or len(patterns) != M or patterns.shape[1] != patterns.shape[2]:
-        hint = " The patterns lie along the last axis: move it to the front" if patterns.shape[2:] == (M,) else ""
+        hint = " Move the last axis, that of the patterns, to the front" if patterns.shape[2:] == (M,) else ""
         raise ValueError(f"diff3d: expected shape ({M}, N, N), one pattern per position, found {patterns.shape}.{hint}")
     if patterns.dtype.kind not in "fiu":
         raise ValueError(f"diff3d: expected real amplitudes, found {patterns.dtype}")
@@ -267,7 +270,7 @@ def _object(objectGuess: Any) -> np.ndarray:
 def _ground_truth(Y: Any, shape: tuple[int, ...]) -> np.ndarray:
     array = np.asarray(Y)
     if array.dtype.kind != "c":
-        # A real Y has lost its phase somewhere; a cast would hide that.
+        # A real Y has lost its phase, which a cast would hide.
         raise ValueError(f"Y: expected a complex dtype, found {array.dtype}")
     return _complex("Y", array, shape)
 

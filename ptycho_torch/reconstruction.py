@@ -1,4 +1,4 @@
-"""Reconstruct a mosaic from the groups of a scan with a trained model, and gather the evidence for a diagnosis."""
+"""Reconstruct a mosaic from the groups of a scan with a trained model, and collect the evidence for a diagnosis."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ptycho_torch.precision import autocast
 from ptycho_torch.scans.scan import Scan
 
 CROP = 20
-"""M: side of the centre of a patch that enters the mosaic, pixels."""
+"""M: side of the central part of a patch that is put into the mosaic, pixels."""
 BATCH = 32
 """Groups predicted together."""
 
@@ -32,17 +32,17 @@ Track = Callable[[DataLoader[GroupBatch]], Iterable[GroupBatch]]
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """A prediction is what a model made of n groups.
+    """The output of a model for n groups.
 
     Attributes:
         patches: (n, N, N) complex64, the object around each group's mean position.
         offsets: (n, 2) float64, mean position of each group, [x, y], pixels.
         nn_indices: (n, C) int64, patterns of each group.
-        measured: photons in the good pixels of all patterns, as they were scaled for the network.
+        measured: photons in the good pixels of all patterns, scaled as for the network.
         predicted: photons that the network expects in these pixels.
-        explained: which part of the patterns' differences from their mean the network explains: 1 for all of it, 0 for
-            no more than the mean pattern does, NaN if there are none.
-        good_share: (N, N), in which part of the patterns each pixel is good; None if all are.
+        explained: fraction of the patterns' variance about their mean that the network explains: 1 for all of it, 0 for
+            no more than the mean pattern does, NaN if the patterns do not vary.
+        good_share: (N, N), fraction of the patterns in which each pixel is good; None if all are.
     """
 
     patches: Complex64[Tensor, "n N N"]
@@ -56,12 +56,12 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Mosaic:
-    """A mosaic is an image stitched from patches.
+    """An image stitched from patches.
 
     Attributes:
-        values: (S, S) complex64; 0 where no patch lies.
-        count: (S, S) float32, how many patches cover a pixel.
-        mask: (S, S) bool, where more than 0.01 patches do; elsewhere the values mean nothing.
+        values: (S, S) complex64; 0 where there is no patch.
+        count: (S, S) float32, number of patches that cover a pixel.
+        mask: (S, S) bool, true where ``count`` exceeds 0.01; elsewhere the values are meaningless.
     """
 
     values: Complex64[Tensor, "S S"]
@@ -83,17 +83,17 @@ def predict(
 
     Args:
         model: trained model; it is moved to the device.
-        dataset: groups of C patterns of N x N, as the model takes them.
-        batch_size: groups at a time; it changes the result by rounding only.
-        device: where to compute.
+        dataset: groups of C patterns of N x N; C and N are those of the model.
+        batch_size: groups per batch; it changes the result by rounding only.
+        device: device to compute on.
         precision: ``32-true``, or ``bf16-mixed`` for a network in bfloat16.
-        track: takes the batches and yields them one after the other, for a progress bar.
+        track: takes the batches and yields them one by one, for a progress bar.
 
     Returns:
         The prediction, in host memory.
 
     Raises:
-        ValueError: the model takes other groups or patterns.
+        ValueError: C or N differ from those of the model.
     """
     model.to(device)
     patches, measured, predicted, missed = [], 0.0, 0.0, 0.0
@@ -121,13 +121,13 @@ def predict(
 
 
 def _explained(missed: float, measured: float, total: Tensor | float, dataset: MemoryMappedDataset) -> float:
-    """Compare the squares that a network misses with those by which amplitudes differ from the mean pattern.
+    """Return the fraction of the amplitudes' variance about the mean pattern that a network explains.
 
     Args:
         missed: sum of the squared differences of predicted and measured amplitudes.
         measured: sum of the squared measured amplitudes.
         total: (N, N), sum of the measured amplitudes over all patterns.
-        dataset: patterns, for how often each pixel was measured.
+        dataset: the patterns; it says how often each pixel was measured.
     """
     patterns = dataset.nn_indices.numel()
     times = patterns if dataset.good_share is None else (dataset.good_share * patterns).clamp(min=1)
@@ -141,28 +141,28 @@ def stitch(patches: Complex64[Tensor, "n N N"], offsets: Float64[Tensor, "n 2"],
 
     Args:
         patches: (n, N, N) complex64.
-        offsets: (n, 2) float64, [x, y] of each patch's index N // 2, pixels: positions in the scan, not those relative
-            to a group.
-        M: side of the centre of a patch that enters, pixels; even.
+        offsets: (n, 2) float64, [x, y] of each patch's index N // 2, pixels: positions in the scan, not relative to a
+            group.
+        M: side of the central part of a patch that is put into the mosaic, pixels; even.
 
     Raises:
-        ValueError: shapes or values do not fit.
+        ValueError: a shape or value is wrong.
     """
     total, count = shift_and_sum(patches[None], offsets[None, :, None, :], M)
     return Mosaic(overlap_ratio(total, count)[0], count[0], count[0] > 0.01)
 
 
 def gather_evidence(scan: Scan, bundle: Bundle, prediction: Prediction, mosaic: Mosaic) -> Evidence:
-    """Gather what ``diagnose`` looks at.
+    """Collect the evidence that ``diagnose`` needs.
 
     Args:
         scan: scan that was reconstructed.
         bundle: trained model, with its configuration.
-        prediction: what the model made of the scan's groups.
-        mosaic: what was stitched from the prediction.
+        prediction: the model's output for the scan's groups.
+        mosaic: mosaic stitched from the prediction.
     """
     return Evidence(
-        # From the file, not from what was handed on.
+        # Computed from the scan itself, to check the offsets that were passed on.
         positions=scan.positions[prediction.nn_indices.numpy()].mean(axis=1),
         offsets=prediction.offsets.numpy(),
         patches=prediction.patches.numpy(),

@@ -1,4 +1,4 @@
-"""Simulate what would be measured of a known object under a known probe.
+"""Simulate the patterns of a known object under a known probe.
 
     python -m ptycho_torch.simulate OUT.npz --preview OUT.png
 
@@ -42,7 +42,7 @@ from ptycho_torch.scans.specimen import (
 )
 
 _AT_A_TIME = 64
-"""So many patterns are computed together."""
+"""Number of patterns that are computed together."""
 
 Track = Callable[[range], Iterable[int]]
 
@@ -61,7 +61,7 @@ def diffraction_patterns(
         positions: (M, 2), [x, y] of each patch's index N // 2 in the object, pixels; any fractions.
 
     Returns:
-        (M, N, N) real, zero frequency at [N // 2, N // 2]; its sum of squares is the field's.
+        (M, N, N) real, zero frequency at [N // 2, N // 2]. The sum of squares equals that of the field.
 
     Raises:
         ValueError: shapes or values do not fit.
@@ -122,8 +122,8 @@ class Simulation:
 def simulate_scan(settings: Simulation, track: Track = lambda starts: starts) -> Scan:
     """Simulate a scan.
 
-    The object is as large as the scan needs. If it comes as an array, the scan lies in its middle. The returned probe
-    carries the photons: apart from noise, ``diffraction`` is the amplitude of object times probe.
+    The object is as large as the scan needs. If it is given as an array, the scan is centred on it. The returned probe
+    is scaled to the number of photons: apart from noise, ``diffraction`` is the amplitude of object times probe.
 
     Args:
         settings: settings of the scan.
@@ -152,7 +152,7 @@ def simulate_scan(settings: Simulation, track: Track = lambda starts: starts) ->
         amplitude[block] = diffraction_patterns(object_, light, centres[block]).numpy()
     scale = np.float32(scale_nphotons(torch.from_numpy(amplitude[:, None]), settings.photons).item())
     if not 0 < scale < math.inf:
-        raise ValueError("object: expected some light behind it, found none. Is it empty where the probe is?")
+        raise ValueError("object: expected it to transmit some light, found none. Is it zero where the probe is?")
     amplitude *= scale
     if settings.noise:
         for first in range(0, settings.patterns, _AT_A_TIME):
@@ -208,7 +208,7 @@ def _describe(settings: Simulation) -> str:
 @click.option("--phase-image", metavar="FILE", help="Picture for the object's phase.  [default: the amplitude's]")
 @click.option("--seed", type=int, default=Simulation.seed, help="Seed of all random numbers.")
 @click.option("--preview", type=_FILE, metavar="PNG", help="File for a picture of object, scan, probe and patterns.")
-@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def main(out: Path, preview: Path | None, overwrite: bool, **options: object) -> None:
     """Simulate a ptychographic scan and write it as PtychoPINN's NPZ, with its object and probe."""
     from rich.console import Console
@@ -219,12 +219,12 @@ def main(out: Path, preview: Path | None, overwrite: bool, **options: object) ->
         if preview is not None:
             load(*DRAWING)
             from ptycho_torch.pictures.scan import draw_scan
-        # Checked before a long simulation, not after it.
+        # Check this before a long simulation, not after it.
         for path, suffix in zip(files, (".npz", ".png")):
             if path.suffix.lower() != suffix or not path.parent.is_dir():
                 raise ValueError(f"{path}: expected a name that ends in {suffix}, in a directory that exists")
             if path.exists() and not overwrite:
-                raise ValueError(f"{path}: found a file of this name; --overwrite replaces it")
+                raise ValueError(f"{path}: found an existing file; --overwrite replaces it")
     console = Console(stderr=True)
 
     def kept() -> str:

@@ -75,7 +75,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     help="Directory for all results; it is created if missing.",
 )
 @click.option(
-    "--max_epochs", type=click.IntRange(1), metavar="N", default=50, help="Largest number of passes over the data."
+    "--max_epochs", type=click.IntRange(1), metavar="N", default=50, help="Maximum number of passes over the data."
 )
 @click.option(
     "--n_images",
@@ -89,7 +89,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     type=click.IntRange(1),
     metavar="N",
     default=1,
-    help="Square root of the number of patterns in a group.",
+    help="A group has N x N patterns.",
 )
 @click.option(
     "--batch_size", type=int, metavar="N", default=16, help="Groups per step, over all devices; a power of two."
@@ -111,12 +111,12 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
 @click.option("--resume", is_flag=True, help="Continue the training in --output_dir after its last complete epoch.")
 @click.option("--overwrite", is_flag=True, help="Start over even if --output_dir holds a training.")
 @click.option(
-    "--initial_weights", type=FILE, metavar="H5", help="Initial weights in TensorFlow's order.  [default: drawn]"
+    "--initial_weights", type=FILE, metavar="H5", help="Initial weights in TensorFlow's order.  [default: random]"
 )
 @click.option(
-    "--batch_order", type=FILE, metavar="NPY", help="Order of the samples, one row per epoch.  [default: drawn]"
+    "--batch_order", type=FILE, metavar="NPY", help="Order of the samples, one row per epoch.  [default: random]"
 )
-@click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Where to compute.")
+@click.option("--accelerator", type=click.Choice(ACCELERATORS), default="auto", help="Hardware to compute on.")
 @click.option(
     "--devices", metavar="N", default="auto", help="Number of devices, or a list of them; passed to Lightning."
 )
@@ -129,7 +129,7 @@ LOSSES, LOSS_PICTURE, LOG = "losses.json", "losses.png", "train.log"
     type=click.IntRange(0),
     metavar="N",
     default=0,
-    help="Number of processes that read ahead; for slow disks only.",
+    help="Number of processes that read data in advance; helps on slow disks only.",
 )
 @click.option("--precision", type=click.Choice(PRECISIONS), default="32-true", help=PRECISION_HELP)
 @click.option(
@@ -148,8 +148,8 @@ def main(**options: Any) -> None:
     The last 5 % of the groups are held back for validation. The learning rate is halved when the validation loss stops
     falling. Training ends when the training loss stops falling, or after --max_epochs.
 
-    Stop with Ctrl-C. Continue with the same command and --resume; the result is the same as without the stop.
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    Stop with Ctrl-C. Continue with the same command and --resume; the result is the same as without the interruption.
+    """  # noqa: D301 - \b tells click not to rewrap the paragraph
     directory: Path = options["output_dir"]
     with checking_input():
         try:
@@ -188,7 +188,7 @@ def _train(directory: _Directory, options: dict[str, Any]) -> None:
         devices = fit.Devices(*(options[name] for name in ("accelerator", "devices", "num_nodes", "strategy")))
         trainer = fit.make_trainer(directory.path, payload.training.epochs, devices, payload.training.precision)
         if not trainer.is_global_zero:
-            log.setLevel("ERROR")  # the first of several processes reports for all
+            log.setLevel("ERROR")  # only the first of several processes reports
         else:
             require_places(directory.path, (*_results(), directory.checkpoint.name))
             directory.require_no_loss()
@@ -265,7 +265,7 @@ def _dataset(payload: TrainingPayload, options: dict[str, Any]) -> MemoryMappedD
 
 
 def _test_set(payload: TrainingPayload, options: dict[str, Any]) -> MemoryMappedDataset | None:
-    """Draw as many groups as in training, of all patterns of the file."""
+    """Draw the same number of groups as in training, from all patterns of the file."""
     from ptycho_torch.dataloader import MemoryMappedDataset
     from ptycho_torch.scans.scan import load_scan
 
@@ -320,7 +320,7 @@ def _task(payload: TrainingPayload, dataset: MemoryMappedDataset, model: PtychoP
 
 
 def _digest(*tensors: torch.Tensor) -> str:
-    """Return a digest by which the same numbers are recognised."""
+    """Return a digest of the numbers in tensors."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
@@ -342,7 +342,7 @@ def _tested(
 
 
 class _Directory:
-    """The directory of a training, which knows what the training has written there.
+    """The output directory of a training. It tracks what the training has written.
 
     Args:
         path: path of the directory.
@@ -362,10 +362,10 @@ class _Directory:
         self._is_begun = False
 
     def require_no_loss(self) -> None:
-        """Refuse to begin anew if a training would be lost.
+        """Refuse to start over if that would lose an earlier training.
 
         Raises:
-            ValueError: neither --resume nor --overwrite says what to do with it, or both do.
+            ValueError: there is an earlier training, and neither --resume nor --overwrite is given; or both are given.
         """
         if self._options["resume"] and self._options["overwrite"]:
             raise ValueError("--resume, --overwrite: expected one of them, found both")
@@ -378,33 +378,33 @@ class _Directory:
             )
         if finished:
             raise ValueError(
-                f"{self.path}: found a finished training; --overwrite replaces it, --resume lengthens it; or choose "
+                f"{self.path}: found a finished training; --overwrite replaces it, --resume extends it; or choose "
                 f"another --output_dir"
             )
 
     def begin(self) -> None:
-        """Remove the checkpoint of a training that is not to be resumed, and what a killed one left."""
+        """Remove the old checkpoint, unless it is to be resumed, and the partial files of a killed training."""
         self._is_begun = True
         old = () if self._options["resume"] else (self.checkpoint,)
         for path in (*old, *self.path.glob(f".{self.checkpoint.name}.*.part")):
             path.unlink(missing_ok=True)
 
     def kept(self) -> str:
-        """Say what a training that was interrupted leaves."""
+        """Describe what is on disk after an interruption."""
         if not self._is_begun:
             return f"nothing was written but {LOG}"
         if stamp(self._bundle) != self._bundle_before:
             return "the training is finished, and all results are written"
         before = "; the results of the previous training are still there" if any(self._bundle_before) else ""
         if not self.checkpoint.is_file():
-            return f"no epoch was finished, nothing is kept{before}"
+            return f"no epoch was finished, so nothing was saved{before}"
         from ptycho_torch.training.fit import read_checkpoint
 
         again = "with --resume instead of --overwrite" if self._options["overwrite"] else "with --resume"
         try:
             epochs = len(read_checkpoint(self.checkpoint).losses.epochs)
         except (ValueError, OSError) as unreadable:
-            return f"{self.checkpoint} is there, but cannot be read: {unreadable}"
+            return f"{self.checkpoint} exists, but cannot be read: {unreadable}"
         return f"the state after epoch {epochs} is kept; the same command {again} continues from there{before}"
 
 

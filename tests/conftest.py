@@ -38,23 +38,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 QUICK = re.compile(r"golden(?! or)\b")
-"""Expressions of marks that take goldens only."""
+"""Mark expressions that select only tests of goldens."""
 
 
 def may_hold_goldens(file: Path) -> bool:
-    """Whether a test of this file may take a golden; its words say so, before it is imported."""
+    """Return whether a test of this file may use a golden, judged by its text, before it is imported."""
     return file.is_relative_to(_PARITY) and re.search(r"mark\.golden|test_goldens", file.read_text()) is not None
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With ``-m 'golden …'`` leave out files without goldens: their imports take longer than the tests."""
+    """With ``-m 'golden …'``, ignore files without goldens, because their imports take longer than the tests."""
     is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
     is_left_out = is_test and QUICK.match(config.option.markexpr) and not may_hold_goldens(collection_path)
     return True if is_left_out else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Let tests that skip for one reason stand in one line, with their number: pytest has a line for each place."""
+    """Report tests that are skipped for the same reason in one line; pytest prints one line per location."""
     places: dict[str, tuple[str, int, str]] = {}
     for report in terminalreporter.stats.get("skipped", []):
         report.longrepr = places.setdefault(report.longrepr[2], report.longrepr)
@@ -62,7 +62,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def goldens() -> dict[str, Golden]:
-    """Every committed golden that is not slow, by case."""
+    """Return every committed golden that is not slow, by case."""
     fixtures = Path(__file__).resolve().parents[1] / "golden" / "fixtures"
     slow = {name for name, case in load_cases("golden.ptychopinn").items() if case.slow}
     return {name: read_golden(golden_path(fixtures, name)) for name in sorted(stored_cases(fixtures) - slow)}

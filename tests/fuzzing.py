@@ -1,4 +1,4 @@
-"""What fuzzers of files share: what became of a file, and archives taken apart and put together again."""
+"""Code that the fuzzers of files share: the outcome for a file, and archives taken apart and put together again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """An outcome says what became of one corrupt file, which its kind and seed make again."""
+    """The outcome of reading one corrupt file, which its kind and seed reproduce."""
 
     kind: str
     seed: int
@@ -25,7 +25,7 @@ def members(archive: bytes) -> dict[str, bytes]:
 
 
 def zipped(found: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """Put members into a zip archive, also those that come twice."""
+    """Write members to a zip archive, including repeated ones."""
     stream = io.BytesIO()
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", compression) as archive:
         for name, data in found:

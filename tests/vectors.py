@@ -1,9 +1,9 @@
-"""Reading the recorded vectors of the real TensorFlow PtychoPINN, which lie outside the repository.
+"""Read the recorded vectors of the real TensorFlow PtychoPINN, which are outside the repository.
 
-A file holds a group per record, each with ``inputs/``, ``outputs/`` and parameters as attributes.
+A file holds one group per record, with ``inputs/``, ``outputs/`` and parameters as attributes.
 
-They hold HDF5 2's native complex numbers, which the h5py that TensorFlow pins cannot read; a Torch environment's can,
-and rewrites them: ``python -m tests.vectors DIR COPY``.
+The files use HDF5 2's native complex numbers, which TensorFlow's pinned h5py cannot read. That of a Torch environment
+can, and rewrites them: ``python -m tests.vectors DIR COPY``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Record:
 
 
 def records(external_data: Path, files: str, prefix: str = "") -> Iterator[Record]:
-    """The records whose name begins with ``prefix``, of all files that match; fails when there is none."""
+    """Return the records whose name begins with ``prefix``, from all matching files; fail if there is none."""
     found = False
     for path in sorted((external_data / "vectors").glob(files)):
         with h5py.File(path) as file:
@@ -52,10 +52,10 @@ def _arrays(path: Path, group: h5py.Group) -> dict[str, np.ndarray]:
 
 
 def zero_mean_merges(external_data: Path) -> Iterator[Record]:
-    """Merges on the padded canvas whose sum was recorded and whose relative positions have zero mean.
+    """Return merges on the padded canvas with a recorded sum and with relative positions of zero mean.
 
-    The recorded code removes the mean over the whole batch first, which is then no change. What it sums are patches
-    padded to the canvas, so that is what ``inputs["patches"]`` holds here; ``outputs["sum_real"]`` is (B, P, P).
+    The recorded code first subtracts the mean over the whole batch, which is then 0. It sums patches that are padded to
+    the canvas, so ``inputs["patches"]`` holds these; ``outputs["sum_real"]`` is (B, P, P).
     """
     for record in records(external_data, "merge_extract_*.h5"):
         relative = record.inputs["coords_relative"]
@@ -68,7 +68,7 @@ def zero_mean_merges(external_data: Path) -> Iterator[Record]:
 
 
 def network_settings(record: Record) -> dict[str, Any]:
-    """The parameters of the network's operations, of a recorded model."""
+    """Return the parameters of the network's operations for a recorded model."""
     kinds = {
         "N": int,
         "n_filters_scale": int,
@@ -87,7 +87,7 @@ def network_settings(record: Record) -> dict[str, Any]:
 def assert_close(
     record: Record, what: str, actual: np.ndarray, expected: np.ndarray, tolerance: float, where: Any = ...
 ) -> None:
-    """Within ``tolerance`` of the largest modulus; shapes exact."""
+    """Require equal shapes, and values within ``tolerance`` of the largest modulus."""
     assert actual.shape == expected.shape, f"{record.name}: {what}: shape {actual.shape}, expected {expected.shape}"
     scale = float(np.abs(expected).max(initial=0.0)) or 1.0
     worst = float(np.abs(actual - expected)[where].max(initial=0.0)) / scale

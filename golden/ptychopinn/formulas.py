@@ -1,7 +1,7 @@
 """The operations restated in NumPy, as a subject: ``golden check golden.ptychopinn.formulas``.
 
-A function for every operation that has a formula, named like it with ``_`` for the dot, as any port's subject has. It
-shows what ``golden check`` tells, without TensorFlow and Torch.
+There is a function for every operation that has a formula, with the operation's name and ``_`` for the dot, as in the
+subject of a port. So you can try ``golden check`` without TensorFlow and Torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Find what a package's modules import by reading their source, without importing them.
+"""Find the imports of a package's modules by reading their source, without importing them.
 
-Importing a package tells of one missing module at a time; its sources tell of all.
+Importing a package reports one missing module at a time; its sources show all.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ _OPTIONAL = {"ImportError", "ModuleNotFoundError", "Exception"}
 
 
 def absent(folder: Path, modules: Iterable[str]) -> list[str]:
-    """Name the packages that modules of a package need, themselves or through its other modules, and that are missing.
+    """Return the missing packages that modules of a package import, directly or through its other modules.
 
     Args:
-        folder: the package's folder, which holds its ``__init__.py``.
-        modules: full names of its modules; names that the package does not have are skipped.
+        folder: the package's folder, with its ``__init__.py``.
+        modules: full names of its modules; unknown names are skipped.
 
     Returns:
-        Names of packages, sorted. An import in a function, or in a ``try`` that catches its failure, is not needed.
+        Names of packages, sorted. Imports in functions, and imports in a ``try`` that catches their failure, do not
+        count.
     """
     needed, seen, left = set(), set(), list(modules)
     while left:
@@ -49,7 +50,7 @@ def _file(folder: Path, name: str) -> Path | None:
 
 
 def _imported(body: Iterable[ast.AST], package: str) -> Iterator[str]:
-    """Give the full names that statements import; of ``from a import b`` both ``a`` and ``a.b``, which may be one."""
+    """Yield the full names that statements import; for ``from a import b``, both ``a`` and ``a.b``."""
     for node in body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -68,7 +69,7 @@ def _imported(body: Iterable[ast.AST], package: str) -> Iterator[str]:
 
 
 def _catches(handler: ast.ExceptHandler) -> bool:
-    """Tell whether a failed import would be caught."""
+    """Return whether a failed import would be caught."""
     return handler.type is None or bool(
         _OPTIONAL & {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)}
     )
@@ -77,5 +78,5 @@ def _catches(handler: ast.ExceptHandler) -> bool:
 def _is_installed(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ValueError:  # it is loaded, but does not say from where
+    except ValueError:  # it is loaded, but its origin is unknown
         return True

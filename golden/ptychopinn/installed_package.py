@@ -1,15 +1,15 @@
-"""TensorFlow PtychoPINN as it is installed: the package ``ptycho``, called by its own names.
+"""The installed package of TensorFlow PtychoPINN, ``ptycho``, called by its own names.
 
-Each topic's ``installed.py`` has one function per operation. It sets the package's global parameters, calls, and brings
-the answer into the layout and dtype that the operation declares; the parameters are put back. What the package returns
-is checked and never cast silently. A topic's module may also say:
+Each topic's ``installed.py`` has one function per operation. The function sets the package's global parameters, makes
+the call, converts the result to the layout and dtype that the operation declares, and restores the parameters. Results
+are checked and never cast silently. A topic's module may also define:
 
-* ``NO_CALL``: function -> why no call of the package returns what the operation asks for;
-* ``NEEDS``: function -> what it needs of the package and older releases may lack;
+* ``NO_CALL``: function -> why no call of the package returns the operation's outputs;
+* ``NEEDS``: function -> names of the package that it needs, and that older releases may lack;
 * ``DOUBLE``: the functions that the package computes in float64. It computes all others in float32.
 
-The package computes each operation in one precision and refuses complex128, so everything else that a golden needs
-comes from ``BACKING``. The package, and TensorFlow with it, is imported when it is first asked.
+The package computes each operation in one precision and refuses complex128, so the rest of a golden is computed by
+``BACKING``. The package, and TensorFlow with it, is imported on first use.
 """
 
 from __future__ import annotations
@@ -44,34 +44,34 @@ _MODULES = (
     *("params", "config.config", "probe", "diffsim", "tf_helper", "raw_data", "loader"),
     *("model", "train_pinn", "workflows.components"),
 )
-"""What topics call of it."""
+"""Modules of the package that topics call."""
 _SWITCHES = ("USE_XLA_TRANSLATE", "USE_XLA_COMPILE")
-"""Variables of the environment that its calls obey; without the first, translations go the other way."""
+"""Environment variables that affect its calls; without the first, translations have the opposite sign."""
 
 
 def evaluate(
     operation: str, precision: str, inputs: Mapping[str, np.ndarray], parameters: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Return the package's outputs of ``topic.function``, in the only precision that it computes them in.
+    """Return the package's outputs of ``topic.function``, in the only precision that it supports.
 
     Raises:
-        GoldenError: the package is not installed, lacks a name, returned something else than expected, or has no call.
+        GoldenError: the package is not installed, lacks a name, returned an unexpected result, or has no such call.
     """
     reason = missing(operation)
     if reason:
-        raise GoldenError(f"reference {_PACKAGE}: {operation}: {reason}; {BACKING} answers instead")
+        raise GoldenError(f"reference {_PACKAGE}: {operation}: {reason}; {BACKING} computes it instead")
     topic, function = operation.split(".")
     calls = _calls(topic)
     own = "float64" if function in getattr(calls, "DOUBLE", ()) else "float32"
     if precision != own:
-        raise GoldenError(f"reference {_PACKAGE}: computes {operation} in {own} only; {precision} is for {BACKING}")
+        raise GoldenError(f"reference {_PACKAGE}: computes {operation} only in {own}; {BACKING} computes {precision}")
     with _by_itself():
         outputs: dict[str, np.ndarray] = getattr(calls, function)(**inputs, **parameters)
     return outputs
 
 
 def missing(operation: str) -> str:
-    """Say why the package cannot be asked for an operation; empty when it can."""
+    """Return why the package cannot compute an operation; empty if it can."""
     topic, function = operation.split(".")
     calls = _calls(topic)
     reason: str | None = getattr(calls, "NO_CALL", {}).get(function)
@@ -88,13 +88,13 @@ def producer(operation: str) -> str:
 
 
 def provenance() -> dict[str, str]:
-    """Say which package it is and what it runs on.
+    """Return the versions of the package and of its platform.
 
     Raises:
-        GoldenError: it is not installed, or it needs what is not: all of that by name, so that no case waits for it.
+        GoldenError: it is not installed, or packages that it needs are missing; the message names all of them.
     """
     versions = {"reference": _PACKAGE, **version_of(_module(_PACKAGE))}
-    _load_all()  # this loads TensorFlow, if anything does
+    _load_all()  # this loads TensorFlow
     loaded = {name: sys.modules[name] for name in ("tensorflow", "keras") if name in sys.modules}
     versions |= {name: str(module.__version__) for name, module in loaded.items()}
     return versions | {
@@ -106,7 +106,7 @@ def provenance() -> dict[str, str]:
 
 @contextmanager
 def _by_itself() -> Iterator[None]:
-    """Silence what the package prints and logs, and hide the environment's switches from it."""
+    """Silence the package's output and logs, and hide the environment's switches from it."""
     switches = {name: os.environ.pop(name) for name in _SWITCHES if name in os.environ}
     logged = logging.root.manager.disable
     logging.disable()
@@ -120,14 +120,15 @@ def _by_itself() -> Iterator[None]:
 
 
 def _load_all() -> None:
-    """Import all of its modules that topics call; the calls say which of them it does not have."""
+    """Import all of its modules that topics call; missing modules are reported by the calls."""
     folder = Path(_module(_PACKAGE).__file__ or "").resolve().parent
     modules = [f"{_PACKAGE}.{name}" for name in _MODULES]
     lacking = absent(folder, modules)
     if lacking:
         raise GoldenError(
-            f"reference {_PACKAGE}: the package in {folder} needs {', '.join(lacking)}, not installed here. 'make "
-            f"confirm' makes an environment that has all of it; constraints/ptychopinn.txt lists it"
+            f"reference {_PACKAGE}: the package in {folder} needs packages that are not installed here: "
+            f"{', '.join(lacking)}. 'make confirm' creates an environment with all of them; "
+            f"constraints/ptychopinn.txt lists them"
         )
     for name in modules:
         with suppress(_NoSuchModuleError):
@@ -139,7 +140,7 @@ def _module_of(topic: str) -> str:
 
 
 def _calls(topic: str) -> ModuleType | None:
-    """Import a topic's calls; None where the topic has none."""
+    """Import a topic's calls; None if it has none."""
     try:
         return importlib.import_module(_module_of(topic))
     except ModuleNotFoundError as absent:
@@ -153,9 +154,9 @@ def _calls(topic: str) -> ModuleType | None:
 
 @contextmanager
 def global_parameters(**values: Any) -> Iterator[None]:
-    """Set global parameters of the package for a call; then put all back, whatever happens, and remove new ones.
+    """Set global parameters of the package for a call; then restore all, even after an error, and remove new ones.
 
-    The package names no call that forgets a parameter, so the dictionary that holds them is put back as a whole.
+    The package has no call to delete a parameter, so the dictionary of parameters is restored as a whole.
     """
     set_ = offered("params.set")
     tables = [
@@ -184,7 +185,7 @@ def stored(key: str) -> Any:
 
 
 def tensor(array: np.ndarray) -> Any:
-    """Return a tensor where the package works on tensors, else the array itself."""
+    """Return a tensor if the package works on tensors, otherwise the array itself."""
     tensorflow = sys.modules.get("tensorflow")
     return array if tensorflow is None else tensorflow.convert_to_tensor(array)
 
@@ -200,9 +201,9 @@ def _module(name: str) -> ModuleType:
     except ModuleNotFoundError as missed:
         if missed.name == _PACKAGE:
             raise GoldenError(
-                f"reference {_PACKAGE}: TensorFlow PtychoPINN, the package {_PACKAGE!r}, is not installed. Put "
-                f"its checkout on the path ('make confirm PTYCHOPINN=DIR' does, with all that it needs), or leave it "
-                f"out: {BACKING} needs none"
+                f"reference {_PACKAGE}: TensorFlow PtychoPINN, the package {_PACKAGE!r}, is not installed. Put its "
+                f"checkout on the path ('make confirm PTYCHOPINN=DIR' does this, and installs its dependencies), or "
+                f"use {BACKING}, which does not need it"
             ) from None
         if missed.name and f"{name}.".startswith(f"{missed.name}."):
             problem = unexpected(name.removeprefix(f"{_PACKAGE}."), "a module of that name", "none")
@@ -227,7 +228,7 @@ def offered(name: str) -> Any:
     path, _, attribute = name.rpartition(".")
     module = _module(f"{_PACKAGE}.{path}")
     if "tensorflow" in sys.modules:
-        # Its graph functions keep the N that they were first traced with: another N would get a wrong crop.
+        # Its graph functions keep the N of their first trace, so another N would get a wrong crop.
         sys.modules["tensorflow"].config.run_functions_eagerly(True)
     try:
         return getattr(module, attribute)
@@ -240,8 +241,8 @@ def checked(call: str, value: Any, dtype: type, *shape: int | str) -> np.ndarray
 
     Args:
         call: the call that returned it, for the message.
-        value: what it returned.
-        dtype: the expected dtype, exactly.
+        value: the returned value.
+        dtype: the exact dtype that is expected.
         shape: the expected sizes. A text stands for an unknown size, equal texts for equal sizes.
     """
     array = np.asarray(value)
@@ -257,7 +258,7 @@ def checked(call: str, value: Any, dtype: type, *shape: int | str) -> np.ndarray
 
 
 def unexpected(name: str, expected: str, found: str) -> GoldenError:
-    """Return the error that says what ``ptycho.<name>`` should have been, what was found, and in which version."""
+    """Return an error that names what was expected of ``ptycho.<name>``, what was found, and the package's version."""
     version = described({"reference": _PACKAGE, **version_of(_module(_PACKAGE))})
     return GoldenError(
         f"{_PACKAGE}.{name}: expected {expected}, found {found}, in {version}. Install the release that the goldens "
@@ -271,8 +272,8 @@ def unexpected(name: str, expected: str, found: str) -> GoldenError:
 def version_of(package: ModuleType) -> dict[str, str]:
     """Return the ``version`` of an imported package and the ``commit`` that it was installed from.
 
-    Where nothing says it, the version is ``unknown`` and the commit is left out. A commit with ``+changed`` had changes
-    in the package's directory that were not committed.
+    A version that cannot be found is ``unknown``, and a commit is omitted. ``+changed`` after a commit means that the
+    package's directory had uncommitted changes.
     """
     file = getattr(package, "__file__", None)
     folder = Path(file).resolve().parent if file else None
@@ -283,7 +284,7 @@ def version_of(package: ModuleType) -> dict[str, str]:
 
 
 def _distribution(name: str, folder: Path | None) -> Distribution | None:
-    """Find the distribution that put the package there, not one that put a package of the same name elsewhere."""
+    """Find the distribution that installed this package, not a package of the same name elsewhere."""
     for found in _distributions(name):
         checkout = Path(unquote(urlsplit(_origin(found).get("url", "")).path) or "/")
         editable = "dir_info" in _origin(found)
@@ -302,7 +303,7 @@ def _distributions(name: str) -> Iterator[Distribution]:
 
 
 def _origin(found: Distribution | None) -> dict[str, Any]:
-    """Read where pip took a distribution from; pip writes that down for those that came from no index."""
+    """Read the origin of a distribution, which pip records if it did not come from an index."""
     with suppress(ValueError):
         origin = json.loads((found.read_text("direct_url.json") if found else None) or "{}")
         return origin if isinstance(origin, dict) else {}
@@ -310,7 +311,7 @@ def _origin(found: Distribution | None) -> dict[str, Any]:
 
 
 def _commit_of_checkout(folder: Path) -> str:
-    """Return the commit of the clone that tracks the package; a clone that merely surrounds it does not count."""
+    """Return the commit of the clone that tracks the package, not of one that merely contains its directory."""
     with suppress(OSError, subprocess.CalledProcessError):
         _git(folder, "ls-files", "--error-unmatch", "__init__.py")
         commit = _git(folder, "rev-parse", "HEAD")

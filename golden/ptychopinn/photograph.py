@@ -1,4 +1,4 @@
-"""Read the photographs that give test objects their texture, pinned by digest; needed only to draw inputs."""
+"""Read the photographs that give test objects their texture, pinned by digest. They are needed only to draw inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def photograph(name: str) -> np.ndarray:
     """Return a photograph in grey, (H, W) float64 multiples of 1/256 in [0, 1), row 0 at the top.
 
     Raises:
-        GoldenError: scikit-image is not installed, or ships other pixels than those that were pinned.
+        GoldenError: scikit-image is not installed, or its pixels differ from the pinned ones.
     """
     try:
         from skimage import data

@@ -1,10 +1,10 @@
-"""The reference restates in TensorFlow what PtychoPINN computes: this module runs each topic's ``reference.py``.
+"""The reference, which restates PtychoPINN's computations in TensorFlow.
 
-Each topic's ``reference.py`` has one function per operation. It takes the real dtype to compute in, then the
-operation's inputs and parameters by name, and returns its outputs by name, in TensorFlow's layout. With ``tf.float32``
-it computes what is frozen; with ``tf.float64`` it checks the rounding of that. What a topic writes down from a document
-instead of computing it, its module declares by ``PRODUCER = "transcribed"``. docs/conventions.md says what the formulas
-are and where they come from.
+This module runs each topic's ``reference.py``, which has one function per operation. The function takes the real dtype
+for the computation, then the operation's inputs and parameters by name, and returns its outputs by name, in
+TensorFlow's layout. Results in ``tf.float32`` are frozen; results in ``tf.float64`` check their rounding. A topic whose
+outputs are copied from a document declares ``PRODUCER = "transcribed"``. docs/conventions.md lists the formulas and
+their sources.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 NAME = "golden.reference"
-"""What provenance calls this reference. It is data, stored in every golden: moving the module does not change it."""
+"""Name of this reference in provenance. It is stored in every golden, so it does not change if the module moves."""
 
 
 def evaluate(
@@ -33,7 +33,7 @@ def evaluate(
 
 
 def producer(operation: str) -> str:
-    """Say who answers: ``tensorflow``, or what the topic's module declares as its ``PRODUCER``."""
+    """Return the producer of an operation: ``tensorflow``, or the topic's ``PRODUCER``."""
     return str(getattr(_topic(operation), "PRODUCER", "tensorflow"))
 
 

@@ -1,1 +1,1 @@
-"""Judge what an inference left, with code that shares nothing with what made it."""
+"""Judge the results of an inference with code that is independent of the code that made them."""

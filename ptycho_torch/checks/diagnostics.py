@@ -1,7 +1,7 @@
 """Check the results of an inference, and name the likely mistake.
 
-NumPy arrays come in, findings go out; ``ptycho_torch.pictures.diagnosis`` draws them. What to expect is computed here
-from the scan's own positions and probe, not with the code that made the mosaic.
+The input is NumPy arrays, the output findings; ``ptycho_torch.pictures.diagnosis`` draws them. Expected values are
+computed here from the scan's own positions and probe, not with the code that made the mosaic.
 """
 
 from __future__ import annotations
@@ -29,48 +29,49 @@ from ptycho_torch.checks.registration import (
 
 Verdict = Literal["right", "wrong", "unclear", "unknown", "measured"]
 DEFAULT_PHOTONS = 1e9
-"""Photons in a pattern by default; the loss, and what training finds, depend on them."""
+"""Default number of photons per pattern; the loss and the result of training depend on it."""
 LEAST_FIT = 0.4
-"""Least correlation in the best orientation for it to be named: networks that have hardly learnt reach 0.35."""
+"""Smallest correlation in the best orientation for a verdict: barely trained networks reach 0.35."""
 LEAST_MARGIN = 0.08
-"""By so much it must exceed the next best: networks that have hardly learnt reach 0.06."""
+"""Smallest difference from the second best orientation for a verdict: barely trained networks reach 0.06."""
 LEAST_AMPLITUDE_FIT = 0.8
-"""``LEAST_FIT`` for amplitudes alone. These are positive and smooth and so fit anything better: such networks reach
-0.74."""
+"""``LEAST_FIT`` for amplitudes alone. These are positive and smooth, so they fit anything better: barely trained
+networks reach 0.74."""
 _TOLERANCE = 0.02
-"""Two numbers are taken for the same up to this relative difference; wrong conventions differ by factors."""
+"""Relative difference up to which two numbers count as equal; wrong conventions differ by factors."""
 LEAST_COVERED = 0.98
-"""So much of the mosaic the known object must cover, where the positions put it; otherwise their origins differ."""
+"""Smallest fraction of the mosaic that the known object must cover at the positions; below, their origins differ."""
 LEAST_LIGHT = 0.9
-"""So much of the light must fall onto the known object for its brightness to be judged."""
+"""Smallest fraction of the light that must fall onto the known object for its brightness to be judged."""
 LEAST_PLACES = 8
-"""So many places without overlap must be seen before an orientation is called wrong. One pattern has a twin, turned by
-180 degrees and conjugated, that explains it as well; and a small mosaic fits a large object somewhere by chance."""
+"""Number of places without overlap that a mosaic must show before its orientation is called wrong. A single pattern is
+explained equally well by the object's twin, turned by 180 degrees and conjugated; and a small mosaic fits a large
+object somewhere by chance."""
 _SAMPLE = 48
-"""So many patches are compared one by one with the object."""
+"""Number of patches that are compared with the object one by one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Evidence is what an inference of n groups leaves to be checked.
+    """The results of an inference of n groups that are to be checked.
 
     Attributes:
         positions: (n, 2), mean position of each group, [x, y], pixels, from the scan file.
-        offsets: (n, 2), what the stitcher was given for them, pixels.
-        patches: (n, N, N) complex, what the network made of each group.
+        offsets: (n, 2), offsets with which the groups were stitched, pixels.
+        patches: (n, N, N) complex, the network's output for each group.
         mosaic: (S, S) complex.
-        count: (S, S), how many patches the stitcher says cover a pixel.
-        crop: M, side of the centre of a patch that enters the mosaic, pixels.
+        count: (S, S), number of patches that cover a pixel, as counted by the stitcher.
+        crop: M, side of the central part of a patch that is put into the mosaic, pixels.
         raw_probe: (N, N) complex, from the scan file.
         probe: (N, N) complex, by which the model multiplies.
-        probe_scale: inverse of what the normalised probe's mean masked modulus should be.
-        intensity_scale: the model's factor from normalised amplitudes to roots of counts.
-        nphotons: photons in a pattern that the configuration asks for, on average.
-        measured: photons in the good pixels of all patterns, as they were scaled for the network.
+        probe_scale: inverse of the required mean masked modulus of the normalised probe.
+        intensity_scale: the model's factor from normalised amplitudes to square roots of counts.
+        nphotons: configured number of photons per pattern, on average.
+        measured: photons in the good pixels of all patterns, scaled as for the network.
         predicted: photons that the network expects in these pixels.
         known: (H, W) complex, the object; None if it is not known.
-        good_share: (N, N), in which part of the patterns each pixel of the detector is good; None if all are.
-        explained: which part of the patterns' differences from their mean the network explains; NaN if not known.
+        good_share: (N, N), fraction of the patterns in which each pixel of the detector is good; None if all are.
+        explained: fraction of the patterns' variance about their mean that the network explains; NaN if not known.
     """
 
     positions: Float[np.ndarray, "n 2"]
@@ -92,20 +93,20 @@ class Evidence:
 
     @property
     def mask(self) -> Bool[np.ndarray, "S S"]:
-        """Say where the mosaic means anything: (S, S) bool, covered by more than 0.01 patches."""
+        """Return where the mosaic is meaningful: (S, S) bool, true where ``count`` exceeds 0.01."""
         return np.asarray(self.count > 0.01)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding says how one check ended.
+    """The result of one check.
 
     Attributes:
         name: name of the check.
-        verdict: ``right``; ``wrong``; ``unclear``, if the evidence does not decide; ``unknown``, if there is none;
-            ``measured``, if there is nothing to judge it by.
-        says: what was found, for people.
-        numbers: numbers behind it, by name.
+        verdict: ``right``; ``wrong``; ``unclear``, if the evidence does not decide; ``unknown``, if there is no
+            evidence; ``measured``, if there is nothing to compare the value with.
+        says: the result in words.
+        numbers: the numbers behind it, by name.
         mistake: the likely mistake; empty unless the verdict is ``wrong`` or ``unclear``.
     """
 
@@ -118,7 +119,7 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """A diagnosis holds all findings, and what they rest on.
+    """All findings, and the comparison with the known object behind them.
 
     Attributes:
         findings: findings in the order of the computation: the first that is wrong explains later ones.
@@ -152,7 +153,7 @@ class Diagnosis:
         return f"nothing is wrong{' with what can be seen' if unknown else ''}{also}"
 
     def __getitem__(self, name: str) -> Finding:
-        """Return the finding of this name.
+        """Return the finding with this name.
 
         Raises:
             KeyError: there is no such finding.
@@ -161,7 +162,7 @@ class Diagnosis:
         return found[name]
 
     def to_text(self) -> str:
-        """Return a line for each finding, and the verdict last."""
+        """Return a line for each finding, then the verdict."""
         width = max(len(finding.name) for finding in self.findings)
         lines = [
             f"{one.verdict:<8} {one.name:<{width}}  {one.says}" + (f": {one.mistake}" if one.mistake else "")
@@ -178,11 +179,11 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     """Check an inference.
 
     Args:
-        evidence: what the inference left; ``ptycho_torch.gather_evidence`` gathers it.
+        evidence: results of the inference, as ``ptycho_torch.gather_evidence`` collects them.
 
     Returns:
-        The diagnosis. Without a known object, or with a flat one, what needs it is ``unknown``; so is what needs more
-        of it than it covers, if it lies elsewhere than the scan.
+        The diagnosis. Findings that need the known object are ``unknown`` if there is none, if it is flat, or if it
+        does not cover the scan.
     """
     findings = [
         check_probe(evidence),
@@ -227,7 +228,7 @@ _NEED_THE_OBJECT = ("brightness", "patches", "orientation", "amplitude", "phase"
 
 
 def covered_share(evidence: Evidence) -> float:
-    """Return which part of the crops, where the scan's positions put them, the known object covers, 0..1."""
+    """Return the fraction of the crops, at the scan's positions, that the known object covers, 0..1."""
     assert evidence.known is not None
     corners = evidence.positions - evidence.crop // 2
     ends = np.minimum(corners + evidence.crop, evidence.known.shape[::-1])
@@ -236,19 +237,19 @@ def covered_share(evidence: Evidence) -> float:
 
 
 def count_places(positions: Float[np.ndarray, "n 2"], M: int) -> int:
-    """Count the places that crops of side M see without overlap: cells of M x M pixels with a position in them."""
+    """Count the places that crops of side M show without overlap: cells of M x M pixels that contain a position."""
     return len(np.unique(np.floor((positions - positions.min(axis=0)) / M), axis=0))
 
 
 def _not_comparable(evidence: Evidence) -> list[Finding]:
-    """Return the findings if nothing can be compared with a known object; none if it can."""
+    """Return the findings if no comparison with a known object is possible; otherwise an empty list."""
     known, shown = evidence.known, evidence.mosaic[evidence.mask]
     if not np.isfinite(shown).all() or not shown.any():
         empty = "0 everywhere" if np.isfinite(shown).all() else "not finite"
-        mistake = "the network makes no object: its training diverged, or its weights are damaged"
+        mistake = "the network yields no object: its training diverged, or its weights are damaged"
         why, first = f"the mosaic is {empty}", [Finding("mosaic", "wrong", f"it is {empty}", {}, mistake)]
     elif known is None or not _has_structure(known):
-        why = "no object is known" if known is None else "the file's objectGuess is flat, no object to compare with"
+        why = "no object is known" if known is None else "objectGuess is flat, so there is nothing to compare with"
         first = []
     else:
         return []
@@ -261,16 +262,16 @@ def _is_upright_in_place(registration: Registration) -> bool:
 
 
 def _cropped(covered: float) -> Finding:
-    says = f"objectGuess covers {covered:.0%} of the mosaic; only there they are compared"
+    says = f"objectGuess covers {covered:.0%} of the mosaic; only this part is compared"
     return Finding("object", "unclear", says, {"covered": covered}, "objectGuess is smaller than the scan")
 
 
 def _elsewhere(
     registration: Registration, by_amplitude: Registration | None, covered: float, places: int
 ) -> list[Finding]:
-    """Return the findings if the known object does not lie where the positions are: another origin is no mistake."""
-    says = f"objectGuess covers {covered:.0%} of the mosaic, where the scan's positions put it"
-    mistake = "it does not cover the scan: its origin is another than that of the positions, or it is cropped"
+    """Return the findings if the known object is not at the scan's positions; a different origin is no mistake."""
+    says = f"at the scan's positions, objectGuess covers {covered:.0%} of the mosaic"
+    mistake = "it does not cover the scan: its origin differs from that of the positions, or it is cropped"
     orientation = check_orientation(registration, by_amplitude, places, at_its_place=False)
     why = "objectGuess does not cover the scan"
     rest = (orientation if name == "orientation" else Finding(name, "unknown", why) for name in _NEED_THE_OBJECT)
@@ -282,14 +283,14 @@ def _elsewhere(
 
 @dataclass(frozen=True)
 class ProbeStatistics:
-    """Probe statistics describe the modulus of a probe (N, N).
+    """Statistics of the modulus of a probe (N, N).
 
     Attributes:
         mean: mean over all pixels.
         largest: largest value.
         masked_mean: sum within the hard mask, divided by the number of *all* pixels.
         mask_mean: mean within the hard mask.
-        outside: part of the energy that lies outside the hard mask; NaN without energy.
+        outside: fraction of the energy outside the hard mask; NaN without energy.
     """
 
     mean: float
@@ -316,7 +317,7 @@ def probe_statistics(probe: Complex[np.ndarray, "N N"]) -> ProbeStatistics:
 
 
 def check_probe(evidence: Evidence) -> Finding:
-    """Check that the model's probe is the scan's, normalised: mean |mask P| = 1 / probe_scale."""
+    """Check that the model's probe is the scan's probe, normalised: mean |mask P| = 1 / probe_scale."""
     raw, used = probe_statistics(evidence.raw_probe), probe_statistics(evidence.probe)
     scale = evidence.probe_scale
     wanted = 1 / scale
@@ -328,44 +329,44 @@ def check_probe(evidence: Evidence) -> Finding:
     if mistake:
         return Finding("probe", "wrong", says, numbers, mistake)
     if alike < 0.98:
-        also = "the model was trained with another probe than the one in this file"
+        also = "the model was trained with a different probe from the one in this file"
         return Finding("probe", "unclear", f"{says}; likeness {alike:.3f}", numbers, also)
     return Finding("probe", "right", says, numbers)
 
 
 def _likeness(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the correlation of two probes, 0..1; flat ones, which have none, are alike."""
+    """Return the correlation of two probes, 0..1; 1 if both are flat, where it is undefined."""
     flat = not (_has_structure(one) or _has_structure(other))
     return 1.0 if flat else correlation(one, other, np.ones(one.shape, bool))
 
 
 def _probe_mistake(raw: ProbeStatistics, used: ProbeStatistics, scale: float) -> str:
-    """Name the likely mistake; empty if the mean masked modulus is right and nothing was cut off."""
+    """Return the likely mistake; empty if the mean masked modulus is right and nothing was cut off."""
     if _close(used.masked_mean, 1 / scale):
         if used.outside < 1e-9 and raw.outside > 1e-6:
-            return "the mask was applied to the probe; it belongs into the norm only"
+            return "the mask was applied to the probe; it belongs in the norm only"
         return ""
     mistakes = {
         "the probe was divided by probe_scale twice": _close(used.masked_mean, 1 / scale**2),
-        "the raw probe was used, it was not normalised": _close(used.masked_mean, raw.masked_mean),
+        "the raw probe was used, not normalised": _close(used.masked_mean, raw.masked_mean),
         "the raw probe was divided by probe_scale, not normalised": _close(used.masked_mean, raw.masked_mean / scale),
-        "normalised, but probe_scale was left out": _close(used.masked_mean, 1.0),
+        "normalised, but without probe_scale": _close(used.masked_mean, 1.0),
         "normalised with probe_scale 10, the legacy default": _close(used.masked_mean, 0.1),
         "normalised over the whole frame, without the mask": _close(used.mean, 1 / scale),
-        "normalised by the mean over the mask's pixels, not over all": _close(used.mask_mean, 1 / scale),
+        "normalised by the mean over the mask's pixels, not over all pixels": _close(used.mask_mean, 1 / scale),
     }
     fitting = [mistake for mistake, fits in mistakes.items() if fits]
     return fitting[0] if fitting else "it is not normalised as TensorFlow does it"
 
 
 def check_photons(evidence: Evidence) -> Finding:
-    """Check that the model scales patterns to the configured number of photons, and expects as many."""
+    """Check that the model scales patterns to the configured number of photons, and predicts about this number."""
     N = len(evidence.probe)
     photons = (evidence.intensity_scale * N / 2) ** 2
     per_pattern = evidence.measured and evidence.predicted / evidence.measured
     says = (
-        f"intensity scale {evidence.intensity_scale:.6g} = {photons:.4g} photons a pattern, {evidence.nphotons:.4g} "
-        f"asked for; predicted / measured photons {per_pattern:.3f}"
+        f"intensity scale {evidence.intensity_scale:.6g} = {photons:.4g} photons per pattern, {evidence.nphotons:.4g} "
+        f"configured; predicted / measured photons {per_pattern:.3f}"
     )
     numbers = {
         "intensity_scale": evidence.intensity_scale,
@@ -374,40 +375,40 @@ def check_photons(evidence: Evidence) -> Finding:
         "predicted_over_measured": per_pattern,
     }
     if not _close(photons, evidence.nphotons):
-        mistake = "the photon number is another than the configured one"
+        mistake = "the number of photons is not the configured one"
         if _close(photons, evidence.nphotons / 1e4):
-            mistake = "the photon number is 1e4 times too small: 1e5 was used where 1e9 belongs"
+            mistake = "the number of photons is 1e4 times too small: 1e5 was used instead of 1e9"
         elif _close(evidence.intensity_scale, math.sqrt(evidence.nphotons)):
             mistake = "the intensity scale was not divided by N / 2"
         return Finding("photons", "wrong", says, numbers, mistake)
     if not _close(evidence.nphotons, DEFAULT_PHOTONS):
-        mistake = f"{DEFAULT_PHOTONS:g} is the default, of TensorFlow too; was another asked for on purpose?"
+        mistake = f"the default, also in TensorFlow, is {DEFAULT_PHOTONS:g}; was another number intended?"
         return Finding("photons", "unclear", says, numbers, mistake)
     if not 0.5 < per_pattern < 2:
-        mistake = "the network does not explain the light: it is not trained, or probe and data are scaled differently"
+        mistake = "the network does not predict the light: it is not trained, or probe and data are scaled differently"
         return Finding("photons", "unclear", says, numbers, mistake)
     return Finding("photons", "right", says, numbers)
 
 
 def check_fit(evidence: Evidence) -> Iterator[Finding]:
-    """Report how much of the patterns the network explains; no object is needed. Nothing is said if it is not known."""
+    """Report how much of the patterns' variation the network explains, if this is known. No object is needed."""
     if math.isnan(evidence.explained):
         return
-    says = f"the network explains {max(evidence.explained, 0):.0%} of what the patterns differ by"
+    says = f"the network explains {max(evidence.explained, 0):.0%} of the variation between patterns"
     numbers = {"explained": evidence.explained}
     if evidence.explained > 0:
         yield Finding("fit", "measured", says, numbers)
     else:
-        mistake = "the mean of all patterns explains them better: too little training?"
+        mistake = "the mean of all patterns explains each pattern better: too little training?"
         yield Finding("fit", "unclear", says, numbers, mistake)
 
 
 def check_brightness(evidence: Evidence) -> Finding:
     """Check how bright the network's object must be to explain the data.
 
-    The known object's patches, times the model's probe, carry some energy; normalised patterns carry (N / 2)² on
-    average, both in the good pixels. So the network must make the known amplitude, times the root of their ratio. With
-    a sigmoid it cannot exceed 1 in the centre.
+    Normalised patterns have an energy of (N / 2)² on average, in their good pixels. The known object's patches, times
+    the model's probe, have another energy. So the network must yield the known amplitude times the square root of the
+    ratio of these energies. With a sigmoid, it cannot exceed 1 in the centre.
     """
     assert evidence.known is not None
     N = len(evidence.probe)
@@ -416,33 +417,33 @@ def check_brightness(evidence: Evidence) -> Finding:
     inside = _cut(np.ones(evidence.known.shape), evidence.positions[_sample(evidence)], N)
     lit = float((inside * beam).sum(axis=(1, 2)).mean() / max(beam.sum(), 1e-30))
     if lit < LEAST_LIGHT:
-        why = f"objectGuess is too small: only {lit:.0%} of the light fall onto it"
+        why = f"objectGuess is too small: only {lit:.0%} of the light falls onto it"
         return Finding("brightness", "unknown", why, {"lit": lit})
     light = np.abs(patches * evidence.probe) ** 2
     hidden = 0.0
-    if evidence.good_share is not None:  # only good pixels were normalised
+    if evidence.good_share is not None:  # normalisation uses only good pixels
         detected = np.fft.fftshift(np.abs(np.fft.fft2(patches * evidence.probe, norm="ortho")) ** 2, axes=(1, 2))
         hidden = 1 - float((detected * evidence.good_share).sum() / max(light.sum(), 1e-30))
     energy = float(np.mean(np.sum(light, axis=(1, 2)))) * (1 - hidden)
     factor = N / 2 / math.sqrt(energy) if energy > 0 else math.inf
     brightest = factor * float(np.quantile(np.abs(patches), 0.999))
-    says = f"the object must come out {factor:.3g} times as bright as objectGuess, up to {brightest:.3g}"
+    says = f"the object must be {factor:.3g} times as bright as objectGuess, up to {brightest:.3g}"
     numbers = {"factor": factor, "brightest": brightest}
     if brightest > 2 and brightest * math.sqrt(1 - hidden) <= 2:
-        mistake = f"a sigmoid cannot be above 1, and the bad pixels hide {hidden:.0%} of the light"
+        mistake = f"a sigmoid cannot exceed 1, and the bad pixels hide {hidden:.0%} of the light"
         return Finding("brightness", "unclear", says, numbers, mistake)
     places = count_places(evidence.positions, evidence.crop)
     if not 0.05 <= brightest <= 2 and places < LEAST_PLACES:
-        # Few patterns are normalised by themselves: dark ones are scaled up.
+        # A few patterns may all be dark, and normalisation then scales them up.
         return Finding("brightness", "unclear", says, numbers, f"{_few(places)} to judge the brightness by")
     if brightest > 2:
-        mistake = "a sigmoid cannot be above 1; was the probe scaled twice, or with too large a probe_scale?"
+        mistake = "a sigmoid cannot exceed 1; was the probe scaled twice, or with too large a probe_scale?"
         return Finding("brightness", "wrong", says, numbers, mistake)
     if brightest < 0.05:
-        mistake = "hardly any light is left for the object to change; was the raw probe used?"
+        mistake = "the object would have to be almost black; was the raw probe used?"
         return Finding("brightness", "wrong", says, numbers, mistake)
     if brightest > 1.05:
-        mistake = "a sigmoid cannot be above 1, so the brightest parts will saturate"
+        mistake = "a sigmoid cannot exceed 1, so the brightest parts will saturate"
         return Finding("brightness", "unclear", says, numbers, mistake)
     return Finding("brightness", "right", says, numbers)
 
@@ -456,22 +457,22 @@ _MATRICES: Mapping[str, tuple[tuple[int, int], tuple[int, int]]] = {
     "y is negated": ((1, 0), (0, -1)),
     "x and y are exchanged": ((0, 1), (1, 0)),
     "x and y are exchanged and negated": ((0, -1), (-1, 0)),
-    "they are turned by a quarter": ((0, -1), (1, 0)),
-    "they are turned by a quarter, the other way": ((0, 1), (-1, 0)),
+    "they are turned by 90 degrees": ((0, -1), (1, 0)),
+    "they are turned by -90 degrees": ((0, 1), (-1, 0)),
 }
-"""Mistake -> matrix: the mistake makes offset = matrix @ position + constant."""
+"""Mistake -> matrix: with the mistake, offset = matrix @ position + constant."""
 
 
 def check_coordinates(evidence: Evidence) -> Finding:
-    """Check that the stitcher was given the scan's positions, with their signs, axes and unit."""
+    """Check that the groups were stitched at the scan's positions: with the right signs, axes and unit."""
     spans = np.ptp(evidence.positions, axis=0), np.ptp(evidence.offsets, axis=0)
     numbers: dict[str, Any] = {"position_span": spans[0].tolist(), "offset_span": spans[1].tolist()}
-    says = f"positions span {_pixels(spans[0])}, offsets handed to the stitcher {_pixels(spans[1])}"
+    says = f"positions span {_pixels(spans[0])}, offsets passed to the stitcher {_pixels(spans[1])}"
     if spans[0].max() < 1:
-        standing = "there is one position only" if len(evidence.positions) == 1 else "the scan stands still"
-        return Finding("coordinates", "unclear", says, numbers, f"{standing}: it does not tell axes, signs and unit")
+        standing = "there is only one position" if len(evidence.positions) == 1 else "all positions are the same"
+        return Finding("coordinates", "unclear", says, numbers, f"{standing}, so axes, signs and unit are not known")
     if spans[1].max() < 0.05 * spans[0].max():
-        mistake = "relative coordinates were used where global ones belong"
+        mistake = "relative coordinates were used instead of global ones"
         return Finding("coordinates", "wrong", says, numbers, mistake)
     if _on_a_line(evidence.positions):
         return _coordinates_on_a_line(evidence, says, numbers)
@@ -483,44 +484,46 @@ def check_coordinates(evidence: Evidence) -> Finding:
         return Finding("coordinates", "wrong", says, numbers, _unexplained(rest))
     if away > 0.02:
         mistake = (
-            f"they are the positions times {(np.round(matrix, 3) + 0.0).tolist()}: another unit, or a rotated stage"
+            f"they are the positions times {(np.round(matrix, 3) + 0.0).tolist()}: a different unit, or a rotated stage"
         )
         return Finding("coordinates", "wrong", says, numbers, mistake)
     if nearest:
         return Finding("coordinates", "wrong", says, numbers, nearest)
-    return Finding("coordinates", "right", f"{says}, the same sense", numbers)
+    return Finding("coordinates", "right", f"{says}, same axes and signs", numbers)
 
 
 def _unexplained(rest: float) -> str:
-    return f"{rest:.0%} of them are not explained by the positions: other patterns', or in another order"
+    return f"{rest:.0%} of their spread is not explained by the positions: other patterns, or a different order"
 
 
 def _on_a_line(positions: np.ndarray) -> bool:
-    """Say whether positions lie on a line, along which a matrix cannot be told: two always do."""
+    """Return whether positions lie on a line, which does not determine a matrix. Two positions always do."""
     along, across = np.linalg.svd(positions - positions.mean(axis=0), compute_uv=False)
     return bool(across < 1e-3 * along)
 
 
 def _coordinates_on_a_line(evidence: Evidence, says: str, numbers: dict[str, Any]) -> Finding:
-    """Check what a line of positions tells: several senses fit it, which is unclear if the right one is among them."""
+    """Check positions on a line. Several matrices fit; the finding is unclear if the right one is among them."""
     p, o = (points - points.mean(axis=0) for points in (evidence.positions, evidence.offsets))
     rests = {
         name: float(np.linalg.norm(o - p @ np.transpose(_MATRICES[name])) / np.linalg.norm(o)) for name in _MATRICES
     }
-    numbers["residuals"] = {name or "the same sense": rest for name, rest in rests.items()}
+    numbers["residuals"] = {name or "same axes and signs": rest for name, rest in rests.items()}
     fitting = [name for name, rest in rests.items() if rest < 0.02]
     if "" in fitting:
-        mistake = "the positions lie on a line, which does not tell all axes and signs"
-        return Finding("coordinates", "unclear", f"{says}, the same sense along a line", numbers, mistake)
+        mistake = "the positions lie on a line, which does not determine all axes and signs"
+        return Finding("coordinates", "unclear", f"{says}, same direction along a line", numbers, mistake)
     if fitting:
         return Finding("coordinates", "wrong", says, numbers, ", or ".join(fitting))
     _, rest = _fit_matrix(evidence.positions, evidence.offsets)
-    mistake = _unexplained(rest) if rest > 0.05 else "they are another line than the positions: another unit, or turned"
+    mistake = (
+        _unexplained(rest) if rest > 0.05 else "they lie on a different line: a different unit, or a rotated stage"
+    )
     return Finding("coordinates", "wrong", says, numbers, mistake)
 
 
 def _fit_matrix(positions: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, float]:
-    """Fit the matrix that makes offsets of positions; return it, and the part of their spread that it leaves."""
+    """Fit the matrix from positions to offsets. Return it, and the fraction of the offsets' spread that is left."""
     p, o = positions - positions.mean(axis=0), offsets - offsets.mean(axis=0)
     matrix = np.linalg.lstsq(p, o, rcond=None)[0].T
     return matrix, float(np.linalg.norm(o - p @ matrix.T) / np.linalg.norm(o))
@@ -538,20 +541,20 @@ def check_canvas(evidence: Evidence) -> Finding:
     if (np.abs(found - expected) <= 2.5).all():
         return Finding("canvas", "right", says, numbers)
     if max(found.max(), side) <= N < expected.max() - 2.5:
-        mistake = f"{side} x {side}: relative coordinates were used where global ones belong"
+        mistake = f"{side} x {side}: relative coordinates were used instead of global ones"
     elif (np.abs(found[::-1] - expected) <= 2.5).all():
         mistake = "x and y are exchanged"
     elif (np.abs(found - (span + N)) <= 2.5).all():
         mistake = f"patches were not cropped to their central {M} x {M} pixels"
     elif (found < expected).all():
-        mistake = "patches lie closer together than the scan's positions: a mean was removed per group, or another unit"
+        mistake = "patches are closer together than the scan's positions: a mean was removed per group, or another unit"
     else:
-        mistake = "patches do not lie where the scan's positions are"
+        mistake = "patches are not at the scan's positions"
     return Finding("canvas", "wrong", says, numbers, mistake)
 
 
 def covered_box(mask: Bool[np.ndarray, "S S"]) -> tuple[int, int]:
-    """Return width and height of the box around what is covered, pixels; 0 and 0 if nothing is."""
+    """Return width and height of the covered area's bounding box, pixels; 0 and 0 if nothing is covered."""
     columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
     return (int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1) if len(columns) else (0, 0)
 
@@ -560,16 +563,16 @@ def expected_count(positions: Float[np.ndarray, "n 2"], M: int, side: int) -> Fl
     """Count how many crops should cover each pixel of a canvas whose centre is the mean position.
 
     Args:
-        positions: (n, 2), [x, y], pixels; where a crop ends within a pixel, it covers a fraction of it.
+        positions: (n, 2), [x, y], pixels. A crop that ends within a pixel covers a fraction of it.
         M: side of a crop, pixels.
         side: S, side of the canvas, pixels.
 
     Returns:
-        (S, S) float64; crops are cut at the canvas's edge.
+        (S, S) float64; crops are clipped at the canvas's edge.
     """
     corner = positions - positions.mean(axis=0) + side / 2 - M // 2
     first = np.floor(corner).astype(int)
-    # Steps where a crop begins and ends along an axis, each shared by two pixels; their sums are the crops.
+    # Add a step where a crop begins and one where it ends, each shared by two pixels; cumulative sums give the crops.
     parts = np.stack([first + 1 - corner, corner - first])
     ends = np.clip(np.stack([first, first + 1, first + M, first + M + 1]), 0, side)
     heights = np.concatenate([parts, -parts])
@@ -581,21 +584,19 @@ def expected_count(positions: Float[np.ndarray, "n 2"], M: int, side: int) -> Fl
 
 
 def check_placement(evidence: Evidence) -> Finding:
-    """Check that patches lie where they belong: compare how many cover each pixel, in all orientations."""
+    """Check that patches are in their places: compare the count of patches on each pixel in all orientations."""
     expected = expected_count(evidence.positions, evidence.crop, len(evidence.count))
     scores = {name: _count_correlation(evidence.count, turned(expected, name)) for name in ORIENTATIONS}
     best = max(scores, key=lambda name: scores[name])
     numbers = {"scores": scores}
     if _is_flat(evidence.count) and np.allclose(evidence.count, expected, atol=1e-3 * evidence.count.max()):
-        says = (
-            f"all that is covered is covered equally often ({evidence.count.max():.3g} times), as the positions ask for"
-        )
-        return Finding("placement", "unclear", says, numbers, "this does not tell which patch lies where")
+        says = f"every covered pixel is covered {evidence.count.max():.3g} times, as the positions require"
+        return Finding("placement", "unclear", says, numbers, "this does not show which patch is where")
     says = f"overlaps fit the positions {best} ({scores[best]:.3f}; upright {scores['upright']:.3f})"
     if scores["upright"] > scores[best] - 0.02 and scores["upright"] > 0.8:
         return Finding("placement", "right", says, numbers)
     if scores[best] < 0.8:
-        return Finding("placement", "wrong", says, numbers, "patches do not lie where the scan's positions are")
+        return Finding("placement", "wrong", says, numbers, "patches are not at the scan's positions")
     mistakes = {
         "turned by 180 degrees": "the stitcher moves patches by -offset",
         "transposed": "the stitcher exchanges x and y",
@@ -612,7 +613,7 @@ def _is_flat(count: np.ndarray) -> bool:
 
 
 def _count_correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlate two counts over all pixels that either covers."""
+    """Correlate two counts over all pixels that are covered in either."""
     either = (one > 0.01) | (other > 0.01)
     return correlation(one.astype(np.complex128), other.astype(np.complex128), either)
 
@@ -621,8 +622,8 @@ def _count_correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def check_patches(evidence: Evidence) -> Finding:
-    """Check that single patches show the object upright, each at its position, before any stitching."""
-    side = evidence.crop + 1  # odd: turned about its middle, which is the patch's index N // 2
+    """Check that single patches, before stitching, show the object upright at their positions."""
+    side = evidence.crop + 1  # odd, so that its centre, about which it is turned, is the patch's index N // 2
     first = len(evidence.probe) // 2 - side // 2
     centre = slice(first, first + side)
     shown = evidence.patches[_sample(evidence)][:, centre, centre]
@@ -639,14 +640,14 @@ def check_orientation(
     *,
     at_its_place: bool = True,
 ) -> Finding:
-    """Check that the mosaic shows the object upright and where it belongs.
+    """Check that the mosaic shows the object upright and in the right place.
 
     Args:
         registration: how the mosaic fits the object.
-        by_amplitude: how its amplitude fits the object's. A network learns the amplitude first, so it may decide where
-            the complex mosaic does not; None to leave it out.
-        places: number of places that the mosaic shows; fewer than ``LEAST_PLACES`` leave a mistake unclear.
-        at_its_place: whether object and positions have one origin, so that the place is judged too.
+        by_amplitude: how its amplitude fits the object's. A network learns the amplitude first, so this may decide if
+            the complex mosaic does not. None to ignore it.
+        places: number of places that the mosaic shows; with fewer than ``LEAST_PLACES``, a mistake is unclear.
+        at_its_place: whether object and positions have the same origin, so that the place can be judged too.
     """
     numbers = dataclasses.asdict(registration)
     found = registration
@@ -655,27 +656,29 @@ def check_orientation(
         and by_amplitude is not None
         and _is_clear(by_amplitude, LEAST_AMPLITUDE_FIT)
     ):
-        says = f"by the amplitude, for the phase is too weak to tell: {_description(by_amplitude)}"
+        says = f"judged by the amplitude, because the phase is too weak: {_description(by_amplitude)}"
         numbers |= {"by_amplitude": dataclasses.asdict(by_amplitude)}
         found = by_amplitude
     elif _is_clear(registration, LEAST_FIT):
         says = _description(registration)
     else:
-        mistake = "no orientation fits clearly better: too little training, or patches that do not fit their places"
+        mistake = "no orientation fits clearly better: too little training, or patches in the wrong places"
         return Finding("orientation", "unclear", _description(registration), numbers, mistake)
     mistake = _orientation_mistake(found)
     if not mistake and at_its_place and math.hypot(*found.shift) > 1:
         if not _fits_better_elsewhere(found):
-            mistake = "it fits nearly as well in its place: too little training to tell"
+            mistake = "it fits nearly as well in its place: too little training to decide"
             return Finding("orientation", "unclear", says, numbers, mistake)
-        mistake = "it lies elsewhere: a corner for a centre, a mean that is not the scan's, or another frame"
+        mistake = (
+            "it is in the wrong place: a corner instead of a centre, a mean other than the scan's, or another frame"
+        )
     if mistake and places < LEAST_PLACES:
-        return Finding("orientation", "unclear", says, numbers, f"{_few(places)} to tell whether {mistake}")
+        return Finding("orientation", "unclear", says, numbers, f"{_few(places)} to decide whether {mistake}")
     return Finding("orientation", "wrong" if mistake else "right", says, numbers, mistake)
 
 
 def _few(places: int) -> str:
-    return f"only {places} {'place is' if places == 1 else 'places are'} seen, too {'little' if places == 1 else 'few'}"
+    return f"the scan shows only {places} {'place' if places == 1 else 'places'}, too few"
 
 
 def _orientation_mistake(registration: Registration) -> str:
@@ -684,7 +687,7 @@ def _orientation_mistake(registration: Registration) -> str:
 
 
 def _fits_better_elsewhere(registration: Registration) -> bool:
-    """Say whether the best place fits clearly better than the expected one: blurred images fit around it too."""
+    """Return whether the best place fits clearly better than the expected one: blurred images also fit nearby."""
     best, in_place = registration.correlation, registration.in_place
     return best - in_place >= LEAST_MARGIN or 1 - best < (1 - in_place) / 2
 
@@ -693,9 +696,9 @@ def check_quality(quality: Quality, N: int, *, shown: bool = True) -> Iterator[F
     """Report errors, resolution and similarity of the mosaic. Only a phase ramp is judged.
 
     Args:
-        quality: measures of the mosaic where it lies.
+        quality: quality of the mosaic at its expected place.
         N: patch side, pixels; a ramp of 2 pi / N per pixel moves a pattern by one pixel.
-        shown: whether the mosaic shows the object; otherwise its ramp means nothing.
+        shown: whether the mosaic shows the object; otherwise its ramp is meaningless.
     """
     factor = {"scale": abs(quality.scale), "global_phase": float(np.angle(quality.scale))}
     yield Finding(
@@ -716,7 +719,7 @@ def check_quality(quality: Quality, N: int, *, shown: bool = True) -> Iterator[F
         "detector_pixels": off.tolist(),
     }
     if shown and np.abs(off).max() > 0.5 and quality.phase_error_without_ramp < 0.7 * quality.phase_error:
-        yield Finding("phase", "wrong", says, numbers, "zero frequency of the patterns is not at N // 2")
+        yield Finding("phase", "wrong", says, numbers, "the zero frequency of the patterns is not at N // 2")
     else:
         yield Finding("phase", "measured", says, numbers)
     rings = {"frequencies": quality.frequencies.tolist(), "ring_correlation": quality.ring_correlation.tolist()}
@@ -735,9 +738,9 @@ def check_quality(quality: Quality, N: int, *, shown: bool = True) -> Iterator[F
 
 
 def describe_resolution(half_period: float) -> str:
-    """Say what a half period, pixels, of ``Quality.resolution`` means."""
+    """Describe a half period of ``Quality.resolution``, pixels, in words."""
     if math.isnan(half_period):
-        return "too little is covered for a Fourier ring correlation"
+        return "the covered area is too small for a Fourier ring correlation"
     if math.isinf(half_period):
         return f"not resolved: the Fourier ring correlation never reaches {RESOLVED:g}"
     return f"half period {half_period:.2f} px where the Fourier ring correlation falls below {RESOLVED:g}"
@@ -761,7 +764,7 @@ def _patches_finding(scores: Mapping[str, float], negated: Mapping[str, float], 
     mistakes = [*orientation, *(["the phase of the network's output has the wrong sign"] if conjugated else [])]
     mistake = " and ".join(mistakes)
     if places < LEAST_PLACES:
-        return Finding("patches", "unclear", says, numbers, f"{_few(places)} to tell whether {mistake}")
+        return Finding("patches", "unclear", says, numbers, f"{_few(places)} to decide whether {mistake}")
     return Finding("patches", "wrong", says, numbers, mistake)
 
 
@@ -782,7 +785,7 @@ def _next_best(registration: Registration) -> float:
 
 
 def _is_clear(registration: Registration, least: float) -> bool:
-    """Say whether the best orientation fits well, and clearly better than the next."""
+    """Return whether the best orientation fits well, and clearly better than the second best."""
     fit = registration.correlation
     return fit >= least and fit - _next_best(registration) >= LEAST_MARGIN
 
@@ -818,7 +821,7 @@ def _cut(image: np.ndarray, positions: np.ndarray, side: int) -> np.ndarray:
 
 
 def _mean_correlation(shown: np.ndarray, true: np.ndarray) -> float:
-    """Average the correlation of patches with what they should show; flat patches count 0."""
+    """Average the correlation of patches with their true content; flat patches count as 0."""
     everything = np.ones(shown.shape[1:], bool)
     return float(np.mean([correlation(one, other, everything) for one, other in zip(shown, true)]))
 
@@ -836,7 +839,7 @@ def _pixels(sides: np.ndarray) -> str:
 
 
 def _to_json(value: Any) -> Any:
-    """Turn nested values into what JSON can hold."""
+    """Convert nested values to types that JSON supports."""
     if isinstance(value, Mapping):
         return {name: _to_json(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""Image quality says how well a mosaic shows a known object: errors, Fourier ring correlation, SSIM.
+"""Measure how well a mosaic shows a known object: errors, Fourier ring correlation, SSIM.
 
-Ptychography does not measure a global phase, nor a global scale unless the probe's is known. So both are removed before
-anything is compared. It does measure a phase ramp, which would move every pattern on the detector. So the ramp is not
-removed but reported beside the rest.
+Ptychography does not measure a global phase, or a global scale unless that of the probe is known. So both are removed
+before the comparison. It does measure a phase ramp, which would move every pattern on the detector. So the ramp is not
+removed but reported.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from jaxtyping import Bool, Complex, Float
 from scipy import ndimage
 
 RESOLVED = 0.5
-"""A frequency counts as resolved while its Fourier ring correlation with a known object is above this."""
+"""A frequency is resolved if its Fourier ring correlation with a known object is above this."""
 _INNERMOST = 2
-"""So many rings lie within the main lobe of a Hann window, into which the rest of the mean leaks."""
+"""Number of rings within the main lobe of a Hann window, into which the remaining mean leaks."""
 _WINDOW = 7
 """Side of the window of SSIM, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """Quality holds the measures of how well a mosaic shows a known object.
+    """Measures of how well a mosaic shows a known object.
 
     Attributes:
-        scale: complex factor by which the mosaic comes nearest to the object.
+        scale: complex factor that brings the mosaic nearest to the object.
         amplitude_error: root mean square difference of the amplitudes, the mosaic's scaled to the object's, divided by
             the object's root mean square amplitude.
         phase_error: root mean square difference of the phases, radians, without the global phase.
-        phase_error_without_ramp: the same without the best ramp too.
+        phase_error_without_ramp: the same after the best-fitting ramp is also removed.
         ramp: [x, y], radians per pixel, of the mosaic's phase relative to the object's.
         amplitude_ssim: structural similarity of the amplitudes, 1 for equal images.
         phase_ssim: structural similarity of the phases; their range is a full turn.
         frequencies: (R,), cycles per pixel.
-        ring_correlation: (R,), Fourier ring correlation at these, in the largest square that is covered.
+        ring_correlation: (R,), Fourier ring correlation at these, in the largest covered square.
         resolution: half a period, pixels, of the first frequency whose ring correlation is below ``RESOLVED``, or of
-            the highest if none is. Infinite if the lowest already is: nothing is resolved. NaN if too little is
-            covered.
+            the highest frequency if none is. Infinite if that is the lowest frequency, so that nothing is resolved. NaN
+            if the covered square is too small.
         square: side of that square, pixels.
     """
 
@@ -58,18 +58,18 @@ class Quality:
 def assess(
     mosaic: Complex[np.ndarray, "S S"], known: Complex[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]
 ) -> Quality:
-    """Compare a mosaic with what it should show.
+    """Compare a mosaic with the known object.
 
     Args:
         mosaic: (S, S) complex.
         known: (S, S) complex, the object in the mosaic's frame.
-        mask: (S, S) bool, where both mean something.
+        mask: (S, S) bool, true where both are meaningful.
 
     Raises:
         ValueError: the mask is empty, or the mosaic is 0 wherever the mask is true.
     """
     if not mask.any() or not np.abs(mosaic[mask]).max() > 0:
-        raise ValueError("mosaic: expected something that can be compared, found nothing")
+        raise ValueError("mosaic: expected covered pixels with values other than 0, found none")
     scale = complex(np.vdot(mosaic[mask], known[mask]) / np.vdot(mosaic[mask], mosaic[mask]).real)
     if scale == 0:
         scale = 1.0 + 0j
@@ -101,10 +101,10 @@ def assess(
 def fourier_ring_correlation(
     one: Complex[np.ndarray, "s s"], other: Complex[np.ndarray, "s s"]
 ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-    """Correlate two images in rings of equal frequency, one sample wide, from the first to Nyquist's.
+    """Correlate two images in rings of equal frequency, one sample wide, from the first to the Nyquist frequency.
 
-    Both are freed of their mean and multiplied with a Hann window: jumps from edge to edge would add to every
-    frequency. The result is a modulus, so a global phase changes nothing.
+    The mean of each is subtracted, and a Hann window is applied: jumps from edge to edge would add to every frequency.
+    The result is a modulus, so a global phase has no effect.
 
     Args:
         one: (s, s) complex.
@@ -132,9 +132,9 @@ def fourier_ring_correlation(
 
 
 def _resolution(frequencies: np.ndarray, rings: np.ndarray) -> float:
-    """Return half the period at which rings first fall below ``RESOLVED``; infinity if the first one is.
+    """Return half the period at which rings first fall below ``RESOLVED``; infinity if the first one is below.
 
-    The innermost do not count.
+    The innermost rings are ignored.
     """
     frequencies, rings = frequencies[_INNERMOST:], rings[_INNERMOST:]
     if not len(rings):
@@ -167,7 +167,7 @@ def _covered_square(mask: np.ndarray) -> tuple[slice, slice]:
 
 
 def _ssim(one: np.ndarray, other: np.ndarray, mask: np.ndarray, span: float) -> float:
-    """Average SSIM where its window lies within the mask; NaN if it does so nowhere, or if nothing varies."""
+    """Average SSIM over all windows within the mask; NaN if there are none, or if nothing varies."""
     from skimage.metrics import structural_similarity
 
     whole = ndimage.binary_erosion(mask, np.ones((_WINDOW, _WINDOW)))
@@ -181,6 +181,6 @@ def _ssim(one: np.ndarray, other: np.ndarray, mask: np.ndarray, span: float) -> 
 
 
 def _phase_ssim(aligned: np.ndarray, known: np.ndarray, mask: np.ndarray) -> float:
-    # Phases are taken about the known object's mean phase, so that as few as possible wrap around.
+    # Measure phases from the known object's mean phase, so that as few as possible wrap around.
     middle = np.exp(-1j * np.angle(known[mask].sum()))
     return _ssim(np.angle(aligned * middle), np.angle(known * middle), mask, 2 * np.pi)

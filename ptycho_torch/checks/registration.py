@@ -1,7 +1,7 @@
-"""Registration finds where in a known object a mosaic lies, and in which of the eight orientations.
+"""Find where in a known object a mosaic lies, and in which of the eight orientations.
 
-Both are complex, and the mosaic is masked; a global phase and a global scale change nothing. (scikit-image's masked
-registration takes real images only, and whole pixels.)
+Both images are complex, and the mosaic is masked. A global phase or scale has no effect. (scikit-image's masked
+registration supports only real images and whole pixels.)
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ ORIENTATIONS: Mapping[str, tuple[bool, int, int]] = MappingProxyType(
         "transposed, turned": (True, -1, -1),
     }
 )
-"""Name of what happened to an image -> whether it was transposed, then the steps through its rows and columns."""
+"""Orientation of an image -> whether it was transposed, then the steps through its rows and columns."""
 LEAST_OVERLAP = 0.6
-"""Part of the mosaic, or of a smaller object, that must lie on the other; less makes a good match by chance."""
+"""Smallest overlap, as a fraction of the smaller image; a smaller overlap may match well by chance."""
 LEAST_GAIN = 0.05
-"""By so much the correlation must be better with the phase negated, or it counts as not negated: a nearly real object
-fits both ways."""
+"""Smallest gain in correlation by which a phase counts as negated, because a nearly real object fits both ways."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A registration says how a mosaic fits a known object best.
+    """The best fit of a mosaic to a known object.
 
     Attributes:
-        orientation: what happened to the mosaic, a name of ``ORIENTATIONS``.
+        orientation: orientation of the mosaic, a key of ``ORIENTATIONS``.
         conjugated: whether its phase has the wrong sign.
-        shift: [x, y], pixels: how much further right and down the mosaic, turned back, fits than where it is expected.
-        correlation: modulus of the complex correlation coefficient there, to a fraction of a pixel, 0..1.
-        in_place: the same for the mosaic as it is, where it is expected.
+        shift: [x, y], pixels: offset of the best place from the expected one, for the mosaic turned back; right and
+            down are positive.
+        correlation: modulus of the complex correlation coefficient at the best subpixel place, 0..1.
+        in_place: the same for the unchanged mosaic at the expected place.
         scores: orientation -> the same at the best whole-pixel place.
     """
 
@@ -61,24 +61,24 @@ def register(
     mask: Bool[np.ndarray, "S S"],
     expected: Float[np.ndarray, " 2"],
 ) -> Registration:
-    """Find the orientation and the place, to a fraction of a pixel, in which a mosaic fits a known object.
+    """Find the orientation and the subpixel place in which a mosaic best fits a known object.
 
-    The correlation coefficient is computed in each of the eight orientations, with the phase as it is and negated, for
-    every whole-pixel place at which at least ``LEAST_OVERLAP`` of one image lies on the other (Padfield's masked
-    correlation, IEEE Trans. Image Process. 21, 2706 (2012), of complex images). The best place is refined with cubic
-    splines of the object.
+    The correlation coefficient is computed in each of the eight orientations, with the original and the negated phase,
+    for every whole-pixel place with an overlap of at least ``LEAST_OVERLAP`` (Padfield's masked correlation, IEEE
+    Trans. Image Process. 21, 2706 (2012), of complex images). The best place is refined with cubic splines of the
+    object.
 
     Args:
         known: (H, W) complex, the object; not flat.
         mosaic: (S, S) complex.
-        mask: (S, S) bool, where the mosaic means anything.
-        expected: (2,), [x, y]: the place in the object that lies under the mosaic's pixel [0, 0], pixels.
+        mask: (S, S) bool, true where the mosaic is meaningful.
+        expected: (2,), [x, y]: expected place in the object of the mosaic's pixel [0, 0], pixels.
 
     Raises:
         ValueError: the mask is empty.
     """
     if not mask.any():
-        raise ValueError("mosaic: expected some of it to be covered, found nothing")
+        raise ValueError("mosaic: expected covered pixels, found none")
     correlate = _correlator(known)
     best: dict[str, tuple[float, tuple[int, int], bool]] = {}
     for name in ORIENTATIONS:
@@ -102,7 +102,7 @@ def register(
 
 
 def turned(images: np.ndarray, orientation: str) -> np.ndarray:
-    """Return a view of images (..., H, W) after what ``orientation`` names happened to them."""
+    """Return a view of images (..., H, W) in the given orientation, a key of ``ORIENTATIONS``."""
     transposed, rows, columns = ORIENTATIONS[orientation]
     return (images.swapaxes(-1, -2) if transposed else images)[..., ::rows, ::columns]
 
@@ -140,7 +140,7 @@ def window_at(
         shape: shape of the window, (rows, columns).
 
     Returns:
-        The window, complex128, zeros outside the object; and a mask (bool) of where it lies within the object.
+        The window, complex128, zero outside the object; and a bool mask, true inside the object.
     """
     return _window(_splines(known), place, shape)
 
@@ -153,7 +153,7 @@ def _correlator(known: np.ndarray) -> Callable[[np.ndarray, np.ndarray], tuple[n
 
     The function returns the modulus of the correlation coefficient for every whole-pixel place of the image on the
     known one, and the same for its complex conjugate: (H + h - 1, W + w - 1) each. Entry [i, j] is for the image's
-    pixel [0, 0] at the known image's [i - h + 1, j - w + 1]; it is 0 where too little of one lies on the other.
+    pixel [0, 0] at the known image's [i - h + 1, j - w + 1]; it is 0 if the overlap is too small.
     """
     everywhere = np.ones(known.shape, bool)
     a = _centred(known, everywhere)
@@ -177,7 +177,7 @@ def _correlator(known: np.ndarray) -> Callable[[np.ndarray, np.ndarray], tuple[n
         spread_a = back(A2 * MB).real - np.abs(sum_a) ** 2 / pixels
         spread_b = back(MA * B2).real - np.abs(sum_b) ** 2 / pixels
         norm = np.sqrt(np.maximum(spread_a, 0) * np.maximum(spread_b, 0))
-        # A flat image leaves nothing but rounding.
+        # A flat image leaves only rounding errors.
         least = 1e-4 * float(np.linalg.norm(a) * np.linalg.norm(b))
         usable = (overlap >= max(LEAST_OVERLAP * min(mask.sum(), known.size), 2)) & (norm > max(least, 1e-30))
         covariances = back(A * B) - sum_a * sum_b / pixels, back(A * B_negated) - sum_a * sum_b.conj() / pixels
@@ -188,7 +188,7 @@ def _correlator(known: np.ndarray) -> Callable[[np.ndarray, np.ndarray], tuple[n
 
 
 def _centred(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Make the mean 0 within the mask, all 0 outside, and the modulus at most 1: then single precision suffices."""
+    """Subtract the mean within the mask, set the rest to 0, and scale to modulus 1 for single precision."""
     centred: np.ndarray = np.where(mask, image - image[mask].mean(), 0)
     return centred / max(float(np.abs(centred).max()), 1e-30)
 

@@ -1,1 +1,1 @@
-"""What training and inference leave: the trained model, TensorFlow's weights, losses."""
+"""Files of training and inference: the trained model, TensorFlow's weights, losses, products."""

@@ -1,8 +1,7 @@
 """An archive is one file with a JSON document and tensors: a zip of ``about.json`` and ``tensors.safetensors``.
 
-It holds no code, and reading it runs none: nothing is unpickled. Members are stored uncompressed, so an archive never
-unpacks to more than its size, and the name of a member is never used as a path. The zip adds the checksums that
-safetensors lacks.
+It holds no code, and nothing is unpickled. Members are not compressed, so an archive never unpacks to more than its
+size, and the name of a member is never used as a path. The zip adds the checksums that safetensors lacks.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from ptycho_torch.scans.atomic_file import write_atomically
 ABOUT = "about.json"
 TENSORS = "tensors.safetensors"
 _LARGEST_ABOUT = 2**25
-"""Bytes; the losses of every step of a long training take a few hundred thousand."""
+"""Limit, bytes; the losses of all steps of a long training take a few hundred thousand."""
 _DAMAGE = (
     ArithmeticError,
     EOFError,
@@ -38,17 +37,17 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What zipfile raises on archives that are damaged, encrypted, or packed in a way it does not know."""
+"""Exceptions of zipfile for archives that are damaged, encrypted, or compressed by an unknown method."""
 
 
 def write_archive(path: str | Path, kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write an archive. It appears whole or not at all; the same content gives the same bytes.
+    """Write an archive atomically. The same content gives the same bytes.
 
     Args:
         path: path of the file; an existing file is replaced.
         kind: name of the format, stored under ``format``.
-        about: the document, as far as JSON can hold it.
-        tensors: name -> tensor, on any device; no two of them share memory.
+        about: the document, for JSON.
+        tensors: name -> tensor, on any device; no two of them may share memory.
     """
     document = json.dumps({"format": kind, **about}, indent=1)
     content = save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
@@ -62,15 +61,15 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
 
     Args:
         path: path of the file.
-        kind: name of the format that it must have.
+        kind: required name of the format.
 
     Returns:
         The document, without ``format``, and the tensors, in host memory.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        OSError: the file may not be read.
-        ValueError: the file is damaged, has another format, or holds anything else.
+        OSError: the file cannot be read.
+        ValueError: the file is damaged, has another format, or holds other members.
     """
     path = Path(path)
     if not path.is_file():
@@ -86,11 +85,13 @@ def read_archive(path: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
     try:
         return about, load(content)
     except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as unreadable:
-        raise ValueError(f"{path}: {TENSORS}: not safetensors, or cut short ({_printable(unreadable)})") from unreadable
+        raise ValueError(
+            f"{path}: {TENSORS}: expected safetensors, found other or truncated data ({_printable(unreadable)})"
+        ) from unreadable
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, whose names occur once each: of two values the reader would keep one in silence."""
+    """Return a JSON object, and refuse repeated names, of which the parser would silently keep one."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError(f"expected every name once, found {_listed(sorted(name for name, _ in pairs))}")
@@ -98,8 +99,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _members(path: Path, kind: str) -> tuple[bytes, bytes]:
-    """Read both members; zipfile compares their checksums."""
-    whole = io.BytesIO(path.read_bytes())  # so that what fails from here on is damage, and no error of the system
+    """Read both members; zipfile checks their checksums."""
+    whole = io.BytesIO(path.read_bytes())  # any later error is damage, not an error of the operating system
     if not zipfile.is_zipfile(whole):
         raise ValueError(f"{path}: expected a zip archive of {kind!r}, found something else, or an incomplete file")
     try:
@@ -112,29 +113,29 @@ def _members(path: Path, kind: str) -> tuple[bytes, bytes]:
         raise ValueError(f"{path}: cannot be read ({_printable(damage)}); it is damaged or incomplete") from damage
 
 
-class _Refused(ValueError):  # noqa: N818 - it says what is wrong
-    """An archive holds something else; the message says what."""
+class _Refused(ValueError):  # noqa: N818 - the name says what happened
+    """An archive has unexpected members; the message names them."""
 
 
 def _require_members(path: Path, members: list[zipfile.ZipInfo], size: int) -> None:
     names = sorted(member.filename for member in members)
     if names != [ABOUT, TENSORS]:
         raise _Refused(
-            f"{path}: expected the members {ABOUT} and {TENSORS}, found {_listed(names)}; another program "
-            f"wrote it, TensorFlow PtychoPINN perhaps, or it was packed again"
+            f"{path}: expected the members {ABOUT} and {TENSORS}, found {_listed(names)}; the file was repacked, or "
+            f"written by another program, such as TensorFlow PtychoPINN"
         )
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
             raise _Refused(
-                f"{path}: {member.filename}: expected it uncompressed, found it compressed; it was packed again"
+                f"{path}: {member.filename}: expected it uncompressed, found it compressed; the file was repacked"
             )
         largest = _LARGEST_ABOUT if member.filename == ABOUT else size
         if member.file_size > largest:
-            raise _Refused(f"{path}: {member.filename}: expected at most {largest} bytes, declares {member.file_size}")
+            raise _Refused(f"{path}: {member.filename}: expected at most {largest} bytes, found {member.file_size}")
 
 
 def _printable(problem: Exception) -> str:
-    """Return an error's text, which may quote the file, without what a terminal would obey."""
+    """Return an error's text without control characters, because it may quote the file."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(problem))
 
 
@@ -146,18 +147,18 @@ def _listed(names: list[str]) -> str:
 
 
 def pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Turn nested dictionaries, lists and tuples of numbers, strings and tensors into what JSON can hold.
+    """Convert nested dictionaries, lists and tuples of numbers, strings and tensors to types that JSON supports.
 
     Args:
-        value: what to pack. Keys of dictionaries may be numbers too.
-        tensors: receives the tensors; the JSON refers to each by its new name.
+        value: value to pack. Keys of dictionaries may be numbers too.
+        tensors: dictionary to which the tensors are added; the JSON refers to each by its new name.
 
     Raises:
         TypeError: the value holds something else.
     """
     if isinstance(value, Tensor):
         name = f"{len(tensors):05}"
-        tensors[name] = value.detach().clone()  # in memory of its own: several values may share one tensor's
+        tensors[name] = value.detach().clone()  # a copy, because several values may share memory
         return {"tensor": name}
     if isinstance(value, Mapping):
         return {"items": [[pack(key, tensors), pack(item, tensors)] for key, item in value.items()]}
@@ -171,10 +172,10 @@ def pack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def unpack(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """Return the nested value from what ``pack`` made of it.
+    """Restore a nested value that ``pack`` converted.
 
     Raises:
-        ValueError: ``pack`` did not make it.
+        ValueError: ``pack`` cannot have returned this value.
     """
     if isinstance(value, list):
         return [unpack(item, tensors) for item in value]

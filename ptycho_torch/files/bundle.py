@@ -1,7 +1,7 @@
-"""A bundle is a trained model with all that is needed to use it elsewhere, in one file, ``wts.h5.zip``.
+"""A bundle is one file, ``wts.h5.zip``, with a trained model and everything that is needed to use it elsewhere.
 
-It holds configuration, weights, probe, intensity scale, losses and versions, and no code
-(``ptycho_torch.files.archive``). The file's name is TensorFlow PtychoPINN's, its content is not.
+It holds configuration, weights, probe, intensity scale, losses and versions, but no code
+(``ptycho_torch.files.archive``). TensorFlow PtychoPINN uses the same file name for other contents.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ NAME = "wts.h5.zip"
 FORMAT = "ptycho_torch bundle 1"
 _PROBE, _SCALE = "illuminate.probe_parts", "intensity_scale"
 _LATER = {"precision": "32-true"}
-"""Settings that came later than the format, and what was so before."""
+"""Settings that were added after the format, with the values of older bundles."""
 _DISTRIBUTIONS = {"ptycho_torch": "ptycho-golden-port", "torch": "torch", "numpy": "numpy", "lightning": "lightning"}
 
 Config = TypeVar("Config", DataConfig, ModelConfig, TrainingConfig)
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the versions of this program and of what it runs on; "not installed" where one is missing."""
+    """Return the versions of this program and of its dependencies, or "not installed"."""
     found = {"python": platform.python_version()}
     for name, distribution in _DISTRIBUTIONS.items():
         try:
@@ -50,15 +50,15 @@ def installed_versions() -> dict[str, str]:
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A bundle holds a trained model and where it comes from.
+    """A trained model and how it was trained.
 
     Attributes:
         model: the model with its weights, probe and intensity scale.
-        data: how the training's data were chosen.
-        training: how the model was trained. A bundle that was read has file names without their directories.
+        data: data configuration of the training.
+        training: training configuration. In a bundle from a file, file names have no directories.
         seed: seed of the training.
         losses: losses of the training.
-        versions: program -> version with which it was trained.
+        versions: program -> version used for the training.
     """
 
     model: PtychoPINN
@@ -70,14 +70,14 @@ class Bundle:
 
 
 def save_bundle(path: str | Path, bundle: Bundle) -> None:
-    """Write a bundle. The file appears whole or not at all.
+    """Write a bundle atomically.
 
     Args:
         path: path of the file, by convention ``NAME`` in some directory; an existing file is replaced.
-        bundle: what to write.
+        bundle: bundle to write.
 
     Raises:
-        ValueError: the model's numbers are not float32, or not finite, so that the bundle could not be loaded.
+        ValueError: the model's numbers are not float32 or not finite, so the bundle could not be loaded.
     """
     weights = bundle.model.state_dict()
     _require_fit({name: tensor.float() for name, tensor in weights.items()}, weights, "the model")
@@ -100,24 +100,26 @@ def save_bundle(path: str | Path, bundle: Bundle) -> None:
 def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle.
 
-    All of it is checked first: the model takes memory only once every tensor has the shape that the configuration asks
-    for.
+    Everything is checked first: memory for the model is allocated only if every tensor has the shape that the
+    configuration requires.
 
     Args:
-        path: path of the file, or of the directory that holds it under ``NAME``.
+        path: path of the file, or of the directory that contains it as ``NAME``.
 
     Returns:
         The bundle, its model in host memory.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        OSError: the file may not be read.
-        ValueError: the file is damaged or another program's, or its parts do not fit each other; each is named.
+        OSError: the file cannot be read.
+        ValueError: the file is damaged or from another program, or its parts do not match; the message names each.
     """
     path = Path(path)
     if path.is_dir():
         if not (path / NAME).is_file():
-            raise FileNotFoundError(f"{path}: holds no {NAME}; did the training in it come to its end?")
+            raise FileNotFoundError(
+                f"{path}: expected the file {NAME}, found none; did the training in this directory finish?"
+            )
         path = path / NAME
     about, tensors = read_archive(path, FORMAT)
     try:
@@ -152,15 +154,17 @@ def _model(config: ModelConfig, data: DataConfig, tensors: dict[str, Tensor]) ->
             f"canvas of {data.N} to {LARGEST_SIDE} pixels, found {padded}"
         )
     probe = torch.view_as_complex(parts)
-    # Whatever Torch's defaults are: a bundle has float32 weights, in host memory.
+    # A bundle has float32 weights in host memory, whatever Torch's defaults are.
     with torch_defaults(), torch.random.fork_rng(devices=[]):
         try:
-            # On the device "meta" tensors have shapes and take no memory: the file may declare layers of any width.
+            # The file may declare layers of any width. On the device "meta", tensors have shapes but take no memory.
             with torch.device("meta"):
                 empty = PtychoPINN(config, probe, 1.0)
-        except Exception as misfit:  # numbers that Torch cannot take fail in many ways
+        except Exception as misfit:  # Torch raises many exceptions for numbers that it does not support
             reason = " ".join(str(misfit).split())[:200]
-            raise ValueError(f"{config}: no model can be made of it ({reason})") from misfit
+            raise ValueError(
+                f"{config}: expected a configuration of a model, found an invalid one ({reason})"
+            ) from misfit
         _require_fit(empty.state_dict(), tensors, "weights")
         model = PtychoPINN(config, probe, tensors[_SCALE].item())
         model.load_state_dict(tensors)
@@ -168,7 +172,7 @@ def _model(config: ModelConfig, data: DataConfig, tensors: dict[str, Tensor]) ->
 
 
 def _require_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
-    """Refuse tensors other than the expected ones, or whose numbers are not finite; each is named."""
+    """Refuse missing, unknown, mismatched or non-finite tensors; the message names each."""
     wrong = list(_misfits(expected, found))
     if wrong:
         more = f"; and {len(wrong) - 6} more" if len(wrong) > 6 else ""
@@ -193,16 +197,16 @@ def _misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> Ite
 
 
 def _from_json(config: type[Config], found: Any) -> Config:
-    """Make a configuration from what ``dataclasses.asdict`` and JSON made of one.
+    """Restore a configuration from ``dataclasses.asdict`` and JSON.
 
     Raises:
-        ValueError: fields are missing, unknown, of another type, or unfit; each is named.
+        ValueError: a field is missing, unknown, of another type, or invalid; the message names it.
     """
     name, found = config.__name__, _mapping(found, config.__name__)
     known = {one.name for one in dataclasses.fields(config)}
     if found.keys() != known:
         missing, unknown = sorted(known - found.keys()), sorted(found.keys() - known)
-        raise ValueError(f"{name}: missing {missing}, unknown {unknown}; another version wrote it")
+        raise ValueError(f"{name}: missing {missing}, unknown {unknown}; the file is from another version")
     types = get_type_hints(config)
     for field_name, value in found.items():
         if not _is(value, types[field_name]):
@@ -215,7 +219,7 @@ def _from_json(config: type[Config], found: Any) -> Config:
 
 
 def _is(value: Any, wanted: Any) -> bool:
-    """Say whether a value from JSON has a type that a configuration declares."""
+    """Return whether a value from JSON has a type that a configuration declares."""
     if get_origin(wanted) in {UnionType, Union}:
         return any(_is(value, one) for one in get_args(wanted))
     if get_origin(wanted) is Literal:

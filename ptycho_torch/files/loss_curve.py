@@ -1,4 +1,4 @@
-"""A loss curve holds the losses of a training, by epoch and step, and is kept as JSON."""
+"""The losses of a training, by epoch and step, with conversion to JSON."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch is one pass over the training samples.
+    """The losses of one pass over the training samples.
 
     Attributes:
         epoch: number of the epoch, from 1.
-        loss: mean over the training samples, each computed with the weights of its step; what Keras prints.
+        loss: mean over the training samples, each computed with the weights of its step; Keras prints this value.
         val_loss: mean over the validation samples, after the epoch.
         learning_rate: learning rate during the epoch.
         batch_losses: mean over the samples of each batch, in order.
@@ -28,14 +28,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class LossCurve:
-    """A loss curve holds the losses of a training.
+    """The losses of a training.
 
     Attributes:
-        least_loss: loss of a perfect prediction of the training samples. The Poisson term of real counts is far from 0
-            even then, so what counts is how far a loss lies above it.
+        least_loss: loss of a perfect prediction of the training samples. Even then, the Poisson term of real counts is
+            far from 0, so compare losses by their distance from this value.
         least_val_loss: the same for the validation samples.
         epochs: epochs in order.
-        stopped_early: whether training ended because its loss no longer fell.
+        stopped_early: whether training ended because its loss stopped falling.
         test_loss: loss of the test file after training; None without a test file.
     """
 
@@ -51,7 +51,7 @@ class LossCurve:
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> LossCurve:
-        """Make the curve from what ``to_json`` returned.
+        """Restore a curve that ``to_json`` returned.
 
         Raises:
             ValueError: an entry is missing or of another type.

@@ -1,4 +1,4 @@
-"""A product is what Ptychodus calls a result: an HDF5 of object, probe and positions in metres, which it opens.
+"""Write a product, as Ptychodus calls its results: an HDF5 file of object, probe and positions in metres.
 
 The names of datasets and attributes are those of Ptychodus 1.7.0 (``ptychodus.api.io.save_product``), which is not
 needed here. See docs/beamline.md.
@@ -24,7 +24,7 @@ SUFFIXES = (".h5", ".hdf5")
 
 
 def is_product(path: Path) -> bool:
-    """Say whether a file is a product, which another one may replace."""
+    """Return whether a file is a product, so that a new product may replace it."""
     try:
         names = names_in(path)
     except (OSError, ValueError):
@@ -34,16 +34,16 @@ def is_product(path: Path) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A product holds an object and where it was lit.
+    """A reconstructed object with probe and positions.
 
-    Places lie in the frame of ``geometry``: for an HDF5 of Ptychodus, that in which its own reader takes positions.
+    Coordinates are in the frame of ``geometry``. For an HDF5 of Ptychodus, this is the frame of its own reader.
 
     Attributes:
-        object: (H, W) complex64, whole patches at all positions.
-        centre: [x, y] of the object's middle, index ((W - 1) / 2, (H - 1) / 2), m.
-        probe: (N, N) complex64; |probe|² is counted in photons.
-        positions: (n, 2) float64, [x, y] of the patches' middle, m.
-        indexes: (n,) int64, which patterns of the scan these are.
+        object: (H, W) complex64; it contains the whole patches at all positions.
+        centre: [x, y] of the object's centre, index ((W - 1) / 2, (H - 1) / 2), m.
+        probe: (N, N) complex64; the unit of |probe|² is photons.
+        positions: (n, 2) float64, [x, y] of the patches' centres, m.
+        indexes: (n,) int64, indices of these patterns in the scan.
         geometry: size of a pixel, distance and energy.
         name: name of the product.
         losses: (epochs, 2) float64, number and loss of each epoch of the training.
@@ -71,8 +71,8 @@ def make_product(
 ) -> Product:
     """Make the product of a mosaic.
 
-    The mosaic shows only the middle of patches. Ptychodus lights whole patches, so the object is larger: where no patch
-    was stitched, it has the mosaic's mean amplitude and mean phase.
+    The mosaic shows only the central parts of patches. Ptychodus illuminates whole patches, so the object is larger. It
+    has the mosaic's mean amplitude and mean phase where no patch was stitched.
 
     Args:
         scan: scan that was reconstructed.
@@ -80,8 +80,8 @@ def make_product(
         probe: (N, N), in the unit of the patterns: the Fourier transform (orthonormal) of patch times probe has the
             measured amplitude.
         mosaic: (S, S), index S // 2 at the mean of ``offsets``.
-        count: (S, S), how many patches cover a pixel.
-        offsets: (g, 2), [x, y] of each group, pixels, as they were stitched.
+        count: (S, S), number of patches that cover a pixel.
+        offsets: (g, 2), [x, y] at which each group was stitched, pixels.
         nn_indices: (g, C), patterns of each group.
         curve: losses of the training, or None.
     """
@@ -89,7 +89,7 @@ def make_product(
     indexes = np.unique(nn_indices)
     to_middle = middle_to_centre(N)
     positions = scan.positions[indexes] - to_middle
-    # Where the mosaic's first pixel lies among the positions, [x, y].
+    # Position of the mosaic's first pixel, [x, y].
     origin = offsets.mean(axis=0) - side // 2
     first = np.floor(positions.min(axis=0) - (N - 1) / 2 - origin).astype(int) - 1
     last = np.ceil(positions.max(axis=0) + (N - 1) / 2 - origin).astype(int) + 1
@@ -116,11 +116,11 @@ def make_product(
 
 
 def save_product(path: Path, product: Product) -> None:
-    """Write a product. The file appears whole or not at all, and replaces an existing one.
+    """Write a product atomically, replacing an existing file.
 
     Args:
         path: path of the file, ending in ``.h5`` or ``.hdf5``.
-        product: what to write.
+        product: product to write.
 
     Raises:
         OSError: the file cannot be written.

@@ -1,6 +1,6 @@
-"""Read TensorFlow's weights into the model, and give the model's in TensorFlow's order and layout.
+"""Load TensorFlow's weights into the model, and return the model's weights in TensorFlow's order and layout.
 
-TensorFlow keeps a kernel as (row, column, in, out), Torch as (out, in, row, column). Both correlate: no tap is flipped.
+TensorFlow's kernels are (row, column, in, out), Torch's (out, in, row, column). Both correlate: no kernel is flipped.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from ptycho_torch.network.layers import Convolution
 from ptycho_torch.scans.hdf5 import is_hdf5, opened
 
 _LARGEST_EMPTY = 2**28
-"""Bytes that a smaller file may declare: HDF5 does not store what was never written, and may compress the rest."""
+"""Bytes that even a smaller file may declare, because HDF5 compresses data and omits data that were never written."""
 
 
 def tensorflow_order(model: PtychoPINN) -> list[str]:
     """Return the names of the model's parameters in the order in which TensorFlow lists its own.
 
     First come the encoder's convolutions. Those of the decoders follow, alternating, amplitude first: up blocks, then
-    border, then centre. A convolution's kernel stands before its bias.
+    border, then centre. Each convolution has its kernel before its bias.
     """
     decoders = zip(_convolutions(model, "amplitude"), _convolutions(model, "phase"), strict=True)
     names = chain(_convolutions(model, "encoder"), chain.from_iterable(decoders))
@@ -35,15 +35,15 @@ def tensorflow_order(model: PtychoPINN) -> list[str]:
 
 
 def from_tensorflow_weights(model: PtychoPINN, arrays: Sequence[np.ndarray]) -> None:
-    """Give the model TensorFlow's weights.
+    """Load TensorFlow's weights into the model.
 
     Args:
-        model: model to fill in place; unchanged if anything is refused.
+        model: model, changed in place; unchanged if an error is raised.
         arrays: kernels (row, column, in, out) and biases (out,), floating point, in the order of ``tensorflow_order``.
 
     Raises:
         ValueError: the number of arrays differs, or an array has another shape, another dtype or a number that is not
-            finite; each is named.
+            finite; the message names each.
     """
     names, parameters = tensorflow_order(model), dict(model.named_parameters())
     if len(arrays) != len(names):
@@ -62,12 +62,12 @@ def from_tensorflow_weights(model: PtychoPINN, arrays: Sequence[np.ndarray]) -> 
     with torch.no_grad():
         for name, array in zip(names, arrays):
             torch_layout = rearrange(array, "row column i o -> o i row column") if array.ndim == 4 else array
-            # A copy in the machine's byte order, which is all that Torch takes.
+            # A copy in the machine's byte order, because Torch accepts no other.
             parameters[name].copy_(torch.from_numpy(np.array(torch_layout, array.dtype.newbyteorder("="))))
 
 
 def to_tensorflow_weights(model: PtychoPINN) -> list[np.ndarray]:
-    """Return copies of the model's parameters as TensorFlow lists them; the inverse of ``from_tensorflow_weights``."""
+    """Return copies of the model's parameters in TensorFlow's order; the inverse of ``from_tensorflow_weights``."""
     parameters = dict(model.named_parameters())
     return [to_tensorflow_layout(parameters[name]) for name in tensorflow_order(model)]
 
@@ -76,7 +76,7 @@ def to_tensorflow_gradients(model: PtychoPINN) -> list[np.ndarray]:
     """Return the gradients of the model's parameters, in the order and layout of ``to_tensorflow_weights``.
 
     Raises:
-        ValueError: parameters have no gradient; all such are named.
+        ValueError: parameters have no gradient; the message names them.
     """
     gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
     missing = [name for name, gradient in gradients.items() if gradient is None]
@@ -87,7 +87,7 @@ def to_tensorflow_gradients(model: PtychoPINN) -> list[np.ndarray]:
 
 
 def to_tensorflow_layout(parameter: Tensor) -> np.ndarray:
-    """Return a kernel (out, in, row, column) as (row, column, in, out), a bias (out,) as it is.
+    """Return a kernel (out, in, row, column) as (row, column, in, out), and a bias (out,) unchanged.
 
     The array is a copy in host memory, of the same dtype.
     """
@@ -107,19 +107,19 @@ def read_tensorflow_weights(path: str | Path, group: str = "weights") -> list[np
 
     Raises:
         FileNotFoundError: the file does not exist.
-        OSError: the file may not be read.
-        ValueError: the file is not HDF5, declares more than it can hold, is cut short, has no such group, or the group
-            holds something else.
+        OSError: the file cannot be read.
+        ValueError: the file is not HDF5, is truncated, declares more data than it can hold, or lacks the group; or the
+            group holds something else.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"weights {path}: no such file")
     if not is_hdf5(Path(path)):
-        raise ValueError(f"weights {path}: not an HDF5 file")
+        raise ValueError(f"weights {path}: expected HDF5, found another file")
     try:
         with opened(Path(path)) as file:
             return _arrays(file, group, path)
     except (OSError, RuntimeError, KeyError, TypeError, OverflowError, MemoryError) as unreadable:
-        raise ValueError(f"weights {path}: cut short or damaged ({unreadable})") from unreadable
+        raise ValueError(f"weights {path}: the file is truncated or damaged ({unreadable})") from unreadable
 
 
 def _arrays(file: h5py.File, group: str, path: str | Path) -> list[np.ndarray]:
@@ -132,12 +132,12 @@ def _arrays(file: h5py.File, group: str, path: str | Path) -> list[np.ndarray]:
     others = [name for name in names if not isinstance(found.get(name), h5py.Dataset)]
     if others:
         raise ValueError(
-            f"weights {path}: expected arrays in {group!r}; {_listed(others)}: groups, or links to nothing"
+            f"weights {path}: expected arrays in {group!r}, found groups or broken links: {_listed(others)}"
         )
     declared, stored = sum(found[name].nbytes for name in names), Path(path).stat().st_size
     if declared > max(stored, _LARGEST_EMPTY):
         raise ValueError(
-            f"weights {path}: expected arrays that the file can hold, found {stored} bytes that declare {declared}"
+            f"weights {path}: expected arrays that the file can hold, found {declared} declared bytes in {stored}"
         )
     return [np.asarray(found[name]) for name in names]
 

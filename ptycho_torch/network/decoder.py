@@ -1,4 +1,4 @@
-"""A decoder turns features into an image per patch. There are two, which differ in their last activation.
+"""The decoder, which maps features to one image per patch. There are two, with different last activations.
 
 See docs/conventions.md, "Network".
 """
@@ -34,7 +34,7 @@ DECODER_WIDTHS: Mapping[int, tuple[int, ...]] = {
 }
 """Patch side N -> channels after each of a decoder's up blocks, before ``n_filters_scale``. All end at N / 2 pixels."""
 BORDER_CHANNELS = 4
-"""So many channels, a decoder's last, make the border of the patch and nothing else; the others make its centre."""
+"""Number of channels, the decoder's last, that give the border of the patch; the others give its centre."""
 AMPLITUDE_ACTIVATIONS: Mapping[str, Activation] = {
     "sigmoid": sigmoid,
     "swish": silu,
@@ -50,22 +50,22 @@ def phase_activation(x: Tensor) -> Tensor:
 
 
 class Decoder(nn.Module):
-    """Map features (B, 128 s, 8, 8) to an image per patch (B, outputs, N, N), s being ``n_filters_scale``.
+    """Map features (B, 128 s, 8, 8) to one image per patch (B, outputs, N, N), where s is ``n_filters_scale``.
 
-    With ``pad_object`` the channels have two tasks: the last ``BORDER_CHANNELS`` make the border of the patch
-    (``border``), the others its centre (``inner``). Without ``probe_big`` the border is zero and its channels are not
-    used. Without ``pad_object`` all channels make the whole patch (``whole``).
+    With ``pad_object``, the last ``BORDER_CHANNELS`` channels give the border of the patch (``border``), and the others
+    its centre (``inner``). Without ``probe_big``, the border is zero and its channels are not used. Without
+    ``pad_object``, all channels give the whole patch (``whole``).
 
     Args:
         N: patch side, pixels: 64, 128 or 256.
         outputs: images per group.
         scale: ``n_filters_scale``.
-        activation: function applied to the centre, or to the whole patch. The border's is swish in either decoder.
+        activation: function applied to the centre, or to the whole patch. For the border, it is swish in both decoders.
         pad_object: see above; as in ``ModelConfig``.
         probe_big: see above; as in ``ModelConfig``.
 
     Raises:
-        ValueError: N is none of these.
+        ValueError: N has another value.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Decoder(nn.Module):
         super().__init__()
         widths = scaled_widths(ENCODER_WIDTHS, N, scale)[-1], *scaled_widths(DECODER_WIDTHS, N, scale)
         last, border_width = widths[-1], scale * (2048 // N)
-        # Submodules are made in TensorFlow's order of weights (ptycho_torch.files.tensorflow_weights).
+        # Create submodules in TensorFlow's order of weights (ptycho_torch.files.tensorflow_weights).
         self.up = nn.Sequential(chained(UpBlock, widths))
         self.whole = None if pad_object else WholeHead(last, border_width, outputs, activation)
         self.border = BorderHead(N, border_width, outputs) if pad_object and probe_big else None
         self.inner = InnerHead(last - BORDER_CHANNELS, outputs, activation) if pad_object else None
 
     def forward(self, features: Float[Tensor, "B features 8 8"]) -> Float[Tensor, "B outputs N N"]:
-        """Map features to images; the class gives the shapes."""
+        """Map features to images; see the class for the shapes."""
         decoded = self.up(features)
         if self.whole is not None:
             return self.whole(decoded)  # type: ignore[no-any-return]
@@ -93,7 +93,7 @@ class Decoder(nn.Module):
 
 
 class InnerHead(nn.Module):
-    """Make the centre of the patch, zeros around it: (B, inputs, N/2, N/2) -> (B, outputs, N, N)."""
+    """Compute the centre of the patch, with zeros around it: (B, inputs, N/2, N/2) -> (B, outputs, N, N)."""
 
     def __init__(self, inputs: int, outputs: int, activation: Activation) -> None:
         super().__init__()
@@ -101,15 +101,15 @@ class InnerHead(nn.Module):
         self.activation = activation
 
     def forward(self, decoded: Float[Tensor, "B inputs H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
-        """Map features to images; the class gives the shapes."""
+        """Map features to images; see the class for the shapes."""
         centre = self.activation(self.conv(decoded))
         return zero_pad(centre, (decoded.shape[-1] // 2,) * 4)
 
 
 class BorderHead(nn.Module):
-    """Make what lies around the centre, zeros in it: (B, ``BORDER_CHANNELS``, N/2, N/2) -> (B, outputs, N, N).
+    """Compute the border of the patch, with zeros inside: (B, ``BORDER_CHANNELS``, N/2, N/2) -> (B, outputs, N, N).
 
-    Its activation is swish, for amplitude and phase: values are not below -0.28 and not bounded above.
+    The activation is swish, for both amplitude and phase: values are at least -0.28 and have no upper bound.
     """
 
     mask: Tensor
@@ -121,12 +121,12 @@ class BorderHead(nn.Module):
         self.register_buffer("mask", 1 - centre_mask(N), persistent=False)
 
     def forward(self, decoded: Float[Tensor, "B 4 H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
-        """Map features to images; the class gives the shapes."""
+        """Map features to images; see the class for the shapes."""
         return silu(self.conv(self.pair(decoded))) * self.mask
 
 
 class WholeHead(nn.Module):
-    """Make the whole patch at once: (B, inputs, N/2, N/2) -> (B, outputs, N, N)."""
+    """Compute the whole patch: (B, inputs, N/2, N/2) -> (B, outputs, N, N)."""
 
     def __init__(self, inputs: int, width: int, outputs: int, activation: Activation) -> None:
         super().__init__()
@@ -135,5 +135,5 @@ class WholeHead(nn.Module):
         self.activation = activation
 
     def forward(self, decoded: Float[Tensor, "B inputs H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
-        """Map features to images; the class gives the shapes."""
+        """Map features to images; see the class for the shapes."""
         return self.activation(self.conv(self.pair(decoded)))

@@ -1,4 +1,4 @@
-"""The encoder turns measured patterns into features of 8 x 8 pixels. See docs/conventions.md, "Network"."""
+"""The encoder, which maps measured patterns to features of 8 x 8 pixels. See docs/conventions.md, "Network"."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENCODER_WIDTHS: Mapping[int, tuple[int, ...]] = {
 
 
 class Encoder(nn.Sequential):
-    """Map patterns (B, C, N, N) to features (B, 128 s, 8, 8), s being ``n_filters_scale``.
+    """Map patterns (B, C, N, N) to features (B, 128 s, 8, 8), where s is ``n_filters_scale``.
 
     Args:
         N: patch side, pixels: 64, 128 or 256.
@@ -25,7 +25,7 @@ class Encoder(nn.Sequential):
         scale: ``n_filters_scale``.
 
     Raises:
-        ValueError: N is none of these.
+        ValueError: N has another value.
     """
 
     def __init__(self, N: int, channels: int, scale: int) -> None:

@@ -1,4 +1,4 @@
-"""The network is made of these layers: convolutions with Keras's initial weights, blocks that halve or double."""
+"""The layers of the network: convolutions with Keras's initial weights, blocks that halve or double the resolution."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from torch.nn.functional import conv2d, interpolate, max_pool2d, pixel_shuffle, 
 
 
 class Convolution(nn.Conv2d):
-    """Convolve with a 3 x 3 kernel, stride 1, zeros around the image so that it keeps its size, and a bias.
+    """Convolve with a 3 x 3 kernel and a bias, with stride 1 and zero padding, so that the image keeps its size.
 
     Weights are initialised as in Keras: Glorot uniform within ``±sqrt(6 / (9 inputs + 9 outputs))``, and zero biases.
-    (Torch's own initial weights spread further for few outputs, and its biases are random.) Input (B, inputs, H, W),
-    output (B, outputs, H, W).
+    (Torch's own initial weights are larger for few outputs, and its biases are random.) Input (B, inputs, H, W), output
+    (B, outputs, H, W).
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, kernel_size=3, padding=1)
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew, from Torch's generator."""
+        """Draw new weights from Torch's generator."""
         nn.init.xavier_uniform_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
@@ -34,21 +34,21 @@ class Convolution(nn.Conv2d):
 class UpsampledConvolution(Convolution):
     """Repeat every pixel four times, then convolve: (B, inputs, H, W) -> (B, outputs, 2H, 2W).
 
-    Two of three neighbours in the doubled image are the same pixel. So each of its four kinds of pixels (even or odd
-    row, even or odd column) is a convolution of the original image whose taps are added up. That takes a quarter of
-    the products, and the doubled image is never made.
+    In the doubled image, two of three neighbours are the same pixel. So each of its four kinds of pixels (even or odd
+    row, even or odd column) is a convolution of the original image with a kernel of summed taps, of which only four are
+    not zero. The doubled image is never computed.
     """
 
     folds: Tensor
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs)
-        # Which taps fall on the pixel before, on the pixel itself, on the one after: of an even row, of an odd one.
+        # Taps that fall on the previous pixel, the pixel itself and the next pixel: for even rows, then for odd rows.
         even, odd = [[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]
         self.register_buffer("folds", torch.tensor([even, odd], dtype=self.weight.dtype), persistent=False)
 
     def forward(self, images: Float[Tensor, "B inputs H W"]) -> Float[Tensor, "B outputs 2*H 2*W"]:
-        """Map images to images; the class gives the shapes."""
+        """Map images to images; see the class for the shapes."""
         assert self.bias is not None
         kernels = einsum(self.folds, self.folds, self.weight, "r h row, c w column, o i row column -> o r c i h w")
         kernels = rearrange(kernels, "o r c i h w -> (o r c) i h w")
@@ -64,17 +64,17 @@ class ConvolutionPair(nn.Module):
         self.conv_2 = Convolution(width, width)
 
     def forward(self, images: Float[Tensor, "B inputs H W"]) -> Float[Tensor, "B width H W"]:
-        """Map images to images; the class gives the shapes."""
+        """Map images to images; see the class for the shapes."""
         return relu(self.conv_2(relu(self.conv_1(images), inplace=True)), inplace=True)
 
 
 class DownBlock(ConvolutionPair):
-    """Convolve twice, then keep the largest of every 2 x 2 pixels: (B, inputs, H, W) -> (B, width, H/2, W/2)."""
+    """Convolve twice, then take the maximum of every 2 x 2 pixels: (B, inputs, H, W) -> (B, width, H/2, W/2)."""
 
     def forward(self, images: Float[Tensor, "B inputs H W"]) -> Float[Tensor, "B width H//2 W//2"]:
-        """Map images to images; the class gives the shapes."""
+        """Map images to images; see the class for the shapes."""
         wide = self.conv_2(relu(self.conv_1(images), inplace=True))
-        # ReLU after the maximum gives the same as before it, at a quarter of the pixels.
+        # ReLU after the maximum gives the same result as before it, but for a quarter of the pixels.
         return relu(max_pool2d(wide, 2), inplace=True)
 
 
@@ -82,7 +82,7 @@ class UpBlock(ConvolutionPair):
     """Convolve twice, then repeat every pixel four times: (B, inputs, H, W) -> (B, width, 2H, 2W)."""
 
     def forward(self, images: Float[Tensor, "B inputs H W"]) -> Float[Tensor, "B width 2*H 2*W"]:
-        """Map images to images; the class gives the shapes."""
+        """Map images to images; see the class for the shapes."""
         return interpolate(super().forward(images), scale_factor=2, mode="nearest")
 
 

@@ -1,1 +1,1 @@
-"""The physics and the array formats, a topic a file; imports nothing else of the port."""
+"""The physics and the array formats, one topic per file. Nothing here imports other parts of the port."""

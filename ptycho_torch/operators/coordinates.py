@@ -12,7 +12,7 @@ def relative_coordinates(
 ) -> tuple[Float[Tensor, "n 1 2 1"], Float[Tensor, "n 1 2 C"]]:
     """Return the mean position of each group, and TensorFlow's relative positions ``-(coords_nn - mean)``.
 
-    These are the arrays of the grouped record, with its sign. The container negates them once; nothing else in the port
+    These are the arrays of the grouped record, with its sign. The container negates them; nothing else in the port
     negates an offset.
 
     Args:
@@ -22,7 +22,7 @@ def relative_coordinates(
         coords_offsets (n, 1, 2, 1) and coords_relative (n, 1, 2, C), dtype of the input.
 
     Raises:
-        ValueError: the shape is another.
+        ValueError: the shape is wrong.
     """
     if coords_nn.ndim != 4 or coords_nn.shape[1:3] != (1, 2):
         raise ValueError(f"coords_nn: expected shape (n, 1, 2, C), found {tuple(coords_nn.shape)}")

@@ -1,9 +1,9 @@
-"""Formats are the three ways to arrange a group's patches in an array, and the sizes of the canvas for merging them.
+"""Three formats for a group's patches in an array, and the sizes of the canvas for merging them.
 
-A group has C = G * G patches. *Grid* has one axis for grid rows and one for grid columns. *Channel*, which the network
-takes, has one axis for both: c = row * G + column. *Flat* has one axis for groups and members: its index is b * C + c,
-so the patches of a group lie together. TensorFlow keeps channels last, the port before rows and columns. See
-docs/conventions.md, "Array formats".
+A group has C = G * G patches. *Grid* has one axis for grid rows and one for grid columns. *Channel*, the format of the
+network, has one axis for both: c = row * G + column. *Flat* has one axis for groups and members: its index is
+b * C + c, so the patches of a group are adjacent. In TensorFlow, channels come last; in the port, they come before rows
+and columns. See docs/conventions.md, "Array formats".
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def grid_to_channel(grid: Shaped[Tensor, "B G G N N"]) -> Shaped[Tensor, "B C N 
         (B, C, N, N), dtype of ``grid``, C = G * G.
 
     Raises:
-        ValueError: the shape is another.
+        ValueError: the shape is wrong.
     """
     if grid.ndim != 5 or grid.shape[1] != grid.shape[2] or grid.shape[3] != grid.shape[4]:
         raise ValueError(f"grid: expected shape (B, G, G, N, N), found {tuple(grid.shape)}")
@@ -42,7 +42,7 @@ def channel_to_grid(channel: Shaped[Tensor, "B C N N"]) -> Shaped[Tensor, "B G G
         (B, G, G, N, N), dtype of ``channel``.
 
     Raises:
-        ValueError: the shape is another.
+        ValueError: the shape is wrong.
     """
     _require_channel(channel)
     side = math.isqrt(channel.shape[1])
@@ -61,7 +61,7 @@ def channel_to_flat(channel: Shaped[Tensor, "B C N N"]) -> Shaped[Tensor, "B*C 1
         (B * C, 1, N, N), dtype of ``channel``.
 
     Raises:
-        ValueError: the shape is another.
+        ValueError: the shape is wrong.
     """
     _require_channel(channel)
     return rearrange(channel, "b c h w -> (b c) 1 h w")
@@ -78,7 +78,7 @@ def flat_to_channel(flat: Shaped[Tensor, "n 1 N N"], C: int) -> Shaped[Tensor, "
         (B, C, N, N), dtype of ``flat``.
 
     Raises:
-        ValueError: the shape is another, or C does not divide the number of patches.
+        ValueError: the shape is wrong, or C does not divide the number of patches.
     """
     if flat.ndim != 4 or flat.shape[1] != 1 or flat.shape[2] != flat.shape[3]:
         raise ValueError(f"flat: expected shape (B * C, 1, N, N), found {tuple(flat.shape)}")
@@ -97,7 +97,7 @@ def positions_to_flat(positions: Shaped[Tensor, "B 1 2 C"]) -> Shaped[Tensor, "B
         (B * C, 2), [x, y], row b * C + c; dtype of ``positions``.
 
     Raises:
-        ValueError: the shape is another.
+        ValueError: the shape is wrong.
     """
     if positions.ndim != 4 or positions.shape[1:3] != (1, 2):
         raise ValueError(f"positions: expected shape (B, 1, 2, C), found {tuple(positions.shape)}")
@@ -105,7 +105,7 @@ def positions_to_flat(positions: Shaped[Tensor, "B 1 2 C"]) -> Shaped[Tensor, "B
 
 
 def big_size(N: int, G: int, offset: int) -> int:
-    """Return what a raster of G x G patches spans, pixels: ``N + (G - 1) * offset``, TensorFlow's ``bigN``."""
+    """Return the span of a raster of G x G patches, pixels: ``N + (G - 1) * offset``, TensorFlow's ``bigN``."""
     return N + (G - 1) * offset
 
 

@@ -1,8 +1,8 @@
-"""Cut, for each pattern, the patch of a known object that it shows.
+"""Cut the patch of a known object that each pattern shows.
 
-There are two kinds, which differ for groups of several members. ``ground_truth_like_tf`` returns what TensorFlow does:
-each member gets the patch at its position *mirrored through the group's mean*. ``ground_truth_at_members`` returns what
-each pattern shows. Parity needs the first, supervised training the second.
+There are two kinds, which differ for groups of several members. ``ground_truth_like_tf`` returns the same as
+TensorFlow: for each member, the patch at its position *mirrored through the group's mean*. ``ground_truth_at_members``
+returns the patch that each pattern shows. Parity needs the first, supervised training the second.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad as zero_pad
 
 _AT_A_TIME = 256
-"""So many patches are cut together; more would only take memory."""
+"""Number of patches that are cut together; more would only take memory."""
 
 
 def ground_truth_like_tf(
@@ -23,11 +23,11 @@ def ground_truth_like_tf(
     coords_relative: Float[Tensor, "n 1 2 C"],
     N: int,
 ) -> Complex[Tensor, "n N N C"]:
-    """Cut TensorFlow's ground truth: the patch of a member lies at ``coords_offsets + coords_relative``.
+    """Cut TensorFlow's ground truth: the patch of a member is at ``coords_offsets + coords_relative``.
 
-    With ``coords_relative = -(coords - mean)`` that is ``2 * mean - coords``: for groups of several members the patches
-    lie at positions mirrored through the group's mean, and do not show what the patterns show. For groups of one it is
-    the position itself. See docs/conventions.md, "Ground truth".
+    With ``coords_relative = -(coords - mean)``, this is ``2 * mean - coords``. For groups of several members, this is
+    the position mirrored through the group's mean, so the patch is not the one that the pattern shows. For groups of
+    one, it is the position itself. See docs/conventions.md, "Ground truth".
 
     Args:
         object_guess: (H, W) complex; rows = y, columns = x.
@@ -39,7 +39,7 @@ def ground_truth_like_tf(
         (n, N, N, C), dtype of the object; zero outside the object.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or positions are not finite.
+        ValueError: a shape or dtype is wrong, or positions are not finite.
     """
     if coords_offsets.shape != (*coords_relative.shape[:3], 1):
         raise ValueError(
@@ -52,9 +52,9 @@ def ground_truth_like_tf(
 def ground_truth_at_members(
     object_guess: Complex[Tensor, "H W"], coords_nn: Float[Tensor, "n 1 2 C"], N: int
 ) -> Complex[Tensor, "n N N C"]:
-    """Cut the patch at each member's own position: what its pattern shows, and what supervised training needs.
+    """Cut the patch at each member's own position, which its pattern shows and supervised training needs.
 
-    TensorFlow does this for groups of one only; see ``ground_truth_like_tf``.
+    TensorFlow does this only for groups of one; see ``ground_truth_like_tf``.
 
     Args:
         object_guess: (H, W) complex; rows = y, columns = x.
@@ -65,7 +65,7 @@ def ground_truth_at_members(
         (n, N, N, C), dtype of the object; zero outside the object.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or positions are not finite.
+        ValueError: a shape or dtype is wrong, or positions are not finite.
     """
     return _grouped_patches(object_guess, coords_nn, N)
 
@@ -73,9 +73,9 @@ def ground_truth_at_members(
 def patches_at(
     object_guess: Complex[Tensor, "H W"], positions: Float[Tensor, "n 2"], N: int
 ) -> Complex[Tensor, "n N N"]:
-    """Cut patches of an object whose centre index ``N // 2`` lies at the given positions, with bilinear interpolation.
+    """Cut patches of an object at positions of their centre index ``N // 2``, with bilinear interpolation.
 
-    Row i of a patch at (x, y) is row ``y - N // 2 + i`` of the object. What lies outside the object is zero. Real and
+    Row i of a patch at (x, y) is row ``y - N // 2 + i`` of the object. Outside the object, patches are zero. Real and
     imaginary part are interpolated, not the phase. The result is differentiable in object and positions.
 
     Args:
@@ -87,7 +87,7 @@ def patches_at(
         (n, N, N), dtype of the object.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, or positions are not finite.
+        ValueError: a shape or dtype is wrong, or positions are not finite.
     """
     if object_guess.ndim != 2 or not object_guess.is_complex():
         raise ValueError(
@@ -111,15 +111,15 @@ def _grouped_patches(object_guess: Tensor, coords: Tensor, N: int) -> Tensor:
 
 
 def _cut(object_guess: Tensor, positions: Tensor, N: int) -> Tensor:
-    # Fractions are differences of large coordinates, so float64.
+    # Use float64, because fractions are differences of large coordinates.
     corner = positions.to(torch.float64) - N // 2
     whole = corner.detach().floor()
     fx, fy = (corner - whole).to(object_guess.real.dtype)[:, :, None, None].unbind(1)
-    # One ring of zeros stands for all that lies outside.
+    # One ring of zeros represents everything outside the object.
     bordered = zero_pad(object_guess, (1, 1, 1, 1))
     reach = torch.arange(N + 1, device=object_guess.device)
     columns, rows = (
-        # Clamped before the conversion too: a position beyond any integer must not wrap around.
+        # Also clamp before the conversion, so that a position beyond the range of integers cannot wrap around.
         (start.clamp(-N - 1, size)[:, None].long() + reach + 1).clamp(0, size + 1)
         for start, size in zip(whole.unbind(1), reversed(object_guess.shape))
     )

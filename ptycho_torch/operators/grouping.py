@@ -1,8 +1,8 @@
-"""Grouping decides which patterns form a group. It draws what TensorFlow PtychoPINN draws, index by index.
+"""Draw the patterns that form a group. The draws equal those of TensorFlow PtychoPINN, index by index.
 
 A group has C = gridsize**2 members. Groups of one are the drawn patterns themselves. A larger group is drawn from the
 nearest neighbours of a drawn pattern, its *seed*, which is normally not in the group. TensorFlow draws from NumPy's
-legacy generator. So does this module, from an instance of its own: it neither reads nor seeds the global generator.
+legacy generator. So does this module, but from its own instance: it neither reads nor seeds the global generator.
 """
 
 from __future__ import annotations
@@ -32,22 +32,23 @@ def draw_groups(
     Args:
         xcoords: (M,), positions of the patterns along columns, pixels; finite.
         ycoords: (M,), positions of the patterns along rows, pixels; finite.
-        nsamples: number of groups wanted. There are at most M groups of one.
+        nsamples: requested number of groups. There are at most M groups of one.
         K: number of nearest neighbours from which a group is drawn; at least C.
-        gridsize: root of C.
-        seed: seed of the draws, 0..2**32 - 1; None for another draw each time.
+        gridsize: square root of C.
+        seed: seed of the draws, 0..2**32 - 1; None for a different draw each time.
         sequential_sampling: use the first patterns in order as seeds, and draw members with seed 0; when oversampling,
             with ``seed``.
         enable_oversampling: allow more groups than patterns, from all combinations of neighbours.
         neighbor_pool_size: number of neighbours to combine when oversampling; None for K.
 
     Returns:
-        (n, C), indices of patterns; int32 for groups of several members from at most M seeds, else int64, as in
+        (n, C), indices of patterns; int32 for groups of several members from at most M seeds, otherwise int64, as in
         TensorFlow.
 
     Raises:
         ValueError: there are fewer patterns, neighbours or pooled neighbours than members; there are more groups of
-            several members than patterns, without oversampling; positions do not fit together or are not finite.
+            several members than patterns, without oversampling; the shapes of the positions differ, or positions are
+            not finite.
     """
     points = _points(xcoords, ycoords)
     M, C = len(points), gridsize**2
@@ -72,14 +73,14 @@ def draw_patterns(M: int, count: int | None, seed: int | None = None) -> Int[np.
 
     Args:
         M: number of patterns in the scan.
-        count: number of patterns wanted; None, or M and more, for all, without a draw.
-        seed: seed of the draw, 0..2**32 - 1; None for another draw each time.
+        count: requested number of patterns. If it is None or at least M, all are returned without a draw.
+        seed: seed of the draw, 0..2**32 - 1; None for a different draw each time.
 
     Returns:
         (m,) int64, m = min(count, M), ascending.
 
     Raises:
-        ValueError: there is no pattern, or none is wanted.
+        ValueError: there is no pattern, or none is requested.
     """
     wanted = M if count is None else count
     if M < 1 or wanted < 1:
@@ -117,7 +118,7 @@ def _require_oversampling(M: int, C: int, nsamples: int, pool_size: int, enable_
 
 
 def _draw_seeds(draws: np.random.RandomState, M: int, count: int) -> np.ndarray:
-    """Draw patterns in random order; if all are wanted, return them in their own order, without a draw."""
+    """Draw patterns in random order. If all are requested, return them in their own order, without a draw."""
     return np.arange(M) if count >= M else draws.choice(M, count, replace=False)
 
 
@@ -127,15 +128,14 @@ def _neighbours(points: np.ndarray, seeds: np.ndarray, K: int) -> np.ndarray:
     If M <= K, all M are returned.
     """
     near = _nearest(points, seeds, K)
-    # TensorFlow drops the first only if K others came back. So in a tiny data set the seed is among those that members
-    # are drawn from.
+    # TensorFlow drops the first only if K others were found. So in a tiny data set, a group may contain its seed.
     return near[:, 1:] if near.shape[1] > K else near
 
 
 def _nearest(points: np.ndarray, seeds: np.ndarray, K: int) -> np.ndarray:
     """Return the indices of the K + 1 patterns nearest to each seed, or of all, nearest first.
 
-    The first, at distance 0, is the seed (or a pattern at the very same place).
+    The first, at distance 0, is the seed (or another pattern at the same position).
     """
     _, near = cKDTree(points).query(points[seeds], k=min(K + 1, len(points)))
     return np.asarray(near)
@@ -144,7 +144,7 @@ def _nearest(points: np.ndarray, seeds: np.ndarray, K: int) -> np.ndarray:
 def _oversampled(
     draws: np.random.RandomState, points: np.ndarray, nsamples: int, K: int, C: int, *, sequential_sampling: bool
 ) -> np.ndarray:
-    """Draw groups from a pool of 2 n: combinations of C of the K neighbours of seeds, twice as many as are needed."""
+    """Draw n groups from a pool of 2 n, which are combinations of C of the K neighbours of seeds."""
     count = min(2 * math.ceil(nsamples / math.comb(K, C)), len(points))
     seeds = np.arange(count) if sequential_sampling else _draw_seeds(draws, len(points), count)
     pool: list[tuple[int, ...]] = []

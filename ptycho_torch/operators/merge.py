@@ -1,4 +1,4 @@
-"""The overlap constraint inside the network merges a group's patches on one canvas, and extracts them from it again.
+"""The overlap constraint of the network: merge a group's patches on one canvas, and extract them again.
 
 The merge moves a patch by ``+(position - mean)``. The extraction is its inverse and moves the canvas by ``-position``.
 See docs/conventions.md, "Merge and extraction".
@@ -24,8 +24,8 @@ def merge_patches(
 ) -> Complex[Tensor, "B P P"]:
     """Merge each group's patches into one object: their sum on a canvas, divided by (count + 0.001).
 
-    As in TensorFlow, all of a patch is summed but only its central N // 2 pixels are counted. So where no centre
-    reaches, the merged object is 1000 times the sum. Arguments, canvas and errors are those of ``sum_and_norm``.
+    As in TensorFlow, the whole patch is summed, but only its central N // 2 pixels are counted. So outside all centres,
+    the merged object is 1000 times the sum. Arguments, canvas and errors are those of ``sum_and_norm``.
 
     Returns:
         (B, P, P), dtype of ``patches``: a canvas for each group.
@@ -37,10 +37,10 @@ def merge_patches(
 def sum_and_norm(
     patches: Complex[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"], padded: int
 ) -> tuple[Complex[Tensor, "B P P"], Float[Tensor, "B P P"]]:
-    """Move each group's patches to their positions and sum them; count the divisor of the sum.
+    """Move each group's patches to their positions and sum them; also compute the divisor of the sum.
 
-    A patch moves by ``+(position - mean)``: larger x ends further right, larger y further down. As in TensorFlow, the
-    mean is over all B * C patches of the call; it is 0 for positions relative to the mean of their group. The result is
+    A patch moves by ``+(position - mean)``: to the right for larger x, down for larger y. As in TensorFlow, the mean is
+    over all B * C patches of the call; it is 0 for positions relative to the mean of their group. The result is
     differentiable in patches and positions.
 
     Args:
@@ -50,11 +50,11 @@ def sum_and_norm(
             ``formats.canvas_side(N, padded)``.
 
     Returns:
-        The sum (B, P, P), dtype of ``patches``; and the norm (B, P, P), its real dtype: how many patch centres (the
-        central N // 2 pixels, moved like the patches) cover a pixel, plus 0.001.
+        The sum (B, P, P), dtype of ``patches``; and the norm (B, P, P), its real dtype: the number of patch centres
+        (the central N // 2 pixels, moved like the patches) that cover a pixel, plus 0.001.
 
     Raises:
-        ValueError: shapes, dtypes or devices do not fit, or the canvas is smaller than a patch.
+        ValueError: a shape, dtype or device is wrong, or the canvas is smaller than a patch.
     """
     if patches.ndim != 4 or patches.shape[2] != patches.shape[3] or 0 in patches.shape:
         raise ValueError(f"patches: expected shape (B, C, N, N), none of them 0, found {tuple(patches.shape)}")
@@ -77,8 +77,9 @@ def extract_patches(
 ) -> Complex[Tensor, "B C {N} {N}"]:
     """Extract the patches of each group's object: the inverse of placing them in the merge.
 
-    For every member the canvas moves by ``-position``, and its centre is cut out. No mean is removed from positions;
-    the merge removes one, so the two are inverse only if it is 0. The result is differentiable in canvas and positions.
+    For every member, the canvas moves by ``-position``, and its centre is cut out. The merge subtracts the mean from
+    positions, the extraction does not, so they are inverse only if the mean is 0. The result is differentiable in
+    canvas and positions.
 
     Args:
         canvas: (B, P, P) complex; rows = y, columns = x.
@@ -89,7 +90,7 @@ def extract_patches(
         (B, C, N, N), dtype of ``canvas``.
 
     Raises:
-        ValueError: shapes, dtypes or devices do not fit, or a patch cannot lie in the canvas's centre.
+        ValueError: a shape, dtype or device is wrong, or a patch cannot be centred on the canvas.
     """
     if canvas.ndim != 3 or canvas.shape[1] != canvas.shape[2] or 0 in canvas.shape:
         raise ValueError(f"canvas: expected shape (B, P, P), none of them 0, found {tuple(canvas.shape)}")

@@ -1,4 +1,4 @@
-"""Normalisation scales all patterns of a data set by one factor."""
+"""Normalise the patterns of a data set: scale all by one factor."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from jaxtyping import Float32, Float64, Num
 def normalize_data(diffraction: Num[np.ndarray, "n N N C"]) -> Float32[np.ndarray, "n N N C"]:
     """Scale amplitudes so that the squares of a pattern sum to ``(N / 2)**2`` on average over groups and members.
 
-    There is one factor for the whole array, so patterns keep their intensities relative to each other. It depends on
-    the groups: a pattern that is in several of them counts several times. Squares are computed and summed in float64,
-    for those of uint16 would wrap. See docs/conventions.md, "Normalised patterns".
+    There is one factor for the whole array, so patterns keep their relative intensities. It depends on the groups: a
+    pattern in several groups counts several times. Squares are computed and summed in float64, because those of uint16
+    would wrap. See docs/conventions.md, "Normalised patterns".
 
     Args:
         diffraction: (n, N, N, C) real, amplitude.
@@ -20,7 +20,7 @@ def normalize_data(diffraction: Num[np.ndarray, "n N N C"]) -> Float32[np.ndarra
         (n, N, N, C) float32.
 
     Raises:
-        ValueError: the shape is another, or patterns are empty or not finite.
+        ValueError: the shape is wrong, or patterns are empty or not finite.
     """
     if diffraction.ndim != 4 or diffraction.shape[1] != diffraction.shape[2] or 0 in diffraction.shape:
         raise ValueError(f"diffraction: expected shape (n, N, N, C), none of them 0, found {diffraction.shape}")
@@ -33,8 +33,8 @@ def normalize_data(diffraction: Num[np.ndarray, "n N N C"]) -> Float32[np.ndarra
 def normalization_factor(mean_energy: float, N: int) -> np.float32:
     """Return the factor for patterns of side N whose squares sum to ``mean_energy`` on average.
 
-    It is rounded to float32, the dtype of the scaled patterns: so they are the same, bit by bit, whether they are
-    scaled all at once or a few at a time.
+    It is rounded to float32, the dtype of the scaled patterns. So these are bitwise the same whether all are scaled at
+    once or a few at a time.
 
     Raises:
         ValueError: the energy is not finite and positive.

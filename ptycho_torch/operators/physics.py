@@ -1,4 +1,4 @@
-"""Forward physics leads from an object and a probe to the detector; a likelihood compares the result with counts.
+"""Forward physics from object and probe to the detector, and the likelihood of counts.
 
 Data are *amplitudes*, square roots of counts. See docs/conventions.md, "Forward physics".
 """
@@ -18,8 +18,8 @@ def diffraction_amplitude(field: Complex[Tensor, "*batch N N"]) -> Float[Tensor,
     """Compute the amplitude of a field on the detector, zero frequency at index N // 2.
 
     The Fourier transform is orthonormal, ``|F| / N``, so it keeps the sum of squares. The result is differentiable;
-    where the amplitude is 0, its gradient is 0. (TensorFlow takes the root of an intensity, whose gradient is not
-    finite there.)
+    where the amplitude is 0, its gradient is 0. (TensorFlow takes the square root of an intensity, whose gradient is
+    not finite there.)
 
     Args:
         field: (..., N, N) complex; rows, columns.
@@ -54,8 +54,8 @@ def padded_field(field: Complex[Tensor, "*batch N N"]) -> Complex[Tensor, "*batc
 def padded_diffraction_amplitude(field: Complex[Tensor, "*batch N N"]) -> Float[Tensor, "*batch P P"]:
     """Compute the amplitude of the padded field on the detector: padding samples the pattern more finely.
 
-    As in TensorFlow, it is divided by the N of the field before padding. So the sum of squares is (P / N)² times the
-    field's.
+    As in TensorFlow, it is divided by the N of the unpadded field. So the sum of squares is (P / N)² times that of the
+    field.
 
     Args:
         field: (..., N, N) complex; rows, columns.
@@ -82,7 +82,7 @@ def illuminate(patches: Complex[Tensor, "B C N N"], probe: Complex[Tensor, "N N"
         (B, C, N, N) complex.
 
     Raises:
-        ValueError: the shapes do not fit. (A probe with a batch axis would broadcast against the wrong axis.)
+        ValueError: a shape is wrong. (A probe with a batch axis would broadcast against the wrong axis.)
     """
     if patches.ndim != 4 or probe.shape != patches.shape[2:]:
         raise ValueError(
@@ -94,26 +94,26 @@ def illuminate(patches: Complex[Tensor, "B C N N"], probe: Complex[Tensor, "N N"
 def predicted_amplitude(
     patches: Complex[Tensor, "B C N N"], probe: Complex[Tensor, "N N"], scale: float | Float[Tensor, ""]
 ) -> Float[Tensor, "B C N N"]:
-    """Predict what the detector sees of patches of an object; the square is the expected count of photons.
+    """Predict the amplitude of patches of an object on the detector; its square is the expected count of photons.
 
     Args:
         patches: (B, C, N, N) complex.
         probe: (N, N) complex, normalised.
-        scale: factor from normalised amplitudes to roots of counts, ``intensity_scale``.
+        scale: factor from normalised amplitudes to square roots of counts, ``intensity_scale``.
 
     Returns:
         (B, C, N, N), the square root of expected counts.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: a shape is wrong.
     """
     return diffraction_amplitude(illuminate(patches, probe)) * scale
 
 
 def intensity_scale(nphotons: float, N: int) -> float:
-    """Return the factor from normalised amplitudes to roots of counts: ``sqrt(nphotons) / (N / 2)``.
+    """Return the factor from normalised amplitudes to square roots of counts: ``sqrt(nphotons) / (N / 2)``.
 
-    Normalised patterns have the mean sum of squares (N / 2)², so scaled ones have ``nphotons``.
+    Normalised patterns have a mean sum of squares of (N / 2)², scaled patterns one of ``nphotons``.
 
     Args:
         nphotons: photons per pattern, on average; positive.
@@ -128,7 +128,7 @@ def intensity_scale(nphotons: float, N: int) -> float:
 
 
 def scale_nphotons(X: Float[Tensor, "B C N N"], nphotons: float) -> Float[Tensor, ""]:
-    """Return the factor that gives amplitudes ``nphotons`` photons per pattern, on average over groups and members.
+    """Return the factor that scales amplitudes to ``nphotons`` photons per pattern, on average over groups and members.
 
     Args:
         X: (B, C, N, N), amplitude.
@@ -138,7 +138,7 @@ def scale_nphotons(X: Float[Tensor, "B C N N"], nphotons: float) -> Float[Tensor
         ``sqrt(nphotons / mean over (B, C) of the sum of X² over a pattern)``, scalar, dtype of ``X``.
 
     Raises:
-        ValueError: the shape is another, or the photon number is not positive.
+        ValueError: the shape is wrong, or the number of photons is not positive.
     """
     if X.ndim != 4:
         raise ValueError(f"X: expected shape (B, C, N, N), found {tuple(X.shape)}")
@@ -149,8 +149,8 @@ def scale_nphotons(X: Float[Tensor, "B C N N"], nphotons: float) -> Float[Tensor
 def poisson_term(predicted: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Compute the negative log-likelihood of each count, without the constant ``log(target!)``.
 
-    As in TensorFlow nothing keeps the logarithm finite: where no counts are expected the term is +inf, and NaN if none
-    came.
+    As in TensorFlow, nothing keeps the logarithm finite: where no counts are expected, the term is +inf, or NaN if none
+    were measured.
 
     Args:
         predicted: expected counts (intensities, not amplitudes), any shape.
@@ -174,13 +174,13 @@ def poisson_loss(predicted: Float[Tensor, "*shape"], target: Float[Tensor, "*sha
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """A simulation holds patterns without noise, and what TensorFlow keeps as their truth.
+    """Patterns without noise, with TensorFlow's ground truth.
 
     Attributes:
         X: (n, N, N), amplitude on the detector.
         Y_I: (n, N, N), modulus of the object times that of the probe: *illuminated*.
         Y_phi: (n, N, N), phase of the object, *not* illuminated, radians. So ``Y_I exp(i Y_phi)`` is not the object.
-        intensity_scale: scalar, the factor that gives the patterns ``nphotons`` photons each, on average.
+        intensity_scale: scalar, the factor that scales the patterns to ``nphotons`` photons each, on average.
     """
 
     X: Float[Tensor, "n N N"]
@@ -194,7 +194,7 @@ def simulate(
 ) -> Simulation:
     """Simulate patterns of the object ``amplitude * exp(i phase)`` under a probe, without noise.
 
-    Without noise the photon number changes ``intensity_scale`` only.
+    Without noise, the number of photons affects only ``intensity_scale``.
 
     Args:
         amplitude: (n, N, N), amplitude of patches of the object.
@@ -203,7 +203,7 @@ def simulate(
         nphotons: photons per pattern, on average; positive.
 
     Raises:
-        ValueError: the shapes do not fit, or the photon number is not positive.
+        ValueError: a shape is wrong, or the number of photons is not positive.
     """
     if amplitude.ndim != 3 or phase.shape != amplitude.shape:
         raise ValueError(

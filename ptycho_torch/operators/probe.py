@@ -1,4 +1,4 @@
-"""The probe illuminates the object: its hard mask, its normalisation, and a default disk."""
+"""The probe's hard mask, its normalisation, and a default probe."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor
 
 
 def hard_mask(N: int, *, device: torch.device | str | None = None) -> Bool[Tensor, "N N"]:
-    """Return a mask of the pixels whose distance from its centre is below ``N // 4``.
+    """Return a mask of the pixels whose distance from the centre is below ``N // 4``.
 
-    Index i lies at ``i - N // 2 + 0.5``, so for odd N the mask sits half a pixel low, as in TensorFlow.
+    The coordinate of index i is ``i - N // 2 + 0.5``. So for odd N, the mask is off centre by half a pixel, toward
+    lower indices, as in TensorFlow.
 
     Args:
         N: patch side, pixels; at least 4.
@@ -37,8 +38,8 @@ def normalize_probe_like_tf(
 ) -> Complex64[Tensor, "N N"]:
     """Normalise a probe as TensorFlow stores it: ``P / (probe_scale * mean(|mask * P|))``.
 
-    The mean is over all N * N pixels. The mask enters this norm only: the result keeps what lies outside it. So
-    ``mean(|mask * result|) = 1 / probe_scale``, and normalising twice changes nothing.
+    The mean is over all N * N pixels. The mask is used only for this norm: the result is not masked. So
+    ``mean(|mask * result|) = 1 / probe_scale``, and normalising again changes nothing.
 
     Args:
         probe_guess: (N, N) or (N, N, 1), complex or real, a tensor or an array.
@@ -48,9 +49,9 @@ def normalize_probe_like_tf(
         (N, N) complex64, on the device of the input.
 
     Raises:
-        ValueError: the probe is not square, not finite or zero inside the mask, or the scale is not positive.
+        ValueError: the probe is not square, not finite, or zero inside the mask; or the scale is not positive.
     """
-    # A copy: arrays may be read-only, reversed or of another byte order, which Torch cannot take.
+    # Copy: an array may be read-only, reversed or of another byte order, which Torch does not support.
     probe = probe_guess if isinstance(probe_guess, Tensor) else torch.from_numpy(np.array(probe_guess, np.complex64))
     if probe.ndim == 3 and probe.shape[-1] == 1:
         probe = probe[..., 0]
@@ -61,7 +62,7 @@ def normalize_probe_like_tf(
     probe = probe.to(torch.complex64)
     norm = probe_scale * torch.where(hard_mask(len(probe), device=probe.device), probe, 0).abs().mean()
     normalised = probe / norm
-    # One number that is finite only if the norm and every pixel are: the device is waited for once.
+    # One number that is finite only if the norm and every pixel are, so that the device is synchronised only once.
     value = (norm + 0 * normalised.abs().sum()).item()
     if not 0 < value < math.inf:
         raise ValueError(
@@ -77,12 +78,12 @@ def default_probe(
     """Make a blurred disk, for data without a probe guess.
 
     The disk is where the outer product of a Gaussian window (standard deviation ``N / (default_probe_scale * pi**2)``,
-    maximum 1) with itself exceeds 0.5. It is blurred by a Gaussian of one pixel, cut at four and reflected at the
-    edges; then 1e-9 is added.
+    maximum 1) with itself exceeds 0.5. It is blurred by a Gaussian with a standard deviation of one pixel, truncated at
+    four pixels and reflected at the edges. Then 1e-9 is added.
 
     Args:
         N: patch side, pixels; at least 4.
-        default_probe_scale: positive number; a larger one makes a smaller disk.
+        default_probe_scale: positive number; larger for a smaller disk.
         device: device of the result.
 
     Returns:

@@ -1,8 +1,8 @@
-"""Reassembly stitches patches into a mosaic: crop, place at the position, sum, divide by the overlap count.
+"""Stitch patches into a mosaic: crop, place at the position, sum, divide by the overlap count.
 
-TensorFlow pads every crop to the whole canvas and moves it there. A moved M x M crop touches (M + 1) x (M + 1) pixels
-only. So here each crop is interpolated at that size and added to the canvas once: the cost grows with patches x M**2,
-not with patches x canvas.
+TensorFlow pads every crop to the whole canvas and moves it there. But a moved M x M crop covers only
+(M + 1) x (M + 1) pixels. So here, each crop is interpolated at that size and added to the canvas: the cost grows with
+patches x M**2, not with patches x canvas.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from torch import Tensor
 from torch.nn.functional import pad as zero_pad
 
 LARGEST_SIDE = 2**15
-"""Largest side of a canvas, pixels: it takes 8 GB. Larger ones come from positions in another unit."""
+"""Largest side of a canvas, pixels; it takes 8 GB. A larger canvas means positions in another unit."""
 _AT_A_TIME = 256
-"""So many patches are interpolated together: enough to hide the cost of a call, few enough to stay in the cache."""
+"""Number of patches that are interpolated together: enough to hide the cost of a call, and few enough for the cache."""
 
 
 def shift_and_sum(
     patches: Complex[Tensor, "B C N N"], offsets: Float[Tensor, "B C 1 2"], M: int
 ) -> tuple[Complex[Tensor, "B S S"], Float[Tensor, "B S S"]]:
-    """Sum the central crops of patches on a canvas per batch entry, and count how many cover each pixel.
+    """Sum the central crops of patches on a canvas per batch entry, and count the crops that cover each pixel.
 
-    Each batch entry has a canvas of its own: its C crops move by ``+(offset - mean over C of its offsets)``, so the
-    mean position lies at the canvas centre. All canvases have the same side S: M plus twice the largest distance from
-    the mean, which is first rounded up to an even number. The result is differentiable in patches and offsets. The
-    device is waited for once, for S.
+    Each batch entry has its own canvas. Its C crops move by ``+(offset - mean over C of its offsets)``, so the mean
+    position is at the canvas centre. All canvases have the same side S: M plus twice the largest distance from the
+    mean, which is first rounded up to an even number. The result is differentiable in patches and offsets. The device
+    is synchronised once, for S.
 
     Args:
         patches: (B, C, N, N) complex; rows = y, columns = x.
@@ -40,10 +40,10 @@ def shift_and_sum(
 
     Raises:
         TypeError: patches or offsets are not tensors.
-        ValueError: shapes do not fit, M is odd or out of range, or offsets are not finite or too far apart.
+        ValueError: a shape is wrong, M is odd or out of range, or offsets are not finite or too far apart.
     """
     groups, members = _require_shapes(patches, offsets, M)
-    # Distances are differences of large coordinates, so float64.
+    # Use float64, because distances are differences of large coordinates.
     moves = offsets.reshape(groups, members, 2).to(torch.float64)
     moves = moves - moves.mean(dim=1, keepdim=True)
     reach = moves.detach().abs().amax().item()
@@ -68,7 +68,7 @@ def shift_and_sum(
 
 
 def overlap_ratio(total: Complex[Tensor, "B S S"], count: Float[Tensor, "B S S"]) -> Complex[Tensor, "B S S"]:
-    """Divide the sum (B, S, S) by (1e-9 + count), which gives the mosaics; they are 0 where nothing was placed."""
+    """Return the mosaics: the sum (B, S, S) divided by (1e-9 + count); 0 where there is no crop."""
     return total / (count + 1e-9)
 
 
@@ -97,13 +97,13 @@ def _require_shapes(patches: Tensor, offsets: Tensor, M: int) -> tuple[int, int]
 def _add_crops(
     patches: Tensor, canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: int, M: int
 ) -> Tensor:
-    """Add the crops of patches (n, N, N) to their canvases; upper left corners lie at whole + fraction (n, 2)."""
+    """Add the crops of patches (n, N, N) to their canvases; the upper left corners are at whole + fraction (n, 2)."""
     first = patches.shape[-1] // 2 - M // 2
-    stride = side + 1  # a crop that ends at the edge writes a column and a row of zeros beyond it
+    stride = side + 1  # a crop that ends at the edge writes one row and one column of zeros beyond it
     window = torch.arange(M + 1, device=patches.device)
     window = (window[:, None] * stride + window).flatten()
     start = (canvas * stride + whole[:, 1]) * stride + whole[:, 0]
-    # The weights are real, so complex numbers are interpolated as pairs of reals.
+    # The weights are real, so complex numbers are interpolated as pairs of real numbers.
     total = patches.new_zeros(groups * stride * stride)
     for block in range(0, len(patches), _AT_A_TIME):
         rows = slice(block, block + _AT_A_TIME)
@@ -117,13 +117,13 @@ def _add_crops(
 
 
 def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: int, M: int) -> Tensor:
-    """Count how many crops of ones cover each pixel, float64.
+    """Count the crops of ones that cover each pixel, float64.
 
     A row of M ones, moved by a fraction f, is the running sum of four steps: 1 - f, f, and M pixels later their
-    negatives. So sixteen numbers per crop, and a running sum along either axis, give the count for any M.
+    negatives. So sixteen numbers per crop and a running sum along each axis give the count for any M.
     """
     stride = side + 2
-    pair = torch.arange(2, device=whole.device)  # made on the device: copying a list to it would wait for it
+    pair = torch.arange(2, device=whole.device)  # created on the device, because copying a list would synchronise it
     step = torch.cat([pair, pair + M])
     height = torch.stack([1 - fraction, fraction, fraction - 1, -fraction], dim=-1)
     at = whole[:, :, None] + step
@@ -131,4 +131,4 @@ def _count(canvas: Tensor, whole: Tensor, fraction: Tensor, groups: int, side: i
     steps = height.new_zeros(groups * stride * stride)
     steps.index_add_(0, index.flatten(), (height[:, 1, :, None] * height[:, 0, None, :]).flatten())
     count = steps.view(groups, stride, stride).cumsum(1).cumsum(2)
-    return count[:, :side, :side].clamp(min=0)  # rounding of running sums may leave less
+    return count[:, :side, :side].clamp(min=0)  # rounding in running sums may leave less than 0

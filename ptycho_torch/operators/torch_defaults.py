@@ -1,4 +1,4 @@
-"""Torch's defaults say in which dtype and where tensors are made that name neither; results must not depend on them."""
+"""Make results independent of Torch's default dtype and device."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 @contextmanager
 def torch_defaults() -> Iterator[None]:
-    """Make tensors in float32 and in host memory, unless they say otherwise; as a decorator too.
+    """Set Torch's default dtype to float32 and its default device to the CPU; works as a decorator too.
 
-    Afterwards Torch's defaults are those of the caller.
+    Afterwards, the caller's defaults are restored.
     """
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)

@@ -10,8 +10,8 @@ from torch import Tensor
 def translate(images: Shaped[Tensor, "B C H W"], displacements: Float[Tensor, "B 2"]) -> Shaped[Tensor, "B C H W"]:
     """Move every image by its displacement; content moves toward +columns for dx > 0 and +rows for dy > 0.
 
-    Each of the four neighbours of a sampling point counts as zero if it lies outside the image; the others keep their
-    weight. Real and imaginary part are interpolated, not the phase. The result is differentiable in both arguments.
+    A neighbour of a sampling point that is outside the image counts as zero; the other neighbours keep their weight.
+    Real and imaginary part are interpolated, not the phase. The result is differentiable in both arguments.
 
     Args:
         images: (B, C, H, W), real or complex floating point; rows, columns. All channels of an image move together.
@@ -21,7 +21,7 @@ def translate(images: Shaped[Tensor, "B C H W"], displacements: Float[Tensor, "B
         (B, C, H, W), dtype and device of ``images``.
 
     Raises:
-        ValueError: the shapes do not fit. (TensorFlow repeats the rows of too short a list, which hides mistakes.)
+        ValueError: a shape is wrong. (TensorFlow repeats the rows of too short a list, which hides mistakes.)
     """
     if images.ndim != 4:
         raise ValueError(f"images: expected shape (B, C, H, W), found {tuple(images.shape)}")
@@ -40,10 +40,10 @@ def _move(images: Tensor, distance: Tensor, axis: int) -> Tensor:
     size = images.shape[axis]
     whole = distance.detach().floor()
     fraction = (distance - whole)[:, None, None, None]
-    # Index 0 and size + 1 of the padded axis are zero and stand for all that lies outside.
+    # Indices 0 and size + 1 of the padded axis are zero and represent everything outside.
     padding = (0, 0, 1, 1) if axis == 2 else (1, 1)
     padded = torch.nn.functional.pad(images, padding)
-    # Clamped before the conversion: a distance beyond any integer must not wrap around.
+    # Clamp before the conversion, so that a distance beyond the range of integers cannot wrap around.
     source = torch.arange(size, device=images.device) - whole.clamp(-size - 1, size + 1)[:, None].long()
     near, far = (_take(padded, (source + shift).clamp(0, size + 1), axis) for shift in (1, 0))
     return torch.lerp(near, far, fraction)

@@ -1,4 +1,4 @@
-"""Draw a diagnosis as one picture: what was checked, with the findings below."""
+"""Draw a diagnosis as one picture: the checked images and positions, with the findings below."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ptycho_torch.scans.atomic_file import write_atomically
 COLOURS = {"right": "tab:green", "wrong": "tab:red", "unclear": "tab:orange", "unknown": "0.5", "measured": "tab:blue"}
 """A finding's verdict -> its colour."""
 _CHARACTERS = 168
-"""So many characters fit in a line of findings."""
+"""Number of characters in a line of findings."""
 
 
 @default_style()
 def draw_diagnosis(evidence: Evidence, diagnosis: Diagnosis, path: str | Path) -> None:
-    """Draw what was checked, and the findings, into a PNG.
+    """Draw evidence and findings into a PNG.
 
     Args:
-        evidence: what the diagnosis rests on.
+        evidence: evidence of the diagnosis.
         diagnosis: findings to show.
         path: path of the picture, ending in ``.png``.
 
@@ -90,14 +90,14 @@ def _draw_mosaic(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> N
 
 
 def _draw_geometry(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) -> None:
-    """Draw where the scan was, what the stitcher was given, what it covered, and what it should have covered."""
+    """Draw positions and offsets, the covered pixels, and the pixels that should be covered."""
     _draw_handed(axes[0], evidence)
     side = len(evidence.count)
     count = np.where(evidence.mask, evidence.count, np.nan)
     width, height = covered_box(evidence.mask)
     show(axes[1], count, f"overlaps: {width} x {height} covered of {side} x {side}", cmap="magma")
     expected = expected_count(evidence.positions, evidence.crop, side)
-    show(axes[2], np.where(expected > 0, expected, np.nan), "overlaps that the positions ask for", cmap="magma")
+    show(axes[2], np.where(expected > 0, expected, np.nan), "expected overlaps", cmap="magma")
     span = np.ptp(evidence.positions, axis=0) + evidence.crop
     middle = (evidence.positions.max(axis=0) + evidence.positions.min(axis=0)) / 2 - evidence.positions.mean(axis=0)
     for axis in axes[1:3]:
@@ -109,13 +109,13 @@ def _draw_geometry(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) ->
 
 
 def _draw_handed(axis: Any, evidence: Evidence) -> None:
-    """Draw each position with the offset that it became, both about their mean."""
+    """Draw positions and offsets, both relative to their mean."""
     positions = evidence.positions - evidence.positions.mean(axis=0)
     offsets = evidence.offsets - evidence.offsets.mean(axis=0)
     axis.scatter(*positions.T, s=6, color="0.7", label="positions of the scan")
-    # Colours are those of the positions: with a wrong sign or axis they turn.
+    # Each offset has the colour of its position, so a wrong sign or axis shows as turned colours.
     colours = np.arctan2(positions[:, 1], positions[:, 0])
-    axis.scatter(*offsets.T, s=4, c=colours, cmap=colormap("hsv", bad="0.85"), label="handed to the stitcher")
+    axis.scatter(*offsets.T, s=4, c=colours, cmap=colormap("hsv", bad="0.85"), label="offsets passed to the stitcher")
     one = int(np.argmax(np.hypot(*positions.T)))
     axis.plot(*positions[one], "x", color="black", label="one of them: its position …")
     axis.plot(*offsets[one], "o", markerfacecolor="none", color="black", label="… and its offset")
@@ -138,7 +138,7 @@ def _draw_scores(axis: Any, diagnosis: Diagnosis) -> None:
         values = [found[name] for name in names]
         axis.barh(rows + (number - (len(scores) - 1) / 2) * thickness, values, thickness, label=label)
     axis.set_yticks(rows, [name.replace(", ", ",\n") for name in names], fontsize=7)
-    # Narrower, so that the names do not cover the neighbour's colour bar.
+    # Make it narrower, so that the names do not cover the neighbour's colour bar.
     left, bottom, width, height = axis.get_position().bounds
     axis.set_position((left + 0.25 * width, bottom, 0.75 * width, height))
     axis.invert_yaxis()
@@ -155,8 +155,8 @@ def _draw_comparison(axes: list[Any], evidence: Evidence, diagnosis: Diagnosis) 
     assert known is not None
     mask = evidence.mask & (np.abs(known) > 0)
     amplitude, phase = (np.where(mask, part, np.nan) for part in (np.abs(known), np.angle(known)))
-    show(axes[0], amplitude, "object in the mosaic's place, amplitude", cmap="gray")
-    show(axes[1], phase, "object in the mosaic's place, phase / rad", cmap="twilight", vmin=-np.pi, vmax=np.pi)
+    show(axes[0], amplitude, "object at the mosaic's place, amplitude", cmap="gray")
+    show(axes[1], phase, "object at the mosaic's place, phase / rad", cmap="twilight", vmin=-np.pi, vmax=np.pi)
     error = np.angle(evidence.mosaic * quality.scale * known.conj())
     title = f"phase error / rad: {quality.phase_error:.3f} rms"
     show(axes[2], np.where(mask, error, np.nan), title, cmap="twilight", vmin=-np.pi, vmax=np.pi)

@@ -13,10 +13,10 @@ from ptycho_torch.scans.atomic_file import write_atomically
 
 @default_style()
 def draw_losses(curve: LossCurve, path: str | Path) -> None:
-    """Draw the losses into a PNG, as distances from the loss of a perfect prediction.
+    """Draw the losses into a PNG, each minus the loss of a perfect prediction.
 
-    The Poisson loss of real counts is far from 0 and barely changes in its leading digits. What a training makes small
-    is its distance from the least possible value, half the mean deviance.
+    The Poisson loss of real counts is far from 0, and its leading digits barely change. A training decreases the
+    distance from the smallest possible value, which is half the mean deviance.
 
     Args:
         curve: losses of at least one epoch.
@@ -34,7 +34,7 @@ def draw_losses(curve: LossCurve, path: str | Path) -> None:
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 5.2))
-    # Margins are set by hand: Matplotlib's own layout takes longer than the drawing.
+    # Set the margins by hand, because Matplotlib's automatic layout takes longer than the drawing.
     margins = {"left": 0.12, "right": 0.97, "bottom": 0.1, "top": 0.93, "hspace": 0.08}
     losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1), gridspec_kw=margins)
     epochs = np.array([one.epoch for one in curve.epochs])

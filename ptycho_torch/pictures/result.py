@@ -1,4 +1,4 @@
-"""Draw a reconstruction: amplitude and phase as TensorFlow PtychoPINN draws them, and beside the object."""
+"""Draw a reconstruction: amplitude and phase as TensorFlow PtychoPINN draws them, and a comparison with the object."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def draw_phase(
     Args:
         mosaic: (S, S) complex.
         path: path of the PNG.
-        vmin: phase of the first colour; None for the least value, or for -pi if that is not below ``vmax``.
-        vmax: phase of the last colour; None for the largest value, or for pi if that is not above ``vmin``.
+        vmin: phase of the first colour; None for the minimum, or for -pi if the minimum is not below ``vmax``.
+        vmax: phase of the last colour; None for the maximum, or for pi if the maximum is not above ``vmin``.
 
     Raises:
         ValueError: the first phase is not below the last.
@@ -52,12 +52,12 @@ def draw_phase(
 def draw_comparison(
     mosaic: Complex[np.ndarray, "S S"], known: Complex[np.ndarray, "S S"], mask: np.ndarray, path: str | Path
 ) -> None:
-    """Draw amplitude and phase of a mosaic above those of the object that it should show, on the same scales.
+    """Draw amplitude and phase of a mosaic above those of the known object, on the same scales.
 
     Args:
         mosaic: (S, S) complex, with the object's global scale and phase.
         known: (S, S) complex, the object in the mosaic's frame.
-        mask: (S, S) bool; what lies outside is left empty.
+        mask: (S, S) bool; pixels outside it are left empty.
         path: path of the PNG.
     """
     from matplotlib.figure import Figure
@@ -75,10 +75,10 @@ def draw_comparison(
 
 
 def show(axis: Any, image: np.ndarray, title: str, **how: Any) -> None:
-    """Show an image with a title and a colour bar; it is grey where it is NaN.
+    """Show an image with a title and a colour bar; NaN is grey.
 
     Args:
-        axis: Matplotlib's axes to draw in.
+        axis: Matplotlib axes to draw in.
         image: (H, W).
         title: title of the image.
         how: options of ``imshow``; ``cmap`` by name.

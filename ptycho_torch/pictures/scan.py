@@ -1,4 +1,4 @@
-"""A picture of a scan shows what was lit, where and by what, and what was measured."""
+"""Draw a scan: object, positions, probe and measured patterns."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SHOWN = 3
-"""So many single patterns are shown."""
+"""Number of single patterns in the picture."""
 
 
 @default_style()
 def draw_scan(scan: Scan, path: str | Path) -> None:
-    """Draw a scan into a PNG: object (if it is known), positions, how much light fell where, probe, patterns.
+    """Draw a scan into a PNG: object (if it is known), positions, distribution of the light, probe, patterns.
 
     Args:
         scan: a simulated or measured scan.
@@ -39,7 +39,7 @@ def draw_scan(scan: Scan, path: str | Path) -> None:
     figure = Figure(figsize=(12.5, 6.4))
     figure.suptitle(_headline(scan), fontsize=11, parse_math=False)
     places = 1 if scan.object_guess is None else 3
-    # Places are set by hand: Matplotlib's own layout takes longer than the drawing.
+    # Set the layout by hand, because Matplotlib's automatic layout takes longer than the drawing.
     above = figure.add_gridspec(1, places, left=0.05, right=0.93, bottom=0.42, top=0.92, wspace=0.27)
     below = figure.add_gridspec(1, 3 + _SHOWN, left=0.03, right=0.965, bottom=0.03, top=0.34, wspace=0.45)
     _draw_places(_row(above.subplots(sharex=True, sharey=True)), scan)
@@ -53,7 +53,7 @@ def _row(subplots: Any) -> list[Axes]:
 
 
 def light(scan: Scan) -> tuple[np.ndarray, tuple[float, float, float, float]]:
-    """Sum the probe's intensity over all positions, each rounded to a pixel.
+    """Sum the probe's intensity over all positions, rounded to whole pixels.
 
     Returns:
         The sum (H, W) float64, and its extent (left, right, bottom, top) in object pixels, for Matplotlib.
@@ -68,8 +68,8 @@ def light(scan: Scan) -> tuple[np.ndarray, tuple[float, float, float, float]]:
     width, height = corner.max(axis=0) - (left, top) + N
     if max(width, height) > LARGEST_SIDE:
         raise ValueError(
-            f"positions: expected them within {LARGEST_SIDE} pixels, found {max(width, height):.3g}. Positions are in "
-            f"pixels of the object, not in metres or nanometres"
+            f"positions: expected them within {LARGEST_SIDE} pixels, found {max(width, height):.3g}. Give positions "
+            f"in pixels of the object, not in metres or nanometres"
         )
     total = np.zeros((height, width))
     for x, y in corner - (left, top):
@@ -81,7 +81,7 @@ def _headline(scan: Scan) -> str:
     M, N, _ = scan.diffraction.shape
     each = (scan.patterns(slice(which, which + 1)) for which in range(M))
     photons = float(np.mean([np.square(pattern, dtype=np.float64).sum() for pattern in each]))
-    # A name need not be UTF-8, as Matplotlib's texts must.
+    # Matplotlib's texts must be UTF-8; a file name need not be.
     name = f"{scan.source.name}: ".encode(errors="backslashreplace").decode() if scan.source else ""
     wide = f"probe {probe_diameter(scan.probe):.1f} px wide"
     return f"{name}{M} patterns of {N} x {N}, {photons:,.0f} photons in each, {wide}"

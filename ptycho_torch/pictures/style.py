@@ -1,4 +1,4 @@
-"""Pictures look the same for everybody: Matplotlib's own defaults draw them, whatever the user's matplotlibrc says."""
+"""Draw pictures with Matplotlib's own defaults, whatever the user's matplotlibrc says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def default_style() -> Iterator[None]:
-    """Draw with Matplotlib's defaults; as a decorator too. Afterwards the settings are what they were."""
+    """Use Matplotlib's defaults, then restore the settings; works as a decorator too."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -21,7 +21,7 @@ def default_style() -> Iterator[None]:
 
 
 def colormap(name: str, bad: str) -> Colormap:
-    """Return a colour map of 256 colours or more, however few the user's ``image.lut`` asks for.
+    """Return a colour map of at least 256 colours, even if the user's ``image.lut`` is smaller.
 
     Args:
         name: name of the colour map.

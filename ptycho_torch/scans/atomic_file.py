@@ -1,4 +1,4 @@
-"""Write files that appear whole or not at all."""
+"""Write a file completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import IO
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing that gets the name ``path`` when it is complete.
+    """Open a temporary file for writing, and rename it to ``path`` when it is complete.
 
-    It replaces an existing file. If writing fails, the old file stays and nothing else is left behind.
+    An existing file is replaced. If writing fails, the old file stays and the temporary one is removed.
 
     Raises:
-        OSError: the file cannot be written; it names the file.
+        OSError: the file cannot be written; the error names ``path``.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -28,5 +28,5 @@ def write_atomically(path: Path) -> Iterator[IO[bytes]]:
     except OSError as refused:
         raise OSError(refused.errno, refused.strerror or str(refused), str(path)) from refused
     finally:
-        with suppress(OSError):  # a directory that is not there, or read-only, was told above
+        with suppress(OSError):  # a missing or read-only directory was reported above
             part.unlink(missing_ok=True)

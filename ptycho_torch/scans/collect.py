@@ -1,8 +1,8 @@
-"""Collect an array that its file holds packed, or in another form, so that it may exceed the memory.
+"""Collect an array that cannot be mapped from its file, because it is compressed or must be converted.
 
-A small array is collected in memory. A large one goes to a temporary file and is mapped from there. Packed files are
-unpacked once for that reason too: in a chunked HDF5, every chunk holds a part of many patterns, so a single pattern
-costs as much as hundreds.
+A small array is collected in memory. A large one is written to a temporary file and mapped from there, so it may exceed
+the memory. Unpacking everything once also saves time: in a chunked HDF5 file, each chunk holds parts of many patterns,
+so reading one pattern costs as much as reading hundreds.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import numpy as np
 from ptycho_torch.scans.mapped import map_array
 
 IN_MEMORY = 2**28
-"""Arrays of at most so many bytes are collected in memory."""
+"""Largest array that is collected in memory, bytes."""
 
 
 class Scratch:
-    """A scratch is a temporary file that lasts as long as this object, in the process that made it.
+    """A temporary file that lasts as long as this object, in the process that created it.
 
-    A copy in another process does not own the file: it unpickles as None.
+    Another process does not own the file: there, this object unpickles as None.
     """
 
     def __init__(self) -> None:
@@ -49,10 +49,10 @@ def collect(blocks: Iterable[np.ndarray], shape: tuple[int, ...], dtype: type) -
         dtype: dtype of the array; blocks are converted.
 
     Returns:
-        The array: in memory, or read-only and mapped from a temporary file, which is removed with it.
+        The array, in memory; or read-only and mapped from a temporary file, which is removed together with the array.
 
     Raises:
-        OSError: the temporary file has no place.
+        OSError: there is no space for the temporary file.
     """
     size = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
     if size <= IN_MEMORY:
@@ -87,11 +87,11 @@ def _require_room(size: int) -> None:
 def _refuse(size: int, free: int) -> None:
     raise OSError(
         errno.ENOSPC,
-        f"expected {size / 1e9:.2g} GB for unpacked patterns, found {free / 1e9:.2g}; name another directory in TMPDIR",
+        f"expected {size / 1e9:.2g} GB for unpacked patterns, found {free / 1e9:.2g}; set TMPDIR to another directory",
         tempfile.gettempdir(),
     )
 
 
 def _remove(path: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked process has a copy of this object, and not the file
+    if os.getpid() == owner:  # a forked process has a copy of this object, but does not own the file
         path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Read arrays of an HDF5 file that nobody vouches for: damage is told, and packed arrays are read in parts.
+"""Read arrays of an untrusted HDF5 file. Damage is reported, and compressed arrays are read in parts.
 
-Only headers are read until somebody asks for values. Nothing is held open in between.
+Only headers are read until values are needed. In between, the file is closed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ptycho_torch.scans.stored_array import Arrange, Convert, Look, StoredArray
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _BLOCK = 2**24
-"""So many bytes are read together, or one row of chunks if that is more: a chunk is never unpacked twice."""
+"""Bytes that are read at a time, or one row of chunks if that is more, so that no chunk is unpacked twice."""
 _LARGEST_BLOCK = 2**28
-"""Not more than so many bytes are read together, whatever the chunks."""
+"""Largest number of bytes that are read at a time, whatever the size of the chunks."""
 _STEP = 2**22
-"""So many of the bytes that were read are looked at and converted together."""
+"""Bytes that are checked and converted at a time, to fit into the processor's cache."""
 
 
 def is_hdf5(path: Path) -> bool:
-    """Say whether a file begins like HDF5.
+    """Return whether a file begins with the signature of HDF5.
 
     Raises:
-        OSError: the file may not be read.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         return file.read(len(_SIGNATURE)) == _SIGNATURE
@@ -39,17 +39,17 @@ def is_hdf5(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file to read it. HDF5 itself would lock the file, and not every file system has locks."""
+    """Open an HDF5 file for reading, without HDF5's lock: not every file system has locks."""
     with path.open("rb") as stream, h5py.File(stream, "r") as file:
         yield file
 
 
 @dataclass(frozen=True)
 class Dataset(StoredArray):
-    """A dataset is an array of an HDF5 file, of which only the header was read.
+    """An array of an HDF5 file, of which only the header was read.
 
     Attributes:
-        chunk: number of items (along the first axis) that are packed together; 1 if they are not packed.
+        chunk: number of items (along the first axis) in a chunk; 1 without chunks.
     """
 
     chunk: int
@@ -72,7 +72,7 @@ class Dataset(StoredArray):
             return collect(looked_at(in_blocks(whole, _BLOCK), look, convert), whole.shape, dtype)
 
     def _blocks(self) -> Iterator[np.ndarray]:
-        """Yield the items (k, ...), after reading as many as belong together; a number is one item."""
+        """Yield the items (k, ...), reading whole chunks at a time. A scalar is one item."""
         count = self.shape[0] if self.shape else 1
         item = self.dtype.itemsize * math.prod(self.shape[1:])
         together = self.chunk * max(1, _BLOCK // max(1, self.chunk * item))
@@ -90,7 +90,7 @@ class Datasets:
 
     Attributes:
         path: path of the file.
-        names: key -> name of the dataset, where they differ.
+        names: key -> name of the dataset, if they differ.
     """
 
     path: Path
@@ -119,23 +119,23 @@ def _header(path: Path, name: str, found: h5py.Dataset) -> Dataset:
 
 @contextmanager
 def telling_damage(path: Path, key: str = "") -> Iterator[None]:
-    """Turn what h5py raises on damaged files into a sentence."""
+    """Turn h5py's exceptions for damaged files into a clear message."""
     try:
         yield
     except DAMAGE as damage:
         said = one_line(damage)
         advice = "the file is damaged or incomplete"
-        if "filter" in said or "plugin" in said:  # HDF5 looks for an unknown filter among plugins
+        if "filter" in said or "plugin" in said:  # HDF5 searches its plugins for an unknown filter
             advice = "it is packed with a filter that h5py does not have; pack it with LZF or gzip"
         raise ValueError(f"data file {path}: {f'{key!r}: ' * bool(key)}cannot be read ({said}); {advice}") from damage
 
 
 def names_in(path: Path) -> list[str]:
-    """Return the names of what lies in the root of an HDF5 file.
+    """Return the names of the members of an HDF5 file's root group.
 
     Raises:
-        ValueError: the file is no HDF5, or damaged.
-        OSError: the file may not be read.
+        ValueError: the file is not HDF5, or is damaged.
+        OSError: the file cannot be read.
     """
     if not is_hdf5(path):
         raise ValueError(f"data file {path}: expected HDF5, found something else, or an incomplete file")

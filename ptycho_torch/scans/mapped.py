@@ -1,8 +1,8 @@
 """Read items of an array from its file, so that the array may exceed the memory.
 
-A mapped array is easy to index. But every page that was touched counts as the process's memory until the system takes
-it back, pages arrive one fault at a time, pickling copies the whole array, and a file that is cut short kills the
-process. So whoever goes through a large array *reads* its items from the file: ``InFile`` knows where they lie.
+A mapped array is easy to index. But every page that was touched counts as the process's memory until the system
+reclaims it, pages arrive one fault at a time, pickling copies the whole array, and truncating the file kills the
+process. So code that goes through a large array *reads* its items from the file: ``InFile`` knows where they are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jaxtyping import Int, Shaped
 
 @runtime_checkable
 class Items(Protocol):
-    """Items are the parts of an array (M, ...) along its first axis. They can be sent to another process."""
+    """The items of an array (M, ...) along its first axis. They can be sent to another process."""
 
     def read(self, indices: Int[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
         """Read some items into a new array.
@@ -31,13 +31,13 @@ class Items(Protocol):
             (n, ...), dtype of the array.
 
         Raises:
-            ValueError: the file that holds the array changed.
+            ValueError: the array's file has changed.
         """
         ...
 
 
 def items_of(array: Shaped[np.ndarray, "M ..."]) -> Items:
-    """Return the items of an array (M, ...): in its file if it is mapped, else in memory."""
+    """Return the items of an array (M, ...): from its file if it is mapped, otherwise from memory."""
     mapped = _mapped_by(array)
     return InMemory(array) if mapped is None else _in_file(array, mapped)
 
@@ -45,12 +45,12 @@ def items_of(array: Shaped[np.ndarray, "M ..."]) -> Items:
 def map_array(
     file: IO[bytes], dtype: np.dtype[Any], offset: int, shape: tuple[int, ...], order: Literal["C", "F"]
 ) -> np.memmap[Any, Any]:
-    """Map an array in a file, read-only. It remembers its file by name, size and time.
+    """Map an array in a file, read-only. The array remembers name, size and modification time of its file.
 
     Args:
         file: the file, open for reading.
         dtype: dtype of the array.
-        offset: place of its first element in the file, bytes.
+        offset: offset of its first element in the file, bytes.
         shape: shape of the array.
         order: order of the elements, C or Fortran.
     """
@@ -61,7 +61,7 @@ def map_array(
 
 @dataclass(frozen=True, eq=False)
 class InMemory:
-    """Take the items of an array in memory."""
+    """The items of an array in memory."""
 
     array: Shaped[np.ndarray, "M ..."]
 
@@ -72,7 +72,7 @@ class InMemory:
 
 @dataclass(frozen=True, eq=False)
 class Repeated:
-    """Give one item again and again."""
+    """The same item at every index."""
 
     item: Shaped[np.ndarray, "*item"]
 
@@ -82,16 +82,16 @@ class Repeated:
 
 @dataclass(frozen=True)
 class InFile:
-    """Read the items of an array in a file.
+    """The items of an array in a file.
 
     Attributes:
         path: path of the file.
-        offset: place of the array's first element in the file, bytes.
+        offset: offset of the array's first element in the file, bytes.
         shape: shape of the array.
         strides: strides of the array, bytes.
         dtype: dtype of the array.
-        stamp: the file's size (bytes) and time of modification (ns); if they differ, the file changed.
-        owner: what keeps the file, if it is a temporary one.
+        stamp: the file's size (bytes) and modification time (ns), by which a change is noticed.
+        owner: object that keeps a temporary file alive.
     """
 
     path: Path
@@ -105,7 +105,7 @@ class InFile:
     def read(self, indices: Int[np.ndarray, " n"]) -> Shaped[np.ndarray, "n ..."]:
         with self.path.open("rb", buffering=0) as file:
             if _stamp(os.fstat(file.fileno())) != self.stamp:
-                raise ValueError(f"data file {self.path}: it changed since it was loaded; load it again")
+                raise ValueError(f"data file {self.path}: it has changed since it was loaded; load it again")
             if not self._in_pieces or not hasattr(os, "preadv"):
                 return InMemory(self._mapped()).read(indices)
             items = np.empty((len(indices), *self.shape[1:]), self.dtype)
@@ -116,7 +116,7 @@ class InFile:
 
     @property
     def _in_pieces(self) -> bool:
-        """Say whether each item is one piece of the file. In a stack (N, N, M) items are interleaved."""
+        """Return whether each item is contiguous in the file. In a stack (N, N, M), items are interleaved."""
         return self.strides[1:] == np.empty(self.shape[1:], self.dtype).strides
 
     def _mapped(self) -> np.ndarray:
@@ -127,7 +127,7 @@ class InFile:
 def _mapped_by(array: np.ndarray) -> np.memmap[Any, Any] | None:
     """Return the mapped array that this one is, or is a view of; None if its values are not those in the file.
 
-    Its type does not say: a copy of a mapped array is a ``numpy.memmap`` too.
+    The type does not suffice: a copy of a mapped array is a ``numpy.memmap`` too.
     """
     while array is not None and not isinstance(array.base, mmap.mmap):
         array = array.base  # type: ignore[assignment]

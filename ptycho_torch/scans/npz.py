@@ -1,7 +1,7 @@
-"""Read arrays of an NPZ archive that nobody vouches for: nothing is unpickled, and damage is told.
+"""Read arrays of an untrusted NPZ archive. Nothing is unpickled, and damage is reported.
 
-Only headers are read until somebody asks for values. An array that the archive holds uncompressed can be mapped, so it
-may be larger than the memory. Whoever loads an array hands in a *look* that sees every value of it once.
+Only headers are read until values are needed. An array that is not compressed can be mapped, so it may be larger than
+the memory. The caller passes a *look*, which sees every value of an array once.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from ptycho_torch.scans.mapped import map_array
 from ptycho_torch.scans.stored_array import Arrange, Convert, Look, StoredArray
 
 _BLOCK = 2**24
-"""So many bytes are looked at together: a scan may be larger than the memory."""
+"""Bytes that are checked at a time, because a scan may be larger than the memory."""
 _INTERLEAVED_BLOCK = 2**28
-"""The same where items are interleaved in the file: there a block of items touches all of it."""
+"""The same for items that are interleaved in the file, where each block of items touches the whole file."""
 DAMAGE = (
     OSError,
     RuntimeError,
@@ -45,11 +45,11 @@ DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What zipfile, zlib and NumPy raise on files that are damaged, encrypted, or packed in a way they do not know."""
+"""Exceptions of zipfile, zlib and NumPy for files that are damaged, encrypted, or compressed by an unknown method."""
 
 
 class FiniteNumbers:
-    """Look whether all numbers are finite, and stay so in another dtype.
+    """Check that all numbers are finite, and stay finite in another dtype.
 
     Args:
         name: name of the array, for the message.
@@ -62,7 +62,7 @@ class FiniteNumbers:
         self._wrong: tuple[list[int], Any] | None = None
 
     def take(self, first: int, block: np.ndarray) -> None:
-        """Take note of some items (k, ...)."""
+        """Check some items (k, ...)."""
         with np.errstate(over="ignore", invalid="ignore"):
             converted = block.astype(self._dtype, copy=False)
         if self._wrong is None and not (finite := np.isfinite(converted)).all():
@@ -80,7 +80,7 @@ class FiniteNumbers:
 
 @dataclass(frozen=True)
 class Member(StoredArray):
-    """A member is an array of an NPZ archive, of which only the header was read."""
+    """An array of an NPZ archive, of which only the header was read."""
 
     info: zipfile.ZipInfo
     fortran_order: bool
@@ -120,17 +120,17 @@ class Member(StoredArray):
 
     @property
     def _in_place(self) -> bool:
-        """Say whether the file holds the bytes as they are, and all of them: zipfile checks ``compress_size`` only."""
+        """Return whether the bytes are uncompressed and complete; zipfile checks ``compress_size`` only."""
         return self.info.compress_type == zipfile.ZIP_STORED and self.info.compress_size == self.info.file_size
 
     def _read(self) -> np.ndarray:
         with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
             array: np.ndarray = np.asarray(npy.read_array(member, allow_pickle=False))
-            member.read()  # to the end, where zipfile compares the checksum
+            member.read()  # to the end, where zipfile checks the checksum
             return array
 
     def _blocks(self, array: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the items of an array (M, ...) that is mapped, and compare the checksum of what the file holds."""
+        """Yield the items of a mapped array (M, ...), and check the checksum of its bytes."""
         if array.flags.c_contiguous:
             for held in self._stored(array[:1].nbytes):
                 yield np.frombuffer(held, self.dtype).reshape(-1, *array.shape[1:])
@@ -140,10 +140,7 @@ class Member(StoredArray):
             yield from in_blocks(array, _INTERLEAVED_BLOCK)
 
     def _stored(self, item: int) -> Iterator[bytes]:
-        """Read the values in the order of the file, as many whole items as fit into a block at a time.
-
-        zipfile compares their checksum at the end.
-        """
+        """Read the values in the order of the file, in blocks of whole items; zipfile checks the checksum."""
         with self._telling_damage(), zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
             member.read(self.header_bytes)
             while held := member.read(max(1, _BLOCK // item) * item):
@@ -152,7 +149,7 @@ class Member(StoredArray):
     def _map(self) -> np.ndarray:
         """Map the array in the file."""
         with self.path.open("rb") as file:
-            # The archive's directory does not say how long the member's own header is.
+            # The archive's directory does not give the length of the member's own header.
             file.seek(self.info.header_offset + 26)
             name, extra = struct.unpack("<HH", file.read(4))
             start = self.info.header_offset + 30 + name + extra + self.header_bytes
@@ -160,12 +157,12 @@ class Member(StoredArray):
 
 
 def look_at(array: np.ndarray, look: Look) -> None:
-    """Let a look take all of an array in memory, and judge."""
+    """Show a whole array in memory to a look, and let it judge."""
     deque(looked_at(in_blocks(array, _BLOCK), look), maxlen=0)
 
 
 def looked_at(blocks: Iterable[np.ndarray], look: Look, convert: Convert | None = None) -> Iterator[np.ndarray]:
-    """Yield blocks of items (k, ...), converted, after a look took note of them; let it judge at the end."""
+    """Show blocks of items (k, ...) to a look, yield them converted, and let the look judge at the end."""
     first = 0
     for block in blocks:
         look.take(first, block)
@@ -175,7 +172,7 @@ def looked_at(blocks: Iterable[np.ndarray], look: Look, convert: Convert | None 
 
 
 def in_blocks(array: np.ndarray, block: int) -> Iterator[np.ndarray]:
-    """Yield an array, some items (k, ...) at a time, about ``block`` bytes."""
+    """Yield an array in parts (k, ...) of about ``block`` bytes."""
     items = np.atleast_1d(array)
     at_once = max(1, block // max(1, items[:1].nbytes))
     for first in range(0, len(items), at_once):
@@ -183,7 +180,7 @@ def in_blocks(array: np.ndarray, block: int) -> Iterator[np.ndarray]:
 
 
 def one_line(problem: Exception) -> str:
-    """Return what an exception says, in one line."""
+    """Return an exception's message in one line."""
     return " ".join(str(problem).split()) or type(problem).__name__
 
 
@@ -211,16 +208,16 @@ class Required:
 
 
 def members_of(path: Path) -> dict[str, zipfile.ZipInfo]:
-    """Return what an NPZ archive lists, by key.
+    """Return the members of an NPZ archive by key.
 
     The archive's directory must agree with its own count and with the names in the members' headers, and no key may
-    come twice: otherwise an array could vanish, or another one take its place, without a word.
+    occur twice. Otherwise an array could be lost or replaced unnoticed.
 
     Raises:
-        ValueError: the file is no archive, or damaged, or a key comes twice.
-        OSError: the file may not be read.
+        ValueError: the file is not an archive, or is damaged, or a key occurs twice.
+        OSError: the file cannot be read.
     """
-    with path.open("rb") as file:  # given its name, zipfile would say that an unreadable file is no archive
+    with path.open("rb") as file:  # given a path, zipfile would report an unreadable file as not an archive
         if not zipfile.is_zipfile(file):
             raise ValueError(f"data file {path}: expected an NPZ archive, found something else, or an incomplete one")
         counted = _counted_members(file)
@@ -238,12 +235,14 @@ def members_of(path: Path) -> dict[str, zipfile.ZipInfo]:
     times = Counter(_key(info) for info in listed)
     twice = sorted(key for key, count in times.items() if count > 1)
     if twice:
-        raise ValueError(f"data file {path}: expected every key once, found {twice} more than once; write it anew")
+        raise ValueError(
+            f"data file {path}: expected every key once, found {twice} more than once; write the file again"
+        )
     return {_key(info): info for info in listed}
 
 
 def holds_none(path: Path, key: str, info: zipfile.ZipInfo) -> bool:
-    """Say whether a member is what NumPy writes for None: a Python object without axes. It is not unpickled.
+    """Return whether a member is None as NumPy writes it, a scalar Python object. It is not unpickled.
 
     Raises:
         ValueError: the member is damaged.
@@ -253,9 +252,9 @@ def holds_none(path: Path, key: str, info: zipfile.ZipInfo) -> bool:
 
 
 def _counted_members(file: IO[bytes]) -> int:
-    """Read how many members an archive says it has, from the record at its end, which zipfile found."""
+    """Read the number of members from the record at the archive's end, which zipfile found."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 2**16 - 22))  # the record, and the longest comment after it
+    file.seek(max(0, size - 2**16 - 22))  # the record and the longest possible comment after it
     end = file.read()
     (count,) = struct.unpack_from("<H", end, end.rfind(b"PK\x05\x06") + 10)
     return int(count)
@@ -273,10 +272,12 @@ def _open_member(path: Path, key: str, info: zipfile.ZipInfo) -> Member:
             shape, fortran_order, dtype = read(member)
             header_bytes = member.tell()
     except DAMAGE as damage:
-        raise ValueError(f"data file {path}: {key!r}: no array ({one_line(damage)}); the file is damaged") from damage
+        raise ValueError(
+            f"data file {path}: {key!r}: expected an array ({one_line(damage)}); the file is damaged"
+        ) from damage
     found = Member(path, key, shape, dtype, info, fortran_order, header_bytes)
     declared = header_bytes + dtype.itemsize * int(np.prod(shape, dtype=object))
     if not dtype.hasobject and info.file_size != declared:
-        # Refused before it takes any memory.
+        # Refuse it before it takes any memory.
         raise ValueError(f"{found}: expected {declared} bytes for {dtype} {shape}, found {info.file_size}")
     return found

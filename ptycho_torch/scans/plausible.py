@@ -1,7 +1,7 @@
-"""Look at the values of a scan: refuse what is wrong, tell what is implausible, and find the bad pixels.
+"""Check the values of a scan: refuse wrong ones, warn of implausible ones, and find the bad pixels.
 
-A wrong unit or a gap of the detector costs an hour of training before anyone sees it. So it is told on loading, with
-its place. What is told here are warnings: the data may be meant so.
+A wrong unit or a gap in the detector costs an hour of training before anyone notices. So it is reported on loading,
+with its location. These reports are warnings, because such data may be intended.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from scipy.spatial import cKDTree
 
 _LARGEST = float(np.finfo(np.float32).max)
 _FULL_SCALES = frozenset(float(np.float32(np.iinfo(kind).max)) for kind in ("int16", "uint16", "int32", "uint32"))
-"""Largest numbers of integers as float32. Detectors store these in gaps and where they are saturated."""
+"""Largest values of integer dtypes, as float32. Detectors store these in gaps and saturated pixels."""
 _OFF_CENTRE = 1 / 8
-"""So far from N // 2, as a part of N, the middle of all patterns may lie: dark fields and gaps move it."""
+"""Largest plausible distance of the light's centre from N // 2, as a fraction of N. Dark fields and gaps move it."""
 _CONCENTRATED = 0.3
-"""Light counts as concentrated if its first Fourier coefficient exceeds this part of all; even light has 0."""
+"""Light is concentrated if its first Fourier coefficient exceeds this fraction of the total; uniform light has 0."""
 _LEAST_STEP = 0.25
-"""Positions that lie closer together, pixels, have another unit."""
+"""Positions that are closer together than this, pixels, have another unit."""
 _LEAST_SIDE = 64
-"""Side of the smallest patch that the network takes, pixels; smaller ones come from tests of parts."""
+"""Side of the smallest patch that the network takes, pixels. Smaller ones occur in tests only."""
 
 
 class ZeroOrOne:
-    """Look whether all values are true or false, or 1 or 0.
+    """Check that all values are true or false, or 1 or 0.
 
     Args:
         name: name of the array, for the message.
@@ -38,8 +38,8 @@ class ZeroOrOne:
         self._found: Any = None
 
     def take(self, first: int, block: np.ndarray) -> None:
-        """Take note of some items (k, ...)."""
-        numbers = block.view(np.uint8) if block.dtype == np.bool_ else block  # a forged byte may be neither
+        """Check some items (k, ...)."""
+        numbers = block.view(np.uint8) if block.dtype == np.bool_ else block  # a forged bool may be another byte
         if self._found is None and (other := (numbers != 0) & (numbers != 1)).any():
             self._found = numbers[other][0]
 
@@ -50,17 +50,17 @@ class ZeroOrOne:
 
 
 class Patterns:
-    """Look at the M patterns of a scan, N x N, as they are stored.
+    """Check the M patterns of a scan, N x N, as they are stored.
 
     Args:
         name: name of the array, for messages.
-        dtype: dtype in which the file stores it.
-        bad_pixels: (N, N) or (M, N, N) bool, true where a pixel was not measured, so that its value does not matter; or
+        dtype: dtype of the array in the file.
+        bad_pixels: (N, N) or (M, N, N) bool, true for pixels that were not measured and whose values do not matter; or
             None.
-        invalid_is_bad: take other pixels for bad too if they are NaN, infinite or negative, or if they are whole
-            numbers at the largest of their dtype.
-        measurement: what the patterns are, counts or amplitude; None if nobody says: amplitude then, and it is told if
-            they look like counts.
+        invalid_is_bad: also treat pixels as bad if they are NaN, infinite or negative, or have the largest value of
+            their integer dtype.
+        measurement: whether the patterns are counts or amplitudes. None if unknown: they are taken as amplitudes, with
+            a remark if they look like counts.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Patterns:
         self._times = 0
 
     def take(self, first: int, block: Real[np.ndarray, "k N N"]) -> None:
-        """Take note of some patterns (k, N, N)."""
+        """Check some patterns (k, N, N)."""
         with np.errstate(all="ignore"):
             valid = (block >= 0) & (block <= _LARGEST)
         self._shape = first + len(block), *block.shape[1:]
@@ -107,10 +107,10 @@ class Patterns:
             self._take_statistics(first, block if bad is None else np.where(bad, block.dtype.type(0), block))
 
     def judge(self) -> None:
-        """Refuse patterns of which a value is wrong.
+        """Refuse wrong values.
 
         Raises:
-            ValueError: a pixel that is not bad is not finite, or negative.
+            ValueError: a pixel that is not marked as bad is negative or not finite.
         """
         if self._wrong is not None:
             place, value = self._wrong
@@ -136,12 +136,12 @@ class Patterns:
         if bad is None or not bad.any():
             return None
         if bad.all():
-            raise ValueError(f"{self._name}: expected some good pixels, found that all of them are bad")
+            raise ValueError(f"{self._name}: expected some good pixels, found only bad ones")
         same = bad.ndim == 3 and all(np.array_equal(one, bad[0]) for one in bad)
         return np.ascontiguousarray(bad[0]) if same else bad
 
     def remarks(self) -> list[str]:
-        """Return what is implausible, a sentence for each."""
+        """Return a sentence for each implausible finding."""
         found = (self._counts(), self._full_scale(), self._darkness(), self._off_centre())
         return [f"{self._name}: {one}" for one in found if one]
 
@@ -153,7 +153,7 @@ class Patterns:
         return self._given[None] if self._given.ndim == 2 else self._given[first : first + count]
 
     def _take_statistics(self, first: int, good: np.ndarray) -> None:
-        """Take note of patterns whose bad pixels are 0."""
+        """Update the statistics with patterns whose bad pixels are 0."""
         if self._measurement == "counts":
             self._light = self._light + good.sum(axis=0, dtype=np.float64)
         else:
@@ -172,21 +172,21 @@ class Patterns:
     # -------------------------------------------------------------------------------------------- what is implausible
 
     def _counts(self) -> str:
-        # Some roots of 0, 1, 4, 9 … are whole, all of them only if nothing was counted twice or thrice.
+        # All amplitudes are whole numbers only if every count is 0, 1, 4, 9, …, which is unlikely.
         if self._measurement or not (self._whole_dtype or (self._whole and self._largest >= 2)):
             return ""
         return (
-            f"expected amplitudes, found whole numbers; if they are counts, up to {self._largest:g}, store their "
-            f"square root, or say --measurement counts"
+            f"expected amplitudes, found whole numbers up to {self._largest:g}; if they are counts, store their "
+            f"square root, or pass --measurement counts"
         )
 
     def _full_scale(self) -> str:
         ceiling = self._largest == self._ceiling or (not self._whole_dtype and self._largest in _FULL_SCALES)
         if not (ceiling and self._whole):
             return ""
-        also = ", or take all such pixels for bad (--bad-pixels)" if self._whole_dtype else ""
+        also = ", or treat all such pixels as bad (--bad-pixels)" if self._whole_dtype else ""
         return (
-            f"expected measured values, found {self._times} at the largest whole number of a detector, "
+            f"expected measured values, found {self._times} at the largest value of an integer dtype, "
             f"{self._largest:.0f}, the first at {self._at_largest}: gaps, or saturated pixels? Mark them in the key "
             f"'bad_pixels'{also}"
         )
@@ -195,13 +195,13 @@ class Patterns:
         if not self._dark:
             return ""
         some = ", ".join(map(str, self._dark[:8])) + (", …" if len(self._dark) > 8 else "")
-        return f"expected some light in every pattern, found zeros only in {len(self._dark)} of them: {some}"
+        return f"expected some light in every pattern, found only zeros in {len(self._dark)} of them: {some}"
 
     def _off_centre(self) -> str:
-        """Find the middle of all light, on a circle of N pixels along each axis: edges are neighbours there."""
+        """Find the centre of all light with a circular mean along each axis, because the far field is periodic."""
         N = self._shape[-1]
         total = float(np.sum(self._light))
-        if not 0 < total < math.inf or self._full_scale():  # gaps would outshine the rest
+        if not 0 < total < math.inf or self._full_scale():  # the values in gaps would dominate
             return ""
         waves = np.exp(2j * np.pi * np.arange(N) / N)
         along = [complex(self._light.sum(axis=1 - axis) @ waves) / total for axis in (0, 1)]
@@ -215,7 +215,7 @@ class Patterns:
 
 
 def remarks_on_positions(name: object, positions: Float[np.ndarray, "M 2"], N: int) -> list[str]:
-    """Return a sentence if positions are hardly object pixels.
+    """Return a sentence if positions are probably not in object pixels.
 
     Args:
         name: name of the file, for the message.
@@ -232,7 +232,7 @@ def _positions_finding(positions: np.ndarray, N: int) -> str:
         return ""
     span = np.ptp(positions, axis=0)
     if not span.any():
-        return f"all {M} positions at one place: a stage that stands still cannot be reconstructed"
+        return f"all {M} positions at the same place; a reconstruction needs a stage that moves"
     spanned = f"{M} positions that span only {span[0]:.3g} x {span[1]:.3g}"
     if span.max() / math.sqrt(M) < _LEAST_STEP:
         return f"{spanned}. Are they metres or micrometres? Divide them by the size of an object pixel"

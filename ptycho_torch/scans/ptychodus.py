@@ -1,8 +1,8 @@
-"""What differs in the files that Ptychodus writes for trainers: names, modes, pixel centres, geometry.
+"""Differences in the training files that Ptychodus writes: names, modes, pixel centres, geometry.
 
-Ptychodus (Argonne National Laboratory; 1.7.0 was looked at) reads what beamlines write, and writes two formats:
-``save_ptychopinn_training_data`` an NPZ with PtychoPINN's keys, ``save_training_data`` an HDF5. Neither the package nor
-anything of it is needed here. See docs/beamline.md.
+Ptychodus (Argonne National Laboratory; checked with 1.7.0) reads the files of beamlines. It writes two formats:
+``save_ptychopinn_training_data`` writes an NPZ with PtychoPINN's keys, ``save_training_data`` an HDF5. The package
+itself is not needed here. See docs/beamline.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HDF5_NAMES: Mapping[str, str] = MappingProxyType(
         "objectGuess": "object",
     }
 )
-"""Key in PtychoPINN's NPZ -> dataset in Ptychodus's HDF5, where they differ."""
+"""Key in PtychoPINN's NPZ -> dataset in Ptychodus's HDF5, if they differ."""
 _PLANCK_LIGHT = 1.23984198e-6
 """Planck's constant times the speed of light, eV m."""
 NO_PIXEL = ". Ptychodus divides metres by the size of an object pixel: set energy, distance and detector pixels there"
@@ -36,14 +36,14 @@ _WRITE = "write training data with Ptychodus (ptychodus.api.io.save_training_dat
 
 @dataclass(frozen=True)
 class Geometry:
-    """A geometry says how large an object pixel is, and how it was measured.
+    """The size of an object pixel, and how the scan was measured.
 
     Attributes:
         pixel_width: width of an object pixel, m.
         pixel_height: height of an object pixel, m.
         distance: from object to detector, m; 0 if it is not known.
         energy: photon energy, eV; 0 if it is not known.
-        origin: [x, y] of the place that lies at 0 m, object pixels.
+        origin: [x, y] of the point at 0 m, object pixels.
 
     Raises:
         ValueError: a size is not above 0, or another number is negative or not finite.
@@ -65,7 +65,7 @@ class Geometry:
                 raise ValueError(f"{name}: expected {unit}, 0 if not known, found {value:g}")
 
     def fresnel_number(self, N: int) -> float:
-        """Return the area of a patch of side N over wavelength and distance: far below 1 in the far field; or 0."""
+        """Return a patch's area over wavelength times distance, far below 1 in the far field; 0 if not known."""
         if not self.energy * self.distance:
             return 0.0
         wavelength = _PLANCK_LIGHT / self.energy
@@ -73,38 +73,38 @@ class Geometry:
 
 
 def middle_to_centre(N: int) -> float:
-    """Return what is added to a position in Ptychodus to get PtychoPINN's, pixels.
+    """Return the offset to add to Ptychodus's positions to get PtychoPINN's, pixels.
 
-    Ptychodus's is that of the patch's middle, (N - 1) / 2; PtychoPINN's is that of the index N // 2.
+    Ptychodus gives the position of a patch's centre, (N - 1) / 2; PtychoPINN that of the index N // 2.
     """
     return N // 2 - (N - 1) / 2
 
 
 def has_modes(shape: tuple[int, ...], N: int) -> bool:
-    """Say whether a probe has modes, (modes, N, N) or (OPR, modes, N, N), as Ptychodus always writes it."""
+    """Return whether a probe has modes, (modes, N, N) or (OPR, modes, N, N), as Ptychodus always writes it."""
     return len(shape) in {3, 4} and shape[-2:] == (N, N)
 
 
 def strongest_mode(probe: StoredArray, N: int, remarks: list[str]) -> Complex64[np.ndarray, "N N"]:
-    """Load the mode of a probe (modes, N, N) that holds most energy, and say its share if there are several.
+    """Load the mode of a probe (modes, N, N) that holds most energy, with a remark on its share if there are several.
 
     Args:
         probe: a probe that ``has_modes``, or (N, N).
         N: side of the probe, pixels.
-        remarks: gets a sentence if something is left out.
+        remarks: list to which a sentence is appended if something is ignored.
     """
     modes = probe.load(np.complex64).reshape(-1, *probe.shape[-3:-2] or (1,), N, N)
     if len(modes) > 1:
         remarks.append(
-            f"{probe}: expected one probe for all positions, found {len(modes)} (OPR); the first is taken, and how the "
-            f"probe varies is left out"
+            f"{probe}: expected one probe for all positions, found {len(modes)} (OPR); the first is used, and the "
+            f"probe's variation is ignored"
         )
     energies = np.square(np.abs(modes[0], dtype=np.float64)).sum(axis=(1, 2))
     strongest = int(np.argmax(energies))
     if len(energies) > 1:
         share = energies[strongest] / max(energies.sum(), np.finfo(np.float64).tiny)
         remarks.append(
-            f"{probe}: expected one mode, found {len(energies)}; mode {strongest} is taken, the strongest: it holds "
+            f"{probe}: expected one mode, found {len(energies)}; mode {strongest} is used, the strongest, with "
             f"{share:.1%} of the energy"
         )
     mode: np.ndarray = modes[0, strongest]
@@ -112,16 +112,16 @@ def strongest_mode(probe: StoredArray, N: int, remarks: list[str]) -> Complex64[
 
 
 def read_geometry(path: Path, lookup: Lookup, names: Collection[str], remarks: list[str]) -> Geometry | None:
-    """Read the geometry of an HDF5 file; None, with a remark, if it does not say how large an object pixel is.
+    """Read the geometry of an HDF5 file; None, with a remark, if the file does not give the size of an object pixel.
 
     Args:
         path: path of the file.
         lookup: finds its datasets.
         names: names of its datasets.
-        remarks: gets a sentence if something is missing.
+        remarks: list to which a sentence is appended if something is missing.
 
     Raises:
-        ValueError: a number is no number, or impossible.
+        ValueError: a value is not a number, or impossible.
     """
 
     def number(name: str) -> float:
@@ -134,8 +134,8 @@ def read_geometry(path: Path, lookup: Lookup, names: Collection[str], remarks: l
     sizes = ("object_pixel_width_m", "object_pixel_height_m")
     if missing := [name for name in sizes if name not in names]:
         remarks.append(
-            f"data file {path}: expected the dataset {missing[0]!r}, found none: positions are taken for object "
-            f"pixels, whatever their size; a product needs --pixel_size"
+            f"data file {path}: expected the dataset {missing[0]!r}, found none; positions are used as object "
+            f"pixels of unknown size, and a product needs --pixel_size"
         )
         return None
     try:
@@ -152,23 +152,23 @@ def read_geometry(path: Path, lookup: Lookup, names: Collection[str], remarks: l
 
 
 def near_field(path: Path, geometry: Geometry | None, N: int) -> list[str]:
-    """Return a sentence if patterns of side N were taken in the near field."""
+    """Return a sentence if patterns of side N were measured in the near field."""
     fresnel = geometry.fresnel_number(N) if geometry else 0.0
     said = (
         f"data file {path}: expected far-field patterns, found a Fresnel number of {fresnel:.3g} (patch area over "
-        f"wavelength and distance): near field, which the network does not know"
+        f"wavelength and distance); the network does not model the near field"
     )
     return [said] if fresnel > 1 else []
 
 
 def _middle(lookup: Lookup, names: Collection[str]) -> tuple[float, float]:
-    """Return the middle of the file's object, [x, y], pixels, where Ptychodus's reader puts 0 m; or its first pixel."""
+    """Return where Ptychodus's reader puts 0 m, [x, y], pixels: the object's centre; [0, 0] without an object."""
     shape = lookup("objectGuess", "complex").shape if "object" in names else ()
     return ((shape[-1] - 1) / 2, (shape[-2] - 1) / 2) if len(shape) > 1 and 0 not in shape else (0.0, 0.0)
 
 
 def require_training_data(path: Path, names: Collection[str]) -> None:
-    """Refuse Ptychodus's other HDF5 files: products, which hold no patterns, and diffraction data without positions.
+    """Refuse Ptychodus's other HDF5 files: products, which have no patterns, and diffraction data without positions.
 
     Raises:
         ValueError: the file is one of these.
@@ -180,16 +180,16 @@ def require_training_data(path: Path, names: Collection[str]) -> None:
         raise ValueError(f"data file {path}: expected patterns and positions, found no positions; {_WRITE}")
     if positions == {"probe_position_x_m"}:
         raise ValueError(
-            f"data file {path}: expected positions in object pixels, 'probe_position_x_px', found them in metres, "
-            f"'probe_position_x_m', which say nothing without the size of a pixel; {_WRITE}"
+            f"data file {path}: expected positions in object pixels, 'probe_position_x_px', found them in metres only, "
+            f"'probe_position_x_m'; {_WRITE}"
         )
 
 
 class _AnyNumber:
-    """Look at nothing: the geometry itself says what is wrong."""
+    """Accept any number, because ``Geometry`` checks its values."""
 
     def take(self, first: int, block: np.ndarray) -> None:
-        """Take note of nothing."""
+        """Ignore the values."""
 
     def judge(self) -> None:
-        """Refuse nothing."""
+        """Accept them."""

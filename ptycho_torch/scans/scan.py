@@ -1,7 +1,7 @@
-"""A scan is read from a file by one function, and is the same record whatever the file's format.
+"""Read scans from files of any supported format into one record, ``Scan``.
 
-``READERS`` maps a file's suffix to the function that reads it. Another format is one more function that returns a
-``Scan``; no caller changes. See docs/conventions.md, "Scan files".
+``READERS`` maps a file's suffix to the function that reads it. To support another format, add one more such function.
+See docs/conventions.md, "Scan files".
 """
 
 from __future__ import annotations
@@ -35,29 +35,29 @@ from ptycho_torch.scans.ptychodus import (
 from ptycho_torch.scans.stored_array import Arrange, Lookup, StoredArray
 
 Measurement = Literal["counts", "amplitude"]
-"""What the patterns of a file are; amplitude is the square root of counts."""
+"""What the patterns of a file hold; amplitude is the square root of counts."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """A scan holds what was measured at M positions, with patches of side N.
+    """A scan: patterns of side N, measured at M positions.
 
-    Arrays may be read-only, and ``diffraction`` and ``Y`` may be mapped from the file (``load_scan``): copy what you
-    change.
+    Arrays may be read-only, and ``diffraction`` and ``Y`` may be mapped from the file (``load_scan``): copy them before
+    you change them.
 
     Attributes:
         source: path of the file, or None for a scan without one.
         diffraction: (M, N, N) float32, amplitude (square root of counts), zero frequency at [N // 2, N // 2]. The
-            values of bad pixels mean nothing; they may be NaN.
+            values of bad pixels are meaningless and may be NaN.
         positions: (M, 2) float64, [x, y] of the patch's centre index N // 2, object pixels; x = column, y = row.
-        start_positions: (M, 2) float64, where the stage was sent; equal to ``positions`` if the file has none.
+        start_positions: (M, 2) float64, commanded positions of the stage; ``positions`` if the file has none.
         probe: (N, N) complex64, as guessed, not normalised.
-        scan_index: (M,) int64, which scan a pattern belongs to; zeros if the file has none.
+        scan_index: (M,) int64, number of the scan to which a pattern belongs; zeros if the file has none.
         object_guess: (H, W) complex64, the known object, or None.
         Y: (M, N, N) complex64, ground-truth patches, or None.
-        bad_pixels: (N, N) bool, true where no pattern was measured, or (M, N, N) for each pattern; None if every pixel
-            was. Bad pixels enter neither the loss nor the normalisation, and the network sees 0 there.
-        geometry: size of an object pixel, distance and energy; None if the file does not say.
+        bad_pixels: (N, N) bool, true for pixels that are bad in all patterns; or (M, N, N) for each pattern; None if no
+            pixel is bad. Bad pixels are excluded from the loss and the normalisation, and the network sees 0 there.
+        geometry: size of an object pixel, distance and energy; None if the file does not give them.
 
     Raises:
         ValueError: an array has another shape or dtype, positions or probe are not finite, or all pixels are bad. The
@@ -99,7 +99,7 @@ class Scan:
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"Scan.{name}: expected finite numbers, found NaN or infinity")
         if self.bad_pixels is not None and self.bad_pixels.all():
-            raise ValueError("Scan.bad_pixels: expected some good pixels, found that all of them are bad")
+            raise ValueError("Scan.bad_pixels: expected some good pixels, found only bad ones")
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -108,7 +108,7 @@ class Scan:
         """Return patterns with 0 in their bad pixels; a view if no pixel is bad.
 
         Args:
-            chosen: which patterns, as an index of the first axis: a slice, or (m,) integer. All by default.
+            chosen: index of patterns on the first axis: a slice, or (m,) integer. All by default.
         """
         patterns: np.ndarray = self.diffraction[chosen]
         if self.bad_pixels is None:
@@ -124,44 +124,45 @@ class Scan:
 
 
 def load_scan(path: str | Path, *, invalid_is_bad: bool = False, measurement: Measurement | None = None) -> Scan:
-    """Read a scan. The file's suffix says its format: ``.npz``, or ``.h5`` and ``.hdf5``.
+    """Read a scan. The file's suffix gives its format: ``.npz``, or ``.h5`` and ``.hdf5``.
 
-    An NPZ is what PtychoPINN writes. Its keys are ``diff3d`` (M, N, N) amplitude (or ``diffraction`` instead),
-    ``xcoords`` and ``ycoords`` (M,), ``probeGuess`` (N, N); optionally ``xcoords_start`` and ``ycoords_start`` (both or
-    none), ``scan_index`` (M,), ``objectGuess`` (H, W), ``Y`` (M, N, N), ``bad_pixels`` (N, N) or (M, N, N). Other keys
-    are ignored, with a warning if they look like one of these. M is the number of positions. A last axis of length 1 is
-    dropped. A stack (N, N, M) is recognised by the length of its last axis and becomes (M, N, N). A ``Y`` of another
-    length than M is left out with a warning, and so is an optional key that holds None, as PtychoPINN writes it.
+    PtychoPINN's files are NPZ. Their keys are ``diff3d`` (M, N, N) amplitude (or ``diffraction`` instead), ``xcoords``
+    and ``ycoords`` (M,), ``probeGuess`` (N, N); optionally ``xcoords_start`` and ``ycoords_start`` (both or none),
+    ``scan_index`` (M,), ``objectGuess`` (H, W), ``Y`` (M, N, N), ``bad_pixels`` (N, N) or (M, N, N). Other keys are
+    ignored, with a warning if they look like one of these. M is the number of positions. A last axis of length 1 is
+    dropped. A stack (N, N, M) is recognised by the length of its last axis and becomes (M, N, N). A ``Y`` whose length
+    is not M is ignored with a warning, and so is an optional key that holds None, as PtychoPINN may write it.
 
     Ptychodus writes an NPZ with the same keys, and an HDF5 (``patterns``, ``probe_position_x_px``,
     ``probe_position_y_px``, ``probe``, ``object``, ``bad_pixels``; size of a pixel, distance and energy). Both are
-    known by a probe of modes (modes, N, N). The mode that holds most energy is taken; a warning says its share if there
-    are several. Whole numbers are counts there: their square root is taken, with a warning. Positions become those of a
-    patch's index N // 2: for even N half a pixel is added (docs/conventions.md, "Ptychodus's files").
+    recognised by a probe with modes, (modes, N, N). The mode that holds most energy is used; if there are several, a
+    warning gives its share. Whole numbers are counts: their square root is taken, with a warning. Positions are
+    converted to those of a patch's index N // 2: for even N, half a pixel is added (docs/conventions.md, "Ptychodus's
+    files").
 
-    Shapes and dtypes are checked before any data are read; then every value is checked once, a block at a time. Float32
-    stacks (and complex64 ``Y``) that the archive holds uncompressed, as ``numpy.savez`` writes them, are not loaded:
-    they are mapped, read-only, and may be larger than the memory. A stack that must be converted, or that an HDF5
-    holds, is read in parts; beyond 256 MiB it goes to a temporary file, which is mapped, and removed when nobody uses
-    it. All else is loaded and converted.
+    Shapes and dtypes are checked before any data are read; then every value is checked once, a block at a time.
+    Uncompressed float32 stacks (and complex64 ``Y``) of an NPZ, as ``numpy.savez`` writes them, are mapped read-only,
+    so they may be larger than the memory. A stack that must be converted, or that an HDF5 holds, is read in parts;
+    above 256 MiB it is written to a temporary file and mapped from there. The file is removed after the last use. All
+    other arrays are loaded and converted.
 
-    A warning tells what is implausible, with its place: patterns that look like counts, pixels at the largest number of
-    their integer dtype, patterns without light, a zero frequency elsewhere than at [N // 2, N // 2], positions that are
-    hardly pixels; an object of several layers, which is left out, several probes (OPR), near field.
+    Implausible data are warned of, with their location: patterns that look like counts, pixels at the largest value of
+    their integer dtype, patterns without light, a zero frequency that is not at [N // 2, N // 2], positions that are
+    probably not in pixels, an object with several layers (which is ignored), several probes (OPR), near field.
 
     Args:
         path: path of the file.
-        invalid_is_bad: take a pixel that is NaN, infinite or negative, or at the largest number of its integer dtype,
-            for a bad one of its pattern. Otherwise such pixels are refused, or warned of if they are the largest.
-        measurement: what the patterns are: "counts", of which the square root is taken, or "amplitude", taken as it is;
-            None for counts if Ptychodus wrote whole numbers, else amplitude.
+        invalid_is_bad: treat pixels that are NaN, infinite or negative, or have the largest value of their integer
+            dtype, as bad pixels of their pattern. Otherwise, the largest value causes a warning, and the other values
+            an error.
+        measurement: what the patterns hold: "counts", whose square root is taken, or "amplitude"; None for counts if
+            Ptychodus wrote whole numbers, otherwise amplitude.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        OSError: the file may not be read, or the temporary file has no place.
+        OSError: the file cannot be read, or there is no space for the temporary file.
         ValueError: the file has another format, lacks a key or holds Python objects (nothing is unpickled), or an array
-            has a shape, dtype or value that does not fit. The message names file, key, what was expected and what was
-            found.
+            has a wrong shape, dtype or value. The message names file, key, what was expected and what was found.
     """
     if measurement not in {None, *get_args(Measurement)}:
         raise ValueError(f"measurement: expected one of {get_args(Measurement)}, or None, found {measurement!r}")
@@ -171,8 +172,8 @@ def load_scan(path: str | Path, *, invalid_is_bad: bool = False, measurement: Me
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(
-            f"data file {path}: expected one of the suffixes {sorted(READERS)}, found {path.suffix!r}; Ptychodus turns "
-            f"what beamlines write into .h5"
+            f"data file {path}: expected one of the suffixes {sorted(READERS)}, found {path.suffix!r}; Ptychodus "
+            f"converts files of beamlines to .h5"
         )
     scan, remarks = reader(path, invalid_is_bad, measurement)
     for remark in remarks:
@@ -188,8 +189,8 @@ def read_probe_side(path: str | Path) -> int:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        OSError: the file may not be read.
-        ValueError: the file has another format, or holds no square probe.
+        OSError: the file cannot be read.
+        ValueError: the file has another format, or its probe is missing or not square.
     """
     path = Path(path)
     if not path.is_file():
@@ -208,11 +209,11 @@ def read_probe_side(path: str | Path) -> int:
 
 
 def save_scan(path: str | Path, scan: Scan, remark: str = "") -> None:
-    """Write a scan as PtychoPINN's ``.npz``, which ``load_scan`` can map. The file appears whole or not at all.
+    """Write a scan as PtychoPINN's ``.npz``, which ``load_scan`` can map. The write is atomic.
 
     Args:
         path: path of the file, ending in ``.npz``; an existing file is replaced. Its directory must exist.
-        scan: what to write; ``source`` and ``geometry`` are not written.
+        scan: scan to write; ``source`` and ``geometry`` are not written.
         remark: text for the key ``remark``, which ``load_scan`` ignores.
 
     Raises:
@@ -252,7 +253,7 @@ def _read_npz(path: Path, invalid_is_bad: bool, measurement: Measurement | None)
     members = members_of(path)
     remarks = _remarks_on_misspelt(path, members)
     for key in [key for key in _OPTIONAL if key in members and holds_none(path, key, members[key])]:
-        remarks.append(f"data file {path}: {key!r}: left out: found None, as PtychoPINN writes what is absent")
+        remarks.append(f"data file {path}: {key!r}: ignored: found None, which PtychoPINN writes for a missing array")
         del members[key]
     scan, found = _assemble(path, Required(path, members), set(members), invalid_is_bad, measurement, False)
     return scan, [*remarks, *found]
@@ -278,15 +279,15 @@ def _assemble(
     measurement: Measurement | None,
     by_ptychodus: bool,
 ) -> tuple[Scan, list[str]]:
-    """Make a scan of the arrays of a file, after all their shapes and dtypes were checked.
+    """Check shapes and dtypes of a file's arrays, then load them as a scan.
 
     Args:
         path: path of the file.
         require: finds the arrays by PtychoPINN's keys.
-        keys: which of these keys there are.
-        invalid_is_bad: as of ``load_scan``.
-        measurement: as of ``load_scan``.
-        by_ptychodus: whether only Ptychodus writes such files; otherwise a probe with modes says that it did.
+        keys: keys that the file has.
+        invalid_is_bad: as for ``load_scan``.
+        measurement: as for ``load_scan``.
+        by_ptychodus: whether the format is Ptychodus's own; otherwise its files are recognised by a probe with modes.
     """
     remarks: list[str] = []
     x = require("xcoords", "real")
@@ -306,7 +307,7 @@ def _assemble(
     probe = require("probeGuess", "complex or real")
     if 0 in probe.shape:
         raise ValueError(
-            f"{probe}: expected a probe, found an empty one, {probe.shape}; Ptychodus writes that if none was made"
+            f"{probe}: expected a probe, found an empty array {probe.shape}; make a probe in Ptychodus before you save"
         )
     probe.expect(
         f"({N}, {N}), the side of {stack.key!r}, or (modes, {N}, {N})",
@@ -320,8 +321,8 @@ def _assemble(
     counted = measurement == "counts" or (measurement is None and by_ptychodus and stack.dtype.kind in "iu")
     if counted and measurement is None:
         remarks.append(
-            f"{stack}: found whole numbers, {stack.dtype}, which are counts: their square root is taken; "
-            f"--measurement counts says so, --measurement amplitude leaves them as they are"
+            f"{stack}: found whole numbers, {stack.dtype}; they are treated as counts, and their square root is taken. "
+            f"Confirm this with --measurement counts, or pass --measurement amplitude"
         )
     patterns = Patterns(
         stack, stack.dtype, bad_pixels, invalid_is_bad=invalid_is_bad, measurement="counts" if counted else measurement
@@ -352,24 +353,24 @@ def _assemble(
 
 
 def _root(counts: np.ndarray) -> np.ndarray:
-    """Return the square root of counts; of bad pixels' negative values NaN."""
+    """Return the square root of counts; NaN for negative values, which only bad pixels have."""
     with np.errstate(invalid="ignore"):
         root: np.ndarray = np.sqrt(counts, dtype=np.float64)
     return root
 
 
 Reader = Callable[[Path, bool, "Measurement | None"], tuple[Scan, list[str]]]
-"""A reader takes a file's path and the options of ``load_scan``; it returns the scan, and what to warn of."""
+"""A function that takes a file's path and the options of ``load_scan``; it returns the scan and the warnings."""
 READERS: Mapping[str, Reader] = MappingProxyType({".npz": _read_npz, ".h5": _read_hdf5, ".hdf5": _read_hdf5})
 """Suffix of a file -> function that reads it."""
 
 
 def _remarks_on_misspelt(path: Path, members: Iterable[str]) -> list[str]:
-    """Return a sentence for each key that is not read but looks like an optional one, so that nothing is missed."""
+    """Return a sentence for each unknown key that looks like a misspelt optional one."""
     absent = [key for key in _OPTIONAL if key not in members and len(key) > 1]
     unread = sorted(set(members) - {*_REQUIRED, *_OPTIONAL})
     near = ((key, difflib.get_close_matches(key, absent, n=1, cutoff=0.85)) for key in unread)
-    return [f"data file {path}: {key!r}: not read; is it {found[0]!r}?" for key, found in near if found]
+    return [f"data file {path}: {key!r}: ignored; do you mean {found[0]!r}?" for key, found in near if found]
 
 
 def _stack_layout(stack: StoredArray, M: int) -> tuple[Arrange, int]:
@@ -392,30 +393,30 @@ def _object_guess(require: Lookup, remarks: list[str]) -> StoredArray | None:
     guess = require("objectGuess", "complex")
     guess.expect("(H, W)", lambda shape: len(shape) in {2, 3} and (0 not in shape[-2:] or not any(shape[-2:])))
     if 0 in guess.shape:
-        return None  # Ptychodus writes an object that nobody made as (0, 0)
+        return None  # Ptychodus writes a missing object as an array of shape (0, 0)
     if len(guess.shape) == 3 and guess.shape[0] > 1:
         remarks.append(
-            f"{guess}: left out: expected one layer, found {guess.shape[0]}; the network knows only a thin object, "
-            f"and makes one of all layers"
+            f"{guess}: ignored: expected one layer, found {guess.shape[0]}; the network reconstructs one thin object "
+            f"from all layers"
         )
         return None
     return guess
 
 
 def _known_object(guess: StoredArray, by_ptychodus: bool, remarks: list[str]) -> np.ndarray | None:
-    """Load the known object; None, with a remark, if it is Ptychodus's from before any reconstruction."""
+    """Load the known object; None, with a remark, if it is Ptychodus's initial object, the same number everywhere."""
     known: np.ndarray = guess.load(np.complex64).reshape(guess.shape[-2:])
     if by_ptychodus and (known == known[0, 0]).all():
-        remarks.append(f"{guess}: left out: expected a known object, found one number everywhere")
+        remarks.append(f"{guess}: ignored: expected a known object, found the same number everywhere")
         return None
     return known
 
 
 def _ground_truth(require: Lookup, shape: tuple[int, ...], remarks: list[str]) -> StoredArray | None:
-    """Return the ground-truth patches; None, with a remark, if they are those of another scan."""
+    """Return the ground-truth patches; None, with a remark, if their number is wrong."""
     patches = require("Y", "complex or real")
     if patches.shape[:1] != shape[:1]:
-        remarks.append(f"{patches}: left out: expected {shape[0]} patches, one per position, found {patches.shape}")
+        remarks.append(f"{patches}: ignored: expected {shape[0]} patches, one per position, found {patches.shape}")
         return None
     patches.expect_kind("complex")
     patches.expect(f"{shape}", lambda found: found in {shape, (*shape, 1)})

@@ -1,4 +1,4 @@
-"""Make what a scan is simulated from: an object, a probe, and positions."""
+"""Make the object, the probe and the positions of a simulated scan."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ptycho_torch.scans.npz import DAMAGE, FiniteNumbers, Required, look_at, mem
 ScanKind = Literal["spiral", "raster", "jittered"]
 OBJECTS = ("leaves",)
 PROBES = ("curved", "disk")
-"""These are built in; anything else is the name of a file."""
+"""Built-in probes; any other name is that of a file."""
 
 _ARRAYS = (".npy", ".npz")
 
@@ -29,10 +29,10 @@ def make_object(
 
     Args:
         source: ``leaves`` for a texture of overlapping disks; or the name of a file. An ``.npz`` (key ``objectGuess``)
-            or ``.npy`` holds a complex (H, W) array, which is used as it is. A picture is cut and resized to the needed
-            shape, and becomes amplitude, 0.25 (black) to 1 (white), and phase, -1 to 1.5 rad. White is 255, or 65535 in
-            a grey picture of 16 bits. Floats, and whole numbers of 32 bits, are taken as they are if they lie within 0
-            (black) and 1 (white); otherwise the least is black and the largest white.
+            or ``.npy`` holds a complex (H, W) array, which is used unchanged. A picture is cropped and resized to the
+            required shape. It becomes amplitude, 0.25 (black) to 1 (white), and phase, -1 to 1.5 rad. White is 255, or
+            65535 in a 16-bit grey picture. Floats and 32-bit integers are used unchanged if they lie between 0 (black)
+            and 1 (white); otherwise the smallest value is black and the largest is white.
         height: rows that the scan needs, pixels.
         width: columns that the scan needs, pixels.
         rng: random generator, for ``leaves``.
@@ -43,7 +43,7 @@ def make_object(
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file holds no such object, or one that is too small.
+        ValueError: the file holds no such object, or the object is too small.
     """
     if str(source) == "leaves":
         values = _leaves(height, width, rng)
@@ -53,12 +53,12 @@ def make_object(
         grey = _grey(path, height, width)
         return _from_grey(grey, grey if phase_image is None else _grey(Path(phase_image), height, width))
     if phase_image is not None:
-        raise ValueError(f"object {path}: expected no phase image, for the array has a phase; leave the image out")
+        raise ValueError(f"object {path}: expected no phase image, because the array has a phase; omit the image")
     target = _array(path, "objectGuess")
     if target.ndim != 2 or target.shape[0] < height or target.shape[1] < width:
         raise ValueError(
-            f"object {path}: expected at least {height} rows and {width} columns, which the scan reaches, found "
-            f"{target.shape}. Take fewer patterns, or more overlap"
+            f"object {path}: expected at least {height} rows and {width} columns, to cover the scan, found "
+            f"{target.shape}. Use fewer patterns, or more overlap"
         )
     return target.astype(np.complex64)
 
@@ -71,12 +71,12 @@ def _from_grey(brightness: np.ndarray, phase: np.ndarray) -> np.ndarray:
 def _leaves(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
     """Draw disks of all sizes on top of each other, each of one brightness and one phase: (2, H, W) in [0, 1].
 
-    Such *dead leaves* have the statistics of photographs: edges at every scale and in every direction. These are what a
+    Such *dead leaves* have the statistics of photographs: edges at every scale and in every direction, which a
     reconstruction has to resolve.
     """
     smallest, largest = 3.0, min(height, width) / 3
     count = 40 + height * width // 20
-    # Disks of every size cover as many pixels: the density of the radii falls with their cube.
+    # The density of radii falls with their cube, so disks of each size cover the same number of pixels.
     radii = 1 / np.sqrt(1 / largest**2 + rng.random(count) * (1 / smallest**2 - 1 / largest**2))
     canvas = np.full((2, height, width), 0.5)
     centres = rng.random((count, 2)) * [height, width]
@@ -93,7 +93,7 @@ def _leaves(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _grey(path: Path, height: int, width: int) -> np.ndarray:
-    """Read a picture's brightness, (H, W) in [0, 1]."""
+    """Read the brightness of a picture, (H, W) in [0, 1]."""
     try:
         from PIL import Image, ImageOps
     except ModuleNotFoundError:
@@ -105,9 +105,9 @@ def _grey(path: Path, height: int, width: int) -> np.ndarray:
             deep = picture.mode[0] in "IF"
             white = 65535 if picture.mode.startswith("I;16") or (picture.mode, picture.format) == ("I", "PNG") else None
             grey = Image.fromarray(np.asarray(picture, np.float32)) if deep else picture.convert("L")
-    except Exception as broken:  # each of Pillow's many readers has its own
+    except Exception as broken:  # each of Pillow's many readers raises its own
         raise ValueError(
-            f"picture {path}: expected a picture, .npy or .npz, found another ({one_line(broken)})"
+            f"picture {path}: expected a picture, .npy or .npz, found another file ({one_line(broken)})"
         ) from broken
     if deep:
         grey = Image.fromarray(_within_0_and_1(path, np.asarray(grey), white))
@@ -116,7 +116,7 @@ def _grey(path: Path, height: int, width: int) -> np.ndarray:
 
 
 def _within_0_and_1(path: Path, levels: np.ndarray, white: float | None) -> np.ndarray:
-    """Scale grey levels of more than 8 bits, (H, W) float32; without a known white, only if they need it."""
+    """Scale grey levels of more than 8 bits, (H, W) float32; without a known white, only if they exceed 0 to 1."""
     if white is not None:
         return levels / np.float32(white)
     least, largest = levels.min(), levels.max()
@@ -125,7 +125,7 @@ def _within_0_and_1(path: Path, levels: np.ndarray, white: float | None) -> np.n
     if least >= 0 and largest <= 1:
         return levels
     if least == largest:
-        raise ValueError(f"picture {path}: expected grey levels from 0 to 1, or several, found {least} only")
+        raise ValueError(f"picture {path}: expected grey levels from 0 to 1, or at least two, found only {least}")
     return np.asarray((levels - least) / (largest - least))
 
 
@@ -146,7 +146,7 @@ def make_probe(source: str | Path, N: int) -> np.ndarray:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file holds no probe of that side, or an empty one.
+        ValueError: the file holds no probe of that side, or only zeros.
     """
     rows, columns = (np.mgrid[:N, :N] - N // 2) / N
     if str(source) == "curved":
@@ -160,20 +160,20 @@ def make_probe(source: str | Path, N: int) -> np.ndarray:
         return np.asarray(1 / (1 + np.exp(N * (np.hypot(rows, columns) - 0.125))), np.complex64)
     path = _existing(source, "probe", PROBES)
     if path.suffix.lower() not in _ARRAYS:
-        raise ValueError(f"probe {path}: expected one of {', '.join(PROBES)}, or a file .npz or .npy")
+        raise ValueError(f"probe {path}: expected one of {', '.join(PROBES)}, or an .npz or .npy file")
     probe = _array(path, "probeGuess")
     if probe.shape not in {(N, N), (N, N, 1)}:
         raise ValueError(f"probe {path}: expected shape ({N}, {N}), the patch, found {probe.shape}")
     if not probe.any():
-        raise ValueError(f"probe {path}: expected some light, found zeros only")
+        raise ValueError(f"probe {path}: expected some light, found only zeros")
     return probe.reshape(N, N).astype(np.complex64)
 
 
 def probe_diameter(probe: np.ndarray) -> float:
     """Return the effective diameter of a probe (N, N), pixels.
 
-    It is that of the flat disk with the same spread of intensity: a flat disk's own; a Gaussian's where the intensity
-    has fallen to 1 / e**2.
+    It is the diameter of the flat disk whose intensity is spread over the same area. For a Gaussian, it is measured
+    where the intensity has fallen to 1 / e**2.
     """
     intensity = np.square(np.abs(probe, dtype=np.float64))
     area = intensity.sum() ** 2 / np.square(intensity).sum()
@@ -187,10 +187,10 @@ def make_positions(kind: ScanKind, patterns: int, step: float, rng: np.random.Ge
     """Make the positions of the patches' centres, in the order in which they are measured.
 
     Args:
-        kind: ``spiral`` for Fermat's, irregular everywhere; ``raster`` for the rows of a square; ``jittered`` for a
-            raster whose points are displaced by up to a quarter of a step.
+        kind: ``spiral`` for Fermat's spiral, irregular everywhere; ``raster`` for the rows of a square; ``jittered``
+            for a raster whose points are displaced by up to a quarter of a step.
         patterns: number of positions.
-        step: distance of neighbours in a raster, pixels; a spiral has one point per step**2 too.
+        step: distance of neighbours in a raster, pixels; a spiral also has one point per step**2.
         rng: random generator, for ``jittered``.
 
     Returns:
@@ -225,14 +225,14 @@ def _existing(source: str | Path, what: str, built_in: tuple[str, ...]) -> Path:
 
 
 def _array(path: Path, key: str) -> np.ndarray:
-    """Read an array of numbers, which complex64 can hold, from an .npy, or from an .npz by its key."""
+    """Read an array of numbers that complex64 can hold from an .npy, or by its key from an .npz."""
     if zipfile.is_zipfile(path):
         array = Required(path, members_of(path))(key, "complex or real").load(np.complex64)
     else:
         try:
             array = np.load(path, allow_pickle=False)
         except DAMAGE as damage:
-            raise ValueError(f"{path}: no array ({one_line(damage)}); the file is damaged") from damage
+            raise ValueError(f"{path}: expected an array ({one_line(damage)}); the file is damaged") from damage
         if array.dtype.kind not in "cfiu":
             raise ValueError(f"{path}: expected numbers, found {array.dtype}")
         look_at(array, FiniteNumbers(path, np.complex64))

@@ -1,4 +1,4 @@
-"""An array in a file, of which only the header was read. Each format of files has a kind of its own."""
+"""An array in a file, of which only the header was read; each file format has a subclass."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu
 
 @runtime_checkable
 class Look(Protocol):
-    """A look sees every item of an array once, in order, and judges at the end."""
+    """A check that sees every item of an array once, in order, and judges at the end."""
 
     def take(self, first: int, block: np.ndarray) -> None:
-        """Take note of some items, as they are stored; ``first`` is the number of the first one."""
+        """Check some items as they are stored; ``first`` is the index of the first one."""
         ...
 
     def judge(self) -> None:
@@ -29,7 +29,7 @@ class Look(Protocol):
 
 @dataclass(frozen=True)
 class StoredArray:
-    """A stored array has a place in a file, a shape and a dtype."""
+    """An array in a file: its key, shape and dtype, but not its values."""
 
     path: Path
     key: str
@@ -40,13 +40,13 @@ class StoredArray:
         return f"data file {self.path}: {self.key!r}"
 
     def expect(self, expected: str, fits: Callable[[tuple[int, ...]], bool]) -> tuple[int, ...]:
-        """Return the shape, if it fits; refuse it otherwise."""
+        """Return the shape if it fits; otherwise raise ``ValueError``."""
         if not fits(self.shape):
             raise ValueError(f"{self}: expected shape {expected}, found {self.shape}")
         return self.shape
 
     def expect_kind(self, kind: str) -> None:
-        """Refuse numbers of another kind than ``kind``, a key of ``_KINDS``."""
+        """Raise ``ValueError`` unless the numbers are of this kind, a key of ``_KINDS``."""
         if self.dtype.kind not in _KINDS[kind]:
             raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
 
@@ -64,10 +64,9 @@ class StoredArray:
         Args:
             dtype: dtype of the result.
             arrange: function that views the stored array in another shape.
-            mapped: do not hold a large array in memory: map it, read-only, from its file if that holds its bytes as
-                they are, else from a temporary one.
-            look: what looks at all values; None to look whether they are finite. It sees them before they are
-                converted.
+            mapped: do not hold a large array in memory, but map it, read-only: from its own file if that holds the
+                same bytes, otherwise from a temporary one.
+            look: check that sees all values before conversion; None to check that they are finite.
             convert: function that changes the values of a mapped array, a block of items at a time.
 
         Raises:
@@ -78,7 +77,7 @@ class StoredArray:
 
 @runtime_checkable
 class Lookup(Protocol):
-    """A lookup finds the arrays of a file by key."""
+    """Finds the arrays of a file by key."""
 
     def __call__(self, key: str, kind: str) -> StoredArray:
         """Return the array of this key, after reading its header.
@@ -88,6 +87,6 @@ class Lookup(Protocol):
             kind: kind of its numbers, a key of ``_KINDS``.
 
         Raises:
-            ValueError: there is none, or it holds something else.
+            ValueError: there is no such array, or its numbers are of another kind.
         """
         ...

@@ -1,7 +1,7 @@
-"""The batch order says which samples form a batch in each epoch, and which of them a device takes.
+"""Form the batches of each epoch, and distribute their samples over devices.
 
-The order of an epoch depends on the seed and the epoch's number alone. So a training that is resumed sees the same
-batches, and they can be given to another framework. See docs/conventions.md, "Training".
+The order of an epoch depends only on the seed and the epoch's number. So a resumed training sees the same batches, and
+another framework can use them too. See docs/conventions.md, "Training".
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from jaxtyping import Int, Int64
 from torch.utils.data import Sampler
 
 Order = Callable[[int], Int64[np.ndarray, " n"]]
-"""Number of an epoch, from 1 -> numbers of all samples, in the order in which they are seen."""
+"""Number of an epoch, from 1 -> indices of all samples, in training order."""
 
 
 def seeded_order(n: int, seed: int) -> Order:
     """Return a new order for every epoch: ``numpy.random.RandomState([seed, epoch]).permutation(n)``.
 
-    NumPy keeps what this legacy generator draws the same in all releases.
+    NumPy guarantees that this legacy generator draws the same numbers in all releases.
 
     Args:
         n: number of samples.
@@ -49,17 +49,17 @@ def read_orders(path: str | Path, n: int, epochs: int) -> Int64[np.ndarray, "epo
 
     Raises:
         FileNotFoundError: the file does not exist.
-        OSError: the file may not be read.
+        OSError: the file cannot be read.
         ValueError: the file holds something else.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"batch order {path}: no such file")
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)  # so it takes no more memory than the file has
+        found = np.load(path, mmap_mode="r", allow_pickle=False)  # so that memory is limited by the size of the file
     except OSError:
-        raise  # an error of the system is no damage
-    except Exception as unreadable:  # NumPy evaluates the header, which fails in many ways
+        raise  # an error of the operating system is not damage
+    except Exception as unreadable:  # NumPy evaluates the header, which may raise many exceptions
         raise ValueError(f"batch order {path}: expected a .npy file of integers ({unreadable})") from unreadable
     if not isinstance(found, np.ndarray) or found.dtype.kind not in "iu" or found.ndim != 2:
         raise ValueError(f"batch order {path}: expected integers (epochs, {n}) in a .npy file, found something else")
@@ -77,7 +77,7 @@ def read_orders(path: str | Path, n: int, epochs: int) -> Int64[np.ndarray, "epo
 
 @dataclass(frozen=True)
 class Share:
-    """A share is what one of several devices takes of a batch: every ``ranks``-th sample.
+    """One device's share of a batch: every ``ranks``-th sample.
 
     Attributes:
         rank: number of the device, from 0.
@@ -88,28 +88,28 @@ class Share:
     ranks: int = 1
 
     def of(self, batch: list[int]) -> list[int]:
-        """Return the device's samples of a batch. If there are none it gets one, which does not count."""
+        """Return the device's samples of a batch. A device without samples gets one, which does not count."""
         return batch[self.rank :: self.ranks] or batch[:1]
 
     def counted(self, size: int) -> int:
-        """Return how many samples of a batch of this size count as the device's own."""
+        """Return the number of samples in a batch of this size that count for the device."""
         return len(range(self.rank, size, self.ranks))
 
     def weight(self, size: int) -> float:
         """Return the factor for the mean over the device's samples of a batch of this size.
 
-        With it, the mean over devices, which is what they exchange, is the mean over the samples of the batch.
+        With this factor, the mean over devices, which they exchange, equals the mean over the samples of the batch.
         """
         return self.counted(size) * self.ranks / size
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Yield the batches of an epoch as lists of sample numbers; the last may be smaller.
+    """Yield the batches of an epoch as lists of sample indices; the last may be smaller.
 
     Args:
         order: order of the samples, for every epoch.
         n: number of samples.
-        batch_size: samples in a batch, on all devices together.
+        batch_size: samples in a batch, over all devices.
         share: this device's share of each batch; None if there is one device.
     """
 
@@ -121,7 +121,7 @@ class EpochBatches(Sampler[list[int]]):
         self.epoch = 1
 
     def set_epoch(self, finished: int) -> None:
-        """Set the epoch to the one after ``finished`` epochs. Lightning calls this, and counts from 0."""
+        """Set the epoch to the one after ``finished`` epochs. Lightning calls this; it counts from 0."""
         self.epoch = finished + 1
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -133,5 +133,5 @@ class EpochBatches(Sampler[list[int]]):
         return math.ceil(self.n / self.batch_size)
 
     def size(self, batch: int) -> int:
-        """Return the number of samples in a batch, on all devices together."""
+        """Return the number of samples in a batch, over all devices."""
         return min(self.batch_size, self.n - batch * self.batch_size)

@@ -1,4 +1,4 @@
-"""Fitting trains a model: Lightning's loop, devices and checkpoints, Keras's rules for learning rate and early end.
+"""Train a model with Lightning's loop, devices and checkpoints, and Keras's rules for learning rate and early stop.
 
 No other module needs Lightning. See docs/conventions.md, "Training".
 """
@@ -35,25 +35,25 @@ from ptycho_torch.training.keras_rules import EpochEnd, adam, validation_split
 from ptycho_torch.training.losses import objective
 
 CHECKPOINT = "last.ckpt"
-"""Name of the file in the output directory that holds the state after the last whole epoch."""
+"""Name of the file in the output directory with the state after the last complete epoch."""
 _FORMAT = "ptycho_torch checkpoint 1"
 _OWN_STATE = "ptycho_torch"
-"""A checkpoint has what Lightning does not keep itself under this key."""
+"""Key in a checkpoint for the state that Lightning does not store itself."""
 
 
-class UnfitCheckpoint(ValueError):  # noqa: N818 - it says what is wrong
-    """A checkpoint is damaged, or made by hand: no training can go on from it."""
+class UnfitCheckpoint(ValueError):  # noqa: N818 - the name says what is wrong
+    """A checkpoint is damaged or was edited, so a training cannot continue from it."""
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Devices say where to train; the values go to Lightning's trainer as they are.
+    """Devices to train on; the values are passed unchanged to Lightning's trainer.
 
     Attributes:
         accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        devices: how many, a list of their numbers, or ``auto``.
+        devices: number of devices, a list of their indices, or ``auto``.
         num_nodes: number of hosts.
-        strategy: how devices work together.
+        strategy: how devices share the work.
     """
 
     accelerator: str = "auto"
@@ -64,29 +64,29 @@ class Devices:
 
 @runtime_checkable
 class Progress(Protocol):
-    """Progress is an observer that a training tells how far it is."""
+    """An observer of a training's progress."""
 
     def batch(self, epoch: int, done: int, batches: int) -> None:
-        """Take note that ``done`` of an epoch's ``batches`` are trained; ``epoch`` counts from 1."""
+        """Report that ``done`` of the ``batches`` of an epoch are finished; ``epoch`` counts from 1."""
         ...
 
     def epoch(self, finished: Epoch) -> None:
-        """Take note that an epoch is finished and its checkpoint written."""
+        """Report that an epoch is finished and its checkpoint is written."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A task says which model is trained, on what and how.
+    """A model to train, with its data and settings.
 
     Attributes:
         model: model whose weights are trained in place.
-        dataset: training samples first, then those that validate.
+        dataset: training samples, followed by validation samples.
         config: training configuration.
         order: order of the training samples in each epoch.
-        num_workers: number of processes that read ahead.
-        fingerprint: name -> value that a resumed training must share with the interrupted one.
-        least: what ``least_losses`` returns, if it is known already.
+        num_workers: number of processes that read in advance.
+        fingerprint: name -> value that must be the same when the training is resumed.
+        least: result of ``least_losses``, if already known.
     """
 
     model: PtychoPINN
@@ -99,17 +99,17 @@ class Task:
 
 
 def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Precision = "32-true") -> Trainer:
-    """Make Lightning's trainer. It writes a checkpoint after each epoch, replacing the last, and nothing else.
+    """Make Lightning's trainer. After each epoch, it replaces the checkpoint; it writes no other files.
 
     Args:
         directory: directory of the checkpoint.
-        epochs: epochs at most.
-        devices: where to train.
+        epochs: maximum number of epochs.
+        devices: devices to train on.
         precision: ``32-true``, or ``bf16-mixed`` for a network in bfloat16.
 
     Raises:
-        ValueError: there is no such device, or Lightning does not know the strategy, or starts processes with it that
-            cannot hand back what they trained.
+        ValueError: there is no such device, Lightning does not know the strategy, or the strategy starts processes that
+            cannot return the trained model.
     """
     checkpoints = _Checkpoints(
         dirpath=directory,
@@ -135,7 +135,9 @@ def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Prec
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
             )
-    except Exception as misfit:  # of many kinds: what is asked for is missing, unknown, or not here
+    except (
+        Exception
+    ) as misfit:  # Lightning raises many exceptions for devices and strategies that are unknown or missing
         reason = " ".join(str(misfit).split())
         raise ValueError(f"{devices}: Lightning cannot use this: {reason}") from misfit
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
@@ -151,18 +153,18 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
     """Train a model.
 
     Args:
-        task: which model is trained, on what and how.
+        task: model, data and settings.
         trainer: trainer from ``make_trainer``.
-        progress: observer; the first process calls it.
-        resume: path of a checkpoint of the same task to go on from; None to begin. On a CPU the result is bit by bit
+        progress: observer; only the first process calls it.
+        resume: path of a checkpoint of the same task to continue from; None to begin. On a CPU, the result is bitwise
             that of a training without the interruption.
 
     Returns:
         The losses, without that of the test file.
 
     Raises:
-        UnfitCheckpoint: the checkpoint holds another state than that of a training.
-        ValueError: the checkpoint is damaged or another task's, or a setting is not ported.
+        UnfitCheckpoint: the checkpoint does not hold the state of a training.
+        ValueError: the checkpoint is damaged or of another task, or a setting is not ported.
         ArithmeticError: a loss is not finite.
     """
     if resume is not None:
@@ -185,10 +187,10 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
 
 @contextmanager
 def _restoring(checkpoint: Path | None, is_done: Callable[[], bool]) -> Iterator[None]:
-    """Turn what goes wrong before the state of a checkpoint is restored into ``UnfitCheckpoint``."""
+    """Turn errors while the state of a checkpoint is restored into ``UnfitCheckpoint``."""
     try:
         yield
-    except Exception as misfit:  # Lightning and Torch take the state apart without looking
+    except Exception as misfit:  # Lightning and Torch do not check the state
         if checkpoint is None or is_done():
             raise
         reason = " ".join(f"{type(misfit).__name__}: {misfit}".split())[:300]
@@ -199,7 +201,7 @@ def _restoring(checkpoint: Path | None, is_done: Callable[[], bool]) -> Iterator
 
 
 def _restore(model: PtychoPINN, checkpoint: Path) -> None:
-    """Give the model the weights of a finished training."""
+    """Load the weights of a finished training into the model."""
     weights = ArchiveCheckpoints().load_checkpoint(checkpoint)["state_dict"]
     model.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights.items()})
     _require_finite(model)
@@ -212,7 +214,7 @@ def _require_finite(model: PtychoPINN) -> None:
 
 
 def least_losses(task: Task) -> LossCurve:
-    """Compute the losses of perfect predictions: a curve without epochs, from which a training begins."""
+    """Return the losses of perfect predictions as a curve without epochs, with which a training begins."""
     numbers = np.arange(len(task.dataset))
     training, validation = (
         least_loss(task.model, task.dataset, task.config, numbers[part])
@@ -224,13 +226,13 @@ def least_losses(task: Task) -> LossCurve:
 def least_loss(
     model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, numbers: np.ndarray | None = None
 ) -> float:
-    """Average the objective of a perfect prediction: no loss is lower.
+    """Average the objective of a perfect prediction, which is the smallest possible loss.
 
     Args:
-        model: it gives the scale of the measured amplitudes.
-        dataset: groups that are predicted.
+        model: model, for the scale of the measured amplitudes.
+        dataset: groups to predict.
         config: training configuration, for the weights of the objective.
-        numbers: which of the groups; None for all.
+        numbers: indices of the groups; None for all.
     """
     chosen = np.arange(len(dataset)) if numbers is None else numbers
     every = EpochBatches(lambda _: chosen, len(chosen), config.batch_size)
@@ -251,8 +253,8 @@ def mean_loss(
         model: model to evaluate; it is moved to the device.
         dataset: groups to predict.
         config: training configuration, for the weights of the objective and the precision.
-        batch_size: groups at a time.
-        device: where to compute.
+        batch_size: groups per batch.
+        device: device to compute on.
     """
     model.to(device)
     numbers = EpochBatches(lambda _: np.arange(len(dataset)), len(dataset), batch_size)
@@ -270,11 +272,11 @@ def mean_loss(
 
 
 _Batch = tuple[Tensor, Tensor, Tensor | None]
-"""Normalised amplitudes, positions in their group, and which pixels are good, on the device."""
+"""Normalised amplitudes, positions in their group, and mask of good pixels, on the device."""
 
 
 class _Training(LightningModule):
-    """A training gives Lightning what it asks for: steps, optimiser, and what happens at the end of an epoch."""
+    """Lightning's view of a training: steps, optimiser, and actions at the end of an epoch."""
 
     def __init__(self, task: Task, share: Share, progress: Progress) -> None:
         super().__init__()
@@ -295,7 +297,7 @@ class _Training(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.optimizer = adam(self.network, self.config)
-        # Called by hand, not by Lightning, to follow Keras's order at the end of an epoch.
+        # This class calls it, not Lightning, to follow Keras's order at the end of an epoch.
         self.epoch_end = EpochEnd(self.optimizer, self.config)
         self._fresh = self.optimizer.state_dict()["param_groups"]
         return self.optimizer
@@ -307,7 +309,7 @@ class _Training(LightningModule):
         self.is_begun = True
 
     def _require_sound(self) -> None:
-        """Refuse a state of another kind: Torch takes any, and computes with it or crashes."""
+        """Refuse the state of a different optimiser or step, because Torch accepts any state, and may then crash."""
         _require_finite(self.network)
         if not _is_alike(self.optimizer.state_dict()["param_groups"], self._fresh):
             raise ValueError("expected the optimiser's settings, found others")
@@ -371,7 +373,7 @@ class _Training(LightningModule):
         return objective(self.network(X, positions).amplitude, X * self.network.intensity_scale, self.config, good)
 
     def _means(self, sums: list[Tensor], batches: EpochBatches) -> tuple[list[float], float]:
-        """Return the mean loss of every batch, and the mean over all samples."""
+        """Return the mean loss of each batch, and the mean over all samples."""
         found = torch.stack(sums)
         if self.share.ranks > 1:
             found = self.trainer.strategy.reduce(found, reduce_op="sum")
@@ -381,7 +383,7 @@ class _Training(LightningModule):
 
 
 def _is_alike(found: Any, expected: Any) -> bool:
-    """Say whether a nested value has the form of another one; numbers may have other values."""
+    """Return whether a nested value has the same structure as another one; numbers may differ."""
     if isinstance(expected, Mapping):
         return (
             isinstance(found, Mapping)
@@ -402,7 +404,7 @@ def _is_alike(found: Any, expected: Any) -> bool:
 
 
 class _Checkpoints(ModelCheckpoint):
-    """Report an epoch once its checkpoint is written, not before."""
+    """Report an epoch only after its checkpoint is written."""
 
     def on_train_epoch_end(self, trainer: Trainer, training: LightningModule) -> None:
         super().on_train_epoch_end(trainer, training)
@@ -412,7 +414,7 @@ class _Checkpoints(ModelCheckpoint):
 
 
 class ArchiveCheckpoints(CheckpointIO):
-    """Store Lightning's checkpoints as archives (``ptycho_torch.files.archive``): no code, whole or not at all."""
+    """Store Lightning's checkpoints as archives (``ptycho_torch.files.archive``), without code and atomically."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write the state of Lightning and of the training."""
@@ -439,11 +441,11 @@ class ArchiveCheckpoints(CheckpointIO):
 
 @dataclass(frozen=True)
 class CheckpointSummary:
-    """A checkpoint summary says which training a checkpoint belongs to, and how far it is.
+    """The identity and progress of a checkpoint's training.
 
     Attributes:
         losses: losses of the finished epochs.
-        fingerprint: name -> value that a resumed training must share with it.
+        fingerprint: name -> value that must be the same when the training is resumed.
     """
 
     losses: LossCurve
@@ -451,11 +453,11 @@ class CheckpointSummary:
 
 
 def read_checkpoint(path: Path) -> CheckpointSummary:
-    """Read what a checkpoint says of its training.
+    """Read the summary of a checkpoint.
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: the file is damaged or another program's.
+        ValueError: the file is damaged or from another program.
     """
     ours = ArchiveCheckpoints().load_checkpoint(path)[_OWN_STATE]
     try:
@@ -469,7 +471,7 @@ def require_same_task(kept: CheckpointSummary, task: Task, path: Path) -> None:
     """Refuse to resume another training.
 
     Raises:
-        ValueError: the fingerprints differ; each difference is named.
+        ValueError: the fingerprints differ; the message names each difference.
     """
     differing = [
         f"{name}: there {kept.fingerprint.get(name)!r}, here {task.fingerprint.get(name)!r}"
@@ -482,7 +484,7 @@ def require_same_task(kept: CheckpointSummary, task: Task, path: Path) -> None:
 
 @contextmanager
 def _without_settings_from_outside() -> Iterator[None]:
-    """Hide the variables of the environment that Lightning takes for options: they would change the result unseen."""
+    """Hide environment variables that Lightning uses as options, because they would change the result unnoticed."""
     found = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PL_TRAINER_")}
     try:
         yield
@@ -492,7 +494,7 @@ def _without_settings_from_outside() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence Lightning's hints, which are about what was chosen on purpose, and its notes about devices."""
+    """Silence Lightning's hints, which concern deliberate choices, and its notes about devices."""
     log = logging.getLogger("lightning.pytorch")
     before = log.level
     log.setLevel(logging.ERROR)

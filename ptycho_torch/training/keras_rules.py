@@ -1,4 +1,4 @@
-"""Keras's rules decide on optimiser, learning rate and early end, and on which patterns validate.
+"""Keras's rules for the optimiser, the learning rate, the early stop and the validation samples.
 
 ``ptycho_torch.training.fit`` follows them. See docs/conventions.md, "Training".
 """
@@ -20,10 +20,10 @@ _MOVING = ("best", "cooldown_counter", "last_epoch", "num_bad_epochs", "_last_lr
 
 
 class KerasAdam(torch.optim.Adam):
-    """Optimise with Adam as Keras does, whose epsilon is added elsewhere.
+    """Adam as in Keras, which adds epsilon in a different place.
 
-    Keras adds epsilon to the square root of the *running* second moment, Torch to that of the moment after its bias is
-    corrected. To agree, Torch's epsilon must be ``epsilon / sqrt(1 - beta_2**t)`` at step t: 30 times Keras's at first.
+    Keras adds epsilon to the square root of the *running* second moment, Torch to that of the bias-corrected moment. To
+    agree, Torch's epsilon must be ``epsilon / sqrt(1 - beta_2**t)`` at step t: 30 times Keras's at first.
 
     Args:
         parameters: parameters to train.
@@ -47,10 +47,10 @@ class KerasAdam(torch.optim.Adam):
         return super().step(closure)  # type: ignore[no-any-return]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a saved state. Arguments and errors are those of ``torch.optim.Adam.load_state_dict``.
+        """Continue from a saved state. Arguments and errors are those of ``torch.optim.Adam.load_state_dict``.
 
-        The moments get the memory layout of their parameters, which files do not keep: the fused step reads both in the
-        order in which they lie in memory.
+        The moments get the memory layout of their parameters, because the fused step reads both in memory order, and
+        files do not store the layout.
         """
         super().load_state_dict(state_dict)
         for parameter, state in self.state.items():
@@ -63,7 +63,7 @@ def adam(model: nn.Module, config: TrainingConfig) -> KerasAdam:
     """Make the optimiser of a model: Keras's Adam with the configuration's learning rate, betas and epsilon.
 
     Raises:
-        ValueError: the configuration asks for weight decay or clipped gradients, which are not ported.
+        ValueError: the configuration requests weight decay or clipped gradients, which are not ported.
     """
     for name in ("weight_decay", "gradient_clip_norm"):
         if getattr(config, name) is not None:
@@ -81,14 +81,14 @@ def adam(model: nn.Module, config: TrainingConfig) -> KerasAdam:
 def plateau_schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -> ReduceLROnPlateau:
     """Make the schedule that lowers the learning rate on a plateau of the validation loss.
 
-    It multiplies the rate with ``plateau_factor`` after ``plateau_patience`` epochs without a better loss, that is, one
+    It multiplies the rate by ``plateau_factor`` after ``plateau_patience`` epochs without a better loss. Better means
     below the best by more than ``plateau_min_delta`` (absolute). Call ``step(val_loss)`` after each epoch.
     """
     return ReduceLROnPlateau(
         optimizer,
         mode="min",
         factor=config.plateau_factor,
-        # Torch waits for one bad epoch more than its patience, Keras for as many as its patience.
+        # Torch waits for one bad epoch more than its patience, Keras for exactly its patience.
         patience=max(config.plateau_patience - 1, 0),
         threshold=config.plateau_min_delta,
         threshold_mode="abs",
@@ -98,9 +98,9 @@ def plateau_schedule(optimizer: torch.optim.Optimizer, config: TrainingConfig) -
 
 
 class EarlyStop:
-    """Say when training ends: after ``patience`` epochs in a row without a better loss.
+    """The early stop: training ends after ``patience`` consecutive epochs without a better loss.
 
-    Better means below the best by more than ``min_delta``; a NaN is never better. The last weights are kept, not the
+    Better means below the best by more than ``min_delta``; NaN is never better. The last weights are kept, not the
     best.
 
     Args:
@@ -119,7 +119,7 @@ class EarlyStop:
         self.waited = 0
 
     def step(self, loss: float) -> bool:
-        """Take the loss of an epoch; return whether to stop after it."""
+        """Record the loss of an epoch; return whether to stop after it."""
         if loss + self.min_delta < self.best:
             self.best, self.waited = loss, 0
             return False  # even if patience is 0
@@ -128,11 +128,11 @@ class EarlyStop:
 
 
 class EpochEnd:
-    """Do what Keras's callbacks do after each epoch: set the learning rate of the next, and say whether there is one.
+    """Keras's callbacks after each epoch: set the learning rate of the next epoch, or end the training.
 
     Args:
         optimizer: optimiser whose learning rate falls on a plateau (``plateau_schedule``).
-        config: training configuration: which loss either rule watches, its patience, and what counts as better.
+        config: training configuration, with the watched loss, patience and threshold of each rule.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, config: TrainingConfig) -> None:
@@ -142,21 +142,21 @@ class EpochEnd:
         self._stop_watches = config.early_stop_monitor
 
     def step(self, *, loss: float, val_loss: float) -> bool:
-        """Take the training and the validation loss of an epoch; return whether to stop after it."""
+        """Record the training and validation loss of an epoch; return whether to stop after it."""
         losses = {"loss": loss, "val_loss": val_loss}
         self._schedule.step(losses[self._schedule_watches])
         return self._stop.step(losses[self._stop_watches])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the next epochs depend on, without the optimiser's own state."""
+        """Return the state on which the next epochs depend, without that of the optimiser."""
         return {"schedule": self._schedule.state_dict(), "stop": (self._stop.best, self._stop.waited)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what ``state_dict`` returned; other entries are ignored.
+        """Restore a state that ``state_dict`` returned; other entries are ignored.
 
         Raises:
             KeyError: an entry is missing.
-            ValueError: an entry is no number, or belongs to other rules.
+            ValueError: an entry is not a number, or belongs to other rules.
         """
         schedule, (best, waited) = dict(state["schedule"]), state["stop"]
         own = self._schedule.state_dict()
@@ -176,14 +176,14 @@ class EpochEnd:
 
 
 def validation_split(n: int, fraction: float) -> tuple[slice, slice]:
-    """Split n samples into those that train and those that validate: the last, before any shuffling, as in Keras.
+    """Split n samples into training and validation samples: the last validate, before any shuffling, as in Keras.
 
     Args:
         n: number of samples.
-        fraction: part of them that validates, above 0 and below 1.
+        fraction: fraction of the validation samples, above 0 and below 1.
 
     Returns:
-        The slice of the samples that train, ``floor(n (1 - fraction))`` of them, and the slice of those that validate.
+        The slice of the training samples, ``floor(n (1 - fraction))`` of them, and the slice of the validation samples.
 
     Raises:
         ValueError: one of the two would be empty.

@@ -1,4 +1,4 @@
-"""Training minimises the Poisson negative log-likelihood of the counts. See docs/conventions.md, "Training"."""
+"""The objective of training: the Poisson negative log-likelihood of counts. See docs/conventions.md, "Training"."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from torch import Tensor
 from ptycho_torch.config_params import TrainingConfig
 
 FEWEST_COUNTS = 1e-12
-"""The logarithm takes no fewer expected counts than these.
+"""Smallest number of expected counts in the logarithm.
 
-Rounding of the Fourier transform alone leaves more in a dark pixel, so no parity is lost.
+Rounding in the Fourier transform leaves more than this in a dark pixel, so no parity is lost.
 """
 
 
 def poisson_objective(
     predicted: Float[Tensor, "*shape"], measured: Float[Tensor, "*shape"], good: Bool[Tensor, "*shape"] | None = None
 ) -> Float[Tensor, ""]:
-    """Average ``count - target log(count)`` over all good elements; it is finite wherever the amplitudes are.
+    """Average ``count - target log(count)`` over all good elements; finite if the amplitudes are.
 
-    It equals ``physics.poisson_loss`` unless fewer than ``FEWEST_COUNTS`` are expected. TensorFlow's is infinite where
-    no counts are expected, and NaN if none came either.
+    It equals ``physics.poisson_loss`` unless fewer than ``FEWEST_COUNTS`` are expected. TensorFlow's loss is infinite
+    where no counts are expected, or NaN if none were measured either.
 
     Args:
         predicted: amplitude, the square root of expected counts; any shape, patterns in the last two axes.
         measured: amplitude, the square root of counts; the same shape.
-        good: false where the detector has a bad pixel, which is left out; the same shape. None if all are good. Each
-            pattern is averaged over its good pixels, so that patterns weigh the same; one without any counts 0.
+        good: false for bad pixels, which are excluded; the same shape. None if all are good. Each pattern is averaged
+            over its good pixels, so that all patterns have equal weight; a pattern without good pixels counts as 0.
 
     Returns:
         Scalar, dtype of the arguments.
@@ -54,20 +54,20 @@ def objective(
     config: TrainingConfig,
     good: Bool[Tensor, "B C N N"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Compute the loss of a batch: ``nll_weight`` times the Poisson term plus ``mae_weight`` times the amplitudes'.
+    """Compute the loss of a batch: ``nll_weight`` times the Poisson term plus ``mae_weight`` times the amplitude term.
 
     Args:
         predicted: (B, C, N, N), ``Prediction.amplitude``.
         measured: (B, C, N, N), the normalised amplitude times ``intensity_scale``.
         config: training configuration; a term of weight 0 is not computed.
-        good: (B, C, N, N), false where the detector has a bad pixel; None if all are good.
+        good: (B, C, N, N), false for bad pixels; None if all are good.
 
     Returns:
         Scalar, a mean over all good elements.
 
     Raises:
         ValueError: the shapes differ, all weights are 0, or a term of the object has a weight. These terms are not
-            ported: TensorFlow casts the object to real numbers on the way to them.
+            ported, because TensorFlow casts the object to real numbers for them.
     """
     for name in ("realspace_weight", "realspace_mae_weight"):
         if getattr(config, name) != 0:

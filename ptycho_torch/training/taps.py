@@ -1,4 +1,4 @@
-"""Keep the output of every layer of the model, to compare it with TensorFlow's."""
+"""Record the output of every step of the model, for comparison with TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ptycho_torch.training.losses import objective
 
 
 def taps(model: PtychoPINN, x: Float[Tensor, "B C N N"], positions: Float[Tensor, "B 1 2 C"]) -> dict[str, Tensor]:
-    """Run the model once and keep what every step returned, in the order of the computation.
+    """Run the model once and return the output of every step, in the order of the computation.
 
-    ``encoder_1`` … (each down block); ``amplitude_up_1`` …, ``amplitude_inner`` (after activation and padding),
-    ``amplitude_border`` (after the mask; or ``amplitude_whole`` instead of both), ``amplitude`` (B, C, N, N), and the
-    same for ``phase``; ``object_patches``, complex; ``merged``, the canvas; ``object``, trimmed; ``patches``,
+    The steps are ``encoder_1`` … (each down block); ``amplitude_up_1`` …, ``amplitude_inner`` (after activation and
+    padding), ``amplitude_border`` (after the mask; or ``amplitude_whole`` instead of both), ``amplitude`` (B, C, N, N),
+    and the same for ``phase``; ``object_patches``, complex; ``merged``, the canvas; ``object``, trimmed; ``patches``,
     extracted; ``illuminated``; ``predicted_amplitude``, scaled; ``loss``, the objective with TensorFlow's default
     weights. The tensors belong to one graph: ``torch.autograd.grad(found["loss"], found["merged"])`` works.
 
@@ -28,10 +28,10 @@ def taps(model: PtychoPINN, x: Float[Tensor, "B C N N"], positions: Float[Tensor
         positions: (B, 1, 2, C), [x, y], pixels.
 
     Returns:
-        Name -> tensor, channels first, as the step returned it.
+        Name -> output of the step, channels first.
 
     Raises:
-        ValueError: the model's ``forward`` refuses the arguments.
+        ValueError: an argument of the model's ``forward`` is invalid.
     """
     found: dict[str, Tensor] = {}
     with ExitStack() as hooks:
@@ -44,7 +44,7 @@ def taps(model: PtychoPINN, x: Float[Tensor, "B C N N"], positions: Float[Tensor
 
 
 def tapped(model: PtychoPINN) -> Iterator[tuple[str, nn.Module]]:
-    """Yield name and module of every step that is a module of its own."""
+    """Yield name and module of every step that is a separate module."""
     for number, block in enumerate(model.encoder, start=1):
         yield f"encoder_{number}", block
     for part, decoder in (("amplitude", model.amplitude), ("phase", model.phase)):

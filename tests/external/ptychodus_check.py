@@ -1,16 +1,17 @@
-"""Hold scan files and products to a real client: Ptychodus writes a scan, the port trains and infers, Ptychodus reads.
+"""Check scan files and products with a real client: Ptychodus writes, the port trains and infers, Ptychodus reads.
 
     make ptychodus      (or: python -m tests.external.ptychodus_check --python PYTHON, one with Ptychodus)
 
-For both formats, one and three modes, without and with bad pixels:
+For both formats, one and three modes, without and with bad pixels, it compares:
 
-* what is read, beside our own NPZ of the same scan: largest difference of patterns (good pixels), positions and probe;
-* two epochs and an inference, beside those of our own NPZ with the same bad pixels: correlation and shift of mosaics;
+* the scan as read, with our own NPZ of the same scan: largest difference of patterns (good pixels), positions, probe;
+* two epochs and an inference, with those of our own NPZ with the same bad pixels: correlation and shift of mosaics;
 * the product as Ptychodus reads it: largest difference of the patches that it cuts at its positions from those of our
   mosaic at ours, and of its positions from those that it reads from the scan file itself.
 
-A product made of the object's own patches says which way is up: after two epochs a mosaic shows too little. The scan is
-the embedded one, and the measured star if PTYCHO_GOLDEN_DATA names the directory of ``data/siemens_star_516.npz``.
+A product made from the object's own patches shows the orientation, because after two epochs, a mosaic shows too little.
+The scan is the embedded one, and the measured star if PTYCHO_GOLDEN_DATA names the directory with
+``data/siemens_star_516.npz``.
 """
 
 from __future__ import annotations
@@ -43,15 +44,15 @@ from tests.torch.orientation import best_orientation
 
 CLIENT = Path(__file__).with_name("ptychodus_client.py")
 LARGEST = {"X": 0.0, "positions": 1e-9, "probe": 0.0, "shift": 0.01, "patches": 1e-6, "metres": 1e-15}
-"""Differences: X and probe in their own units, positions and shifts in pixels, patches relative, positions in m."""
+"""Limits: X and probe in their own units, positions and shifts in pixels, patches relative, positions in m."""
 LEAST_CORRELATION = 0.9999
 LEAST_LIKENESS = 0.9
-"""Correlation of the object with what Ptychodus cuts from the product of its own patches."""
+"""Least correlation of the object with Ptychodus's cut from the product of its own patches."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """Ptychodus in its environment."""
+    """Ptychodus in its own environment."""
 
     python: Path
 
@@ -82,7 +83,7 @@ def reconstruct(scan: Path, directory: Path, images: int, product: Path | None =
 
 
 def quietly(path: Path) -> tuple[Scan, list[str]]:
-    """Load a scan, and return what was told too."""
+    """Load a scan; return it and the warnings."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         scan = load_scan(path)
@@ -102,7 +103,7 @@ def compare_mosaics(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) ->
 
 
 def cut(mosaic: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
-    """Cut a square whose first pixel lies at a fractional [x, y]."""
+    """Cut a square whose first pixel is at a fractional [x, y]."""
     rows, columns = np.mgrid[:side, :side]
     places = [rows + corner[1], columns + corner[0]]
     real, imaginary = (map_coordinates(part, places, order=1) for part in (mosaic.real, mosaic.imag))
@@ -118,7 +119,7 @@ def compare_patches(scan: Scan, result: dict[str, np.ndarray], read: dict[str, n
     for index, patch in zip(read["indexes"], read["patches"]):
         corner = scan.positions[index] - CROP // 2 - origin
         if (corner < 0).any() or (corner + CROP > side - 1).any():
-            continue  # the mosaic ends here, and the product's flat surroundings begin
+            continue  # beyond the mosaic, where the product is flat
         ours, covered = cut(result["mosaic"], corner, CROP), cut(result["count"] > 0.01, corner, CROP).real == 1
         worst = max(worst, float(np.abs(ours - patch[middle, middle])[covered].max(initial=0)))
     return worst / float(np.abs(result["mosaic"]).max())
@@ -146,7 +147,7 @@ def upright(client: Client, scan: Scan, directory: Path) -> tuple[str, float]:
 def check(
     client: Client, name: str, own: Path, directory: Path, images: int, chosen: str, rows: list[dict[str, Any]]
 ) -> None:
-    """Check one scan; add a row for each file that is chosen."""
+    """Check one scan; add a row for each selected file."""
     files = directory / "files"
     client.call("write", own, files)
     scan, _ = quietly(own)
@@ -190,7 +191,7 @@ def check(
 
 
 def show(rows: list[dict[str, Any]]) -> list[str]:
-    """Print the table; return what is out of bounds."""
+    """Print the table; return values that exceed their limits."""
     table = Table(*("scan", "file", *LARGEST, "correlation"))
     wrong = []
     for row in rows:

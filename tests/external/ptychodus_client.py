@@ -27,7 +27,7 @@ from ptychodus.plugins.training_data_file import TrainingDataProductFileReader
 PIXEL = PixelGeometry(width_m=8e-9, height_m=9e-9)
 """Size of an object pixel."""
 CENTER = ObjectCenter(x_m=3e-6, y_m=-2e-6)
-"""Where the object's centre lies in the frame of the stage."""
+"""Position of the object's centre in the frame of the stage."""
 ENERGY, DISTANCE = 8800.0, 1.9
 """Photon energy, eV, and distance from object to detector, m."""
 MODES, MASKS = (1, 3), (False, True)
@@ -45,7 +45,7 @@ def probe_modes(probe: np.ndarray, modes: int) -> np.ndarray:
 
 
 def mask(N: int) -> np.ndarray:
-    """Return a detector's gap, two pixels high beside the beam, and some dead pixels: (N, N) bool, true = bad."""
+    """Return a detector's gap, two pixels high near the beam, and some dead pixels: (N, N) bool, true = bad."""
     bad = np.zeros((N, N), bool)
     bad[N // 2 + 5 : N // 2 + 7] = True
     bad[[3, N // 2 - 4, N - 9], [N // 2 + 9, 7, 11]] = True
@@ -53,9 +53,9 @@ def mask(N: int) -> np.ndarray:
 
 
 def make_input(scan: dict[str, np.ndarray], modes: int, masked: bool) -> ReconstructInput:
-    """Make what Ptychodus reconstructs from, of a scan in PtychoPINN's format.
+    """Convert a scan in PtychoPINN's format to Ptychodus's input for a reconstruction.
 
-    PtychoPINN's positions are those of a patch's index N // 2. Ptychodus's are those of its middle, (N - 1) / 2.
+    PtychoPINN's positions are those of a patch's index N // 2. Ptychodus's are those of its centre, (N - 1) / 2.
     """
     N = scan["diff3d"].shape[-1]
     middle = N // 2 - (N - 1) / 2
@@ -66,7 +66,7 @@ def make_input(scan: dict[str, np.ndarray], modes: int, masked: bool) -> Reconst
     if counts.max() < 2**16:
         counts = counts.astype(np.uint16)
     bad = mask(N) if masked else np.zeros((N, N), bool)
-    counts[:, bad] = np.iinfo(counts.dtype).max  # what a detector says there; Ptychodus fills it
+    counts[:, bad] = np.iinfo(counts.dtype).max  # the detector's value for bad pixels; Ptychodus replaces it
     metadata = ProductMetadata(
         name="embedded",
         comments="",
@@ -88,7 +88,7 @@ def make_input(scan: dict[str, np.ndarray], modes: int, masked: bool) -> Reconst
 
 
 def small(scan: dict[str, np.ndarray], patterns: int) -> dict[str, np.ndarray]:
-    """Keep the first patterns of a scan, and of the object what they show."""
+    """Keep the first patterns of a scan, and the part of the object that they show."""
     N = scan["diff3d"].shape[-1]
     places = np.stack([scan["xcoords"], scan["ycoords"]])[:, :patterns]
     left, top = np.floor(places.min(axis=1)).astype(int) - N // 2 - 1
@@ -114,7 +114,7 @@ def write(scan_file: Path, directory: Path, patterns: int | None) -> None:
 
 
 def read(product_file: Path, patches_file: Path) -> None:
-    """Read a product and cut the object at its positions, as Ptychodus does; write what was found."""
+    """Read a product and cut the object at its positions, as Ptychodus does; write the results."""
     product = load_product(product_file)
     probe, geometry = product.probes, product.object_.get_geometry()
     cut = BarycentricArrayInterpolator(product.object_.get_layer(0)).get_patch
@@ -147,7 +147,7 @@ def read(product_file: Path, patches_file: Path) -> None:
 
 
 def positions(training_file: Path, positions_file: Path) -> None:
-    """Read the positions in training data as Ptychodus's own reader takes them, in metres."""
+    """Read the positions in training data with Ptychodus's own reader, in metres."""
     product = TrainingDataProductFileReader().read(training_file)
     found = product.probe_positions
     places = np.stack([found.get_coordinates_x_m(), found.get_coordinates_y_m()], axis=-1)

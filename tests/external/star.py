@@ -1,6 +1,6 @@
-"""Cases made of a measured scan: a Siemens star at 516 irregular positions.
+"""Cases from a measured scan: a Siemens star at 516 irregular positions.
 
-The data are not part of this repository: the environment variable PTYCHO_GOLDEN_DATA names the directory that holds
+The data are not part of this repository. The environment variable PTYCHO_GOLDEN_DATA names the directory with
 ``data/siemens_star_516.npz``.
 """
 
@@ -18,7 +18,7 @@ from golden.spec.errors import GoldenError
 
 
 def measured_scan(N: int) -> Drawing:
-    """The reconstructed object, with a margin so that every patch lies inside, and the measured positions in it."""
+    """Return the reconstructed object, with a margin for every patch, and the measured positions in it."""
 
     def make(draw: object) -> dict[str, np.ndarray]:
         directory = os.environ.get("PTYCHO_GOLDEN_DATA")
@@ -31,7 +31,7 @@ def measured_scan(N: int) -> Drawing:
     return make
 
 
-# The bundled scan proves every fault; here, where TensorFlow takes seconds each time, those that geometry can have.
+# The bundled scan proves every fault. Here, TensorFlow takes seconds per fault, so only faults of geometry are proved.
 _GEOMETRY = {"offset_sign", "xy_swap", "offsets_out_of_step", "crop_off_by_one", "patch_transposed"}
 MEASURED = replace(SCAN_MOSAIC, faults=tuple(fault for fault in SCAN_MOSAIC.faults if fault.name in _GEOMETRY))
 

@@ -1,8 +1,8 @@
-"""Corrupt and hostile goldens, each known by its kind and a seed.
+"""Corrupt and hostile goldens, each identified by its kind and a seed.
 
-Three families. ``DAMAGE`` is what disks, networks and careless tools do to bytes. ``RESEALED`` is what an attacker
-does: bytes inside HDF5's metadata are changed and their checksums made right again, so that libhdf5 believes them.
-``HOSTILE`` is well-formed HDF5 that a golden never holds.
+There are three families. ``DAMAGE`` is caused by disks, networks and careless tools. ``RESEALED`` imitates an attacker:
+bytes in HDF5's metadata are changed and their checksums recomputed, so that libhdf5 accepts them. ``HOSTILE`` is
+well-formed HDF5 that a golden never contains.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BASES = (standin.CASES[0], standin.CASES[2])
 
 @cache
 def base(number: int) -> bytes:
-    """The sound golden that corruptions with this number begin from."""
+    """Return the sound golden from which corruptions with this number are made."""
     with tempfile.TemporaryDirectory(prefix="corruptions-") as scratch:
         path = Path(scratch) / "base.h5"
         write_golden(path, standin.make_golden(BASES[number]))
@@ -43,7 +43,7 @@ def base(number: int) -> bytes:
 
 
 def corrupt(kind: str, seed: int) -> bytes:
-    """The bytes of one corruption."""
+    """Return the bytes of one corruption."""
     random = Random(f"{kind} {seed}")
     number = seed % len(BASES)
     if kind in DAMAGE:
@@ -52,7 +52,7 @@ def corrupt(kind: str, seed: int) -> bytes:
         return _resealed(RESEALED[kind], random, base(number))
     if kind in HOSTILE:
         return _hostile(kind, random, number)
-    # A hostile file, of a few that differ, with fields changed and resealed: the parts of libhdf5 no golden uses.
+    # One of a few hostile files, with fields changed and resealed, to reach parts of libhdf5 that no golden uses.
     few = sorted(set(HOSTILE) - _LARGE)
     chosen = few[seed % len(few)]
     return _resealed(_fields, random, _few_hostile(chosen, seed // len(few) % 3, number))
@@ -108,14 +108,14 @@ def _swapped(random: Random, data: bytes, other: bytes) -> bytes:
 
 
 def _spliced(random: Random, data: bytes, other: bytes) -> bytes:
-    """One golden up to some byte, another from there; or a block of another in its place."""
+    """Join one golden up to some byte and another from there; or replace a block by one of another golden."""
     start = random.randrange(48, min(len(data), len(other)))
     stop = random.choice((len(other), start + random.choice((8, 64, 512))))
     return data[:start] + other[start:stop] + (data[stop:] if stop < len(other) else b"")
 
 
 def _line_ends(random: Random, data: bytes, other: bytes) -> bytes:
-    """What a tool does that takes it for text."""
+    """Change it like a tool that treats it as text."""
     old, new = random.choice(((b"\n", b"\r\n"), (b"\r\n", b"\n"), (b"\r", b""), (b"\0", b" "), (b"\x89", b"\t")))
     return data.replace(old, new)
 
@@ -138,7 +138,7 @@ DAMAGE: dict[str, Callable[[Random, bytes, bytes], bytes]] = {
 
 
 def lookup3(data: bytes) -> int:
-    """Bob Jenkins' hash, which HDF5 keeps beside each block of its metadata."""
+    """Return Bob Jenkins' hash, which HDF5 stores with each block of its metadata."""
     mask = 0xFFFFFFFF
     a = b = c = (0xDEADBEEF + len(data)) & mask
     rounds = max(1, (len(data) + 11) // 12)
@@ -157,7 +157,7 @@ def lookup3(data: bytes) -> int:
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of metadata with its checksum, which counts as 0 where it lies inside."""
+    """A piece of metadata with its checksum, which counts as 0 if it is inside the piece."""
 
     start: int
     stop: int
@@ -181,7 +181,7 @@ _SIGNATURES += ("FAHD", "FADB", "EAHD", "EAIB", "EASB", "EADB", "SMTB", "SMLI")
 
 
 def blocks(data: bytes) -> list[Block]:
-    """Every block with a checksum, its end found by trying: it is where the checksum fits."""
+    """Find every block with a checksum; the end of a block is found by trying, where the checksum matches."""
     found = [Block(0, 48, 44)]
     starts = (at for name in _SIGNATURES for at in _places(data, name.encode()))
     for start in sorted(starts):
@@ -199,7 +199,7 @@ def _places(data: bytes, what: bytes) -> Iterator[int]:
 
 
 def _candidates(data: bytes, start: int) -> Iterator[Block]:
-    if data[start : start + 4] == b"FHDB":  # of a size that is a power of two, the checksum after an offset
+    if data[start : start + 4] == b"FHDB":  # its size is a power of two, and its checksum follows an offset
         for power in range(9, 17):
             for width in range(1, 9):
                 yield Block(start, start + 2**power, start + 13 + width)
@@ -220,7 +220,7 @@ def _resealed(change: Callable[[Random, bytearray, Block, list[Block]], None], r
 
 
 def _as_stated(data: bytes, block: Block) -> Block:
-    """An object header as long as it now says that it is: libhdf5 looks for the checksum there."""
+    """Return an object header of the length that it now declares, at whose end libhdf5 expects the checksum."""
     if block.start == 0 or data[block.start : block.start + 4] != b"OHDR":
         return block
     first = _first_message(data, block)
@@ -248,7 +248,7 @@ def _resealed_bytes(random: Random, data: bytearray, block: Block, places: list[
 
 
 def _fields(random: Random, data: bytearray, block: Block, places: list[Block]) -> None:
-    """A number of 1, 2, 4 or 8 bytes that is likely to hurt: a limit, an address, a size."""
+    """Write a number of 1, 2, 4 or 8 bytes that is likely to do harm: a limit, an address, a size."""
     width = random.choice((1, 2, 4, 8, 8))
     near = (block.start, block.stop - block.start, len(data), random.choice(places).start, random.randrange(len(data)))
     far = (0, 1, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 1, 2**64 - 8)
@@ -258,7 +258,7 @@ def _fields(random: Random, data: bytearray, block: Block, places: list[Block]) 
 
 
 def _copied(random: Random, data: bytearray, block: Block, places: list[Block]) -> None:
-    """A stretch of another block: messages of the wrong kind, in the wrong place."""
+    """Copy a part of another block: messages of the wrong kind, in the wrong place."""
     other, length = random.choice(places), random.choice((8, 16, 32, 64))
     source, target = random.randrange(other.start, other.stop), random.randrange(block.start + 4, block.stop)
     stretch = data[source : min(source + length, other.stop)][: block.stop - target]
@@ -266,13 +266,13 @@ def _copied(random: Random, data: bytearray, block: Block, places: list[Block]) 
 
 
 def _message_types(random: Random, data: bytearray, block: Block, places: list[Block]) -> None:
-    """Another type, size or flags of a message in an object header."""
+    """Change type, size or flags of a message in an object header."""
     at = random.choice([*_messages(data, block), block.start + 4])
     data[at + random.choice((0, 0, 1, 1, 3))] = random.choice((*range(26), 64, 128, 255))
 
 
 def _messages(data: bytearray, block: Block) -> Iterator[int]:
-    """Where messages begin: type, size in two bytes, flags."""
+    """Find the starts of messages: type, size in two bytes, flags."""
     kind = bytes(data[block.start : block.start + 4])
     if kind not in (b"OHDR", b"OCHK"):
         return
@@ -348,12 +348,12 @@ def _node(random: Random, file: h5py.File) -> Any:
 
 
 def seal(dataset: h5py.Dataset, array: np.ndarray) -> None:
-    """Give a dataset the digest of what it now holds."""
+    """Update a dataset's digest to its present contents."""
     dataset.attrs["sha256"] = np.bytes_(digest_array(array)[:32].encode())
 
 
 def _replaced(file: h5py.File, name: str, array: np.ndarray, **options: Any) -> h5py.Dataset:
-    """An array in the place of another, with its digest and whatever else belongs to it."""
+    """Replace an array by another, with its digest and related attributes."""
     old = dict(file[name].attrs)
     del file[name]
     dataset = file.create_dataset(name, data=array, **options)
@@ -422,7 +422,7 @@ _TYPES: tuple[Any, ...] = (
 
 
 def _type(random: Random, file: h5py.File) -> None:
-    """A dataset or an attribute of a type that goldens do not have."""
+    """Add a dataset or an attribute of a type that goldens do not have."""
     kind = random.choice(_TYPES)
     if random.random() < 0.5 or kind.itemsize > 60000:
         _group(random, file).create_dataset("more", random.choice(((), (3,), (0,))), kind)
@@ -432,7 +432,7 @@ def _type(random: Random, file: h5py.File) -> None:
 
 
 def _low_type(random: Random, file: h5py.File) -> None:
-    """Types that h5py itself never writes."""
+    """Add a type that h5py itself never writes."""
     kind = random.choice(
         (h5t.STD_B8LE, h5t.STD_B64BE, h5t.UNIX_D32LE, h5t.IEEE_F32LE, h5t.STD_I32LE, h5t.STD_REF_OBJ, h5t.C_S1)
     ).copy()
@@ -490,13 +490,13 @@ def _huge_chunk(random: Random, file: h5py.File) -> None:
 
 
 def _many_small(random: Random, file: h5py.File) -> None:
-    """None of them is too large, all together are."""
+    """Add arrays of which none is too large, but all together are."""
     for number in range(20):
         file["outputs"].create_dataset(f"more{number}", (2**26,), "u1", chunks=(2**26,), compression=1)
 
 
 def bomb(size: int) -> bytes:
-    """A zlib stream of ``size`` zeros, without ever holding them."""
+    """Return a zlib stream of ``size`` zeros, without holding them in memory."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
     rest = zlib.compressobj(9, zlib.DEFLATED, -15)
@@ -506,7 +506,7 @@ def bomb(size: int) -> bytes:
 
 
 def _bomb(random: Random, file: h5py.File) -> None:
-    """A chunk that inflates to far more than it should hold."""
+    """Write a chunk that inflates to far more than its declared size."""
     shape, size = random.choice(((1,), (1000,), (20, 30))), random.choice((2**16, 2**24, 2**30, 2**32 + 3))
     array = np.zeros(shape, "i8")
     name = random.choice(("inputs", "outputs")) + "/more"
@@ -516,7 +516,7 @@ def _bomb(random: Random, file: h5py.File) -> None:
 
 
 def _bad_chunk(random: Random, file: h5py.File) -> None:
-    """A compressed chunk that is cut short, too short, no stream at all, or stored past its filters."""
+    """Write a compressed chunk that is truncated, too short, not a stream, or stored without its filters."""
     dataset = _replaced(file, "proof/at", np.arange(50), chunks=(50,), compression=6)
     raw = zlib.compress(np.arange(50).tobytes())
     junk = (
@@ -532,7 +532,7 @@ def _bad_chunk(random: Random, file: h5py.File) -> None:
 
 
 def _no_chunk(random: Random, file: h5py.File) -> None:
-    """A dataset none of whose data are there: they read as a fill value."""
+    """Declare a dataset without data, which reads as a fill value."""
     chunks = random.choice((None, True))
     size = random.choice((3, 2**20, 2**26))
     _group(random, file).create_dataset("more", (size,), "f8", chunks=chunks, fillvalue=random.choice((None, 1.5)))
@@ -575,7 +575,7 @@ def _unknown_object(random: Random, file: h5py.File) -> None:
 
 
 def _bad_name(random: Random, file: h5py.File) -> None:
-    """Names that are no text, or no printable one."""
+    """Use names that are not text, or not printable."""
     name = random.choice((b"\xff\xfe", b"\x1b[31m", b"a\nb", b"..", b"\xed\xa0\x80", b"[red]", b"`<b>|"))
     group = file[random.choice(("outputs", "inputs", "proof"))]
     array = np.zeros(3, bool)
@@ -594,7 +594,7 @@ def _missing(random: Random, file: h5py.File) -> None:
 
 
 def _attribute(random: Random, file: h5py.File) -> None:
-    """An attribute of another type, shape or value."""
+    """Change type, shape or value of an attribute."""
     nodes = [file, _dataset(random, file), file["outputs"][random.choice(sorted(file["outputs"]))]]
     if "derived" in file:
         nodes.append(file["derived"][random.choice(sorted(file["derived"]))])
@@ -625,7 +625,7 @@ def _attribute(random: Random, file: h5py.File) -> None:
 
 
 def _json_places(file: h5py.File) -> list[tuple[Any, str]]:
-    """Where JSON stands: an object and its attribute, or a dataset and an empty text."""
+    """Return the places of JSON: an object and its attribute, or a dataset and an empty text."""
     root = [(file, key) for key in ("parameters", "expected_constant", "provenance")]
     return [*root, *[(file["proof/table"], "")] * 5]
 
@@ -643,7 +643,7 @@ def _set_json(file: h5py.File, node: Any, key: str, text: bytes) -> None:
 
 
 def _json_text(random: Random, file: h5py.File) -> None:
-    """Texts that are no JSON, or JSON to exhaust or to mislead a parser."""
+    """Replace JSON by a text that is not JSON, or that exhausts or misleads a parser."""
     node, key = random.choice(_json_places(file))
     depth = random.choice((900, 30000))
     texts = (
@@ -668,7 +668,7 @@ def _json_text(random: Random, file: h5py.File) -> None:
 
 
 def _json_value(random: Random, file: h5py.File) -> None:
-    """Sound JSON with junk somewhere inside."""
+    """Insert junk into sound JSON."""
     node, key = random.choice(_json_places(file))
     document = json.loads(_get_json(node, key))
     for _ in range(random.choice((1, 1, 3))):
@@ -694,7 +694,7 @@ def _spoil(random: Random, document: Any) -> None:
 
 
 def _other_array(random: Random, file: h5py.File) -> None:
-    """An array that its digest fits, and nothing else does."""
+    """Replace an array and its digest, but nothing else."""
     arrays = (
         np.zeros(()),
         np.full((4, 5), np.nan, "c8"),
@@ -739,7 +739,7 @@ def _other_tolerance(random: Random, file: h5py.File) -> None:
 
 
 def _other_label(random: Random, file: h5py.File) -> None:
-    """Axes and units of another number, or no words, and another README."""
+    """Change axes and units in number or to something other than text, or change the README."""
     key, node = random.choice(
         (
             ("README", file),
@@ -752,7 +752,7 @@ def _other_label(random: Random, file: h5py.File) -> None:
 
 
 def make_older(file: h5py.File) -> None:
-    """Turn a golden into the same of format 4."""
+    """Convert a golden to format 4."""
     file.attrs["format"] = np.bytes_(format4.FORMAT)
     del file.attrs["README"]
     for node in (*file["inputs"].values(), *file.get("derived", {}).values(), *file["outputs"].values()):
@@ -771,7 +771,7 @@ def make_older(file: h5py.File) -> None:
 
 
 def _older(random: Random, file: h5py.File) -> None:
-    """The format before, spoilt in one of the ways that spoil this one."""
+    """Spoil a golden of the previous format in one of the ways for the present one."""
     make_older(file)
     if random.random() < 0.3:
         numbers = [random.choice((0.0, 1e308, np.nan, np.inf)) for _ in range(random.choice((0, 3, 4, 4, 5)))]
@@ -781,7 +781,7 @@ def _older(random: Random, file: h5py.File) -> None:
 
 
 def _written_anew(random: Random, file: h5py.File) -> None:
-    """The same content as HDF5 of another age, or with what it can keep beside the content."""
+    """Write the same content with another version of HDF5's format, or with data beside the content."""
     spare = Path(file.filename).with_suffix(".new")
     options = random.choice(
         (

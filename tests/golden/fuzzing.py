@@ -1,6 +1,6 @@
 """Read corrupt goldens in child processes, and report which were refused, crashed or hung.
 
-``python -m tests.golden.fuzzing KIND SEED`` reads one corruption here and now; its error, if any, with the trace.
+``python -m tests.golden.fuzzing KIND SEED`` reads one corruption in this process and shows the traceback of an error.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from tests.fuzzing import Outcome
 from tests.golden.corruptions import BASES, DAMAGE, RESEALED, RESEALED_HOSTILE, base, corrupt, kinds
 
 SECONDS = 20.0
-"""After which reading one file is a hang; a loaded machine needs some of them."""
+"""Seconds after which reading a file counts as hung; a loaded machine needs some of them."""
 MEMORY = 64 * 2**20
-"""Bytes by which reading one of these small files may raise the peak, beside its own: it is read as a whole."""
+"""Bytes, beyond the file's size, by which reading one of these small files may raise the peak memory."""
 
 REFUSED, HARMLESS, ANOTHER = "refused", "harmless", "another"
 CONTAINED = "contained"
@@ -38,7 +38,7 @@ SILENT, WRONG, GREEDY, HANG, CRASH = "silent", "wrong exception", "greedy", "han
 BAD = (SILENT, WRONG, GREEDY, HANG, CRASH)
 VERDICTS = (REFUSED, CONTAINED, HARMLESS, ANOTHER, *BAD)
 """``contained``: libhdf5 crashes, hangs, or takes much memory, from which ``golden.store.guard`` protects its callers.
-``another``: it reads as a sound golden with other content. An attacker can write one; chance must not.
+``another``: it reads as a sound golden with other content. An attacker can write one, but random damage must not.
 """
 
 
@@ -46,8 +46,8 @@ VERDICTS = (REFUSED, CONTAINED, HARMLESS, ANOTHER, *BAD)
 
 
 def read_one(kind: str, seed: int, scratch: Path) -> tuple[str, str]:
-    """Do with one corruption what ``golden diff``, ``verify`` and ``text`` do with a file; a verdict and a message."""
-    path = scratch / f"{kind}-{seed}.h5"  # of its own: libhdf5 may not let go of the one before
+    """Treat one corruption like ``golden diff``, ``verify`` and ``text``; return a verdict and a message."""
+    path = scratch / f"{kind}-{seed}.h5"  # a new path, because libhdf5 may still hold the previous file
     path.write_bytes(corrupt(kind, seed))
     sound = _sound(seed % len(BASES))
     before, size = _peak(), path.stat().st_size
@@ -58,7 +58,7 @@ def read_one(kind: str, seed: int, scratch: Path) -> tuple[str, str]:
     grown = _peak() - before
     if grown <= MEMORY + size:
         return verdict, message
-    # Sizes in forged metadata are libhdf5's to believe: only a limit of the process bounds what it takes.
+    # libhdf5 believes sizes in forged metadata, so only a limit of the process bounds its memory.
     forged = kind in (*RESEALED, RESEALED_HOSTILE) and verdict == REFUSED
     return CONTAINED if forged else GREEDY, f"reading it took much memory; {grown >> 20} MiB: {message}"
 
@@ -98,7 +98,7 @@ def _peak() -> int:
 
 
 def _serve() -> None:
-    """Answer a line for each line; at the end a sound golden must still read."""
+    """Answer each line with a line; at the end, a sound golden must still be readable."""
     for number in range(len(BASES)):
         _sound(number)
     limit_memory(3 * SIZE_CAP)
@@ -116,7 +116,7 @@ def _serve() -> None:
 
 
 def schedule(several: Sequence[str] = (), seed: int = 0) -> Iterator[tuple[str, int]]:
-    """Kinds and seeds without end; of the resealed kinds three of each."""
+    """Yield kinds and seeds without end; each resealed kind three times as often."""
     for number in count(seed):
         for kind in several or kinds():
             seeds = range(3 * number, 3 * number + 3) if kind in (*RESEALED, RESEALED_HOSTILE) else [number]
@@ -124,7 +124,7 @@ def schedule(several: Sequence[str] = (), seed: int = 0) -> Iterator[tuple[str, 
 
 
 def fuzz(corruptions: Iterable[tuple[str, int]], seconds: float = SECONDS) -> Iterator[Outcome]:
-    """Read corruptions in a child, one after the other; a new child after each that hangs or crashes."""
+    """Read corruptions in a child process, one by one; start a new child after each hang or crash."""
     child = None
     try:
         for kind, seed in corruptions:

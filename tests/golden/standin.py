@@ -1,6 +1,6 @@
 """A stand-in reference and its cases, so that the framework can be tested without TensorFlow.
 
-What it computes is steered by the environment variable ``STANDIN`` (see ``evaluate``), because the generator runs it in
+The environment variable ``STANDIN`` controls what it computes (see ``evaluate``), because the generator runs it in
 another process.
 """
 
@@ -50,7 +50,7 @@ LARGE = Operation(
 )
 REFERENCES = {"toy": "tests.golden.toy_adapter"}
 _NOISE = {"y": 1e-6, "z": 1e-4}
-"""The floating outputs have this noise, absolute and relative alike. It is no less than rounding itself."""
+"""Noise of the floating-point outputs, both absolute and relative. It is at least that of rounding."""
 ONE_NUMBER = {"rows": "it is one number"}
 
 CASES = (
@@ -90,7 +90,7 @@ def provenance() -> dict[str, str]:
 
 
 def make_golden(case: Case, /, **changes: Any) -> Golden:
-    """A golden of a stand-in case, without the generator and its processes."""
+    """Make a golden of a stand-in case, without the generator and its processes."""
     inputs = case.draw_inputs(0)
     complete = case.complete_inputs(inputs)
     outputs = evaluate(case.operation.name, "float32", complete, case.parameters)

@@ -1,4 +1,4 @@
-"""Declare the stand-in's cases without one, to test a golden whose case was removed."""
+"""Declare all stand-in cases but one, to test a golden whose case was removed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""An adapter over the stand-in supports one precision and lacks ``toy.large``, to test what is missing.
+"""An adapter over the stand-in that supports one precision and lacks ``toy.large``, to test missing operations.
 
-The environment variable ``TOY_ADAPTER`` steers what it computes, as ``STANDIN`` does for the reference behind.
+The environment variable ``TOY_ADAPTER`` controls what it computes, as ``STANDIN`` does for the underlying reference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""These tests import TensorFlow themselves, under the settings that the generator pins for its processes."""
+"""These tests import TensorFlow themselves, with the settings that the generator pins for its processes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Corrupt bundles, read: each is refused in one line, or reads as the same model.
+"""Read corrupt bundles: each is refused in one line, or reads as the same model.
 
-``python -m tests.torch.bundle_fuzzing KIND SEED`` reads one here and now; its error, if any, with the trace.
+``python -m tests.torch.bundle_fuzzing KIND SEED`` reads one in this process and shows the traceback of an error.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from ptycho_torch.model import PtychoPINN
 from tests.fuzzing import Outcome, members, zipped
 
 MEMORY = 2**28
-"""Bytes by which reading one of these small files may raise the peak."""
+"""Bytes by which reading one of these small files may raise the peak memory."""
 REFUSED, SAME, ANOTHER = "refused", "the same", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)
 VERDICTS = (REFUSED, SAME, ANOTHER, *BAD)
-"""``another``: it reads as a sound bundle with other content. An attacker can write one; chance must not."""
+"""``another``: it reads as a sound bundle with other content. An attacker can write one, but random damage must not."""
 
 
 # ------------------------------------------------------------------------------------------------ a sound bundle
@@ -66,7 +66,7 @@ def content() -> Any:
 
 
 def _content(bundle: Bundle) -> Any:
-    """Return all that a bundle says, to be compared."""
+    """Return the whole contents of a bundle, for comparison."""
     weights = {name: tensor.numpy().tobytes() for name, tensor in bundle.model.state_dict().items()}
     others = (bundle.model.config, bundle.data, bundle.training, bundle.seed, bundle.losses, dict(bundle.versions))
     return weights, repr(others)
@@ -83,7 +83,7 @@ def _flip(draw: random.Random) -> bytes:
 
 
 def _flip_at_the_ends(draw: random.Random) -> bytes:
-    """Change a byte where the archive says what is in it."""
+    """Change a byte in the archive's directory."""
     whole = bytearray(sound())
     near = draw.choice((range(200), range(len(whole) - 300, len(whole)), range(3000)))
     whole[draw.choice(near)] = draw.randrange(256)
@@ -122,7 +122,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 def _document(draw: random.Random) -> bytes:
-    """Put something else into the document, or take something out of it."""
+    """Change or remove an entry of the document."""
     found = members(sound())
     about = json.loads(found[ABOUT])
     for _ in range(draw.choice((1, 1, 2, 5))):
@@ -144,7 +144,7 @@ def _document(draw: random.Random) -> bytes:
 
 
 def _text(draw: random.Random) -> bytes:
-    """Change the document's text: a name twice, nesting, other bytes."""
+    """Change the document's text: a repeated name, nesting, other bytes."""
     found = members(sound())
     text = found[ABOUT]
     names = [one for one in (b'"seed": 0', b'"N": 64', b'"n_filters_scale": 1', b'"epochs": 50') if one in text]
@@ -167,7 +167,7 @@ def _text(draw: random.Random) -> bytes:
 
 
 def _tensors(draw: random.Random) -> bytes:
-    """Change what safetensors says of its tensors, or the tensors."""
+    """Change the header of safetensors, or the tensors."""
     found = members(sound())
     data = found[TENSORS]
     (length,) = struct.unpack("<Q", data[:8])
@@ -209,7 +209,7 @@ def _tensors(draw: random.Random) -> bytes:
 
 
 def _archive(draw: random.Random) -> bytes:
-    """Pack the members in another way."""
+    """Pack the members in a different way."""
     found = members(sound())
     both = [(ABOUT, found[ABOUT]), (TENSORS, found[TENSORS])]
     other = (ABOUT, found[ABOUT].replace(b'"seed": 0', b'"seed": 3'))
@@ -249,14 +249,14 @@ DAMAGE: Mapping[str, Callable[[random.Random], bytes]] = {
     "cut": _cut,
     "block": _block,
 }
-"""What chance does to a file."""
+"""Random damage to a file."""
 CRAFTED: Mapping[str, Callable[[random.Random], bytes]] = {
     "document": _document,
     "text": _text,
     "tensors": _tensors,
     "archive": _archive,
 }
-"""What somebody makes by hand, with checksums that are right."""
+"""Deliberate changes, with correct checksums."""
 KINDS = {**DAMAGE, **CRAFTED}
 
 

@@ -1,16 +1,16 @@
-"""How Torch computes in these tests: in float32 where float32 is said, and without cores that spin while they wait."""
+"""Torch's settings for these tests: true float32, and threads that do not spin while they wait."""
 
 from __future__ import annotations
 
 import os
 
-# Read when Torch is first imported. pytest-xdist's workers would spin on each other's cores.
+# Torch reads this when it is first imported. pytest-xdist's workers would spin on each other's cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
 import torch
 
-# NVIDIA's convolutions take 10 bits of each factor unless told not to.
+# By default, NVIDIA's convolutions use only 10 bits of each factor.
 torch.backends.cudnn.allow_tf32 = False
 
 

@@ -1,8 +1,8 @@
-"""Makes the port commit a fault: by the fault's own trial, or by a wrong function in place of a right one.
+"""Make the port commit a fault: by the fault's own trial, or by a wrong function in place of the right one.
 
-``committed`` tells what such a port returns. Most faults of inputs and parameters run what they are given, so they run
-the port, and need no line here. The functions below commit mistakes that implementations of PtychoPINN made
-(docs/faults.md). Each gets the right function first, then what that function was called with.
+``committed`` returns the outputs of such a port. Most faults of inputs and parameters run the function that they are
+given, so they run the port and need no code here. The functions below commit mistakes that implementations of
+PtychoPINN made (docs/faults.md). Each gets the right function, then that function's arguments.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ from ptycho_torch.training import batch_order, keras_rules, losses
 SUBJECT = load_subject("tests.torch.subject", {one.operation.name for one in load_cases("golden.ptychopinn").values()})
 
 BY_TRIAL, BY_FUNCTION, BY_OUTPUTS = "its trial", "a wrong function", "its outputs only"
-"""How a port is made to commit a fault. By its outputs only: right outputs are changed; the port computed none."""
+"""Ways to make a port commit a fault. With ``BY_OUTPUTS``, right outputs are changed without running the port again."""
 
 # ------------------------------------------------------------------------------------------------ how
 
 
 def run_port(case: Case, inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """Return the port's outputs for a case's operation. It gets copies: a trial holds its arrays read-only."""
+    """Return the port's outputs for a case's operation. It gets copies, because the arrays of a trial are read-only."""
     subject: Function = SUBJECT.way(case.operation.name, "").function
     return subject(**{name: array.copy() for name, array in inputs.items()}, **parameters)  # type: ignore[no-any-return]
 
@@ -68,14 +68,14 @@ def committed(case: Case, fault: Fault, inputs: Arrays, right: Arrays) -> tuple[
     """Let the port commit a fault.
 
     Args:
-        case: the case, of whose operation the fault is.
-        fault: what to commit.
-        inputs: all of the case, derived ones too.
+        case: case whose operation has the fault.
+        fault: fault to commit.
+        inputs: all inputs of the case, including derived ones.
         right: the port's outputs for them.
 
     Returns:
-        The outputs of a port that commits the fault, and how it was made to: ``BY_FUNCTION`` where there is a wrong
-        function for it, else ``BY_TRIAL`` where the fault runs the port, else ``BY_OUTPUTS``.
+        The outputs of a port that commits the fault, and the way: ``BY_FUNCTION`` if there is a wrong function for it,
+        otherwise ``BY_TRIAL`` if the fault runs the port, otherwise ``BY_OUTPUTS``.
     """
     if (case.operation.name, fault.name) in MUTANTS:
         with replaced(*MUTANTS[case.operation.name, fault.name]):
@@ -86,7 +86,7 @@ def committed(case: Case, fault: Fault, inputs: Arrays, right: Arrays) -> tuple[
         runs.append(changed)
         return run_port(case, changed, parameters)
 
-    with np.errstate(divide="ignore", invalid="ignore"):  # a wrong formula may meet a zero
+    with np.errstate(divide="ignore", invalid="ignore"):  # a wrong formula may divide by zero
         wrong = fault.commit(Trial(_read_only(inputs), case.parameters, _read_only(right), run))
     return {**right, **{name: np.asarray(array) for name, array in wrong.items()}}, BY_TRIAL if runs else BY_OUTPUTS
 
@@ -100,15 +100,15 @@ def _read_only(arrays: Arrays) -> dict[str, np.ndarray]:
 
 Function = Callable[..., Any]
 Replacement = tuple[Function, Function]
-"""A function of the port, and what takes its place: it is called with the function, then with the arguments."""
+"""A function of the port and its replacement, which is called with that function and its arguments."""
 
 MUTANTS: dict[tuple[str, str], tuple[Replacement, ...]] = {}
-"""(operation, fault) -> what commits it."""
+"""(operation, fault) -> replacements that commit it."""
 
 
 @contextmanager
 def replaced(*replacements: Replacement) -> Iterator[None]:
-    """Replace functions of the port, in every module that imported them, for the time of a ``with`` block."""
+    """Replace functions of the port in every module that imported them, within a ``with`` block."""
     with ExitStack() as stack:
         for right, wrong in replacements:
             _replace(stack.enter_context(pytest.MonkeyPatch.context()), right, wrong)
@@ -120,7 +120,7 @@ def _replace(patch: pytest.MonkeyPatch, right: Function, wrong: Function) -> Non
     owner: Any = sys.modules[right.__module__]
     for part in owners:
         owner = getattr(owner, part)
-    current = getattr(owner, name)  # itself a replacement, where two mistakes are made in one function
+    current = getattr(owner, name)  # possibly a replacement, if one function gets two mistakes
 
     @wraps(current)
     def replacement(*arguments: Any, **options: Any) -> Any:
@@ -134,7 +134,7 @@ def _replace(patch: pytest.MonkeyPatch, right: Function, wrong: Function) -> Non
 
 
 def instead_of(right: Function, *faults: str) -> Callable[[Function], Function]:
-    """Register a wrong function: put in place of ``right`` it commits these faults, each ``"operation: fault"``."""
+    """Register a wrong function that commits these faults in place of ``right``, each ``"operation: fault"``."""
 
     def register(wrong: Function) -> Function:
         for fault in faults:
@@ -150,7 +150,7 @@ def instead_of(right: Function, *faults: str) -> Callable[[Function], Function]:
 
 
 def disk(N: int, centre: float) -> Tensor:
-    """(N, N) bool: within N // 4 of index ``centre``."""
+    """Return (N, N) bool, true within N // 4 of index ``centre``."""
     distance = torch.arange(N, dtype=torch.float32) - centre
     return torch.hypot(distance[:, None], distance) < N // 4
 
@@ -243,7 +243,7 @@ def moved_real_part(right, images, displacements):
 
 
 def in_container(change: Callable[[Tensor], Tensor], *faults: str) -> None:
-    """``change`` gets the positions (n, 1, 2, C) that the container makes of relative coordinates."""
+    """Alter the container: ``change`` gets its positions (n, 1, 2, C)."""
 
     @instead_of(PtychoDataContainerTorch.__init__, *faults)
     def make(right, self, record, probe):
@@ -281,7 +281,7 @@ def squared(right, diffraction):
 
 @instead_of(normalization.normalize_data, "grouping.normalise: squares_wrapped")
 def squares_wrapped(right, diffraction):
-    """Counts in 16 bits, squared in 16 bits."""
+    """Square 16-bit counts in 16 bits."""
     energy = np.square(diffraction).sum(axis=(1, 2), dtype=np.float64).mean()
     return (diffraction * normalization.normalization_factor(energy, len(diffraction[0]))).astype(np.float32)
 
@@ -421,7 +421,7 @@ def groups_summed(right, patches, positions, padded):
 
 @instead_of(merge.trim, "merge.extract: trim_of_configuration")
 def trimmed_as_configured(right, canvas, N):
-    members = {12: 4, 8: 9}[N]  # of the goldens that show it
+    members = {12: 4, 8: 9}[N]  # as in the goldens that show the fault
     side = canvas.shape[-1]
     first = min((padded_size(N, members) - N) // 2, side - N)
     return canvas[..., first : first + N, first : first + N]
@@ -596,7 +596,7 @@ def accumulated(right, network):
 
 
 def with_settings(*faults: str, **settings: float) -> None:
-    """The optimiser with other settings than those that were configured."""
+    """Make the optimiser with settings other than the configured ones."""
 
     @instead_of(keras_rules.adam, *faults)
     def adam(right, network, config):
@@ -683,7 +683,7 @@ def last_batch_dropped(right, self, order, n, batch_size, share=None):
 
 @instead_of(grouping.draw_groups, "run.training: first_validate")
 def first_validate(right, x, y, nsamples, **settings):
-    """The first samples are seen last: the twentieth of them that validates."""
+    """Move the first samples to the end, so that they are the twentieth that validates."""
     groups = right(x, y, nsamples, **settings)
     return np.roll(groups, -(len(groups) // 20), axis=0)
 
@@ -707,11 +707,11 @@ def not_cropped(right, patches, offsets, M):
 
 ROUTES = {"net_shift.container": CONTAINER_ROUTE, "net_shift.memory_mapped": MEMORY_MAPPED_ROUTE}
 Turn = Callable[[Tensor, int], Tensor]
-"""What is wrong with vectors whose [x, y] lies on an axis."""
+"""A wrong change of vectors with [x, y] on one axis."""
 
 
 def turned(turn: str) -> Turn:
-    """The turn of that name (``net_shift.faults.TURNS``)."""
+    """Return the turn of this name (``net_shift.faults.TURNS``)."""
 
     def change(vectors: Tensor, axis: int) -> Tensor:
         x, y = vectors.unbind(axis)
@@ -782,11 +782,11 @@ SIGNS: Mapping[str, Mapping[str, tuple[Function, Function]]] = {
         "offsets": (MemoryMappedDataset.__init__, offsets_of_dataset),
     },
 }
-"""Route -> place where a sign lives -> the function of the port, and what turns the vectors that pass it."""
+"""Route -> place with a sign -> the function of the port, and the way to turn the vectors that pass it."""
 
 
 def with_turns(operation: str, *wrong: tuple[Place, str]) -> tuple[Replacement, ...]:
-    """What turns vectors wrongly in these places of a route, each in its own way."""
+    """Return replacements that turn vectors wrongly in these places of a route, each in its own way."""
     chosen = ((*SIGNS[operation][place.name], turn) for place, turn in wrong)
     return tuple((right, partial(function, turned(turn))) for right, function, turn in chosen)
 

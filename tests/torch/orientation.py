@@ -1,4 +1,4 @@
-"""Which of the eight orientations of a mosaic looks most like a known object."""
+"""Find the orientation of a mosaic that looks most like a known object."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ptycho_torch.checks.registration import ORIENTATIONS, correlation, turned
 
 
 def best_orientation(mosaic: np.ndarray, target: np.ndarray) -> tuple[str, float]:
-    """Name and correlation (modulus of the complex correlation coefficient) of the best orientation.
+    """Return name and correlation (modulus of the complex correlation coefficient) of the best orientation.
 
-    Both are square and of one size; only pixels that the oriented mosaic covers count.
+    Both images are square and of the same size; only pixels that the oriented mosaic covers count.
     """
     oriented = {name: turned(mosaic, name) for name in ORIENTATIONS}
     scores = {name: correlation(image, target, image != 0) for name, image in oriented.items()}

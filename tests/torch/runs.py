@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, np.ndarray]
 FIRST = 3
-"""Steps whose losses a golden tells by themselves."""
+"""Number of first steps whose losses are a separate output of a golden."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A run, as a golden gives it: its inputs, and its parameters by ``run[name]``."""
+    """A run as defined by a golden, with its inputs, and its parameters as ``run[name]``."""
 
     inputs: Mapping[str, np.ndarray]
     parameters: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """The seed of patterns and batches."""
+        """Return the seed of patterns and batches."""
         return int(self.inputs["seed"][0])
 
     def scan(self) -> Scan:
@@ -63,7 +63,7 @@ class Run:
         )
 
     def dataset(self, images: int, group_seed: int) -> MemoryMappedDataset:
-        """Draw so many of the scan's patterns, as the port does."""
+        """Draw a number of the scan's patterns, as the port does."""
         config = DataConfig(
             n_images=images, n_subsample=images, subsample_seed=self.seed, probe_scale=self["probe_scale"]
         )
@@ -79,7 +79,7 @@ class Run:
 
 
 class Silent:
-    """An observer that tells nothing."""
+    """An observer that reports nothing."""
 
     def batch(self, epoch: int, done: int, batches: int) -> None:
         pass
@@ -91,7 +91,7 @@ class Silent:
 def train(
     run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress, precision: Precision = "32-true"
 ) -> LossCurve:
-    """Train the port for as many epochs as there are orders: a fault that shows at once gives fewer."""
+    """Train the port for one epoch per order; a fault that shows immediately gives fewer orders."""
     epochs = len(run.inputs["order"])
     config = TrainingConfig(
         epochs=epochs,
@@ -149,7 +149,7 @@ def reconstruction(**given: Any) -> Arrays:
 
 
 def write_weights(path: Path, weights: np.ndarray, parameters: Mapping[str, Any]) -> None:
-    """Write a golden's initial weights, as ``--initial_weights`` takes them."""
+    """Write a golden's initial weights in the form that ``--initial_weights`` reads."""
     shapes = Structure(64, 1, parameters["n_filters_scale"], True, True, True).shapes()
     with h5py.File(path, "w") as file:
         for place, array in enumerate(split(weights, shapes).values()):
@@ -157,6 +157,6 @@ def write_weights(path: Path, weights: np.ndarray, parameters: Mapping[str, Any]
 
 
 def run_of(given: Mapping[str, Any]) -> Run:
-    """Tell inputs, which are arrays, from parameters, which are not."""
+    """Separate inputs, which are arrays, from parameters, which are not."""
     inputs = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
     return Run(inputs, {name: value for name, value in given.items() if name not in inputs})

@@ -1,6 +1,6 @@
-"""Corrupt scans, read: each is refused in one line, or reads as the same scan.
+"""Read corrupt scans: each is refused in one line, or reads as the same scan.
 
-``python -m tests.torch.scan_fuzzing KIND SEED`` reads one here and now; its error, if any, with the trace.
+``python -m tests.torch.scan_fuzzing KIND SEED`` reads one in this process and shows the traceback of an error.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tests.fuzzing import members as members_of
 from tests.golden import corruptions
 
 MEMORY = 2**26
-"""Bytes by which reading one of these small files may raise the peak."""
+"""Bytes by which reading one of these small files may raise the peak memory."""
 REFUSED, SAME, TOLD, ANOTHER = "refused", "the same", "told", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)
 VERDICTS = (REFUSED, SAME, TOLD, ANOTHER, *BAD)
-"""``told``: another scan, but a warning says what was left out. ``another``: a sound file with other content, which
-somebody can write; chance must not."""
+"""``told``: another scan, but a warning names what was ignored. ``another``: a sound file with other content, which
+somebody can write, but random damage must not."""
 
 
 # ------------------------------------------------------------------------------------------------ sound scans
@@ -63,7 +63,7 @@ def _packed(save: Any, **changes: Any) -> bytes:
 
 @cache
 def bases() -> tuple[bytes, ...]:
-    """Return sound files: stored and deflated, with all keys, of other layouts and dtypes, of PtychoPINN's writer."""
+    """Return sound files: stored and deflated, with all keys, other layouts and dtypes, and by PtychoPINN's writer."""
     given = arrays()
     stack = given["diff3d"]
     bad = np.zeros((N, N), bool)
@@ -83,7 +83,7 @@ def bases() -> tuple[bytes, ...]:
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of a file: all arrays of the scan, and what was warned of."""
+    """The contents of a file as read: all arrays of the scan, and the warnings."""
 
     scan: Mapping[str, Any]
     warned: frozenset[str]
@@ -120,7 +120,7 @@ def _by_chance(change: Callable[[random.Random, bytes, bytes], bytes]) -> Corrup
 
 
 def _directory(draw: random.Random, number: int) -> bytes:
-    """Change a byte where the archive says what is in it: at the end, or in a member's header."""
+    """Change a byte in the archive's directory at the end, or in a member's header."""
     whole = bytearray(bases()[number])
     starts = [place for place in range(len(whole)) if whole[place : place + 2] == b"PK"]
     at = min(len(whole) - 1, draw.choice(starts) + draw.randrange(60))
@@ -141,7 +141,7 @@ def _header(draw: random.Random, number: int) -> bytes:
 
 
 def _name(draw: random.Random, number: int) -> bytes:
-    """Change a member's name in one of the two places where it stands."""
+    """Change a member's name in one of its two places."""
     whole = bases()[number]
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         name = draw.choice(archive.namelist()).encode()
@@ -160,7 +160,7 @@ def _saved(array: Any) -> bytes:
 
 
 def _resealed_header(draw: random.Random, number: int) -> bytes:
-    """An array's header is changed, with checksums that are right."""
+    """Change an array's header, with correct checksums."""
     members = members_of(bases()[number])
     name = draw.choice(sorted(members))
     content = bytearray(members[name])
@@ -238,7 +238,7 @@ _ODD: tuple[Any, ...] = (
 
 
 def _odd(draw: random.Random, number: int) -> bytes:
-    """One or two arrays are others."""
+    """Replace one or two arrays."""
     members = members_of(bases()[number])
     keys = (*members, "Y.npy", "bad_pixels.npy", "xcoords_start.npy")
     changed = {draw.choice(keys): _saved(draw.choice(_ODD)) for _ in range(draw.choice((1, 1, 2)))}
@@ -246,7 +246,7 @@ def _odd(draw: random.Random, number: int) -> bytes:
 
 
 def _archive(draw: random.Random, number: int) -> bytes:
-    """The archive itself is odd: keys twice, absent, misspelt, other compressions, comments, nested files."""
+    """Change the archive: repeated, missing or misspelt keys, other compressions, comments, nested files."""
     members = list(members_of(bases()[number]).items())
     name, content = draw.choice(members)
     others = [pair for pair in members if pair[0] != name]
@@ -273,7 +273,7 @@ def _archive(draw: random.Random, number: int) -> bytes:
             ]
             whole[draw.choice(starts) + draw.choice((6, 8))] = draw.randrange(256)
             return bytes(whole)
-        case 8:  # much, packed into little
+        case 8:  # a large array, compressed to a small size
             return zipped([*others, (name, content[:128] + bytes(2**28))], zipfile.ZIP_DEFLATED)
         case _:
             return zipped([*members, ("remark.npy", _saved(np.array(["any"], object)))])
@@ -310,14 +310,14 @@ DAMAGE: Mapping[str, Corrupt] = {
     "header": _header,
     "name": _name,
 }
-"""What chance does to a file."""
+"""Random damage to a file."""
 CRAFTED: Mapping[str, Corrupt] = {
     "resealed header": _resealed_header,
     "forged header": _forged_header,
     "odd arrays": _odd,
     "archive": _archive,
 }
-"""What somebody makes by hand, with checksums that are right."""
+"""Deliberate changes, with correct checksums."""
 PICTURE = "picture"
 KINDS = (*DAMAGE, *CRAFTED, PICTURE)
 

@@ -225,7 +225,7 @@ def test_patterns_are_not_sent_to_workers(mapped: Scan) -> None:
 def test_a_file_that_changed_is_noticed(mapped: Scan, tmp_path: Path) -> None:
     dataset = MemoryMappedDataset(mapped, groups_of(mapped, 1))
     save_scan(tmp_path / "scan.npz", make_scan(diffraction=np.ones((M, N, N), np.float32)))
-    with pytest.raises(ValueError, match=r"scan\.npz: it changed since it was loaded; load it again"):
+    with pytest.raises(ValueError, match=r"scan\.npz: it has changed since it was loaded; load it again"):
         dataset[0]
     (tmp_path / "scan.npz").unlink()
     with pytest.raises(FileNotFoundError, match="scan"):
@@ -235,7 +235,7 @@ def test_a_file_that_changed_is_noticed(mapped: Scan, tmp_path: Path) -> None:
 def test_a_file_that_changed_before_groups_were_made_is_noticed(mapped: Scan, tmp_path: Path) -> None:
     """The positions are of the scan that was loaded; the patterns must be too."""
     save_scan(tmp_path / "scan.npz", make_scan(diffraction=np.ones((M, N, N), np.float32)))
-    with pytest.raises(ValueError, match=r"scan\.npz: it changed since it was loaded; load it again"):
+    with pytest.raises(ValueError, match=r"scan\.npz: it has changed since it was loaded; load it again"):
         MemoryMappedDataset(mapped, groups_of(mapped, 1))
 
 

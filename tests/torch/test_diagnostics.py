@@ -136,7 +136,7 @@ def test_a_turned_mosaic_is_named(orientation: str) -> None:
     found = wrong(dataclasses.replace(given, mosaic=mosaic, count=count))
     assert found["orientation"].mistake == f"the mosaic is {orientation}"
     assert "placement" in found
-    assert "coordinates" not in found, "what was handed to the stitcher is right"
+    assert "coordinates" not in found, "the offsets passed to the stitcher are right"
     assert "patches" not in found
 
 
@@ -154,8 +154,8 @@ OTHER_SENSES: Mapping[str, np.ndarray] = {
     "y is negated": POSITIONS * (1, -1),
     "x and y are exchanged": POSITIONS[:, ::-1],
     "x and y are exchanged and negated": -POSITIONS[:, ::-1],
-    "relative coordinates were used where global ones belong": 0 * POSITIONS,
-    "they are the positions times [[1.1, 0.0], [0.0, 1.1]]: another unit, or a rotated stage": 1.1 * POSITIONS,
+    "relative coordinates were used instead of global ones": 0 * POSITIONS,
+    "they are the positions times [[1.1, 0.0], [0.0, 1.1]]: a different unit, or a rotated stage": 1.1 * POSITIONS,
 }
 
 
@@ -168,7 +168,7 @@ def test_coordinates_in_another_sense_are_named(mistake: str) -> None:
 
 def test_coordinates_of_other_patterns_are_noticed() -> None:
     found = wrong(evidence(offsets=POSITIONS[::-1]))
-    assert "other patterns', or in another order" in found["coordinates"].mistake
+    assert "other patterns, or a different order" in found["coordinates"].mistake
 
 
 def test_a_stitcher_that_negates_is_named_though_its_coordinates_are_right() -> None:
@@ -182,7 +182,7 @@ def test_the_canvas_of_a_patch_is_named() -> None:
     """The symptom that people see: all patches in one place, on a canvas of one patch."""
     mosaic = stitch(true_patches(), torch.zeros(len(POSITIONS), 2, dtype=torch.float64), N)
     given = evidence(mosaic=mosaic.values.numpy(), count=mosaic.count.numpy())
-    expected = "64 x 64: relative coordinates were used where global ones belong"
+    expected = "64 x 64: relative coordinates were used instead of global ones"
     assert wrong(given)["canvas"].mistake == expected
 
 
@@ -195,7 +195,7 @@ def test_patches_that_were_not_cropped_are_named() -> None:
 def test_a_mosaic_that_lies_elsewhere_is_named() -> None:
     shifted = true_patches(np.add(POSITIONS, (5, -3)))
     found = wrong(evidence(shifted))
-    assert found["orientation"].mistake.startswith("it lies elsewhere")
+    assert found["orientation"].mistake.startswith("it is in the wrong place")
     x, y = found["orientation"].numbers["shift"]
     assert (x, y) == pytest.approx((5, -3), abs=0.15)
 
@@ -227,7 +227,7 @@ def test_patterns_off_centre_are_named() -> None:
     ramp = torch.exp(2j * torch.pi * torch.arange(131) / N).to(torch.complex64)
     moved = patches_at(torch.from_numpy(OBJECT) * ramp, torch.from_numpy(POSITIONS), N)
     finding = wrong(evidence(moved))["phase"]
-    assert finding.mistake == "zero frequency of the patterns is not at N // 2"
+    assert finding.mistake == "the zero frequency of the patterns is not at N // 2"
     assert finding.numbers["detector_pixels"] == pytest.approx([1, 0], abs=0.05)
     assert finding.numbers["error_without_ramp"] < 0.1
     assert finding.numbers["error"] > 1
@@ -240,13 +240,13 @@ def probes() -> dict[str, np.ndarray]:
     over_mask = PROBE / (4 * np.abs(PROBE[mask]).mean())
     return {
         "the probe was divided by probe_scale twice": used / 4,
-        "the raw probe was used, it was not normalised": PROBE,
+        "the raw probe was used, not normalised": PROBE,
         "the raw probe was divided by probe_scale, not normalised": PROBE / 4,
-        "normalised, but probe_scale was left out": 4 * used,
+        "normalised, but without probe_scale": 4 * used,
         "normalised with probe_scale 10, the legacy default": normalize_probe_like_tf(PROBE, 10.0).numpy(),
         "normalised over the whole frame, without the mask": PROBE / (4 * np.abs(PROBE).mean()),
-        "normalised by the mean over the mask's pixels, not over all": over_mask,
-        "the mask was applied to the probe; it belongs into the norm only": used * mask,
+        "normalised by the mean over the mask's pixels, not over all pixels": over_mask,
+        "the mask was applied to the probe; it belongs in the norm only": used * mask,
         "it is not normalised as TensorFlow does it": 1.7 * used,
     }
 
@@ -263,7 +263,7 @@ def test_a_flat_probe_is_the_probe_of_the_file() -> None:
     other = check_probe(evidence(raw_probe=flat))
     assert (other.verdict, other.mistake) == (
         "unclear",
-        "the model was trained with another probe than the one in this file",
+        "the model was trained with a different probe from the one in this file",
     )
 
 
@@ -277,15 +277,15 @@ def test_a_probe_scaled_twice_shows_in_the_brightness_too() -> None:
 @pytest.mark.parametrize(
     ("changed", "verdict", "mistake"),
     [
-        ({"intensity_scale": intensity_scale(1e5, N)}, "wrong", "1e5 was used where 1e9 belongs"),
+        ({"intensity_scale": intensity_scale(1e5, N)}, "wrong", "1e5 was used instead of 1e9"),
         ({"intensity_scale": 1e9**0.5}, "wrong", "the intensity scale was not divided by N / 2"),
-        ({"intensity_scale": 1000.0, "nphotons": 2e9}, "wrong", "another than the configured one"),
+        ({"intensity_scale": 1000.0, "nphotons": 2e9}, "wrong", "is not the configured one"),
         (
             {"intensity_scale": intensity_scale(1e5, N), "nphotons": 1e5},
             "unclear",
-            "1e+09 is the default, of TensorFlow",
+            "the default, also in TensorFlow, is 1e+09",
         ),
-        ({"predicted": 1e9}, "unclear", "the network does not explain the light"),
+        ({"predicted": 1e9}, "unclear", "the network does not predict the light"),
     ],
 )
 def test_wrong_photons_are_named(changed: dict[str, float], verdict: str, mistake: str) -> None:
@@ -336,7 +336,7 @@ def test_the_amplitude_tells_where_the_phase_does_not(orientation: str) -> None:
     found = diagnose(dataclasses.replace(given, mosaic=mosaic, count=turned(given.count, orientation).copy()))[
         "orientation"
     ]
-    assert found.says.startswith(f"by the amplitude, for the phase is too weak to tell: {orientation}, ")
+    assert found.says.startswith(f"judged by the amplitude, because the phase is too weak: {orientation}, ")
     assert found.numbers["correlation"] < 0.5
     assert (found.verdict, found.mistake) == {
         "upright": ("right", ""),
@@ -363,7 +363,7 @@ def test_an_object_of_another_origin_is_no_mistake(positions: np.ndarray, known:
     diagnosis = diagnose(given)
     assert wrong(given) == {}
     assert diagnosis["object"].verdict == "unclear"
-    assert "it does not cover the scan: its origin is another than that of the positions" in diagnosis["object"].mistake
+    assert "it does not cover the scan: its origin differs from that of the positions" in diagnosis["object"].mistake
     assert "object" in diagnosis.verdict
     for name in ("probe", "coordinates", "canvas", "placement"):
         assert diagnosis[name].verdict == "right", diagnosis[name]
@@ -391,13 +391,11 @@ def test_a_guess_that_lies_right_but_is_cropped_is_compared_where_it_is() -> Non
         "unclear",
         "objectGuess is smaller than the scan",
     )
-    assert re.search(
-        r"objectGuess covers [78]\d% of the mosaic; only there they are compared", diagnosis["object"].says
-    )
+    assert re.search(r"objectGuess covers [78]\d% of the mosaic; only this part is compared", diagnosis["object"].says)
     assert diagnosis["orientation"].verdict == "right"
     assert diagnosis["amplitude"].numbers["error"] < 0.02
     assert (diagnosis["brightness"].verdict, diagnosis["patches"].verdict) == ("unknown", "right")
-    assert "of the light fall onto it" in diagnosis["brightness"].says
+    assert "of the light falls onto it" in diagnosis["brightness"].says
 
 
 # ------------------------------------------------------------------------------------------------ degenerate scans
@@ -447,8 +445,8 @@ def test_degenerate_scans_are_unclear_not_wrong(positions: np.ndarray, seed: int
     ("turn", "mistake"),
     [
         ([[-1, 0], [0, 1]], "they are negated, or x is negated"),
-        ([[0, 1], [1, 0]], "x and y are exchanged, or they are turned by a quarter"),
-        ([[1.1, 0], [0, 1.1]], "they are another line than the positions: another unit, or turned"),
+        ([[0, 1], [1, 0]], "x and y are exchanged, or they are turned by 90 degrees"),
+        ([[1.1, 0], [0, 1.1]], "they lie on a different line: a different unit, or a rotated stage"),
     ],
 )
 def test_a_line_tells_some_mistakes(turn: list[list[float]], mistake: str) -> None:
@@ -479,7 +477,7 @@ def test_many_places_are_needed_to_call_an_orientation_wrong() -> None:
         diagnosis = diagnose(evidence(patches, offsets=positions, positions=positions))
         assert diagnosis["patches"].verdict == verdict
     assert diagnosis["patches"].mistake.endswith(
-        "too few to tell whether the network's output is turned before it is stitched"
+        "too few to decide whether the network's output is turned before it is stitched"
     )
 
 
@@ -492,7 +490,7 @@ def test_a_network_that_makes_no_object_is_named(value: float, empty: str, tmp_p
     diagnosis = diagnose(given)
     assert diagnosis["mosaic"].verdict == "wrong"
     assert diagnosis["mosaic"].says == f"it is {empty}"
-    assert diagnosis.verdict.startswith("wrong: mosaic: the network makes no object")
+    assert diagnosis.verdict.startswith("wrong: mosaic: the network yields no object")
     json.dumps(diagnosis.to_json(), allow_nan=False)
     draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.png")
 
@@ -500,7 +498,7 @@ def test_a_network_that_makes_no_object_is_named(value: float, empty: str, tmp_p
 def test_without_an_object_patterns_tell_what_was_learnt() -> None:
     diagnosis = diagnose(evidence(known=None, explained=-0.4))
     assert diagnosis["fit"].verdict == "unclear"
-    assert diagnosis["fit"].says == "the network explains 0% of what the patterns differ by"
+    assert diagnosis["fit"].says == "the network explains 0% of the variation between patterns"
     assert diagnosis.verdict == "unclear: fit: no mistake was found, but the result does not show the object yet"
     diagnosis = diagnose(evidence(known=None, explained=0.6))
     assert (diagnosis["fit"].verdict, diagnosis["fit"].numbers) == ("measured", {"explained": 0.6})

@@ -52,7 +52,7 @@ def test_factory_reads_the_probe_side_and_applies_overrides(scan: Path, tmp_path
         ({"K": 4, "neighbor_count": 5}, "expected K once, found it as 4 and as 5"),
         ({"gridsize": "2"}, "gridsize: expected a whole number, found '2'"),
         ({"gridsize": 2, "C_model": 1}, "C_forward 4 and C_model 1 must be the same"),
-        ({"output_dir": "elsewhere"}, "found 'output_dir', which is an argument of its own"),
+        ({"output_dir": "elsewhere"}, "found 'output_dir', which is a separate argument"),
         ({"batch_size": 12}, "expected a power of two, found 12"),
         ({"amp_activation": "silu"}, "amp_activation: expected one of"),
         ({"probe_scale": -1.0}, "probe_scale: expected a positive number"),

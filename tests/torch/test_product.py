@@ -169,7 +169,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = CliRunner().invoke(train.main, [str(one) for one in options])
     assert run.exit_code == 0, run.output
     log = (out / "train.log").read_text()
-    assert "mode 1 is taken, the strongest: it holds 76.9% of the energy" in log
+    assert "mode 1 is used, the strongest, with 76.9% of the energy" in log
     assert "their square root is taken" in log
     assert "leaving out bad pixels: 131 of 4096 in every pattern" in log
     return out
@@ -227,8 +227,8 @@ def test_an_npz_needs_the_size_of_a_pixel(trained: Path, tmp_path: Path) -> None
     [
         (("--product", "result.npz"), "expected a name that ends in one of .h5, .hdf5"),
         (("--product", "absent/result.h5"), "expected a directory absent, found none"),
-        (("--product", DATA / "1-mode.h5"), "expected a product or nothing, found another file, which stays"),
-        (("--pixel_size", 1e-8), "--pixel_size: expected --product beside it, found none"),
+        (("--product", DATA / "1-mode.h5"), "expected a product or no file, found another file; choose another name"),
+        (("--pixel_size", 1e-8), "--pixel_size: expected --product too, found none"),
         (
             ("--product", "result.h5", "--pixel_size", 0),
             "expected the size of an object pixel in metres, above 0, found 0",

@@ -73,7 +73,7 @@ def test_given_ground_truth_is_gathered_like_the_patterns() -> None:
 
 
 def test_more_groups_of_one_than_patterns_are_told() -> None:
-    with pytest.warns(UserWarning, match="20 of only 9 patterns; each is taken once"):
+    with pytest.warns(UserWarning, match="expected at most 9, the number of patterns, found 20; each is used once"):
         record = RawDataTorch(**scan()).generate_grouped_data(N, nsamples=20)
     assert record["nn_indices"].shape == (M, 1)
 
@@ -106,7 +106,7 @@ def test_oversampling_reaches_the_draws() -> None:
             {"diff3d": np.ones((M - 1, N, N))},
             "diff3d: expected shape (9, N, N), one pattern per position, found (8, 6, 6)",
         ),
-        ({"diff3d": np.ones((N, N, M))}, "The patterns lie along the last axis: move it to the front"),
+        ({"diff3d": np.ones((N, N, M))}, "Move the last axis, that of the patterns, to the front"),
         ({"diff3d": np.ones((M, N, N + 1))}, "found (9, 6, 7)"),
         ({"diff3d": np.ones((M, N, N), complex)}, "diff3d: expected real amplitudes, found complex128"),
         ({"diff3d": np.full((M, N, N), np.nan)}, "diff3d: expected finite numbers"),

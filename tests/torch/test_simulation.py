@@ -134,7 +134,7 @@ def test_neighbours_overlap_as_asked(kind: specimen.ScanKind, overlap: float) ->
 def test_positions_in_another_unit_are_not_drawn() -> None:
     scan = simulate_scan(Simulation(**SMALL))
     far = dataclasses.replace(scan, positions=scan.positions * 1e5)
-    with pytest.raises(ValueError, match="Positions are in pixels of the object, not in metres"):
+    with pytest.raises(ValueError, match="Give positions in pixels of the object, not in metres"):
         light(far)
 
 
@@ -171,7 +171,7 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     out.write_bytes(b"mine")
     refused = simulate(out, "--patterns", 2, "--size", 16)
     assert (refused.exit_code, out.read_bytes()) == (2, b"mine")
-    assert "found a file of this name; --overwrite replaces it" in refused.output
+    assert "found an existing file; --overwrite replaces it" in refused.output
     preview = tmp_path / "scan.png"
     preview.write_bytes(b"mine")
     refused = simulate(tmp_path / "other.npz", "--patterns", 2, "--size", 16, "--preview", preview)
@@ -241,7 +241,7 @@ def test_pictures_of_more_than_8_bits_keep_their_grey_levels(
     ("levels", "message"),
     [
         (np.full((20, 20), np.nan, np.float32), "expected finite grey levels, found nan to nan"),
-        (np.full((20, 20), 7, np.float32), "expected grey levels from 0 to 1, or several, found 7.0 only"),
+        (np.full((20, 20), 7, np.float32), "expected grey levels from 0 to 1, or at least two, found only 7.0"),
     ],
 )
 def test_pictures_without_grey_levels(tmp_path: Path, levels: np.ndarray, message: str) -> None:
@@ -289,19 +289,19 @@ def test_arrays_as_object_and_probe(tmp_path: Path) -> None:
         (("--probe", "nowhere.npz"), "probe nowhere.npz: expected one of curved, disk, or a file; found neither"),
         (("--phase-image", "nowhere.png"), "picture nowhere.png: no such file"),
         (("--object", "{dir}/text.png"), "text.png: expected a picture, .npy or .npz"),
-        (("--object", "{dir}/small.npy"), "columns, which the scan reaches, found (9, 9)"),
-        (("--object", "{dir}/dark.npy"), "expected some light behind it, found none"),
+        (("--object", "{dir}/small.npy"), "columns, to cover the scan, found (9, 9)"),
+        (("--object", "{dir}/dark.npy"), "expected it to transmit some light, found none"),
         (
             ("--object", "{dir}/dark.npy", "--phase-image", "x.png"),
-            "expected no phase image, for the array has a phase",
+            "expected no phase image, because the array has a phase",
         ),
         (("--object", "{dir}/empty.npz"), "expected the key 'objectGuess', found ['other']"),
         (("--object", "{dir}/objects.npy"), "objects.npy: "),
         (("--object", "{dir}/vast.npy"), "vast.npy: "),
         (("--object", "{dir}/nan.npy"), "expected finite numbers, found (nan+0j) at [0, 0]"),
         (("--probe", "{dir}/small.npy"), "expected shape (16, 16), the patch, found (9, 9)"),
-        (("--probe", "{dir}/dark16.npy"), "expected some light, found zeros only"),
-        (("--probe", "{dir}/text.png"), "expected one of curved, disk, or a file .npz or .npy"),
+        (("--probe", "{dir}/dark16.npy"), "expected some light, found only zeros"),
+        (("--probe", "{dir}/text.png"), "expected one of curved, disk, or an .npz or .npy file"),
         (("--preview", "{dir}/out.jpg"), "out.jpg: expected a name that ends in .png, in a directory that exists"),
         (("--preview", "{dir}/nowhere/out.png"), "expected a name that ends in .png, in a directory that exists"),
     ],

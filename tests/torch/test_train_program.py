@@ -321,7 +321,7 @@ def test_a_finished_training_is_not_overwritten_unasked(trained: Path, scan: Pat
     for name in ("last.ckpt", "other"):
         run = training(scan, tmp_path / "D")
         assert run.exit_code == 2
-        assert "found a finished training; --overwrite replaces it, --resume lengthens it" in run.output
+        assert "found a finished training; --overwrite replaces it, --resume extends it" in run.output
         (tmp_path / "D" / name).unlink(missing_ok=True)
     assert all((tmp_path / "D" / name).read_bytes() == before[name] for name in before if name != "last.ckpt")
     assert training(scan, tmp_path / "D", "--overwrite", epochs=1).exit_code == 0
@@ -340,7 +340,7 @@ def test_a_run_owns_its_directory(trained: Path, scan: Path, tmp_path: Path) -> 
     assert not list(tmp_path.iterdir())
     (tmp_path / "mine").write_text("kept")
     (tmp_path / ".lock").symlink_to("mine")
-    assert "found a link, which no run leaves there" in training(scan, tmp_path).output
+    assert "found a link, which no run creates" in training(scan, tmp_path).output
     assert (tmp_path / "mine").read_text() == "kept"
 
 
@@ -372,7 +372,7 @@ def test_results_are_of_one_training(scan: Path, tmp_path: Path, monkeypatch: py
         run = training(scan, tmp_path, epochs=1)
     assert run.exit_code == 2
     assert f"Error: training failed: [Errno 28] No space left on device: '{tmp_path}" in run.output
-    assert "make room there, or choose another place" in run.output
+    assert "free some space there, or choose another directory" in run.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "train.log"]
 
 
@@ -453,7 +453,7 @@ def test_train_help() -> None:
         (("--nphotons", "nan"), "DataConfig.nphotons: expected a positive number, found nan"),
         (("--learning_rate", "nan"), "TrainingConfig.learning_rate: expected a positive number, found nan"),
         (("--initial_weights", "{dir}/none.h5"), "none.h5: no such file"),
-        (("--initial_weights", "{dir}/text.npz"), "not an HDF5 file"),
+        (("--initial_weights", "{dir}/text.npz"), "expected HDF5, found another file"),
         (("--batch_order", "{dir}/none.npy"), "none.npy: no such file"),
         (("--batch_order", "{dir}/objects.npy"), "expected a .npy file of integers"),
         (("--batch_order", "{dir}/few.npy"), "expected a row of 5 training samples for each of 3 epochs, found (2, 5)"),
@@ -536,7 +536,7 @@ def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, sc
     save_scan(tmp_path / "stage.npz", dataclasses.replace(found, positions=elsewhere))
     run = inferring(trained, tmp_path / "stage.npz", tmp_path / "result")
     assert run.exit_code == 0, run.output
-    assert "objectGuess covers 0% of the mosaic" in run.output
+    assert "at the scan's positions, objectGuess covers 0% of the mosaic" in run.output
     assert {"diagnostics.png", "diagnostics.json", "inference.log"} <= {
         one.name for one in (tmp_path / "result").iterdir()
     }
@@ -592,7 +592,7 @@ def test_inference_help() -> None:
 @pytest.mark.parametrize(
     ("model", "data", "more", "message"),
     [
-        ("{dir}", "{scan}", (), "holds no wts.h5.zip; did the training in it come to its end?"),
+        ("{dir}", "{scan}", (), "expected the file wts.h5.zip, found none; did the training in this directory finish?"),
         ("{dir}/none", "{scan}", (), "none: no such file"),
         ("{scan}", "{scan}", (), "expected the members about.json and tensors.safetensors"),
         ("{model}", "{dir}/none.npz", (), "none.npz: no such file"),

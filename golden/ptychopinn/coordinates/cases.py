@@ -68,7 +68,7 @@ def image_and_moves(images: np.ndarray, *moves: tuple[float, float]) -> dict[str
 
 
 def bright_pixel(*moves: tuple[float, float]) -> Drawing:
-    """Draw one bright pixel at row 4, column 6 of an 11 x 15 image, for every move."""
+    """Make one bright pixel at row 4, column 6 of an 11 x 15 image, for every move."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         images = np.zeros((len(moves), 11, 15, 1), np.float32)

@@ -34,7 +34,7 @@ def _is_exact(coords: np.ndarray) -> bool:
 
 
 def _is_empty_at_the_edge(images: np.ndarray, displacements: np.ndarray) -> bool:
-    """Return whether images are 0 as far from their edges as anything moves."""
+    """Return whether images are 0 within the largest move from their edges."""
     reach = int(np.ceil(np.abs(displacements).max())) + 1
     return np.count_nonzero(images[:, reach:-reach, reach:-reach]) == np.count_nonzero(images)
 
@@ -49,7 +49,7 @@ def _of_displacements(name: str, symptom: str, change: Callable[[np.ndarray], np
 
 
 def _beyond_the_edge(mode: str) -> Callable[[Trial], Arrays]:
-    """Continue the image beyond its edges, where zeros should be."""
+    """Extend the image beyond its edges, where zeros should be."""
 
     def commit(t: Trial) -> Arrays:
         reach = int(np.ceil(np.abs(t.inputs["displacements"]).max())) + 1
@@ -205,7 +205,7 @@ RELATIVE_POSITIONS = (
 
 
 def _placed_by(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the right moves (B, 2, C)."""
+    """Alter the moves: ``change`` gets the right ones (B, 2, C)."""
 
     def commit(t: Trial) -> Arrays:
         return {"placed": placed(t.inputs["patches"], change(moves_in_group(t.inputs["coords_nn"])))}
@@ -214,7 +214,7 @@ def _placed_by(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarra
 
 
 def _placed_from(name: str, symptom: str, centre: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """Place members relative to another point than the group's mean."""
+    """Place members relative to a point other than the group's mean."""
 
     def commit(t: Trial) -> Arrays:
         coords = t.inputs["coords_nn"]

@@ -33,7 +33,7 @@ def place_in_group(*, patches: np.ndarray, coords_nn: np.ndarray) -> dict[str, n
 
 
 def bilinear(images: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Sample images (B, H, W, ch) at rows (B, H) and columns (B, W); neighbours outside the image count zero."""
+    """Sample images (B, H, W, ch) at rows (B, H) and columns (B, W); neighbours outside the image count as zero."""
     return _along(_along(images, rows, 1), columns, 2)
 
 
@@ -57,7 +57,7 @@ def translated(images: np.ndarray, displacements: np.ndarray) -> np.ndarray:
 
 
 def moves_in_group(coords_nn: np.ndarray) -> np.ndarray:
-    """Return where each member lies relative to the mean of its group, (B, 2, C) float32, pixels."""
+    """Return the position of each member relative to the mean of its group, (B, 2, C) float32, pixels."""
     return (coords_nn - mean_of_members(coords_nn))[:, 0].astype(np.float32)
 
 

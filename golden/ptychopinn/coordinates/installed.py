@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for relative positions and moves."""
+"""Compute relative positions and moves with the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def translate(*, images: np.ndarray, displacements: np.ndarray) -> dict[str, np.
 
 
 def place_in_group(*, patches: np.ndarray, coords_nn: np.ndarray) -> dict[str, np.ndarray]:
-    """Ask for relative positions, then move by their negative, as its merge does.
+    """Compute relative positions, then move by their negative, as the package's merge does.
 
     (The merge itself returns the sum over the members, divided.) The flat order is group-major, b * C + c.
     """

@@ -18,7 +18,7 @@ def translate(real: tf.DType, *, images: np.ndarray, displacements: np.ndarray) 
 
 
 def place_in_group(real: tf.DType, *, patches: np.ndarray, coords_nn: np.ndarray) -> dict[str, tf.Tensor]:
-    # Positions are differenced in float64, as the grouped record stores them, and rounded for the translation.
+    # Positions are subtracted in float64, as the grouped record stores them, and rounded for the translation.
     relative_ = tf.cast(relative(tf.float64, coords_nn=coords_nn)["coords_relative"], real)
     groups, side, _, members = patches.shape
     flat = tf.reshape(tf.transpose(as_working(patches, real), [0, 3, 1, 2]), [groups * members, side, side, 1])
@@ -35,10 +35,10 @@ def as_working(array: np.ndarray, real: tf.DType) -> tf.Tensor:
 
 
 def translated(images: tf.Tensor, displacements: tf.Tensor) -> tf.Tensor:
-    """Move images (B, H, W, ch) by displacements (B, 2) = [dx, dy]; neighbours outside the image count zero.
+    """Move images (B, H, W, ch) by displacements (B, 2) = [dx, dy]; neighbours outside the image count as zero.
 
-    Output pixel (r, c) samples the input at (r - dy, c - dx). As in the reference, weights come from absolute source
-    coordinates in the working precision, and real and imaginary part move separately.
+    Output pixel (r, c) samples the input at (r - dy, c - dx). As in PtychoPINN, weights are computed from absolute
+    source coordinates in the working precision, and real and imaginary part move separately.
     """
     if images.dtype.is_complex:
         return tf.complex(

@@ -1,6 +1,6 @@
 """These cases freeze the configuration defaults that the port mirrors, field by field.
 
-A value is stored as JSON text, so that ``null``, ``true``, ``4`` and ``4.0`` stay four different things.
+A value is stored as JSON text, so that ``null``, ``true``, ``4`` and ``4.0`` stay different.
 """
 
 from __future__ import annotations

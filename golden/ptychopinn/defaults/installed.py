@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for the defaults of its configuration."""
+"""Read the defaults of the configuration from the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEEDS = {
     **dict.fromkeys(("optimizer", "schedule"), "model.create_compiled_model"),
 }
 _LEGACY_FIELDS = ("offset", "max_position_jitter")
-"""Settings that stand in the package's global parameters and not in its configuration."""
+"""Settings in the package's global parameters, not in its configuration."""
 
 
 def model() -> dict[str, np.ndarray]:
@@ -38,13 +38,13 @@ def inference() -> dict[str, np.ndarray]:
 def optimizer() -> dict[str, np.ndarray]:
     with compiled() as made:
         constants = made.get_config()
-    # Keras keeps it in single precision; the shortest decimal of that value is what was written.
+    # Keras stores it in single precision; the shortest decimal of that value is the one in the source code.
     constants["learning_rate"] = float(str(np.float32(constants["learning_rate"])))
     return _texts("optimizer", "model.create_compiled_model", constants)
 
 
 def schedule() -> dict[str, np.ndarray]:
-    """Read them from the callbacks that its training hands to Keras, which are known by their class."""
+    """Read the settings from the callbacks that its training passes to Keras, identified by their class."""
     with compiled():
         options = fit_options()
     callbacks = {type(callback).__name__: vars(callback) for callback in options["callbacks"]}
@@ -58,7 +58,7 @@ def schedule() -> dict[str, np.ndarray]:
 def _table(table: str, kind: str, others: Mapping[str, Any] | None = None) -> dict[str, np.ndarray]:
     """Return the declared defaults of the table's fields, as JSON texts.
 
-    An instance would not do: TensorFlow's training configuration fills some fields in when it is made.
+    They are not read from an instance, because the package's training configuration changes some fields when created.
     """
     call = f"config.config.{kind}"
     configuration = offered(call)

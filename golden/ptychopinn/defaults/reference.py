@@ -28,7 +28,7 @@ def model(real: tf.DType) -> dict[str, np.ndarray]:
         pad_object=True,
         probe_scale=4.0,
         gaussian_smoothing_sigma=0.0,
-        # Not in the structured configuration: always the legacy dictionary's values.
+        # These are not in the structured configuration, so the values of the legacy dictionary always apply.
         offset=4,
         max_position_jitter=10,
     )
@@ -74,7 +74,7 @@ def inference(real: tf.DType) -> dict[str, np.ndarray]:
 
 def optimizer(real: tf.DType) -> dict[str, np.ndarray]:
     adam = tf.keras.optimizers.Adam().get_config()
-    # Stored as float32 inside Keras; the shortest decimal with that value is what was written.
+    # Keras stores it as float32; the shortest decimal with that value is the one in the source code.
     learning_rate = float(str(np.float32(adam["learning_rate"])))
     return _table(
         learning_rate=learning_rate,

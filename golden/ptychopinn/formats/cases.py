@@ -1,4 +1,4 @@
-"""These cases freeze array formats (grid, channel, flat, and positions beside them) and sizes of the padded canvas."""
+"""These cases freeze array formats (grid, channel, flat, and those of positions) and sizes of the padded canvas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""These faults get array formats and canvas sizes wrong: which axis runs fastest, what the padded canvas is made of."""
+"""These faults get array formats and canvas sizes wrong: the fastest axis, or the terms of the padded size."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ Sizes = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Arrays]
 
 
 def _of_settings(name: str, symptom: str, make: Sizes) -> Fault:
-    """``make`` gets N, the grid size, the offset and the jitter of every row."""
+    """Compute another size: ``make`` gets N, the grid size, the offset and the jitter of every row."""
     return Fault(name, symptom, lambda t: make(*t.inputs["settings"].T))
 
 

@@ -28,41 +28,41 @@ def canvas(*, settings: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def grid_to_channel(grid: np.ndarray) -> np.ndarray:
-    """Bring (B, G, G, N, N, 1) into (B, N, N, C), c = row * G + column."""
+    """Convert (B, G, G, N, N, 1) to (B, N, N, C), c = row * G + column."""
     groups, side, _, N = grid.shape[:4]
     return np.moveaxis(grid[..., 0], (1, 2), (3, 4)).reshape(groups, N, N, side * side)
 
 
 def flat_to_channel(flat: np.ndarray, members: int) -> np.ndarray:
-    """Bring (B * C, N, N, 1), flat index b * C + c, into (B, N, N, C)."""
+    """Convert (B * C, N, N, 1), flat index b * C + c, to (B, N, N, C)."""
     N = flat.shape[1]
     return np.moveaxis(flat.reshape(-1, members, N, N), 1, 3)
 
 
 def channel_to_grid(channel: np.ndarray) -> np.ndarray:
-    """Bring (B, N, N, C) into (B, G, G, N, N, 1)."""
+    """Convert (B, N, N, C) to (B, G, G, N, N, 1)."""
     groups, N, _, members = channel.shape
     side = round(members**0.5)
     return np.moveaxis(channel, 3, 1).reshape(groups, side, side, N, N, 1)
 
 
 def channel_to_flat(channel: np.ndarray) -> np.ndarray:
-    """Bring (B, N, N, C) into (B * C, N, N, 1)."""
+    """Convert (B, N, N, C) to (B * C, N, N, 1)."""
     N = channel.shape[1]
     return np.moveaxis(channel, 3, 1).reshape(-1, N, N, 1)
 
 
 def positions_to_flat(positions: np.ndarray) -> np.ndarray:
-    """Bring (B, 1, 2, C) into (B * C, 2)."""
+    """Convert (B, 1, 2, C) to (B * C, 2)."""
     return np.moveaxis(positions[:, 0], 2, 1).reshape(-1, 2)
 
 
 def channel_major(flat: np.ndarray, members: int) -> np.ndarray:
-    """Bring rows in the order b * C + c into the order c * B + b."""
+    """Reorder rows from b * C + c to c * B + b."""
     return flat.reshape(-1, members, *flat.shape[1:]).swapaxes(0, 1).reshape(flat.shape)
 
 
 def sizes(bigN: np.ndarray, jitter: np.ndarray, N: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the sides (k,) of canvases, pixels: bigN, padded by the jitter, and as TensorFlow pads N to it."""
+    """Return three sides (k,) of canvases, pixels: bigN, bigN with the jitter, and that to which TensorFlow pads N."""
     padded = bigN + jitter
     return {"bigN": bigN, "padded_size": padded, "canvas_side": N + 2 * ((padded - N) // 2)}

@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for array formats and canvas sides."""
+"""Convert array formats and compute canvas sides with the installed package ``ptycho``."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 def to_channel(real: tf.DType, *, grid: np.ndarray, flat: np.ndarray) -> dict[str, tf.Tensor]:
     groups, side, _, N = grid.shape[:4]
     members = side * side
-    # The two grid axes last, then merged.
+    # Move the two grid axes last, then merge them.
     of_grid = tf.reshape(tf.transpose(tf.cast(grid[..., 0], real), [0, 3, 4, 1, 2]), [groups, N, N, members])
     return {"channel_of_grid": of_grid, "channel_of_flat": flat_to_channel(tf.cast(flat, real), members)}
 
@@ -36,17 +36,17 @@ def canvas(real: tf.DType, *, settings: np.ndarray) -> dict[str, tf.Tensor]:
 
 
 def channel_to_flat(channel: tf.Tensor) -> tf.Tensor:
-    """Bring (B, N, N, C) into (B * C, N, N, 1), group-major."""
+    """Convert (B, N, N, C) to (B * C, N, N, 1), group-major."""
     _, N, _, _ = channel.shape
     return tf.reshape(tf.transpose(channel, [0, 3, 1, 2]), [-1, N, N, 1])
 
 
 def flat_to_channel(flat: tf.Tensor, members: int) -> tf.Tensor:
-    """Bring (B * C, N, N, 1) into (B, N, N, C)."""
+    """Convert (B * C, N, N, 1) to (B, N, N, C)."""
     _, N, _, _ = flat.shape
     return tf.transpose(tf.reshape(flat, [-1, members, N, N]), [0, 2, 3, 1])
 
 
 def positions_to_flat(positions: tf.Tensor) -> tf.Tensor:
-    """Bring (B, 1, 2, C) into (B * C, 2), in the order of the flat patches."""
+    """Convert (B, 1, 2, C) to (B * C, 2), in the order of the flat patches."""
     return tf.reshape(tf.transpose(positions[:, 0], [0, 2, 1]), [-1, 2])

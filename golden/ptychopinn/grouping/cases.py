@@ -1,4 +1,4 @@
-"""These cases freeze which patterns form a group, what is gathered for it, the scale of the data, and ground truth."""
+"""These cases freeze the members of groups, the grouped record, the scale of the data, and ground truth."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ MEMBER_PATCHES = Operation(
 
 
 def along_x(M: int) -> Drawing:
-    """Draw positions (M,) along x, none twice."""
+    """Draw distinct positions (M,) along x."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return {"xcoords": np.arange(M) * 3 + draw.multiples(2**-8, 0, 2, (M,))}
@@ -199,7 +199,7 @@ def scattered(M: int, step: float = 2**-10) -> Drawing:
 
 
 def commanded(M: int) -> Drawing:
-    """Draw measured positions, and commanded ones up to three pixels away."""
+    """Draw measured positions, and commanded positions up to three pixels away."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         measured = scattered(M)(draw)
@@ -211,7 +211,7 @@ def commanded(M: int) -> Drawing:
 
 
 def scan(M: int, N: int, dtype: type = np.float32) -> Drawing:
-    """Draw patterns of unlike strength, at positions that float32 cannot hold, on an object."""
+    """Draw patterns of different strength, at positions on an object that float32 cannot represent."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return scattered(M, 2**-24)(draw) | {
@@ -223,14 +223,14 @@ def scan(M: int, N: int, dtype: type = np.float32) -> Drawing:
 
 
 def patterns(draw: Draw, shape: tuple[int, ...], strengths: int, dtype: type) -> np.ndarray:
-    """Draw amplitudes whose squares do not fit uint16; the i-th entry of the first axis is stronger by i."""
+    """Draw amplitudes whose squares exceed uint16; strength grows with the index of the first axis."""
     strength = 1 + np.arange(strengths).reshape(-1, *(1 for _ in shape[1:]))
     whole = draw.integers(0, 1000, shape) * strength
     return whole.astype(dtype) if dtype is np.uint16 else (whole / 64).astype(dtype)
 
 
 def stack(groups: int, N: int, members: int, dtype: type = np.float32) -> Drawing:
-    """Draw patterns of groups, the later groups and the later members stronger."""
+    """Draw patterns of groups; strength grows with the index of group and member."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         of_groups = patterns(draw, (groups, N, N, members), groups, dtype)
@@ -240,14 +240,14 @@ def stack(groups: int, N: int, members: int, dtype: type = np.float32) -> Drawin
 
 
 def known_object(draw: Draw, groups: int, members: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw an object, and positions (n, 1, 2, C) on it; those of the first group lie in its lower left corner."""
+    """Draw an object, and positions (n, 1, 2, C) on it; those of the first group are in its lower left corner."""
     mean = draw.multiples(2**-4, 6, 30, (groups, 1, 2, 1))
     mean[0, 0, :, 0] = 3.25, 28.5
     return draw.complex((32, 36), step=1 / 4), mean + draw.multiples(2**-4, -5, 6, (groups, 1, 2, members))
 
 
 def grouped_object(groups: int, members: int) -> Drawing:
-    """Round means to 1/16 pixel, so that every position is exact in float32, with any number of members."""
+    """Round means to 1/16 pixel, so that float32 represents every position exactly, for any number of members."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         target, coords = known_object(draw, groups, members)

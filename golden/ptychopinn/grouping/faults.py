@@ -80,18 +80,18 @@ _ALL_NEAR = Condition(
 
 # Oversampling.
 def _combinations(parameters: Parameters) -> int:
-    """Count the groups that a seed would have in a scan that is large enough."""
+    """Count the groups of a seed in a scan that is large enough."""
     return math.comb(parameters["neighbor_pool_size"] or parameters["K"], parameters["gridsize"] ** 2)
 
 
 def _combined(inputs: Arrays, parameters: Parameters) -> int:
-    """Count the groups that a seed has; it counts itself where the scan has too few others for one."""
+    """Count the groups of a seed. If there are too few other patterns for one, the seed itself is included."""
     C, size = parameters["gridsize"] ** 2, parameters["neighbor_pool_size"] or parameters["K"]
     return math.comb(max(C, min(size, len(inputs["xcoords"]) - 1)), C)
 
 
 def _seeds(inputs: Arrays, parameters: Parameters) -> int:
-    """Count the seeds that are drawn: twice those that are needed, and no more than there are patterns."""
+    """Count the seeds that are drawn: twice the number that is needed, but at most the number of patterns."""
     return min(2 * math.ceil(parameters["nsamples"] / _combinations(parameters)), len(inputs["xcoords"]))
 
 
@@ -143,7 +143,7 @@ _ONE_MEMBER = Condition("each group has one member", lambda _, p: p["gridsize"] 
 
 
 def _coords(inputs: Arrays) -> np.ndarray:
-    """Return the positions (n, 1, 2, C) that either operation on ground truth takes."""
+    """Return the positions (n, 1, 2, C) of either operation on ground truth."""
     return inputs["coords_relative" if "coords_relative" in inputs else "coords_nn"]
 
 
@@ -151,7 +151,7 @@ def _coords(inputs: Arrays) -> np.ndarray:
 
 
 def _otherwise_used(name: str, symptom: str, choose: Callable[[np.ndarray, int, int], np.ndarray]) -> Fault:
-    """``choose`` gets the indices of all patterns, how many are wanted, and the seed."""
+    """Choose patterns wrongly: ``choose`` gets the indices of all, the requested number, and the seed."""
     return Fault.of_formula(name, symptom, subsample, choose=choose)
 
 
@@ -525,7 +525,7 @@ def _channel_major(patches: np.ndarray) -> np.ndarray:
 
 
 def _ground_truth_faults(formula: Callable[..., Arrays]) -> tuple[Fault, ...]:
-    """Return the faults of cutting patches at positions, whichever they are."""
+    """Return the faults of cutting patches that either operation on ground truth can have."""
 
     def cut(name: str, symptom: str, way: Cut) -> Fault:
         return Fault.of_formula(name, symptom, formula, cut=way)
@@ -635,7 +635,7 @@ MEMBER_PATCHES = (
 
 
 def _recorded(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -> Fault:
-    """Give the members of the record other positions; ``change`` gets the outputs."""
+    """Change the members' positions in the record; ``change`` gets the outputs."""
 
     def commit(t: Trial) -> Arrays:
         return recorded(t.inputs["diff3d"], t.inputs["object"], t.outputs["nn_indices"], change(t.outputs))
@@ -646,7 +646,7 @@ def _recorded(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -
 def _from_centre(
     name: str, symptom: str, parts: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 ) -> Fault:
-    """Give other offsets and relative positions; ``parts`` gets the members' positions and their right mean."""
+    """Change offsets and relative positions; ``parts`` gets the members' positions and their right mean."""
 
     def commit(t: Trial) -> Arrays:
         coords = t.outputs["coords_nn"]
@@ -662,7 +662,7 @@ def _of_batch(coords: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _of_diffraction(name: str, symptom: str, change: Callable[[Arrays, np.ndarray], np.ndarray]) -> Fault:
-    """Put other patterns into the groups; ``change`` gets inputs and indices and returns the patterns."""
+    """Change the patterns of the groups; ``change`` gets inputs and indices and returns the patterns."""
 
     def commit(t: Trial) -> Arrays:
         diffraction = change(t.inputs, t.outputs["nn_indices"])

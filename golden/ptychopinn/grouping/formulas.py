@@ -1,6 +1,6 @@
-"""These formulas draw groups, and make the grouped record, its normalisation, and ground-truth patches.
+"""These formulas draw groups, and compute the grouped record, its normalisation, and ground-truth patches.
 
-The draws need no tree here: neighbours are found by sorting all distances.
+Neighbours are found without a tree, by sorting all distances.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from golden.ptychopinn.coordinates.formulas import bilinear
 
 Generator = Any
-"""A generator is NumPy's legacy one, a newer one, or the module ``numpy.random``; all offer ``choice``."""
+"""NumPy's legacy generator, a newer one, or the module ``numpy.random``; all have ``choice``."""
 
 # ------------------------------------------------------------------------------------------------ subsampling
 
 
 def drawn_once(every: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Draw at most ``count`` of every pattern (M,), each once, ascending."""
+    """Draw at most ``count`` of all patterns (M,), each at most once, ascending."""
     return np.sort(np.random.RandomState(seed).permutation(every)[:count])
 
 
@@ -33,7 +33,7 @@ def subsample(
     subsample_seed: int,
     choose: Callable[[np.ndarray, int, int], np.ndarray] = drawn_once,
 ) -> dict[str, np.ndarray]:
-    """Draw the patterns that are used; ``choose`` draws as ``drawn_once`` does."""
+    """Draw the patterns that are used; ``choose`` has the signature of ``drawn_once``."""
     indices = choose(np.arange(len(xcoords)), n_subsample, subsample_seed)
     return {"sample_indices": np.asarray(indices, np.int64), "xcoords": xcoords[indices]}
 
@@ -52,17 +52,17 @@ def legacy(seed: int, sequential_sampling: bool) -> Generator:
 
 
 def drawn(generator: Generator, M: int, count: int) -> np.ndarray:
-    """Draw ``count`` of M patterns; if all are wanted, return them in order without a draw."""
+    """Draw ``count`` of M patterns; if all are requested, return them in order without a draw."""
     return np.arange(M) if count >= M else generator.choice(M, count, replace=False)
 
 
 def drawn_seeds(generator: Generator, M: int, nsamples: int, sequential_sampling: bool) -> np.ndarray:
-    """Draw the seed patterns, (n,), about which groups are formed."""
+    """Draw the seed patterns, (n,), around which groups are formed."""
     return np.arange(min(nsamples, M)) if sequential_sampling else drawn(generator, M, nsamples)
 
 
 def nearest_first(points: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Return all patterns by their distance from each seed, (n, M)."""
+    """Return all patterns, sorted by their distance from each seed, (n, M)."""
     squares = np.square(points[seeds][:, None] - points).sum(axis=2)
     return np.argsort(squares, axis=1, kind="stable")
 
@@ -79,7 +79,7 @@ def drawn_members(generator: Generator, near: np.ndarray, C: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Rules:
-    """Rules are the steps of sampling; a fault replaces one."""
+    """The steps of sampling; a fault replaces one."""
 
     points: Callable[[np.ndarray, np.ndarray], np.ndarray] = points_of
     generator: Callable[[int, bool], Generator] = legacy
@@ -111,7 +111,7 @@ def sample(
 
 
 def pool_generator(seed: int, sequential_sampling: bool) -> Generator:
-    """Return the generator that draws the pool's seeds and the groups; it has the user's seed in every mode."""
+    """Return the generator that draws the pool's seeds and the groups; it uses the user's seed in every mode."""
     return np.random.RandomState(seed)
 
 
@@ -122,7 +122,7 @@ def pool_seeds(generator: Generator, M: int, count: int, sequential_sampling: bo
 
 @dataclass(frozen=True)
 class PoolRules:
-    """Pool rules are the steps of oversampling; a fault replaces one."""
+    """The steps of oversampling; a fault replaces one."""
 
     points: Callable[[np.ndarray, np.ndarray], np.ndarray] = points_of
     generator: Callable[[int, bool], Generator] = pool_generator
@@ -183,14 +183,14 @@ def scaled(diffraction: np.ndarray, mean_sum: np.ndarray | float, side: float | 
 
 
 def normalised(diffraction: np.ndarray) -> np.ndarray:
-    """Scale patterns (n, N, N, C) so that the squares of one sum to (N / 2)**2 on average; float32."""
+    """Scale patterns (n, N, N, C) so that their sum of squares is (N / 2)**2 on average; float32."""
     return scaled(diffraction, sums_of_squares(diffraction).mean())
 
 
 def normalise(
     *, diffraction: np.ndarray, scale: Callable[[np.ndarray], np.ndarray] = normalised
 ) -> dict[str, np.ndarray]:
-    """Normalise patterns; ``scale`` scales as ``normalised`` does."""
+    """Normalise patterns; ``scale`` has the signature of ``normalised``."""
     return {"X_full": scale(diffraction)}
 
 
@@ -198,7 +198,7 @@ def normalise(
 
 
 def patches_at(object_: np.ndarray, coords: np.ndarray, N: int, centre: float | None = None) -> np.ndarray:
-    """Cut patches (n, N, N, C) complex64 of an object (H, W) whose centre index lies at coords (n, 1, 2, C)."""
+    """Cut patches (n, N, N, C) complex64 of an object (H, W) with the centre index at coords (n, 1, 2, C)."""
     groups, _, _, members = coords.shape
     first = np.moveaxis(coords[:, 0], 1, 2).reshape(-1, 2) - (N // 2 if centre is None else centre)
     images = np.broadcast_to(object_.astype(np.complex128)[None, ..., None], (len(first), *object_.shape, 1))
@@ -207,7 +207,7 @@ def patches_at(object_: np.ndarray, coords: np.ndarray, N: int, centre: float | 
 
 
 Cut = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
-"""It cuts as ``patches_at`` does: patches (n, N, N, C) from object, positions (n, 1, 2, C) and N."""
+"""A function like ``patches_at``: object, positions (n, 1, 2, C) and N -> patches (n, N, N, C)."""
 
 
 def ground_truth(
@@ -244,7 +244,7 @@ def grouped_positions(x: np.ndarray, y: np.ndarray, nn_indices: np.ndarray) -> n
 def record(
     *, xcoords: np.ndarray, ycoords: np.ndarray, diff3d: np.ndarray, object: np.ndarray, **settings: Any
 ) -> dict[str, np.ndarray]:
-    """Draw groups and gather what belongs to them; ``settings`` are the parameters of ``sample``."""
+    """Draw groups and return their record; ``settings`` are the parameters of ``sample``."""
     nn_indices = sample(xcoords=xcoords, ycoords=ycoords, **settings)["nn_indices"]
     return recorded(diff3d, object, nn_indices, grouped_positions(xcoords, ycoords, nn_indices))
 
@@ -252,7 +252,7 @@ def record(
 def recorded(
     diff3d: np.ndarray, object_: np.ndarray, nn_indices: np.ndarray, coords_nn: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the grouped record of given groups, whose members lie at coords_nn (n, 1, 2, C)."""
+    """Return the grouped record of given groups, whose members are at coords_nn (n, 1, 2, C)."""
     diffraction, offsets = gather(diff3d, nn_indices), coords_nn.mean(axis=3, keepdims=True)
     return {
         "nn_indices": nn_indices,

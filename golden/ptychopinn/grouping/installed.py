@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for groups of neighbours and their patterns."""
+"""Form groups of neighbours with the installed package ``ptycho``, and gather their patterns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INDICES = "raw_data's 'nn_indices'"
 
 
 def subsample(*, xcoords: np.ndarray, n_subsample: int, subsample_seed: int) -> dict[str, np.ndarray]:
-    """Ask the loader of its scripts, which draws; the patterns of the file are blank."""
+    """Call the loader of the package's scripts, which draws; the patterns of the file are blank."""
     y = np.zeros_like(xcoords)
     positions = {"xcoords": xcoords, "ycoords": y, "xcoords_start": xcoords, "ycoords_start": y}
     blank = {"diff3d": np.ones((len(xcoords), 1, 1), np.float32), "probeGuess": np.ones((1, 1), np.complex64)}
@@ -97,7 +97,7 @@ def ground_truth(
 
 
 def member_patches(*, object: np.ndarray, coords_nn: np.ndarray, N: int) -> dict[str, np.ndarray]:
-    """Ask for each member as a group of one: its relative position is 0, so there is nothing to mirror."""
+    """Call it with each member as a group of one: the relative position is 0, so nothing is mirrored."""
     groups, _, _, members = coords_nn.shape
     single = np.moveaxis(coords_nn[:, 0], 2, 1).reshape(groups * members, 1, 2, 1)
     answer = ground_truth(object=object, coords_offsets=single, coords_relative=np.zeros_like(single), gridsize=1, N=N)

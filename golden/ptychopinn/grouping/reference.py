@@ -1,7 +1,7 @@
-"""PtychoPINN draws groups, and makes the grouped record, its normalisation, and ground-truth patches.
+"""Groups, the grouped record, its normalisation, and ground-truth patches, as in PtychoPINN.
 
-The package draws, gathers and normalises with NumPy, in float64, and finds neighbours with SciPy's k-d tree, so that is
-what is restated; patches of an object are cut by TensorFlow's translation.
+The package draws, gathers and normalises with NumPy in float64, and finds neighbours with SciPy's k-d tree, and so does
+this module. Patches of an object are cut by TensorFlow's translation.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def record(
 ) -> dict[str, tf.Tensor | np.ndarray]:
     groups = sample(real, xcoords=xcoords, ycoords=ycoords, gridsize=gridsize, **drawn)["nn_indices"]
     coords_nn = _positions(xcoords, ycoords, groups)
-    # Positions are float64 whatever the patches are cut in.
+    # Positions are float64, whatever the dtype of the patches.
     placed = coordinates.relative(tf.float64, coords_nn=coords_nn)
     diffraction = np.transpose(diff3d[groups], [0, 2, 3, 1])
     offsets, relative = (placed[name].numpy() for name in ("coords_offsets", "coords_relative"))
@@ -145,7 +145,7 @@ def member_patches(real: tf.DType, *, object: np.ndarray, coords_nn: np.ndarray,
 
 
 def _choose(random: Random, M: int, count: int) -> np.ndarray:
-    """Draw indices; if all are wanted, return them in order without a draw."""
+    """Draw indices; if all are requested, return them in order without a draw."""
     return np.arange(M) if count >= M else random.choice(np.arange(M), count, replace=False)
 
 
@@ -154,7 +154,7 @@ def _near(xcoords: np.ndarray, ycoords: np.ndarray, seeds: np.ndarray, K: int) -
 
 
 def _nearest(xcoords: np.ndarray, ycoords: np.ndarray, seeds: np.ndarray, K: int) -> np.ndarray:
-    """Return the patterns nearest to each seed, itself the first: K + 1, or all."""
+    """Return the K + 1 patterns nearest to each seed, or all; the seed comes first."""
     points = np.column_stack([xcoords, ycoords])
     _, found = cKDTree(points).query(points[seeds], k=min(K + 1, len(points)))
     return np.asarray(found)

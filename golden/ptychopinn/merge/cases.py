@@ -24,15 +24,15 @@ def _centre(outputs: Arrays) -> np.ndarray:
 
 
 def _border(outputs: Arrays) -> np.ndarray:
-    """Select pixels that no centre covers or touches. At the edge, rounding of a position leaves a count of 1e-7."""
+    """Select pixels that no centre covers or touches, because rounding leaves a count of 1e-7 at a centre's edge."""
     counted = np.pad(outputs["norm"] > 1.000001e-3, ((0, 0), (1, 1), (1, 1), (0, 0)))
     height, width = outputs["norm"].shape[1:3]
     near = [counted[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
     return np.asarray(~np.any(near, axis=0))
 
 
-# The border of a merged object is a thousand times its centre, so each has a tolerance of its own. Between them, where
-# moved masks end, the ratio takes every scale; sum and norm are compared everywhere.
+# The border of a merged object is a thousand times its centre, so each has its own tolerance. Between them, where moved
+# masks end, the ratio has all scales; sum and norm are compared everywhere.
 MERGE = Operation(
     name="merge.merge",
     summary="patches of each group moved by -(relative - mean over all patches), summed, divided by count + 0.001",
@@ -88,17 +88,17 @@ EXTRACT = Operation(
 
 
 def relative(draw: Draw, groups: int, members: int) -> np.ndarray:
-    """Draw sub-pixel positions, as of a jittered scan: neither a group's mean nor the mean over all groups is 0.
+    """Draw subpixel positions like those of a jittered scan: neither a group's mean nor the mean over all groups is 0.
 
-    They are thirds, as means over members are. Multiples of a power of two would be moved exactly, and TensorFlow's
-    rounding of source coordinates would not show in the noise.
+    They are multiples of 1/3, as means over members are. A move by multiples of a power of two would be exact, and the
+    noise would not show TensorFlow's rounding of source coordinates.
     """
     thirds = draw.multiples(2**-8, -7.5, 7.5, (groups, 1, 2, members)) / 3
     return np.asarray(thirds + np.array([[0.75], [-1.25]]), np.float32)
 
 
 def centred(draw: Draw, groups: int, members: int) -> np.ndarray:
-    """Draw sub-pixel positions; the mean of each group is 0, as the grouped record's is."""
+    """Draw subpixel positions; the mean of each group is 0, as in the grouped record."""
     coords = draw.multiples(2**-8, -9, 9, (groups, 1, 2, members)) / 3
     return np.asarray(coords.mean(axis=3, keepdims=True) - coords, np.float32)
 
@@ -115,7 +115,7 @@ def group_patches(groups: int, members: int, N: int, positions: Positions = rela
 
 
 def textured_window(groups: int, members: int, N: int, positions: Positions = relative) -> Drawing:
-    """Draw texture in a window across the edge of the centre, off the diagonal: less to store than a whole patch."""
+    """Draw texture in a window across the edge of the centre, off the diagonal, which takes less space than a patch."""
     rows, columns = slice(N // 8, N * 5 // 8), slice(N * 3 // 8, N * 15 // 16)
     return lambda draw: {
         "patches": draw.window((groups, N, N, members), rows, columns),
@@ -124,7 +124,7 @@ def textured_window(groups: int, members: int, N: int, positions: Positions = re
 
 
 def bright_pixels(draw: Draw) -> dict[str, np.ndarray]:
-    """Light pixel (8, 8), in the centre, and pixel (0, 15), at a corner, of every member, each with another value.
+    """Set pixel (8, 8), in the centre, and pixel (0, 15), at a corner, of every member to different values.
 
     Positions are whole pixels with zero mean.
     """

@@ -42,7 +42,7 @@ _WHOLE = Condition("all positions are whole pixels", lambda inputs, _: not (inpu
 
 
 def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the patches (B, N, N, C)."""
+    """Alter the patches: ``change`` gets (B, N, N, C)."""
     return Fault(name, symptom, lambda t: merge(**t.given | {"patches": change(t.inputs["patches"])}))
 
 
@@ -53,7 +53,7 @@ def _columns_first(relative: np.ndarray) -> np.ndarray:
 
 
 def _channels_first(relative: np.ndarray) -> np.ndarray:
-    """Return relative positions (B, 1, 2, C) that are flat in the order c * B + b."""
+    """Return relative positions (B, 1, 2, C) that were flattened in the order c * B + b."""
     groups, _, _, members = relative.shape
     flat = channel_major(positions_to_flat(relative), members)
     return flat.reshape(groups, members, 2).transpose(0, 2, 1)[:, None]
@@ -62,11 +62,12 @@ def _channels_first(relative: np.ndarray) -> np.ndarray:
 def _misplaced(formula: Callable[..., Arrays], sign: str) -> tuple[Fault, ...]:
     """Return the faults of the positions in either operation; ``sign`` is the symptom of the first.
 
-    They bend the formula: from 64 patches on the reference makes several calls of TensorFlow, each with another mean.
+    They alter the formula, because from 64 patches on, the reference calls TensorFlow several times, each time with
+    another mean.
     """
 
     def fault(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-        """``change`` gets the relative positions (B, 1, 2, C)."""
+        """Alter the positions: ``change`` gets the relative ones (B, 1, 2, C)."""
 
         def commit(t: Trial) -> Arrays:
             return formula(**t.given | {"coords_relative": change(t.inputs["coords_relative"])})
@@ -120,7 +121,7 @@ def _groups_summed(t: Trial) -> Arrays:
 
 
 def _masked_after_moving(t: Trial) -> Arrays:
-    """Multiply what was interpolated twice, at the mask's edge: patch and mask, each moved by itself."""
+    """Move patch and mask separately, then multiply them, which interpolates twice at the mask's edge."""
     patches, padded = t.inputs["patches"], t.parameters["padded_size"]
     flat, by = channel_to_flat(patches.astype(np.complex128)), moves(t.inputs["coords_relative"])
     masks = np.broadcast_to(centre_mask(flat.shape[1])[None, :, :, None], flat.shape)
@@ -232,12 +233,12 @@ MERGE = (
 
 
 def _configured(t: Trial) -> int:
-    """Return the canvas's side as a default configuration says it."""
+    """Return the canvas's side in a default configuration."""
     return padded_size(t.parameters["N"], t.inputs["coords_relative"].shape[3])
 
 
 def _of_canvas(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the canvases (B, P, P, 1)."""
+    """Alter the canvases: ``change`` gets (B, P, P, 1)."""
     return Fault(name, symptom, lambda t: extract(**t.given | {"canvas": change(t.inputs["canvas"])}))
 
 

@@ -11,13 +11,13 @@ from golden.ptychopinn.coordinates.formulas import translated
 from golden.ptychopinn.formats.formulas import channel_to_flat, positions_to_flat
 
 Moves = Callable[[np.ndarray], np.ndarray]
-"""It makes of coords_relative (B, 1, 2, C) how far each flat image moves, (B * C, 2) float64; pixels."""
+"""coords_relative (B, 1, 2, C) -> displacement of each flat image, (B * C, 2) float64; pixels."""
 
 # ------------------------------------------------------------------------------------------------ merge
 
 
 def moves(coords_relative: np.ndarray) -> np.ndarray:
-    """Return how far each flat patch moves, (B * C, 2), pixels."""
+    """Return the displacement of each flat patch, (B * C, 2), pixels."""
     flat = positions_to_flat(coords_relative).astype(np.float64)
     return -(flat - flat.mean(axis=0))
 
@@ -35,7 +35,7 @@ def centre_mask(N: int) -> np.ndarray:
 
 
 def on_canvas(images: np.ndarray, padded: int) -> np.ndarray:
-    """Put a margin around images (n, N, N, 1): half of what is missing, rounded down."""
+    """Pad images (n, N, N, 1) on each side by half of what is missing to the canvas, rounded down."""
     margin = (padded - images.shape[1]) // 2
     return np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
 
@@ -58,10 +58,10 @@ def sums(
 
     Args:
         patches: (B, N, N, C).
-        by: (B * C, 2); how far each patch moves, pixels.
+        by: (B * C, 2), displacement of each patch, pixels.
         padded: nominal side of the canvas, pixels.
-        count_by: how far each mask moves; as the patches do where it is None.
-        mask: makes of N which pixels of a patch are counted, (N, N).
+        count_by: displacement of each mask; None for that of the patches.
+        mask: N -> mask of the pixels of a patch that are counted, (N, N).
     """
     N, members = patches.shape[1], patches.shape[3]
     flat = channel_to_flat(patches.astype(np.complex128))
@@ -71,7 +71,7 @@ def sums(
 
 
 def divided(total: np.ndarray, count: np.ndarray, epsilon: float = 1e-3) -> dict[str, np.ndarray]:
-    """Return the outputs of ``merge``; 0 where there is nothing to divide by."""
+    """Return the outputs of ``merge``; 0 where the divisor is 0."""
     norm = count + epsilon
     merged = np.divide(total, norm, out=np.zeros_like(total), where=norm != 0).astype(np.complex64)
     return {
@@ -101,7 +101,7 @@ def merge(
 
 
 def displacements(coords_relative: np.ndarray) -> np.ndarray:
-    """Return how far each flat canvas moves, (B * C, 2), pixels."""
+    """Return the displacement of each flat canvas, (B * C, 2), pixels."""
     return positions_to_flat(coords_relative).astype(np.float64)
 
 
@@ -111,7 +111,7 @@ def for_each_member(canvas: np.ndarray, members: int) -> np.ndarray:
 
 
 def margin(P: int, N: int) -> int:
-    """Return what is cut off a canvas on every side, pixels."""
+    """Return the margin that is cut off a canvas on every side, pixels."""
     return (P - N) // 2
 
 

@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for the merge of a group and its inverse."""
+"""Merge a group and extract it again with the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from golden.ptychopinn.installed_package import checked, global_parameters, offered, tensor, unexpected
 
 _OFFSET = 4
-"""Offset of raster neighbours, pixels; with the jitter it makes up the padded size that a case asks for."""
+"""Offset of raster neighbours, pixels. It and the jitter give the padded size of a case."""
 
 
 def merge(*, patches: np.ndarray, coords_relative: np.ndarray, padded_size: int) -> dict[str, np.ndarray]:
-    """Watch the function that sums: it is an argument of the one that divides.
+    """Observe the function that sums, which is an argument of the function that divides.
 
-    It keeps the groups apart, however many there are. The one that sums in blocks, which the package's network takes,
-    makes one canvas of them from 64 patches on.
+    This function keeps the groups apart, whatever their number. The package's network uses another one, which sums in
+    blocks, and puts all groups on one canvas from 64 patches on.
     """
     groups, N, _, members = patches.shape
     call, grid = "tf_helper.reassemble_patches", math.isqrt(members)
@@ -56,6 +56,6 @@ def extract(*, canvas: np.ndarray, coords_relative: np.ndarray, N: int) -> dict[
 
 
 def _of_canvas(N: int, grid: int, padded_size: int) -> dict[str, int]:
-    """Return the global parameters that make up a padded size."""
+    """Return the global parameters that give a padded size."""
     jitter = padded_size - N - (grid - 1) * _OFFSET
     return {"N": N, "gridsize": grid, "offset": _OFFSET, "max_position_jitter": jitter}

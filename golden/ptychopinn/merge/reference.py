@@ -9,7 +9,7 @@ from golden.ptychopinn.coordinates.reference import as_working, translated
 from golden.ptychopinn.formats.reference import channel_to_flat, positions_to_flat
 
 _CLIFF = 64
-"""TensorFlow sums all groups of a call into one canvas from so many patches on."""
+"""Number of patches from which TensorFlow sums all groups of a call into one canvas."""
 
 
 def merge(
@@ -45,14 +45,14 @@ def extract(real: tf.DType, *, canvas: np.ndarray, coords_relative: np.ndarray, 
 def extract_flat(canvas: tf.Tensor, relative: tf.Tensor, N: int) -> tf.Tensor:
     """Extract patches (B * C, N, N, 1) from canvases (B, P, P, 1)."""
     repeated = tf.repeat(canvas, relative.shape[3], axis=0)
-    # Not recentred, unlike the merge.
+    # Unlike the merge, this subtracts no mean.
     moved = translated(repeated, positions_to_flat(relative))
     margin = (canvas.shape[1] - N) // 2
     return moved[:, margin : margin + N, margin : margin + N]
 
 
 def sum_and_norm(patches: tf.Tensor, relative: tf.Tensor, padded_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return sum and norm (B, P, P, 1) of patches (B, N, N, C): a canvas for each group, however many there are."""
+    """Return sum and norm (B, P, P, 1) of patches (B, N, N, C): a canvas for each group, whatever their number."""
     groups, N, _, members = patches.shape
     flat = positions_to_flat(relative)
     moves = -(flat - tf.reduce_mean(flat, axis=0))

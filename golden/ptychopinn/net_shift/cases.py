@@ -1,7 +1,7 @@
 """These cases follow a known object to its patterns, through the merge, into a mosaic: the net shift of all signs.
 
-Every place that has a sign is followed by an output that holds what came out of it, so a wrong sign shows there,
-whatever compensates it later. What the network would return is the true patch of each pattern, confined to its centre.
+The result of every place that has a sign is an output, so a wrong sign shows there, even if a later one compensates it.
+In place of the network's output, they use the true patch of each pattern, confined to its centre.
 """
 
 from __future__ import annotations
@@ -127,11 +127,11 @@ MEMORY_MAPPED = Operation(
 
 HEIGHT, WIDTH = 34, 56
 LETTER = ((0, 8, 0, 3), (0, 2, 0, 7), (3, 5, 3, 6))
-"""The letter is an F: (top, bottom, left, right) of its strokes, in units of two pixels."""
+"""Strokes of the letter F: (top, bottom, left, right), in units of two pixels."""
 
 
 def letter_object() -> np.ndarray:
-    """Return an F on a slope, in amplitude and, elsewhere, in phase; (HEIGHT, WIDTH) complex64, multiples of 1/64."""
+    """Return an F on a gradient, in amplitude and at another place in phase; (HEIGHT, WIDTH) complex64, in 1/64."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     glyph = _blurred(_letter(10, 14))
     amplitude = 0.5 + 0.25 * columns / WIDTH + 0.125 * rows / HEIGHT - 0.375 * glyph
@@ -147,7 +147,7 @@ def _letter(top: int, left: int) -> np.ndarray:
 
 
 def _blurred(image: np.ndarray) -> np.ndarray:
-    """Blur by a pixel either way, so that a bilinear move changes little."""
+    """Blur by one pixel in each direction, so that a bilinear move changes little."""
     for axis in (0, 1):
         image = np.roll(image, -1, axis) / 4 + image / 2 + np.roll(image, 1, axis) / 4
     return image
@@ -164,8 +164,8 @@ def small_beam(N: int) -> np.ndarray:
 def scan(N: int) -> Drawing:
     """Draw 21 positions on 27 x 11 pixels, nearer to the left than to the right edge; multiples of 1/8.
 
-    The mean of a group is a multiple of 1/32 then, so that members move by what float32 can hold. At the edge of a
-    count the merge divides by 0.001, and multiplies any rounding by a thousand.
+    So the mean of a group is a multiple of 1/32, and float32 represents the moves of members exactly. At the edge of a
+    count, the merge divides by 0.001, which multiplies any rounding by a thousand.
     """
 
     def make(draw: Draw) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
-"""These faults get a sign wrong, or exchange x and y, wherever a sign lives in the chain from an object to its mosaic.
+"""These faults get a sign wrong, or exchange x and y, in each place of the chain from an object to its mosaic.
 
 A vector [x, y] passes through each place of the chain, and a fault changes its sign or order there. Two faults may
-compensate each other in later outputs, but never in the output that belongs to the first of them.
+compensate each other in later outputs, but never in the output of the first place.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from golden.spec.fault import Condition, Fault
 
 @dataclass(frozen=True)
 class Place:
-    """A place is where a sign lives.
+    """A step of the chain that has a sign.
 
     Attributes:
-        name: the name that its faults begin with.
+        name: prefix of the names of its faults.
         subject: the quantity that has the sign, for the diagnosis.
         rule: the right value of that quantity, for the diagnosis.
-        shown_by: the output that holds what comes out of the place, and nothing that comes later.
+        shown_by: the output that holds the result of this step, and nothing later.
         in_group: its vectors are distances from the mean of a group, all 0 in a group of one.
     """
 
@@ -61,7 +61,7 @@ MEMORY_MAPPED_ROUTE = (
     _EXTRACTION,
     _STITCHING,
 )
-"""A route has its places in the order in which the chain passes them."""
+"""The places of each route, in the order of the chain."""
 
 TURNS: Mapping[str, tuple[str, Turn]] = {
     "sign": ("negated", np.negative),
@@ -69,7 +69,7 @@ TURNS: Mapping[str, tuple[str, Turn]] = {
     "y_sign": ("negated along y", lambda v: v * [[1], [-1]]),
     "xy_swap": ("swapped to [y, x]", lambda v: v[:, :, ::-1]),
 }
-"""A turn is a mistake that can happen in a place: its words, and the change of the vectors (n, 1, 2, C)."""
+"""Mistakes that can happen in any place: the words, and the change of the vectors (n, 1, 2, C)."""
 
 # ------------------------------------------------------------------------------------------------ faults
 
@@ -99,7 +99,7 @@ def _fault(turn: str, *places: Place, formula: Formula) -> Fault:
 
 
 def faults_in(places: Iterable[Place], formula: Formula) -> tuple[Fault, ...]:
-    """Return a fault for every turn in every place, and for every pair of places with the other sign."""
+    """Return a fault for every turn in every place, and for every pair of places with the opposite sign."""
     places = list(places)
     singles = [_fault(turn, place, formula=formula) for place in places for turn in TURNS]
     pairs = [_fault("sign", *pair, formula=formula) for pair in itertools.combinations(places, 2)]

@@ -17,14 +17,14 @@ from golden.ptychopinn.reassembly import formulas as reassembly
 from golden.ptychopinn.simulation.formulas import cut
 
 Turn = Callable[[np.ndarray], np.ndarray]
-"""A turn changes vectors (n, 1, 2, k), which have [x, y] on axis 2."""
+"""A function that changes vectors (n, 1, 2, k), with [x, y] on axis 2."""
 Turns = Mapping[str, Turn]
-"""Turns stand by the name of the place where they happen."""
+"""Name of a place -> the turn in it."""
 _NO_TURNS: Turns = MappingProxyType({})
 
 
 def container(*, turns: Turns = _NO_TURNS, **given: Any) -> dict[str, np.ndarray]:
-    """Follow the container's route; ``turns`` says what is done to the vectors in some of its places."""
+    """Follow the container's route; ``turns`` change the vectors in some of its places."""
     return _chain(turns, **given)
 
 

@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for the whole way from positions to a mosaic."""
+"""Compute the whole chain from positions to a mosaic with the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def container(
     probe_scale: float,
     M: int,
 ) -> dict[str, np.ndarray]:
-    """Go from patterns to record, merge, extraction, far field and mosaic, each by the package's own call.
+    """Compute record, merge, extraction, far field and mosaic from patterns, each with the package's own call.
 
-    The patch that each pattern shows, confined to its centre, stands for what its network would return.
+    In place of the network's output, use the patch that each pattern shows, confined to its centre.
     """
     N = len(probe)
     patterns = simulation.patterns(object=object, probe=probe, positions=positions, nphotons=1.0)["amplitude"]
@@ -62,7 +62,7 @@ def container(
 
 
 def memory_mapped(**given: Any) -> dict[str, np.ndarray]:
-    """The package computes the same: only the port has two ways by which positions come."""
+    """Compute the same: only the port has two routes for positions."""
     outputs = container(**given)
     del outputs["coords_relative"]
     return outputs

@@ -22,7 +22,7 @@ def container(real: tf.DType, **given: Any) -> dict[str, tf.Tensor | np.ndarray]
 
 
 def memory_mapped(real: tf.DType, **given: Any) -> dict[str, tf.Tensor | np.ndarray]:
-    # The way by which positions come is the port's own; what they must lead to is the same.
+    # The route of the positions is specific to the port; the result must be the same.
     outputs = _chain(real, **given)
     del outputs["coords_relative"]
     return outputs
@@ -59,7 +59,7 @@ def _chain(
     )
     relative, offsets = np.asarray(record["coords_relative"]), np.asarray(record["coords_offsets"])
 
-    # In place of the network: the patch that each pattern shows, found by the pattern, confined to its centre.
+    # In place of the network's output, use the patch that each pattern shows, confined to its centre.
     shown = grouping.patches_at(real, object, positions, N).numpy()[..., 0]
     patches = _confined(np.transpose(shown[record["nn_indices"]], [0, 2, 3, 1]))
     canvas = _merged(real, patches, relative, padded_size)
@@ -82,7 +82,7 @@ def _chain(
 
 
 def _confined(patches: np.ndarray) -> np.ndarray:
-    """Set (B, N, N, C) to zero around the central N // 2 pixels, as a decoder without a border branch returns it."""
+    """Set (B, N, N, C) to zero around the central N // 2 pixels, as in the output of a decoder without a border."""
     N = patches.shape[1]
     centre = slice(N // 4, N // 4 + N // 2)
     confined = np.zeros_like(patches)

@@ -1,4 +1,4 @@
-"""These cases freeze what every block of the network gives, the gradients of all weights, and steps of training."""
+"""These cases freeze the output of every block of the network, the gradients of all weights, and steps of training."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ PARAMETERS: dict[str, Kind] = {
 
 
 def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """Make patterns, positions, probe and weights of a case; exact, from the bits that its seed gives."""
+    """Make patterns, positions, probe and weights of a case from the bits of its seed, by exact arithmetic."""
     return _make(stored, parameters, beam)
 
 
 def make_training_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """Make the same under a beam that leaves no pixel dark."""
+    """Make the same for a beam that leaves no pixel dark."""
     return _make(stored, parameters, bright_beam)
 
 
@@ -59,13 +59,13 @@ def _make(stored: Arrays, parameters: Parameters, light: Callable[[Draw, int], n
 
 
 def patterns(draw: Draw, groups: int, members: int, N: int) -> np.ndarray:
-    """Draw speckle (B, N, N, C) that falls off by halves with the distance from a pixel beside the centre."""
+    """Draw speckle (B, N, N, C) that halves at regular distances from a pixel near the centre."""
     shape = (groups, N, N, members)
     return np.asarray(draw.multiples(1 / 32, 1 / 32, 3, shape) * falloff(N, 32, 30, 8)[..., None], np.float32)
 
 
 def positions(draw: Draw, groups: int, members: int) -> np.ndarray:
-    """Draw positions (B, 1, 2, C) in eighths of pixels, which move exactly; no group's mean is 0, nor that of all."""
+    """Draw positions (B, 1, 2, C) in eighths of pixels, which move exactly; means of groups and of all are not 0."""
     drawn = draw.multiples(1 / 8, -2.5, 2.5, (groups, 1, 2, members))
     return np.asarray(drawn + np.array([[0.875], [-0.375]]), np.float32)
 
@@ -76,9 +76,9 @@ def beam(draw: Draw, N: int) -> np.ndarray:
 
 
 def bright_beam(draw: Draw, N: int) -> np.ndarray:
-    """Draw weak speckle (N, N) about one bright pixel, which keeps patterns from being dark anywhere.
+    """Draw weak speckle (N, N) around one bright pixel, so that patterns are dark nowhere.
 
-    The Poisson term weighs a pixel with 1 / intensity: dark ones would leave little but noise in the gradients.
+    The Poisson term weights a pixel by 1 / intensity, so dark pixels would fill the gradients with noise.
     """
     probe = beam(draw, N) / 8
     probe[29 * N // 64, 33 * N // 64] += 100
@@ -86,16 +86,16 @@ def bright_beam(draw: Draw, N: int) -> np.ndarray:
 
 
 def falloff(N: int, row: int, column: int, width: int) -> np.ndarray:
-    """Return 1 about a pixel, and half as much every ``width`` pixels further, (N, N); pixels as of N = 64."""
+    """Return 1 around a pixel, and half as much every ``width`` pixels further, (N, N); distances are for N = 64."""
     unit = N // 64
     rows, columns = np.abs(np.arange(N) - row * unit), np.abs(np.arange(N) - column * unit)
     return np.asarray(0.5 ** (np.maximum(rows[:, None], columns[None]) // (width * unit)))
 
 
 def weights(draw: Draw, structure: Structure) -> np.ndarray:
-    """Draw weights (P,): uniform kernels that keep the size of what passes ReLU, and biases.
+    """Draw weights (P,): uniform kernels that keep the scale of values behind ReLU, and biases.
 
-    Amplitudes in the border are small: the merge divides it by 0.001, and it would drown the centre.
+    Amplitudes in the border are small, because the merge divides it by 0.001, and it would dominate the centre.
     """
     parts = []
     for name, shape in structure.shapes().items():
@@ -119,7 +119,7 @@ def _outputs(structure: Structure, keep: Callable[[np.ndarray], np.ndarray] | No
     N, s = structure.N, structure.scale
 
     def tap(name: str, description: str, layer: int = 0, axes: str = _IMAGES, unit: str = "1") -> Output:
-        """``layer`` is the number of channels that the last convolution before it sums over."""
+        """Count the terms; ``layer`` is the number of channels over which the last convolution before it sums."""
         return Output(name, description, axes_of_summary(axes), unit, terms=9 * layer if layer else 1, keep=keep)
 
     taps = []
@@ -237,21 +237,21 @@ def _gradients(structure: Structure, *, whole: bool = False) -> Operation:
 # ------------------------------------------------------------------------------------------------ training
 
 STEADY = 1000.0
-"""A gradient must lie this far above its noise for Adam's steps to be compared: they divide by its modulus."""
+"""Ratio of a gradient to its noise from which Adam's steps are compared, because they divide by its modulus."""
 
 
 def _steady(structure: Structure) -> Callable[[Arrays, Arrays], np.ndarray]:
-    """Find the entries whose gradients exceed their noise 1000 times in every step, or that have none in any run.
+    """Find the entries whose gradients exceed their noise 1000 times in every step, or are 0 in every run.
 
-    Only the noise of the smallest of five gradients is measured. So a weight that noise in a larger one moved by a
-    500th of a step does not count either.
+    Only the noise of the smallest of five gradients is measured. So weights that noise in a larger gradient moved by
+    1/500 of a step are excluded too.
     """
 
     def steady(outputs: Arrays, moved: Arrays) -> np.ndarray:
         still = np.max([moved[name] for name in outputs if name.startswith("step_")], axis=0) < 1 / 500
         gradients = split_entries(outputs["least_gradient"], structure)
         noises = split_entries(moved["least_gradient"], structure)
-        # A few runs may leave one entry alone by chance, not half of an array.
+        # In a few runs, noise may miss one entry by chance, but not half of an array.
         clear = [_is_steady(gradients[name], np.maximum(noises[name], np.median(noises[name]))) for name in gradients]
         return np.asarray(np.concatenate(clear) & still)
 
@@ -337,17 +337,18 @@ DEFAULTS: Parameters = {
     "probe_scale": 4.0,
     "nphotons": 1e9,
 }
-"""These are TensorFlow's, but for ``n_filters_scale``, which is 2 there."""
+"""These are TensorFlow's, except ``n_filters_scale``, which is 2 there."""
 
 _GRADIENT_SEEDS = {1: 48, 4: 63}
-"""These seeds, by the members of a group, were chosen among 150. Under them no unit lies nearer to its kink than 6
-times the difference between float32 and float64 (root mean square over its layer).
-Under most seeds some unit lies within one."""
+"""Members of a group -> seed, chosen from 150. With these seeds, no unit is closer to its kink than 6 times the
+difference between float32 and float64 (root mean square over its layer). With most seeds, some unit is within one
+difference."""
 _TRAINING_SEEDS = {1: 42, 4: 32}
-"""Chosen among 50 for the most entries that stay steady when inputs move by their last digit, eight times."""
+"""Members of a group -> seed, chosen from 50 for the largest number of entries that stay steady when inputs move by
+their last digit, eight times."""
 _LEARNING_RATE = 1e-5
-"""A step moves a weight whose gradient is noise as far as any other, on each processor in a direction of its own. At
-1e-4 that turns ReLUs in the next step, which moves the gradients of all layers before them."""
+"""A step moves a weight whose gradient is noise as far as any other, but the direction differs between processors. At
+1e-4, this switches ReLUs in the next step, which changes the gradients of all layers before them."""
 
 _ONE_NUMBER = {"loss": "the output is a single number"}
 _EMPTY_BORDER = {"merged_border": "nothing fills the border, because the network has no border branch"}
@@ -376,11 +377,11 @@ def _forward_case(
 def _trained(
     name: str, make: Callable[[Structure], Operation], summary: str, *, members: int, slow: bool = False
 ) -> Case:
-    """Make a case whose seed was chosen: under it no ReLU is so near its kink that rounding decides.
+    """Make a case with a chosen seed, for which no ReLU is so near its kink that rounding decides.
 
-    A unit that rounding turns on or off moves the gradients of all layers before it, some by hundreds of tolerances: so
-    many elements cannot be masked. On another processor other units would turn, so they all are to be far away.
-    Even so, steps are compared for four fifths of the gradients, not all: docs/conventions.md, "Training".
+    A unit that rounding turns on or off changes the gradients of all layers before it, some by hundreds of tolerances.
+    These are too many elements to mask. On another processor, other units would switch, so all must be far from their
+    kinks. Even so, steps are compared for four fifths of the gradients, not for all: docs/conventions.md, "Training".
     """
     operation = make(Structure.of(64, members, DEFAULTS))
     training = {"learning_rate": _LEARNING_RATE} if operation.name == "network.training" else {}

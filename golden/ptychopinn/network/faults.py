@@ -139,7 +139,7 @@ LAYERS = (
 
 
 def _with(name: str, symptom: str, **parts: Any) -> Fault:
-    """Give the network other parts."""
+    """Replace parts of the network."""
     return Fault.of_formula(name, symptom, forward, network=Network(**parts))
 
 
@@ -360,7 +360,7 @@ FORWARD = (
 
 
 def _of_gradients(name: str, symptom: str, change: Callable[[str, np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the name of an array of weights and its gradient."""
+    """Alter the gradients: ``change`` gets the name of an array of weights and its gradient."""
 
     def commit(t: Trial) -> Arrays:
         return {of: change(of, gradient).astype(np.float32) for of, gradient in t.outputs.items() if of != "loss"}
@@ -379,7 +379,7 @@ def _clipped(t: Trial) -> Arrays:
 
 
 def _other_decoder(name: str) -> str:
-    """Return the name of the same array of the other decoder; of the encoder, its own."""
+    """Return the name of the same array in the other decoder; an array of the encoder keeps its name."""
     part, joint, rest = name.partition("_")
     return {"amplitude": "phase", "phase": "amplitude"}.get(part, part) + joint + rest
 
@@ -431,7 +431,7 @@ def _structure(t: Trial) -> Structure:
 
 
 def _of_steps(name: str, symptom: str, change: Callable[[Trial, np.ndarray, int], np.ndarray]) -> Fault:
-    """``change`` gets the trial, a change of the weights in units of the learning rate, and after how many steps."""
+    """Alter the steps: ``change`` gets the trial, the change of weights in learning rates, and the number of steps."""
 
     def commit(t: Trial) -> Arrays:
         return {f"step_{step}": change(t, t.outputs[f"step_{step}"], step).astype(np.float32) for step in (1, 2, 5)}
@@ -440,7 +440,7 @@ def _of_steps(name: str, symptom: str, change: Callable[[Trial, np.ndarray, int]
 
 
 def _by_array(change: Callable[[dict[str, np.ndarray], str], np.ndarray]) -> Callable[..., np.ndarray]:
-    """``change`` gets the entries of all arrays, and the name of one."""
+    """Alter the entries of each array: ``change`` gets the entries of all arrays, and the name of one."""
 
     def of_all(t: Trial, followed: np.ndarray, step: int) -> np.ndarray:
         parts = split_entries(followed, _structure(t))
@@ -480,4 +480,4 @@ TRAINING = (
         _by_array(lambda parts, name: parts[_other_decoder(name)]),
     ),
 )
-"""These show in the first step; the optimiser's own goldens go beyond it."""
+"""These faults show in the first step; the optimiser's own goldens cover later steps."""

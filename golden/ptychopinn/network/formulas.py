@@ -18,10 +18,10 @@ from golden.spec.arrays import Arrays, sampled
 from golden.spec.parameters import Parameters
 
 BORDER_CHANNELS = 4
-"""A decoder makes its border from so many of its last channels, and its centre from the others."""
+"""Number of channels, the decoder's last, that give the border; the others give the centre."""
 DECODERS = ("amplitude", "phase")
 ENTRIES = 64
-"""So many entries of each array of weights are followed through the training."""
+"""Number of entries of each array of weights that are followed through the training."""
 
 Map = Callable[[np.ndarray], np.ndarray]
 
@@ -30,7 +30,7 @@ Map = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Structure:
-    """A structure says which layers a network has.
+    """The layers of a network.
 
     Attributes:
         N: side of a pattern, pixels: 64, 128 or 256.
@@ -58,34 +58,34 @@ class Structure:
 
     @property
     def fills_border(self) -> bool:
-        """Say whether patches have anything outside their centre, which the merge would divide by 0.001 alone."""
+        """Return whether patches have a border, which the merge divides by 0.001."""
         return self.has_border or not self.pad_object
 
     @property
     def border_channels(self) -> int:
-        """Return how many of its last channels a decoder makes its border from; its centre is made from the others."""
+        """Return the number of channels, the decoder's last, that give the border; the others give the centre."""
         return BORDER_CHANNELS
 
     @property
     def outputs(self) -> int:
-        """Return how many images a decoder makes of a group."""
+        """Return the number of images that a decoder returns for a group."""
         return self.members if self.object_big else 1
 
     @property
     def down(self) -> list[int]:
-        """Return the filters of the encoder's blocks; the image halves in each, down to 8 x 8."""
+        """Return the filters of the encoder's blocks; each halves the image, down to 8 x 8."""
         depth = int(math.log2(self.N // 8))
         return [128 * self.scale >> depth - 1 - k for k in range(depth)]
 
     @property
     def up(self) -> list[int]:
-        """Return the filters of a decoder's blocks; the image doubles in each, up to N / 2."""
+        """Return the filters of a decoder's blocks; each doubles the image, up to N / 2."""
         depth = int(math.log2(self.N // 8))
         return [32 * self.scale << depth - 2 - k for k in range(depth - 1)]
 
     @property
     def last(self) -> int:
-        """Return the filters of the block that makes N pixels of N / 2."""
+        """Return the filters of the block from N / 2 to N pixels."""
         return self.scale * (2048 // self.N)
 
     @property
@@ -119,12 +119,12 @@ class Structure:
             into = filters
 
     def layers(self) -> list[tuple[str, int, int]]:
-        """Return all layers in the order of their weights: the decoders alternate."""
+        """Return all layers in the order of their weights, in which the decoders alternate."""
         pairs = ((f"{decoder}_{name}", *sizes) for name, *sizes in self.decoder() for decoder in DECODERS)
         return [*self.encoder(), *pairs]  # type: ignore[list-item]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every array of weights, in order: kernels (row, column, in, out), and their biases."""
+        """Return the shapes of all arrays of weights, in order: kernels (row, column, in, out), then their biases."""
         shapes: dict[str, tuple[int, ...]] = {}
         for name, into, out in self.layers():
             shapes |= {f"{name}_kernel": (3, 3, into, out), f"{name}_bias": (out,)}
@@ -150,12 +150,12 @@ def central(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def merged_centre(canvas: np.ndarray, N: int) -> np.ndarray:
-    """Cut from a canvas (B, P, P, 1) what lies in the centres of all members, which are at most 4 pixels apart."""
+    """Cut from a canvas (B, P, P, 1) the part in the centres of all members, which are at most 4 pixels apart."""
     return central(canvas, N // 2 - 8)
 
 
 def merged_border(canvas: np.ndarray, N: int) -> np.ndarray:
-    """Set a canvas to 0 where centres of members may lie."""
+    """Set a canvas to 0 where there may be centres of members."""
     inside = np.zeros(canvas.shape)
     central(inside, N // 2 + 8)[:] = 1
     return (canvas * (1 - inside)).astype(canvas.dtype)
@@ -165,7 +165,7 @@ def merged_border(canvas: np.ndarray, N: int) -> np.ndarray:
 
 
 def correlate(images: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Correlate images (B, H, W, in) with a kernel (3, 3, in, out); zeros lie around them."""
+    """Correlate images (B, H, W, in), padded with zeros, with a kernel (3, 3, in, out)."""
     height, width = images.shape[1:3]
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
     taps = (padded[:, r : r + height, c : c + width] @ kernel[r, c] for r in range(3) for c in range(3))
@@ -198,7 +198,7 @@ def windows(images: np.ndarray) -> np.ndarray:
 
 
 def largest(images: np.ndarray) -> np.ndarray:
-    """Return the largest of every 2 x 2 pixels."""
+    """Return the maximum of every 2 x 2 pixels."""
     return windows(images).max(axis=(4, 5))
 
 
@@ -218,32 +218,32 @@ def border_mask(N: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Network:
-    """A network is the forward computation in double precision, right unless a part is replaced.
+    """The forward computation in double precision, right unless a part is replaced.
 
     Attributes:
-        order: layers of a structure in the order in which the weights are read.
-        kernel, bias: what is made of the arrays of weights.
-        encode: what the encoder gets, from normalised patterns and the intensity scale.
-        correlate, pool, enlarge: of every layer and block.
+        order: structure -> its layers, in the order in which the weights are read.
+        kernel, bias: change of the arrays of weights.
+        encode: normalised patterns and intensity scale -> input of the encoder.
+        correlate, pool, enlarge: operations of every layer and block.
         hidden: activation of the blocks.
-        amplitude: the head's activation, from the name of the one that is configured.
-        phase: the head's activation.
-        border: its activation, from that of the head.
+        amplitude: name of the configured activation -> activation of the amplitude's head.
+        phase: activation of the phase's head.
+        border: activation of the head -> activation of the border.
         activate_padded: pad the centre before the head's activation.
-        border_channels: which of a decoder's channels: (border, centre).
-        mask: of the border.
+        border_channels: channels of a decoder -> those for (border, centre).
+        mask: mask of the border.
         combine: amplitude and phase -> patches.
-        patches: what is made of the combined patches.
-        merge_by: how far patches move in the merge, from what is right.
-        counted: N -> which pixels of a patch the merge counts.
-        epsilon: added to the count.
-        groups: what is made of all groups' sums, and of their counts.
-        extract_by: how far the canvases move, from what is right.
-        light: what lights the object, from the probe as guessed and ``probe_scale``.
-        masked: whether the field is masked, from whether it should be.
+        patches: change of the combined patches.
+        merge_by: change of the patches' displacements in the merge.
+        counted: N -> mask of the pixels of a patch that the merge counts.
+        epsilon: number that is added to the count.
+        groups: change of all groups' sums, and of their counts.
+        extract_by: change of the canvases' displacements.
+        light: guessed probe and ``probe_scale`` -> probe that illuminates the object.
+        masked: whether the field should be masked -> whether it is.
         detect: field -> amplitude.
-        scale: what amplitudes are multiplied with, from what is right.
-        predicted: what is made of the prediction.
+        scale: right factor of the amplitudes -> factor that is used.
+        predicted: change of the prediction.
         loss: predicted and target amplitude -> number.
     """
 

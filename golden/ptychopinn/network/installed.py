@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for the network, its gradients and its training steps."""
+"""Run the network of the installed package ``ptycho``, with its gradients and training steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CALL = "model.create_compiled_model"
 NEEDS = dict.fromkeys(("layers", "forward", "gradients", "training"), _CALL)
 
 _SWITCHES = {"object_big": "object.big", "probe_big": "probe.big", "probe_mask": "probe.mask"}
-"""Settings of a case -> the package's global parameters, where the names differ."""
+"""Settings of a case -> the package's global parameters, if the names differ."""
 _LAYERS = {
     "object_patches": "obj",
     "object": "trimmed_obj",
@@ -26,12 +26,12 @@ _LAYERS = {
     "illuminated": "probe_illumination",
     "predicted_amplitude": "intensity_scaler_inv",
 }
-"""Outputs of a golden -> the names of the package's layers that give them."""
+"""Outputs of a golden -> the names of the package's layers that compute them."""
 _STEPS, _KEPT = 5, (1, 2, 5)
 
 
 def layers(**settings: Any) -> dict[str, np.ndarray]:
-    """Ask for the shapes of kernels, which no physics changes."""
+    """Return the shapes of kernels, which do not depend on the physics."""
     light = np.ones((settings["N"], settings["N"]), np.complex64)
     physics: dict[str, Any] = {"amp_activation": "sigmoid", "probe_mask": False, "probe_scale": 4.0, "nphotons": 1e9}
     with opened(probe=light, **physics, **settings) as model:
@@ -53,7 +53,7 @@ def gradients(*, X: np.ndarray, coords_relative: np.ndarray, **settings: Any) ->
 def training(
     *, X: np.ndarray, coords_relative: np.ndarray, learning_rate: float, **settings: Any
 ) -> dict[str, np.ndarray]:
-    """Train on the same batch in every step, and look at the gradients before each."""
+    """Train on the same batch in every step, and record the gradients before each."""
     with _loaded(**settings) as model:
         model.autoencoder.optimizer.learning_rate = learning_rate
         followed = list(entries(model.structure).values())
@@ -74,7 +74,7 @@ def _sample(arrays: list[np.ndarray], followed: list[np.ndarray]) -> np.ndarray:
 
 @contextmanager
 def _loaded(*, seed: np.ndarray, groups: int, weights: np.ndarray, **settings: Any) -> Iterator[Model]:
-    """Make a model with given weights; seed and groups made the inputs, and are no settings of it."""
+    """Make a model with given weights. Seed and number of groups are not used: they determined the inputs."""
     with opened(**settings) as model:
         model.load(weights)
         yield model
@@ -82,10 +82,9 @@ def _loaded(*, seed: np.ndarray, groups: int, weights: np.ndarray, **settings: A
 
 @contextmanager
 def opened(*, probe: np.ndarray, members: int, **settings: Any) -> Iterator[Model]:
-    """Make the package's compiled model as its training does, under these settings.
+    """Make the package's compiled model as its training does, with these settings.
 
-    Its model is made for the scale, the probe and the switches that the global parameters hold; some of its layers look
-    at them when they are called.
+    The model depends on scale, probe and switches in the global parameters; some layers read them when called.
     """
     N, grid = settings["N"], math.isqrt(members)
     structure = Structure.of(N, members, settings)
@@ -100,7 +99,7 @@ def opened(*, probe: np.ndarray, members: int, **settings: Any) -> Iterator[Mode
 
 @contextmanager
 def _nothing_kept() -> Iterator[None]:
-    """Empty what the package keeps from one model for the next: a scale, a probe; afterwards all is as before."""
+    """Clear the scale and the probe that the package keeps from one model to the next; restore them afterwards."""
     kept = offered("model._lazy_cache")
     before = dict(kept)
     kept.clear()
@@ -113,13 +112,13 @@ def _nothing_kept() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Model:
-    """The package's compiled model computes, trains and predicts.
+    """The package's compiled model.
 
     Attributes:
-        autoencoder: the model that trains; it returns objects, amplitudes and intensities.
-        to_object: the model that returns objects only.
-        structure: the layers that a golden says it has.
-        scale: what normalised patterns are multiplied with.
+        autoencoder: the model that is trained; it returns objects, amplitudes and intensities.
+        to_object: the model that returns only objects.
+        structure: its layers, according to the golden.
+        scale: factor of normalised patterns.
     """
 
     autoencoder: Any
@@ -128,7 +127,7 @@ class Model:
     scale: np.float32
 
     def load(self, weights: np.ndarray) -> None:
-        """Set all weights: one array after the other, in Keras's order."""
+        """Set all weights from one array, in Keras's order."""
         shapes = list(self.structure.shapes().values())
         variables = self.autoencoder.trainable_weights
         found = [tuple(variable.shape) for variable in variables]
@@ -143,16 +142,16 @@ class Model:
         return [np.array(variable) for variable in self.autoencoder.trainable_weights]
 
     def inputs(self, X: np.ndarray, coords_relative: np.ndarray) -> list[np.ndarray]:
-        """Return what the model is called with, from normalised patterns."""
+        """Return the arguments of the model for normalised patterns."""
         return [X * self.scale, coords_relative]
 
     def targets(self, X: np.ndarray) -> list[np.ndarray]:
-        """Return what the model is trained on. Objects have no weight in the loss: any will do."""
+        """Return the targets of the model. Objects have no weight in the loss, so any object will do."""
         scaled = X * self.scale
         return [scaled[..., :1], scaled, scaled**2]
 
     def loss(self, X: np.ndarray, coords_relative: np.ndarray) -> Any:
-        """Return the total of its own losses with its own weights, a tensor."""
+        """Return the sum of the package's own losses, with its own weights; a tensor."""
         predicted = self.autoencoder(self.inputs(X, coords_relative), training=True)
         return self.autoencoder.compute_loss(y=self.targets(X), y_pred=predicted)
 
@@ -169,11 +168,11 @@ class Model:
         return self._loss_by(self.autoencoder.train_on_batch, X, coords_relative)
 
     def test(self, X: np.ndarray, coords_relative: np.ndarray) -> float:
-        """Return the loss of one batch, by Keras's count."""
+        """Return the loss of one batch, as Keras computes it."""
         return self._loss_by(self.autoencoder.test_on_batch, X, coords_relative)
 
     def _loss_by(self, call: Any, X: np.ndarray, coords_relative: np.ndarray) -> float:
-        self.autoencoder.reset_metrics()  # else it is the mean over all batches so far
+        self.autoencoder.reset_metrics()  # otherwise it is the mean over all batches so far
         return float(np.ravel(call(self.inputs(X, coords_relative), self.targets(X)))[0])
 
     def objects(self, X: np.ndarray, coords_relative: np.ndarray) -> np.ndarray:
@@ -183,12 +182,12 @@ class Model:
         return checked("model's objects", found, np.complex64, len(X), N, N, 1)
 
     def taps(self, X: np.ndarray, coords_relative: np.ndarray) -> dict[str, np.ndarray]:
-        """Return what its layers give on the way."""
+        """Return the outputs of its layers."""
         layers = self._layers()
         found = type(self.autoencoder)(self.autoencoder.inputs, layers)(self.inputs(X, coords_relative))
         taps = {name: np.asarray(value) for name, value in found.items()}
         for decoder in ("amplitude", "phase"):
-            if self.structure.has_border:  # exact: of the two that were added, one is 0 at every pixel
+            if self.structure.has_border:  # exact: at every pixel, one of the two summands is 0
                 taps[f"{decoder}_border"] = taps[decoder] - taps[f"{decoder}_inner"]
         canvas = taps.pop("canvas")
         if self.structure.object_big:
@@ -211,7 +210,7 @@ class Model:
             layers |= {"amplitude_inner": self._layer("amp_padded").output}
             layers |= {"phase_inner": self._layer("phase_padded").output}
         layers |= {name: self._layer(layer).output for name, layer in _LAYERS.items()}
-        layers["illuminated"] = layers["illuminated"][0]  # beside the probe
+        layers["illuminated"] = layers["illuminated"][0]  # the layer also returns the probe
         return {**layers, "canvas": self._layer("padded_obj_2").output}
 
     def _outputs_of(self, kind: str) -> list[Any]:

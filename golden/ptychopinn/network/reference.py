@@ -19,13 +19,13 @@ from golden.spec.arrays import sampled
 keras = tf.keras
 
 _OFFSET, _JITTER = 4, 10
-"""The canvas that a group is merged on has these; no configuration changes them."""
+"""Offset and jitter of a group's canvas; no configuration changes them."""
 _BORDER_CHANNELS = 4
-"""A decoder makes its border from so many of its last channels, whatever ``n_filters_scale`` is."""
+"""Number of channels, the decoder's last, that give the border, whatever ``n_filters_scale`` is."""
 STEPS = 5
 KEPT = ("step_1", "step_2", "step_5")
 ENTRIES = 64
-"""So many entries of each array of weights are followed through the training."""
+"""Number of entries of each array of weights that are followed through the training."""
 _HEADS = {
     "sigmoid": keras.activations.sigmoid,
     "swish": keras.activations.silu,
@@ -37,7 +37,7 @@ Taps = dict[str, tf.Tensor]
 
 
 def layers(real: tf.DType, **settings: Any) -> Taps:
-    """Ask for the shapes of kernels, which no physics changes."""
+    """Return the shapes of kernels, which do not depend on the physics."""
     network = Network(real, amp_activation="sigmoid", probe_mask=False, probe_scale=4.0, nphotons=1e9, **settings)
     return {"kernels": tf.constant([layer.kernel.shape for layer in network.layers], tf.int64)}
 
@@ -81,23 +81,23 @@ def training(
 
 
 def _loaded(real: tf.DType, *, seed: np.ndarray, groups: int, weights: np.ndarray, **settings: Any) -> Network:
-    """Make a network with given weights; seed and groups made the inputs, and are no settings of it."""
+    """Make a network with given weights. Seed and number of groups are not used: they determined the inputs."""
     network = Network(real, **settings)
     network.load(weights)
     return network
 
 
 class Network:
-    """A network has Keras's own weights until others are loaded.
+    """The network, with Keras's own initial weights until others are loaded.
 
     Args:
-        real: what it computes in.
+        real: dtype of the computation.
         N, members: side of a pattern; patterns in a group, C.
-        n_filters_scale: multiplies the number of filters.
+        n_filters_scale: factor of the number of filters.
         amp_activation: name of the amplitude's activation.
         object_big, probe_big, pad_object, probe_mask: switches of the model configuration.
-        probe_scale: of the probe's normalisation.
-        nphotons: per pattern.
+        probe_scale: scale of the probe's normalisation.
+        nphotons: photons per pattern.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Network:
             "phase": lambda x: math.pi * keras.activations.tanh(x),
         }
         self._scale = intensity_scale_of(nphotons, N)
-        # Kept as its logarithm.
+        # The scale is stored as its logarithm.
         self._log_scale = tf.math.log(tf.cast(self._scale, real))
         depth = int(math.log2(N // 8))
         self._down = [128 * n_filters_scale >> (depth - 1 - k) for k in range(depth)]
@@ -136,7 +136,7 @@ class Network:
 
     @property
     def names(self) -> list[str]:
-        """Return the names of all arrays of weights in Keras's order, that of the graph: the two decoders alternate."""
+        """Return the names of all arrays of weights in Keras's order, that of the graph: the decoders alternate."""
         return [f"{name}_{part}" for name in self._layers for part in ("kernel", "bias")]
 
     @property
@@ -155,10 +155,10 @@ class Network:
         return tf.concat([tf.gather(tf.reshape(array, [-1]), at) for array, at in zip(arrays, taken)], axis=0)
 
     def load(self, weights: np.ndarray) -> None:
-        """Set all weights: one array after the other, in this order, each C-contiguous, kernels (row, column, in, out).
+        """Set all weights from one array: the arrays in this order, each C-contiguous, kernels (row, column, in, out).
 
         Raises:
-            ValueError: another number of weights.
+            ValueError: the number of weights is wrong.
         """
         sizes = [math.prod(variable.shape) for variable in self.variables]
         if weights.shape != (sum(sizes),):
@@ -209,7 +209,7 @@ class Network:
         return loss, tape.gradient(loss, [variable.value for variable in self.variables])
 
     def taps(self, X: np.ndarray, coords_relative: np.ndarray, probe: np.ndarray) -> Taps:
-        """Return all that is computed on the way to the loss, in that order.
+        """Return all intermediate results up to the loss, in order.
 
         Args:
             X: (B, N, N, C), normalised amplitudes.
@@ -265,12 +265,12 @@ class Network:
         return images
 
     def _border_mask(self) -> tf.Tensor:
-        """Return the mask (N, N, 1) of the border: 0 in the centre, where the inner branch is."""
+        """Return the mask (N, N, 1) of the border: 0 in the centre, which is the inner branch's."""
         quarter, half = self._N // 4, self._N // 2
         return 1 - tf.pad(tf.ones([half, half, 1], self._real), [[quarter, quarter], [quarter, quarter], [0, 0]])
 
     def _placed(self, patches: tf.Tensor, relative: tf.Tensor) -> Taps:
-        """Return the object, and what each member sees of it."""
+        """Return the object, and each member's patch of it."""
         N = self._N
         padded = N + (math.isqrt(self._members) - 1) * _OFFSET + _JITTER
         margin = (padded - N) // 2
@@ -278,7 +278,7 @@ class Network:
         if self._object_big:
             total, norm = sum_and_norm(patches, relative, padded)
             canvas = total / tf.cast(norm, total.dtype)
-            # Centre and border are a thousandfold apart; between them, where moved masks end, lies every scale.
+            # Centre and border differ by a factor of 1000. Between them, where moved masks end, are all scales.
             taps["merged_centre"] = _central(canvas, N // 2 - 8)
             taps["merged_border"] = canvas - _padded_like(_central(canvas, N // 2 + 8), canvas)
         else:

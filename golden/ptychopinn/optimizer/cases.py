@@ -1,7 +1,7 @@
-"""These cases freeze Adam's steps on given gradients, and what Keras calls after each epoch on given losses.
+"""These cases freeze Adam's steps on given gradients, and the effect of Keras's callbacks on given losses.
 
-They show what Adam's constants do where gradients are small, and where they change; which loss the learning rate
-follows, which loss ends the training, and what counts as better.
+They show the effect of Adam's constants where gradients are small or change, the loss that the learning rate follows,
+the loss that ends the training, and what counts as an improvement.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ SCHEDULE = Operation(
 
 
 def _magnitudes(draw: Draw, n: int, low: int, high: int) -> np.ndarray:
-    """Draw (n,) numbers of three bits, times powers of two from 2**low to 2**high, evenly."""
+    """Draw (n,) three-bit numbers times powers of two, uniformly from 2**low to 2**high."""
     return np.asarray(draw.integers(8, 16, (n,)) / 8 * 2.0 ** np.linspace(low, high, n).round(), np.float64)
 
 
 def _start(draw: Draw, n: int) -> np.ndarray:
-    """Draw (n,) values that are small beside a step, so that a step's last digits are kept."""
+    """Draw (n,) values that are small compared with a step, so that a step's last digits are kept."""
     return np.asarray(draw.multiples(2**-7, -(2**-3), 2**-3, (n,)), np.float32)
 
 
 def of_all_sizes(steps: int, n: int) -> Drawing:
-    """Draw gradients from 1e-9 to 1e3; each changes by half of itself from step to step, some their sign; two are 0."""
+    """Draw gradients from 1e-9 to 1e3. From step to step, each changes by half, and some change sign; two are 0."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         size = _magnitudes(draw, n, -30, 10)
@@ -87,15 +87,15 @@ def near_epsilon(steps: int, n: int) -> Drawing:
 
 
 _STEP = 2.0**-16
-"""Losses are multiples of this: exact in float32, and their differences are never 1e-4, which is 6.55 of it."""
+"""Unit of the losses. They are exact in float32, and their differences are never 1e-4, which is 6.55 units."""
 _SIZES = np.array([2, 3, 5, 8, 40, 300])
-"""An epoch is better, or worse, than the best before it by one of these numbers of steps."""
+"""Differences, in units, of an epoch's loss from the best loss before it."""
 _REAL_STEP, _REAL_LOSS = 1.0, -3.9e6
-"""A training on 1e9 photons has such losses. Float32 has steps of 1/4 there, so whatever is better is so by 1e-4."""
+"""Losses of a training on 1e9 photons. There, float32 has a spacing of 1/4, so any improvement exceeds 1e-4."""
 
 
 def _walk(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
-    """Return losses (sequences, n): the start, then each time the lowest so far and a move; none is met twice."""
+    """Return distinct losses (sequences, n): the start, then each time the lowest loss so far plus a move."""
     losses = [start]
     for move in moves.T:
         losses.append(np.min(losses, axis=0) + move)
@@ -105,8 +105,8 @@ def _walk(start: np.ndarray, moves: np.ndarray) -> np.ndarray:
 def up_and_down(sequences: int, n: int) -> Drawing:
     """Draw losses that get better and worse at random.
 
-    The first sequence trains better and better, to 0, and validates worse and worse. The second trains worse and worse,
-    and validates better and better, mostly by less than 1e-4. The last two are of the real size.
+    In the first sequence, the training loss falls, to 0, and the validation loss rises. In the second, the training
+    loss rises, and the validation loss falls, mostly by less than 1e-4. The last two are of realistic size.
     """
 
     def moves(draw: Draw) -> np.ndarray:
@@ -123,7 +123,7 @@ def up_and_down(sequences: int, n: int) -> Drawing:
         steps[-2:] = _REAL_STEP
         starts[:, -2:] += _REAL_LOSS
         losses = np.stack([_walk(*pair) for pair in zip(starts, (steps * training, steps * validation))], axis=2)
-        losses[0, n // 2 :, 0] = 0  # equal ones: rounding moves a 0 least of all
+        losses[0, n // 2 :, 0] = 0  # equal losses; rounding does not change a 0
         return {"losses": losses}
 
     return make

@@ -1,4 +1,4 @@
-"""These faults get Adam, as Keras writes it, or what Keras calls after each epoch wrong."""
+"""These faults get Adam, in Keras's form, or Keras's callbacks wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""These formulas follow Adam, as Keras writes it, and what Keras calls after each epoch."""
+"""These formulas follow Adam, in Keras's form, and Keras's callbacks after each epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 TRAINING, VALIDATION = 0, 1
-"""Losses (n, 2) hold these two on their last axis."""
+"""Indices of the last axis of losses (n, 2)."""
 
 
 def adam(
@@ -52,14 +52,14 @@ def adam(
 
 @dataclass(frozen=True)
 class Watch:
-    """A watch follows a loss. An epoch is better if its loss lies more than ``least`` below the best loss so far.
+    """A rule that watches a loss. An epoch is better if its loss is more than ``least`` below the best loss so far.
 
     Attributes:
         loss: 0 for the training loss, 1 for the validation loss.
-        least: least improvement.
-        relative: whether ``least`` is a fraction of the best loss; else it is absolute.
+        least: smallest improvement.
+        relative: whether ``least`` is a fraction of the best loss; otherwise it is absolute.
         equal: whether an improvement by exactly ``least`` is enough.
-        best: the loss that counts as best: of the last better epoch, the lowest, or of the epoch before.
+        best: the loss that counts as best: that of the last better epoch, the lowest, or that of the previous epoch.
     """
 
     loss: int
@@ -69,7 +69,7 @@ class Watch:
     best: Literal["better", "lowest", "before"] = "better"
 
     def better(self, losses: np.ndarray) -> list[bool]:
-        """Say of each epoch whether it was better, from losses (n, 2)."""
+        """Return for each epoch whether it was better, from losses (n, 2)."""
         best, found = np.inf, []
         for loss in losses[:, self.loss].tolist():
             limit = best * (1 - self.least) if self.relative else best - self.least
@@ -83,7 +83,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Plateau:
-    """After ``patience`` epochs in a row that were not better, a plateau multiplies the learning rate by ``factor``.
+    """A rule that multiplies the learning rate by ``factor`` after ``patience`` consecutive epochs without improvement.
 
     Attributes:
         lowest: lower limit of the learning rate.
@@ -122,14 +122,14 @@ class Plateau:
 
 @dataclass(frozen=True)
 class End:
-    """Training ends after ``patience`` epochs, in a row or not, that were not better."""
+    """A rule that ends the training after ``patience`` epochs, consecutive or not, without improvement."""
 
     watch: Watch = Watch(TRAINING)
     patience: int = 3
     in_a_row: bool = True
 
     def epochs(self, losses: np.ndarray) -> int:
-        """Return how many epochs are trained."""
+        """Return the number of epochs that are trained."""
         waited = 0
         for epoch, better in enumerate(self.watch.better(losses), start=1):
             waited = waited + 1 if not better else 0 if self.in_a_row else waited

@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for its optimizer, and what its training calls after each epoch."""
+"""Run the optimizer of the installed package ``ptycho``, and the callbacks of its training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SMALLEST: dict[str, Any] = {
     "probe_scale": 4.0,
     "nphotons": 1e9,
 }
-"""Settings of a model of which only the optimizer is looked at."""
+"""Settings of a model whose optimizer alone is used."""
 
 
 def adam(*, start: np.ndarray, gradients: np.ndarray, learning_rate: float) -> dict[str, np.ndarray]:
@@ -54,7 +54,7 @@ def schedule(*, losses: np.ndarray, learning_rate: float) -> dict[str, np.ndarra
 
 
 def _followed(optimizer: Any, callbacks: list[Any], losses: list[tuple[float, float]]) -> tuple[list[float], int]:
-    """Return the rate of each epoch, and how many are trained; the callbacks are called for all."""
+    """Return the rate of each epoch and the number of trained epochs; the callbacks are called for all epochs."""
     epochs = Epochs(optimizer, callbacks)
     rates, ended = [], []
     for loss, val_loss in losses:
@@ -64,7 +64,7 @@ def _followed(optimizer: Any, callbacks: list[Any], losses: list[tuple[float, fl
 
 
 class Epochs:
-    """Calls the callbacks of a training from its beginning on, for a training that does not use Keras's ``fit``."""
+    """Calls the callbacks of a training that does not use Keras's ``fit``, from its beginning."""
 
     def __init__(self, optimizer: Any, callbacks: list[Any]) -> None:
         self._model = SimpleNamespace(optimizer=optimizer, stop_training=False)
@@ -84,15 +84,15 @@ class Epochs:
 
 @contextmanager
 def compiled() -> Iterator[Any]:
-    """Make the package's compiled model and give its optimizer."""
+    """Make the package's compiled model and yield its optimizer."""
     with networks.opened(probe=np.ones((_N, _N), np.complex64), **_SMALLEST) as model:
         yield model.autoencoder.optimizer
 
 
 def fit_options() -> dict[str, Any]:
-    """Let the package train a model that only takes notes; returns what it hands to ``fit``.
+    """Let the package train a model that only records; return the arguments that the package passes to ``fit``.
 
-    Call it while a model is open: its training looks at the global parameters.
+    Call it while a model is open, because its training reads the global parameters.
     """
     notes: dict[str, Any] = {}
     model = SimpleNamespace(fit=lambda *arrays, **options: notes.update(options))

@@ -1,4 +1,4 @@
-"""Keras gives its Adam, and what it calls after each epoch: it sets the learning rate, and ends the training."""
+"""Keras's Adam, and its callbacks after each epoch, which set the learning rate and end the training."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def keras_adam(real: tf.DType, learning_rate: float, epsilon: float = 1e-7) -> A
     """Return Adam with Keras's own betas and, unless another is given, epsilon."""
     optimizer = keras.optimizers.Adam(learning_rate, epsilon=epsilon)
     if real == tf.float64:
-        # Keras rounds them to float32 before it corrects the bias: 1 - 0.999 is then off by 1e-5 of itself. That is
-        # rounding, which this precision is to tell.
+        # Keras rounds the betas to float32 before it corrects the bias, which changes 1 - 0.999 by 1e-5 of itself.
+        # float64 must not contain this rounding, because it measures it.
         optimizer.beta_1, optimizer.beta_2 = (tf.constant(b, real) for b in (optimizer.beta_1, optimizer.beta_2))
     return optimizer
 
@@ -38,7 +38,7 @@ def schedule(real: tf.DType, *, losses: np.ndarray, learning_rate: float) -> dic
 
 
 def _followed(optimizer: Any, losses: list[tuple[float, float]]) -> tuple[list[float], int]:
-    """Return the rate of each epoch, and how many are trained; the callbacks are called for all."""
+    """Return the rate of each epoch and the number of trained epochs; the callbacks are called for all epochs."""
     callbacks = Callbacks(optimizer)
     rates, ended = [], []
     for epoch, (loss, val_loss) in enumerate(losses):
@@ -48,10 +48,10 @@ def _followed(optimizer: Any, losses: list[tuple[float, float]]) -> tuple[list[f
 
 
 class Callbacks:
-    """PtychoPINN's two callbacks of Keras serve a training here that is not Keras's ``fit``.
+    """PtychoPINN's two Keras callbacks, for a training that does not use Keras's ``fit``.
 
     Args:
-        optimizer: its learning rate is halved after two epochs whose validation loss was not better, to 1e-4 at least.
+        optimizer: its learning rate is halved, down to 1e-4, after two epochs whose validation loss was not better.
     """
 
     def __init__(self, optimizer: Any) -> None:
@@ -65,7 +65,7 @@ class Callbacks:
             callback.on_train_begin()
 
     def epoch_ends(self, epoch: int, loss: float, val_loss: float) -> bool:
-        """Say whether the training is to stop after this epoch, counted from 0."""
+        """Return whether the training stops after this epoch, counted from 0."""
         for callback in self._callbacks:
             callback.on_epoch_end(epoch, {"loss": loss, "val_loss": val_loss})
         return bool(self._model.stop_training)

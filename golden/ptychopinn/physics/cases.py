@@ -1,4 +1,4 @@
-"""These cases freeze what the detector sees of an object and a probe, and the term that compares it with data."""
+"""These cases freeze the amplitude of object and probe on the detector, and the term that compares it with data."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ SIMULATION = Operation(
 
 
 def fields(n: int, N: int) -> Drawing:
-    """Draw fields under an envelope off the centre, so that patterns have structure and no symmetry."""
+    """Draw fields under an off-centre envelope, so that patterns have structure and no symmetry."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -206,7 +206,7 @@ def amplitudes(groups: int, members: int, N: int) -> Drawing:
 
 
 def counts(groups: int, members: int, N: int) -> Drawing:
-    """Draw expected counts between 0.5 and 24, and counts scattered about them, some of 0."""
+    """Draw expected counts between 0.5 and 24, and counts scattered around them; some are 0."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         shape = (groups, N, N, members)
@@ -218,7 +218,7 @@ def counts(groups: int, members: int, N: int) -> Drawing:
 
 
 def dark_counts(draw: Draw) -> dict[str, np.ndarray]:
-    """Draw all four combinations of dark and bright."""
+    """Make all four combinations of dark and bright."""
     shape = (2, 4, 4, 1)
     predicted = draw.multiples(1 / 16, 0.5, 24, shape) * draw.integers(0, 2, shape)
     target = draw.integers(1, 20, shape) * draw.integers(0, 2, shape)

@@ -47,7 +47,7 @@ def _formula(t: Trial) -> Callable[..., Arrays]:
 
 
 def _transformed(name: str, symptom: str, make: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``make`` gets the field that is transformed and returns an amplitude that is divided by that field's side."""
+    """Compute another amplitude: ``make`` gets the transformed field; the result is divided by that field's side."""
 
     def commit(t: Trial) -> Arrays:
         return {"amplitude": _formula(t)(**t.given, detect=make)["amplitude"]}
@@ -134,7 +134,7 @@ PADDED_DIFFRACTION = (
 
 
 def _lit_by(name: str, symptom: str, light: Callable[[np.ndarray, float], np.ndarray]) -> Fault:
-    """``light`` gets the probe (N, N) as guessed, and probe_scale."""
+    """Use another probe: ``light`` gets the guessed probe (N, N) and probe_scale."""
     return Fault.of_formula(name, symptom, forward, light=light)
 
 
@@ -247,7 +247,7 @@ FORWARD = (
 
 
 def _of_table(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
-    """``make`` gets photons and sides; what it returns is rounded to single precision, as the right scale is."""
+    """Compute another scale: ``make`` gets photons and sides; the result is rounded to single precision."""
     return Fault(name, symptom, lambda t: {"scale": make(t.inputs["nphotons"], t.inputs["N"]).astype(np.float32)})
 
 
@@ -286,7 +286,7 @@ INTENSITY_SCALE = (
 
 
 def _by_scale(name: str, symptom: str, scale: Callable[[np.ndarray, float], float]) -> Fault:
-    """``scale`` gets amplitudes and photons."""
+    """Compute another scale: ``scale`` gets amplitudes and photons."""
     return Fault.of_formula(name, symptom, photon_scale, scale=scale)
 
 
@@ -343,7 +343,7 @@ PHOTON_SCALE = (
 
 
 def _of_both(name: str, symptom: str, term: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Fault:
-    """``term`` gets predicted and target intensity, float64, and returns the elementwise term."""
+    """Compute another loss: ``term`` gets predicted and target intensity, float64, and returns the elementwise term."""
     return Fault.of_formula(name, symptom, poisson, term=term)
 
 
@@ -431,7 +431,7 @@ def _object_and_light(t: Trial) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _of_field(name: str, symptom: str, make: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Fault:
-    """``make`` gets amplitude, phase and probe, and returns the field that leaves the object."""
+    """Compute another field: ``make`` gets amplitude, phase and probe, and returns the field behind the object."""
     return Fault(name, symptom, lambda t: {"X": simulation(**t.given, field=make)["X"]})
 
 

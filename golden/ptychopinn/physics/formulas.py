@@ -27,7 +27,7 @@ def amplitude_of(field: np.ndarray) -> np.ndarray:
 
 
 def padded(field: np.ndarray) -> np.ndarray:
-    """Put N // 4 zeros around fields (n, N, N, 1)."""
+    """Pad fields (n, N, N, 1) with N // 4 zeros on each side."""
     margin = field.shape[1] // 4
     return np.pad(field, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
 
@@ -37,7 +37,7 @@ def diffraction(*, field: np.ndarray, detect: Map = amplitude_of) -> dict[str, n
 
 
 def padded_diffraction(*, field: np.ndarray, detect: Map = amplitude_of) -> dict[str, np.ndarray]:
-    """Divide the padded field by the side of the unpadded one: amplitudes are larger than the norm makes them."""
+    """Divide the padded field's transform by the side of the unpadded field, so the norm is not orthonormal."""
     wide = padded(field)
     amplitude = detect(wide) * (wide.shape[1] / field.shape[1])
     return {"padded": wide, "amplitude": amplitude.astype(np.float32)}
@@ -47,7 +47,7 @@ def padded_diffraction(*, field: np.ndarray, detect: Map = amplitude_of) -> dict
 
 
 def intensity_scale_of(nphotons: float, N: int) -> float:
-    """Return what normalised amplitudes of N x N pixels are multiplied with, to hold ``nphotons`` photons."""
+    """Return the factor that scales normalised amplitudes of N x N pixels to ``nphotons`` photons."""
     return math.sqrt(nphotons) / (N / 2)
 
 
@@ -63,7 +63,7 @@ def forward(
 ) -> dict[str, np.ndarray]:
     """Predict amplitudes.
 
-    ``light`` makes of the probe and its scale what lights the object; ``factor`` multiplies the intensity scale.
+    ``light`` maps probe and scale to the probe that illuminates the object; ``factor`` multiplies the intensity scale.
     """
     flat = channel_to_flat(patches.astype(np.complex128)) * light(probe, probe_scale)[None, :, :, None]
     scale = intensity_scale_of(nphotons, patches.shape[1]) * factor
@@ -78,12 +78,12 @@ def intensity_scale(*, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndar
 
 
 def energy(X: np.ndarray) -> np.ndarray:
-    """Return the sum of squares of each pattern of X (n, N, N, ...), without its two axes."""
+    """Return the sum of squares of each pattern of X (n, N, N, ...), without axes 1 and 2."""
     return np.asarray(np.abs(X).astype(np.float64) ** 2).sum(axis=(1, 2))
 
 
 def photons_to_scale(X: np.ndarray, nphotons: float) -> float:
-    """Return the factor that gives amplitudes (n, N, N, ...) ``nphotons`` photons a pattern, on average."""
+    """Return the factor that scales amplitudes (n, N, N, ...) to ``nphotons`` photons per pattern, on average."""
     return math.sqrt(nphotons / energy(X).mean())
 
 
@@ -117,7 +117,7 @@ def poisson_at_zero(*, predicted: np.ndarray, target: np.ndarray, term: Term = p
 
 
 def exit_wave(amplitude: np.ndarray, phase: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Return the field that leaves an object of this amplitude and phase."""
+    """Return the field behind an object of this amplitude and phase."""
     return amplitude * np.exp(1j * phase) * light
 
 
@@ -142,5 +142,5 @@ def simulation(
 def object_and_light(
     amplitude: np.ndarray, phase: np.ndarray, probe: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return amplitude and phase of the object (n, N, N, 1) and the light (1, N, N, 1), in double precision."""
+    """Return amplitude and phase of the object (n, N, N, 1) and the probe (1, N, N, 1), in double precision."""
     return amplitude.astype(np.float64), phase.astype(np.float64), probe.astype(np.complex128)[None, :, :, None]

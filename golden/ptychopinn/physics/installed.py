@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for all between a field and its photons."""
+"""Compute diffraction, scales and the Poisson term with the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def padded_diffraction(*, field: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _diffracted(field: np.ndarray, *, pad: bool) -> tuple[Any, Any]:
-    """Return the field that is transformed, and its far field's amplitude."""
+    """Return the transformed field and the amplitude of its far field."""
     N = field.shape[1]
     with global_parameters(N=N, gridsize=1):
         answer = offered(_DIFFRACT)(tensor(field), N, N, pad=pad)
@@ -39,7 +39,7 @@ def _diffracted(field: np.ndarray, *, pad: bool) -> tuple[Any, Any]:
 
 
 def forward(*, patches: np.ndarray, probe: np.ndarray, probe_scale: float, nphotons: float) -> dict[str, np.ndarray]:
-    """Ask for its probe, its diffraction and its scale, as its model does."""
+    """Use its probe, its diffraction and its scale, as its model does."""
     groups, N, _, members = patches.shape
     light = probes.normalise(probe=probe, probe_scale=probe_scale)["normalised"]
     flat = np.moveaxis(patches, 3, 1).reshape(groups * members, N, N, 1) * light[None]
@@ -52,7 +52,7 @@ def intensity_scale(*, nphotons: np.ndarray, N: np.ndarray) -> dict[str, np.ndar
 
 
 def intensity_scale_of(nphotons: float, N: int) -> np.float32:
-    """Ask for the scale of a model. The call takes a container, but looks at global parameters only."""
+    """Return the scale of a model. The call takes a container, but reads only global parameters."""
     call = "train_pinn.calculate_intensity_scale"
     with global_parameters(nphotons=nphotons, N=N):
         return np.float32(checked(call, offered(call)(SimpleNamespace(X=None)), np.float32))
@@ -66,7 +66,7 @@ def photon_scale(*, X: np.ndarray, nphotons: float) -> dict[str, np.ndarray]:
 
 
 def poisson(*, predicted: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
-    """Ask for its term; Keras takes the mean over all elements, as here."""
+    """Compute its term; Keras takes the mean over all elements, as here."""
     term = _poisson_term(predicted, target)
     return {"elementwise": term, "mean": np.asarray(term.mean(dtype=np.float32))}
 
@@ -84,7 +84,7 @@ def _poisson_term(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
 def simulation(
     *, amplitude: np.ndarray, phase: np.ndarray, probe: np.ndarray, nphotons: float
 ) -> dict[str, np.ndarray]:
-    """Ask for its diffraction and its scale, as its simulation does before it draws photons."""
+    """Use its diffraction and its scale, as its simulation does before it draws photons."""
     light = probe[None, :, :, None]
     illuminated = amplitude * np.abs(light)
     return {

@@ -1,4 +1,4 @@
-"""TensorFlow computes diffraction, illumination, photon scales, the Poisson term, the simulation without noise."""
+"""TensorFlow computes diffraction, illumination, photon scales, the Poisson term and the simulation without noise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def forward(
     N, members = patches.shape[1], patches.shape[3]
     light = probes.normalise(real, probe=probe, probe_scale=probe_scale)["normalised"]
     flat = channel_to_flat(as_working(patches, real)) * light[None]
-    # The scale is kept as its logarithm.
+    # The scale is stored as its logarithm.
     scale = tf.exp(tf.math.log(tf.cast(intensity_scale_of(nphotons, N), real)))
     return {"amplitude": flat_to_channel(amplitude_of(flat, N), members) * scale}
 
@@ -57,7 +57,7 @@ def simulation(
     A, phi, P = tf.cast(amplitude, real), tf.cast(phase, real), as_working(probe, real)[None, :, :, None]
     illuminated = A * tf.abs(P)
     scale = photons_to_scale(illuminated, nphotons)
-    # Photons would be drawn from the scaled amplitude; without noise the scale goes out again.
+    # Photons would be drawn from the scaled amplitude; without noise, the scale cancels.
     field = tf.complex(scale * A * tf.cos(phi), scale * A * tf.sin(phi)) * P
     return {
         "X": amplitude_of(field, amplitude.shape[1]) / scale,
@@ -68,14 +68,14 @@ def simulation(
 
 
 def amplitude_of(field: tf.Tensor, N: int) -> tf.Tensor:
-    """Transform fields (n, P, P, 1); divide the intensity by N^2, shift it, and take the root."""
+    """Transform fields (n, P, P, 1); divide the intensity by N^2, shift it, and take the square root."""
     spectrum = tf.signal.fft2d(field[..., 0])
     intensity = (tf.math.real(spectrum) ** 2 + tf.math.imag(spectrum) ** 2) / (N * N)
     return tf.sqrt(tf.signal.fftshift(intensity, axes=(1, 2)))[..., None]
 
 
 def intensity_scale_of(nphotons: float | np.ndarray, N: int | np.ndarray) -> np.ndarray:
-    """Compute the scale in float64. Rounded to float32, it is what TensorFlow makes of a root in float32."""
+    """Compute the scale in float64. Rounded to float32, it equals TensorFlow's result in float32."""
     return np.sqrt(nphotons) / (N / 2)
 
 

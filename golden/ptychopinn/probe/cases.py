@@ -51,13 +51,13 @@ DEFAULT_DISK = Operation(
 
 
 def speckled(N: int) -> Drawing:
-    """Draw speckle in the mask and well beyond it, on each side another way, so that there is no symmetry."""
+    """Draw speckle within and well beyond the mask, different on each side, so that there is no symmetry."""
     rows, columns = slice(N // 5, N * 4 // 5), slice(N // 6, N * 7 // 8)
     return lambda draw: {"probe": draw.window((1, N, N), rows, columns, bits=2)[0]}
 
 
 def curved_beam(N: int) -> Drawing:
-    """Draw a wide, off-centre beam with a curved phase and a halo well beyond the mask, as a real probe has."""
+    """Draw a wide, off-centre beam with a curved phase and a halo well beyond the mask, like a real probe."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N
@@ -70,7 +70,7 @@ def curved_beam(N: int) -> Drawing:
 
 
 def ring_beam(N: int) -> Drawing:
-    """Draw the beam of a zone plate with a central stop: a ring across the mask's edge, which the norm depends on."""
+    """Draw the beam of a zone plate with a central stop: a ring across the mask's edge, which affects the norm."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         rows, columns = np.mgrid[:N, :N] / N

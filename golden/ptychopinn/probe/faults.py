@@ -28,12 +28,12 @@ _PROBE_OF_FOURS = Condition(
 
 
 def wide_mask(N: int) -> np.ndarray:
-    """Return the mask (N, N) bool with the radius N / 4, which is not rounded down."""
+    """Return the mask (N, N) bool with radius N / 4, not rounded down."""
     return distance(N, N // 2 - 0.5) < N / 4
 
 
 def soft_mask(N: int) -> np.ndarray:
-    """Return the hard mask (N, N) with an edge that is blurred by a pixel, as ports smooth it."""
+    """Return the hard mask (N, N) with an edge that is blurred by a pixel, as in ports that smooth it."""
     taps = np.exp(-(np.arange(-3, 4) ** 2) / 2)
     blurred = wide_mask(N).astype(np.float64)
     for axis in (0, 1):
@@ -80,7 +80,7 @@ HARD_MASK = (
 
 
 def _divided_by(name: str, symptom: str, mean: Callable[[np.ndarray], float]) -> Fault:
-    """``mean`` of the probe (N, N) takes the place of the mean modulus of the masked probe."""
+    """Replace the mean modulus of the masked probe by ``mean`` of the probe (N, N)."""
     return Fault.of_formula(name, symptom, normalise, mean=mean)
 
 
@@ -89,7 +89,7 @@ def _other_scale(parameters: Parameters) -> Parameters:
 
 
 def _of_probe(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
-    """``change`` gets the normalised probe (N, N)."""
+    """Alter the result: ``change`` gets the normalised probe (N, N)."""
     return lambda outputs: {"normalised": change(outputs["normalised"][..., 0]).astype(np.complex64)[..., None].copy()}
 
 

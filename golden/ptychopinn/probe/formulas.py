@@ -68,11 +68,11 @@ def disk(
     Args:
         N: side, pixels.
         scale: ``default_probe_scale``; the window is narrower where it is larger.
-        centre: of the window, from N.
-        threshold: what the window must exceed; None leaves it as it is.
-        cut_at: where the blur ends, standard deviations.
-        blurs: how many times the disk is blurred.
-        floor: added to every pixel.
+        centre: N -> centre of the window.
+        threshold: threshold of the window for the disk; None to use the window itself.
+        cut_at: where the blur is truncated, standard deviations.
+        blurs: number of times that the disk is blurred.
+        floor: number that is added to every pixel.
     """
     along = np.arange(N) - centre(N)
     window = np.exp(-(along**2) / 2 / (N / (scale * np.pi**2)) ** 2)

@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for the hard mask, the normalised probe and the default disk."""
+"""Compute the hard mask, the normalised probe and the default disk with the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def hard_mask(*, N: int) -> dict[str, np.ndarray]:
 
 
 def normalise(*, probe: np.ndarray, probe_scale: float) -> dict[str, np.ndarray]:
-    """Read what the setter stores: it returns the raw probe."""
+    """Read the stored probe, because the setter returns the raw one."""
     N = len(probe)
     with global_parameters(N=N, gridsize=1, probe_scale=probe_scale):
         offered("probe.set_probe_guess")(None, probe)

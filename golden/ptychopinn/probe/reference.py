@@ -29,13 +29,13 @@ def default_disk(real: tf.DType, *, N: int, default_probe_scale: float) -> dict[
 
 
 def _hard_mask(N: int, real: tf.DType) -> tf.Tensor:
-    """Return the mask, (N, N) bool. The half pixel centres it for even N; for odd N it is off by half a pixel."""
+    """Return the mask, (N, N) bool. The half pixel centres it for even N; for odd N, it is off by half a pixel."""
     distance = tf.range(N, dtype=real) - N // 2 + 0.5
     return tf.sqrt(distance[:, None] ** 2 + distance[None, :] ** 2) < N // 4
 
 
 def _blur(image: tf.Tensor) -> tf.Tensor:
-    """Blur by a Gaussian with a standard deviation of one pixel, cut at four; the image is reflected at its edges."""
+    """Blur by a Gaussian with a standard deviation of 1 pixel, truncated at 4; the image is reflected at its edges."""
     reach = tf.range(-4, 5, dtype=image.dtype)
     taps = tf.exp(-(reach**2) / 2)
     taps /= tf.reduce_sum(taps)

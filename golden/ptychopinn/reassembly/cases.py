@@ -17,14 +17,14 @@ from golden.spec.random_inputs import Draw
 
 
 def _terms(inputs: Arrays, parameters: Parameters) -> int:
-    """Count four neighbours of every patch: an upper bound of what one pixel is summed from."""
+    """Count four neighbours of every patch, an upper bound of the terms in a pixel."""
     return 4 * len(inputs["patches"])
 
 
 def not_dust(outputs: Arrays) -> np.ndarray:
-    """Select pixels whose count exceeds rounding errors, and those far from every patch; others mean nothing.
+    """Select pixels whose count exceeds rounding errors, and those far from every patch; others are meaningless.
 
-    Beside a patch the last digit of an offset leaves a count of 1e-13, and the ratio is that over 1e-9.
+    Right beside a patch, the last digit of an offset leaves a count of 1e-13, which the ratio divides by 1e-9.
     """
     count = outputs["count"][..., 0]
     height, width = count.shape
@@ -64,10 +64,10 @@ POSITION = Operation(
 
 
 def cut_patches(inputs: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """Cut the N x N patches of an object whose centre index N // 2 lies at each position.
+    """Cut the N x N patches of an object whose centre index N // 2 is at each position.
 
-    The sampling is bilinear, in float64. Where the object holds multiples of 1/256 and the positions multiples of 1/8,
-    as in this module's scan, every product and sum is exact, and fits float32.
+    The sampling is bilinear, in float64. If the object holds multiples of 1/256 and the positions multiples of 1/8, as
+    in this module's scan, every product and sum is exact, even in float32.
     """
     N = parameters["N"]
     target, positions = inputs["object"].astype(np.complex128), inputs["positions"].reshape(-1, 2)
@@ -97,13 +97,13 @@ SCAN_MOSAIC = Operation(
     parameters={"N": int, "M": int},
     derive=cut_patches,
     formula=formulas.scan_mosaic,
-    # A whole scan is stitched with a crop well inside the patch, and one canvas has one padding.
+    # A whole scan is stitched with a crop well inside the patch, and a canvas has only one padding.
     faults=tuple(fault for fault in STITCHING if fault.name not in {"count_of_centre_mask", "odd_padding"}),
 )
 
 
-# The canvas grows by two where the largest distance from the mean passes an even number, and rounding decides there:
-# whole-pixel offsets below have an odd largest distance.
+# The canvas grows by two when the largest distance from the mean passes an even number, and there, rounding decides. So
+# the whole-pixel offsets below have an odd largest distance.
 
 
 def textured(draw: Draw, n: int, N: int, M: int) -> np.ndarray:
@@ -114,7 +114,7 @@ def textured(draw: Draw, n: int, N: int, M: int) -> np.ndarray:
 
 
 def at(N: int, M: int, *offsets: tuple[float, float]) -> Drawing:
-    """Draw patches, textured about their crop, at given offsets."""
+    """Draw patches, textured around their crop, at given offsets."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         return {
@@ -126,25 +126,25 @@ def at(N: int, M: int, *offsets: tuple[float, float]) -> Drawing:
 
 
 def anywhere(draw: Draw, n: int, span_x: float, span_y: float, x: float, y: float) -> np.ndarray:
-    """Draw sub-pixel offsets (n, 1, 2, 1) in a box of the given span that begins at (x, y)."""
+    """Draw subpixel offsets (n, 1, 2, 1) in a box of the given span that begins at (x, y)."""
     along_x = draw.multiples(2**-10, 0, span_x, (n,)) + x
     along_y = draw.multiples(2**-10, 0, span_y, (n,)) + y
     return np.stack([along_x, along_y], axis=-1).reshape(n, 1, 2, 1)
 
 
 def scattered(N: int, M: int, n: int, *box: float) -> Drawing:
-    """Draw patches, textured about their crop, at sub-pixel offsets in a box: its two spans, and where it begins."""
+    """Draw patches, textured around their crop, at subpixel offsets in a box, given by two spans and its corner."""
     return lambda draw: {"offsets": anywhere(draw, n, *box), "patches": textured(draw, n, N, M)}
 
 
 def half_of_128(draw: Draw) -> dict[str, np.ndarray]:
-    """Draw patches of N = 128, textured across the upper right corner of the crop, which is less to store."""
+    """Draw patches of N = 128, textured across the upper right corner of the crop, to save space."""
     offsets = anywhere(draw, 3, 31, 18, 50, 70)
     return {"offsets": offsets, "patches": draw.window((3, 128, 128, 1), slice(28, 57), slice(70, 101))}
 
 
 def bright_pixels(draw: Draw) -> dict[str, np.ndarray]:
-    """Light pixel (32, 32) of four patches, each with another value, at whole-pixel offsets with a whole-pixel mean."""
+    """Set pixel (32, 32) of four patches to different values, at whole-pixel offsets with a whole-pixel mean."""
     patches = np.zeros((4, 64, 64, 1), np.complex64)
     patches[:, 32, 32, 0] = [1, 0.5j, -0.25 + 0.75j, -0.5 - 0.125j]
     offsets = np.array([[1, -2], [7, -2], [1, 8], [3, 0]], np.float64)

@@ -1,4 +1,4 @@
-"""These faults place a wrong part of a patch, or place it wrongly, or divide the sum by something else."""
+"""These faults place the wrong part of a patch, put it in the wrong place, or divide the sum by the wrong number."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _moves(inputs: Arrays) -> np.ndarray:
 
 
 def _padding(inputs: Arrays) -> int:
-    """Return the padding before it is rounded up to an even number, pixels."""
+    """Return the padding, pixels, before it is rounded up to an even number."""
     return int(np.ceil(np.abs(_moves(inputs)).max()))
 
 
@@ -56,14 +56,14 @@ def _offsets(t: Trial) -> np.ndarray:
 
 
 def _divided(outputs: Arrays, denominator: np.ndarray) -> Arrays:
-    """Divide the sum by another denominator than 1e-9 + count."""
+    """Divide the sum by a denominator other than 1e-9 + count."""
     total = outputs["mosaic"] * (outputs["count"].astype(np.float64) + 1e-9)
     with np.errstate(divide="ignore", invalid="ignore"):
         return {"mosaic": np.where(total == 0, 0, total / denominator).astype(np.complex64)}
 
 
 def _of_positions(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the positions in the reference's layout, (n, 1, 2, 1)."""
+    """Alter the positions: ``change`` gets them in the reference's layout, (n, 1, 2, 1)."""
 
     def other(inputs: Arrays) -> Arrays:
         key = _positions_name(inputs)
@@ -73,14 +73,14 @@ def _of_positions(name: str, symptom: str, change: Callable[[np.ndarray], np.nda
 
 
 def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the patches (n, N, N, 1)."""
+    """Alter the patches: ``change`` gets (n, N, N, 1)."""
     return Fault.of_inputs(
         name, symptom, lambda inputs: {"patches": np.ascontiguousarray(change(inputs["patches"]), np.complex64)}
     )
 
 
 def _cropped_from(name: str, symptom: str, first: Callable[[int, int], int]) -> Fault:
-    """``first`` makes of (N, M) the crop's first row and column, which are kept inside the patch."""
+    """Crop elsewhere: ``first`` maps (N, M) to the crop's first row and column, which are kept inside the patch."""
 
     def commit(t: Trial) -> Arrays:
         N, M = t.inputs["patches"].shape[1], t.parameters["M"]

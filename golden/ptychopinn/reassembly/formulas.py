@@ -23,13 +23,13 @@ def scan_mosaic(
 
 
 def moves(offsets: np.ndarray) -> np.ndarray:
-    """Return how far each patch moves from the centre of the canvas, (n, 2), from offsets (n, 1, 2, 1); pixels."""
+    """Return each patch's displacement from the centre of the canvas, (n, 2), from offsets (n, 1, 2, 1); pixels."""
     flat = offsets.reshape(-1, 2)
     return np.asarray(flat - flat.mean(axis=0))
 
 
 def reach(moves: np.ndarray) -> int:
-    """Return what the canvas extends beyond a crop on every side, pixels; it is even."""
+    """Return the padding of a crop to the canvas on every side, pixels; it is even."""
     pad = int(np.ceil(np.abs(moves).max()))
     return pad + pad % 2
 
@@ -66,11 +66,11 @@ def stitched(
     """Make the mosaic of patches.
 
     Args:
-        patches: (n, N, N, 1), of which the central M x M pixels are taken.
-        moves: (n, 2), [x, y]; how far each moves from the centre of the canvas, pixels.
+        patches: (n, N, N, 1), of which the central M x M pixels are used.
+        moves: (n, 2), [x, y]; displacement of each patch from the centre of the canvas, pixels.
         M: side of a crop, pixels.
-        count_moves: how far what is counted of each moves; as the patches do where it is None.
-        pad: what the canvas extends beyond a crop; ``reach`` of the moves where it is None.
+        count_moves: displacements for the count; None for those of the patches.
+        pad: padding of a crop to the canvas; None for ``reach`` of the moves.
 
     Returns:
         The outputs of ``reassembly.position``.
@@ -84,7 +84,7 @@ def stitched(
 
 def divided(total: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
     """Return the outputs that follow from a sum and a count, both (S, S)."""
-    # A canvas can be huge and nearly empty, where a fault makes it so: what is not touched takes no memory.
+    # A fault may make a canvas huge and nearly empty; untouched parts take no memory.
     mosaic = np.divide(total, count + np.float32(1e-9), out=np.zeros(total.shape, np.complex64), where=total != 0)
     return {
         "shift_and_sum": total[..., None],

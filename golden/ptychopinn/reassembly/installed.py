@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for patches stitched on a canvas."""
+"""Stitch patches on a canvas with the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scan_mosaic(
 
 
 def _on_canvas(call: str, patches: np.ndarray, offsets: np.ndarray, M: int) -> np.ndarray:
-    """Return the canvas (S, S, 1) complex64 that a call makes of patches (n, N, N, 1) at offsets (n, 1, 2, 1)."""
+    """Return the canvas (S, S, 1) complex64 that a call returns for patches (n, N, N, 1) at offsets (n, 1, 2, 1)."""
     flat = offsets.reshape(-1, 1, 1, 2)
     with global_parameters(N=patches.shape[1], gridsize=1):
         canvas = offered(call)(tensor(patches), tensor(flat), M=M)

@@ -1,4 +1,4 @@
-"""Patches become a mosaic literally as in TensorFlow: each crop is padded to the canvas and moved."""
+"""Stitch patches into a mosaic exactly as PtychoPINN does: each crop is padded to the canvas and moved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def position(real: tf.DType, *, patches: np.ndarray, offsets: np.ndarray, M: int
     working = as_working(patches, real)
     flat = tf.cast(tf.reshape(offsets, [-1, 2]), real)
     total, side = _shift_and_sum(working, flat, M)
-    # Ones, cropped like the patches, so all M x M of them count. (Complex ones in the original; the parts move apart.)
+    # Ones, cropped like the patches, so all M x M of them count. (PtychoPINN uses complex ones and moves both parts.)
     count, _ = _shift_and_sum(tf.ones(patches.shape, real), flat, M)
     mosaic = total / tf.cast(count + 1e-9, total.dtype)
     return {"shift_and_sum": total, "count": count, "mosaic": mosaic, "canvas_side": np.int64(side)}

@@ -1,4 +1,4 @@
-"""These cases freeze a training on a scan, and the mosaic of other patterns. The long one stands in ``long.py``."""
+"""These cases freeze a training on a scan, and the mosaic of other patterns. The long run is in ``long.py``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _WIDER = 1.25
 
 
 def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]:
-    """Make of a seed and the embedded data set a scan, what is drawn from it, weights and order."""
+    """Make a scan from a seed and the embedded data set, with its draws, weights and order."""
     seed = int(stored["seed"][0])
     scan, images, epochs, inferred = (parameters[name] for name in ("scan", "images", "epochs", "infer"))
     patterns = around_the_middle(embedded("positions"), scan)
@@ -62,13 +62,13 @@ def make_inputs(stored: Arrays, parameters: Parameters) -> dict[str, np.ndarray]
 
 
 def around_the_middle(positions: np.ndarray, n: int) -> np.ndarray:
-    """Return the n positions nearest to the scan's middle, (n,) int64, ascending, in a window wider than tall."""
+    """Return the n patterns nearest to the scan's centre, (n,) int64, ascending, in a window wider than it is tall."""
     away = np.abs(positions - _MIDDLE) / [_WIDER, 1]
     return np.sort(np.argsort(away.max(axis=1), kind="stable")[:n])
 
 
 def glorot(draw: Draw, structure: Structure) -> np.ndarray:
-    """Draw weights (P,) as Keras begins: kernels uniform within Glorot's limit, to ten bits; biases 0."""
+    """Draw initial weights (P,) as in Keras: kernels uniform within Glorot's limit, in ten bits; biases 0."""
     parts = []
     for shape in structure.shapes().values():
         if len(shape) == 4:
@@ -189,7 +189,7 @@ SHORT: Parameters = {
 
 
 def seed_zero(draw: Draw) -> dict[str, np.ndarray]:
-    """Return the seed that is the programs' default."""
+    """Return the default seed of the programs."""
     return {"seed": np.zeros(1, np.int64)}
 
 
@@ -208,7 +208,7 @@ CASES = (
         "run/short_reconstruction",
         RECONSTRUCTION,
         "mosaic of 128 patterns after one epoch of training",
-        # Rounding grows with every step: after two epochs it moves mosaics too far to tell right from wrong.
+        # Rounding errors grow with every step. After two epochs, mosaics differ too much to tell right from wrong.
         {**SHORT, "epochs": 1},
         seed_zero,
         ONE_NUMBER,

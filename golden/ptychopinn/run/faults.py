@@ -1,4 +1,4 @@
-"""These faults train a network with wrong data, light or order, or do something wrong with its patches."""
+"""These faults train a network with wrong data, probe or order, or misuse its patches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _places(t: Trial) -> np.ndarray:
 
 
 def _judged(t: Trial, mosaic: np.ndarray, count: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the outputs that follow from a mosaic (S, S), and from how many patches cover it."""
+    """Return the outputs that follow from a mosaic (S, S) and its count."""
     found = judged(mosaic, count, _places(t), t.inputs["object"])
     return {name: array for name, array in found.items() if name in t.outputs}
 
@@ -32,9 +32,9 @@ def _judged(t: Trial, mosaic: np.ndarray, count: np.ndarray) -> dict[str, np.nda
 
 
 def _at_once(name: str, symptom: str, change: Callable[[Arrays, Parameters], tuple[Arrays, Parameters]]) -> Fault:
-    """Train wrongly from the first steps on; the training is followed through these only.
+    """Train wrongly from the first step; only the first steps are followed.
 
-    ``change`` gives the inputs and the parameters that differ.
+    ``change`` returns the inputs and parameters that differ.
     """
 
     def commit(t: Trial) -> Arrays:
@@ -57,7 +57,7 @@ def _of_probe(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray
 
 
 def _of_order(name: str, symptom: str, change: Callable[[Arrays], np.ndarray]) -> Fault:
-    """``change`` gives the orders (epochs, n)."""
+    """Alter the order of samples: ``change`` returns the orders (epochs, n)."""
     return _of_inputs(name, symptom, lambda inputs: {"order": change(inputs)})
 
 
@@ -74,7 +74,7 @@ def _probe_scaled_twice(inputs: Arrays, parameters: Parameters) -> tuple[Arrays,
 
 
 def _alternating(probe: np.ndarray) -> np.ndarray:
-    """Move the far field by half of its size, as if no fftshift had moved it there."""
+    """Shift the far field by half its size, as if fftshift were missing."""
     signs = 1 - 2 * (np.arange(len(probe)) % 2)
     return np.asarray(probe * signs[:, None] * signs)
 
@@ -102,7 +102,7 @@ def _without_last_batch(t: Trial) -> Arrays:
 
 
 def _loss_summed(t: Trial) -> Arrays:
-    """Adam hardly depends on the scale of the loss, so the weights move as they should."""
+    """Alter only the losses: Adam hardly depends on their scale, so the weights move as they should."""
     size, (epochs, n) = t.parameters["batch_size"], t.inputs["order"].shape
     sizes = np.tile([min(size, n - first) for first in range(0, n, size)], epochs)
     return {
@@ -170,7 +170,7 @@ TRAINING = (
 
 
 def _learning_stops(t: Trial) -> Arrays:
-    """Repeat both losses of the second epoch; ``least`` is the loss of a perfect prediction, from the stored excess."""
+    """Repeat both losses of the second epoch. The loss of a perfect prediction is computed from the stored excess."""
     names, losses = ("training_excess", "validation_excess"), t.outputs["epoch_losses"].astype(np.float64)
     found = {}
     for name, curve in zip(names, losses):
@@ -213,12 +213,12 @@ def _words(name: str) -> str:
 
 
 def _of_places(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the positions (n, 2) of the patches that are stitched."""
+    """Alter the positions: ``change`` gets those of the stitched patches, (n, 2)."""
     return Fault(name, symptom, lambda t: _judged(t, *stitched(t.outputs["patches"], change(_places(t)))))
 
 
 def _of_mosaic(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the mosaic (S, S)."""
+    """Alter the mosaic: ``change`` gets (S, S)."""
 
     def commit(t: Trial) -> Arrays:
         mosaic, count = stitched(t.outputs["patches"], _places(t))
@@ -265,4 +265,4 @@ LEARNT = (
         "learning_stops", "learning stops after the second epoch; expected progress over twenty epochs", _learning_stops
     ),
 )
-"""These show once patches show more than their mean brightness, which takes a long training."""
+"""These faults are visible when patches show more than their mean brightness, which takes a long training."""

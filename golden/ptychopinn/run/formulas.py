@@ -1,4 +1,4 @@
-"""These NumPy formulas compute what a run draws before training, and its mosaic afterwards."""
+"""These formulas compute the draws of a run before training, and its mosaic afterwards."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from golden.ptychopinn.run import mosaics
 
 
 def draw_patterns(M: int, n: int, seed: int) -> np.ndarray:
-    """Draw which n of M patterns are used, (n,) int64, ascending; all, without a draw, where as many are wanted."""
+    """Draw n of M patterns, (n,) int64, ascending; if all are requested, return them without a draw."""
     if n >= M:
         return np.arange(M)
     return np.sort(np.random.RandomState(seed).choice(M, n, replace=False))
 
 
 def split(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split n samples into those that train, and those that validate: the last twentieth."""
+    """Split n samples into training and validation samples; the last twentieth validates."""
     return np.split(np.arange(n), [int(np.floor(n * (1 - 0.05)))])  # type: ignore[return-value]
 
 
 def orders(n: int, epochs: int, seed: int) -> np.ndarray:
-    """Draw in which order n training samples are seen, (epochs, n) int64."""
+    """Draw the order of n training samples, (epochs, n) int64."""
     return np.stack([np.random.RandomState([seed, epoch]).permutation(n) for epoch in range(1, epochs + 1)])
 
 
 def stitched(patches: np.ndarray, places: np.ndarray, M: int = 20) -> tuple[np.ndarray, np.ndarray]:
-    """Stitch patches (n, N, N, 1) at places (n, 2), [x, y]: the mosaic (S, S), and how many cover each pixel."""
+    """Stitch patches (n, N, N, 1) at places (n, 2), [x, y]; return the mosaic and its count, (S, S) each."""
     by = moves(places)
     crops = centres(patches, M).astype(np.complex128)
     count = shift_and_sum(np.ones(crops.shape), by, reach(by))
@@ -38,7 +38,7 @@ def judged(mosaic: np.ndarray, count: np.ndarray, places: np.ndarray, known: np.
 
     Args:
         mosaic: (S, S) complex.
-        count: (S, S), how many patches cover each pixel.
+        count: (S, S), number of patches that cover each pixel.
         places: (n, 2), [x, y] of the patches in the object, pixels.
         known: (H, W) complex, the object.
 

@@ -1,7 +1,7 @@
-"""Ask the installed package ``ptycho`` for a training on a scan and the mosaic that it makes.
+"""Train the installed package ``ptycho`` on a scan, and stitch its mosaic.
 
-The package's own training draws initial weights and batches that no call takes. So its compiled model is given those of
-the golden, batch by batch, and the callbacks that it hands to Keras are called after each epoch.
+The package's own training draws initial weights and batches, and no call accepts others. So its compiled model gets
+those of the golden, batch by batch, and the callbacks that it passes to Keras are called after each epoch.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from golden.ptychopinn.run import mosaics
 NEEDS = dict.fromkeys(("training", "reconstruction", "long_reconstruction"), "model.create_compiled_model")
 
 _FIRST = 3
-"""Steps whose losses and changes of the weights are told by themselves."""
+"""Number of first steps whose losses and changes of weights are separate outputs."""
 _PREDICTED = 32
-"""Patterns of which objects are made at a time."""
+"""Number of patterns per prediction."""
 
 Arrays = dict[str, np.ndarray]
 Given = Mapping[str, Any]
@@ -54,7 +54,7 @@ def long_reconstruction(**given: Any) -> Arrays:
 
 
 def _opened(given: Given) -> Any:
-    """Open the model of groups of one, with the switches of the structured configuration."""
+    """Open the model for groups of one, with the switches of the structured configuration."""
     return opened(
         N=len(given["probe"]),
         members=1,
@@ -102,7 +102,7 @@ def _trained(model: Model, given: Given) -> Arrays:
 
 
 def _mean(loss_of: Callable[[np.ndarray], float], X: np.ndarray, size: int) -> float:
-    """Return the mean over samples of the losses of batches: a smaller batch counts less."""
+    """Return the mean of the batches' losses over samples, so that a smaller batch counts less."""
     return sum(loss_of(batch) * len(batch) for batch in _batches(X, size)) / len(X)
 
 
@@ -124,7 +124,7 @@ def _at_rest(X: np.ndarray) -> np.ndarray:
 
 
 def _excess(model: Model, given: Given, last: np.ndarray) -> Arrays:
-    """Return the last epoch's losses, as logarithm of their distance from those of a perfect prediction."""
+    """Return the logarithm of the last epoch's losses minus those of a perfect prediction."""
     light = (float(model.scale) * _normalised(given, "trained").astype(np.float64)) ** 2
     perfect = light - light * np.log(np.where(light > 0, light, 1))
     samples = {"training_excess": given["order"][0], "validation_excess": given["held_back"]}

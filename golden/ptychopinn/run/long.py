@@ -1,11 +1,11 @@
-"""The long run trains on 1000 patterns for twenty epochs, at the default width, and infers 512.
+"""The long run trains on 1000 patterns for twenty epochs, at the default width, and reconstructs 512.
 
-It trains three times, for ten minutes or more each. Its golden has a directory of its own, and one command makes it:
+It trains three times, for ten minutes or more each. Its golden has a separate directory, and one command generates it:
 
     make long
 
-After every epoch the training is saved in ``.artifacts/runs``, and the same command continues from there. The noise is
-measured from two runs with inputs moved by their last digit. Only faults of the steps after the training are committed.
+After every epoch, the training is saved in ``.artifacts/runs``, and the same command continues from there. The noise is
+measured from two runs with inputs moved by their last digit. Only faults of the steps after the training are tried.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RUN = Operation(
     summary="a network trained on a scan, the mosaic that it makes of other patterns, and how well it shows the object",
     inputs=INPUTS,
     outputs=(
-        # Two steps later rounding has moved a loss by a thousandth: the short run's first steps are steadier.
+        # Two steps later, rounding has changed a loss by a thousandth; the first steps of the short run are steadier.
         *(output for output in TRAINING_OUTPUTS if output.name != "first_losses"),
         Output(
             "weight_changes",

@@ -1,6 +1,6 @@
 """Measure a mosaic: its covered area, its coarse appearance, its orientation.
 
-They judge the reference's mosaic and the port's alike. Rows and columns in, NumPy only.
+The same functions measure the mosaics of reference and port. Images are (row, column); only NumPy is needed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from types import MappingProxyType
 import numpy as np
 
 COVERED = 0.99
-"""A pixel counts as covered from this many patches on; less is the moved edge of one."""
+"""Number of patches from which a pixel counts as covered; below is the edge of a moved patch."""
 BLOCK, BAND = 4, 16
-"""``block_means`` averages this many pixels along each axis, ``band_means`` this many along one."""
+"""Pixels that ``block_means`` averages along each axis, and ``band_means`` along one."""
 PATCH = 21
-"""A single patch is judged in a square of this side, in pixels; it is odd, so that it has a middle."""
+"""Side of the square in which a single patch is judged, pixels; odd, so that it has a centre."""
 QUANTILES = np.arange(1, 20) / 20
 
 View = Callable[[np.ndarray], np.ndarray]
@@ -32,14 +32,14 @@ TURNS: Mapping[str, View] = MappingProxyType(
         "transposed_turned_by_180": lambda a: a.swapaxes(-1, -2)[..., ::-1, ::-1],
     }
 )
-"""A turn brings upright images (..., S, S) into one of their eight orientations."""
+"""Functions that turn upright images (..., S, S) into each of the eight orientations."""
 
 
 def covered_box(count: np.ndarray) -> np.ndarray:
-    """Return width and height, (2,) int64, pixels, of the box around what is covered; zeros where nothing is.
+    """Return width and height of the covered area's bounding box, (2,) int64, pixels; zeros if nothing is covered.
 
     Args:
-        count: (S, S), patches over each pixel.
+        count: (S, S), number of patches that cover each pixel.
     """
     axes = [np.flatnonzero((count > COVERED).any(axis=axis)) for axis in (0, 1)]
     return np.array([np.ptp(at) + 1 if at.size else 0 for at in axes], np.int64)
@@ -55,8 +55,8 @@ def block_means(mosaic: np.ndarray) -> np.ndarray:
 def band_means(mosaic: np.ndarray) -> np.ndarray:
     """Average the modulus of a mosaic (S, S, 1) over bands of 16 rows, and of 16 columns: (2, S // 16) float32.
 
-    Pixels that are 0 do not count; a band of them has mean 0. The mosaics of two right trainings differ in their grain,
-    which these means do not show.
+    Pixels that are 0 do not count; a band of zeros has mean 0. The mosaics of two right trainings differ in their fine
+    texture, which these means do not show.
     """
     n = len(mosaic) // BAND
     modulus = np.abs(mosaic[: n * BAND, : n * BAND, 0]).astype(np.float64)
@@ -73,17 +73,17 @@ def modulus_quantiles(patches: np.ndarray) -> np.ndarray:
 
 
 def orientation(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Correlate the modulus of a mosaic with that of a known object where it lies, turn by turn; (8,) float32.
+    """Correlate the modulus of a mosaic with that of a known object at its place, for each turn; (8,) float32.
 
     Args:
         mosaic: (S, S) complex.
-        mask: (S, S) bool, where it is covered.
+        mask: (S, S) bool, true where it is covered.
         known: (H, W) complex.
-        centre: (2,), [x, y] of the mosaic's index S // 2 in the object, pixels; to the nearest one.
+        centre: (2,), [x, y] of the mosaic's index S // 2 in the object, pixels; rounded to whole pixels.
 
     Returns:
-        Correlation coefficients, in the order of ``TURNS``: entry k is large where turn k happened to the mosaic. 0
-        where one of the two is flat.
+        Correlation coefficients, in the order of ``TURNS``: entry k is large if the mosaic is turned by turn k. 0 if
+        one of the two is flat.
     """
     expected, inside = window(np.abs(known), centre, len(mosaic))
     modulus = np.abs(mosaic).astype(np.float64)
@@ -94,16 +94,16 @@ def orientation(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre:
 
 
 def patch_orientation(patches: np.ndarray, positions: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Correlate single patches, before any stitching, with a known object's amplitude, turn by turn; (8,) float32.
+    """Correlate single patches, before stitching, with a known object's amplitude, for each turn; (8,) float32.
 
     Args:
         patches: (n, N, N, 1) complex.
-        positions: (n, 2), [x, y] of a patch's index N // 2 in the object, pixels; to the nearest one.
+        positions: (n, 2), [x, y] of a patch's index N // 2 in the object, pixels; rounded to whole pixels.
         known: (H, W) complex.
 
     Returns:
-        Means over the patches of the correlation coefficients of the moduli in the central 21 x 21 pixels, which turn
-        about their middle, in the order of ``TURNS``: entry k is large where turn k happened to the patches.
+        Correlation coefficients of the moduli in the central 21 x 21 pixels, turned about their centre, averaged over
+        the patches, in the order of ``TURNS``: entry k is large if the patches are turned by turn k.
     """
     first = patches.shape[1] // 2 - PATCH // 2
     shown = np.abs(patches[:, first : first + PATCH, first : first + PATCH, 0]).astype(np.float64)
@@ -116,11 +116,11 @@ def patch_orientation(patches: np.ndarray, positions: np.ndarray, known: np.ndar
 
 
 def quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np.ndarray) -> dict[str, np.ndarray]:
-    """Measure how well a mosaic shows a known object, scalars float32 by name; arguments as of ``orientation``.
+    """Measure how well a mosaic shows a known object, as float32 scalars by name; arguments as for ``orientation``.
 
     ``correlation``, modulus of the complex correlation coefficient; ``amplitude_error``, root mean square, relative;
-    ``phase_error``, root mean square, radians. A factor is removed from the amplitude, and a constant from the phase:
-    neither is measured. 0, infinity and infinity where the mosaic shows nothing.
+    ``phase_error``, root mean square, radians. A factor is removed from the amplitude and a constant from the phase,
+    because ptychography measures neither. The values are 0, infinity and infinity if the mosaic is empty.
     """
     names = ("correlation", "amplitude_error", "phase_error")
     return {name: np.asarray(value, np.float32) for name, value in zip(names, _quality(mosaic, mask, known, centre))}
@@ -142,7 +142,7 @@ def _quality(mosaic: np.ndarray, mask: np.ndarray, known: np.ndarray, centre: np
 
 
 def window(known: np.ndarray, centre: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the part of an object (H, W) that a mosaic shows, (side, side), and where it lies within the object."""
+    """Return the part of an object (H, W) that a mosaic shows, (side, side), and a mask, true inside the object."""
     x, y = np.rint(np.asarray(centre) - side / 2).astype(int) + side
     part = (slice(y, y + side), slice(x, x + side))
     return np.pad(known, side)[part], np.pad(np.ones(known.shape, bool), side)[part]

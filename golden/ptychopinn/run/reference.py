@@ -1,4 +1,4 @@
-"""TensorFlow trains on a scan, epoch by epoch; what the trained network makes of other patterns is stitched."""
+"""TensorFlow trains on a scan, epoch by epoch; the trained network's patches of other patterns are stitched."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from golden.ptychopinn.reassembly.reference import position
 from golden.ptychopinn.run import mosaics
 
 FIRST = 3
-"""Losses of so many first steps, and changes of the weights in them, are outputs of their own."""
+"""Number of first steps whose losses and changes of weights are separate outputs."""
 _PREDICTED = 32
 _STATES = Path(".artifacts/runs")
-"""A long training is kept here after every epoch, to go on from."""
+"""Directory in which a long training is saved after every epoch, to continue from there."""
 
 Arrays = dict[str, np.ndarray]
 
 
 def training(real: tf.DType, **given: Any) -> Arrays:
-    """Train anew at every call: how well a training repeats is part of the noise."""
+    """Train again at every call, because differences between repeated trainings are part of the noise."""
     task = Task.of(real, given)
     _LEFT.pop(task, None)
     return _training(task)
@@ -42,7 +42,7 @@ def reconstruction(real: tf.DType, **given: Any) -> Arrays:
 
 
 def long_reconstruction(real: tf.DType, **given: Any) -> Arrays:
-    """Return both, how much the training has left to learn, and how well the mosaic shows the object."""
+    """Return the last losses above those of a perfect prediction, and how well the mosaic shows the object."""
     task = Task.of(real, given, _STATES)
     found = _training(task) | _reconstruction(task)
     del found["first_losses"]
@@ -68,7 +68,7 @@ def _training(task: Task) -> Arrays:
 
 
 def _excess(task: Task) -> Arrays:
-    """Return the logarithm of the distance of the last epoch's losses from those of a perfect prediction."""
+    """Return the logarithm of the last epoch's losses minus those of a perfect prediction."""
     given = task.given
     light = (task.scale * normalised(given["diffraction"][given["trained"]]).astype(np.float64)) ** 2
     perfect = light - tf.math.xlogy(light, light).numpy()
@@ -101,7 +101,7 @@ def _reconstruction(task: Task) -> Arrays:
 
 
 class Inference:
-    """An inference makes objects of patterns with a network; it is a graph, as in Keras's ``predict``."""
+    """A network's inference from patterns to objects, as a graph, as in Keras's ``predict``."""
 
     def __init__(self, task: Task, network: Network) -> None:
         self.real = task.real
@@ -120,13 +120,13 @@ class Inference:
 
 @dataclass(frozen=True)
 class Task:
-    """A task says what to train on and how; tasks are equal where their digests are.
+    """Data and settings of a training; tasks with equal digests are equal.
 
     Attributes:
-        real: what it computes in.
-        digest: of all inputs and parameters, and of this package.
+        real: dtype of the computation.
+        digest: digest of all inputs and parameters, and of this package's source.
         given: inputs and parameters by name.
-        states: where it is kept; None: nowhere.
+        states: directory in which the training is saved, or None.
     """
 
     real: tf.DType
@@ -148,7 +148,7 @@ class Task:
         return float(intensity_scale_of(self.given["nphotons"], self.given["probe"].shape[0]))
 
     def network(self) -> Network:
-        """Return a network of groups of one, with the switches of the structured configuration."""
+        """Return a network for groups of one, with the switches of the structured configuration."""
         return Network(
             self.real,
             N=self.given["probe"].shape[0],
@@ -163,18 +163,18 @@ class Task:
 
 
 _LEFT: dict[Task, Arrays] = {}
-"""Trainings leave this: the other operation of the same run goes on from there."""
+"""Results of trainings, from which the other operation of the same run continues."""
 
 
 def trained(task: Task) -> Arrays:
-    """Return what the training leaves: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 3), ``changes``."""
+    """Return the training's results: ``weights`` (P,), ``losses`` of all steps, ``epochs`` (n, 3), ``changes``."""
     if task not in _LEFT:
         _LEFT[task] = train(task)
     return _LEFT[task]
 
 
 def train(task: Task) -> Arrays:
-    """Return the same, trained now, or from where it was kept on."""
+    """Return the same, after training from the beginning or from a saved state."""
     training = Training(task)
     kept = None if task.states is None else task.states / f"{task.digest}.npz"
     if kept is not None and kept.exists():
@@ -200,7 +200,7 @@ def _keep(training: Training, kept: Path) -> None:
 
 
 class Training:
-    """A training goes from one epoch to the next; its steps are graphs, as in Keras's ``fit``."""
+    """A training, epoch by epoch; its steps are graphs, as in Keras's ``fit``."""
 
     def __init__(self, task: Task) -> None:
         given, self.real = task.given, task.real
@@ -218,11 +218,11 @@ class Training:
 
     @property
     def finished(self) -> int:
-        """Return how many epochs are finished."""
+        """Return the number of finished epochs."""
         return len(self.epochs)
 
     def epoch(self, numbers: np.ndarray) -> None:
-        """Train on these samples, in this order; then look at those that were held back."""
+        """Train on these samples, in this order; then validate on the rest."""
         rate = float(self.optimizer.learning_rate)
         loss = self._mean(self._step_and_tell, numbers)
         self._ends(loss, self._mean(self._tell, self.given["held_back"]), rate)
@@ -232,7 +232,7 @@ class Training:
         self.epochs.append((loss, val_loss, rate))
 
     def _mean(self, loss_of: Callable[[tf.Tensor, tf.Tensor], float], numbers: np.ndarray) -> float:
-        """Return the mean over samples: a smaller batch counts less."""
+        """Return the mean over samples, so that a smaller batch counts less."""
         total = sum(loss_of(*batch(self.X[part], self.real)) * len(part) for part in self._batches(numbers))
         return total / len(numbers)
 
@@ -276,13 +276,13 @@ class Training:
         }
 
     def state(self) -> Arrays:
-        """Return all that ``restore`` needs to go on as if nothing had happened."""
+        """Return the state that ``restore`` needs to continue exactly."""
         moments = {f"moment_{n}": variable.numpy() for n, variable in enumerate(self.optimizer.variables)}
         return self.left() | moments
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self.network.load(state["weights"])
-        for epoch in state["epochs"]:  # callbacks keep what they saw to themselves
+        for epoch in state["epochs"]:  # the callbacks' own state cannot be read, so it is rebuilt
             self._ends(*map(float, epoch))
         for number, variable in enumerate(self.optimizer.variables):
             variable.assign(state[f"moment_{number}"])
@@ -290,7 +290,7 @@ class Training:
 
 
 def normalised(diffraction: np.ndarray) -> np.ndarray:
-    """Scale all of these patterns by one factor; (n, N, N, 1) float32."""
+    """Scale these patterns by one common factor; (n, N, N, 1) float32."""
     return normalise(tf.float64, diffraction=diffraction[..., None])["X_full"]
 
 

@@ -1,4 +1,4 @@
-"""These cases freeze how a scan is read: several layouts in a file mean the same record."""
+"""These cases freeze how a scan is read: several layouts of a file give the same record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from golden.spec.random_inputs import Draw
 
 
 def _axes_of_stack(shape: tuple[int, ...]) -> str:
-    """Name the axes of a stack of square patterns: a file may hold their number first or last."""
+    """Name the axes of a stack of square patterns, whose number may come first or last."""
     if len(shape) == 4:
         return "pattern row column channel"
     return "pattern row column" if shape[1] == shape[2] else "row column pattern"

@@ -1,4 +1,4 @@
-"""These faults misread a scan: a wrong axis order, swapped coordinates, data changed that should not be."""
+"""These faults misread a scan: a wrong axis order, exchanged coordinates, data that should not be changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_STARTS = Condition("the file has no start positions", lambda _, p: not p["st
 
 
 def _of_stack(name: str, symptom: str, change: Callable[[np.ndarray, int], np.ndarray]) -> Fault:
-    """``change`` gets the stack as it is stored, and the number of patterns; nothing changes unless they lie last."""
+    """Misread the stack: ``change`` gets the stored stack and the number of patterns, if that is the last axis."""
 
     def commit(t: Trial) -> Arrays:
         stack, M = t.inputs["stack"], len(t.inputs["xcoords"])

@@ -1,4 +1,4 @@
-"""The formula reads a scan in every layout, and fills in defaults for missing fields."""
+"""The formula reads a scan in any layout, and fills in defaults for missing fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for what its loaders read of a file."""
+"""Read a file with the loaders of the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def read(
     key: str,
     starts: bool,
 ) -> dict[str, np.ndarray]:
-    """Ask for the patterns the loader of its scripts, which knows all layouts, but wants start positions.
+    """Read the patterns with the loader of its scripts, which knows all layouts, but requires start positions.
 
-    The record of a file without them is made by the raw record's own reader, which knows one layout only.
+    The record of a file without start positions is made by the raw record's own reader, which knows only one layout.
     """
     scan = {"xcoords": xcoords, "ycoords": ycoords, "probeGuess": probe}
     record = load({**scan, key: stack, "xcoords_start": xcoords_start, "ycoords_start": ycoords_start})
@@ -60,12 +60,12 @@ def read(
 
 
 def load(scan: Mapping[str, np.ndarray], **options: Any) -> Any:
-    """Return the raw record that the loader of the package's scripts makes of a scan's file."""
+    """Return the raw record that the loader of the package's scripts returns for a scan's file."""
     return _read_by(offered("workflows.components.load_data"), scan, **options)
 
 
 def _read_by(reader: Callable[..., Any], scan: Mapping[str, np.ndarray], **options: Any) -> Any:
-    """Let a reader read a file with these arrays, in a folder of its own: it may leave files where it stands."""
+    """Let a reader read a file with these arrays, in a temporary folder, because it may write files there."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), global_parameters(gridsize=1):
         file = Path(folder) / "scan.npz"
         np.savez(file, **scan)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A scan is read as PtychoPINN's loader does, in NumPy as there: the tolerated layouts, and the defaults."""
+"""Read a scan as PtychoPINN's loader does, which also uses NumPy: with the accepted layouts and the defaults."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from golden.spec.random_inputs import Draw
 
 
 def _neighbours_and_stages(inputs: Arrays, parameters: Parameters) -> int:
-    """Count four neighbours of a pixel, and two terms in each stage of a fast transform."""
+    """Count four neighbours of a pixel, and two terms in each stage of a fast Fourier transform."""
     return 4 + 2 * math.ceil(math.log2(inputs["probe"].size))
 
 
@@ -56,7 +56,7 @@ PATTERNS = Operation(
 
 
 def scattered(n: int, N: int, height: int, width: int, *, margin: int) -> Drawing:
-    """Draw a textured object and probe, and n sub-pixel positions at least ``margin`` pixels inside the object."""
+    """Draw a textured object and probe, and n subpixel positions at least ``margin`` pixels inside the object."""
 
     def make(draw: Draw) -> dict[str, np.ndarray]:
         x = draw.multiples(2**-10, margin, width - margin, (n,))
@@ -77,7 +77,7 @@ def at_whole_pixels(draw: Draw) -> dict[str, np.ndarray]:
 
 
 def embedded_window(draw: Draw) -> dict[str, np.ndarray]:
-    """Take four patterns of the embedded data set whose patches lie in a window of its object."""
+    """Take four patterns of the embedded data set whose patches are in a window of its object."""
     left, top, height, width = 90, 62, 76, 88
     x, y = embedded("positions").T - 32
     inside = (x >= left) & (x <= left + width - 65) & (y >= top) & (y <= top + height - 65)

@@ -1,15 +1,15 @@
-"""The embedded data set is a fixed scan that every test, every reference and every run shares.
+"""The embedded data set, a fixed scan that all tests, references and runs share.
 
-It has 1087 diffraction patterns of 64 x 64 pixels. A photograph is the object's amplitude, another one its phase; a
-curved, astigmatic beam scans it along a Fermat spiral that fills a rectangle wider than tall, with jitter; neighbours
-overlap by more than 70 %. Counts are Poisson's, 300,000 photons a pattern.
+It has 1087 diffraction patterns of 64 x 64 pixels. One photograph is the object's amplitude, another its phase. A
+curved, astigmatic beam scans it along a jittered Fermat spiral, which fills a rectangle that is wider than tall.
+Neighbours overlap by more than 70 %. Counts are Poisson-distributed, with 300,000 photons per pattern.
 
-What was drawn is stored, in ``golden/ptychopinn/data``: no later release of anything can change it, and none of the
-code under test has made it. ``draw`` is the recipe, NumPy only; where scikit-image, which ships the photographs, is
-installed, a test repeats it.
+The drawn data are stored in ``golden/ptychopinn/data``, so that no later release of a library can change them, and they
+do not depend on code under test. ``draw`` is the recipe; it needs only NumPy and the photographs of scikit-image. A
+test repeats it if scikit-image is installed.
 
-    golden scan OUT.npz                                      writes it as PtychoPINN reads it
-    python -m golden.ptychopinn.simulation.embedded --draw   draws it anew into the package
+    golden scan OUT.npz                                      writes the scan in PtychoPINN's format
+    python -m golden.ptychopinn.simulation.embedded --draw   draws it again into the package
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from golden.spec.errors import GoldenError
 N = 64
 PATTERNS = 1087
 PHOTONS = 300_000
-"""A pattern has so many on average."""
+"""Photons per pattern, on average."""
 HEIGHT, WIDTH = 216, 256
-"""The object has this size, pixels."""
+"""Size of the object, pixels."""
 BLOCK = 100
-"""So many patterns are stored, and read, together: who needs the middle of the scan, where it begins, reads no more."""
+"""Number of patterns per stored block. The scan begins at its centre, so a small scan reads only the first blocks."""
 
 FILE = Path(__file__).resolve().parents[1] / "data" / "embedded_scan.npz"
 DIGESTS = {
@@ -57,7 +57,7 @@ DIGESTS = {
 
 
 def embedded(name: str) -> np.ndarray:
-    """Read one of the data set's arrays, read-only. ``embedded_counts`` reads the counts.
+    """Return one of the data set's arrays, read-only. ``embedded_counts`` returns the counts.
 
     Args:
         name: ``positions`` (1087, 2) float64, [x, y] of a patch's index 32 in the object, multiples of 1/8 pixel;
@@ -84,16 +84,16 @@ def _array(file: Path, name: str) -> np.ndarray:
 
 
 def embedded_counts(patterns: np.ndarray | None = None) -> np.ndarray:
-    """Read the photons counted, zero frequency at [32, 32]; all of them take 1.3 MB in the file, 9 MB in memory.
+    """Read the photon counts, zero frequency at [32, 32]. All together take 1.3 MB in the file and 9 MB in memory.
 
     Args:
-        patterns: (n,) whole numbers, which; all 1087 by default.
+        patterns: (n,) integer, indices of the patterns; all 1087 by default.
 
     Returns:
         (n, 64, 64) uint16.
 
     Raises:
-        GoldenError: as of ``embedded``.
+        GoldenError: as for ``embedded``.
     """
     wanted = np.arange(PATTERNS) if patterns is None else patterns
     blocks, inside = np.divmod(wanted, BLOCK)
@@ -128,10 +128,10 @@ def as_ptychopinn() -> dict[str, np.ndarray]:
 
 
 def draw() -> dict[str, np.ndarray]:
-    """Draw the data set anew; it needs scikit-image for the photographs.
+    """Draw the data set again; this needs scikit-image for the photographs.
 
-    Object, probe and positions are rounded before they are used, so the rates, and with them the counts, follow from
-    what is stored. The legacy ``RandomState`` gives the same numbers in every release of NumPy.
+    Object, probe and positions are rounded before use, so the rates, and thus the counts, follow from the stored
+    arrays. The legacy ``RandomState`` gives the same numbers in every release of NumPy.
     """
     random = np.random.RandomState(PATTERNS)
     target, positions, probe = _object(), _positions(random), _probe()
@@ -144,7 +144,7 @@ def draw() -> dict[str, np.ndarray]:
 
 
 def _rates(target: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return what the counts at these positions are on average, (n, 64, 64) float64."""
+    """Return the expected counts at these positions, (n, 64, 64) float64."""
     return np.asarray(amplitude_of(cut(target, positions, N) * probe) ** 2)
 
 
@@ -153,7 +153,7 @@ def _parts(positions: np.ndarray) -> list[np.ndarray]:
 
 
 def _object() -> np.ndarray:
-    """Take amplitude, 0.25 to 1, from every second pixel of a photograph, and phase, -1 to 1.5, from another one."""
+    """Take amplitude, 0.25 to 1, from every second pixel of one photograph, and phase, -1 to 1.5, from another."""
     modulus = 0.25 + 0.75 * photograph("camera")[60 : 60 + 2 * HEIGHT : 2, : 2 * WIDTH : 2]
     phase = 2.5 * photograph("coffee")[60 : 60 + HEIGHT, 180 : 180 + WIDTH] - 1
     target: np.ndarray = (np.round(modulus * np.exp(1j * phase) * 256) / 256).astype(np.complex64)
@@ -173,7 +173,7 @@ def _probe() -> np.ndarray:
 
 
 def _positions(random: np.random.RandomState) -> np.ndarray:
-    """Lay a Fermat spiral about the object's centre, cut to a rectangle, jittered by up to half a pixel."""
+    """Return a Fermat spiral around the object's centre, cut to a rectangle, jittered by up to half a pixel."""
     k = np.arange(3 * PATTERNS)
     radius, turn = 2.8 * np.sqrt(k), k * np.pi * (3 - np.sqrt(5))
     x, y = radius * np.cos(turn), radius * np.sin(turn)
@@ -186,7 +186,7 @@ def _positions(random: np.random.RandomState) -> np.ndarray:
 
 
 def _write(arrays: Mapping[str, np.ndarray]) -> None:
-    """Write as ``numpy.savez_compressed`` does, but by bzip2: a quarter less, for counts that are mostly 0 and 1."""
+    """Write like ``numpy.savez_compressed``, but with bzip2: a quarter less for counts that are mostly 0 and 1."""
     with zipfile.ZipFile(FILE, "w", zipfile.ZIP_BZIP2) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as member:
@@ -194,7 +194,7 @@ def _write(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    """Draw the data set anew into the package, and print its digests."""
+    """Draw the data set again into the package, and print its digests."""
     drawn = draw()
     _write(drawn)
     for name, array in drawn.items():
@@ -203,5 +203,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--draw"]:
-        raise SystemExit("usage: golden scan OUT.npz writes the scan; --draw draws it anew into the package")
+        raise SystemExit("usage: golden scan OUT.npz writes the scan; --draw draws it again into the package")
     main()

@@ -1,4 +1,4 @@
-"""These faults light a wrong part of the object, or with a wrong probe, or make a wrong pattern of the far field."""
+"""These faults illuminate the wrong part of the object, use a wrong probe, or compute the pattern wrongly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WHOLE = Condition("all positions are whole pixels", lambda inputs, _: not (inpu
 
 
 def _lie_inside(object: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> bool:
-    """Return whether the patches at all positions lie inside the object."""
+    """Return whether the patches at all positions are inside the object."""
     first = positions[:, 0, :, 0] - len(probe) // 2
     height, width = object.shape
     return bool((first >= 0).all() and (first + len(probe) <= [width, height]).all())
@@ -33,7 +33,7 @@ def _of_patches(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarr
 
 
 def _of_positions(name: str, symptom: str, change: Callable[[np.ndarray, Arrays], np.ndarray]) -> Fault:
-    """``change`` gets the positions (n, 1, 2, 1) and all inputs."""
+    """Alter the positions: ``change`` gets them, (n, 1, 2, 1), and all inputs."""
     return Fault.of_inputs(
         name, symptom, lambda inputs: {"positions": np.asarray(change(inputs["positions"], inputs), np.float64)}
     )
@@ -52,7 +52,7 @@ def _of_probe(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray
 
 
 def _of_patterns(name: str, symptom: str, change: Callable[[np.ndarray], np.ndarray]) -> Fault:
-    """``change`` gets the amplitude (n, N, N); the intensity scale follows from it."""
+    """Alter the amplitude: ``change`` gets (n, N, N); the intensity scale is computed from the result."""
 
     def commit(t: Trial) -> Arrays:
         changed = np.ascontiguousarray(change(t.outputs["amplitude"][..., 0]), np.float32)
@@ -78,7 +78,7 @@ def _mirrored(axis: int) -> Callable[[np.ndarray, Arrays], np.ndarray]:
 
 
 def _beyond_the_edge(mode: str) -> Callable[[Arrays], Arrays]:
-    """Continue the object beyond its edges, where zeros should be."""
+    """Extend the object beyond its edges, where zeros should be."""
 
     def change(inputs: Arrays) -> Arrays:
         N = len(inputs["probe"])

@@ -1,4 +1,4 @@
-"""These formulas cut patches of an object at the scan's positions, light them, and propagate them to the far field."""
+"""These formulas cut patches of an object at the scan's positions, illuminate them, and compute the far field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from golden.ptychopinn.physics.formulas import amplitude_of, photons_to_scale
 
 
 def cut(target: np.ndarray, positions: np.ndarray, N: int) -> np.ndarray:
-    """Cut patches (n, N, N) complex128 of an object (H, W) whose index N // 2 lies at positions (n, 2) = [x, y].
+    """Cut patches (n, N, N) complex128 of an object (H, W) whose index N // 2 is at positions (n, 2) = [x, y].
 
     The cut is bilinear, and zero beyond the object's edges.
     """
@@ -28,7 +28,7 @@ def patterns(
     nphotons: float,
     patches: Callable[[np.ndarray, np.ndarray, int], np.ndarray] = cut,
 ) -> dict[str, np.ndarray]:
-    """Simulate patterns; ``patches`` cuts as ``cut`` does."""
+    """Simulate patterns; ``patches`` has the signature of ``cut``."""
     fields = patches(object, positions.reshape(-1, 2), len(probe)) * probe
     return {
         "amplitude": amplitude_of(fields).astype(np.float32)[..., None],

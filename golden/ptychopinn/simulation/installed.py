@@ -1,4 +1,4 @@
-"""Ask the installed package ``ptycho`` for the patterns of a scan."""
+"""Simulate the patterns of a scan with the installed package ``ptycho``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from golden.ptychopinn.installed_package import checked, global_parameters, offe
 
 
 def patterns(*, object: np.ndarray, probe: np.ndarray, positions: np.ndarray, nphotons: float) -> dict[str, np.ndarray]:
-    """Ask for patches, far field and photons, as its simulation from positions does.
+    """Compute patches, far field and photons, as its simulation from positions does.
 
-    The package scales by a number of its own precision; the golden holds it in single precision.
+    The package's scale has another precision; the golden stores it in single precision.
     """
     n, N = len(positions), len(probe)
     with global_parameters(N=N, gridsize=1, nphotons=nphotons):

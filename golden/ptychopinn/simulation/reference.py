@@ -1,4 +1,4 @@
-"""TensorFlow moves the padded object under each patch, lights it, and propagates it to the far field."""
+"""TensorFlow moves the padded object under each patch, illuminates it, and propagates it to the far field."""
 
 from __future__ import annotations
 

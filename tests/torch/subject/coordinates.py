@@ -1,4 +1,4 @@
-"""Relative coordinates, translation, and where patches of a group are placed."""
+"""Relative coordinates, translation, and placement of a group's patches."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def coordinates_translate(*, images: np.ndarray, displacements: np.ndarray) -> O
 
 
 def coordinates_place_in_group(*, patches: np.ndarray, coords_nn: np.ndarray) -> Outputs:
-    """Place patches as the port does: through the container's one negation, then by ``+coords_nominal``."""
+    """Place patches as the port does: the container negates positions, then patches move by ``+coords_nominal``."""
     container = container_of(patches, coords_nn)
     members = patches.shape[-1]
     single = torch.from_numpy(rearrange(patches, "b h w c -> (b c) 1 h w"))

@@ -1,4 +1,4 @@
-"""One layout becomes another here: TensorFlow keeps channels last, (B, H, W, C), the port keeps them first."""
+"""Convert layouts: in TensorFlow, channels come last, (B, H, W, C); in the port, they come first."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def array(tensor: torch.Tensor) -> np.ndarray:
 
 
 def channels_first(channel: np.ndarray) -> torch.Tensor:
-    """Turn (B, N, N, C) into (B, C, N, N)."""
+    """Convert (B, N, N, C) to (B, C, N, N)."""
     return torch.from_numpy(rearrange(channel, "b h w c -> b c h w"))
 
 
 def channels_last(channel: torch.Tensor) -> np.ndarray:
-    """Turn (B, C, N, N) into (B, N, N, C)."""
+    """Convert (B, C, N, N) to (B, N, N, C)."""
     return rearrange(array(channel), "b c h w -> b h w c")
 
 
 def flat_last(flat: torch.Tensor) -> np.ndarray:
-    """Turn (B * C, 1, N, N) into (B * C, N, N, 1)."""
+    """Convert (B * C, 1, N, N) to (B * C, N, N, 1)."""
     return rearrange(array(flat), "n 1 h w -> n h w 1")
 
 
 def positions_of(coords_relative: np.ndarray) -> torch.Tensor:
-    """Return positions (B, 1, 2, C) as the network gets them: through the container's one negation."""
+    """Return positions (B, 1, 2, C) for the network, as the container negates them."""
     groups, _, _, members = coords_relative.shape
     grouped_data = {
         "X_full": np.ones((groups, 1, 1, members), np.float32),

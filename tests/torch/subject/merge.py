@@ -17,7 +17,7 @@ def merge_merge(*, patches: np.ndarray, coords_relative: np.ndarray, padded_size
     return {
         "sum": rearrange(array(total), "b h w -> b h w 1"),
         "norm": rearrange(array(norm), "b h w -> b h w 1"),
-        # One array; the golden's masks take from it the region that each is about.
+        # One array; each of the golden's masks selects its region.
         "merged_centre": merged,
         "merged_border": merged,
     }

@@ -64,7 +64,7 @@ def net_shift_memory_mapped(
 
 
 def scan_of(object: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> Scan:
-    """Return the scan that is measured of an object, without noise."""
+    """Return the scan of an object as measured without noise."""
     centres = rearrange(positions, "m 1 xy 1 -> m xy")
     amplitude = diffraction_patterns(*(torch.from_numpy(given) for given in (object, probe, centres)))
     index = np.zeros(len(centres), np.int64)
@@ -76,8 +76,8 @@ def through_the_network(
 ) -> Outputs:
     """Merge, extract and diffract each batch, and stitch one mosaic of all.
 
-    True patches take the place of what the network returns. A pattern's patch is found by the pattern's number. Around
-    its central N // 2 pixels are zeros, as a decoder without a border branch leaves them.
+    True patches replace the network's output. A pattern's patch is found by the pattern's index. Around its central
+    N // 2 pixels are zeros, as in the output of a decoder without a border.
     """
     N = light.shape[-1]
     centres = torch.from_numpy(rearrange(positions, "m 1 xy 1 -> m xy"))

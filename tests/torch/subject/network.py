@@ -40,7 +40,7 @@ def network_of(
     nphotons: float,
     **switches: Any,
 ) -> PtychoPINN:
-    """Make the model with the weights of a golden: one array of all of them, in TensorFlow's order and layout."""
+    """Make the model with the weights of a golden, which are one array in TensorFlow's order and layout."""
     config = ModelConfig(C_forward=members, C_model=members, **switches)
     light = normalize_probe_like_tf(torch.from_numpy(probe), probe_scale)
     model = PtychoPINN(config, light, intensity_scale(nphotons, N))
@@ -120,7 +120,7 @@ def network_training(
 
 
 def array_names(settings: Mapping[str, Any]) -> list[str]:
-    """Return the names that goldens give to the arrays of weights, in TensorFlow's order."""
+    """Return the goldens' names of the arrays of weights, in TensorFlow's order."""
     return list(Structure.of(settings["N"], settings["members"], settings).shapes())
 
 

@@ -29,7 +29,7 @@ def optimizer_schedule(*, losses: np.ndarray, learning_rate: float) -> Outputs:
 
 
 def epochs_of(losses: Sequence[tuple[float, float]], learning_rate: float) -> tuple[list[float], int]:
-    """Return the learning rate of every epoch, also after the end, and how many epochs there are until then."""
+    """Return the learning rate of every epoch, also after the early stop, and the number of epochs until then."""
     config = TrainingConfig(learning_rate=learning_rate)
     optimizer = adam(torch.nn.ParameterList([torch.zeros(1)]), config)
     epoch_end, rates, ended = EpochEnd(optimizer, config), [], []

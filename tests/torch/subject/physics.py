@@ -41,7 +41,7 @@ def physics_forward(*, patches: np.ndarray, probe: np.ndarray, probe_scale: floa
 
 
 def physics_intensity_scale(*, nphotons: np.ndarray, N: np.ndarray) -> Outputs:
-    # A number in double precision, which Torch rounds where it multiplies a pattern with it.
+    # A number in double precision, which Torch rounds when it multiplies a pattern by it.
     return {"scale": np.array([intensity_scale(*row) for row in zip(nphotons.tolist(), N.tolist())], np.float32)}
 
 

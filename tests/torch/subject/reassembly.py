@@ -1,4 +1,4 @@
-"""Whole scans, stitched."""
+"""Stitching of whole scans."""
 
 from __future__ import annotations
 

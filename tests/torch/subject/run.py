@@ -8,7 +8,7 @@ from tests.torch.subject.layouts import Outputs
 
 
 def run_training(**given: Any) -> Outputs:
-    from tests.torch.runs import training  # it needs what programs need
+    from tests.torch.runs import training  # imported here, because it needs the programs' dependencies
 
     return training(**given)
 

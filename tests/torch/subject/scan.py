@@ -1,4 +1,4 @@
-"""A scan as it is read from a file."""
+"""Reading a scan from a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def scan_read(*, stack: np.ndarray, probe: np.ndarray, key: str, starts: bool, *
     with tempfile.TemporaryDirectory() as directory:
         np.savez(Path(directory) / "scan.npz", **{key: stack, "probeGuess": probe}, **kept)
         scan = load_scan(Path(directory) / "scan.npz")
-        diffraction = np.array(scan.diffraction)  # a copy: the file goes
+        diffraction = np.array(scan.diffraction)  # a copy, because the file is deleted
     (x, y), (x_start, y_start) = scan.positions.T, scan.start_positions.T
     return {
         "diffraction": diffraction,

@@ -1,4 +1,4 @@
-"""The photon scale, by the global photon number."""
+"""The photon scale, from the global number of photons."""
 
 import numpy as np
 

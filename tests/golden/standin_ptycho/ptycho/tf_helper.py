@@ -1,4 +1,4 @@
-"""Translation, reassembly, merge, extraction, diffraction. The crop hangs on the global N."""
+"""Translation, reassembly, merge, extraction, diffraction. The crop depends on the global N."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def translate(imgs, offsets, interpolation="bilinear"):
     assert interpolation == "bilinear"
     if imgs.dtype not in (np.float32, np.complex64):
         raise TypeError(f"float32 or complex64 only, not {imgs.dtype}")
-    moves = offsets[np.arange(len(imgs)) % len(offsets)]  # silently repeated where there are too few
+    moves = offsets[np.arange(len(imgs)) % len(offsets)]  # silently repeated if there are too few
     return coordinates.translated(imgs, moves).astype(imgs.dtype)
 
 

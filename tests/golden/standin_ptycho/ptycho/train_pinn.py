@@ -1,4 +1,4 @@
-"""The scale of a model, by the global parameters."""
+"""The scale of a model, from the global parameters."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The structured configuration. A training configuration fills in what was left out when it is made."""
+"""The structured configuration. A training configuration fills in missing fields when it is created."""
 
 from dataclasses import dataclass
 from pathlib import Path

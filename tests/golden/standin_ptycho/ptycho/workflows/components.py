@@ -1,4 +1,4 @@
-"""The loader of its scripts: it tolerates layouts, wants start positions, draws, and leaves a file behind."""
+"""The loader of its scripts: it accepts several layouts, requires start positions, draws, and leaves a file behind."""
 
 from pathlib import Path
 

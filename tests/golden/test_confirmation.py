@@ -79,7 +79,7 @@ def test_agreement_is_recorded_in_the_entry_alone(fixtures: Path) -> None:
     lines = entry_path(fixtures, DOUBLE).read_text().splitlines()
     run = generate(fixtures, *RECORD, "--slow")
     assert run.exit_code == 0, run.output
-    assert "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
+    assert "toy 1.2 (0123456) cannot compute toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
     assert "the goldens and toy 0123456: 3 cases compared, all agree within tolerance" in run.stdout
     assert "3 record(s) changed" in run.stdout
     assert run.stdout.endswith("3 of 4 goldens are confirmed by toy 0123456\n")
@@ -115,7 +115,7 @@ def test_what_is_confirmed_is_not_asked_again_unless_named(recorded: Path, monke
     before = snapshot(recorded)
     run = generate(recorded, *RECORD, "--slow")
     assert run.exit_code == 0, run.output
-    assert "3 already confirmed by toy 0123456; name them to ask again" in run.stdout
+    assert "3 already confirmed by toy 0123456; name them to check them again" in run.stdout
     assert "0 cases compared" in run.stdout
     monkeypatch.setattr("golden.generator.regenerate.today", lambda: "2031-01-01")
     another(monkeypatch, tensorflow="99")
@@ -240,7 +240,7 @@ def test_an_interrupted_run_is_continued(fixtures: Path, monkeypatch: pytest.Mon
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(fixtures, *RECORD, "--slow")
     assert run.exit_code == 130
-    assert "interrupted; 1 golden(s) were written or recorded before" in run.stderr
+    assert "interrupted; 1 golden(s) had already been written or recorded" in run.stderr
     assert record_of(fixtures) is not None
     assert verify(fixtures, ALL) == []
     run = generate(fixtures, *RECORD, "--slow")

@@ -301,7 +301,7 @@ class Regeneration:
         return golden.in_words_of(case, golden.complete_inputs(case))
 
     def remarks(self) -> list[str]:
-        """List cases computed with another reference than the requested one, or than the one that made their goldens."""
+        """List cases computed with another reference than was requested, or than made their goldens."""
         told: dict[str, list[str]] = {}
         for name in sorted(self._computed):
             case = self._cases[name]

@@ -72,7 +72,7 @@ class Request:
         yes: write all that moved without asking.
         keep_going: write what was proved even if other cases fail, and at once unless a person is asked.
         reports: files for reports of what moved.
-        under: the settings to recompute under (``golden.generator.worker.VARIANTS``); empty for those of frozen outputs.
+        under: the settings to recompute under (``golden.generator.worker.VARIANTS``); empty for the frozen ones.
     """
 
     cases: Mapping[str, Case]

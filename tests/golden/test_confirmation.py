@@ -327,7 +327,7 @@ def test_a_regenerated_golden_keeps_it_within_noise_and_loses_it_beyond(
     assert snapshot(recorded) == before
     run = generate(recorded, *update, behaviour="breaking")
     assert run.exit_code == 0, run.output
-    assert "no longer confirmed (by toy 0123456 before): toy/double\n" in run.stdout
+    assert "no longer confirmed (previously by toy 0123456): toy/double\n" in run.stdout
     assert record_of(recorded) is None
     assert "2 of 4 goldens are confirmed by toy 0123456." in (recorded / PAGE).read_text()
     assert verify(recorded, ALL) == []
@@ -410,7 +410,7 @@ def test_a_diff_tells_what_was_confirmed_and_what_no_longer(
     assert told.output == f"{gained}no golden differs\n"
     assert told.exit_code == 1
     lost = golden("diff", str(recorded), str(before)).output
-    assert lost.startswith("no longer confirmed (by toy 0123456 before): toy/double, toy/slow, toy/triple\n")
+    assert lost.startswith("no longer confirmed (previously by toy 0123456): toy/double, toy/slow, toy/triple\n")
     page = tmp_path / "page.html"
     markdown = golden("diff", str(before), str(recorded), "--markdown", "--html", str(page)).output
     assert markdown.startswith("### Goldens: no golden differs\n\nconfirmed by toy 0123456: toy/double, ")
@@ -420,7 +420,7 @@ def test_a_diff_tells_what_was_confirmed_and_what_no_longer(
     another(monkeypatch, commit="fedcba9876543210")
     generate(before, *RECORD[:2], "--record", DOUBLE)
     assert (
-        "confirmed by toy fedcba9 (by toy 0123456 before): toy/double\n"
+        "confirmed by toy fedcba9 (previously by toy 0123456): toy/double\n"
         in golden("diff", str(recorded), str(before)).output
     )
 

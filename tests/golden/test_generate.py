@@ -718,7 +718,7 @@ def test_a_cross_check_compares_two_references_and_writes_nothing(fixtures: Path
     run = generate(fixtures, *CROSSED)
     assert run.exit_code == 0, run.output
     assert re.search(r"toy/double +identical", run.stdout)
-    assert re.search(r"toy/ramp +no call for it", run.stdout)
+    assert re.search(r"toy/ramp +reference lacks it", run.stdout)
     assert "1 slow case(s) not compared" in run.stdout
     assert "toy 1.2 (0123456) cannot compute toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
     assert "stand-in and toy 1.2 (0123456): 2 cases compared, all agree within tolerance" in run.stdout

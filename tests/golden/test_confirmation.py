@@ -157,8 +157,8 @@ def test_an_installed_release_is_named_by_its_version(fixtures: Path, monkeypatc
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"commit": f"{COMMIT}+changed"}, "its checkout has changes that commit 0123456 does not hold"),
-        ({"commit": "", "version": "unknown"}, "it tells neither commit nor version"),
+        ({"commit": f"{COMMIT}+changed"}, "its checkout has changes that are not in commit 0123456"),
+        ({"commit": "", "version": "unknown"}, "it has neither commit nor version"),
     ],
 )
 def test_what_nobody_could_get_again_is_refused_before_anything_is_asked(
@@ -381,7 +381,9 @@ def test_a_spoiled_record_is_one_clear_error(recorded: Path, spoil: Callable[[En
     entry = read_entry(recorded, DOUBLE)
     spoil(entry)
     entry_path(recorded, DOUBLE).write_text(json.dumps(entry))
-    with pytest.raises(GoldenError, match=r"double.json: (this is not what the generator writes|NaN is no JSON)"):
+    with pytest.raises(
+        GoldenError, match=r"double.json: (this is not what the generator writes|NaN is not valid JSON)"
+    ):
         read_entry(recorded, DOUBLE)
     assert len(verify(recorded, ALL)) == 1
 

@@ -127,11 +127,11 @@ def test_a_golden_that_its_entry_does_not_speak_of(fixtures: Path) -> None:
     [
         ([{"before": "1" * 16}, {"after": "0" * 16}], "an event of its entry's history does not follow the one before"),
         ([{"before": "1" * 16}], "its entry's history does not begin with its first content: older events are missing"),
-        ([{"before": "1" * 16}, {"after": "1" * 16, "date": "2026-01-02"}], "not in order of their dates"),
-        ([{"date": "2026-02-30"}], "event 1 of 1 in its entry's history: '2026-02-30' is no date"),
-        ([{"date": "20260101"}], "'20260101' is no date; expected YYYY-MM-DD"),
-        ([{"after": "no digest at all"}], "before and after are not the first 16 digits of a digest each"),
-        ([{"approved": "by the owner"}], "has unknown keys ['approved'], and lacks []"),
+        ([{"before": "1" * 16}, {"after": "1" * 16, "date": "2026-01-02"}], "not in the order of their dates"),
+        ([{"date": "2026-02-30"}], "event 1 of 1 in its entry's history: '2026-02-30' is not a date"),
+        ([{"date": "20260101"}], "'20260101' is not a date; expected YYYY-MM-DD"),
+        ([{"after": "no digest at all"}], "before and after must each be the first 16 digits of a digest"),
+        ([{"approved": "by the owner"}], "has the unknown keys ['approved'], and lacks []"),
         ([{"reason": " "}], "expected a text for each of ['reason']"),
         ([{"tensorflow": "2.99"}], "names TensorFlow 2.99, no reference; the file says none, stand-in"),
         ([{"reference": "another"}], "names TensorFlow none, another; the file says none, stand-in"),
@@ -349,7 +349,7 @@ def test_pictures_are_held_to_the_goldens(fixtures: Path) -> None:
     picture = fixtures / "toy" / "double.png"
     sound = picture.read_bytes()
     picture.write_bytes(sound + b" ")
-    assert verify(fixtures, ALL) == ["picture toy/double: another file than the entry lists"]
+    assert verify(fixtures, ALL) == ["picture toy/double: not the file that the entry lists"]
     picture.unlink()
     assert verify(fixtures, ALL) == ["picture toy/double: its file is missing"]
     picture.write_bytes(sound)

@@ -348,7 +348,7 @@ def test_a_record_of_another_value_is_told_and_counts_as_none(recorded: Path) ->
     (page, said) = sorted(verify(recorded, ALL))
     assert "out of step with the entries" in page
     assert said == (
-        "golden toy/double: toy 0123456 confirmed another value, which counts as none; ask again: "
+        "golden toy/double: toy 0123456 confirmed other values, which does not count; confirm it again: "
         "python generate_golden.py --cross-check ... --record toy/double"
     )
     assert re.search(r"toy/double +toy\.scale +- ", golden("list", "--fixtures", str(recorded)).output)

@@ -281,8 +281,8 @@ def test_a_base_with_one_manifest_for_all(clone: Path) -> None:
     assert found.output.splitlines() == [
         "toy/double: the tolerance of 'y' grew by a factor of 3 "
         "(restore it, or make it anew with --weaken 'tolerance: ...')",
-        "not compared: the base has a MANIFEST.json, which says nothing of confirmations, axes and units",
-        "not compared: toy/slow: the base has no entry of it that can be read",
+        "not compared: the base has a MANIFEST.json, which has no confirmations, axes or units",
+        "not compared: toy/slow: the base has no readable entry",
         "1 thing(s) get weaker unsaid; 4 golden(s) touched",
     ]
 

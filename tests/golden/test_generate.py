@@ -308,8 +308,8 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
     cases = tuple(ramp if case.name == ramp.name else case for case in standin.CASES)
     told = verify(generated, ALL | {ramp.name: ramp})
     assert told == [
-        "golden toy/ramp: its case declares other words, axes or units of outputs/z; "
-        "'python generate_golden.py --update --reason ... toy/ramp' writes them"
+        "golden toy/ramp: its case declares other texts, axes or units for outputs/z; "
+        "'python generate_golden.py --update --reason ... toy/ramp' rewrites them"
     ]
     monkeypatch.setattr("tests.golden.standin.CASES", cases)
     monkeypatch.setattr("golden.generator.regenerate.Reference", None)
@@ -322,7 +322,7 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
 def test_other_words_are_written_and_nothing_is_computed(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = replace(standin.LARGE.faults[0], symptom="the ramp is reversed; expected it as it is")
     case = replace(ALL["toy/ramp"], summary="a rising ramp", operation=replace(standin.LARGE, faults=(fault,)))
-    assert "other words, axes or units of fault reversed, summary" in verify(generated, ALL | {case.name: case})[0]
+    assert "other texts, axes or units for fault reversed, summary" in verify(generated, ALL | {case.name: case})[0]
     before = read_golden(golden_path(generated, case.name))
     monkeypatch.setattr("tests.golden.standin.CASES", (case,))
     monkeypatch.setattr("golden.generator.regenerate.Reference", None)

@@ -134,7 +134,7 @@ def test_more_files_than_are_looked_at(fixtures: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(folder, "MOST_FILES", 3)
     assert survey(fixtures).strange == (f"{fixtures}: more than 3 files; the others were not checked",)
     monkeypatch.setattr("golden.store.sources.MOST_FILES", 3)
-    assert "4 goldens; at most 3 are looked at" in golden("diff", str(fixtures), str(fixtures)).output
+    assert "4 goldens; at most 3 are read" in golden("diff", str(fixtures), str(fixtures)).output
 
 
 def test_after_many_damaged_files_or_much_data_nothing_is_read(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:

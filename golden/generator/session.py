@@ -101,7 +101,7 @@ class Request:
         return self.keep_going and not self.asks
 
     def leaves_out(self, name: str) -> bool:
-        """Tell whether a chosen case is slow, and slow cases are neither named nor included."""
+        """Tell whether a chosen case is left out because it is slow, and neither cases nor ``slow`` were given."""
         return name in self.cases and self.cases[name].slow and not (self.patterns or self.slow)
 
 

@@ -119,7 +119,7 @@ class Reference:
         return str(self._call("producer", operation.name))
 
     def provenance(self) -> dict[str, str]:
-        """Return the versions of what computes the outputs, as of when it was loaded, and the instruction set."""
+        """Return the versions of what computes the outputs, from when it was loaded, and the instruction set."""
         return dict(self._provenance)
 
     @cached_property

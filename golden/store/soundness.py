@@ -1,7 +1,7 @@
-"""Check that the numbers in a golden's file agree with each other and with its case, so that no single one is forged.
+"""Check that the numbers in a golden's file agree with each other and with its case: a single forged one does not.
 
 The noise cannot be measured again without the reference (``--prove`` does that). But the file stores what each run
-contributed to it, which bounds it from both sides. A tolerance that is too wide also shows in a wrong output within it.
+contributed to it, which bounds it from both sides. If a tolerance is too wide, a wrong output lies within it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Make and renew goldens with a reference. Imports ``report`` and what lies below."""
+"""Make and update goldens with a reference. Imports ``report`` and the layers below it."""

@@ -17,11 +17,11 @@ from golden.spec.errors import GoldenError
 _KEYS = "y, n, a, b, s, q, ?"
 _HELP = """\
 y: write this golden
-n: leave it as it is
-a: write this golden, and all that are still to be asked about and have the same cause
-b: back to the question before
+n: leave this golden as it is
+a: write this golden, and all remaining ones with the same cause
+b: go back to the previous question
 s: show its pictures
-q: leave, and write nothing (so does Ctrl-C)"""
+q: quit and write nothing (Ctrl-C does the same)"""
 
 
 def in_terminal() -> bool:
@@ -33,9 +33,9 @@ def accepted(found: Sequence[Difference]) -> list[str]:
     """Ask about each change, on the error stream; return the cases to write, none when the person quits.
 
     Raises:
-        KeyboardInterrupt: the person pressed Ctrl-C, or there is nobody any more.
+        KeyboardInterrupt: the person pressed Ctrl-C, or the terminal was closed.
     """
-    answers: list[dict[int, bool]] = []  # what each question settled, by number of the change
+    answers: list[dict[int, bool]] = []  # of each question: number of the change -> whether to write it
     while True:
         settled = {number: answer for answered in answers for number, answer in answered.items()}
         number = next((number for number in range(len(found)) if number not in settled), None)
@@ -50,11 +50,13 @@ def accepted(found: Sequence[Difference]) -> list[str]:
             alike = _alike(found, number) - settled.keys() if answer == "a" else {number}
             answers.append(dict.fromkeys(alike, answer != "n"))
             if answer == "a":
-                click.echo(f"{len(alike)} with the cause {', '.join(sorted(found[number].explanations))}", err=True)
+                click.echo(
+                    f"{len(alike)} golden(s) with this cause: {', '.join(sorted(found[number].explanations))}", err=True
+                )
 
 
 def _ask(one: Difference, place: str, can_go_back: bool) -> str:
-    """Return the key that a person presses: one of y, n, a, b, q."""
+    """Ask about one change, and return the key that a person presses: one of y, n, a, b, q."""
     click.echo("\n".join([f"\n{place}", *difference_lines(one)]), err=True)
     while True:
         click.echo(f"accept? {_KEYS} ", nl=False, err=True)
@@ -66,7 +68,7 @@ def _ask(one: Difference, place: str, can_go_back: bool) -> str:
         if key == "s":
             _show(one)
         elif key == "a" and not one.explanations:
-            click.echo("nothing explains this change, so nothing else has its cause", err=True)
+            click.echo("this change has no known cause, so no other change shares it", err=True)
         elif key == "b" and not can_go_back:
             click.echo("this is the first question", err=True)
         elif key in tuple("ynabq"):
@@ -80,7 +82,7 @@ def _alike(found: Sequence[Difference], number: int) -> set[int]:
 
 
 def _show(one: Difference) -> None:
-    """Draw a change as a page, and say where it lies."""
+    """Write a page that shows a change, and print its address."""
     file = Path(tempfile.mkdtemp(prefix="golden-review-")) / f"{one.case.replace('/', '-')}.html"
     try:
         write_page(file, [one], Heading(one.case, "a change to accept"))

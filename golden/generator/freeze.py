@@ -1,8 +1,8 @@
 """Make a golden: compute outputs, noise and wrong outputs; refuse a case that lets a fault through.
 
 Outputs come from one reference, the source. Noise and faults come from the backing reference, which can also compute in
-float64, under other settings, on perturbed inputs, and with faults. Mostly the two are one. Where they are two, they
-must first agree, within the tolerance that was measured from the backing one.
+float64, under other settings, on perturbed inputs, and with faults. Usually the two are the same. If not, their
+outputs must first agree within the tolerance that was measured with the backing reference.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from golden.store.golden import Derived, Golden, require_mask, require_producer
 
 @dataclass(frozen=True)
 class Proof:
-    """What the backing reference says of a case.
+    """The results of the backing reference for a case.
 
     Attributes:
         outputs: what it computes.
-        where: the elements that count, of some outputs.
+        where: masks of the elements that are compared, for some outputs.
         tolerances: of every output.
-        contributions: to the noise: output -> rerun -> fraction of the output's scale.
+        contributions: of each rerun to the noise: output -> rerun -> fraction of the output's scale.
         faults: those that the case catches.
         parameters: of the case.
     """
@@ -64,7 +64,7 @@ def freeze(
         stored: the inputs that the golden stores.
         source: the reference whose outputs are frozen.
         backing: the reference that noise and faults come from.
-        variants: the backing reference again, under settings that may change rounding only; by name.
+        variants: the backing reference under settings that change only rounding, by name.
 
     Raises:
         GoldenError: the case proves nothing, or the two references do not agree.
@@ -109,7 +109,7 @@ def freeze(
 
 
 def prove(case: Case, inputs: Arrays, backing: Reference, variants: Mapping[str, Reference]) -> Proof:
-    """Compute a case's outputs, measure their noise, and commit the faults."""
+    """Compute a case's outputs, measure their noise, and compute what each fault gets wrong."""
     operation = case.operation
     whole = backing.evaluate(operation, inputs, case.parameters)
     outputs = operation.kept(whole)
@@ -138,7 +138,7 @@ def prove(case: Case, inputs: Arrays, backing: Reference, variants: Mapping[str,
 def _reruns(
     case: Case, inputs: Arrays, backing: Reference, variants: Mapping[str, Reference]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Compute the outputs again, in every way that may change rounding and nothing else."""
+    """Compute the outputs again in every way that changes only rounding."""
     operation, parameters = case.operation, case.parameters
 
     def perturbed(runs: int) -> dict[str, dict[str, np.ndarray]]:
@@ -179,11 +179,11 @@ def _measured(
 def _agreed(
     case: Case, inputs: Arrays, proof: Proof, source: Reference, backing: Reference
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Compute the outputs with the source, and the share of the tolerance by which they differ from the backing ones.
+    """Return the source's outputs, and how far they are from the backing reference's, as a share of the tolerance.
 
     Raises:
-        GoldenError: that is more than the tolerance; or the faults, which were measured from the backing reference,
-            lie so near that they might not be caught from here.
+        GoldenError: they differ by more than the tolerance; or a fault, measured from the backing reference's outputs,
+            is so near that it might not be caught from the source's.
     """
     outputs = case.operation.kept(source.evaluate(case.operation, inputs, case.parameters))
     judgement = judge(proof, outputs, case.operation.path)
@@ -194,21 +194,21 @@ def _agreed(
     near = [name for name, caught in proof.faults.items() if caught.margin <= 1 + share]
     if near:
         raise GoldenError(
-            f"case {case.name}: the references differ by {share:.2g} of the tolerance, and the fault(s) {near} lie "
-            f"within {1 + share:.2g} of it: they might pass. Choose inputs that show them better"
+            f"case {case.name}: the references differ by {share:.2g} of the tolerance, and the fault(s) {near} are "
+            f"within {1 + share:.2g} tolerances, so a port with them might pass. Choose inputs that show them better"
         )
     return outputs, share
 
 
 def _disagreement(case: Case, judgement: Judgement, source: Reference, backing: Reference) -> str:
     asked, ours = described(source.provenance()), described(backing.provenance())
-    lines = [f"case {case.name}: {asked} does not compute what {ours} does, so nothing can be proved of its outputs"]
+    lines = [f"case {case.name}: the outputs of {asked} differ from those of {ours}, so nothing can be proved of them"]
     for comparison in judgement.failed:
         lines += explain(case.name, comparison)
     if judgement.causes:
         lines += [*explain_causes(judgement.causes), f"  (expected: {ours}; found, and 'the port': {asked})"]
     lines.append(
-        f"  Either it changed, or our reading of it is wrong: correct how {backing.module} computes "
-        f"{case.operation.name}, and the documents after it. Nothing was written"
+        f"  Either {asked} changed, or we misread it: correct {case.operation.name} in {backing.module}, and then the "
+        f"documents. Nothing was written"
     )
     return "\n".join(lines)

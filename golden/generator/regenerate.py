@@ -40,8 +40,8 @@ class Regeneration:
         cases: every declared case.
         fixtures: the directory.
         reference: the module that computes.
-        other: the one that ``cross_check`` compares it with.
-        under: a name in ``VARIANTS``, for outputs computed under those settings; else those that are frozen.
+        other: the module that ``cross_check`` compares it with.
+        under: the name in ``VARIANTS`` of the settings to compute under; empty for the settings of frozen outputs.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Regeneration:
 
     def _load(self, module: str) -> Reference:
         reference = self._start(module, self._settings)
-        reference.provenance()  # waits until it is loaded, so that no case is charged with that
+        reference.provenance()  # waits until it is loaded, so that loading is not part of any case's time
         return reference
 
     @cached_property
@@ -80,12 +80,12 @@ class Regeneration:
 
     @cached_property
     def _backing(self) -> Reference:
-        """The reference that noise and faults come from, and outputs that the asked one has no call for; mostly it."""
+        """The reference for noise, faults, and outputs that the requested one cannot compute; usually the same one."""
         module = self._asked.backing()
         return self._load(module) if module else self._asked
 
     def _variants(self, operation: Operation) -> dict[str, Reference]:
-        """Start those under which this operation's noise is measured, if they do not run yet."""
+        """Return references under the settings that measure this operation's noise; start those not yet running."""
         return {name: self._variant(name) for name in VARIANTS if operation.kernels_matter or name not in KERNELS}
 
     def _variant(self, name: str) -> Reference:
@@ -100,7 +100,7 @@ class Regeneration:
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """What the entries of all goldens say."""
+        """The entries of all goldens, by case."""
         return read_entries(self._fixtures)
 
     @cached_property
@@ -109,7 +109,7 @@ class Regeneration:
         return frozenset(self._cases) | stored_cases(self._fixtures) | frozenset(self.entries)
 
     def inspect(self, name: str) -> Difference:
-        """Say what can be said without computing: a difference with a change, or one without."""
+        """Find what can be found without computing: a difference, whose ``change`` may be None."""
         if name not in self._cases:
             return Difference(name, Change.GONE)
         case = self._cases[name]
@@ -119,7 +119,7 @@ class Regeneration:
         try:
             golden = read_golden(golden_path(self._fixtures, name))
             if set(golden.inputs) | set(golden.derived) != set(case.operation.inputs):
-                said = f"it takes other inputs: {', '.join(case.operation.inputs)}"
+                said = f"its operation now takes the inputs {', '.join(case.operation.inputs)}"
                 return replace(found, change=Change.REDEFINED, notes=(said,))
             inputs = golden.complete_inputs(case)
         except GoldenError as problem:
@@ -143,7 +143,7 @@ class Regeneration:
         return self._with_picture(self._recomputed(found, self._source_of(self._cases[name])))
 
     def _recomputed(self, found: Difference, reference: Reference) -> Difference:
-        """Let a reference compute a golden's outputs from its stored inputs, to be compared with the stored ones."""
+        """Compute a golden's outputs with a reference from the stored inputs, to compare them with the stored ones."""
         case, golden = self._cases[found.case], read_golden(golden_path(self._fixtures, found.case))
         inputs = golden.complete_inputs(case)
         started = time.perf_counter()
@@ -155,7 +155,7 @@ class Regeneration:
         return replace(found, before=golden, after=replace(golden, outputs=outputs), seconds=seconds)
 
     def _with_picture(self, found: Difference) -> Difference:
-        """Look at the picture too, if the golden itself needs no attention."""
+        """Check the picture too, if the golden itself needs no attention."""
         golden = found.before
         if found.moved or golden is None:
             return found
@@ -165,7 +165,7 @@ class Regeneration:
         return found
 
     def cross_check(self, name: str) -> Difference:
-        """Let both references compute one golden's outputs anew, and compare these within the golden's tolerance."""
+        """Compute one golden's outputs with both references, and compare them within the golden's tolerance."""
         found = self.inspect(name)
         if found.change is not None:
             return found
@@ -184,7 +184,7 @@ class Regeneration:
         except GoldenError as problem:
             return failed(found, problem)
         seconds = time.perf_counter() - started
-        # Where the first reference no longer gives the golden's shape, the golden's mask says nothing of its output.
+        # If the first reference returns another shape than the golden's, the golden's mask does not apply.
         where = {output: mask for output, mask in golden.where.items() if mask.shape == expected[output].shape}
         before, after = replace(golden, outputs=expected, where=where), replace(golden, outputs=others)
         return replace(found, before=before, after=after, seconds=seconds)
@@ -201,16 +201,16 @@ class Regeneration:
         """Name the reference, for a person.
 
         Raises:
-            GoldenError: it is no release that a record could name.
+            GoldenError: it is not a release that a record could name.
         """
         return confirmed_by(self._release)
 
     def confirm(self, name: str, again: bool) -> Difference:
-        """Let the reference compute one golden's outputs, compare these with the stored ones, and record agreement.
+        """Compute one golden's outputs with the reference, compare them with the stored ones, and record agreement.
 
         Args:
             name: a declared case, or one that has a golden.
-            again: ask although this release confirmed it already.
+            again: compute even if this release has already confirmed it.
         """
         found = self.inspect(name)
         if found.change is not None:
@@ -224,9 +224,9 @@ class Regeneration:
         return found
 
     def _record(self, found: Difference) -> None:
-        """Write into an entry that its golden is confirmed, or take a record of another value out of it.
+        """Record in an entry that its golden is confirmed, or remove a record that belongs to other values.
 
-        A record of this release stays as it is; that of another release is replaced where this one agrees.
+        A record of this release is kept. A record of another release is replaced if this release agrees.
         """
         entry = self.entries[found.case]
         record = confirmation(entry)
@@ -263,14 +263,14 @@ class Regeneration:
         return self._with_picture(found)
 
     def load(self, names: Iterable[str]) -> None:
-        """Start every reference that proofs of these cases ask: what is wrong with them is no case's fault."""
+        """Start every reference that these cases' proofs need, so that a failing start is not blamed on a case."""
         self._backing.provenance()
         for name in names:
             for reference in self._variants(self._cases[name].operation).values():
                 reference.provenance()
 
     def stored(self, name: str) -> Golden | None:
-        """Read the golden as it lies there; None where there is none that can be read."""
+        """Read the stored golden; None if there is none, or if it cannot be read."""
         with suppress(GoldenError):
             return read_golden(golden_path(self._fixtures, name))
         return None
@@ -280,7 +280,7 @@ class Regeneration:
 
         Args:
             name: a declared case.
-            redraw: draw new inputs although the golden has some.
+            redraw: draw new inputs even if the golden has some.
         """
         case = self._cases[name]
         draw, stored = self._stored_inputs(case, redraw)
@@ -292,16 +292,16 @@ class Regeneration:
         return golden
 
     def rewrite(self, name: str) -> Golden:
-        """Make the same golden in today's format and in its case's words; nothing is computed.
+        """Return the same golden in the newest format, with its case's texts; nothing is computed.
 
         Raises:
-            GoldenError: it cannot be read, or its arrays have not as many axes as its case declares.
+            GoldenError: it cannot be read, or an array does not have as many axes as its case declares.
         """
         golden, case = read_golden(golden_path(self._fixtures, name)), self._cases[name]
         return golden.in_words_of(case, golden.complete_inputs(case))
 
     def remarks(self) -> list[str]:
-        """Say which cases were computed by another reference than was asked, or than their goldens were made with."""
+        """List cases computed with another reference than was requested, or than made their goldens."""
         told: dict[str, list[str]] = {}
         for name in sorted(self._computed):
             case = self._cases[name]
@@ -309,7 +309,7 @@ class Regeneration:
             missing = self._asked.missing(case.operation)
             if missing:
                 asked = described(self._asked.provenance())
-                said = f"{asked} cannot answer {case.operation.name} ({missing}); {answered} did"
+                said = f"{asked} cannot compute {case.operation.name} ({missing}); computed with {answered}"
                 told.setdefault(said, []).append(name)
             entry = self.entries.get(name)
             before = described(entry.get("provenance", {})) if entry else answered
@@ -319,9 +319,9 @@ class Regeneration:
 
     def _stored_inputs(self, case: Case, redraw: bool) -> tuple[int, Arrays]:
         if redraw and not case.operation.inputs:
-            raise GoldenError(f"case {case.name}: has no inputs, so there are none to draw anew")
+            raise GoldenError(f"case {case.name}: it has no inputs to draw; leave out --redraw")
         if redraw:
-            # Either the file or the history may be lost; no earlier draw must come again.
+            # The file or the history may be lost, but no earlier draw may be repeated.
             number = len(self.entries.get(case.name, {}).get("history", []))
             with suppress(GoldenError):
                 number = max(number, read_golden(golden_path(self._fixtures, case.name)).draw + 1)
@@ -332,8 +332,8 @@ class Regeneration:
         wanted = set(case.operation.inputs)
         if set(golden.inputs) | set(golden.derived) != wanted:
             raise GoldenError(
-                f"case {case.name}: its golden stores the inputs {sorted(golden.inputs)}, the operation now takes "
-                f"{sorted(wanted)}; draw them anew with --redraw"
+                f"case {case.name}: its golden stores the inputs {sorted(golden.inputs)}, but the operation now takes "
+                f"{sorted(wanted)}; draw new inputs with --redraw"
             )
         return golden.draw, golden.inputs
 
@@ -343,7 +343,7 @@ class Regeneration:
         Args:
             rows: of cases that are gone, or whose ``after`` was proved.
             reason: for the history of their entries.
-            weakens: likewise: what gets weaker, and why it may.
+            weakens: what gets weaker and why, also for the history.
         """
         with update(self._fixtures) as change:
             for row in rows:
@@ -353,7 +353,7 @@ class Regeneration:
                     self._stage(change, row.before, row.after, reason, weakens)
 
     def _stage(self, change: Update, before: Golden | None, after: Golden, reason: str, weakens: str) -> None:
-        """Stage a golden where it is another than before, its picture where it shows something else, and its entry."""
+        """Stage a golden if it changed, its picture if it shows something else, and its entry."""
         entry = self.entries.get(after.case)
         same = before is not None and before.content_digest() == after.content_digest()
         unchanged = before is not None and _same(before, after)
@@ -362,7 +362,7 @@ class Regeneration:
             staged = change.path_for(golden.case, "h5")
             write_golden(staged, golden)
             if read_golden(staged).content_digest() != golden.content_digest():
-                raise GoldenError(f"case {golden.case}: what was written does not read back the same")
+                raise GoldenError(f"case {golden.case}: the written file does not read back as the same golden")
         picture = renewed_picture(golden, (entry or {}).get("picture", {}), self._fixtures, change)
         listed = entry is not None and entry["content"] == golden.content_digest()
         rewritten = same and not unchanged
@@ -378,27 +378,27 @@ def _write_entry(change: Update, case: str, entry: Entry) -> None:
 
 
 def _unanswered(found: Difference, case: Case, reference: Reference) -> Difference | None:
-    """Say that a reference has no answer for a case, and why; None where it has."""
+    """Return a difference with the reason why a reference cannot compute a case; None if it can."""
     missing = reference.missing(case.operation)
     if not missing:
         return None
-    said = f"{described(reference.provenance())} cannot answer {case.operation.name} ({missing}); not compared"
+    said = f"{described(reference.provenance())} cannot compute {case.operation.name} ({missing}); not compared"
     return replace(found, change=Change.UNANSWERED, notes=(said,))
 
 
 def failed(found: Difference, problem: GoldenError) -> Difference:
-    """Say that a case could not be computed or proved, and why, by its name."""
+    """Return a difference with the reason why a case could not be computed or proved."""
     said = str(problem)
     named = said if said.startswith(f"case {found.case}:") else f"case {found.case}: {said}"
     return replace(found, change=Change.FAILED, notes=(named,))
 
 
 def renewed_picture(golden: Golden, listed: Mapping[str, str], fixtures: Path, change: Update) -> dict[str, str]:
-    """Draw a golden's picture as part of an update, unless it still shows the same; return what its entry says of it.
+    """Draw a golden's picture as part of an update, unless it still shows the same; return its record for the entry.
 
     Args:
         golden: the new one.
-        listed: what the entry said of the picture before; empty where there was none.
+        listed: the picture's record in the old entry; empty if there was no picture.
         fixtures: the directory.
         change: the update.
     """
@@ -416,19 +416,19 @@ def _same(one: Golden, other: Golden) -> bool:
 
 
 def _redefined(case: Case, golden: Golden) -> str:
-    """Say what of a case is not what its golden was made from, as far as the golden tells."""
+    """Describe how a case changed since its golden was made, as far as the golden shows it."""
     declared, stored = {output.name for output in case.operation.outputs}, set(golden.outputs)
     faults, proved = {fault.name for fault in case.operation.faults}, {*golden.faults, *golden.invisible}
     parts = [
         f"{what} {', '.join(sorted(names))}"
         for what, names in (
             ("new outputs:", declared - stored),
-            ("outputs gone:", stored - declared),
+            ("removed outputs:", stored - declared),
             ("new faults:", faults - proved),
-            ("faults gone:", proved - faults),
+            ("removed faults:", proved - faults),
         )
         if names
     ]
     if dict(case.parameters) != dict(golden.parameters):
         parts.append(f"parameters: {dict(golden.parameters)}, now {dict(case.parameters)}")
-    return "; ".join(parts) or "shapes or terms that it declares"
+    return "; ".join(parts) or "other shapes or terms are declared"

@@ -1,6 +1,6 @@
 """Run the generator as asked: recompute, prove what changed, ask a person, write, and report.
 
-The command (``golden.generate``) is the door to it.
+``golden.generate`` is its command line.
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ class Request:
         cases: every declared case, by name.
         fixtures: the goldens' directory.
         reference: the module that computes.
-        patterns: names and glob patterns of the cases to recompute; all when there is none.
-        left_out: likewise, of those to leave out.
-        slow: recompute slow cases too, not only those named.
-        prove: measure noise and commit faults again too.
+        patterns: names and glob patterns of the cases to recompute; all if empty.
+        left_out: names and glob patterns of the cases to leave out.
+        slow: also recompute slow cases that are not named.
+        prove: also measure the noise and compute the faults again.
         redraw: draw new inputs for the named cases.
-        reason: why goldens may be rewritten; empty when nothing may be.
-        weakens: what of them gets weaker, and why it may; empty when nothing does.
+        reason: why goldens are rewritten; empty if none may be.
+        weakens: what gets weaker, and why; empty if nothing does.
         yes: write all that moved without asking.
-        keep_going: write what was proved although other cases failed, and, unless a person is asked, at once.
-        reports: files to write down in what moved.
-        under: the settings to recompute under (``golden.generator.worker.VARIANTS``); those that are frozen, if empty.
+        keep_going: write what was proved even if other cases fail, and at once unless a person is asked.
+        reports: files for reports of what moved.
+        under: the settings to recompute under (``golden.generator.worker.VARIANTS``); empty for the frozen ones.
     """
 
     cases: Mapping[str, Case]
@@ -97,22 +97,22 @@ class Request:
 
     @property
     def writes_at_once(self) -> bool:
-        """Whether a case is written when it is proved; an interrupted run is then continued by the next."""
+        """Whether each case is written as soon as it is proved; the next run then continues an interrupted one."""
         return self.keep_going and not self.asks
 
     def leaves_out(self, name: str) -> bool:
-        """Tell whether a chosen case is too slow to be recomputed unasked."""
+        """Tell whether a chosen case is left out because it is slow, and neither cases nor ``slow`` were given."""
         return name in self.cases and self.cases[name].slow and not (self.patterns or self.slow)
 
 
 def regenerate(asked: Request) -> Outcome:
-    """Recompute goldens, say what moved, and write it where there is a reason.
+    """Recompute goldens, report what moved, and write it if there is a reason.
 
     Raises:
-        GoldenError: the run could not be made; nothing was written.
+        GoldenError: the run was not possible; nothing was written.
     """
     if not (asked.fixtures.is_dir() or asked.reason):
-        raise GoldenError(f"fixtures {asked.fixtures}: no such directory; --update would make it")
+        raise GoldenError(f"fixtures {asked.fixtures}: no such directory; --update would create it")
     for file in asked.reports:
         _require_report(file)
     with ExitStack() as held:
@@ -144,10 +144,10 @@ def regenerate(asked: Request) -> Outcome:
 
 
 def cross_check(asked: Request, other: str) -> Outcome:
-    """Let two references compute the goldens' outputs, and compare these within each golden's tolerance.
+    """Compute the goldens' outputs with two references, and compare them within each golden's tolerance.
 
     Args:
-        asked: the request; its reference gives what is expected.
+        asked: the request; its reference gives the expected outputs.
         other: the module that is compared with it.
 
     Raises:
@@ -162,13 +162,13 @@ def cross_check(asked: Request, other: str) -> Outcome:
 
 
 def confirm(asked: Request, other: str) -> Outcome:
-    """Let another reference compute the goldens' outputs, and record in the entries of those that agree that it did.
+    """Compute the goldens' outputs with another reference, and record in their entries where it agrees.
 
-    A golden that it confirmed already is left out, unless it is named.
+    A golden that it has already confirmed is left out, unless it is named.
 
     Raises:
-        GoldenError: nothing could be compared, or it is no release that a record could name; or another generator is
-            at work.
+        GoldenError: nothing could be compared; the reference is not a release that a record could name; or another
+            generator is running.
     """
     _require_another(asked, other)
     with lock(asked.fixtures), Regeneration(asked.cases, asked.fixtures, other) as run:
@@ -186,7 +186,7 @@ def _require_another(asked: Request, other: str) -> None:
         raise GoldenError(f"--cross-check {other}: that is the reference itself; name another one")
     if not asked.fixtures.is_dir():
         raise GoldenError(
-            f"fixtures {asked.fixtures}: no such directory; a cross-check takes inputs and tolerances from it"
+            f"fixtures {asked.fixtures}: no such directory; a cross-check needs its inputs and tolerances"
         )
 
 
@@ -204,29 +204,29 @@ def _compared(run: Regeneration, asked: Request, compare: Callable[[str], Differ
 
 
 def state_of(fixtures: Path) -> dict[str, bytes]:
-    """Read what every update changes: the entries, by case."""
+    """Read the entries, by case: every update changes some of them."""
     return {case: entry_path(fixtures, case).read_bytes() for case in listed_cases(fixtures)}
 
 
 def aftermath(fixtures: Path, before: Mapping[str, bytes]) -> str:
-    """Say what became of the goldens in a run that did not come to its end.
+    """Say which state the goldens are in after a run that did not finish.
 
     Args:
         fixtures: the directory.
         before: its state when the run began.
     """
     if is_under_way(fixtures):
-        return "the update was interrupted, the next run finishes it"
+        return "the update is incomplete, and the next run finishes it"
     after = state_of(fixtures)
     moved = sum(before.get(case) != after.get(case) for case in {*before, *after})
-    return f"{moved} golden(s) were written or recorded before" if moved else "nothing was changed"
+    return f"{moved} golden(s) had already been written or recorded" if moved else "nothing was changed"
 
 
 # ------------------------------------------------------------------------------------------------ computing
 
 
 def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
-    """Recompute every chosen case, and find what became of it."""
+    """Recompute every chosen case, and compare it with its golden."""
     rows = []
     with _progress() as track:
         for name in track(
@@ -244,7 +244,7 @@ def _inspected(run: Regeneration, asked: Request) -> list[Difference]:
 
 
 def _proved(run: Regeneration, rows: list[Difference], asked: Request) -> dict[str, Difference]:
-    """Make goldens of what moved, by case: what a person accepts is what is then written."""
+    """Make new goldens of what moved, by case, before a person accepts them: exactly these are then written."""
     moved = [row for row in rows if row.moved]
     if known := [row.case for row in moved if row.change not in (Change.GONE, Change.REWRITTEN)]:
         run.load(known)
@@ -273,7 +273,10 @@ def _proved_one(run: Regeneration, row: Difference, is_proved: bool) -> Differen
 
 
 def _accepted(rows: list[Difference], asked: Request) -> list[str]:
-    """Choose the cases to write: all that moved, or those that a person says yes to; mostly none when one failed."""
+    """Choose the cases to write: all that moved, or those that a person accepts.
+
+    If a case failed, none is written unless ``keep_going``.
+    """
     if any(row.change is Change.FAILED for row in rows) and not asked.keep_going:
         return []
     moved = [row for row in rows if row.moved]
@@ -284,7 +287,7 @@ def _accepted(rows: list[Difference], asked: Request) -> list[str]:
 
 
 def _claims(found: Sequence[Difference], asked: Request) -> list[Claim]:
-    """Word the reason of an update; nothing where none was given."""
+    """Return the claim of an update; nothing if no reason was given."""
     made = [one.after.provenance for one in found if one.after is not None]
     if not (asked.reason and found):
         return []
@@ -304,7 +307,7 @@ WRITERS: Mapping[str, Callable[[Path, Sequence[Difference], str, Sequence[Claim]
     ".md": _write_markdown,
     ".html": _write_html,
 }
-"""What writes a report, by the ending of its file."""
+"""The function that writes a report, by the suffix of its file."""
 
 
 def _require_report(file: Path) -> None:
@@ -334,7 +337,7 @@ def _announce(
 ) -> None:
     """Print what was found and what was done."""
     console().print(regeneration_table(rows, written))
-    for one in [] if asked.asks else found:  # who was asked has seen them
+    for one in [] if asked.asks else found:  # a person who was asked has already seen them
         click.echo("\n".join(difference_lines(one)))
     failed = [row for row in rows if row.change is Change.FAILED]
     for row in failed:
@@ -352,7 +355,7 @@ def _announce(
         click.echo(f"{len(written)} golden(s) written in {asked.fixtures}: {asked.reason}")
     left = sum(row.moved for row in rows) - len(written)
     if failed and asked.reason and not written:
-        click.echo("nothing was written: leave out those that failed with --except, write the others with --keep-going")
+        click.echo("nothing was written: leave the failed cases out (--except), or write the others (--keep-going)")
     elif left and asked.reason:
         click.echo(f"{left} golden(s) left as they were")
     elif left:
@@ -364,8 +367,8 @@ def _announce_crossed(found: list[Difference], one: str, two: str) -> Outcome:
 
     Args:
         found: a difference per case.
-        one: name of what is expected.
-        two: name of what is compared with it.
+        one: name of the expected side.
+        two: name of the side that is compared with it.
 
     Raises:
         GoldenError: nothing was compared.
@@ -383,10 +386,10 @@ def _announce_crossed(found: list[Difference], one: str, two: str) -> Outcome:
         click.echo(f"{without} case(s) without a golden, or goldens without a case, left out")
     already = changes[Change.CONFIRMED]
     if already:
-        click.echo(f"{already} already confirmed by {two}; name them to ask again")
+        click.echo(f"{already} already confirmed by {two}; name them to check them again")
     compared, apart = sum(bool(row.comparisons) for row in found), sum(not row.agrees for row in found)
     if not (compared or already):
-        raise GoldenError("nothing was compared: no chosen case has a golden, or none can be expressed")
+        raise GoldenError("nothing was compared: no chosen case has a golden that both references can compute")
     if apart:
         click.echo(f"{one} (expected) and {two} (found, 'the port'): {apart} case(s) do not agree")
         return Outcome.OPEN
@@ -396,7 +399,7 @@ def _announce_crossed(found: list[Difference], one: str, two: str) -> Outcome:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
-    """Say on the error stream which item is at work: in a bar that goes in the end, or, in a pipe, line by line."""
+    """Show the current item on the error stream: in a bar that disappears at the end, or line by line in a pipe."""
     screen = Console(stderr=True)
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
@@ -417,7 +420,7 @@ def _progress() -> Iterator[Callable[[str, Iterable], Iterator]]:
 
 @contextmanager
 def _naming(case: str) -> Iterator[None]:
-    """Add the case to whatever goes wrong unforeseen, for its traceback."""
+    """Add the case's name to the traceback of an unexpected exception."""
     try:
         yield
     except Exception as unforeseen:

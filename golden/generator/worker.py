@@ -1,8 +1,8 @@
 """Run a reference in a process of its own.
 
-TensorFlow takes its thread count and its oneDNN switch from the environment, once, when it starts; a noise floor
-needs several settings, hence several processes. It also keeps the generator itself free of TensorFlow, so that
-``--help`` answers at once and Ctrl-C is handled by a process that is never inside a kernel.
+TensorFlow reads its thread count and its oneDNN switch from the environment only once, when it starts. Measuring the
+noise needs several settings, and so several processes. This also keeps TensorFlow out of the generator itself:
+``--help`` answers at once, and the process that handles Ctrl-C is never inside a kernel.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from golden.spec.operation import KERNELS, Operation, Precision
 from golden.spec.parameters import Parameters
 
 INSTRUCTION_SET = "AVX2"
-# Thread counts and instruction set are fixed, so that a machine with more of them freezes the same bits.
+# Thread counts and instruction set are fixed, so that a more capable machine computes the same bits.
 FROZEN = {
     "TF_NUM_INTRAOP_THREADS": "2",
     "TF_NUM_INTEROP_THREADS": "2",
@@ -46,17 +46,17 @@ VARIANTS: Mapping[str, dict[str, str]] = {
     "no oneDNN": FROZEN | {"TF_ENABLE_ONEDNN_OPTS": "0"},
     **dict(zip(KERNELS, (FROZEN | {"ONEDNN_MAX_CPU_ISA": limit} for limit in ("SSE41", "DEFAULT")), strict=True)),
 }
-"""Settings that may change rounding only; part of the noise floor. Those of ``KERNELS`` only where kernels matter."""
+"""Settings that change only rounding, for measuring noise. Those of ``KERNELS`` are used only where kernels matter."""
 
 _UNLESS_OFFERED: Mapping[str, tuple[Any]] = {"BACKING": ("",), "missing": (lambda operation: "",)}
-"""What a reference need not offer, and what holds then."""
+"""What a reference may leave out, and the defaults."""
 
 PINNED = {
     **{"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
     # The user's own Keras settings: no keras.json is read where there is no folder, and Keras 3 runs on TensorFlow.
     **{"KERAS_HOME": os.devnull, "KERAS_BACKEND": "tensorflow", "TF_USE_LEGACY_KERAS": "0"},
 }
-"""Settings of every process, whatever the user's own are."""
+"""Settings of every process; they override the user's own."""
 
 
 class Reference:
@@ -77,7 +77,7 @@ class Reference:
             initializer=_prepare,
             initargs=({**PINNED, **settings},),
         )
-        # Start loading now: several references come up side by side while the first is asked.
+        # Start loading now, so that several references load at the same time.
         with deaf_children():
             self._pool.submit(_load, module)
 
@@ -110,16 +110,16 @@ class Reference:
         if set(outputs) != declared:
             raise GoldenError(
                 f"reference {self.module}: {operation.name} returned {sorted(outputs)}, "
-                f"the operation declares {sorted(declared)}"
+                f"but the operation declares {sorted(declared)}"
             )
         return outputs
 
     def producer(self, operation: Operation) -> str:
-        """Ask who produces an operation's outputs: ``tensorflow``, or ``transcribed`` from a document."""
+        """Return what produces an operation's outputs: ``tensorflow``, or ``transcribed`` from a document."""
         return str(self._call("producer", operation.name))
 
     def provenance(self) -> dict[str, str]:
-        """Ask for the versions of what computes the outputs, as they were when it was loaded, and its instructions."""
+        """Return the versions of what computes the outputs, from when it was loaded, and the instruction set."""
         return dict(self._provenance)
 
     @cached_property
@@ -127,11 +127,11 @@ class Reference:
         return {**self._call("provenance"), "instruction_set": instruction_set()}
 
     def backing(self) -> str:
-        """Ask for the module of the reference that computes what this one cannot; empty when it needs none."""
+        """Return the module of the reference that computes what this one cannot; empty if it needs none."""
         return str(self._call("BACKING"))
 
     def missing(self, operation: Operation) -> str:
-        """Ask why it has no answer for an operation; empty when it has."""
+        """Return why it cannot compute an operation; empty if it can."""
         return str(self._call("missing", operation.name))
 
     def _call(self, function: str, *arguments: Any) -> Any:
@@ -148,7 +148,7 @@ class Reference:
 
 
 def instruction_set() -> str:
-    """Say which instructions oneDNN's kernels are made of when outputs are frozen, if this processor has them."""
+    """Name the instruction set of oneDNN's kernels for frozen outputs, or say that this processor lacks it."""
     known = np.show_config(mode="dicts")["SIMD Extensions"]
     has = {*known["baseline"], *known["found"]} & {"AVX2", "X86_V3"}  # NumPy's older name, and its newer one
     return INSTRUCTION_SET if has else f"less than {INSTRUCTION_SET}"
@@ -160,7 +160,7 @@ def _storable(array: object) -> bool:
 
 def _prepare(settings: dict[str, str]) -> None:
     os.environ.update(settings)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its hints are about speed, and would stand in our tables
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its hints are about speed, and would clutter our tables
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the generator decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -174,7 +174,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _standard_error_closed() -> Iterator[None]:
-    """Silence what TensorFlow's libraries print while they load, which no log level reaches."""
+    """Silence messages of TensorFlow's libraries while they load, which no log level suppresses."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -187,7 +187,7 @@ def _standard_error_closed() -> Iterator[None]:
 
 
 def _load(module: str) -> None:
-    with _standard_error_closed(), suppress(Exception, SystemExit):  # reported when it is asked
+    with _standard_error_closed(), suppress(Exception, SystemExit):  # reported by the first call
         importlib.import_module(module).provenance()  # an adapter imports its package only now
 
 
@@ -197,8 +197,8 @@ def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     except ModuleNotFoundError as missing:
         if missing.name and missing.name.partition(".")[0] in {"tensorflow", "keras"}:
             raise GoldenError(
-                "TensorFlow is not installed here, and only it can say what a golden should hold. Run 'make golden', "
-                "which makes an environment for it, or: pip install -c constraints/tensorflow.txt -e '.[tensorflow]'"
+                "TensorFlow is not installed here, and goldens are computed with it. Run 'make golden', which makes "
+                "an environment for it, or: pip install -c constraints/tensorflow.txt -e '.[tensorflow]'"
             ) from None
         raise GoldenError(f"reference {module}: cannot be imported ({missing})") from None
     except (Exception, SystemExit) as failed:
@@ -206,7 +206,7 @@ def _call(module: str, function: str, arguments: tuple[Any, ...]) -> Any:
     try:
         if not hasattr(reference, function) and function not in _UNLESS_OFFERED:
             raise GoldenError(
-                f"reference {module}: offers no {function}(); expected evaluate, producer and provenance "
+                f"reference {module}: it has no {function}(); expected evaluate, producer and provenance "
                 f"(docs/how-to.md, 'Goldens of your own project')"
             )
         offered = getattr(reference, function, *_UNLESS_OFFERED.get(function, ()))

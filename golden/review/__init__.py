@@ -1,1 +1,1 @@
-"""Compare sets of goldens, and say what a change weakens. Imports ``store`` and what lies below."""
+"""Compare sets of goldens, and find what a change weakens. Imports ``store`` and the layers below it."""

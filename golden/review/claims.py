@@ -1,6 +1,6 @@
-"""Find what an update says of the goldens that it changed: the reason, who answered, and when.
+"""Collect what updates claim about the goldens that they changed: the reason, the reference, and the date.
 
-The reason is the claim under review. It stands in the history of the entries.
+The reason is the claim under review. It is stored in the history of the entries.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _SAID_IN_HISTORY = ("reference", "tensorflow")
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of some goldens.
+    """The reason for a change of some goldens.
 
     Attributes:
-        reason: why they changed; empty where their history does not say.
+        reason: why they changed; empty if their history does not say.
         date: of the update.
-        answered: who computed them: reference and versions.
+        answered: what computed them: the reference, and versions.
         cases: names of the goldens.
     """
 
@@ -33,12 +33,12 @@ class Claim:
 
 
 def claims(before: Entries, after: Entries, changed: Collection[str]) -> list[Claim]:
-    """Collect the events that only the newer histories have, the newest first; last what nothing is said of.
+    """Collect the events that only the newer histories have, newest first, and last the goldens without an event.
 
-    Of a golden that is new, only the newest event counts.
+    Of a new golden, only the newest event counts.
 
     Args:
-        before: the older entries of all goldens that differ, by case; of others too, where only the entry differs.
+        before: the older entries that differ, or whose goldens differ, by case.
         after: the newer ones.
         changed: the goldens that differ.
     """
@@ -59,12 +59,12 @@ def claims(before: Entries, after: Entries, changed: Collection[str]) -> list[Cl
 
 
 def claim_of_update(reason: str, date: str, provenance: Mapping[str, str], cases: tuple[str, ...]) -> Claim:
-    """Word the claim of an update that is not written yet."""
+    """Return the claim of an update that is not yet written."""
     return Claim(reason, date, _versions(provenance), cases)
 
 
 def _versions(of: Mapping[str, Any] | Entry) -> str:
-    """Say who computed: the reference first, then TensorFlow, then whatever else is known."""
+    """Name what computed: the reference first, then TensorFlow, then everything else that is recorded."""
     others = [key for key in of if key not in (*_SAID_IN_HISTORY, "date", "reason", "before", "after")]
     named = [str(of["reference"])] if "reference" in of else []
     named += [f"TensorFlow {of['tensorflow']}"] if "tensorflow" in of else []

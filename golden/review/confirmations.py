@@ -10,14 +10,14 @@ _MOST_NAMED = 8
 
 
 def confirmations_changed(before: Entries, after: Entries) -> dict[str, list[str]]:
-    """Say which confirmations came, went, or are another release's.
+    """Find which confirmations are new, lost, or from another release.
 
     Args:
         before: the older entries that differ, by case.
         after: the newer ones.
 
     Returns:
-        What is to be said -> the cases of which it is. An entry that cannot be read says why.
+        Remark -> the cases that it applies to. If an entry cannot be read, the remark says why.
     """
     said: dict[str, list[str]] = {}
     for case in sorted({*before, *after}):
@@ -27,13 +27,13 @@ def confirmations_changed(before: Entries, after: Entries) -> dict[str, list[str
         if broken:
             said.setdefault(", ".join(broken), []).append(case)
         elif old != new:
-            told = f"confirmed by {new}" if new else f"no longer confirmed (by {old} before)"
-            said.setdefault(f"{told} (by {old} before)" if old and new else told, []).append(case)
+            told = f"confirmed by {new}" if new else "no longer confirmed"
+            said.setdefault(f"{told} (previously by {old})" if old else told, []).append(case)
     return said
 
 
 def confirmations_claimed(before: Entries, after: Entries) -> list[str]:
-    """Say which confirmations are new or other ones. They are claims: only that release can tell whether it agrees.
+    """List the confirmations that are new or changed: claims, which only a run of that release can check.
 
     Args:
         before: the older entries that differ, by case.
@@ -47,14 +47,14 @@ def confirmations_claimed(before: Entries, after: Entries) -> list[str]:
             release = str(record.get("commit", record.get("version")))
             claimed.setdefault((confirmed_by(record), release), []).append(case)
     return [
-        f"{len(cases)} golden(s) are said to be confirmed by {by}; who accepts that asks {release} again: "
+        f"{len(cases)} golden(s) are said to be confirmed by {by}; to check that, install {release} and run: "
         f"python generate_golden.py --cross-check {by.partition(' ')[0]} --slow --record {' '.join(_patterns(cases))}"
         for (by, release), cases in claimed.items()
     ]
 
 
 def _patterns(cases: list[str]) -> list[str]:
-    """Name cases as a command takes them: by topic, where there are many."""
+    """Name cases as arguments of a command: by topic if there are many."""
     topics = sorted({f"{case.partition('/')[0]}/*" for case in cases})
     return cases if len(cases) <= _MOST_NAMED else topics
 

@@ -1,4 +1,4 @@
-"""Read from the text of a request's code and settings what decides how much is checked. Nothing of it is run."""
+"""Find in a request's code and settings what decides how much is checked. The code is parsed, never run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def constants(module: str, names: Sequence[str]) -> dict[str, str]:
-    """Return how constants of a module are defined; nothing where it cannot be parsed."""
+    """Return the definitions of a module's constants; empty if it cannot be parsed."""
     return {
         target.id: ast.unparse(one.value)
         for one in _parsed(module)
@@ -21,12 +21,12 @@ def constants(module: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def slow_cases(module: str) -> Counter[str]:
-    """Count what a module declares slow, so that it runs only if somebody asks: by the case, where it is named."""
+    """Count a module's declarations of ``slow``, which runs a case only on request: by case, if it is named."""
     return Counter(said for top in _parsed(module) for node in ast.walk(top) for said in _slow(node))
 
 
 def suite_settings(pyproject: str) -> dict[str, str]:
-    """Return the settings of pytest in a pyproject.toml; nothing where it cannot be parsed."""
+    """Return the settings of pytest in a pyproject.toml; empty if it cannot be parsed."""
     try:
         settings: Any = tomllib.loads(pyproject)
         found = settings.get("tool", {}).get("pytest", {}).get("ini_options", {})
@@ -46,7 +46,7 @@ def _slow(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Call):
         values = [keyword.value for keyword in node.keywords if keyword.arg == "slow"]
         named = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-        of = f" of {named[0]}" if named else ""
+        of = f" for {named[0]}" if named else ""
     elif isinstance(node, ast.arguments):
         pairs = zip([*node.posonlyargs, *node.args][::-1], node.defaults[::-1])
         pairs_by_name = [*pairs, *zip(node.kwonlyargs, node.kw_defaults)]

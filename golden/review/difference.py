@@ -1,6 +1,6 @@
-"""Find what differs between two goldens of one case: stored and recomputed, old and new, of two references.
+"""Find what differs between two goldens of one case: stored and recomputed, old and new, or of two references.
 
-Decides nothing; writes nothing.
+It decides nothing and writes nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from golden.store.golden import Golden
 from golden.store.sources import Goldens
 
 Order = Mapping[str, str]
-"""Outputs in the order in which they are computed, and where each stands (``Operation.path``)."""
+"""Output -> its stage of the computation, in the order in which they are computed (``Operation.path``)."""
 
 
 class Change(Enum):
@@ -37,12 +37,12 @@ class Change(Enum):
     UNLISTED = "entry out of step"
     UNREADABLE = "unreadable"
     REPROVED = "proof changed"
-    REDRAWN = "inputs drawn anew"
-    REWRITTEN = "words or form"
+    REDRAWN = "new inputs drawn"
+    REWRITTEN = "texts or format"
     PICTURE = "picture out of step"
     FAILED = "failed"
     SKIPPED = "slow, not recomputed"
-    UNANSWERED = "no call for it"
+    UNANSWERED = "reference lacks it"
     CONFIRMED = "already confirmed"
 
 
@@ -52,7 +52,7 @@ _KINDS = {
     Change.UNREADABLE: "unreadable",
     Change.REWRITTEN: "changed",
 }
-"""Changes that need no remark, because another one or the heading says them."""
+"""Changes that need no remark of their own, because the heading or another remark states them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +62,10 @@ class Difference:
     Attributes:
         case: name of the case.
         change: why it needs attention apart from its values, or None.
-        before, after: the golden in either state; None where there is none, or none that was needed.
-        path: outputs in the order in which they are computed: there the first that differs is explained.
-        notes: what is to be said beside what can be seen from the two goldens, a sentence each.
-        seconds: how long it took to compute the outputs; 0 when nothing was computed.
+        before, after: the golden in either state; None if it does not exist or was not needed.
+        path: outputs in the order in which they are computed; only the first that differs is explained.
+        notes: what the two goldens themselves do not show, a sentence each.
+        seconds: how long it took to compute the outputs; 0 if nothing was computed.
     """
 
     case: str
@@ -97,7 +97,7 @@ class Difference:
 
     @cached_property
     def causes(self) -> tuple[Diagnosis, ...]:
-        """Why outputs differ by more than the tolerance; nothing where they were computed from something else."""
+        """Why outputs differ by more than the tolerance; empty if they have other inputs or parameters."""
         if self.judgement is None or self.before is None or self.after is None:
             return ()
         if _changed(self.before.inputs, self.after.inputs) or self.before.parameters != self.after.parameters:
@@ -106,7 +106,7 @@ class Difference:
 
     @cached_property
     def drifts(self) -> Mapping[str, str]:
-        """Output -> the one rule by which all of it moved, of outputs that moved within the tolerance."""
+        """Output -> the one rule by which all of it moved, for outputs that moved within the tolerance."""
         if self.before is None or self.after is None:
             return {}
         before, after = self.before, self.after
@@ -116,13 +116,13 @@ class Difference:
 
     @property
     def explanations(self) -> frozenset[str]:
-        """Name what explains it: faults, transforms, or the one rule by which all of an output moved."""
+        """The explanations of the difference: faults, transforms, or the one rule by which all of an output moved."""
         named = {f"fault {cause.faults[0]!r}" if cause.faults else cause.transform for cause in self.causes}
         return frozenset({*named, *map(rule_of, self.drifts.values())} - {""})
 
     @cached_property
     def remarks(self) -> tuple[str, ...]:
-        """What is to be said beside the outputs, a sentence each."""
+        """Everything to report besides the outputs, a sentence each."""
         told = [self.change.value] if self.change and self.change not in _KINDS else []
         told += self.notes
         if self.before is not None and self.after is not None:
@@ -133,7 +133,7 @@ class Difference:
 
     @property
     def kind(self) -> str:
-        """Say whether it was "added", "removed", "changed" or is "unreadable"."""
+        """One of "added", "removed", "changed" and "unreadable"."""
         return _KINDS.get(self.change, "changed") if self.change else "changed"
 
     @property
@@ -142,7 +142,7 @@ class Difference:
 
     @property
     def severity(self) -> tuple[int, int, float]:
-        """How bad it is, to be sorted by: what cannot be read, what moved by its tolerances, what went, what came."""
+        """A sort key. From worst to least: unreadable, beyond the tolerance, removed, added, any other change."""
         rank = {"unreadable": 3, "changed": 2, "removed": 1, "added": 0}[self.kind]
         is_moved = self.verdict > Verdict.WITHIN_TOLERANCE
         return (rank if rank != 2 or is_moved else -1, self.verdict, self.share)
@@ -156,19 +156,19 @@ class Difference:
 
     @property
     def has_golden(self) -> bool:
-        """Whether there are both a case and a golden; without, there is nothing to agree on."""
+        """Whether both a case and a golden exist; otherwise nothing can be compared."""
         return self.change not in (Change.NEW, Change.GONE)
 
     @property
     def agrees(self) -> bool:
-        """Whether two references agree; not where something is wrong with the golden, so that nothing was compared."""
+        """Whether two references agree; False if nothing was compared because something is wrong with the golden."""
         if self.change is not None:
             return self.change in (Change.NEW, Change.GONE, Change.SKIPPED, Change.UNANSWERED, Change.CONFIRMED)
         return self.verdict <= Verdict.WITHIN_TOLERANCE
 
 
 def worst_first(found: Iterable[Difference]) -> list[Difference]:
-    """Order differences by how bad they are; those alike by name."""
+    """Sort differences, the worst first, and equally bad ones by name."""
     return sorted(sorted(found, key=lambda one: one.case), key=lambda one: one.severity, reverse=True)
 
 
@@ -178,7 +178,7 @@ def differences(before: Goldens, after: Goldens, paths: Mapping[str, Order] = Ma
     Args:
         before: the older goldens, by case.
         after: the newer ones.
-        paths: of cases whose outputs follow from each other, the order of these.
+        paths: the order of the outputs, for cases whose outputs follow from each other.
     """
     found = []
     for case in sorted(set(before) | set(after)):
@@ -197,17 +197,17 @@ def differences(before: Goldens, after: Goldens, paths: Mapping[str, Order] = Ma
 
 
 def _same(one: Golden, other: Golden) -> bool:
-    """Tell whether two goldens have nothing to tell apart."""
+    """Tell whether nothing differs between two goldens."""
     alike = one.lies_like(other) and dict(one.provenance) == dict(other.provenance)
     return alike and one.content_digest() == other.content_digest()
 
 
 def _with_name(one: Difference) -> Difference:
-    """Take the case's name from a golden that lies elsewhere; remark it where its file has the name of another."""
+    """Take the case's name from a golden that was compared as a single file; note if a file has another case's name."""
     says = [golden.case for golden in (one.before, one.after) if golden is not None]
     if says and "/" not in one.case:
         return replace(one, case=says[0])
-    wrong = tuple(f"it lies under this name, but says that it is {name}" for name in sorted({*says} - {one.case}))
+    wrong = tuple(f"its file has this name, but holds {name}" for name in sorted({*says} - {one.case}))
     return replace(one, notes=wrong + one.notes) if wrong else one
 
 
@@ -217,7 +217,7 @@ def _with_name(one: Difference) -> Difference:
 def _remarks(before: Golden, after: Golden, verdict: Verdict) -> list[str]:
     """Say what changed apart from outputs, a sentence each."""
     remarks = [*_remarks_of_case(before, after), *_remarks_of_proof(before, after)]
-    if verdict <= Verdict.WITHIN_NOISE:  # where outputs moved, what faults make of them moves too
+    if verdict <= Verdict.WITHIN_NOISE:  # if outputs moved, the faults' wrong outputs moved too
         remarks += _remarks_of_faults(before, after)
     if not before.lies_like(after):
         same = before.content_digest() == after.content_digest()
@@ -225,7 +225,7 @@ def _remarks(before: Golden, after: Golden, verdict: Verdict) -> list[str]:
     if remarks or verdict is not Verdict.IDENTICAL:
         return remarks
     if before.content_digest() != after.content_digest():
-        return ["only what is not compared differs: masked elements, or signs of zeros"]
+        return ["only elements that are not compared differ (masked ones), or signs of zeros"]
     if dict(before.provenance) != dict(after.provenance):
         return [f"provenance only: {_told(before.provenance)}, now {_told(after.provenance)}"]
     return []
@@ -262,7 +262,7 @@ def _remarks_of_case(before: Golden, after: Golden) -> list[str]:
         remarks.append(f"parameters: {dict(before.parameters)}, now {dict(after.parameters)}")
     inputs = _changed(before.inputs, after.inputs)
     if inputs or before.derived != after.derived:
-        remarks.append(f"other inputs: {', '.join(inputs) or 'of the recipe'}")
+        remarks.append(f"inputs changed: {', '.join(inputs) or 'those of the recipe'}")
     if before.draw != after.draw:
         remarks.append(f"inputs of draw {before.draw}, now of draw {after.draw}")
     if before.definition != after.definition:
@@ -271,26 +271,25 @@ def _remarks_of_case(before: Golden, after: Golden) -> list[str]:
 
 
 def _remarks_of_proof(before: Golden, after: Golden) -> list[str]:
-    """Compare what outputs are held to: tolerances, masks, faults."""
+    """Compare what outputs are checked with: tolerances, masks, faults."""
     remarks = []
     for name in sorted(set(before.outputs) & set(after.outputs)):
         old, new = before.tolerances[name], after.tolerances[name]
         if old != new:
             remarks.append(f"tolerance of {name!r}: {_line(old)}, now {_line(new)}{_times(old.atol, new.atol)}")
         elif before.noise.get(name) != after.noise.get(name):
-            remarks.append(f"noise of {name!r} is made up otherwise")
+            remarks.append(f"noise of {name!r}: the runs' contributions changed")
         counted = [_counted(golden, name) for golden in (before, after)]
         if _changed(_only(before.where, name), _only(after.where, name)):
-            remarks.append(
-                f"compared of {name!r}: {counted[0]} elements, now {'other ' * (counted[0] == counted[1])}{counted[1]}"
-            )
+            other = "another " if counted[0] == counted[1] else ""
+            remarks.append(f"compared elements of {name!r}: {counted[0]}, now {other}{counted[1]}")
     for what, old_reasons, new_reasons in (
         ("expected to be constant", before.expected_constant, after.expected_constant),
         ("faults that it cannot see", before.invisible, after.invisible),
     ):
         names = [n for n in sorted({*old_reasons, *new_reasons}) if old_reasons.get(n) != new_reasons.get(n)]
         if names:
-            remarks.append(f"{what}: other reasons, or none, for {', '.join(names)}")
+            remarks.append(f"{what}: changed for {', '.join(names)}")
     for what, missing in (
         ("no longer proved to catch", set(before.faults) - set(after.faults)),
         ("now proved to catch", set(after.faults) - set(before.faults)),
@@ -301,7 +300,7 @@ def _remarks_of_proof(before: Golden, after: Golden) -> list[str]:
 
 
 def _remarks_of_faults(before: Golden, after: Golden) -> list[str]:
-    """Compare what faults make of the outputs, of the faults that both goldens catch."""
+    """Compare the wrong outputs of the faults that both goldens catch."""
     both = sorted(set(before.faults) & set(after.faults))
     only = [replace(golden, faults={name: golden.faults[name] for name in both}) for golden in (before, after)]
     if all(one == other for one, other in zip(*(_table_of(golden) for golden in only))):
@@ -309,7 +308,7 @@ def _remarks_of_faults(before: Golden, after: Golden) -> list[str]:
     moved = proof_moved(
         only[0], replace(only[1], tolerances=before.tolerances, where=before.where, invisible=before.invisible)
     )
-    return [moved or "what faults make of it differs within rounding"]
+    return [moved or "the faults' wrong outputs differ only by rounding"]
 
 
 def _table_of(golden: Golden) -> list[object]:
@@ -352,7 +351,7 @@ def _changed(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) 
 
 
 def summary(found: Sequence[Difference]) -> str:
-    """Count the differences of each kind, and how far outputs moved in those that changed, in one line."""
+    """Count the differences of each kind and, for changed goldens, how far their outputs moved, in one line."""
     if not found:
         return "no golden differs"
     counts = {kind: sum(one.kind == kind for one in found) for kind in ("added", "removed", "changed", "unreadable")}

@@ -1,8 +1,8 @@
-"""Find what a change of goldens weakens. What the files of one side tell by themselves, ``golden.store.verify`` says.
+"""Find what a change of goldens weakens. Problems within one side are for ``golden.store.verify``.
 
-It compares entries, which say all that counts in short texts, and holds the files of every golden that was touched to
-their entries. A golden's newest events, those that the base has not, may say what they weaken: then it was not unsaid.
-No event can speak for what is gone, for a history that was rewritten, or for what judges the request itself: there a
+The gate compares entries, which are short and list all that matters, and checks the files of every touched golden
+against its entry. The events that the base does not have may say what they weaken; a weakening that none of them names
+is *unsaid*. No event can excuse a removed golden, a rewritten history, or a change of what judges the request: there a
 person decides.
 """
 
@@ -30,12 +30,12 @@ from golden.store.sources import Entries
 from golden.store.verify import verify_some
 
 REPEATABLE = 2.0
-"""Measured again, noise is within this factor of what it was: within noise is at most twice the floor."""
+"""Noise that is measured again stays within this factor; the verdict "within noise" allows twice the noise."""
 CONSTANTS = ("HEADROOM", "ENVELOPE_HEADROOM", "K", "ULP_RUNS", "KERNELS", "UNSTEADY", "MOST_UNSTEADY")
 """Numbers that decide how wide tolerances are, in ``CONSTANTS_FILE``."""
 CONSTANTS_FILE = "golden/spec/operation.py"
 _MAY_GROW = {"tolerance": math.log2(REPEATABLE), "noise": math.log2(REPEATABLE), "mask": MOST_DIFFERING}
-"""How much less an output may be held to, unsaid, as ``_growth`` gives it."""
+"""By how much (``_growth``) the check of an output may weaken unsaid."""
 _ROUNDING = 1e-3
 """Numbers in entries have three digits."""
 _SETTINGS = "pyproject.toml"
@@ -48,7 +48,7 @@ WATCHED = {
     ),
     "the workflow": (".github/workflows", ".ci", "Makefile"),
 }
-"""Files that judge a request, by what they are."""
+"""Files that judge a request, by what they are part of."""
 
 
 _WORD = re.compile(r"\w+")
@@ -59,10 +59,10 @@ class Weakening:
     """One thing that gets weaker.
 
     Attributes:
-        subject: the case, or what else it is.
+        subject: the case, or the name of a file, a group of files, or a setting.
         said: what gets weaker, a sentence without capital and full stop.
-        words: what an event must name to say so; empty where no event can.
-        excuse: what an event says of it; empty where none does.
+        words: what an event must name to excuse it; empty if no event can.
+        excuse: what an event says about it; empty if none does.
     """
 
     subject: str
@@ -77,8 +77,8 @@ class Review:
 
     Attributes:
         weakenings: what gets weaker, said or unsaid.
-        touched: cases of which a file differs.
-        uncompared: what the base does not tell, a sentence each.
+        touched: cases with a file that differs.
+        uncompared: what could not be compared, a sentence each.
         unproved: what the request claims and no file can prove, a sentence each.
     """
 
@@ -93,18 +93,18 @@ class Review:
 
 
 Look = Callable[[Golden, bytes], str]
-"""Says what a picture's bytes show that is not what is drawn of a golden; an empty text where they show that."""
+"""Returns how a picture's bytes differ from a fresh drawing of the golden; an empty text if they do not."""
 
 
 def review(request: Request, module: str, cases: Mapping[str, Case], scratch: Path, look: Look) -> Review:
-    """Look at all that a request does to the goldens, and to what judges it.
+    """Review everything that a request changes in the goldens, and in what judges it.
 
     Args:
         request: what somebody asks to merge.
-        module: what declares the cases.
-        cases: as the code that runs declares them, which need not be the code of either side.
+        module: the module that declares the cases.
+        cases: as the running code declares them, which need not be the code of either side.
         scratch: an empty directory, for files of a revision.
-        look: draws again.
+        look: compares a picture with a fresh drawing.
     """
     found = [*_of_files(request, module), *weakenings(request.before, request.after, request.earlier)]
     touched = sorted(case for case in request.touched if case in request.files)
@@ -123,7 +123,7 @@ def review(request: Request, module: str, cases: Mapping[str, Case], scratch: Pa
 
 
 def _other_pictures(directory: Path, cases: Sequence[str], look: Look) -> Iterator[Weakening]:
-    """Draw sound goldens again: their entries and pictures may have been forged together."""
+    """Draw sound goldens again, because an entry and its picture may have been forged together."""
     for case, golden in zip(cases, read_untrusted([golden_path(directory, case) for case in cases])):
         if isinstance(golden, Golden) and (said := look(golden, gallery.read_picture(directory, case))):
             yield Weakening(case, said)
@@ -132,7 +132,7 @@ def _other_pictures(directory: Path, cases: Sequence[str], look: Look) -> Iterat
 def _of_files(request: Request, module: str) -> Iterator[Weakening]:
     for what, paths in WATCHED.items():
         if changed := request.files_changed(paths):
-            yield Weakening(what, f"it judges requests, and this one changes it: {', '.join(changed)}")
+            yield Weakening(what, f"it judges requests, and this request changes it: {', '.join(changed)}")
     before, after = (declared.constants(text, CONSTANTS) for text in request.texts(CONSTANTS_FILE))
     yield from _changed(before, after, CONSTANTS_FILE)
     before, after = (declared.suite_settings(text) for text in request.texts(_SETTINGS))
@@ -141,7 +141,7 @@ def _of_files(request: Request, module: str) -> Iterator[Weakening]:
     for path in request.files_changed((place, f"{place}.py", _CASE)):
         old, new = (declared.slow_cases(text) for text in request.texts(path))
         for said in sorted((new - old).elements()):
-            yield Weakening(path, f"declares {said}: neither the suite nor a recomputation runs that unless asked to")
+            yield Weakening(path, f"declares {said}: neither the suite nor a recomputation runs it unless asked to")
 
 
 def _changed(before: Mapping[str, str], after: Mapping[str, str], where: str) -> Iterator[Weakening]:
@@ -158,7 +158,7 @@ def weakenings(
     Args:
         before: the older ones.
         after: the newer ones.
-        earlier: gives what an entry was before the older one, the newest first.
+        earlier: returns the versions of an entry before the older one, newest first.
     """
     found: list[Weakening] = []
     for case in sorted({*before, *after}):
@@ -175,7 +175,7 @@ def weakenings(
 def _of_entries(case: str, old: Entry, new: Entry, earlier: Callable[[str], Iterable[Entry]]) -> Iterator[Weakening]:
     events = _new_events(old["history"], new["history"])
     if events is None:
-        yield Weakening(case, "its history was rewritten: that of the base is not the end of it")
+        yield Weakening(case, "its history was rewritten: it does not end with that of the base")
     told = _told(events or ())
     if old["content"] != new["content"] and not events:
         yield Weakening(case, "its content changed, and no event says why")
@@ -184,18 +184,18 @@ def _of_entries(case: str, old: Entry, new: Entry, earlier: Callable[[str], Iter
 
 
 def _told(events: Sequence[Event]) -> str:
-    """Return what events say that they weaken."""
+    """Join what events say that they weaken."""
     return "; ".join(str(event[WEAKENS]) for event in events if event.get(WEAKENS))
 
 
 def _new_events(old: Sequence[Event], new: Sequence[Event]) -> Sequence[Event] | None:
-    """Return the events that the base has not; None where its own are not the older ones."""
+    """Return the events that the base does not have; None if the base's own are not the older ones."""
     more = len(new) - len(old)
     return new[:more] if more >= 0 and [*new[more:]] == [*old] else None
 
 
 def _weaker(case: str, old: Entry, new: Entry) -> Iterator[Weakening]:
-    """Say what gets weaker, whether an event says it or not."""
+    """Find what gets weaker, said or unsaid."""
     for name in sorted(old["outputs"]):
         if name not in new["outputs"]:
             yield Weakening(case, f"output {name!r} is gone", ("output", name))
@@ -205,10 +205,10 @@ def _weaker(case: str, old: Entry, new: Entry) -> Iterator[Weakening]:
         yield Weakening(case, f"fault {fault!r} is no longer caught", ("fault", fault))
     record = confirmation(old)
     if record is not None and confirmation(new) is None:
-        yield Weakening(case, f"no longer confirmed, by {confirmed_by(record)} before", ("confirmation",))
+        yield Weakening(case, f"no longer confirmed (previously by {confirmed_by(record)})", ("confirmation",))
     for what in ("producer", "provenance"):
         if old.get(what) != new.get(what) and (old["content"] == new["content"] or what == "producer"):
-            yield Weakening(case, f"its {what} changed without its content: {_parts(old, new, what)}", (what,))
+            yield Weakening(case, f"its {what} changed, but its content did not: {_parts(old, new, what)}", (what,))
 
 
 def _parts(old: Entry, new: Entry, what: str) -> str:
@@ -234,9 +234,9 @@ def _of_output(case: str, name: str, old: Entry, new: Entry) -> Iterator[Weakeni
 def _weaker_in_steps(
     case: str, old: Entry, new: Entry, earlier: Callable[[str], Iterable[Entry]]
 ) -> Iterator[Weakening]:
-    """Say what grew too much over several requests, none of which grew it so much that it had to say so.
+    """Find what grew too much over several requests, although each step was small enough to be unsaid.
 
-    The steps are followed back to the last one that said so, or that a person let pass.
+    The steps are followed back to the last one that an event named, or that a person let pass.
     """
     growing = {
         (name, what)
@@ -261,7 +261,7 @@ def _weaker_in_steps(
 
 
 def _first_told(grown: Collection[str]) -> list[str]:
-    """Leave the noise out where the tolerance is told: one follows from the other, or the golden is not sound."""
+    """Leave the noise out if the tolerance is reported: one follows from the other, or the golden is not sound."""
     return sorted(what for what in grown if what != "noise" or "tolerance" not in grown)
 
 
@@ -270,7 +270,7 @@ def _too_much(what: str, old: Entry, new: Entry) -> bool:
 
 
 def _growth(what: str, old: Entry, new: Entry) -> float:
-    """Return by how much an output is held to less: the logarithm of a factor, or a share of its elements."""
+    """Return by how much the check of an output weakens: the logarithm of a factor, or a share of its elements."""
     if what == "mask":
         return _compared(old) - _compared(new)
     prefix = "" if what == "tolerance" else "noise_"
@@ -279,12 +279,12 @@ def _growth(what: str, old: Entry, new: Entry) -> float:
 
 def _grown(what: str, name: str, old: Entry, new: Entry) -> str:
     if what == "mask":
-        return f"of {name!r} {_compared(new):.1%} of the elements are compared, {_compared(old):.1%} before"
-    return f"the {what} of {name!r} grew {2 ** _growth(what, old, new):.3g} times"
+        return f"{_compared(new):.1%} of the elements of {name!r} are compared, {_compared(old):.1%} before"
+    return f"the {what} of {name!r} grew by a factor of {2 ** _growth(what, old, new):.3g}"
 
 
 def _line(output: Entry, prefix: str) -> tuple[float, float] | None:
-    """Return a tolerance at zero and at the largest element, in units of that; None for an exact output."""
+    """Return a tolerance at zero and at the largest element, in units of that element; None for an exact output."""
     atol, rtol = (output.get(f"{prefix}{key}") for key in ("atol", "rtol"))
     if not isinstance(atol, (int, float)) or not isinstance(rtol, (int, float)):
         return None
@@ -294,7 +294,7 @@ def _line(output: Entry, prefix: str) -> tuple[float, float] | None:
 
 
 def _factor(old: tuple[float, float] | None, new: tuple[float, float] | None) -> float:
-    """Return by how much a tolerance grew where it grew most."""
+    """Return the factor by which a tolerance grew where it grew most."""
     if old is None or new is None:
         return 1.0
     return max(after / before if before else math.inf if after else 1.0 for before, after in zip(old, new))

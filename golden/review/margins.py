@@ -11,9 +11,9 @@ from golden.judge.compare import scale_of
 from golden.store.golden import Golden
 
 NEAR = 10.0
-"""A fault that lies within so many tolerances deserves a warning: noise that grows will soon hide it."""
+"""A fault within this many tolerances deserves a warning, because growing noise will soon hide it."""
 MOST_DIFFERING = 0.05
-"""The share of an output's elements that may be masked by one machine and count for another."""
+"""The largest share of an output's elements that one machine may mask and another may compare."""
 MOST_USED = 0.5
 """The share of a tolerance that a port may use without a warning."""
 
@@ -25,7 +25,7 @@ class Margin:
     Attributes:
         case, output, fault: their names.
         noise, tolerance: allowed difference at the output's scale, absolute; 0 for exact outputs.
-        distance: of the fault, absolute; inf when no number can say it (shape, dtype, exact output).
+        distance: of the fault, absolute; inf if it cannot be expressed as a number (shape, dtype, exact output).
         margin: the same in units of the tolerance, where it is largest.
     """
 
@@ -72,8 +72,8 @@ def warnings(goldens: Iterable[Golden], shares: Mapping[str, float]) -> list[str
         for margin in margins(golden):
             if margin.margin < NEAR:
                 told.append(
-                    f"{golden.case}: fault {margin.fault!r} lies only {margin.margin:.2g} tolerances away (output "
-                    f"{margin.output!r}); inputs that show it better would keep it visible when noise grows"
+                    f"{golden.case}: fault {margin.fault!r} is only {margin.margin:.2g} tolerances away (output "
+                    f"{margin.output!r}); choose inputs that show it better, or growing noise will hide it"
                 )
         share = shares.get(golden.case, 0.0)
         if share > 1:
@@ -87,17 +87,17 @@ def warnings(goldens: Iterable[Golden], shares: Mapping[str, float]) -> list[str
 
 
 def proof_moved(before: Golden, after: Golden) -> str:
-    """Say where a new proof differs from the old one; empty when they agree.
+    """Return the first way in which a new proof differs from the old one; empty if they agree.
 
-    Rounding moves noise and margins a little from machine to machine; a factor of two is more than that. So it does
-    masks of what is not steady: no more than ``MOST_DIFFERING`` of an output's elements.
+    From machine to machine, rounding changes noise and margins a little, but not by a factor of two. It also changes
+    the masks of unsteady elements, but not for more than ``MOST_DIFFERING`` of an output's elements.
     """
     if set(before.faults) != set(after.faults) or set(before.invisible) != set(after.invisible):
-        return "other faults than were stored"
+        return "its faults are not the stored ones"
     differing = {name: _differing(before, after, name) for name in after.outputs}
     for name, share in differing.items():
         if share > MOST_DIFFERING:
-            return f"{share:.1%} of the elements of {name!r} count that were masked, or the other way round"
+            return f"the mask of {name!r} changed for {share:.1%} of the elements"
     for name, tolerance in after.tolerances.items():
         scale = scale_of(after.outputs[name]) if after.outputs[name].dtype.kind in "fc" else 0.0
         old, new = (t.atol + t.rtol * scale for t in (before.tolerances[name], tolerance))
@@ -111,12 +111,12 @@ def proof_moved(before: Golden, after: Golden) -> str:
             if not _alike(stored.outputs[output].share, wrong.share):
                 return f"fault {name!r} was {stored.outputs[output].share:.1e} tolerances away, is {wrong.share:.1e}"
             if not differing[output] and not _same_sums(stored.outputs[output].sums, wrong.sums):
-                return f"fault {name!r} gives another wrong {output!r}"
+                return f"fault {name!r} gives a different wrong {output!r}"
     return ""
 
 
 def _differing(before: Golden, after: Golden, output: str) -> float:
-    """Return the share of an output's elements that count in one golden only."""
+    """Return the share of an output's elements that only one of the goldens compares."""
     masks = [golden.where.get(output, np.bool_(True)) for golden in (before, after)]
     return float(np.mean(masks[0] != masks[1]))
 

@@ -1,4 +1,4 @@
-"""Find the formulas that still compute what the reference computed before it changed: faults are made of them."""
+"""Find the formulas that still compute what the reference computed before it changed. Faults are made of formulas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from golden.spec.case import Case
 
 
 def formulas_left_behind(found: Iterable[Difference], cases: Mapping[str, Case]) -> list[str]:
-    """Say, once for each formula, that it needs the change that the reference's new answers show.
+    """Report each formula that still lacks the change that the reference's new outputs show.
 
     Args:
         found: what moved, with the golden before and after.
@@ -28,7 +28,7 @@ def formulas_left_behind(found: Iterable[Difference], cases: Mapping[str, Case])
             told.setdefault(formula, []).append(one.case)
     return [
         f"{_place(formula)} still computes the old outputs ({len(names)} of the cases that moved): if the reference "
-        f"changed on purpose, it needs the same change, for its faults are made of it"
+        f"changed on purpose, change the formula too, because faults are made of it"
         for formula, names in told.items()
     ]
 
@@ -39,14 +39,14 @@ def _is_left_behind(one: Difference, case: Case, formula: Callable[..., Arrays])
         return False
     try:
         outputs = formula(**one.before.complete_inputs(case), **case.parameters)
-    except Exception:  # of a formula in the middle of a change: the proof says what is wrong with it
+    except Exception:  # the formula may be half changed; the proof reports what is wrong with it
         return False
     held = {name: np.asarray(array) for name, array in outputs.items()}
     return judge(one.before, held).passed and not judge(one.after, held).passed
 
 
 def _place(formula: Callable[..., Arrays]) -> str:
-    """Name the file of a formula, from here where it lies below, and its function."""
+    """Name a formula's file and function; the path is relative if it is below the current directory."""
     file = Path(sys.modules[formula.__module__].__file__ or formula.__module__)
     shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
     return f"{shown}: {formula.__name__}"

@@ -1,7 +1,7 @@
-"""A confirmation says that a release of the real package computes what a golden holds. It stands in the entry.
+"""A confirmation says that a release of the real package computes a golden's outputs. It is stored in the entry.
 
-It is bound to the golden's question and answer: operation, parameters, inputs and outputs. Noise, tolerance, masks,
-faults and words may change without losing it; a value may not. A record that is bound to something else counts as none.
+It is bound to the golden's operation, parameters, inputs and outputs. It survives changes of noise, tolerance, masks,
+faults and texts, but no change of a value. A record that is bound to other values does not count.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from golden.spec.errors import GoldenError
 
 KEY = "confirmed"
-"""Where the record stands in an entry."""
+"""The key of the record in an entry."""
 
 Entry = Mapping[str, Any]
 Record = dict[str, Any]
@@ -29,28 +29,28 @@ _SHOWN = 7
 
 
 def release_of(provenance: Mapping[str, str]) -> Record:
-    """Say which release a reference is: its name, and its commit; the version where no commit is known.
+    """Identify a reference's release: its name and its commit, or its version if no commit is known.
 
     Raises:
-        GoldenError: nobody could get that release again.
+        GoldenError: nobody else could get that release.
     """
     name, commit = provenance.get("reference", ""), provenance.get("commit", "")
     version = provenance.get("version", "unknown")
     if "+" in commit:
         raise GoldenError(
-            f"reference {name}: its checkout has changes that commit {commit[:_SHOWN]} does not hold, so a record "
-            f"would name what nobody else has; commit them or put them away, or leave out --record"
+            f"reference {name}: its checkout has changes that are not in commit {commit[:_SHOWN]}, so nobody else "
+            f"could get what a record names; commit or stash them, or leave out --record"
         )
     if not commit and version == "unknown":
         raise GoldenError(
-            f"reference {name}: it tells neither commit nor version, so a record could not name it; take a git "
+            f"reference {name}: it has neither commit nor version, so a record could not name it; use a git "
             f"checkout or an installed release, or leave out --record"
         )
     return {"reference": name, **({"commit": commit} if commit else {"version": version})}
 
 
 def value_of(entry: Entry) -> str:
-    """Digest what a confirmation is bound to, from what the entry says of it; 16 hexadecimal digits."""
+    """Digest what a confirmation is bound to, as listed in the entry; 16 hexadecimal digits."""
     arrays = [
         {name: array.get("sha256") for name, array in entry.get(group, {}).items()} for group in ("inputs", "outputs")
     ]
@@ -59,18 +59,18 @@ def value_of(entry: Entry) -> str:
 
 
 def confirmation(entry: Entry) -> Record | None:
-    """Return an entry's record; None where there is none, or it is of another value."""
+    """Return an entry's record; None if there is none, or if it is bound to other values."""
     record: Record | None = entry.get(KEY)
     return record if record is not None and record["value"] == value_of(entry) else None
 
 
 def is_stale(entry: Entry) -> bool:
-    """Tell whether an entry has a record that is of another value."""
+    """Tell whether an entry has a record that is bound to other values."""
     return KEY in entry and confirmation(entry) is None
 
 
 def with_confirmation(entry: Entry, record: Record | None) -> dict[str, Any]:
-    """Return an entry with this record, below its history, and no other."""
+    """Return an entry with only this record, below its history."""
     kept: dict[str, Any] = {}
     for key, value in entry.items():
         if key != KEY:
@@ -96,12 +96,12 @@ def release_text(record: Record) -> str:
 
 
 def confirmed_by(record: Record) -> str:
-    """Say who confirmed: ``ptycho 712c23f``."""
+    """Name the release that confirmed: ``ptycho 712c23f``."""
     return f"{record['reference']} {release_text(record)}"
 
 
 def counted(entries: Mapping[str, Entry]) -> str:
-    """Say how many of some goldens are confirmed, and by whom."""
+    """Say how many of some goldens are confirmed, and by which releases."""
     records = [record for entry in entries.values() if (record := confirmation(entry)) is not None]
     counts = Counter(map(confirmed_by, records)).most_common()
     by = ", ".join(f"{name} ({count})" if len(counts) > 1 else name for name, count in counts)

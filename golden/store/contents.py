@@ -1,4 +1,4 @@
-"""What stands in a file before anyone looked at what it means: arrays, attributes, texts that may be JSON."""
+"""The contents of a file before they are interpreted: arrays, attributes, texts that may be JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from golden.spec.arrays import Arrays
 
 @dataclass(frozen=True)
 class Contents:
-    """What stands in an HDF5 file and was not looked at yet.
+    """The contents of an HDF5 file, not yet interpreted.
 
     Attributes:
         arrays: data of each dataset, by its path without the first slash (``outputs/mosaic``).
@@ -24,10 +24,10 @@ class Contents:
 
 
 def parse_json(text: str) -> Any:
-    """Parse JSON in which no key appears twice, as it does after a careless merge.
+    """Parse JSON, and refuse a key that appears twice, as it does after a careless merge.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not such JSON.
     """
     try:
         return json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_number)
@@ -43,4 +43,4 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")

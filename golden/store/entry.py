@@ -1,8 +1,8 @@
 """An entry is the JSON file beside a golden: it lists what the golden holds, so that git can show what changed.
 
-A line per array. The digests decide; the statistics are for people. ``history`` says why a golden has the values that
-it has, the newest reason first; ``confirmed`` says which release of the real package agreed, where one did
-(``golden.store.confirmation``). Margins have two digits, so that rounding moves no line. The entry is also the commit
+Each array takes one line. Its digest decides; its statistics are for people. ``history`` gives the reasons for the
+golden's values, newest first. ``confirmed`` names the release of the real package that agreed, if one did
+(``golden.store.confirmation``). Margins have two digits, so that rounding changes no line. The entry is also the commit
 record of an update (``golden.store.update``).
 """
 
@@ -29,7 +29,7 @@ from golden.store.spoilt import what_happened
 FORMAT = "ptycho-golden entry 1"
 
 _SMALL = 32
-"""Elements of an array whose values are written out in a text."""
+"""The largest array, in elements, whose values ``as_text`` shows."""
 
 Entry = dict[str, Any]
 
@@ -53,7 +53,7 @@ def read_entries(fixtures: Path) -> dict[str, Entry]:
 
 
 def read_entry(fixtures: Path, case: str) -> Entry:
-    """Read what the entry of a golden says.
+    """Read the entry of a golden.
 
     Raises:
         GoldenError: there is none, or it is not an entry of this format.
@@ -79,7 +79,7 @@ def read_entry_file(path: Path) -> Entry:
 
 
 def parse_entry(content: bytes, name: str) -> Entry:
-    """Read an entry from the bytes of its file; ``name`` says in messages where it lies.
+    """Read an entry from the bytes of its file; ``name`` is the file's name in messages.
 
     Raises:
         GoldenError: it is not an entry of this format.
@@ -101,7 +101,7 @@ _ADVICE = "Restore it from version control"
 
 
 def _can_be_shown(entry: Entry) -> bool:
-    """Tell whether what is shown of an entry, and what a confirmation is bound to, is there, and is printable."""
+    """Tell whether all that is displayed of an entry, or bound to a confirmation, is present and printable."""
     history, groups = entry.get("history"), [entry.get("inputs"), entry.get("outputs")]
     if not isinstance(history, list) or not history or not all(isinstance(event, dict) for event in history):
         return False
@@ -124,20 +124,20 @@ def _can_be_shown(entry: Entry) -> bool:
 
 
 def entry_text(entry: Entry) -> str:
-    """Write out the text of an entry's file."""
+    """Return the text of an entry's file."""
     return _format(entry, "") + "\n"
 
 
 def make_entry(
     golden: Golden, history: list[Entry], picture: Mapping[str, str], confirmed: Record | None = None
 ) -> Entry:
-    """Say what a golden holds, for its entry.
+    """Make the entry of a golden.
 
     Args:
         golden: the golden.
-        history: its events, the newest first.
-        picture: what ``gallery.picture_entry`` says of its picture; empty where it has none.
-        confirmed: the record that the entry had before; it is left out where it is of another value.
+        history: its events, newest first.
+        picture: the record of its picture (``gallery.picture_entry``); empty if it has none.
+        confirmed: the confirmation in the previous entry; it is dropped if it is bound to other values.
     """
     entry = {
         "format": FORMAT,
@@ -151,7 +151,7 @@ def make_entry(
 
 
 def as_text(golden: Golden) -> str:
-    """Write a golden out in the words of its entry, with the values of its small arrays: git can compare that."""
+    """Return a golden as text that git can compare: its entry, with the values of its small arrays."""
     arrays = {f"inputs/{name}": array for name, array in golden.inputs.items()}
     arrays |= {f"outputs/{name}": array for name, array in golden.outputs.items()}
     small = {name: _values(array) for name, array in sorted(arrays.items()) if array.size <= _SMALL}
@@ -183,7 +183,7 @@ def _describe(golden: Golden) -> Entry:
 
 
 def labels_listed(entry: Entry) -> dict[str, Label]:
-    """Take from an entry what it says of axes and units, by group and name (``outputs/mosaic``)."""
+    """Return the axes and units that an entry lists, by group and name (``outputs/mosaic``)."""
     groups = {group: entry.get(group) for group in ("inputs", "outputs")}
     arrays = {
         f"{group}/{name}": array for group, of in groups.items() if isinstance(of, dict) for name, array in of.items()
@@ -226,7 +226,7 @@ def _describe_output(golden: Golden, name: str, digests: Mapping[str, str]) -> E
     if where is not None:
         entry["compared"] = f"{np.count_nonzero(where)} of {where.size}"
         entry["where_sha256"] = digests[f"where/{name}"]
-    # Where two faults are as near in two digits, the first by name is taken: rounding must not choose.
+    # If two faults are equally near in two digits, take the first by name: rounding must not choose.
     margins = {fault: _digits(c.outputs[name].share, 2) for fault, c in golden.faults.items() if name in c.outputs}
     if margins:
         nearest = min(sorted(margins), key=margins.__getitem__)
@@ -240,7 +240,7 @@ def _describe_output(golden: Golden, name: str, digests: Mapping[str, str]) -> E
 
 
 def _describe_fault(caught: Caught) -> Entry:
-    """Say where a fault shows best, and how far outside the tolerance; ``exact`` when no number can say it."""
+    """Name the output that shows a fault best, and its margin; ``exact`` if no number expresses it."""
     margins = {name: _digits(wrong.share, 2) for name, wrong in caught.outputs.items()}
     clearest = max(sorted(margins), key=margins.__getitem__)
     return {"output": clearest, "margin": _margin(margins[clearest])}
@@ -251,10 +251,10 @@ def _margin(tolerances: float) -> float | str:
 
 
 def statistics(array: np.ndarray) -> Entry:
-    """Give the numbers from which a reader can picture an array.
+    """Summarise an array for people.
 
-    They are its value when it is one text or one whole number; otherwise its norm, and the extrema of a real array or
-    the largest modulus of a complex one.
+    A single text or whole number is given as it is. Other arrays are given by their norm, and by the extrema of a real
+    array or the largest modulus of a complex one.
     """
     if array.dtype.kind == "S":
         return {"value": array.item().decode()} if array.ndim == 0 else {"values": array.size}

@@ -1,7 +1,7 @@
-"""Look at what a stranger may have put in the place of a golden's files, before anything is opened or shown.
+"""Check what a stranger may have put in place of a golden's files, before anything is opened or shown.
 
-A link leads elsewhere, perhaps to a device that never ends; a pipe is waited for; a sparse file declares terabytes; a
-name can hold what a terminal obeys. Goldens need none of these: they are files in ``TOPIC/CASE``, of known names.
+A link may lead to a device that never ends. Opening a pipe blocks. A sparse file may declare terabytes. A name may
+contain control sequences of a terminal. Goldens need none of these: they are files ``TOPIC/CASE`` with known suffixes.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from pathlib import Path
 from golden.spec.errors import GoldenError
 
 SMALL = 2**20
-"""Bytes of an entry, a page or settings that are read. The largest that we write have some 20 kB."""
+"""The largest entry, page or settings file that is read, in bytes. The largest that we write has about 20 kB."""
 MOST_ENTRIES = 2**26
 """Bytes of all entries of a directory together."""
 MOST_FILES = 5000
-"""Files of a fixtures directory that are looked at; ours have 450."""
+"""Files of a fixtures directory that are checked at most; ours has 450."""
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"))
 """Windows lacks some of them, and has no such pipes or links."""
 
 
 class UnreadableError(GoldenError):
-    """The system does not let a file be read. That says nothing of what is in it."""
+    """The system refuses to read a file. This says nothing about its contents."""
 
     def __init__(self, why: OSError) -> None:
-        super().__init__(f"the system does not let it be read: {why.strerror or why}")
+        super().__init__(f"the system refuses to read it: {why.strerror or why}")
 
 
 def printable(text: str) -> str:
-    """Write out what a terminal would obey, or could not show."""
+    """Escape characters that a terminal would obey or could not show."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 
@@ -43,8 +43,8 @@ def read_small(path: Path, most: int = SMALL) -> bytes:
 
     Raises:
         FileNotFoundError: there is none.
-        GoldenError: it is a link, no file, or too large. The message does not name it.
-        UnreadableError: the system does not give it; likewise.
+        GoldenError: it is a link, not a file, or too large. The message does not name the file.
+        UnreadableError: the system refuses to read it. The message does not name the file either.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | _FLAGS)
@@ -76,11 +76,11 @@ def _kind(mode: int) -> str:
 
 @dataclass(frozen=True)
 class Survey:
-    """What lies in a fixtures directory, hidden names left out.
+    """The contents of a fixtures directory, without hidden names.
 
     Attributes:
         files: bytes of each file, by ``NAME`` or ``TOPIC/NAME``.
-        strange: what is neither that nor a topic's directory, and why, a sentence each.
+        strange: everything that is neither such a file nor a topic's directory, a sentence each.
     """
 
     files: Mapping[str, int]
@@ -88,7 +88,7 @@ class Survey:
 
 
 def survey(fixtures: Path) -> Survey:
-    """Look at the names and kinds of all that lies in a fixtures directory. Nothing is opened, no link followed."""
+    """List the names and kinds of everything in a fixtures directory. No file is opened, no link is followed."""
     files: dict[str, int] = {}
     strange: list[str] = []
     found = _walked(fixtures, strange)
@@ -99,12 +99,12 @@ def survey(fixtures: Path) -> Survey:
         elif not stat.S_ISDIR(mode) or "/" in name:
             strange.append(f"{printable(name)}: {_kind(mode)}; expected files in TOPIC/CASE")
     if next(found, None):
-        strange.append(f"{fixtures}: more than {MOST_FILES} files; the others were not looked at")
+        strange.append(f"{fixtures}: more than {MOST_FILES} files; the others were not checked")
     return Survey(files, tuple(strange))
 
 
 def _walked(fixtures: Path, closed: list[str]) -> Iterator[tuple[str, os.stat_result]]:
-    """List the names of two levels, and what they are; note directories that cannot be listed."""
+    """List the names of two levels with their kinds; add directories that cannot be listed to ``closed``."""
     for name, about in _listed(fixtures):
         yield name, about
         if stat.S_ISDIR(about.st_mode):

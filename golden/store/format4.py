@@ -1,8 +1,8 @@
-"""Turn what stands in a golden of format 4, the one before this, into what would stand in one of format 5.
+"""Convert the contents of a golden from format 4, the previous one, to format 5.
 
-Format 4 has no README, axes or units, keeps an output's tolerance as four numbers without names in ``@tolerance`` and
-the signed sums of a wrong output likewise, and the table of faults as bytes. All that a golden's content digest covers
-is in both.
+Format 4 has no README, axes or units. It stores an output's tolerance as four unnamed numbers in ``@tolerance``, the
+signed sums of a wrong output as four unnamed numbers too, and the table of faults as bytes. Both formats have
+everything that a golden's content digest covers.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _SUMS = ("first_real", "first_imaginary", "second_real", "second_imaginary")
 
 
 def upgraded(contents: Contents, digest_length: int) -> Contents:
-    """Give names to what has none.
+    """Convert contents of format 4.
 
     Args:
         contents: of a file of format 4; they need not be sound.
-        digest_length: characters of a digest that a file keeps.
+        digest_length: characters of a digest that a file stores.
 
     Raises:
         ValueError, LookupError, TypeError, AttributeError: they are not sound.

@@ -1,6 +1,6 @@
 """The gallery keeps a PNG beside each golden that has a picture, and one page that shows them all.
 
-A hosting site's image diff then shows what changed. The PNG is drawn anew only when what it shows moved;
+A hosting site's image diff then shows what changed. The PNG is redrawn only if what it shows changed;
 ``golden.report.thumbnail`` draws it.
 """
 
@@ -20,7 +20,7 @@ from golden.store.spoilt import what_happened
 
 PAGE = "README.md"
 _LARGEST = 2**24
-"""Bytes of a picture that are read; ours have some 50 kB."""
+"""The largest picture that is read, in bytes; ours have about 50 kB."""
 
 
 def picture_path(fixtures: Path, case: str) -> Path:
@@ -28,19 +28,19 @@ def picture_path(fixtures: Path, case: str) -> Path:
 
 
 def outputs_shown(golden: Golden) -> list[str]:
-    """Name the outputs that can be looked at."""
+    """Name the outputs that the picture shows."""
     return [name for name, array in sorted(golden.outputs.items()) if is_picture(array)]
 
 
 def drawn_from(golden: Golden) -> str:
-    """Digest what is drawn. The text is empty when there is nothing to look at."""
+    """Digest the outputs that the picture shows; an empty text if there are none."""
     names = outputs_shown(golden)
     digests = [f"{name} {digest_array(golden.outputs[name])}" for name in names]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest() if names else ""
 
 
 def picture_entry(golden: Golden, path: Path) -> dict[str, str]:
-    """Say which picture was drawn of a golden, for its entry."""
+    """Return the record of a golden's picture for its entry."""
     return {"drawn_from": drawn_from(golden), "sha256": file_digest(path)}
 
 
@@ -48,7 +48,7 @@ def file_digest(path: Path) -> str:
     """Digest a picture's file.
 
     Raises:
-        GoldenError: it is no file, or too large.
+        GoldenError: it is not a file, or too large.
     """
     return hashlib.sha256(read_small(path, _LARGEST)).hexdigest()
 
@@ -57,17 +57,17 @@ def read_picture(fixtures: Path, case: str) -> bytes:
     """Read the file of a golden's picture.
 
     Raises:
-        GoldenError: it is no file, or too large.
+        GoldenError: it is not a file, or too large.
     """
     return read_small(picture_path(fixtures, case), _LARGEST)
 
 
 def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[str]:
-    """Say what is wrong with a golden's picture; nothing when it is sound.
+    """List what is wrong with a golden's picture; nothing if it is sound.
 
     Args:
         golden: the golden.
-        listed: what its entry says of the picture; empty where it has none.
+        listed: the picture's record in its entry; empty if it has none.
         fixtures: the directory.
     """
     path = picture_path(fixtures, golden.case)
@@ -83,7 +83,7 @@ def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[
         return [f"picture {golden.case}: {refused}"]
     if not same:
         spoilt = what_happened(read_small(path, _LARGEST))
-        return [f"picture {golden.case}: {spoilt or 'another file than the entry lists'}"]
+        return [f"picture {golden.case}: {spoilt or 'not the file that the entry lists'}"]
     return []
 
 
@@ -107,10 +107,10 @@ def page(entries: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def read_page(fixtures: Path) -> str:
-    """Read the page as it lies there. Where there is none, it is that of an empty directory.
+    """Read the page; if there is none, return the page of an empty directory.
 
     Raises:
-        GoldenError: the system does not let it be read.
+        GoldenError: the system refuses to read it.
     """
     try:
         return read_small(fixtures / PAGE).decode()

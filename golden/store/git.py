@@ -1,9 +1,9 @@
-"""Set up git to show goldens as text in a diff (a textconv driver), and to merge none of them by halves.
+"""Set up git to show goldens as text in a diff (a textconv driver), and never to merge a part of one.
 
-``.gitattributes`` names the drivers (``*.h5 diff=golden merge=golden``); what they run is configuration of each clone,
-which no repository can carry. ``git diff``, ``git log -p`` and ``git blame`` then show a golden in the words of its
-entry. A golden that both sides changed is left as it is on ours, all three files of it, and stays in conflict: only the
-generator can answer for both.
+``.gitattributes`` names the drivers (``*.h5 diff=golden merge=golden``). The commands that they run are configured in
+each clone, because a repository cannot carry them. ``git diff``, ``git log -p`` and ``git blame`` then show a golden
+as the text of its entry. If both sides changed a golden, all three of its files keep our version and stay in conflict:
+only the generator can compute a golden of the merged code.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _OF_GOLDENS = "*.h5 diff=golden merge=golden"
 
 
 def enable(directory: Path, fixtures: Path) -> list[str]:
-    """Set the drivers up in the clone that holds ``directory``, and say what was done.
+    """Set the drivers up in the clone that holds ``directory``, and return what was done.
 
     Args:
         directory: somewhere in the clone.
-        fixtures: directory of the goldens, whose entries and pictures are not merged by halves either.
+        fixtures: directory of the goldens; the merge driver also covers their entries and pictures.
 
     Raises:
-        GoldenError: no git, or no clone.
+        GoldenError: git is not installed, or this is not a clone.
     """
     python = f"{shlex.quote(sys.executable)} -m golden"
     _git(directory, "config", "--local", f"{_SECTION}.textconv", f"{python} text")
@@ -36,14 +36,20 @@ def enable(directory: Path, fixtures: Path) -> list[str]:
     _git(directory, "config", "--local", f"{_MERGE}.name", "a golden that both sides changed is left to the generator")
     _git(directory, "config", "--local", f"{_MERGE}.driver", f"{python} unmerged %P")
     _forget(directory)
-    done = [f"git shows goldens with: {python} text", "a golden that both sides changed stays in conflict, as ours"]
+    done = [
+        f"git shows goldens with: {python} text",
+        "a golden that both sides changed keeps our version and stays in conflict",
+    ]
     wanted = [line for line in _lines(directory, fixtures) if not _is_named(directory, line)]
     if wanted:
         attributes = _attributes(directory)
         attributes.parent.mkdir(exist_ok=True)
         before = attributes.read_text(encoding="utf-8") if attributes.exists() else ""
         attributes.write_text("\n".join([*before.splitlines(), *wanted]) + "\n", encoding="utf-8")
-        done += [f"{attributes}: {line} (commit that line in .gitattributes to spare others this)" for line in wanted]
+        done += [
+            f"{attributes}: {line} (commit that line in .gitattributes, so that others need not add it)"
+            for line in wanted
+        ]
     return done
 
 
@@ -57,7 +63,7 @@ def _lines(directory: Path, fixtures: Path) -> list[str]:
 
 
 def conflicted(fixtures: Path) -> list[str]:
-    """Name the files of a directory whose merge ended in a conflict that is not resolved; none outside of a clone."""
+    """List the files of a directory with an unresolved merge conflict; nothing outside a clone."""
     try:
         listed = run_git(fixtures, "ls-files", "--unmerged", "-z").decode(errors="backslashreplace")
     except GoldenError:
@@ -66,10 +72,10 @@ def conflicted(fixtures: Path) -> list[str]:
 
 
 def disable(directory: Path) -> list[str]:
-    """Undo what ``enable`` did, and say what was done.
+    """Undo what ``enable`` did, and return what was done.
 
     Raises:
-        GoldenError: no git, or no clone.
+        GoldenError: git is not installed, or this is not a clone.
     """
     if not is_enabled(directory):
         return ["git does not show goldens as text here"]
@@ -85,7 +91,7 @@ def disable(directory: Path) -> list[str]:
 
 
 def _forget(directory: Path) -> None:
-    """Drop the texts that git remembers: another release writes others."""
+    """Drop the texts that git cached, because another release may write different ones."""
     _git(directory, "update-ref", "-d", f"refs/notes/textconv/{_DRIVER}")
 
 
@@ -96,7 +102,7 @@ def is_enabled(directory: Path) -> bool:
 
 
 def _is_named(directory: Path, line: str) -> bool:
-    """Tell whether a file to which the line applies has its attributes already."""
+    """Tell whether the files that a line applies to already have its attributes."""
     pattern, *wanted = line.split()
     top = Path(_git(directory, "rev-parse", "--show-toplevel").strip())
     file = pattern.removeprefix("/").replace("*", "x")
@@ -112,7 +118,7 @@ def run_git(directory: Path, *arguments: str) -> bytes:
     """Run git, and return what it prints.
 
     Raises:
-        GoldenError: git is not there, or refuses; with its reason.
+        GoldenError: git is not installed, or fails; the message gives its reason.
     """
     result = _run(directory, *arguments)
     if result.returncode:

@@ -21,16 +21,16 @@ from golden.spec.operation import Label, Operation
 from golden.spec.parameters import Parameters
 
 FORMAT = "ptycho-golden 5"
-"""What the file of a golden says that it is."""
+"""The format that a golden's file names."""
 SIZE_CAP = 512 * 2**20
-"""Bytes of all datasets of a file together, decompressed."""
+"""The largest size of all datasets of a file together, decompressed, in bytes."""
 TRANSCRIBED = "transcribed"
-"""The producer of what was written down from a document; only operations that say so may have it."""
+"""The producer of outputs that were copied from a document; only operations that declare it may have it."""
 
 
 @dataclass(frozen=True)
 class Derived:
-    """What a golden remembers of an input that a recipe makes: enough to recognise it."""
+    """What a golden stores of an input that a recipe computes: enough to recognise it."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -39,11 +39,11 @@ class Derived:
 
 @dataclass(frozen=True)
 class Golden:
-    """One frozen case. ``golden.spec.case`` explains the words, ``golden.store.layout`` how it lies in a file.
+    """One frozen case. ``golden.spec.case`` explains the terms, ``golden.store.layout`` the layout of its file.
 
     Attributes:
         labels: axes and units of inputs and outputs, by group and name (``outputs/mosaic``).
-        format: of the file that it was read from; what is written has the newest.
+        format: of the file that it was read from; goldens are written in the newest format.
     """
 
     case: str
@@ -67,13 +67,13 @@ class Golden:
     format: str = FORMAT
 
     def complete_inputs(self, case: Case) -> dict[str, np.ndarray]:
-        """Complete the stored inputs by the derived ones, which the case's recipe makes again and which are checked.
+        """Return the stored inputs, and the derived ones, which the case's recipe computes again and which are checked.
 
         Every use of a golden with its case begins here, so a golden that its case does not allow is refused here.
 
         Raises:
             GoldenError: TensorFlow did not produce it, and its operation is not transcribed; or the recipe no longer
-                gives the inputs that the golden was made from.
+                computes the inputs that the golden was made from.
         """
         require_producer(case, self.producer)
         inputs = case.complete_inputs(self.inputs)
@@ -81,34 +81,34 @@ class Golden:
             if name not in inputs or digest_array(inputs[name]) != derived.sha256:
                 raise GoldenError(
                     f"golden {self.case}: its recipe no longer gives the input {name!r} that it was made from; restore "
-                    f"the recipe of operation {case.operation.name}, or: python generate_golden.py --update --redraw "
-                    f"--reason ... {self.case}"
+                    f"the recipe of operation {case.operation.name}, or run: "
+                    f"python generate_golden.py --update --redraw --reason ... {self.case}"
                 )
         return inputs
 
     def labels_of(self, operation: Operation) -> dict[str, Label]:
-        """Label its arrays as an operation declares them.
+        """Return axes and units of its arrays as an operation declares them.
 
         Raises:
-            GoldenError: an array has not as many axes as are declared.
+            GoldenError: an array does not have the declared number of axes.
         """
         shapes = {f"inputs/{name}": array.shape for name, array in self.inputs.items()}
         shapes |= {f"inputs/{name}": derived.shape for name, derived in self.derived.items()}
         return operation.labels(shapes | {f"outputs/{name}": array.shape for name, array in self.outputs.items()})
 
     def lies_like(self, other: Golden) -> bool:
-        """Tell whether the files of two goldens of the same content are alike: in format, axes and units."""
+        """Tell whether the files of two goldens are alike in format, axes and units, which are not content."""
         return self.format == other.format and dict(self.labels) == dict(other.labels)
 
     def in_words_of(self, case: Case, inputs: Arrays) -> Golden:
-        """Return the same golden in the newest format, with the words, axes and units that its case declares.
+        """Return the same golden in the newest format, with the texts, axes and units that its case declares.
 
         Args:
             case: the case.
             inputs: all its inputs (``complete_inputs``).
 
         Raises:
-            GoldenError: an array has not as many axes as the case declares.
+            GoldenError: an array does not have as many axes as the case declares.
         """
         symptoms = {fault.name: fault.symptom for fault in case.operation.faults}
         return replace(
@@ -135,12 +135,13 @@ class Golden:
         return stored | {f"derived/{name}": self.derived[name].sha256 for name in sorted(self.derived)}
 
     def content_digest(self, digests: Mapping[str, str] | None = None) -> str:
-        """Compute the SHA-256 of everything but the provenance: two goldens with one digest say the same.
+        """Compute the SHA-256 of everything but the provenance: two goldens with the same digest say the same.
 
-        How it lies in a file is no content, nor are axes and units, which only explain: the digest outlives a format.
+        The layout of the file is not content, and neither are axes and units, which only explain. So the digest does
+        not depend on the format.
 
         Args:
-            digests: what ``digests()`` gives, where it is known already.
+            digests: the result of ``digests()``, if it is already known.
         """
         hasher = hashlib.sha256()
         head = [
@@ -171,7 +172,7 @@ def require_mask(case: str, output: str, values: np.ndarray, mask: np.ndarray) -
 
 
 def require_producer(case: Case, producer: str) -> None:
-    """Refuse what TensorFlow did not produce, except the transcription of an operation that may be transcribed."""
+    """Refuse a golden that TensorFlow did not produce, unless its operation may be transcribed and it was."""
     if producer != "tensorflow" and not (producer == TRANSCRIBED and case.operation.transcribed):
         raise GoldenError(f"golden {case.name}: its producer is {producer!r}; a golden must be produced by TensorFlow")
 
@@ -206,7 +207,7 @@ def packed(faults: Mapping[str, Caught]) -> tuple[dict[str, np.ndarray], dict[st
 
 
 def table_of_faults(faults: Mapping[str, Caught], outputs: Arrays) -> dict[str, Any]:
-    """Tabulate the faults; shape and dtype only where they are not those of the golden's output."""
+    """Tabulate the faults, with shape and dtype only if they are not those of the golden's output."""
     table: dict[str, Any] = {name: {"symptom": caught.symptom, "outputs": {}} for name, caught in faults.items()}
     for name, output, wrong in in_order(faults):
         entry: dict[str, Any] = {

@@ -1,9 +1,9 @@
 """Read untrusted goldens, such as those of a pull request, in a child process: a crash there does no harm.
 
-``golden.store.read`` refuses what it can see before libhdf5 does. But libhdf5 divides by zero, or worse, on
-metadata that were forged with their checksums, and only it can read them. So another process, with a limit of time and
-of memory, opens each file and sends what stands in it through a pipe: arrays as their bytes, nothing that could be
-run. The caller makes the golden of that, without HDF5.
+``golden.store.read`` refuses what it can recognise without libhdf5. But only libhdf5 can read the metadata, and if they
+are forged together with their checksums, it divides by zero, or worse. So another process, with limits on time and
+memory, opens each file and sends its contents through a pipe: arrays as bytes, nothing that could be executed. The
+caller makes the golden from these contents, without HDF5.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from golden.store.layout import golden_of
 from golden.store.read import read_contents, require_hdf5
 
 SECONDS = 60.0
-"""The time limit for one file. The largest that is accepted takes a few."""
+"""The time limit for one file. The largest accepted file takes a few seconds."""
 _MOST_PROCESSES = 50
-"""A process that met a damaged file reads no further; so many take half a minute to start."""
+"""Each damaged file ends its process, and the next file needs a new one. To start this many takes half a minute."""
 _MOST_BYTES = 4 * SIZE_CAP
 """Bytes of data, decompressed, of all files together."""
 _LONGEST_HEAD = 2**24
@@ -44,7 +44,7 @@ _READY, _TIMED_OUT, _FAILED = b"ready\n", 1, 3
 
 
 def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[Golden | str]:
-    """Read the goldens in files, one after the other; a text in place of one says why it cannot be read.
+    """Read goldens from files, one after the other; a text in place of a golden says why it cannot be read.
 
     Raises:
         GoldenError: no process could be started.
@@ -65,7 +65,7 @@ def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[
 
 
 def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
-    """Read the goldens of a directory that match a pattern; all where there is none.
+    """Read the goldens of a directory that match a pattern; all if there are no patterns.
 
     Raises:
         GoldenError: a pattern matches nothing, or a golden cannot be read.
@@ -79,8 +79,12 @@ def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
 
 
 def _not_read(path: Path, processes: int) -> str:
-    why = f"{processes} before it were damaged" if processes > _MOST_PROCESSES else "those before it are too large"
-    return f"golden {path}: not read, for {why}. Restore them from version control"
+    why = (
+        f"{processes} file(s) before it are damaged"
+        if processes > _MOST_PROCESSES
+        else "the files before it are too large"
+    )
+    return f"golden {path}: not read, because {why}. Restore them from version control"
 
 
 def _golden_or_problem(contents: Contents, path: Path) -> Golden | str:
@@ -91,13 +95,13 @@ def _golden_or_problem(contents: Contents, path: Path) -> Golden | str:
 
 
 def _answers(paths: Sequence[Path], seconds: float) -> Iterator[Contents | str]:
-    """Let a process read files up to the first bad one; the last answer says what is wrong with that."""
+    """Read files in another process, up to the first bad one; the last answer then says what is wrong with it."""
     above = str(Path(__file__).resolve().parents[2])
     with tempfile.TemporaryFile() as tasks, tempfile.TemporaryFile() as errors:
         tasks.write(json.dumps([str(path) for path in paths]).encode())
         tasks.seek(0)
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "golden.store.guard", str(seconds)],  # -P: nothing comes from where we stand
+            [sys.executable, "-P", "-m", "golden.store.guard", str(seconds)],  # -P: import nothing from here
             stdin=tasks,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -118,7 +122,7 @@ def _received(
         process.wait()
         errors.seek(0)
         said = errors.read()[-500:].decode(errors="replace") or str(process.returncode)
-        raise GoldenError(f"no process could be started to read goldens in: {said}")
+        raise GoldenError(f"could not start a process to read goldens in: {said}")
     number = 0
     while number < len(paths) and (answer := _receive(answers)) is not None:
         number += 1
@@ -132,20 +136,20 @@ def _crashed(path: Path, status: int, seconds: float) -> str:
     how = f"ended its process, with status {status}"
     if status in _FROM_OUTSIDE:
         return (
-            f"golden {path}: the process that read it was ended from outside ({signal.Signals(-status).name}), as a "
-            f"system does that runs out of memory; that says nothing of the file. Run again"
+            f"golden {path}: the process that read it was ended from outside ({signal.Signals(-status).name}), as "
+            f"happens when memory runs out; this says nothing about the file. Run again"
         )
     if status < 0:
         how = f"made the HDF5 library crash ({signal.Signals(-status).name})"
     elif status == _TIMED_OUT:
-        how = f"did not end within {seconds:g} s"
+        how = f"took longer than {seconds:g} s"
     return f"golden {path}: reading it {how}; no golden does that. Do not trust it; restore it from version control"
 
 
 # ------------------------------------------------------------------------------------------------ what is sent
 #
-# An answer is a line of JSON, a text or a list of what follows: for each array its path, the attribute's name (null for
-# a dataset), dtype and shape. Then come the bytes of these arrays, one after the other.
+# An answer is a line of JSON: a text, or a list of the objects' paths and, for each array that follows, its path, the
+# attribute's name (null for a dataset), dtype and shape. Then come the bytes of these arrays, one after the other.
 
 
 def _send(stream: IO[bytes], answer: Contents | str) -> None:
@@ -164,7 +168,7 @@ def _send(stream: IO[bytes], answer: Contents | str) -> None:
 
 
 def _receive(stream: BufferedReader) -> Contents | str | None:
-    """Receive the next answer; None where the process ended, or sent what it never sends."""
+    """Receive the next answer; None if the process ended, or if the answer is malformed."""
     line = stream.readline(_LONGEST_HEAD)
     if not line.endswith(b"\n"):
         return None
@@ -184,7 +188,7 @@ def _receive_contents(
         dtype = np.dtype(kind)
         left -= math.prod(shape) * dtype.itemsize
         if dtype.kind not in "biufcS" or left < 0:
-            raise ValueError("no array of a golden")
+            raise ValueError("not an array of a golden")
         array = np.empty(shape, dtype)
         if stream.readinto(_bytes_of(array)) != array.nbytes:
             raise ValueError("cut short")
@@ -206,21 +210,21 @@ def _serve(seconds: float) -> None:
     limit_memory(4 * SIZE_CAP)
     paths = [Path(path) for path in json.load(sys.stdin)]
     with os.fdopen(os.dup(1), "wb") as answers, open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)  # libhdf5 prints when it is lost
+        os.dup2(nowhere.fileno(), 1)  # libhdf5 may print, which would corrupt the answers
         answers.write(_READY)
         answers.flush()
         for path in paths:
             faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
             refused = _refused(path)
             answer = refused or _read(path)
-            faulthandler.cancel_dump_traceback_later()  # who waits for the reader does not read
+            faulthandler.cancel_dump_traceback_later()  # the limit covers reading, not waiting for the receiver
             _send(answers, answer)
-            if isinstance(answer, str) and not refused:  # libhdf5 may not be sound any more: another process reads on
+            if isinstance(answer, str) and not refused:  # its libhdf5 may be corrupt: a new process continues
                 break
 
 
 def _refused(path: Path) -> str:
-    """Say why a file is none that libhdf5 should open; an empty text where it should."""
+    """Say why libhdf5 should not open a file; an empty text if it may."""
     try:
         require_hdf5(path)
     except GoldenError as refused:
@@ -236,7 +240,7 @@ def _read(path: Path) -> Contents | str:
 
 
 def limit_memory(more: int) -> None:
-    """Let this process take so many bytes more than it has, where the system knows such limits."""
+    """Limit this process to ``more`` bytes above what it has now, if the system supports such limits."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -250,4 +254,4 @@ if __name__ == "__main__":
         _serve(float(sys.argv[1]))
     except BaseException:
         traceback.print_exc()
-        os._exit(_FAILED)  # 1 would say that it took too long
+        os._exit(_FAILED)  # 1 would mean that it took too long

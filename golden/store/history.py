@@ -1,7 +1,7 @@
-"""The history of a golden is the list of events in its entry: why it has the content that it has, the newest first.
+"""The history of a golden is the list of events in its entry. They give the reasons for its content, newest first.
 
 Each event leads from one content to the next, by the first digits of their digests, so the history is a chain. An event
-says itself what it weakens (``golden.review.gate``): else a request that does so is told apart.
+may also say what it weakens: the gate reports a weakening that no event names (``golden.review.gate``).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _DIGITS = re.compile(r"[0-9a-f]{16}")
 def event(
     reason: str, provenance: Mapping[str, str], before: str | None, after: str, weakens: str = ""
 ) -> dict[str, Any]:
-    """Make the event of today.
+    """Make an event with today's date.
 
     Args:
         reason: why the golden changes.
         provenance: of the golden.
-        before: digest of its content until now; None where there was none.
-        after: digest of its content from now on.
-        weakens: what gets weaker, and why it may; empty where nothing does.
+        before: digest of its previous content; None if the golden is new.
+        after: digest of its new content.
+        weakens: what gets weaker, and why it may; empty if nothing does.
     """
     return {
         "date": today(),
@@ -47,16 +47,16 @@ def event(
 
 
 def today() -> str:
-    """Return the date, as an event has it."""
+    """Return today's date, as events give it."""
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def problems(history: Sequence[Event], content: str, provenance: Mapping[str, str]) -> list[str]:
-    """Say what is wrong with a history; nothing when it is sound.
+    """List what is wrong with a history; nothing if it is sound.
 
     Args:
-        history: the events, the newest first; there is one at least.
-        content: digest of what the golden holds.
+        history: the events, newest first; at least one.
+        content: digest of the golden's content.
         provenance: of the golden.
     """
     told = [
@@ -72,7 +72,7 @@ def problems(history: Sequence[Event], content: str, provenance: Mapping[str, st
     if history[-1]["before"] is not None:
         told.append("its entry's history does not begin with its first content: older events are missing")
     if any(one["date"] < older["date"] for one, older in pairwise(history)):
-        told.append("the events of its entry's history are not in order of their dates")
+        told.append("the events of its entry's history are not in the order of their dates")
     made_with = (provenance.get("tensorflow", "-"), described(provenance))
     if (newest["tensorflow"], newest.get("reference", made_with[1])) != made_with:
         told.append(
@@ -83,18 +83,18 @@ def problems(history: Sequence[Event], content: str, provenance: Mapping[str, st
 
 
 def _strange(one: Event, name: str) -> str:
-    """Say what of an event is not what the generator writes; an empty text where all is."""
+    """Say how an event differs from what the generator writes; an empty text if it does not."""
     unknown, missing = sorted({*one} - {*_ALWAYS, *_SOMETIMES}), sorted({*_ALWAYS} - {*one})
     if unknown or missing:
-        return f"{name} in its entry's history has unknown keys {unknown}, and lacks {missing}"
+        return f"{name} in its entry's history has the unknown keys {unknown}, and lacks {missing}"
     texts = {key: value for key, value in one.items() if key != "before" or value is not None}
     empty = [key for key, value in texts.items() if not isinstance(value, str) or not value.strip()]
     if empty:
         return f"{name} in its entry's history: expected a text for each of {empty}"
     if not _is_date(one["date"]):
-        return f"{name} in its entry's history: {one['date']!r} is no date; expected YYYY-MM-DD"
+        return f"{name} in its entry's history: {one['date']!r} is not a date; expected YYYY-MM-DD"
     if not all(_DIGITS.fullmatch(one[key] or "0" * 16) for key in ("before", "after")):
-        return f"{name} in its entry's history: before and after are not the first 16 digits of a digest each"
+        return f"{name} in its entry's history: before and after must each be the first 16 digits of a digest"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Define how a golden lies in a file: turn a golden into named fields, and back. ``read`` and ``write`` open the file.
+"""Define the layout of a golden's file, and make a golden from its contents. ``read`` and ``write`` open the file.
 
 Layout of a golden::
 
@@ -7,28 +7,28 @@ Layout of a golden::
     /inputs/NAME   stored inputs                                  @sha256, @axis_names, @units
     /derived/NAME  inputs made by the operation's recipe: no data, only @sha256, @shape, @dtype, @axis_names, @units
     /outputs/NAME  what the reference returned, in its layout     @sha256, @axis_names, @units
-                   @atol, @rtol, of numbers that are not whole
-    /where/NAME    bool: the elements of that output that count   @sha256
+                   @atol, @rtol, of floating-point outputs
+    /where/NAME    bool: the compared elements of that output     @sha256
     /proof/table   (1,) text, JSON                                @sha256
                    caught: fault -> symptom and, by output that it gets wrong, shape, dtype, share of the tolerance,
-                   distance, signed sums, and how many elements below are its; invisible: fault -> reason;
-                   noise: output -> atol and rtol of rounding alone, of numbers that are not whole, and runs: what
-                   each contributed
-    /proof/DTYPE   what stands in the wrong outputs of that dtype, under one fault after the other   @sha256
-    /proof/at      int64: where it stands, flat index into that wrong output, less the index before      @sha256
-    /picture/NAME  the main output once more, as an image (H, W) or a stack (k, H, W), and coarser
+                   distance, signed sums, and how many of the elements below belong to it; invisible: fault -> reason;
+                   noise: output -> atol and rtol of rounding alone (floating-point outputs), and runs: what each run
+                   contributed
+    /proof/DTYPE   kept elements of the wrong outputs of that dtype, one fault after the other      @sha256
+    /proof/at      int64: flat index of each in its wrong output, minus the index before it         @sha256
+    /picture/NAME  the main output again, as a coarser image (H, W) or stack of images (k, H, W)
 
-``@axis_names`` has a word for each axis, in order; ``@units`` is ``1`` where numbers have none. They are there where
-the operation declares them. Viewers take the words of an ``@axes`` for names of datasets, so it is not called that.
+``@axis_names`` has a word for each axis, in order; ``@units`` is ``1`` for numbers without a unit. Both are present if
+the operation declares them. The name ``@axes`` is avoided, because viewers take its words for names of datasets.
 
-The ``@sha256`` of an array is the first half of its digest, that of a derived input all of it. The picture is for
-viewers: with the NeXus attributes ``@default``, ``@NX_class`` and ``@signal``, silx and h5web plot it at once, which
-they could not in TensorFlow's layout (channels last). Its numbers have 6 bits of mantissa beside the leading one, so
-they are the output's to 1 %, in less than half of its bytes. It needs no digest: the output is rounded again, and
-another picture is refused. Where no output is an image, the attributes point to ``/outputs``.
+The ``@sha256`` of an array is the first half of its digest; that of a derived input is the whole digest. The picture is
+for viewers. With the NeXus attributes ``@default``, ``@NX_class`` and ``@signal``, silx and h5web plot it at once; they
+cannot do this with TensorFlow's layout (channels last). Its numbers have 6 bits of mantissa beside the leading one, so
+they agree with the output to 1 %, in less than half of its bytes. It needs no digest: the reader rounds the output
+again and refuses any other picture. If no output is an image, the attributes point to ``/outputs``.
 
-Only UTF-8 texts of fixed length, hard links, contiguous or deflate + shuffle data: what a reader can check before it
-trusts a file. Times are off, so that the same golden gives the same bytes on the same machine.
+A file has only UTF-8 texts of fixed length, hard links, and contiguous or deflate + shuffle data: a reader can check
+these before it trusts the file. Time stamps are off, so the same golden gives the same bytes on the same machine.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ A golden: what a TensorFlow reference computed from given inputs. A port must co
 /where    true where an output is compared; without a mask, everywhere.
 /proof    what known mistakes would give, and how far rounding goes. /picture: for viewers.
 More: docs/ of ptycho-golden."""
-"""What a golden says to someone who knows nothing of it; the same in every file of the format."""
+"""A golden's description of itself for someone who has never seen one; the same in every file of the format."""
 GROUPS = ("derived", "inputs", "outputs", "picture", "proof", "where")
 DIGEST_LENGTH = 32
-"""Characters of an array's SHA-256 that the file keeps beside it."""
+"""Characters of an array's SHA-256 that the file stores."""
 SUMS = ("first_real", "first_imaginary", "second_real", "second_imaginary")
 """The parts of the two signed sums of a wrong output (``Wrong.sums``)."""
 _PICTURE_BITS = 6
 """Bits of the mantissa that a picture keeps, beside the leading one."""
 MOST_ATTRIBUTES = 64
 LARGEST_TABLE = 2**20
-"""Bytes of a table of faults; the largest that we write has some 50 kB."""
+"""The largest table of faults that is read, in bytes; the largest that we write has about 50 kB."""
 MOST_TEXTS = 2**16
-"""Texts in an array; ours have a hundred at most."""
+"""The most texts that an array may have; ours have a hundred at most."""
 _DAMAGE = (
     OSError,
     RuntimeError,
@@ -86,9 +86,9 @@ _DAMAGE = (
 
 
 def unsound(path: Path, what: str) -> GoldenError:
-    """Make the error of a golden that is not what it should be."""
+    """Make the error for a golden that is not sound."""
     return GoldenError(
-        f"golden {path}: {what}. Restore it from version control; failing that, delete it and make it anew "
+        f"golden {path}: {what}. Restore it from version control; if you cannot, delete it and regenerate it "
         f"with 'python generate_golden.py --update --reason ...'"
     )
 
@@ -103,15 +103,15 @@ def damage_told(path: Path) -> Iterator[None]:
 
 
 def golden_of(contents: Contents, path: Path) -> Golden:
-    """Make a golden of the contents of a file.
+    """Make a golden from the contents of a file.
 
     Args:
-        contents: what stands in the file.
+        contents: of the file.
         path: of the file, for errors.
 
     Raises:
-        GoldenError: they are no sound golden of this format, or TensorFlow did not produce them. The message names the
-            file and says what to do.
+        GoldenError: they are not a sound golden of this format, or TensorFlow did not produce them. The message names
+            the file and says what to do.
     """
     with damage_told(path):
         return _Interpreter(contents, path).golden()
@@ -124,7 +124,7 @@ def outputs_of(contents: Contents, path: Path) -> dict[str, np.ndarray]:
 
 
 def picture_of(outputs: Arrays) -> dict[str, np.ndarray]:
-    """Turn the main output into a coarse image or stack of images, by its name; nothing when it is none.
+    """Turn the main output into a coarse image or stack of images, by its name; nothing if it is not an image.
 
     A mask becomes 0 and 1.
     """
@@ -154,7 +154,7 @@ def kind_of(dtype: str) -> str:
 
 
 class _Interpreter:
-    """Takes a golden from contents, and refuses what does not fit together."""
+    """Makes a golden from contents, and refuses inconsistent ones."""
 
     def __init__(self, contents: Contents, path: Path) -> None:
         self._contents = contents
@@ -170,13 +170,13 @@ class _Interpreter:
         elif found != FORMAT:
             raise GoldenError(
                 f"golden {self._path}: expected format {FORMAT!r} or {format4.FORMAT!r}, found {found!r}. Read it with "
-                f"the release of ptycho-golden that wrote it; or delete it and make it anew with "
+                f"the release of ptycho-golden that wrote it; or delete it and regenerate it with "
                 f"'python generate_golden.py --update --reason ...'"
             )
         elif self._attribute("", "README").tolist() != README.encode():
-            raise self.error("its README is not that of its format")
+            raise self.error("its README is not the one of its format")
         case, producer = self.text("", "case"), self.text("", "producer")
-        if producer not in ("tensorflow", TRANSCRIBED):  # whether it may be transcribed, only its case can say
+        if producer not in ("tensorflow", TRANSCRIBED):  # only its case can say whether it may be transcribed
             raise self.error(f"its producer is {producer!r}; a golden must be produced by TensorFlow")
         outputs = self.arrays("outputs")
         if not outputs:
@@ -210,7 +210,7 @@ class _Interpreter:
     # ------------------------------------------------------------------------------------------------ arrays
 
     def arrays(self, group: str) -> dict[str, np.ndarray]:
-        """Take the arrays of a group by name, each held to its digest."""
+        """Return the arrays of a group by name, each checked against its digest."""
         found = self._unsealed(group)
         for name, array in found.items():
             self._require_sound(f"{group}/{name}", array)
@@ -233,7 +233,7 @@ class _Interpreter:
         where = self.arrays("where")
         for name, mask in where.items():
             if name not in outputs:
-                raise self.error(f"it has a mask for {name!r}, which is no output")
+                raise self.error(f"it has a mask for {name!r}, which is not an output")
             try:
                 require_mask(case, name, outputs[name], mask)
             except GoldenError as wrong:
@@ -243,21 +243,21 @@ class _Interpreter:
     def _require_picture(self, outputs: Arrays) -> None:
         found, expected = self._unsealed("picture"), picture_of(outputs)
         if set(found) != set(expected) or any(not _same(found[name], expected[name]) for name in expected):
-            raise self.error("its picture is not that of its main output")
+            raise self.error("its picture does not match its main output")
 
     def _tolerance(self, name: str, noise: Mapping[str, Any]) -> Tolerance:
         if self._contents.arrays[f"outputs/{name}"].dtype.kind not in "fc":
             return EXACT
         limits = [self._attribute(f"outputs/{name}", key) for key in ("atol", "rtol")]
         if any(limit.dtype != np.float64 or limit.shape for limit in limits):
-            raise self.error(f"/outputs/{name}: atol and rtol are not a number each")
+            raise self.error(f"/outputs/{name}: atol and rtol must each be one float64 number")
         tolerance = Tolerance(float(limits[0]), float(limits[1]), noise.get("atol", -1), noise.get("rtol", -1))
         if not all(isinstance(number, float) and 0 <= number < math.inf for number in vars(tolerance).values()):
             raise self.error(f"/outputs/{name} has an impossible tolerance or noise: {tolerance}")
         return tolerance
 
     def _labels(self) -> dict[str, Label]:
-        """Take axes and units of inputs and outputs, where they are said."""
+        """Return axes and units of inputs and outputs, as far as the file gives them."""
         labels = {}
         for path, attributes in self._contents.attributes.items():
             group, _, name = path.partition("/")
@@ -282,7 +282,7 @@ class _Interpreter:
     def _shape(self, path: str) -> tuple[int, ...]:
         shape = self._attribute(path, "shape")
         if shape.dtype != np.int64 or shape.ndim != 1:
-            raise self.error(f"/{path} has no shape, but {shape!r}")
+            raise self.error(f"/{path}: expected a shape, found {shape!r}")
         return tuple(self._whole(n) for n in shape.tolist())
 
     def _dtype(self, text: str) -> str:
@@ -312,7 +312,7 @@ class _Interpreter:
                 raise self.error(f"fault {name!r} has no symptom")
             for output, details in sorted(self._table(entry.get("outputs"), f"outputs of fault {name!r}").items()):
                 if output not in outputs:
-                    raise self.error(f"fault {name!r} speaks of {output!r}, which is no output")
+                    raise self.error(f"fault {name!r} names {output!r}, which is not an output")
                 kept = self._whole(self._table(details, f"fault {name!r}").get("kept"))
                 dtype = self._dtype(details.get("dtype", outputs[output].dtype.str))
                 kind, before = kind_of(dtype), sum(taken.values())
@@ -325,18 +325,18 @@ class _Interpreter:
                 raise self.error(f"fault {name!r} gets nothing wrong")
             faults[name] = Caught(symptom, wrong)
         if taken != {kind: len(array) for kind, array in values.items()}:
-            raise self.error("its table of faults is out of step with their values")
+            raise self.error("its table of faults does not match their values")
         return faults
 
     def _values(self) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Take what stands in wrong outputs, by dtype, and where it stands."""
+        """Return the kept elements of wrong outputs, by dtype, and their indices."""
         values = self.arrays("proof")
         del values["table"]
         steps = values.pop("at", np.empty(0))
         if any(array.ndim != 1 or kind_of(array.dtype.str) != kind for kind, array in values.items()):
-            raise self.error("/proof holds what is no list of values")
+            raise self.error("/proof holds something other than lists of values")
         if steps.ndim != 1 or steps.dtype != np.int64 or len(steps) != sum(map(len, values.values())):
-            raise self.error("/proof/at does not say where the values of /proof stand")
+            raise self.error("/proof/at does not give an index for each value in /proof")
         return values, np.cumsum(steps)
 
     def _wrong(
@@ -348,13 +348,13 @@ class _Interpreter:
         if sums.shape != (4,) or not np.isfinite(sums).all():
             raise self.error(f"fault {fault!r} has impossible sums")
         if not (share >= 0 and distance >= 0) or not ((at >= 0) & (at < math.prod(shape))).all():
-            raise self.error(f"fault {fault!r} has an impossible distance, or points outside of its array")
+            raise self.error(f"fault {fault!r} has an impossible distance, or an index outside its array")
         return Wrong(shape, values.dtype.str, share, distance, at, values, sums.view(np.complex128))
 
     def _noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, Any]]:
         table = self._table(value, "its noise")
         if not set(table) <= set(outputs):
-            raise self.error("its noise is of other outputs than it has")
+            raise self.error("its noise names outputs that it does not have")
         for name, noise in table.items():
             runs = self._table(self._table(noise, f"noise of {name!r}").get("runs"), f"noise of {name!r}")
             if not all(type(number) in (int, float) for number in runs.values()):
@@ -414,7 +414,7 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
 def _is_printable(value: Any) -> bool:
     """Tell whether all texts of a JSON document can be shown.
 
-    A control sequence of a terminal cannot, nor half of a character.
+    Control sequences of a terminal cannot be shown, and neither can half of a character.
     """
     if isinstance(value, dict):
         return all(map(_is_printable, (*value, *value.values())))

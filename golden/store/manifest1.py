@@ -10,7 +10,7 @@ _FORMAT = "ptycho-golden manifest 1"
 
 
 def entries(text: str) -> dict[str, Entry]:
-    """Return the entries, by case, their histories newest first; nothing where there is no such manifest."""
+    """Return the entries, by case, their histories newest first; nothing if the text is not such a manifest."""
     try:
         manifest = parse_json(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Read an HDF5 file, after refusing one that could do harm."""
+"""Read an HDF5 file, and refuse one that could do harm."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from golden.store.spoilt import what_happened
 _MOST_OBJECTS = 2000
 _LARGEST_ATTRIBUTE = 2**16
 _LARGEST_FILE = SIZE_CAP + SIZE_CAP // 64
-"""Bytes of a file: all data that is accepted, and what describes it."""
+"""The largest file that is read, in bytes: the most data that is accepted, and their description."""
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _HDF5_HEAD = _HDF5_MAGIC + b"\x03\x08\x08\x00" + bytes(8) + b"\xff" * 8
 """Version 3, closed, beginning at byte 0, no extension: the checksummed format that ``write_golden`` chooses."""
 _LEAST_HEAD = 64
-"""Bytes that are looked at before HDF5 sees the file."""
+"""Bytes that are checked before HDF5 sees the file."""
 _NUMBERS = ("f8", "i8", "c8", "f4", "?", "c16", "i4", "u1", "i1", "i2", "u2", "u4", "u8", "f2")
 _PLAIN_TYPES = tuple(h5t.py_create(np.dtype(f"<{kind}"), logical=True) for kind in _NUMBERS)
 _PACKING = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE]
@@ -51,7 +51,7 @@ def read_outputs(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_contents(path: Path) -> Contents:
-    """Read what stands in a file, if it is HDF5 that can do no harm.
+    """Read the contents of an HDF5 file, if it can do no harm.
 
     Raises:
         GoldenError: it is missing, not HDF5, damaged, hostile, or too large.
@@ -62,13 +62,13 @@ def read_contents(path: Path) -> Contents:
 
 
 def require_hdf5(path: Path) -> None:
-    """Refuse what is not a file that begins like a golden's, without libhdf5.
+    """Refuse, without libhdf5, a file that does not begin like a golden's.
 
     Raises:
-        GoldenError: it is missing, not HDF5, or of another form of it.
+        GoldenError: it is missing, not HDF5, or HDF5 of another version.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
             raise unsound(path, "expected a file, found a directory or a device")
         with open(path, "rb") as stream:
             head = stream.read(_LEAST_HEAD)
@@ -85,11 +85,11 @@ def require_hdf5(path: Path) -> None:
     if not head.startswith(_HDF5_MAGIC):
         raise unsound(path, "not an HDF5 file")
     if not head.startswith(_HDF5_HEAD):
-        raise unsound(path, "HDF5, but not in the format that goldens are written in, or it was not closed")
+        raise unsound(path, "an HDF5 file, but not of the version that goldens use, or it was not closed")
 
 
 def _bytes_of(path: Path) -> bytes:
-    """Read a whole file without libhdf5, which would lock it, and for which an error of the system is damage."""
+    """Read a whole file without libhdf5, which would lock it and report an error of the system as damage."""
     try:
         if (size := path.stat().st_size) > _LARGEST_FILE:
             raise unsound(path, f"{size} bytes; at most {_LARGEST_FILE} are read")
@@ -100,15 +100,15 @@ def _bytes_of(path: Path) -> bytes:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Open a file. What goes wrong while it is open, or when it closes, becomes one clear error."""
+    """Open a file. Errors while it is open, or when it is closed, become one clear error."""
     content = _bytes_of(path)
     with damage_told(path):
         file = h5f.open_file_image(content)
-        del content  # libhdf5 has its own
+        del content  # libhdf5 has its own copy
         try:
             yield file
         except BaseException:
-            with suppress(RuntimeError):  # libhdf5 lost count of what it holds of a damaged file
+            with suppress(RuntimeError):  # closing a damaged file may fail too
                 file.close()
             raise
         file.close()
@@ -136,7 +136,7 @@ class _Dataset:
 
 
 class _Reader:
-    """Looks at every object of an open file, then reads them. It works below h5py's groups, which cost more."""
+    """Checks every object of an open file, then reads them. It uses h5py's low-level API, which is faster."""
 
     def __init__(self, path: Path, file: Any) -> None:
         self._path = path
@@ -153,7 +153,7 @@ class _Reader:
         return Contents({path: self._data(path, found) for path, found in self._datasets.items()}, self._attributes)
 
     def _require_harmless(self) -> None:
-        """Refuse what a golden never contains and an attack or an accident may."""
+        """Refuse what a golden never contains, but an attack or an accident may."""
         groups = self._children(self._file, "")
         unknown = sorted(set(groups) - set(GROUPS))
         if unknown:
@@ -189,8 +189,8 @@ class _Reader:
         return names
 
     def _name(self, raw: bytes) -> str:
-        if not raw.decode(errors="replace").isprintable():  # it would be shown
-            raise self.error(f"it has an object or an attribute by the name {raw!r}")
+        if not raw.decode(errors="replace").isprintable():  # names are displayed
+            raise self.error(f"it has an object or an attribute with the unprintable name {raw!r}")
         return raw.decode()
 
     def _open(self, parent: Any, name: str, path: str, wanted: int) -> Any:
@@ -199,7 +199,7 @@ class _Reader:
             raise self.error(f"/{path} is not a {'group' if wanted == h5o.TYPE_GROUP else 'dataset'}")
         address = (info.fileno, info.addr)
         if address in self._seen:
-            raise self.error(f"/{path} is another name of an object already seen")
+            raise self.error(f"/{path} is a second name of another object")
         self._seen.add(address)
         node = (h5g if wanted == h5o.TYPE_GROUP else h5d).open(parent, name.encode())
         self._attributes[path] = self._plain_attributes(node)
@@ -244,7 +244,7 @@ class _Reader:
             if stored > dataset.size + dataset.size // 1000 + 64:
                 raise self.error(f"/{path} takes {stored} bytes to store {dataset.size}")
         elif layout != h5d.CONTIGUOUS or filters:
-            raise self.error(f"/{path} is stored in a way that goldens are not")
+            raise self.error(f"/{path} is stored in a way that goldens never use")
         elif stored < dataset.size:
             raise self.error(f"/{path} is cut short")
         return dataset
@@ -266,7 +266,7 @@ class _Reader:
         return _without_encoding(array)
 
     def _inflate(self, path: str, node: Any, array: np.ndarray) -> None:
-        """Fill an array from a compressed dataset. libhdf5 would inflate whatever comes; this stops at what fits."""
+        """Fill an array from a compressed dataset. This stops at the array's size; libhdf5 would inflate any amount."""
         skipped, packed = node.read_direct_chunk((0,) * array.ndim)
         inflater = zlib.decompressobj()
         shuffled = inflater.decompress(packed, array.nbytes + 1)
@@ -282,5 +282,5 @@ class _Reader:
 
 
 def _without_encoding(array: np.ndarray) -> np.ndarray:
-    """Take the remark off a dtype by which h5py tells UTF-8 from ASCII; here all texts are UTF-8."""
+    """Remove h5py's mark of ASCII or UTF-8 from a dtype; here all texts are UTF-8."""
     return array.view(array.dtype.str) if array.dtype.metadata else array

@@ -1,6 +1,6 @@
-"""What a request changes of the goldens in a directory, between two commits, or from a commit to the working tree.
+"""Find what a request changes in the goldens of a directory: between two commits, or from one to the working tree.
 
-Nothing of it is run: the newer side is data, its files as well as code and settings.
+Nothing in a request is run: its files, its code and its settings are only read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from golden.store.sources import (
 )
 
 _MOST_VERSIONS = 100
-"""Versions of an entry that are looked at."""
+"""The most versions of an entry that are read."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Request:
         fixtures: the directory.
         base, head: the commits; ``head`` is empty for the working tree.
         files: the newer side.
-        touched: cases of which a file differs.
-        before, after: entries of theirs that differ.
-        uncompared: what the base does not tell, a sentence each.
+        touched: cases with a file that differs.
+        before, after: their entries that differ.
+        uncompared: what could not be compared, a sentence each.
     """
 
     fixtures: Path
@@ -63,25 +63,25 @@ class Request:
         return [printable(name) for name in listed.split("\0") if name]
 
     def texts(self, path: str) -> tuple[str, str]:
-        """Read a small file of the repository on both sides; an empty text where it is not there."""
+        """Read a small file of the repository on both sides; an empty text if it does not exist."""
         top = top_of(self.fixtures)
         return _text_at(top, self.base, path), _text_at(top, self.head, path)
 
     def earlier(self, case: str) -> Iterator[Entry]:
-        """Read what the entry of a golden was before the base, after each merged request, the newest first.
+        """Read the versions of an entry before that of the base, one for each merged request, newest first.
 
-        It ends where one cannot be read.
+        Stops at the first version that cannot be read.
         """
         top, place = top_of(self.fixtures), f"{place_in_clone(self.fixtures)}/{case}.json"
         command = ("log", "--first-parent", f"-{_MOST_VERSIONS}", "--format=%H", self.base, "--", place)
-        for commit in run_git(top, *command).decode().split()[1:]:  # the first has the base's own
+        for commit in run_git(top, *command).decode().split()[1:]:  # the first has the base's version
             try:
                 yield parse_entry(_text_at(top, commit, place).encode(), place)
             except GoldenError:
                 return
 
     def checked_out(self, cases: Sequence[str], scratch: Path) -> Path:
-        """Lay the files of some goldens of the newer side where they can be verified, and return that directory."""
+        """Copy the files of some goldens of the newer side to a directory where they can be verified; return it."""
         if not self.head:
             return self.fixtures
         left = MOST
@@ -97,15 +97,18 @@ class Request:
 
 
 def request_of(span: str, fixtures: Path) -> Request:
-    """Find what ``BASE...HEAD`` changes, from where HEAD left BASE; ``BASE..HEAD``; or ``BASE``, to the working tree.
+    """Find what a request changes.
+
+    ``BASE...HEAD`` is compared from the common ancestor on, ``BASE..HEAD`` from BASE itself, and ``BASE`` alone with
+    the working tree.
 
     Raises:
-        GoldenError: a revision is not there, or there is no golden on either side.
+        GoldenError: a revision does not exist, or there is no golden on either side.
     """
     base, head = _commits(span, fixtures)
     before, after = of_revision(base, fixtures), of_revision(head, fixtures) if head else of_directory(fixtures)
     if not (before or after):
-        raise GoldenError(f"{span}: no golden on either side, nothing was compared")
+        raise GoldenError(f"{span}: no golden on either side, so nothing was compared")
     touched = frozenset(case for case in {*before, *after} if not _untouched(before.get(case), after.get(case)))
     chosen = [{case: side[case] for case in touched & {*side}} for side in (before, after)]
     old, new = map(dict, read_entries_of(*chosen))
@@ -113,11 +116,11 @@ def request_of(span: str, fixtures: Path) -> Request:
     told = []
     if before and not any(found.entry for found in before.values()):
         old = {case: entry for case, entry in _manifest(base, fixtures).items() if case in touched}
-        told.append(f"the base has a {manifest1.FILE}, which says nothing of confirmations, axes and units")
+        told.append(f"the base has a {manifest1.FILE}, which has no confirmations, axes or units")
     known = {case: entry for case, entry in old.items() if not isinstance(entry, str)}
-    # Where both entries are the same bytes, they were not read.
+    # Entries with the same bytes on both sides were not read.
     unknown = (touched & {*before} & {*old, *new}) - {*known}
-    told += [f"{case}: the base has no entry of it that can be read" for case in sorted(unknown)]
+    told += [f"{case}: the base has no readable entry" for case in sorted(unknown)]
     if touched and _is_shallow(fixtures):
         told.append("growth in small steps, over several requests: this clone is shallow (git fetch --unshallow)")
     return Request(fixtures, base, head, after, touched, known, new, tuple(told))
@@ -147,7 +150,7 @@ def _manifest(commit: str, fixtures: Path) -> dict[str, Entry]:
 
 
 def _text_at(top: Path, commit: str, path: str) -> str:
-    """Read a small text of a commit, or of the working tree where that is empty; an empty text where there is none."""
+    """Read a small text of a commit, or of the working tree if ``commit`` is empty; an empty text if there is none."""
     try:
         if not commit:
             return read_small(top / path).decode(errors="replace")

@@ -1,7 +1,7 @@
-"""Recompute what the file of a golden must satisfy by itself, given its case: who forges one number must forge all.
+"""Check that the numbers in a golden's file agree with each other and with its case: a single forged one does not.
 
-The noise cannot be measured again without the reference (``--prove`` does that). But the file holds what each run
-contributed to it, and that bounds it from both sides; a wrong output that lies inside of its tolerance tells the rest.
+The noise cannot be measured again without the reference (``--prove`` does that). But the file stores what each run
+contributed to it, which bounds it from both sides. If a tolerance is too wide, a wrong output lies within it.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from golden.spec.operation import ENVELOPE_HEADROOM, HEADROOM, MOST_UNSTEADY, Ou
 from golden.store.golden import Golden
 
 _ROUNDING = 0.006
-"""What runs contributed has three digits."""
+"""The contributions of the runs are stored with three digits."""
 _SIX_DIGITS = 1e-5
 _MASK_MAY_DIFFER = 0.01
-"""A mask is made from float64 outputs, of which the file holds float32: an element at the edge may fall otherwise."""
+"""A mask is made from float64 outputs, but the file stores float32: elements at the edge of a mask may differ."""
 
 
 def unsound_in(golden: Golden, case: Case) -> list[str]:
-    """Say what in a golden does not follow from the rest of it, or is not what its case declares; a sentence each."""
+    """List what in a golden contradicts the rest of it, or its case; a sentence each."""
     try:
         told = [*_unsound(golden, case)]
     except GoldenError as wrong:
         told = [str(wrong)]
-    except Exception as failed:  # what a case computes of arrays that it was not made for
-        told = [f"its case cannot be asked about it ({type(failed).__name__}: {failed})"]
+    except Exception as failed:  # a case's functions may fail on arrays that they were not made for
+        told = [f"its case fails on its arrays ({type(failed).__name__}: {failed})"]
     return [_of(golden, one) for one in told]
 
 
 def unsound_alone(golden: Golden) -> list[str]:
-    """Say what in a golden does not follow from the rest of it, as far as that can be told without its case."""
+    """List what in a golden contradicts the rest of it, as far as can be checked without its case."""
     told = [said for name, caught in sorted(golden.faults.items()) for said in _not_caught(golden, name, caught)]
     for name, tolerance in sorted(golden.tolerances.items()):
         line, noise = (tolerance.atol, tolerance.rtol), (tolerance.noise_atol, tolerance.noise_rtol)
@@ -54,7 +54,7 @@ def is_declared_by(golden: Golden, case: Case) -> bool:
     """Tell whether a golden was made from what a case declares."""
     try:
         return _can_be_of(golden, case) and golden.definition == case.definition_digest(golden.complete_inputs(case))
-    except Exception:  # what a case computes of arrays that it was not made for
+    except Exception:  # a case's functions may fail on arrays that they were not made for
         return False
 
 
@@ -104,48 +104,48 @@ def _can_be_of(golden: Golden, case: Case) -> bool:
 
 def _otherwise(golden: Golden) -> str:
     return (
-        f"its case is declared otherwise than when it was made; "
-        f"'python generate_golden.py --update --reason ... {golden.case}' proves and writes it anew"
+        f"its case has changed since it was generated; "
+        f"regenerate it with 'python generate_golden.py --update --reason ... {golden.case}'"
     )
 
 
 def _faults_declared(golden: Golden, case: Case, inputs: Arrays) -> Iterator[str]:
-    """Hold the faults to those that the case declares: each is caught, or cannot show, and the file says which."""
+    """Check the faults against those that the case declares: the file lists each as caught or as invisible."""
     declared, invisible = {fault.name for fault in case.operation.faults}, case.invisible_on(inputs)
     for name in sorted({*declared, *golden.faults, *golden.invisible}):
         if name not in declared:
-            yield f"it speaks of the fault {name!r}, which its operation does not declare"
+            yield f"it names the fault {name!r}, which its operation does not declare"
         elif name in invisible and (name in golden.faults or name not in golden.invisible):
-            yield f"fault {name!r} cannot show here ({invisible[name]}), and the file does not say so"
+            yield f"fault {name!r} is invisible here ({invisible[name]}), but the file does not say so"
         elif name not in invisible and (name not in golden.faults or name in golden.invisible):
             yield f"it does not catch the fault {name!r}, which its case declares visible"
     if {*golden.expected_constant} != {*case.expected_constant}:
-        yield "it expects other outputs to be constant than its case"
+        yield "the outputs that it expects to be constant are not those that its case expects"
 
 
 # ------------------------------------------------------------------------------------------------ masks
 
 
 def _masked_otherwise(golden: Golden, case: Case, output: Output) -> Iterator[str]:
-    """Hold a mask to its definition. What is not steady no file can tell; the gate looks at how much that is."""
+    """Check a mask against its definition. No file shows which elements are unsteady; the gate checks how many are."""
     mask, named = golden.where.get(output.name), f"output {output.name!r}"
     if mask is None:
         if output.where is not None or output.steady is not None:
-            yield f"{named} has lost its mask: which elements are compared"
+            yield f"{named} has lost its mask of compared elements"
         return
     if output.steady is not None:
         return
     kinks = case.operation.kernels_matter and not output.envelope
     if output.where is None and not kinks:
-        yield f"{named} has a mask, and its operation defines none"
+        yield f"{named} has a mask, but its operation defines none"
         return
     defined = output.where(golden.outputs) if output.where is not None else np.ones(mask.shape, bool)
     lost, gained = np.count_nonzero(defined & ~mask), np.count_nonzero(mask & ~defined)
     most = _MASK_MAY_DIFFER * mask.size + (MOST_UNSTEADY * np.count_nonzero(defined) if kinks else 0)
     if lost > most or gained > _MASK_MAY_DIFFER * mask.size:
         yield (
-            f"the mask of {named} is not what its operation defines: of {mask.size} elements, {lost} are left out that "
-            f"should be compared, and {gained} are compared that should not be"
+            f"the mask of {named} is not what its operation defines: of {mask.size} elements, {lost} should be "
+            f"compared but are not, and {gained} are compared but should not be"
         )
 
 
@@ -153,14 +153,15 @@ def _masked_otherwise(golden: Golden, case: Case, output: Output) -> Iterator[st
 
 
 def _not_from_noise(golden: Golden, case: Case, output: Output, inputs: Arrays) -> Iterator[str]:
-    """Hold a tolerance to its noise, and the noise to what the runs contributed.
+    """Check a tolerance against its noise, and the noise against what the runs contributed.
 
-    The noise is the lowest line above all differences. So it lies above the largest one, and on average not above it.
+    The noise is the lowest line above all differences. So its maximum is not below the largest difference, and its mean
+    is not above it.
     """
     tolerance, array, mask = golden.tolerances[output.name], golden.outputs[output.name], golden.where.get(output.name)
     values = array.reshape(-1) if mask is None else array[mask]
     if not values.size:
-        return  # told already
+        return  # already reported
     named, scale = f"output {output.name!r}", scale_of(values)
     if (tolerance.atol, tolerance.rtol) != tuple(
         output.headroom * n for n in (tolerance.noise_atol, tolerance.noise_rtol)
@@ -170,7 +171,7 @@ def _not_from_noise(golden: Golden, case: Case, output: Output, inputs: Arrays) 
             f"{output.headroom:g} times its noise, {tolerance.noise_atol:.3g} + {tolerance.noise_rtol:.3g} |expected|"
         )
     least = least_noise(case, output, inputs, values)
-    # Another reference's outputs may be frozen, which agree with those that were measured within the tolerance.
+    # The outputs may come from another reference, which agrees within the tolerance with the one that was measured.
     rounding = 1 + _ROUNDING + (_at(tolerance, scale) / scale if scale else 0.0)
     if tolerance.noise_atol * rounding < least:
         yield f"{named}: its noise of {tolerance.noise_atol:.3g} is less than rounding itself, {least:.3g}"
@@ -178,9 +179,9 @@ def _not_from_noise(golden: Golden, case: Case, output: Output, inputs: Arrays) 
     mean = float(np.abs(values).mean(dtype=np.float64))
     measured = tolerance.noise_rtol * mean + (tolerance.noise_atol if tolerance.noise_atol > least * rounding else 0.0)
     if not measured <= largest * rounding:
-        yield f"{named}: its noise, {measured:.3g} on average, is more than any run contributed to it ({largest:.3g})"
+        yield f"{named}: its noise, {measured:.3g} on average, is more than any run contributed ({largest:.3g})"
     if not largest <= (tolerance.noise_atol + tolerance.noise_rtol * scale) * rounding:
-        yield f"{named}: a run contributed {largest:.3g} to its noise, which is more than all of it"
+        yield f"{named}: a run contributed {largest:.3g} to its noise, which is more than the whole noise"
     if output.name not in case.expected_constant:
         yield from _complaints(lambda: require_sharp(case, output, values, _at(tolerance, scale)))
 
@@ -193,7 +194,7 @@ def _at(tolerance: Tolerance, magnitude: float) -> float:
 
 
 def _not_caught(golden: Golden, fault: str, caught: Caught) -> Iterator[str]:
-    """Hold what is kept of a fault's wrong outputs to the tolerance, and to what is said of them."""
+    """Check the kept elements of a fault's wrong outputs against the tolerance, and against the stored distances."""
     for output, wrong in sorted(caught.outputs.items()):
         right, mask = golden.outputs[output], golden.where.get(output)
         named = f"fault {fault!r}, output {output!r}"
@@ -201,19 +202,19 @@ def _not_caught(golden: Golden, fault: str, caught: Caught) -> Iterator[str]:
             continue  # no tolerance allows that
         counts = np.ones(right.size, bool) if mask is None else mask.reshape(-1)
         if len(wrong.values) < min(int(np.count_nonzero(counts)), SAMPLE // 2) or not counts[wrong.indices].all():
-            yield f"{named}: too few of its elements are kept, or elements that are not compared"
+            yield f"{named}: too few of its elements are kept, or some that are not compared"
             continue
         share, distance = _farthest(right.reshape(-1)[wrong.indices], wrong, golden.tolerances[output])
         if not share > 1:
-            yield f"{named}: what is kept of it lies inside of the tolerance, so a port that does this would pass"
+            yield f"{named}: its kept elements are within the tolerance, so a port with this fault would pass"
         elif not share <= wrong.share * (1 + _SIX_DIGITS) + 1:  # 1: as far as two references may differ
-            yield f"{named}: it is said to lie {wrong.share:.3g} tolerances away, and lies {share:.3g}"
+            yield f"{named}: it is {share:.3g} tolerances away, but the file says {wrong.share:.3g}"
         elif not math.isclose(distance, wrong.distance, rel_tol=_SIX_DIGITS, abs_tol=_slack(golden, output)):
-            yield f"{named}: it is said to be wrong by {wrong.distance:.3g}, and what is kept of it by {distance:.3g}"
+            yield f"{named}: its kept elements are wrong by {distance:.3g}, but the file says {wrong.distance:.3g}"
 
 
 def _slack(golden: Golden, output: str) -> float:
-    """Return how far the outputs of a golden may be from those that its faults were measured from, absolute."""
+    """Return how far a golden's outputs may be from those that its faults were measured against, absolute."""
     array = golden.outputs[output]
     return _at(golden.tolerances[output], scale_of(array)) if array.dtype.kind in "fc" else 0.0
 
@@ -223,7 +224,7 @@ def _kind(dtype: str) -> str:
 
 
 def _farthest(right: np.ndarray, wrong: Wrong, tolerance: Tolerance) -> tuple[float, float]:
-    """Return the largest difference among kept elements: in tolerances, and absolute; inf where no number says it."""
+    """Return the largest difference among kept elements, in tolerances and absolute; inf if no number expresses it."""
     if right.dtype.kind not in "fc":
         return (math.inf, math.inf) if (right != wrong.values).any() else (0.0, math.inf)
     expected, found = right.astype(np.complex128), wrong.values.astype(np.complex128)

@@ -1,7 +1,7 @@
-"""The two sides of a ``golden diff`` are files, directories, or git revisions, which need no checkout.
+"""Find and read the two sides of a ``golden diff``: files, directories, or git revisions, which need no checkout.
 
 Each side has goldens and, beside them, their entries. Files that are the same on both sides, byte by byte, are not
-read. Nothing is trusted: names, sizes and kinds of files are looked at first, then ``golden.store.guard`` reads them.
+read. Nothing is trusted: names, sizes and kinds of files are checked first, then ``golden.store.guard`` reads them.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ Goldens = Mapping[str, Golden | str]
 """Goldens are keyed by case; a text in place of a golden says why it cannot be read."""
 
 Entries = Mapping[str, Entry | str]
-"""Entries likewise."""
+"""Entries are keyed by case; a text in place of an entry says why it cannot be read."""
 
 MOST = 2 * SIZE_CAP
-"""Bytes of files that are looked at, each side."""
+"""The most bytes of files that are read, each side."""
 _MOST_HELD = SIZE_CAP
-"""Bytes of goldens that are held at a time, both sides together; the case that passes it is the last."""
+"""The most bytes of goldens that are kept in memory, both sides together; the case that exceeds it is the last."""
 _REGULAR = ("100644", "100755")
 _ADVICE = ". Restore it from version control"
 
 
 @dataclass(frozen=True)
 class Found:
-    """A golden that lies somewhere and was not read yet.
+    """A file that was found and not yet read.
 
     Attributes:
-        name: of its place, for a person: a path, or ``revision:path``.
-        identity: git's name for its bytes; empty when unknown.
-        size: of it, in bytes.
-        path: of the file, where it is one.
-        blob: of git, and the directory of its clone, otherwise.
+        name: its location as displayed: a path, or ``revision:path``.
+        identity: git's name for its bytes; empty if unknown.
+        size: in bytes.
+        path: of the file, if it is in a directory.
+        blob: directory of its clone, and git's blob, if it is in a revision.
         problem: why it cannot be read, or an empty text.
-        entry, picture: the files beside it, where there are any.
+        entry, picture: of a golden, the files beside it, if there are any.
     """
 
     name: str
@@ -73,17 +73,17 @@ def sources(places: tuple[Place, Place], fixtures: Path) -> tuple[Side, Side]:
 
     Args:
         places: what ``places`` returned.
-        fixtures: directory of the goldens, where a revision is meant.
+        fixtures: directory of the goldens in a revision.
 
     Raises:
-        GoldenError: something is not there, or there is no golden on either side.
+        GoldenError: something does not exist, or there is no golden on either side.
     """
     one, other = places
     if isinstance(one, Path) and isinstance(other, Path) and not one.is_dir():
         return {one.stem: _with_entry(one.resolve())}, {one.stem: _with_entry(other.resolve())}
     sides = _of_place(one, fixtures), _of_place(other, fixtures)
     if not any(sides):
-        raise GoldenError(f"{one} and {other}: no golden on either side, nothing was compared")
+        raise GoldenError(f"{one} and {other}: no golden on either side, so nothing was compared")
     return sides
 
 
@@ -92,20 +92,20 @@ def _of_place(place: Place, fixtures: Path) -> Side:
 
 
 def places(first: str, second: str | None, fixtures: Path) -> tuple[Place, Place]:
-    """Interpret what was asked for.
+    """Interpret the arguments of a comparison.
 
-    It is two files or directories; or two revisions ``A..B``, or ``A...B``, from where B left A, as in git; or one
-    revision and the working tree. An empty side is HEAD.
+    They are two files or directories; two revisions ``A..B``; ``A...B``, which compares B with the common ancestor, as
+    in git; or one revision, which is compared with the working tree. An empty side is HEAD.
 
     Raises:
-        GoldenError: a file, directory or revision is not there, or the two cannot be compared.
+        GoldenError: a file, directory or revision does not exist, or the two cannot be compared.
     """
     if second is not None:
         one, other = Path(first), Path(second)
         return _two_paths(one, other) if one.exists() or other.exists() else (first, second)
     if ".." not in first or Path(first).exists():
         if Path(first).exists() or first.endswith(".h5"):
-            raise GoldenError(f"{first}: is compared with what? Give a second file or directory, or a revision alone")
+            raise GoldenError(f"{first}: expected a second file or directory to compare it with, or only a revision")
         return first, fixtures
     dots = "..." if "..." in first else ".."
     before, after = (side or "HEAD" for side in first.split(dots, maxsplit=1))
@@ -124,7 +124,7 @@ def _two_paths(one: Path, other: Path) -> tuple[Path, Path]:
 
 
 def described(place: Place, fixtures: Path) -> str:
-    """Say where one side comes from: of a revision its commit, with date and title; else the path.
+    """Describe one side: a revision by its commit, date and title, anything else by its path.
 
     Raises:
         GoldenError: there is no such revision.
@@ -150,7 +150,7 @@ def of_directory(directory: Path) -> Side:
 
 def _require_few(number: int, where: str) -> None:
     if number > MOST_FILES:
-        raise GoldenError(f"{where}: {number} goldens; at most {MOST_FILES} are looked at")
+        raise GoldenError(f"{where}: {number} goldens; at most {MOST_FILES} are read")
 
 
 def _with_entry(path: Path, most: int = SIZE_CAP) -> Found:
@@ -168,7 +168,7 @@ def _of_file(path: Path, most: int) -> Found:
         if not stat.S_ISREG(found.st_mode) or path.parent.is_symlink():
             return Found(name, problem=f"{name}: a link or a device, not a file")
         if found.st_size > min(most, SIZE_CAP):
-            return Found(name, problem=f"{name}: {found.st_size} bytes; not read, which would be too much in all")
+            return Found(name, problem=f"{name}: {found.st_size} bytes; not read, because it would be too much in all")
         return Found(name, _blob_of(path), found.st_size, path)
     except OSError as problem:
         return Found(name, problem=f"{name}: {problem.strerror}")
@@ -204,7 +204,7 @@ def of_revision(revision: str, fixtures: Path) -> Side:
 
 
 def _of_tree(about: str, name: str, top: Path) -> Found:
-    """Interpret what ``git ls-tree`` says of a file: mode, kind, object, size."""
+    """Interpret a line of ``git ls-tree``: mode, kind, object, size."""
     mode, _, blob, size = about.split()
     if mode not in _REGULAR:
         return Found(name, blob, problem=f"{name}: a symbolic link or a submodule, not a file")
@@ -252,7 +252,7 @@ def _case(relative: str) -> str:
 
 
 def only(before: Side, after: Side, patterns: Sequence[str]) -> tuple[Side, Side]:
-    """Keep the cases that match a pattern; all where there is none.
+    """Keep the cases that match a pattern; all if there are no patterns.
 
     Raises:
         GoldenError: a pattern matches nothing.
@@ -262,7 +262,7 @@ def only(before: Side, after: Side, patterns: Sequence[str]) -> tuple[Side, Side
 
 
 def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
-    """Read the goldens of both sides that are not the same bytes, case by case, until they hold too much."""
+    """Read the goldens that are not the same bytes on both sides, case by case, until they take too much memory."""
     differing = [case for case in sorted({*before, *after}) if not is_same(before.get(case), after.get(case))]
     sides: tuple[dict[str, Golden | str], dict[str, Golden | str]] = ({}, {})
     wanted = [(side, case, of[case]) for case in differing for side, of in zip(sides, (before, after)) if case in of]
@@ -275,7 +275,7 @@ def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
         for (side, case, found), path in zip(wanted, paths):
             if held > _MOST_HELD and case != last:
                 side[case] = (
-                    f"{found.name}: not read; what differs holds more than {_MOST_HELD} bytes. Choose cases with --only"
+                    f"{found.name}: not read; what differs is larger than {_MOST_HELD} bytes. Choose cases with --only"
                 )
                 continue
             golden, last = next(goldens), case
@@ -290,12 +290,14 @@ def read(before: Side, after: Side) -> tuple[Goldens, Goldens]:
 
 
 def _within(wanted: Iterable[Found]) -> Iterator[Found]:
-    """Refuse files as soon as those before them hold all that is read."""
+    """Refuse files once those before them have reached the limit."""
     left = MOST
     for found in wanted:
         left -= found.size
         yield (
-            found if left >= 0 else Found(found.name, problem=f"{found.name}: not read, for those before are too large")
+            found
+            if left >= 0
+            else Found(found.name, problem=f"{found.name}: not read, because those before it are too large")
         )
 
 
@@ -309,7 +311,7 @@ def top_of(fixtures: Path) -> Path:
 
 
 def place_in_clone(fixtures: Path) -> PurePosixPath:
-    """Return where a directory lies below the top of its clone."""
+    """Return the path of a directory from the top of its clone."""
     return PurePosixPath(fixtures.resolve().relative_to(top_of(fixtures).resolve()).as_posix())
 
 
@@ -319,7 +321,7 @@ def is_same(one: Found | None, other: Found | None) -> bool:
 
 
 def fetched(found: Found, scratch: Path) -> Path:
-    """Copy a file that was found, where nothing is wrong with it."""
+    """Copy a file that was found, unless it has a problem."""
     if found.problem:
         return scratch
     if found.blob is not None:
@@ -334,7 +336,7 @@ def _size(golden: Golden) -> int:
 
 
 def read_entries_of(before: Side, after: Side) -> tuple[Entries, Entries]:
-    """Read the entries of both sides, where they or their goldens are not the same bytes."""
+    """Read the entries of both sides if they, or their goldens, are not the same bytes."""
     entries = [{case: found.entry for case, found in side.items() if found.entry} for side in (before, after)]
     differing = {case for case in {*entries[0], *entries[1]} if not is_same(*(side.get(case) for side in entries))}
     differing |= {case for case in {*before, *after} if not is_same(before.get(case), after.get(case))}
@@ -345,7 +347,7 @@ def read_entries_of(before: Side, after: Side) -> tuple[Entries, Entries]:
 
 def _entry(found: Found, scratch: Path) -> Entry | str:
     if found.problem or found.size > SMALL:
-        return found.problem or f"{found.name}: {found.size} bytes; of an entry at most {SMALL} are read"
+        return found.problem or f"{found.name}: {found.size} bytes; an entry may have at most {SMALL}"
     try:
         return parse_entry(read_small(fetched(found, scratch / "entry.json")), found.name)
     except GoldenError as broken:

@@ -1,4 +1,4 @@
-"""Recognise what version control or an editor made of a golden's file, and say what helps."""
+"""Recognise how version control or an editor spoilt a golden's file, and say how to repair it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ _LFS = b"version https://git-lfs"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CONFLICT = b"<<<<<<< "
 _SIGNATURES = (b"\x89HDF\r\n\x1a\n", b"\x89PNG\r\n\x1a\n")
-"""HDF5 and PNG begin so for this reason: whoever converts line ends changes these bytes."""
+"""The first bytes of HDF5 and PNG. A conversion of line ends changes them, which is their purpose."""
 
 RECIPE = (
-    "take all files of one side: git checkout --ours -- CASE.json CASE.h5 CASE.png (or --theirs); where the result is "
-    "to hold both changes, let the generator answer: python generate_golden.py --update --reason ... CASE; then git add"
+    "take all files of one side: git checkout --ours -- CASE.json CASE.h5 CASE.png (or --theirs); if the merged code "
+    "has both changes, regenerate the golden: python generate_golden.py --update --reason ... CASE; then git add"
 )
-"""What to do about a merge that ended in a conflict."""
+"""How to resolve a merge conflict in a golden."""
 
 
 def recipe(stem: str, case: str) -> str:
-    """Say what to do about a golden in conflict, in commands that can be copied.
+    """Say how to resolve a conflict in a golden, in commands that can be copied.
 
     Args:
-        stem: path of its files, from where a person stands, without their endings.
+        stem: path of its files from the current directory, without suffix.
         case: its name.
     """
     stem, case = shlex.quote(stem), shlex.quote(case)
@@ -29,10 +29,10 @@ def recipe(stem: str, case: str) -> str:
 
 
 def what_happened(content: bytes) -> str:
-    """Say what was done to a file, and what to do about it; "" where there is nothing of the kind.
+    """Say how a file was spoilt, and how to repair it; "" if it shows no such damage.
 
     Args:
-        content: of the file, or how it begins.
+        content: of the file, or its beginning.
     """
     if content.startswith(_LFS):
         return "a Git LFS pointer, not the data; run 'git lfs pull'"
@@ -52,6 +52,6 @@ def what_happened(content: bytes) -> str:
 
 def _converted(how: str) -> str:
     return (
-        f"its line ends were converted as if it were a text ({how}); let .gitattributes say '*.h5 binary' and "
-        f"'*.png binary', delete the file, then: git checkout -- FILE, or from a commit before the conversion"
+        f"its line ends were converted as if it were text ({how}); put '*.h5 binary' and '*.png binary' into "
+        f".gitattributes, delete the file, then: git checkout -- FILE, or from a commit before the conversion"
     )

@@ -5,10 +5,10 @@ First the new files of every golden are written beside the old ones, under names
 is replaced, by renames. Its entry goes first. The entry holds the digests of the content before and after, so it is the
 commit record of this golden: until its rename the golden is the old one, from then on it is the new one, of which some
 files may still wait under their staged names. Readers report such a golden, and the next run of the generator finishes
-it. Whatever else does not fit together is damage, to be restored from version control. A golden that is removed loses
-its entry first.
+it. Any other inconsistency is damage, to be restored from version control. A golden that is removed loses its entry
+first.
 
-Several goldens are not replaced all or none: version control gives that.
+An update of several goldens is not atomic as a whole; version control provides that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LOCK = ".lock"
 
 
 class Update:
-    """New files of some goldens, which take the place of the old ones when it is committed. It needs ``lock``.
+    """New files of some goldens, which replace the old ones on ``commit``. The caller must hold ``lock``.
 
     Args:
         fixtures: the directory.
@@ -44,10 +44,10 @@ class Update:
         self._removed: list[str] = []
 
     def path_for(self, case: str, kind: str) -> Path:
-        """Name the place to write the new ``json``, ``h5`` or ``png`` of a golden to.
+        """Return the path to write the new ``json``, ``h5`` or ``png`` of a golden to.
 
         Raises:
-            GoldenError: it could not be renamed to where it belongs.
+            GoldenError: the file could not be renamed to its final path.
         """
         target = self._fixtures / f"{case}.{kind}"
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ class Update:
         _renew_page(self._fixtures)
 
     def discard(self) -> None:
-        """Drop what was staged of goldens whose replacement has not begun."""
+        """Delete the staged files of goldens whose replacement has not begun."""
         for case, kinds in self._staged.items():
             for kind in kinds:
                 _staged(self._fixtures / f"{case}.{kind}").unlink(missing_ok=True)
@@ -89,7 +89,7 @@ class Update:
 
 @contextmanager
 def update(fixtures: Path) -> Iterator[Update]:
-    """Commit on leaving normally. On an exception or a signal, goldens that were not begun stay as they were."""
+    """Commit at the end. After an exception or a signal, goldens whose replacement has not begun stay as they were."""
     change = Update(fixtures)
     try:
         yield change
@@ -101,27 +101,27 @@ def update(fixtures: Path) -> Iterator[Update]:
 
 @contextmanager
 def lock(fixtures: Path) -> Iterator[None]:
-    """Hold a directory for one writer. What another left unfinished is finished first.
+    """Reserve a directory for one writer, and finish an interrupted update first.
 
     Raises:
         GoldenError: another process is updating the directory.
     """
     fixtures.mkdir(parents=True, exist_ok=True)
-    if (fixtures / _LOCK).is_symlink():  # a repository can carry links; through this one a file elsewhere would change
+    if (fixtures / _LOCK).is_symlink():  # a repository can contain links; this one would change a file elsewhere
         raise GoldenError(f"{fixtures / _LOCK}: a symbolic link, which no update leaves there; delete it")
     guard = FileLock(fixtures / _LOCK)
     try:
         guard.acquire(timeout=0)
     except Timeout:
-        without = f". Or none is: this file system has no locks; then delete {fixtures / _LOCK}"
+        without = f". If none is, delete {fixtures / _LOCK}: this file system has no locks, so it stayed behind"
         raise GoldenError(
             f"{fixtures}: another generator is at work here; wait until it ends and run again"
             + (without if _is_soft(guard) else "")
         ) from None
-    except (OSError, NotImplementedError) as refused:  # the second is the word of older releases of filelock
+    except (OSError, NotImplementedError) as refused:  # older releases of filelock raise the second
         raise GoldenError(
-            f"{fixtures / _LOCK}: the system gives no lock ({refused}), and without one two generators could write at "
-            f"once; work on a copy elsewhere (--fixtures DIR)"
+            f"{fixtures / _LOCK}: the system provides no lock ({refused}), and without one two generators could write "
+            f"at the same time; work on a copy elsewhere (--fixtures DIR)"
         ) from refused
     try:
         _finish(fixtures)
@@ -131,15 +131,15 @@ def lock(fixtures: Path) -> Iterator[None]:
 
 
 def _is_soft(guard: BaseFileLock) -> bool:
-    """Tell whether filelock fell back to the mere presence of the file, for want of locks."""
+    """Tell whether filelock relies on the mere existence of the file, because the file system has no locks."""
     return isinstance(guard, SoftFileLock)
 
 
 def finish_interrupted(fixtures: Path) -> None:
-    """Finish an update that was interrupted, where there is one.
+    """Finish an interrupted update, if there is one.
 
     Raises:
-        GoldenError: it is still going on, in another process; or it cannot be finished.
+        GoldenError: it is still running in another process, or it cannot be finished.
     """
     if is_under_way(fixtures):
         with lock(fixtures):
@@ -147,15 +147,15 @@ def finish_interrupted(fixtures: Path) -> None:
 
 
 def is_under_way(fixtures: Path) -> bool:
-    """Tell whether an update is going on, or was interrupted."""
+    """Tell whether an update is running, or was interrupted."""
     return bool(_all_staged(fixtures))
 
 
 def interrupted(fixtures: Path) -> dict[str, list[str]]:
     """Find goldens whose entry was replaced but whose other files were not: which of ``h5`` and ``png`` still wait.
 
-    A staged file counts only if it is what the entry speaks of, and an ``h5`` only if the golden still is what the
-    entry says that it was before.
+    A staged file counts only if it is the one that the entry describes, and an ``h5`` only if the current golden is
+    still the one that the entry gives as the previous one.
 
     Raises:
         GoldenError: an entry cannot be read.
@@ -175,7 +175,7 @@ def _golden_waits(fixtures: Path, case: str, entry: Entry) -> bool:
         return False
     found = list(read_untrusted([_staged(path), *([path] if path.exists() else [])]))
     if not isinstance(found[0], Golden) or dict(found[0].labels) != labels_listed(entry):
-        return False  # the content does not tell: it is the same where only axes and units change
+        return False  # the content digest does not cover axes and units
     new, *old = [golden.content_digest() if isinstance(golden, Golden) else "" for golden in found]
     return new == entry["content"] and [digest[:16] for digest in old] == ([before] if before else [])
 
@@ -186,7 +186,7 @@ def _picture_waits(fixtures: Path, case: str, entry: Entry) -> bool:
 
 
 def _finish(fixtures: Path) -> None:
-    """Finish what was interrupted, drop what was never committed, and bring the page of all goldens in step."""
+    """Finish what was interrupted, delete what was never committed, and update the page of all goldens."""
     staged = _all_staged(fixtures)
     if staged:
         for case, kinds in interrupted(fixtures).items():
@@ -207,7 +207,11 @@ def _replace(fixtures: Path, case: str, kinds: Iterable[str]) -> None:
 
 
 def _remove(fixtures: Path, case: str) -> None:
-    for kind in ("json", "png", "h5"):  # what is left when this is cut off still is a golden that no case declares
+    for kind in (
+        "json",
+        "png",
+        "h5",
+    ):  # if this is interrupted, the rest is still reported, and the next update removes it
         target = fixtures / f"{case}.{kind}"
         if target.exists():
             target.unlink()
@@ -215,7 +219,7 @@ def _remove(fixtures: Path, case: str) -> None:
 
 
 def _renew_page(fixtures: Path) -> None:
-    """Write the page of all goldens anew, if it is out of step with the entries."""
+    """Rewrite the page of all goldens if it is out of step with the entries."""
     page, target = gallery.page(read_entries(fixtures)), fixtures / gallery.PAGE
     if page != gallery.read_page(fixtures):
         _require_replaceable(fixtures, target)
@@ -228,7 +232,7 @@ def _renew_page(fixtures: Path) -> None:
 
 
 def _staged(path: Path) -> Path:
-    """Name the place where the next version of a file waits."""
+    """Return the path of the staged version of a file."""
     return path.with_name(f".{path.name}.staged")
 
 
@@ -247,7 +251,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _require_replaceable(fixtures: Path, target: Path) -> None:
-    """Refuse, before anything is replaced, what could keep a rename from succeeding or lead it elsewhere."""
+    """Refuse, before anything is replaced, a target whose rename would fail or lead elsewhere."""
     parent = target.parent
     inside = not parent.exists() or parent.resolve().is_relative_to(fixtures.resolve())
     if target.is_dir() or not inside or (parent.exists() and not os.access(parent, os.W_OK)):

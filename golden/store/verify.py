@@ -20,14 +20,14 @@ from golden.store.soundness import is_declared_by, unsound_alone, unsound_in
 from golden.store.update import KINDS, interrupted
 
 _UPDATE = "python generate_golden.py --update --reason ..."
-_CONFIRM = "ask again: python generate_golden.py --cross-check ... --record"
+_CONFIRM = "confirm it again: python generate_golden.py --cross-check ... --record"
 
 
 def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
-    """Say everything that is wrong with a fixtures directory; nothing when it is sound.
+    """List everything that is wrong with a fixtures directory; nothing if it is sound.
 
-    Checks that every file reads and matches its digests, that what follows from a file's own numbers does, that the
-    entries say what the files say, and that cases, files and entries name each other without exception.
+    Checks that every file can be read and matches its digests, that the numbers in a file agree with each other, that
+    entries agree with files, and that every case has a golden and an entry, and vice versa.
     """
     found = survey(fixtures)
     entries_size = sum(size for name, size in found.files.items() if name.endswith(".json"))
@@ -45,7 +45,7 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     problems += [f"case {name}: no golden; make it with '{_UPDATE} {name}'" for name in sorted({*cases} - there)]
     problems += [f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - {*cases})]
     problems += [f"entry {name}: its golden is missing" for name in sorted(listed - there)]
-    problems += [f"file {printable(name)}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in strays]
+    problems += [f"file {printable(name)}: neither a golden (TOPIC/CASE.h5) nor a file beside one" for name in strays]
     proved = []
     for name, golden in zip(sorted(files), read_untrusted([golden_path(fixtures, name) for name in sorted(files)])):
         if isinstance(golden, str):
@@ -58,29 +58,29 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
         if name in cases and golden.case == name:
             problems += _not_allowed(golden, cases[name]) or unsound_in(golden, cases[name])
             problems += _said_otherwise(golden, cases[name])
-        proved.append(replace(golden, inputs={}, outputs={}, where={}))  # one at a time is in memory
+        proved.append(replace(golden, inputs={}, outputs={}, where={}))  # keep the arrays of only one in memory
     if not broken:
         problems += _page_otherwise(fixtures, entries)
     return problems + blind_spots(proved)
 
 
 def _page_otherwise(fixtures: Path, entries: Mapping[str, Entry]) -> list[str]:
-    """Say what is wrong with the page of all goldens."""
+    """List what is wrong with the page of all goldens."""
     try:
         if gallery.read_page(fixtures) == gallery.page(entries):
             return []
     except GoldenError as closed:
         return [str(closed)]
-    return [f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' writes it anew"]
+    return [f"{fixtures / gallery.PAGE}: out of step with the entries; '{_UPDATE}' rewrites it"]
 
 
 def verify_some(fixtures: Path, names: Sequence[str], cases: Mapping[str, Case]) -> Iterator[tuple[str, str]]:
-    """Say what is wrong with single goldens, their entries and pictures, by name.
+    """Yield what is wrong with single goldens, their entries and pictures, by name.
 
     Args:
         fixtures: the directory.
         names: of the goldens.
-        cases: as far as they are known. A golden of another definition is held to what no case needs to tell.
+        cases: those that are known. A golden of another definition gets only the checks that need no case.
     """
     for name, golden in zip(names, read_untrusted([golden_path(fixtures, name) for name in names])):
         if isinstance(golden, str):
@@ -106,7 +106,7 @@ def _interruption(kinds: Iterable[str]) -> str:
 
 
 def _read_all(fixtures: Path, listed: frozenset[str]) -> tuple[dict[str, Entry], list[str]]:
-    """Read the entries that can be read, and say what is wrong with the others."""
+    """Read the entries that can be read, and list what is wrong with the others."""
     entries, problems = {}, []
     for name in sorted(listed):
         try:
@@ -128,7 +128,7 @@ def blind_spots(goldens: Iterable[Golden]) -> list[str]:
         declared.setdefault(golden.operation, set()).update(golden.faults, golden.invisible)
     for operation in sorted(declared):
         problems += [
-            f"fault {name!r} of operation {operation}: invisible in every case; add one that shows it"
+            f"fault {name!r} of operation {operation}: invisible in every case; add a case that shows it"
             for name in sorted(declared[operation] - caught[operation])
         ]
     return problems
@@ -142,7 +142,7 @@ def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list
     wrong = history.problems(entry["history"], expected["content"], golden.provenance)
     problems = [f"golden {name}: {said}" for said in wrong]
     if entry["history"][0]["after"] != expected["content"][:16]:
-        return problems  # it speaks of another file
+        return problems  # it describes another file
     problems += [
         f"golden {name}: the {key!r} of its entry is out of step with the file"
         for key in expected
@@ -151,12 +151,12 @@ def _verify_one(golden: Golden, name: str, entry: Entry, fixtures: Path) -> list
     problems += [f"golden {name}: its entry has an unknown key {key!r}" for key in sorted({*entry} - {*expected, KEY})]
     if is_stale(entry):
         by = confirmed_by(entry[KEY])
-        problems.append(f"golden {name}: {by} confirmed another value, which counts as none; {_CONFIRM} {name}")
+        problems.append(f"golden {name}: {by} confirmed other values, which does not count; {_CONFIRM} {name}")
     return problems + gallery.problems(golden, picture, fixtures)
 
 
 def _not_allowed(golden: Golden, case: Case) -> list[str]:
-    """Say who produced a golden, where its case does not allow that."""
+    """Report a golden's producer if its case does not allow it."""
     try:
         require_producer(case, golden.producer)
     except GoldenError as wrong:
@@ -165,14 +165,14 @@ def _not_allowed(golden: Golden, case: Case) -> list[str]:
 
 
 def _said_otherwise(golden: Golden, case: Case) -> list[str]:
-    """Say which words, axes and units of a golden are not those that its case declares."""
+    """Report texts, axes and units of a golden that are not those that its case declares."""
     try:
         labels = golden.labels_of(case.operation)
     except GoldenError as wrong:
         return [f"golden {golden.case}: {wrong}"]
     symptoms = {f"fault {fault.name}": fault.symptom for fault in case.operation.faults}
     told = {f"fault {name}": caught.symptom for name, caught in golden.faults.items()}
-    # Which faults there are is part of the definition.
+    # Added and removed faults are a change of the definition, which is reported elsewhere.
     told = {key: symptom for key, symptom in told.items() if key in symptoms}
     found: dict[str, Any] = {**golden.labels, "summary": golden.summary, **told}
     declared: dict[str, Any] = {**labels, "summary": case.summary, **{key: symptoms[key] for key in told}}
@@ -181,13 +181,13 @@ def _said_otherwise(golden: Golden, case: Case) -> list[str]:
         return []
     named = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
     return [
-        f"golden {golden.case}: its case declares other words, axes or units of {named}; "
-        f"'{_UPDATE} {golden.case}' writes them"
+        f"golden {golden.case}: its case declares other texts, axes or units for {named}; "
+        f"'{_UPDATE} {golden.case}' rewrites them"
     ]
 
 
 def _same(found: Any, expected: Any) -> bool:
-    """Compare, but for the last digits of statistics, which depend on the machine's order of summation."""
+    """Compare all but the last digits of statistics, which depend on the machine's order of summation."""
     if isinstance(expected, dict):
         return (
             isinstance(found, dict)

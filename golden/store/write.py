@@ -1,4 +1,4 @@
-"""Writes a golden into an HDF5 file, in the layout of ``golden.store.layout``."""
+"""Write a golden to an HDF5 file, in the layout of ``golden.store.layout``."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
 
     Args:
         path: of the new file.
-        golden: what it shall hold.
-        compress_from: bytes of an array that is worth compressing.
+        golden: the golden to write.
+        compress_from: size of the smallest array that is compressed, in bytes.
     """
     with _create(path) as file:
         for name in sorted(golden.derived):
@@ -47,13 +47,13 @@ def write_golden(path: Path, golden: Golden, compress_from: int = _COMPRESS_FROM
             _write_arrays(file, group_name, arrays, compress_from)
         for name, picture in picture_of(golden.outputs).items():
             _write_array(_require_group(file, "picture"), name, picture, compress_from)
-        # Last: HDF5 would move the header of a new object that grows, and leave a gap.
+        # Attributes come last: HDF5 would move the header of a new object that grows, and leave a gap.
         for path_in_file, attributes in sorted(_attributes(golden).items()):
             _set_attributes(file[path_in_file or "/"], attributes)
 
 
 def _attributes(golden: Golden) -> dict[str, dict[str, Any]]:
-    """Say what the objects of a golden's file tell of themselves, by path, empty for the root.
+    """Return the attributes of the objects in a golden's file, by path (empty for the root).
 
     Digests of arrays are left out.
     """
@@ -88,7 +88,7 @@ def _attributes(golden: Golden) -> dict[str, dict[str, Any]]:
 
 
 def _shown(told: dict[str, dict[str, Any]], outputs: Arrays) -> dict[str, dict[str, Any]]:
-    """Add what makes viewers plot the main output at once."""
+    """Add the attributes that make viewers plot the main output at once."""
     name = main_output(outputs)
     if name is None:
         return told
@@ -101,7 +101,7 @@ def _shown(told: dict[str, dict[str, Any]], outputs: Arrays) -> dict[str, dict[s
 
 
 def _proof(golden: Golden) -> dict[str, np.ndarray]:
-    """Pack what ``/proof`` holds. An array for each wrong output would be mostly headers."""
+    """Pack the contents of ``/proof``. A dataset for each wrong output would consist mostly of headers."""
     values: dict[str, list[np.ndarray]] = {}
     indices = [np.zeros(1, np.int64)]
     for _, _, wrong in in_order(golden.faults):
@@ -134,7 +134,7 @@ def write_outputs(path: Path, outputs: Arrays) -> None:
 
 
 def _create(path: Path) -> h5py.File:
-    # Low-level, because only there can object times be switched off: they would change the bytes on every run.
+    # Only the low-level API can switch off the times of objects, which would change the bytes on every run.
     creation = h5p.create(h5p.FILE_CREATE)
     creation.set_obj_track_times(False)
     # Attributes stay in the header of their object: a heap and a tree for them take kilobytes and crash libhdf5.
@@ -168,7 +168,7 @@ def _write_array(group: h5py.Group, name: str, array: np.ndarray, compress_from:
 
 
 def _as_utf8(texts: np.ndarray) -> np.ndarray:
-    """Mark texts for h5py as UTF-8; it would take them for ASCII."""
+    """Mark texts as UTF-8, because h5py would take them for ASCII."""
     return texts.view(h5py.string_dtype("utf-8", texts.dtype.itemsize))
 
 

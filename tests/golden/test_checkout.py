@@ -15,7 +15,7 @@ from tests.golden.conftest import fill
 from tests.golden.standin import CASES
 
 BUNDLED = CODE / "golden" / "fixtures"
-OTHER = "not that of its own checkout (there: python -m golden)"
+OTHER = "not that of its own checkout (for that, run 'python -m golden' there)"
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_faults_warns_of_what_will_hurt(fixtures: Path, tmp_path: Path) -> None:
     write_run(tmp_path / "run.json", Run([check]), fixtures)
     result = golden("faults", "--fixtures", str(fixtures), "--run", str(tmp_path / "run.json"), "toy/double")
     assert result.exit_code == 0
-    assert "fault 'negated' lies only 5 tolerances away" in result.output
+    assert "fault 'negated' is only 5 tolerances away" in result.output
     assert "toy/double: the port uses 80% of the tolerance" in result.output
 
 

@@ -79,7 +79,7 @@ def test_agreement_is_recorded_in_the_entry_alone(fixtures: Path) -> None:
     lines = entry_path(fixtures, DOUBLE).read_text().splitlines()
     run = generate(fixtures, *RECORD, "--slow")
     assert run.exit_code == 0, run.output
-    assert "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
+    assert "toy 1.2 (0123456) cannot compute toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
     assert "the goldens and toy 0123456: 3 cases compared, all agree within tolerance" in run.stdout
     assert "3 record(s) changed" in run.stdout
     assert run.stdout.endswith("3 of 4 goldens are confirmed by toy 0123456\n")
@@ -115,7 +115,7 @@ def test_what_is_confirmed_is_not_asked_again_unless_named(recorded: Path, monke
     before = snapshot(recorded)
     run = generate(recorded, *RECORD, "--slow")
     assert run.exit_code == 0, run.output
-    assert "3 already confirmed by toy 0123456; name them to ask again" in run.stdout
+    assert "3 already confirmed by toy 0123456; name them to check them again" in run.stdout
     assert "0 cases compared" in run.stdout
     monkeypatch.setattr("golden.generator.regenerate.today", lambda: "2031-01-01")
     another(monkeypatch, tensorflow="99")
@@ -157,8 +157,8 @@ def test_an_installed_release_is_named_by_its_version(fixtures: Path, monkeypatc
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"commit": f"{COMMIT}+changed"}, "its checkout has changes that commit 0123456 does not hold"),
-        ({"commit": "", "version": "unknown"}, "it tells neither commit nor version"),
+        ({"commit": f"{COMMIT}+changed"}, "its checkout has changes that are not in commit 0123456"),
+        ({"commit": "", "version": "unknown"}, "it has neither commit nor version"),
     ],
 )
 def test_what_nobody_could_get_again_is_refused_before_anything_is_asked(
@@ -240,7 +240,7 @@ def test_an_interrupted_run_is_continued(fixtures: Path, monkeypatch: pytest.Mon
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(fixtures, *RECORD, "--slow")
     assert run.exit_code == 130
-    assert "interrupted; 1 golden(s) were written or recorded before" in run.stderr
+    assert "interrupted; 1 golden(s) had already been written or recorded" in run.stderr
     assert record_of(fixtures) is not None
     assert verify(fixtures, ALL) == []
     run = generate(fixtures, *RECORD, "--slow")
@@ -327,7 +327,7 @@ def test_a_regenerated_golden_keeps_it_within_noise_and_loses_it_beyond(
     assert snapshot(recorded) == before
     run = generate(recorded, *update, behaviour="breaking")
     assert run.exit_code == 0, run.output
-    assert "no longer confirmed (by toy 0123456 before): toy/double\n" in run.stdout
+    assert "no longer confirmed (previously by toy 0123456): toy/double\n" in run.stdout
     assert record_of(recorded) is None
     assert "2 of 4 goldens are confirmed by toy 0123456." in (recorded / PAGE).read_text()
     assert verify(recorded, ALL) == []
@@ -348,7 +348,7 @@ def test_a_record_of_another_value_is_told_and_counts_as_none(recorded: Path) ->
     (page, said) = sorted(verify(recorded, ALL))
     assert "out of step with the entries" in page
     assert said == (
-        "golden toy/double: toy 0123456 confirmed another value, which counts as none; ask again: "
+        "golden toy/double: toy 0123456 confirmed other values, which does not count; confirm it again: "
         "python generate_golden.py --cross-check ... --record toy/double"
     )
     assert re.search(r"toy/double +toy\.scale +- ", golden("list", "--fixtures", str(recorded)).output)
@@ -381,7 +381,9 @@ def test_a_spoiled_record_is_one_clear_error(recorded: Path, spoil: Callable[[En
     entry = read_entry(recorded, DOUBLE)
     spoil(entry)
     entry_path(recorded, DOUBLE).write_text(json.dumps(entry))
-    with pytest.raises(GoldenError, match=r"double.json: (this is not what the generator writes|NaN is no JSON)"):
+    with pytest.raises(
+        GoldenError, match=r"double.json: (this is not what the generator writes|NaN is not valid JSON)"
+    ):
         read_entry(recorded, DOUBLE)
     assert len(verify(recorded, ALL)) == 1
 
@@ -410,7 +412,7 @@ def test_a_diff_tells_what_was_confirmed_and_what_no_longer(
     assert told.output == f"{gained}no golden differs\n"
     assert told.exit_code == 1
     lost = golden("diff", str(recorded), str(before)).output
-    assert lost.startswith("no longer confirmed (by toy 0123456 before): toy/double, toy/slow, toy/triple\n")
+    assert lost.startswith("no longer confirmed (previously by toy 0123456): toy/double, toy/slow, toy/triple\n")
     page = tmp_path / "page.html"
     markdown = golden("diff", str(before), str(recorded), "--markdown", "--html", str(page)).output
     assert markdown.startswith("### Goldens: no golden differs\n\nconfirmed by toy 0123456: toy/double, ")
@@ -420,7 +422,7 @@ def test_a_diff_tells_what_was_confirmed_and_what_no_longer(
     another(monkeypatch, commit="fedcba9876543210")
     generate(before, *RECORD[:2], "--record", DOUBLE)
     assert (
-        "confirmed by toy fedcba9 (by toy 0123456 before): toy/double\n"
+        "confirmed by toy fedcba9 (previously by toy 0123456): toy/double\n"
         in golden("diff", str(recorded), str(before)).output
     )
 

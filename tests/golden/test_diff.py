@@ -151,7 +151,7 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
         (["nowhere", "neither"], "golden: 'nowhere': no such file, directory or revision"),
         (["deep", "nowhere"], "golden: nowhere: no such file or directory"),
         (["deep/fixtures", "deep/fixtures/toy/double.h5"], "expected two files or two directories"),
-        (["deep/fixtures/toy/double.h5"], "is compared with what?"),
+        (["deep/fixtures/toy/double.h5"], "expected a second file or directory to compare it with"),
         (["unrelated...HEAD"], "no common ancestor here"),
         (["empty..empty"], "no golden on either side"),
     ],
@@ -279,4 +279,4 @@ def test_goldens_are_read_case_by_case_until_they_hold_too_much(
     assert f"{first}: changed" in told
     for case in others:
         assert f"{case}: unreadable" in told
-    assert told.count("not read; what differs holds more than 1 bytes. Choose cases with --only") == 2 * len(others)
+    assert told.count("not read; what differs is larger than 1 bytes. Choose cases with --only") == 2 * len(others)

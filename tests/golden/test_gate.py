@@ -132,10 +132,10 @@ def test_nothing_that_changed_passes(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (wider(2.65e14), "toy/double: the tolerance of 'y' grew 2.65e+14 times"),
-        (wider(3), "toy/double: the tolerance of 'y' grew 3 times"),
+        (wider(2.65e14), "toy/double: the tolerance of 'y' grew by a factor of 2.65e+14"),
+        (wider(3), "toy/double: the tolerance of 'y' grew by a factor of 3"),
         (without_faults(), "toy/double: fault 'factor_plus_one' is no longer caught"),
-        (without_a_row(), "toy/double: of 'y' 65.0% of the elements are compared, 100.0% before"),
+        (without_a_row(), "toy/double: 65.0% of the elements of 'y' are compared, 100.0% before"),
     ],
 )
 def test_what_gets_weaker_is_told_though_an_event_leads_there(
@@ -155,7 +155,7 @@ def test_a_forged_provenance(clone: Path) -> None:
     put(clone, made, lambda events: events)
     found = gate(clone)
     assert found.exit_code == 1
-    assert "its provenance changed without its content: tensorflow none, now 2.99" in found.output
+    assert "its provenance changed, but its content did not: tensorflow none, now 2.99" in found.output
     assert "the newest event of its entry's history names TensorFlow none" in found.output
 
 
@@ -165,7 +165,7 @@ def test_a_rewritten_history(clone: Path) -> None:
     write_entry(clone, DOUBLE, entry)
     found = gate(clone)
     assert found.exit_code == 1
-    assert "toy/double: its history was rewritten: that of the base is not the end of it" in found.output
+    assert "toy/double: its history was rewritten: it does not end with that of the base" in found.output
 
 
 def test_other_outputs_without_an_event(clone: Path) -> None:
@@ -193,7 +193,8 @@ def test_what_an_event_says_is_not_unsaid(clone: Path) -> None:
     found = gate(clone)
     assert found.exit_code == 0, found.output
     assert found.output == (
-        "toy/double: the tolerance of 'y' grew 3 times; said: tolerance: the FFT of TensorFlow 2.99 rounds otherwise\n"
+        "toy/double: the tolerance of 'y' grew by a factor of 3; "
+        "said: tolerance: the FFT of TensorFlow 2.99 rounds otherwise\n"
         "nothing gets weaker unsaid; 1 golden(s) touched, 1 weaker as their history says\n"
     )
 
@@ -208,7 +209,7 @@ def test_an_event_must_name_what_gets_weaker_and_be_new(clone: Path) -> None:
     git("branch", "-f", "main")
     wider_still = wider(9)
     put(clone, wider_still, told(wider_still))
-    assert "the tolerance of 'y' grew 3 times" in gate(clone).output
+    assert "the tolerance of 'y' grew by a factor of 3" in gate(clone).output
 
 
 def test_within_what_repeats_noise_may_grow(clone: Path) -> None:
@@ -253,8 +254,8 @@ def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
     found = gate(clone)
     assert found.exit_code == 1
     assert found.output.splitlines() == [
-        "the gate: it judges requests, and this one changes it: golden/review/gate.py",
-        "the workflow: it judges requests, and this one changes it: .github/workflows/goldens.yml",
+        "the gate: it judges requests, and this request changes it: golden/review/gate.py",
+        "the workflow: it judges requests, and this request changes it: .github/workflows/goldens.yml",
         "HEADROOM: was 8.0, is 80.0 (golden/spec/operation.py)",
         "3 thing(s) get weaker unsaid; 0 golden(s) touched",
     ]
@@ -278,9 +279,10 @@ def test_a_base_with_one_manifest_for_all(clone: Path) -> None:
     found = gate(clone)
     assert found.exit_code == 1
     assert found.output.splitlines() == [
-        "toy/double: the tolerance of 'y' grew 3 times (restore it, or make it anew with --weaken 'tolerance: ...')",
-        "not compared: the base has a MANIFEST.json, which says nothing of confirmations, axes and units",
-        "not compared: toy/slow: the base has no entry of it that can be read",
+        "toy/double: the tolerance of 'y' grew by a factor of 3 "
+        "(restore it, or make it anew with --weaken 'tolerance: ...')",
+        "not compared: the base has a MANIFEST.json, which has no confirmations, axes or units",
+        "not compared: toy/slow: the base has no readable entry",
         "1 thing(s) get weaker unsaid; 4 golden(s) touched",
     ]
 
@@ -328,7 +330,9 @@ def confirm(entry: Entry) -> None:
 
 
 def test_a_confirmation_that_went() -> None:
-    assert compared(lambda entry: entry.pop("confirmed"), confirm) == ["no longer confirmed, by ptycho 0000000 before"]
+    assert compared(lambda entry: entry.pop("confirmed"), confirm) == [
+        "no longer confirmed (previously by ptycho 0000000)"
+    ]
     assert compared(lambda entry: None, confirm) == []
 
 
@@ -341,7 +345,7 @@ def test_noise_that_grew_alone_and_tolerance_that_grew_at_zero_alone() -> None:
     y = make_entry(make_golden(CASE), [], {})["outputs"]["y"]
     assert compared(lambda entry: entry["outputs"]["y"].update(noise_rtol=3 * y["noise_rtol"] + 1)) != []
     (said,) = compared(lambda entry: entry["outputs"]["y"].update(atol=3 * y["atol"], rtol=0.0))
-    assert said == "the tolerance of 'y' grew 3 times"
+    assert said == "the tolerance of 'y' grew by a factor of 3"
 
 
 def test_only_what_an_event_can_say_names_its_words() -> None:
@@ -364,7 +368,10 @@ def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
     assert merge_request(clone, wider(1.9)).exit_code == 0
     second = merge_request(clone, wider(3.5))
     assert second.exit_code == 1
-    assert "the tolerance of 'y' grew 3.5 times, in steps since 2026-01-01 (restore it, or make it" in second.output
+    assert (
+        "the tolerance of 'y' grew by a factor of 3.5, in steps since 2026-01-01 (restore it, or make it"
+        in second.output
+    )
     assert "noise" not in second.output
     narrower = wider(3.4)
     put(clone, narrower, told(narrower))
@@ -386,7 +393,7 @@ def test_a_mask_that_shrinks_in_steps_too_small_to_tell() -> None:
     for entry, left in ((first, 100), (second, 96), (third, 92)):
         entry["outputs"]["y"]["compared"] = f"{left} of 100"
     (one,) = weakenings({DOUBLE: second}, {DOUBLE: third}, lambda case: [first])
-    assert one.said == "of 'y' 92.0% of the elements are compared, 100.0% before, in steps since 2026-01-01"
+    assert one.said == "92.0% of the elements of 'y' are compared, 100.0% before, in steps since 2026-01-01"
     assert weakenings({DOUBLE: second}, {DOUBLE: third}, lambda case: []) == []
 
 
@@ -411,8 +418,8 @@ def test_a_new_confirmation_is_a_claim_and_says_who_can_tell(clone: Path) -> Non
     git("add", ".")
     for found in (gate(clone), gate(clone, "--markdown")):
         assert found.exit_code == 0
-        assert "are said to be confirmed by ptycho 0000000; who accepts that asks 000" in found.output
-        assert f"asks {'0' * 40} again: python generate" in found.output
+        assert "are said to be confirmed by ptycho 0000000; to check that, install 000" in found.output
+        assert f"install {'0' * 40} and run: python generate" in found.output
         assert "--cross-check ptycho --slow --record toy/double" in found.output
     git("commit", "-qam", "confirmed")
     git("branch", "-f", "main")
@@ -490,10 +497,10 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
     found = gate(clone)
     assert found.exit_code == 1
     assert found.output.splitlines() == [
-        "the suite: it judges requests, and this one changes it: conftest.py",
+        "the suite: it judges requests, and this request changes it: conftest.py",
         "addopts: was ['-ra'], is ['-ra', '--deselect=tests'] (pyproject.toml)",
-        "tests/golden/standin.py: declares slow=True of probe/a: neither the suite nor a recomputation runs "
-        "that unless asked to",
+        "tests/golden/standin.py: declares slow=True for probe/a: neither the suite nor a recomputation runs "
+        "it unless asked to",
         "3 thing(s) get weaker unsaid; 0 golden(s) touched",
     ]
 

@@ -203,7 +203,7 @@ def test_a_person_is_asked_about_each_case(
         page = re.search(r"file://(.*\.html)", run.stderr)
         assert page is not None
         assert "toy/double" in Path(page[1]).read_text()
-        assert "y: write this golden\nn: leave it as it is\n" in run.stderr
+        assert "y: write this golden\nn: leave this golden as it is\n" in run.stderr
     if written is None:
         assert "interrupted; nothing was changed" in run.stderr
     elif status:
@@ -216,7 +216,7 @@ def test_what_nothing_explains_is_asked_about_alone(fixtures: Path, monkeypatch:
     monkeypatch.setattr(Difference, "causes", ())
     arguments = ("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "asked", "toy/double", "toy/triple")
     run = CliRunner().invoke(main, arguments, input="ayn", env={"STANDIN": "breaking"})
-    assert "nothing explains this change, so nothing else has its cause" in run.stderr
+    assert "this change has no known cause, so no other change shares it" in run.stderr
     assert re.search(r"toy/double +breaking -> written", run.stdout)
     assert "1 golden(s) left as they were" in run.stdout
 
@@ -308,8 +308,8 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
     cases = tuple(ramp if case.name == ramp.name else case for case in standin.CASES)
     told = verify(generated, ALL | {ramp.name: ramp})
     assert told == [
-        "golden toy/ramp: its case declares other words, axes or units of outputs/z; "
-        "'python generate_golden.py --update --reason ... toy/ramp' writes them"
+        "golden toy/ramp: its case declares other texts, axes or units for outputs/z; "
+        "'python generate_golden.py --update --reason ... toy/ramp' rewrites them"
     ]
     monkeypatch.setattr("tests.golden.standin.CASES", cases)
     monkeypatch.setattr("golden.generator.regenerate.Reference", None)
@@ -322,7 +322,7 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
 def test_other_words_are_written_and_nothing_is_computed(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = replace(standin.LARGE.faults[0], symptom="the ramp is reversed; expected it as it is")
     case = replace(ALL["toy/ramp"], summary="a rising ramp", operation=replace(standin.LARGE, faults=(fault,)))
-    assert "other words, axes or units of fault reversed, summary" in verify(generated, ALL | {case.name: case})[0]
+    assert "other texts, axes or units for fault reversed, summary" in verify(generated, ALL | {case.name: case})[0]
     before = read_golden(golden_path(generated, case.name))
     monkeypatch.setattr("tests.golden.standin.CASES", (case,))
     monkeypatch.setattr("golden.generator.regenerate.Reference", None)
@@ -537,7 +537,7 @@ def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeyp
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 130
-    assert "interrupted; 2 golden(s) were written or recorded before" in run.stderr
+    assert "interrupted; 2 golden(s) had already been written or recorded" in run.stderr
     before = snapshot(tmp_path / "toy")
     run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 0, run.stderr
@@ -656,7 +656,7 @@ def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, m
 @pytest.mark.usefixtures("in_process")
 def test_what_an_adapter_cannot_express_is_answered_behind_it_and_said(tmp_path: Path) -> None:
     run = generate(tmp_path, *ADAPTER, "--update", "--reason", "of the toy", "--slow")
-    said = "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); stand-in did: toy/ramp"
+    said = "toy 1.2 (0123456) cannot compute toy.large (no call makes a ramp); computed with stand-in: toy/ramp"
     assert said in run.stdout
     provenance = read_golden(golden_path(tmp_path, "toy/ramp")).provenance
     assert provenance["reference"] == "stand-in"
@@ -673,7 +673,7 @@ def test_a_disagreement_with_the_reference_behind_is_refused(fixtures: Path, mon
     before = snapshot(fixtures)
     run = generate(fixtures, *ADAPTER, "--update", "--reason", "of the toy", "toy/double")
     assert run.exit_code == 2
-    assert "case toy/double: toy 1.2 (0123456) does not compute what stand-in does" in run.stderr
+    assert "case toy/double: the outputs of toy 1.2 (0123456) differ from those of stand-in" in run.stderr
     assert re.search(r"output 'y' breaking \(worst .* x tolerance\)", run.stderr)
     assert "matches fault 'negated'" in run.stderr
     assert "Nothing was written" in run.stderr
@@ -691,7 +691,7 @@ def test_faults_must_lie_beyond_the_disagreement_too(tmp_path: Path, monkeypatch
     monkeypatch.setattr(standin, "CASES", (replace(standin.CASES[0], operation=changed),))
     run = generate(tmp_path, *ADAPTER, "--update", "--reason", "x")
     assert run.exit_code == 2, run.output
-    assert "the fault(s) ['near'] lie within" in run.stderr
+    assert "the fault(s) ['near'] are within" in run.stderr
 
 
 @pytest.mark.usefixtures("in_process")
@@ -718,9 +718,9 @@ def test_a_cross_check_compares_two_references_and_writes_nothing(fixtures: Path
     run = generate(fixtures, *CROSSED)
     assert run.exit_code == 0, run.output
     assert re.search(r"toy/double +identical", run.stdout)
-    assert re.search(r"toy/ramp +no call for it", run.stdout)
+    assert re.search(r"toy/ramp +reference lacks it", run.stdout)
     assert "1 slow case(s) not compared" in run.stdout
-    assert "toy 1.2 (0123456) cannot answer toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
+    assert "toy 1.2 (0123456) cannot compute toy.large (no call makes a ramp); not compared: toy/ramp" in run.stdout
     assert "stand-in and toy 1.2 (0123456): 2 cases compared, all agree within tolerance" in run.stdout
     assert "3 cases compared" in generate(fixtures, *CROSSED, "--slow").stdout
     assert snapshot(fixtures) == before
@@ -765,7 +765,7 @@ def test_a_damaged_golden_is_no_agreement_and_a_lost_one_is_left_out(fixtures: P
         (["--update", "--reason", "x"], "--cross-check writes no golden"),
         (["--prove"], "--cross-check writes no golden"),
         (["toy/ramp"], "nothing was compared"),
-        (["--fixtures", "no/such"], "no such directory; a cross-check takes inputs and tolerances from it"),
+        (["--fixtures", "no/such"], "no such directory; a cross-check needs its inputs and tolerances"),
         (["--reference", "tests.golden.toy_adapter"], "that is the reference itself"),
     ],
 )

@@ -191,7 +191,7 @@ def crlf(content: bytes) -> bytes:
 def test_converted_line_ends_are_said_to_be_so(fixtures: Path, kind: str, convert, told: str) -> None:
     file = fixtures / "toy" / f"double.{kind}"
     file.write_bytes(convert(file.read_bytes()))
-    assert f"its line ends were converted as if it were a text ({told}" in verified(fixtures)
+    assert f"its line ends were converted as if it were text ({told}" in verified(fixtures)
 
 
 def test_an_entry_may_have_other_line_ends_but_no_byte_order_mark(fixtures: Path) -> None:

@@ -43,7 +43,7 @@ def told(of: Callable[..., Arrays] | None) -> list[str]:
 def test_a_formula_that_computes_the_old_outputs_is_named_once() -> None:
     [line] = told(formula)
     assert line.startswith("tests/golden/test_restated.py: formula still computes the old outputs (2 of the cases that")
-    assert line.endswith("if the reference changed on purpose, it needs the same change, for its faults are made of it")
+    assert line.endswith("if the reference changed on purpose, change the formula too, because faults are made of it")
 
 
 def test_a_formula_that_changed_too_and_one_that_breaks_and_none_are_not() -> None:

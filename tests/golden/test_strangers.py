@@ -132,9 +132,9 @@ def test_names_that_a_terminal_would_obey(fixtures: Path) -> None:
 def test_more_files_than_are_looked_at(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert survey(fixtures).strange == ()
     monkeypatch.setattr(folder, "MOST_FILES", 3)
-    assert survey(fixtures).strange == (f"{fixtures}: more than 3 files; the others were not looked at",)
+    assert survey(fixtures).strange == (f"{fixtures}: more than 3 files; the others were not checked",)
     monkeypatch.setattr("golden.store.sources.MOST_FILES", 3)
-    assert "4 goldens; at most 3 are looked at" in golden("diff", str(fixtures), str(fixtures)).output
+    assert "4 goldens; at most 3 are read" in golden("diff", str(fixtures), str(fixtures)).output
 
 
 def test_after_many_damaged_files_or_much_data_nothing_is_read(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,12 +142,12 @@ def test_after_many_damaged_files_or_much_data_nothing_is_read(fixtures: Path, m
     monkeypatch.setattr(guard, "_MOST_BYTES", 1)
     first, *others = read_untrusted(paths)
     assert not isinstance(first, str)
-    assert all("not read, for those before it are too large" in str(one) for one in others)
+    assert all("not read, because the files before it are too large" in str(one) for one in others)
     monkeypatch.setattr(guard, "_MOST_BYTES", 2**30)
     monkeypatch.setattr(guard, "_MOST_PROCESSES", 0)
     monkeypatch.setattr(guard, "_answers", lambda paths, seconds: iter(["damaged"]))
     assert [*read_untrusted(paths)][1:] == [
-        f"golden {path}: not read, for 1 before it were damaged. {_RESTORE}" for path in paths[1:]
+        f"golden {path}: not read, because 1 file(s) before it are damaged. {_RESTORE}" for path in paths[1:]
     ]
 
 
@@ -173,7 +173,7 @@ def test_a_small_file_is_read_as_it_is(tmp_path: Path) -> None:
         read_small(tmp_path / "b")
 
 
-ENVIRONMENT = "the system does not let it be read: "
+ENVIRONMENT = "the system refuses to read it: "
 
 
 @pytest.mark.parametrize("file", ["toy/double.json", "toy/double.png", "README.md"])
@@ -226,5 +226,5 @@ def test_reading_takes_no_lock_and_minds_none(fixtures: Path) -> None:
 
 def test_a_process_that_the_system_ended_says_nothing_of_the_file() -> None:
     said = guard._crashed(Path("a.h5"), -signal.SIGKILL, 60)
-    assert said.endswith("that says nothing of the file. Run again")
+    assert said.endswith("this says nothing about the file. Run again")
     assert "Do not trust it" in guard._crashed(Path("a.h5"), -signal.SIGSEGV, 60)

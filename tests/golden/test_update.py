@@ -292,5 +292,8 @@ def test_a_file_system_without_locks_is_told(fixtures: Path, monkeypatch: pytest
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", refuse)
-    with pytest.raises(GoldenError, match=r"\.lock: the system gives no lock \(.*No locks available\)"), lock(fixtures):
+    with (
+        pytest.raises(GoldenError, match=r"\.lock: the system provides no lock \(.*No locks available\)"),
+        lock(fixtures),
+    ):
         pass

@@ -117,8 +117,7 @@ def test_a_golden_that_its_entry_does_not_speak_of(fixtures: Path) -> None:
     write_golden(golden_path(fixtures, DOUBLE), make_golden(CASES[0], outputs={"y": y, "rows": np.array(4)}))
     assert verify(fixtures, ALL) == [
         "golden toy/double: the newest event of its entry's history does not lead to this content",
-        "golden toy/double: fault 'negated', output 'y': "
-        "it is said to be wrong by 10.3, and what is kept of it by 15.5",
+        "golden toy/double: fault 'negated', output 'y': its kept elements are wrong by 15.5, but the file says 10.3",
     ]
 
 
@@ -127,11 +126,11 @@ def test_a_golden_that_its_entry_does_not_speak_of(fixtures: Path) -> None:
     [
         ([{"before": "1" * 16}, {"after": "0" * 16}], "an event of its entry's history does not follow the one before"),
         ([{"before": "1" * 16}], "its entry's history does not begin with its first content: older events are missing"),
-        ([{"before": "1" * 16}, {"after": "1" * 16, "date": "2026-01-02"}], "not in order of their dates"),
-        ([{"date": "2026-02-30"}], "event 1 of 1 in its entry's history: '2026-02-30' is no date"),
-        ([{"date": "20260101"}], "'20260101' is no date; expected YYYY-MM-DD"),
-        ([{"after": "no digest at all"}], "before and after are not the first 16 digits of a digest each"),
-        ([{"approved": "by the owner"}], "has unknown keys ['approved'], and lacks []"),
+        ([{"before": "1" * 16}, {"after": "1" * 16, "date": "2026-01-02"}], "not in the order of their dates"),
+        ([{"date": "2026-02-30"}], "event 1 of 1 in its entry's history: '2026-02-30' is not a date"),
+        ([{"date": "20260101"}], "'20260101' is not a date; expected YYYY-MM-DD"),
+        ([{"after": "no digest at all"}], "before and after must each be the first 16 digits of a digest"),
+        ([{"approved": "by the owner"}], "has the unknown keys ['approved'], and lacks []"),
         ([{"reason": " "}], "expected a text for each of ['reason']"),
         ([{"tensorflow": "2.99"}], "names TensorFlow 2.99, no reference; the file says none, stand-in"),
         ([{"reference": "another"}], "names TensorFlow none, another; the file says none, stand-in"),
@@ -189,9 +188,9 @@ def wider(factor: float, *, noise: bool = False, runs: bool = False, faults: boo
     ("forged", "message"),
     [
         ({}, "is not 8 times its noise"),
-        ({"noise": True}, "is more than any run contributed to it"),
+        ({"noise": True}, "is more than any run contributed"),
         ({"noise": True, "runs": True}, "is more than 1% of the spread of its values"),
-        ({"noise": True, "runs": True, "faults": True}, "so a port that does this would pass"),
+        ({"noise": True, "runs": True, "faults": True}, "so a port with this fault would pass"),
     ],
 )
 def test_a_tolerance_cannot_be_widened_by_forging_what_it_follows_from(
@@ -220,11 +219,11 @@ FAULTS = make_golden(CASES[0]).faults
         ({"faults": {"negated": FAULTS["negated"]}}, "it does not catch the fault 'factor_plus_one', which its case"),
         (
             {"faults": {**FAULTS, "negated": replace(FAULTS["negated"], symptom="nothing is wrong")}},
-            "its case declares other words, axes or units of fault negated",
+            "its case declares other texts, axes or units for fault negated",
         ),
         (
             {"faults": {**FAULTS, "other": FAULTS["negated"]}},
-            "it speaks of the fault 'other', which its operation does not declare",
+            "it names the fault 'other', which its operation does not declare",
         ),
         (
             {"faults": {"negated": FAULTS["negated"]}, "invisible": {"factor_plus_one": "it is", "row_lost": "it is"}},
@@ -236,9 +235,9 @@ FAULTS = make_golden(CASES[0]).faults
             {"where": {"y": np.arange(20).reshape(4, 5) < 5}},
             "the mask of output 'y' is not what its operation defines: of 20 elements",
         ),
-        ({"expected_constant": {}}, "expects other outputs to be constant than its case"),
-        ({"definition": "0" * 16}, "its case is declared otherwise than when it was made"),
-        ({"parameters": {"factor": 3.0}}, "its case is declared otherwise than when it was made"),
+        ({"expected_constant": {}}, "the outputs that it expects to be constant are not those that its case expects"),
+        ({"definition": "0" * 16}, "its case has changed since it was generated"),
+        ({"parameters": {"factor": 3.0}}, "its case has changed since it was generated"),
     ],
 )
 def test_what_a_forger_can_drop_is_missed(fixtures: Path, changes: dict[str, Any], message: str) -> None:
@@ -248,8 +247,8 @@ def test_what_a_forger_can_drop_is_missed(fixtures: Path, changes: dict[str, Any
 def test_a_kept_wrong_output_that_is_nearer_than_said(fixtures: Path) -> None:
     kept = FAULTS["negated"].outputs["y"]
     for changes, message in (
-        ({"share": kept.share / 10}, "tolerances away, and lies"),
-        ({"distance": kept.distance * 10}, "and what is kept of it by"),
+        ({"share": kept.share / 10}, "tolerances away, but the file says"),
+        ({"distance": kept.distance * 10}, "but the file says"),
         ({"values": kept.values[:1], "indices": kept.indices[:1]}, "too few of its elements are kept"),
     ):
         fault = replace(FAULTS["negated"], outputs={"y": replace(kept, **changes)})
@@ -269,7 +268,8 @@ def test_a_file_that_is_no_golden(fixtures: Path) -> None:
     (fixtures / "toy" / "notes.txt").write_text("")
     (fixtures / "notes.json").write_text("")
     assert verify(fixtures, ALL) == [
-        f"file {name}: neither a golden (TOPIC/CASE.h5) nor beside one" for name in ("notes.json", "toy/notes.txt")
+        f"file {name}: neither a golden (TOPIC/CASE.h5) nor a file beside one"
+        for name in ("notes.json", "toy/notes.txt")
     ]
 
 
@@ -349,7 +349,7 @@ def test_pictures_are_held_to_the_goldens(fixtures: Path) -> None:
     picture = fixtures / "toy" / "double.png"
     sound = picture.read_bytes()
     picture.write_bytes(sound + b" ")
-    assert verify(fixtures, ALL) == ["picture toy/double: another file than the entry lists"]
+    assert verify(fixtures, ALL) == ["picture toy/double: not the file that the entry lists"]
     picture.unlink()
     assert verify(fixtures, ALL) == ["picture toy/double: its file is missing"]
     picture.write_bytes(sound)

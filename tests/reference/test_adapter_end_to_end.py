@@ -76,7 +76,7 @@ def test_goldens_of_the_installed_package(is_real: bool, tmp_path: Path) -> None
     made = generate(*there, "--reference", "ptycho", "--update", "--reason", "of the package", *CASES)
     assert made.exit_code == 0, made.output
     unanswered = [] if is_real else ["defaults/schedule"]
-    said = "cannot answer defaults.schedule (the installed release has no model.create_compiled_model)"
+    said = "cannot compute defaults.schedule (the installed release has no model.create_compiled_model)"
     assert (said in made.stdout) is bool(unanswered)
     goldens = {name: read_golden(golden_path(tmp_path, name)) for name in CASES}
     for name, golden in goldens.items():

@@ -398,8 +398,15 @@ def _quantities(array: np.ndarray) -> Mapping[str, Any]:
         return {"value": (_wide, lambda allowed, _: allowed)}
     return {
         "amplitude": (lambda x: np.abs(_wide(x)), lambda allowed, _: allowed),
-        "phase (rad)": (_phase, lambda allowed, e: np.minimum(allowed / np.maximum(np.abs(_wide(e)), allowed), 1)),
+        "phase (rad)": (_phase, _allowed_phase),
     }
+
+
+def _allowed_phase(allowed: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """Return by how much a phase may be off; NaN where both the value and its tolerance are 0."""
+    with np.errstate(all="ignore"):
+        phase: np.ndarray = np.minimum(allowed / np.maximum(np.abs(_wide(e)), allowed), 1)
+    return phase
 
 
 def _finite(values: np.ndarray) -> float:

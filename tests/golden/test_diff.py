@@ -73,7 +73,7 @@ def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> No
     write_golden(after, replace(made, outputs=outputs))
     told = diff(str(stored), str(after)).output
     assert told.count("held against the old one: ") == 1
-    assert "held against the old one: first differs after encoder block 3: the old values, but times" in told
+    assert "held against the old one: first differs after encoder block 3: the old values, but multiplied by" in told
     places = [told.index(f"output {key!r} ") for key in ("encoder_3", "amplitude_up_1", "phase", "object", "loss")]
     assert places == sorted(places)
 
@@ -136,7 +136,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
     told = diff("HEAD", "--fixtures", str(clone)).output
     assert "toy/double: changed; outputs breaking" in told
-    assert "the old values, but times 1.25" in told
+    assert "the old values, but multiplied by 1.25" in told
     git("commit", "-qam", "second")
     assert diff("HEAD", "--fixtures", str(clone)).output == "no golden differs\n"
     for span in ("HEAD~1..HEAD", "HEAD~1..", "HEAD~1...main"):

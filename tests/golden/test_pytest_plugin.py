@@ -139,7 +139,7 @@ def test_a_diagnosis_that_breaks_hides_no_failure(project: pytest.Pytester, monk
     result = project.runpytest("-k", "double")
     result.assert_outcomes(failed=1, deselected=3)
     result.stdout.fnmatch_lines(
-        ["E *output 'y' breaking*", "E * diagnosis: none: it failed itself (ZeroDivisionError*"]
+        ["E *output 'y' breaking*", "E * diagnosis: none; the diagnosis itself failed (ZeroDivisionError*"]
     )
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from golden.report.run import Check
+from golden.testing.failures import Failure, told_by_cause
 from tests.golden.conftest import fill
 from tests.golden.test_check import OFF, RIGHT, WRONG
 from tests.golden.test_pytest_plugin import REPOSITORY, only_plugins
@@ -80,7 +83,7 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
     assert failures.count("diagnosis: matches fault 'negated'") == 1
     assert "check_subject" not in failures
     other = (
-        r"E   1 more golden fails for the same reason; -v tells all:\nE     toy/(double|triple): 'y', \S+ x tolerance\n"
+        r"E   1 more golden fails for the same reason; -v shows all:\nE     toy/(double|triple): 'y', \S+ x tolerance\n"
     )
     assert re.search(other, failures)
     for case in ("toy/double", "toy/triple"):
@@ -94,8 +97,26 @@ def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> Non
     """The first traceback is shown, for it says where; the second golden takes a line."""
     told = run(project, RIGHT.replace("return {", "raise ValueError('no'); return {", 1)).stdout.str()
     assert told.count("raise ValueError('no')") == 1
-    assert re.search(r"-+ 1 more golden fails for the same reason; -v tells all: -+\n  toy/triple\n", told)
+    assert re.search(r"-+ 1 more golden fails for the same reason; -v shows all: -+\n  toy/triple\n", told)
     assert "goldens: 2 of 2 failed goldens ended with an error" in told
+
+
+def test_goldens_that_are_not_finite_are_told_once(project: pytest.Pytester) -> None:
+    told = run(project, RIGHT.replace("return {", "x = x * np.float32('nan'); return {", 1)).stdout.str()
+    assert told.count("diagnosis: no known fault; none of the compared values is finite") == 1
+    assert "E   1 more golden fails because values are not finite; -v shows all:\n" in told
+
+
+def test_of_many_goldens_that_fail_alike_a_few_are_listed() -> None:
+    output = {"y": {"verdict": "breaking", "share": 9.0}}
+    checks = [Check(f"toy/case{i}", "toy.scale", output, ["it fails"], ["negated"]) for i in range(20)]
+    failures = [Failure(SimpleNamespace(longrepr=None), check) for check in checks]
+    [shown] = told_by_cause(failures, every=False)
+    first, heading, *listed, last = str(shown.longrepr).splitlines()
+    assert (first, heading) == ("E   it fails", "E   19 more goldens fail for the same reason; -v shows all:")
+    assert [line.split()[1] for line in listed] == [f"toy/case{i}:" for i in range(1, 9)]
+    assert last == "E     and 11 more"
+    assert len(told_by_cause(failures, every=True)) == 20
 
 
 def test_a_failure_says_where_in_the_port_to_look(project: pytest.Pytester) -> None:

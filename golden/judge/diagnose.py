@@ -1,7 +1,7 @@
 """Find the wrong convention that explains a failure. NumPy only. A diagnosis never turns a failure into a pass.
 
-First, the outputs found are compared with the wrong outputs that the golden keeps for each fault it was proved to catch.
-Then generic transforms are tried, and the shape of the difference is described (``golden.judge.transforms``).
+First, the outputs found are compared with the wrong outputs that the golden keeps for each fault. Then generic
+transforms are tried, and the shape of the difference is described (``golden.judge.transforms``).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from golden.spec.arrays import Arrays
 _RESIDUE = 32.0
 """An output resembles a fault if it lies within this many tolerances of it."""
 _TELLING, _LEAST_TELLING, _LEAST_SHARE = 30.0, 8, 0.9
-"""An element is evidence of a fault if the fault moves it by 30 times that distance. An output resembles the fault if at
-least 8 of the kept elements are evidence, and if 0.9 of the kept elements, and 0.9 of the evidence, lie near the fault."""
+"""An element is evidence of a fault if the fault moves it by 30 times that distance. An output resembles the fault if
+at least 8 of the kept elements are evidence, and 0.9 of the kept elements, and of the evidence, lie near the fault."""
 _UNMEASURED = Tolerance(1e-6, 1e-6)
 """The tolerance for a fault that returns fractions where the golden has integers."""
 
@@ -159,7 +159,9 @@ class _KnownFaults:
         share, name = max(near, default=(0.0, ""), key=lambda one: one[0])
         if share < _LEAST_SHARE:
             return None
-        beyond = f"to within {_RESIDUE:g} tolerances" if share == 1 else f"except in {1 - share:.0%} of the sampled elements"
+        beyond = (
+            f"to within {_RESIDUE:g} tolerances" if share == 1 else f"except in {1 - share:.0%} of the sampled elements"
+        )
         sentence = f"resembles fault {name!r} {beyond}: {self._golden.faults[name].symptom}"
         return Diagnosis((output,), sentence, resembles=name)
 
@@ -187,7 +189,9 @@ class _KnownFaults:
             return None
         distance, name = near[0]
         others = sorted(set(self._golden.faults[name].outputs) - {output})
-        sentence = f"this output alone looks like fault {name!r}, but that fault would change {', '.join(others)} differently"
+        sentence = (
+            f"this output alone looks like fault {name!r}, but that fault would change {', '.join(others)} differently"
+        )
         return Diagnosis((output,), sentence, (), "", distance)
 
     def _say(self, outputs: tuple[str, ...], matches: list[tuple[float, str]]) -> Diagnosis:
@@ -199,7 +203,7 @@ class _KnownFaults:
         return Diagnosis(outputs, sentence, names, "", distance)
 
     def _distance(self, output: str, wrong: Wrong) -> float | None:
-        """Return the distance of an output from a fault's wrong one, relative to its scale; None if they do not match."""
+        """Return the distance of an output from a fault's, relative to its scale; None if they do not match."""
         array = self._found.get(output)
         if array is None or array.shape != wrong.shape:
             return None

@@ -1,7 +1,7 @@
 """Find the transform (flip, shift, sign, ...) that explains a wrong output, or else describe the difference.
 
-The work is limited by a number of elements, never by time, so the same failure gives the same sentence on every machine.
-A candidate is tried on a few thousand elements, and on all of them only if it fits there. The search for shifts uses one
+The work is limited by a number of elements, never by time, so a failure gives the same sentence on every machine. A
+candidate is tried on a few thousand elements, and on all of them only if it fits there. The search for shifts uses one
 image of at most a million pixels; the shape of a difference is taken from at most four million elements.
 """
 

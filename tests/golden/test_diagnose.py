@@ -103,7 +103,8 @@ def test_a_cut_from_elsewhere() -> None:
     canvases = stack(3, 20, 20, 1)
     right, late = canvases[:, 4:16, 4:16], canvases[:, 5:17, 6:18]
     assert (
-        explain(right, late).transform == "shifted by -1 rows and -2 columns, filled with other content: cut from another place"
+        explain(right, late).transform
+        == "shifted by -1 rows and -2 columns, filled with other content: cut from another place"
     )
 
 
@@ -152,7 +153,9 @@ def test_transforms_of_other_kinds_of_arrays() -> None:
     assert explain(mask, mask[::-1]).transform == "flipped upside down"
     real = stack(9, 9, kind="f4")
     assert explain(real, np.roll(real, (-4, -4), (0, 1))).transform == "with the quadrants swapped (ifftshift)"
-    assert explain(np.float64(2.0) * np.ones(()), np.array(8.0)).sentence.startswith("the expected values, but multiplied by 4")
+    assert explain(np.float64(2.0) * np.ones(()), np.array(8.0)).sentence.startswith(
+        "the expected values, but multiplied by 4"
+    )
 
 
 @pytest.mark.parametrize(
@@ -222,7 +225,8 @@ def test_outside_the_compared_mask_only_what_is_not_finite_counts() -> None:
     inside = RADIUS < 15
     one = explain(FIELD, np.where(inside, FIELD, np.inf).astype(np.float32), where=inside)
     assert one.sentence.endswith(
-        "the finite values agree, but 884 of 1600 elements are not finite, all of them masked; masked elements need only be finite"
+        "the finite values agree, but 884 of 1600 elements are not finite, all of them masked; masked elements need "
+        "only be finite"
     )
     # A transform is judged inside the mask, whatever lies outside it.
     assert explain(FIELD, np.where(inside, -FIELD, 1).astype(np.float32), where=inside).transform == "negated"

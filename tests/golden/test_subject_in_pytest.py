@@ -177,7 +177,9 @@ def test_what_is_offered_but_not_collected_fails_a_full_run(project: pytest.Pyte
     project.makepyfile(**{"parity/test_parity": OWN})
     result = run(project, RIGHT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["operation toy.large: my_subject offers it, but no collected test claims it: *"])
+    result.stdout.fnmatch_lines(
+        ["operation toy.large: my_subject offers it, but no collected test claims it; add to a test file: *"]
+    )
 
 
 def test_a_test_of_its_own_takes_its_goldens(project: pytest.Pytester) -> None:
@@ -239,7 +241,7 @@ def test_xfail_hides_no_difference(project: pytest.Pytester, monkeypatch: pytest
     [
         ("import nowhere_to_be_found", "", "*subject my_subject: cannot be imported (ModuleNotFoundError: *"),
         (f"{RIGHT}\ndef toy_scal(): ...", "", "*no operation is called 'toy_scal'; did you mean toy_scale?*"),
-        (RIGHT, '["toy.scal"]\nreason = "x"', "*no operation or way is called so; nearest: toy.scale*"),
+        (RIGHT, '["toy.scal"]\nreason = "x"', "*no operation or way has this name; nearest: toy.scale*"),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(
@@ -313,7 +315,7 @@ def test_a_shard_is_a_narrowed_run(project: pytest.Pytester) -> None:
     result = run(project, RIGHT)
     result.assert_outcomes(passed=2)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a narrowed run, *"])
+    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 
 
 def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +323,7 @@ def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypa
     (project.path / "my_subject.py").write_text(RIGHT)
     result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a narrowed run, *"])
+    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 
 
 def test_a_shard_still_tells_what_no_test_claims(project: pytest.Pytester) -> None:
@@ -335,7 +337,7 @@ def test_a_test_that_is_run_again_counts_once(project: pytest.Pytester) -> None:
     project.makeconftest(RUN_AGAIN)
     result = run(project, FLAKY)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; *", "goldens: run again 1 x: *[[]toy/double[]]"])
+    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; *", "goldens: rerun 1 x: *[[]toy/double[]]"])
     wrong = run(project, WRONG)
     assert wrong.ret == pytest.ExitCode.TESTS_FAILED
     wrong.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; 2 failed: toy/double, toy/triple"])

@@ -143,7 +143,7 @@ def test_parameters_are_what_the_operation_declares() -> None:
         Case("toy/x", LARGE, "", {"N": 1})
     with pytest.raises(GoldenError, match="parameter 'factor': expected bool, int, float or str, found list"):
         replace(SCALE, parameters={"factor": list})
-    with pytest.raises(GoldenError, match=r"both an input and a parameter: \['x'\]"):
+    with pytest.raises(GoldenError, match=r"the same name for an input and a parameter: \['x'\]"):
         replace(SCALE, parameters={"x": float})
 
 

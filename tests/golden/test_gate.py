@@ -193,7 +193,8 @@ def test_what_an_event_says_is_not_unsaid(clone: Path) -> None:
     found = gate(clone)
     assert found.exit_code == 0, found.output
     assert found.output == (
-        "toy/double: the tolerance of 'y' grew 3 times; declared: tolerance: the FFT of TensorFlow 2.99 rounds otherwise\n"
+        "toy/double: the tolerance of 'y' grew 3 times; declared: tolerance: the FFT of TensorFlow 2.99 rounds "
+        "otherwise\n"
         "no undeclared weakening; 1 golden(s) touched, 1 weakening(s) declared\n"
     )
 

@@ -342,7 +342,7 @@ def test_axes_that_do_not_fit_an_array_are_told(generated: Path, monkeypatch: py
     monkeypatch.setattr("tests.golden.standin.CASES", (ramp,))
     run = generate(generated, "toy/ramp")
     assert run.exit_code == 2
-    assert "outputs/z has shape (1000,), and 'row column' for its axes; expected a name for each" in run.stderr
+    assert "outputs/z has shape (1000,), but axes 'row column'; expected a name for each axis" in run.stderr
     assert "expected a name for each" in verify(generated, ALL | {ramp.name: ramp})[0]
 
 
@@ -560,7 +560,7 @@ def test_each_case_is_told_of_in_a_pipe(fixtures: Path, monkeypatch: pytest.Monk
     ("arguments", "message"),
     [
         (("--except", "toy/nothing"), "no case matches 'toy/nothing'; nearest: "),
-        (("--except", "toy/*", "toy/double"), "no case is left: all that were chosen are left out"),
+        (("--except", "toy/*", "toy/double"), "no case is left: all selected cases are left out"),
         (("--keep-going",), "--keep-going goes with --update"),
     ],
 )

@@ -194,7 +194,7 @@ def test_symmetry_hides_a_fault_and_is_refused() -> None:
         (lambda: operation(Fault("a", "s", dict), Fault("a", "t", dict)), "two of its faults share a name"),
         (
             lambda: Case("toy/a", operation(Fault("a", "s", dict)), "s", invisible={"b": "r"}),
-            "invisible names no fault of its operation: ['b']",
+            "invisible names unknown faults: ['b']",
         ),
     ],
 )

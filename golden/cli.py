@@ -306,7 +306,7 @@ def diff_command(
     golden diff main...HEAD      the same, from the commit where HEAD left main
     golden diff HEAD             a revision and the working tree
     golden diff GOLDEN x.obtained.h5    a golden (file or case) and the outputs that a test run obtained
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    """  # noqa: D301 - \b tells click not to wrap a paragraph
     if second is not None and second.endswith(obtained.ENDING):
         differs = _diff_obtained(first, Path(second), markdown, as_json, page, fixtures)
         sys.exit(1 if differs and exit_code else 0)
@@ -518,7 +518,7 @@ def check_command(
     Exit status: 0  everything offered agrees, or differs as declared
                  1  something differs
                  2  nothing could be compared
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    """  # noqa: D301 - \b tells click not to wrap a paragraph
     from golden.testing.check import Request, check_all, plan, run_of
 
     for report in reports:
@@ -568,7 +568,7 @@ def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures
     golden gate A..B             two git revisions
 
     Exit status 1 if a check gets weaker and no new event in the golden's history declares it.
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    """  # noqa: D301 - \b tells click not to wrap a paragraph
     from golden.report.thumbnail import drawn_otherwise
 
     sys.path.append(str(Path.cwd()))

@@ -11,7 +11,7 @@ import numpy as np
 
 from golden.spec.arrays import image_axes, images
 
-_BEGINNING = "all that moved is "
+_BEGINNING = "the change is "
 _LEAST = 16
 """Fewer moved elements can follow one rule by accident."""
 _EXPLAINED = 0.9

@@ -197,7 +197,7 @@ def require_report(path: Path, option: str = "--golden-report") -> None:
 
 
 def write_run(path: Path, run: Run, fixtures: Path) -> None:
-    """Write the report; a reader never sees half of it.
+    """Write the report atomically.
 
     Args:
         path: the file; its suffix chooses the kind.

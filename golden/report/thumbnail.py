@@ -54,7 +54,7 @@ def drawn_otherwise(golden: Golden, picture: bytes) -> str:
 
     try:
         expected, found = (Image.open(io.BytesIO(png), formats=("PNG",)) for png in (drawn, picture))
-        if found.size == expected.size:  # only then is it decoded
+        if found.size == expected.size:  # decode only then
             one, other = (np.asarray(image.convert("RGB"), np.int16) for image in (expected, found))
             differing = int(np.count_nonzero(np.abs(one - other).max(axis=-1) > _VISIBLE))
             how = f"{differing} of its {one[..., 0].size} pixels differ" if differing else ""
@@ -108,9 +108,8 @@ def _tiles(name: str, array: np.ndarray, side: int) -> list[tuple[str, Image]]:
     tiles: list[tuple[str, Image]] = []
     for number, image in enumerate(stack[:_MOST_IMAGES]):
         which = f"{name} {number + 1}/{len(stack)}" if len(stack) > 1 else name
-        which = (
-            which if number else f"{which} [{digest}]"
-        )  # so that the picture also changes with pixels that are not shown
+        # With the digest, the picture also changes with pixels that are not shown.
+        which = which if number else f"{which} [{digest}]"
         if np.iscomplexobj(image):
             tiles += [_tile(f"{which}, amplitude", np.abs(image), side), _phase(image, side)]
         else:

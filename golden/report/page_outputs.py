@@ -245,7 +245,7 @@ class OutputOfCase:
         if one.verdict is not Verdict.STRUCTURAL:
             box = ", ".join(f"{low}:{high}" for low, high in one.box)
             facts.append(("failing", f"{one.failing} of {one.compared}" + (f", in [{box}]" if box else "")))
-        if one.amplitude_error is not None:
+        if one.amplitude_error or one.phase_error:
             facts.append(("largest error", f"amplitude {one.amplitude_error:.2g}, phase {one.phase_error:.2g} rad"))
         if self._has_tolerance:
             t = self._tolerance

@@ -58,7 +58,7 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
         if comparison.failing:
             detail += f"; {comparison.failing} of {comparison.compared} compared elements fail{_box(comparison.box)}"
         lines.append(detail)
-    if comparison.amplitude_error is not None:
+    if comparison.amplitude_error or comparison.phase_error:  # both are 0 if no finite element moved
         lines.append(
             f"  largest error: amplitude {comparison.amplitude_error:.2g}, phase {comparison.phase_error:.2g} rad"
         )

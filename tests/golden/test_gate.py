@@ -233,7 +233,7 @@ def test_the_generator_tells_what_the_gate_will_ask_for(clone: Path, monkeypatch
     run = generate(clone, "--update", "--reason", "better", DOUBLE)
     assert run.exit_code == 0, run.output
     assert "toy/double: the tolerance of 'y' grew " in run.output
-    assert "make it anew with --weaken 'tolerance: ...')" in run.output
+    assert "regenerate it with --weaken 'tolerance: ...')" in run.output
 
 
 def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
@@ -365,7 +365,9 @@ def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
     assert merge_request(clone, wider(1.9)).exit_code == 0
     second = merge_request(clone, wider(3.5))
     assert second.exit_code == 1
-    assert "the tolerance of 'y' grew 3.5 times, in steps since 2026-01-01 (restore it, or make it" in second.output
+    assert (
+        "the tolerance of 'y' grew 3.5 times, in steps since 2026-01-01 (restore it, or regenerate it" in second.output
+    )
     assert "noise" not in second.output
     narrower = wider(3.4)
     put(clone, narrower, told(narrower))

@@ -105,7 +105,7 @@ def test_regeneration_flags_are_refused_once(
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "passed" not in result.stdout.str()
     assert "failed" not in result.stdout.str()
-    told = f"{arguments[0]} would make the code under test write its expected values. *python generate_golden.py*"
+    told = f"{arguments[0]} would let the code under test write its expected values. *python generate_golden.py*"
     result.stdout.fnmatch_lines([told])
     assert result.stdout.str().count("author of its own truth") == 1
     assert state(project) == before
@@ -186,7 +186,7 @@ TRAPS = {
     '{"y": y.astype(complex), "rows": rows}': "*output 'y' structural*expected dtype complex64, found complex128*",
     '{"y": y.real.astype(np.float16), "rows": rows}': "*structural*expected dtype complex64, found float16*",
     '{"y": y * np.float32("nan"), "rows": rows}': "*output 'y' breaking*found (nan*",
-    '{"y": y * 0, "rows": rows}': "*output 'y' breaking*the expected values, but zero everywhere*",
+    '{"y": y * 0, "rows": rows}': "*output 'y' breaking*the expected values, but replaced by zeros*",
     '{"y": y[:0], "rows": rows}': "*output 'y' structural*expected shape (4, 5), found (0, 5)*",
     '{"y": y[None], "rows": rows}': "*output 'y' structural*expected shape (4, 5), found (1, 4, 5)*",
     '{"y": y.tolist(), "rows": rows}': "*output 'y': expected an array of numbers or bytes, complex64 *found list*",
@@ -364,7 +364,7 @@ def test_a_marked_test_without_the_fixture_fails_the_run(project: pytest.Pyteste
     edit(project, 'golden.check({"z": golden.inputs["ramp"]})', "pass")
     result = project.runpytest()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*test_large: marked 'golden', but does not use the fixture: it compares nothing"])
+    result.stdout.fnmatch_lines(["*test_large: marked 'golden', but does not use the fixture, so it compares nothing"])
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ def test_goldens_that_are_not_finite_are_told_once(project: pytest.Pytester) -> 
     told = run(project, RIGHT.replace("return {", "x = x * np.float32('nan'); return {", 1)).stdout.str()
     assert told.count("diagnosis: no known fault; none of the compared values is finite") == 1
     assert "E   1 more golden fails because values are not finite; -v shows all:\n" in told
+    assert "largest error" not in told, "no finite element moved"
 
 
 def test_of_many_goldens_that_fail_alike_a_few_are_listed() -> None:
@@ -255,7 +256,7 @@ def test_what_cannot_be_meant_is_a_usage_error(
 def test_without_a_subject_the_one_line_is_a_usage_error(project: pytest.Pytester) -> None:
     result = project.runpytest("-o", "golden_subject=")
     assert result.ret != pytest.ExitCode.OK
-    assert "so it needs a subject: golden_subject = my_port.golden_subject" in result.stdout.str() + result.stderr.str()
+    assert "set golden_subject = my_port.golden_subject" in result.stdout.str() + result.stderr.str()
 
 
 def test_workers_and_controller_count_together(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,17 @@
-"""Goldens record what TensorFlow computed; a test suite holds a port to them without TensorFlow.
+"""Goldens record what TensorFlow computed; a test suite checks a port against them without TensorFlow.
 
-The layers, each of which imports only those to its left:
-``spec < judge < store < review < report < generator | testing``; on top the doors ``cli``, ``generate`` and
-``pytest_plugin``. ``ptychopinn`` is the content, a folder per topic, and imports ``spec`` alone.
+Each layer imports only layers to its left: ``spec < judge < store < review < report < generator | testing``. Above
+them are the entry points ``cli``, ``generate`` and ``pytest_plugin``. ``ptychopinn`` holds the cases, a folder per
+topic, and imports only ``spec``.
 
-What a cases module is written with, here and in any other package that keeps goldens:
+A cases module, here or in another package with goldens, needs these names:
 
     from golden import Case, Draw, Fault, Input, Operation, Output
 
 ``Operation``: a computation, its inputs, parameters, outputs and faults. ``Input``: an array that it takes. ``Output``:
 one of its results. ``Fault``: a wrong convention that a port could follow. ``Case``: the operation on certain inputs.
-``Draw``: the random source that makes these inputs. ``golden.spec`` holds the rest. Importing this package loads
-nothing else.
+``Draw``: the random source of these inputs. The rest is in ``golden.spec``. Importing this package loads nothing
+else.
 """
 
 from __future__ import annotations

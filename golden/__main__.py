@@ -4,7 +4,7 @@ from golden.interrupts import guard_loading
 
 
 def main() -> None:
-    """Run the command, guarded from its first import on."""
+    """Run the command. Signals are handled from the first import on."""
     guard_loading()
     from golden.cli import main as command
 

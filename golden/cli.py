@@ -1,4 +1,4 @@
-"""The command ``golden`` parses options and returns exit codes; it never writes a golden."""
+"""The command ``golden``: options and exit codes. It never writes a golden."""
 
 from __future__ import annotations
 
@@ -63,16 +63,16 @@ from golden.store.spoilt import recipe
 from golden.store.verify import blind_spots, verify
 
 CONTENT = "golden.ptychopinn"
-"""The module of the cases that are bundled."""
+"""The package of the bundled cases."""
 _MOST_LINES = 500
 SCAN = "golden.ptychopinn.simulation.embedded"
-"""The module of the scan that is bundled."""
+"""The module of the bundled scan."""
 
 
 class _Group(click.Group):
-    """Turns a GoldenError of any command into one line and exit status 2: it could not do what was asked.
+    """Turns a GoldenError of any command into one line and exit status 2: the command could not be carried out.
 
-    An interrupt becomes one line and exit status 130, whatever became of its exception on its way.
+    An interrupt becomes one line and exit status 130, even if a library swallowed or replaced its exception.
     """
 
     def main(self, *arguments: Any, **options: Any) -> Any:
@@ -99,7 +99,7 @@ class _Group(click.Group):
 
 
 class _Files:
-    """The files that a command was asked to write, and which of them it wrote."""
+    """The files that a command should write. Knows which of them were written."""
 
     def __init__(self) -> None:
         self._before: dict[Path, tuple[int, int]] = {}
@@ -113,7 +113,7 @@ class _Files:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Return what tells a file from one that takes its place: when it was written, and its number; zeros for none."""
+    """Return modification time and inode, which change if a file is replaced; zeros if there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -122,7 +122,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 class _OutputFile(click.Path):
-    """The file that a command is asked to write."""
+    """The type of an option that names a file to write."""
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         path = super().convert(value, parameter, context)
@@ -143,10 +143,10 @@ def main() -> None:
       eval "$(_GOLDEN_COMPLETE=bash_source golden)"    in ~/.bashrc
       eval "$(_GOLDEN_COMPLETE=zsh_source golden)"     in ~/.zshrc
       _GOLDEN_COMPLETE=fish_source golden | source     in ~/.config/fish/config.fish
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    """  # noqa: D301 - \b tells click not to wrap a paragraph
 
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for another program.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 
 
 _OUTPUT_FILE = _OutputFile(path_type=Path, dir_okay=False)
@@ -167,12 +167,12 @@ def _chosen(context: click.Context, parameter: click.Parameter, named: Path | No
     if remark and not (named is None and _are_files(context)):
         click.echo(f"golden: {remark}", err=True)
     if not fixtures.is_dir():
-        raise click.UsageError(f"{fixtures}: no such directory; this checkout has lost its goldens")
+        raise click.UsageError(f"{fixtures}: no such directory; the goldens of this checkout are missing")
     return fixtures
 
 
 def _are_files(context: click.Context) -> bool:
-    """Tell whether the goldens that a command is about are named by path (click reads what is given first)."""
+    """Return whether the arguments name goldens by path; click parses arguments before options."""
     given = (context.params.get(name) for name in ("case", "first", "second"))
     return any(Path(path).exists() for path in given if path)
 
@@ -198,16 +198,19 @@ def list_command(patterns: tuple[str, ...], as_json: bool, fixtures: Path) -> No
 @main.command("show")
 @click.argument("case", metavar="CASE|FILE")
 @click.option(
-    "--picture", type=_OUTPUT_FILE, metavar="PNG", help="Also draw inputs and outputs that are images into this file."
+    "--picture",
+    type=_OUTPUT_FILE,
+    metavar="PNG",
+    help="Also draw the inputs and outputs that are images, into this file.",
 )
 @_json_option
 @_fixtures_option
 def show_command(case: str, picture: Path | None, as_json: bool, fixtures: Path) -> None:
-    """Show what a golden holds.
+    """Show the contents of a golden.
 
-    That is: inputs, outputs, parameters, tolerance, provenance, confirmation, history.
+    These are inputs, outputs, parameters, tolerance, provenance, confirmation, history.
 
-    Give the name of a case, or the file of a golden (x.h5). The .json beside the file, if there is one, is its entry.
+    Give the name of a case, or the file of a golden (x.h5). If there is a .json file beside it, that is its entry.
     """
     shown = [(golden, _entry_of(golden, case, fixtures)) for golden in _goldens_at(case, fixtures)]
     if as_json:
@@ -223,7 +226,7 @@ def show_command(case: str, picture: Path | None, as_json: bool, fixtures: Path)
 
 
 def _entry_of(golden: Golden, case: str, fixtures: Path) -> Entry | None:
-    """Read a golden's entry; a file from elsewhere may have none beside it."""
+    """Read a golden's entry; None if there is none beside a file that was given by path."""
     is_file = case.endswith(".h5")
     beside = Path(case).with_suffix(".json") if is_file else entry_path(fixtures, golden.case)
     return read_entry_file(beside) if beside.exists() or not is_file else None
@@ -247,9 +250,9 @@ def faults_command(
 ) -> None:
     """Show which wrong conventions each golden catches.
 
-    The margin of a fault is its distance from the right outputs, in units of the tolerance.
+    The margin of a fault is the distance of its outputs from the right ones, in units of the tolerance.
 
-    Exit status 1 if a golden catches no fault, or if no golden catches some fault.
+    Exit status 1 if a golden catches no fault, or if a fault is caught by no golden.
     """
     goldens = read_chosen(fixtures, patterns)
     warned = warnings(goldens, read_shares(report) if report else {})
@@ -301,9 +304,9 @@ def diff_command(
     golden diff OLD NEW          two files, or two directories of fixtures
     golden diff main..HEAD       two git revisions, read without a checkout
     golden diff main...HEAD      the same, from the commit where HEAD left main
-    golden diff HEAD             a revision against the working tree
+    golden diff HEAD             a revision and the working tree
     golden diff GOLDEN x.obtained.h5    a golden (file or case) and the outputs that a test run obtained
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    """  # noqa: D301 - \b tells click not to wrap a paragraph
     if second is not None and second.endswith(obtained.ENDING):
         differs = _diff_obtained(first, Path(second), markdown, as_json, page, fixtures)
         sys.exit(1 if differs and exit_code else 0)
@@ -340,7 +343,7 @@ def diff_command(
 
 
 def _diff_obtained(first: str, file: Path, markdown: bool, as_json: bool, page: Path | None, fixtures: Path) -> bool:
-    """Hold what a test run obtained against its golden; tell whether it differs."""
+    """Compare the outputs that a test run obtained with their golden; return whether they differ."""
     [golden] = _goldens_at(first, fixtures)
     found = read_outputs(file)
     cases = load_cases(CONTENT)
@@ -384,7 +387,7 @@ def _write_page(
     drawn = track(found, "drawing", console=screen, transient=True, disable=not screen.is_terminal)
     heading = Heading(title, summary(found), remarks=remarks, claims=said, compared=compared)
     write_page(path, drawn, heading)
-    click.echo(f"page: {path}", err=True)  # not among what --markdown prints
+    click.echo(f"page: {path}", err=True)  # not part of the output of --markdown
 
 
 @main.command("text")
@@ -395,7 +398,7 @@ def text_command(file: Path) -> None:
     This is what git shows after 'golden git --enable'.
     """
     (golden,) = read_untrusted([file])
-    # What is not sound is no failure: git would show no difference at all.
+    # Not an error, because git would then show no difference at all.
     click.echo(f"not a sound golden: {golden}" if isinstance(golden, str) else as_text(golden))
 
 
@@ -418,7 +421,7 @@ def git_command(wanted: bool | None, fixtures: Path) -> None:
 @main.command("unmerged", hidden=True)
 @click.argument("file")
 def unmerged_command(file: str) -> None:
-    """Leave a golden that both sides of a merge changed as it is on ours, for git's merge driver; exit status 1."""
+    """Keep our version of a golden that both sides of a merge changed. For git's merge driver; exit status 1."""
     file = printable(file)
     stem = file.rpartition(".")[0]
     click.echo(f"golden: {file}: both sides changed it; {recipe(stem, '/'.join(stem.split('/')[-2:]))}", err=True)
@@ -435,7 +438,7 @@ def verify_command(module: str, as_json: bool, fixtures: Path) -> None:
     """Check that all goldens are sound and complete.
 
     Each digest, tolerance, mask and fault must follow from the rest of the file and its case. Files, entries and
-    pictures must match, and nothing may be orphaned. Exit status 1 if there is a problem.
+    pictures must match. Every golden needs a case, and every case a golden. Exit status 1 if there is a problem.
     """
     sys.path.append(str(Path.cwd()))
     problems = [*_conflicts(fixtures), *verify(fixtures, load_cases(module))]
@@ -450,11 +453,11 @@ def verify_command(module: str, as_json: bool, fixtures: Path) -> None:
         click.echo(f"{len(problems)} problem(s) in {fixtures}")
         sys.exit(1)
     count = len(stored_cases(fixtures))
-    click.secho(f"{count} goldens: digests match, entries in step, nothing orphaned", fg="green")
+    click.secho(f"{count} goldens: digests match, entries match, nothing is orphaned", fg="green")
 
 
 def _conflicts(fixtures: Path) -> list[str]:
-    """Say which goldens, or the page of all, a merge left in conflict, and what to do."""
+    """List the goldens, and the page of all goldens, that a merge left in conflict, with advice."""
     files = [printable(name) for name in git.conflicted(fixtures)]
     cases = sorted({name.rpartition(".")[0] for name in files if name != PAGE})
     told = [f"{case}: an unresolved merge conflict; {recipe(os.path.relpath(fixtures / case), case)}" for case in cases]
@@ -483,7 +486,7 @@ def _conflicts(fixtures: Path) -> list[str]:
     help="Write a report: .html with pictures, .md or .json. May be repeated.",
 )
 @_json_option
-@click.option("-v", "--verbose", is_flag=True, help="Print all details of each golden that differs.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the details of each golden that differs.")
 @click.option("--slow", is_flag=True, help="Also compare slow goldens that are not named.")
 @click.option("--jobs", type=click.IntRange(1), default=1, metavar="N", help="Number of processes.  [default: 1]")
 @click.option(
@@ -509,13 +512,13 @@ def check_command(
 
     \b
     golden check my_port.golden_subject
-    golden check golden.ptychopinn.formulas      the NumPy restatement, as a first look
+    golden check golden.ptychopinn.formulas      our NumPy formulas, to see what the result looks like
 
     \b
     Exit status: 0  everything offered agrees, or differs as declared
                  1  something differs
                  2  nothing could be compared
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    """  # noqa: D301 - \b tells click not to wrap a paragraph
     from golden.testing.check import Request, check_all, plan, run_of
 
     for report in reports:
@@ -555,17 +558,17 @@ def _with_progress(results: Iterator[Check | str], total: int) -> list[Check | s
 )
 @_fixtures_option
 def gate_command(span: str, markdown: bool, as_json: bool, module: str, fixtures: Path) -> None:
-    """List what a pull request makes weaker.
+    """List the checks that a pull request weakens.
 
-    For example: a wider tolerance, a fault that is no longer caught, a golden that is removed.
+    For example: a wider tolerance, a fault that is no longer caught, a removed golden.
 
     \b
-    golden gate main...HEAD      a branch, against the commit where it left main
-    golden gate main             the working tree, against main
+    golden gate main...HEAD      a branch, compared with the commit where it left main
+    golden gate main             the working tree, compared with main
     golden gate A..B             two git revisions
 
-    Exit status 1 if something gets weaker and no new event in the golden's history declares it.
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    Exit status 1 if a check gets weaker and no new event in the golden's history declares it.
+    """  # noqa: D301 - \b tells click not to wrap a paragraph
     from golden.report.thumbnail import drawn_otherwise
 
     sys.path.append(str(Path.cwd()))

@@ -34,7 +34,7 @@ from golden.store.checkout import CODE, checkout_of, choose
 
 FIXTURES = CODE / "golden" / "fixtures"
 CONTENT = "golden.ptychopinn"
-"""The cases that are bundled, and the references that they name."""
+"""The package of the bundled cases, which names its references."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -51,7 +51,7 @@ CONTENT = "golden.ptychopinn"
     "--weaken",
     metavar="TEXT",
     help="With --update: what gets weaker, in the words that 'golden gate' asks for, and why. It is stored in the "
-    "history too.",
+    "history as well.",
 )
 @click.option("--yes", is_flag=True, help="In a terminal: write all goldens that moved, without asking.")
 @click.option(
@@ -106,8 +106,8 @@ CONTENT = "golden.ptychopinn"
     "--record",
     is_flag=True,
     help="With --cross-check: compare with the stored goldens. In the entry of each one that agrees, record the "
-    "release that confirmed it. What this release has already confirmed is skipped unless named, so the next run "
-    "continues this one.",
+    "release that confirmed it. Goldens that this release has already confirmed are skipped unless "
+    "named, so the next run continues this one.",
 )
 def main(
     patterns: tuple[str, ...],
@@ -130,7 +130,7 @@ def main(
     other: str | None,
     record: bool,
 ) -> None:
-    """Recompute the goldens with TensorFlow from their stored inputs, and say what moved.
+    """Recompute the goldens with TensorFlow from their stored inputs, and report what moved.
 
     CASE is a case's name or a glob pattern ('probe/*'); without it, all cases are recomputed. Without --update no
     golden is written. With --update, in a terminal, the program shows each change and asks about it. Differences are
@@ -141,7 +141,7 @@ def main(
                  1  something moved, is new, or is gone, and was not written (with --cross-check: they do not agree)
                  2  could not run
                130  interrupted with Ctrl-C
-    """  # noqa: D301 - click's mark for a paragraph to be left as it is
+    """  # noqa: D301 - \b tells click not to wrap a paragraph
     here = checkout_of(Path.cwd())
     strange = [file for file in reports if file.suffix not in WRITERS]
     for wrong, message in (
@@ -173,7 +173,9 @@ def main(
             raise click.UsageError(message)
     if remark := choose(fixtures, Path.cwd())[1]:
         click.echo(f"generate_golden.py: {remark}", err=True)
-    sys.path.append(str(Path.cwd()))  # last: --cases and --reference find the project at hand, and shadow nothing
+    sys.path.append(
+        str(Path.cwd())
+    )  # last, so that --cases and --reference find the current project but shadow nothing
     interrupts = Interrupts()
     before = state_of(fixtures)
     try:
@@ -208,7 +210,7 @@ def main(
             _fail(str(problem))
         if isinstance(problem, OSError):
             _fail(f"{problem}; {aftermath(fixtures, before)}")
-        traceback.print_exc()  # exit status 1 would say that something moved
+        traceback.print_exc()  # exit status 1 would mean that something moved
         _fail(f"this is a bug in the generator or in a case; {aftermath(fixtures, before)}")
     sys.exit(outcome)
 

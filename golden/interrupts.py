@@ -1,9 +1,9 @@
-"""Ctrl-C and SIGTERM end a command at any moment, with one line that is true, and never with a foreign traceback.
+"""Ctrl-C and SIGTERM end a command at any moment, with one correct line and without a traceback.
 
-While modules load, a signal ends the process at once: an exception in the middle of an import may be swallowed by it,
-or turned into another one. Afterwards a signal raises ``KeyboardInterrupt``, so that what is half written is removed.
+While modules load, a signal ends the process at once, because an exception during an import may be swallowed or turned
+into another one. Afterwards a signal raises ``KeyboardInterrupt``, so that partial files are removed.
 
-This module imports little, for it is there before all else.
+This module is loaded before all others, so it imports little.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 def end_at_once(number: int, frame: FrameType | None = None) -> NoReturn:
-    """End the process, as a handler of signals: nothing was begun."""
+    """Handle a signal by ending the process, before the command has started."""
     os.write(2, b"golden: interrupted; nothing was written\n")
     os._exit(128 + number)
 
 
 def guard_loading() -> None:
-    """Let signals end the process at once, until ``Interrupts`` takes over. A command calls this before its imports."""
+    """Let signals end the process at once, until ``Interrupts`` takes over. Call this before the imports."""
     for number in NUMBERS:
         signal.signal(number, end_at_once)
 
 
 @contextmanager
 def _without_words() -> Iterator[None]:
-    """Print nothing of an interrupt that comes where nothing can catch it, as in a callback when an object goes."""
+    """Suppress the message about an interrupt that nothing can catch, for instance in a finalizer."""
     before = sys.unraisablehook
 
     def hook(unraisable: sys.UnraisableHookArgs) -> None:
@@ -48,10 +48,10 @@ def _without_words() -> Iterator[None]:
 
 
 class Interrupts:
-    """Interrupts raise ``KeyboardInterrupt`` on the first signal; later ones change nothing.
+    """Raises ``KeyboardInterrupt`` on the first signal; ignores later ones.
 
     Attributes:
-        number: number of the signal that came; 0 if none did. It stays when a library swallows the exception.
+        number: number of the signal that arrived, else 0. It remains set if a library swallows the exception.
     """
 
     def __init__(self) -> None:
@@ -60,12 +60,12 @@ class Interrupts:
 
     @property
     def status(self) -> int:
-        """Return the exit status that tells of the signal, as a shell gives it."""
+        """Return the exit status for the signal, as in a shell."""
         return 128 + (self.number or signal.SIGINT)
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Handle signals. Afterwards they do what they did before; at the end of a command they come too late."""
+        """Handle signals. Then restore the previous handlers, or ignore signals if the command is about to end."""
         before = {number: signal.signal(number, self._came) for number in NUMBERS}
         try:
             with _without_words():
@@ -75,7 +75,7 @@ class Interrupts:
                 signal.signal(number, signal.SIG_IGN if handler is end_at_once else handler)
 
     def _came(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a worker: Ctrl-C reaches it too, and its parent says what is to be said
+        if os.getpid() != self._process:  # Ctrl-C reaches a worker too; its parent prints the message
             os._exit(128 + number)
         if not self.number:
             self.number = number
@@ -84,7 +84,7 @@ class Interrupts:
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: their parent ends them. A signal that comes meanwhile waits."""
+    """Start processes that ignore Ctrl-C, because their parent ends them. A signal during the start is delayed."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -96,15 +96,15 @@ def deaf_children() -> Iterator[None]:
 
 
 def run(command: Callable[[], object]) -> NoReturn:
-    """Run a command, whose output may have nowhere to go, and end the process.
+    """Run a command and end the process, even if standard output is closed.
 
     Args:
-        command: the command; it ends with ``SystemExit``.
+        command: ends with ``SystemExit``.
     """
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by whoever started the command
+        if getattr(sys, name) is None:  # closed by the caller
             mode = "r" if name == "stdin" else "w"
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - as long as the process
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # terminals that are not UTF-8
     status: object = 0
@@ -115,7 +115,7 @@ def run(command: Callable[[], object]) -> NoReturn:
             status = ended.code
         sys.stdout.flush()
     except OSError as problem:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where the interpreter flushes what is left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes the rest at exit
         print(f"golden: cannot write to standard output: {problem.strerror or problem}", file=sys.stderr)
         status = 2
     sys.exit(status)  # type: ignore[arg-type]

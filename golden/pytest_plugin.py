@@ -6,14 +6,14 @@ Opt in with ``-p golden.pytest_plugin``. A test names an operation and runs once
     def test_normalise(golden):
         golden.check({"normalised": my_normalise(**golden.inputs, **golden.parameters)})
 
-or the run's subject, a module with a function per operation (ini ``golden_subject``), is held to all goldens of what it
-offers::
+Or the run checks a subject, a module with a function per operation (ini ``golden_subject``), against all goldens of the
+operations that it offers::
 
     from golden.testing import test_goldens
 
-The port never becomes the author of a golden: a missing golden fails, and nothing here writes one. ``--force-regen``
-and ``--regen-all`` of pytest-regressions are refused where a golden is collected. A run of all parity tests also fails
-when a case is claimed by no test, or when a test compared nothing.
+A port never writes a golden: a missing golden is a failure, and nothing here creates one. ``--force-regen`` and
+``--regen-all`` of pytest-regressions are refused if a golden is collected. A run of all parity tests also fails if no
+test claims a case, or if a test compared nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "golden_tests", "directories of the tests that claim every case (default: testpaths)", type="paths", default=[]
     )
-    parser.addini("golden_subject", "module with one function per operation, to check against the goldens", default="")
+    parser.addini(
+        "golden_subject", "module with one function per operation, which is checked against the goldens", default=""
+    )
     parser.addini(
         "golden_known",
         "TOML file that declares known differences, slack, and operations not offered",
@@ -82,7 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "golden(operation, ...): run once per golden of these operations; without any, of all that golden_subject has",
+        "golden(operation, ...): run once per golden of these operations; default: all that golden_subject offers",
     )
     for report in config.getoption("--golden-report"):
         try:
@@ -100,10 +102,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _only(config: pytest.Config, name: str, kind: str, is_there: Callable[[Path], bool]) -> Path | None:
-    """Return the one path that a setting names; None where it is not set.
+    """Return the path of a setting; None if it is not set.
 
     Raises:
-        pytest.UsageError: it names several, or what is not there.
+        pytest.UsageError: the setting has several paths, or one that does not exist.
     """
     paths: list[Path] = config.getini(name)
     if len(paths) > 1:
@@ -111,7 +113,7 @@ def _only(config: pytest.Config, name: str, kind: str, is_there: Callable[[Path]
             f"{name}: expected one {kind}, found {len(paths)}: {', '.join(map(str, paths))}; quote a path with spaces"
         )
     if paths and not is_there(paths[0]):
-        raise pytest.UsageError(f"{name}: {paths[0]} is no {kind}; expected the path of one, from {config.rootpath}")
+        raise pytest.UsageError(f"{name}: {paths[0]} is not a {kind}; paths are relative to {config.rootpath}")
     return paths[0] if paths else None
 
 
@@ -123,14 +125,14 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 Parameter = tuple[str, str]
-"""A case, and the way in which the subject computes it."""
+"""The name of a case, and the way in which the subject computes it."""
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest, tmp_path: Path) -> GoldenCase:
     """The golden of one case; see ``GoldenCase``."""
     checks: list[Check] = []
-    request.node.stash[_CHECKS] = checks  # a test that is run again begins anew
+    request.node.stash[_CHECKS] = checks  # a rerun starts with an empty list
     run = request.config.stash[_RUN]
     name, way = request.param
     try:
@@ -146,11 +148,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     test, run = metafunc.definition, metafunc.config.stash[_RUN]
     if not list(test.iter_markers("golden")):
-        raise pytest.UsageError(f"{test.nodeid}: takes 'golden', so it needs @pytest.mark.golden(operation)")
+        raise pytest.UsageError(f"{test.nodeid}: uses the fixture 'golden', so it needs @pytest.mark.golden(operation)")
     try:
         named = _operations_of(test)
         items = [(case, "") for case in run.cases_of(named)] if named else run.offered()
-        run.declarations  # noqa: B018 - what is wrong with the file is told before any test runs
+        run.declarations  # noqa: B018 - report a wrong file before any test runs
     except GoldenError as problem:
         raise pytest.UsageError(f"{test.nodeid}: {problem}") from problem
     skip = pytest.mark.skip(reason="slow golden; run it with --golden-slow")
@@ -164,7 +166,7 @@ def _parameter(case: Case, way: str, marks: Any) -> Any:
 
 
 def _operations_of(test: Any) -> list[str]:
-    """Return the operations that a test's marks name; none for one that is held to all that the subject offers."""
+    """Return the operations that the marks of a test name; none means all that the subject offers."""
     return [name for marker in test.iter_markers("golden") for name in marker.args]
 
 
@@ -182,7 +184,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Put on the report, as xdist hands it on, what was compared; or that nothing could be."""
+    """Attach the comparisons, or the error, to the report, which xdist passes to the controller."""
     report: Any = yield
     checks = item.stash.get(_CHECKS, [])
     broken = report.failed and report.when in ("setup", "call") and all(check.passed for check in checks)
@@ -202,7 +204,7 @@ def _parameter_of(item: pytest.Item) -> Parameter | None:
 
 
 def _left_to_others(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Find the subject's tests of goldens that a test of their own claims."""
+    """Return the subject's generic tests of those goldens that another test claims by operation."""
     own = {_parameter_of(item) for item in items if _operations_of(item)}
     return [item for item in items if _parameter_of(item) in own and not _operations_of(item)] if own else []
 
@@ -211,19 +213,19 @@ def _left_to_others(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def _in_brackets(test: str) -> str:
-    """Return the case of a test's name."""
+    """Return the case in the name of a test."""
     return test.rpartition("[")[2].removesuffix("]")
 
 
 class _Failures:
-    """Lets pytest show the failed goldens by cause, one of each in full; all of them with ``-v``."""
+    """Lets pytest show one failed golden of each cause in full, or all of them with ``-v``."""
 
     def __init__(self) -> None:
         self._all: list[Any] | None = None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> Iterator[None]:
-        """Run around pytest's own, which shows what is in its list of failures."""
+        """Wrap pytest's own hook, which prints its list of failures."""
         reports = terminalreporter.stats.get("failed", [])
         found = {id(one.report): one for one in map(failure_of, reports) if one is not None}
         if found and terminalreporter.config.option.tbstyle in ("auto", "short"):
@@ -234,7 +236,7 @@ class _Failures:
         return (yield)
 
     def restore(self, terminalreporter: Any) -> None:
-        """Give pytest its list of failures back, for its last lines name all of them."""
+        """Restore pytest's list of failures, because its last lines name all of them."""
         if self._all is not None:
             terminalreporter.stats["failed"] = self._all
 
@@ -246,7 +248,7 @@ _FAILURES: pytest.StashKey[_Failures] = pytest.StashKey()
 
 
 class _Hooks:
-    """The hooks that speak of the whole run. Some are not given its configuration, so they share it here."""
+    """The hooks for the whole run. Some hooks do not receive the configuration, so it is stored here."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -255,8 +257,8 @@ class _Hooks:
         self._guard = ImportGuard(config.getini("golden_forbid_imports"))
         self._guard.install()
 
-    # Claims are known once collection is over. Under xdist every worker collects everything, so each tells the
-    # controller, which collects nothing itself.
+    # Claims are known after collection. Under xdist, every worker collects all tests and reports to the controller,
+    # which collects none.
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Iterator[None]:
@@ -268,20 +270,20 @@ class _Hooks:
         held = {item for item in items if _parameter_of(item) is not None}
         result = yield
         chosen = [item for item in items if _parameter_of(item) is not None]
-        self._taken_away = not held <= set(chosen)  # by a plugin that runs a share of the tests, say
+        self._taken_away = not held <= set(chosen)  # for example by a plugin that runs one shard of the tests
         if flags and chosen:
             self._run.problems.append(
-                f"{flags[0]} would make the code under test the author of its own truth. Goldens come from TensorFlow: "
-                f"{REGENERATE} CASE. No test was run; give {flags[0]} with tests that take no golden"
+                f"{flags[0]} would let the code under test write its expected values. Goldens come from TensorFlow: "
+                f"{REGENERATE} CASE. No test was run; use {flags[0]} with tests that use no golden"
             )
             self._config.hook.pytest_deselected(items=list(items))
             items.clear()
         return result
 
     def _require_claims(self, items: Sequence[pytest.Item]) -> None:
-        """Look at all that was collected, before any of it is deselected."""
+        """Check all collected tests, before any is deselected."""
         self._run.problems += [
-            f"{item.nodeid}: marked 'golden', but does not take the fixture: it compares nothing"
+            f"{item.nodeid}: marked 'golden', but does not use the fixture, so it compares nothing"
             for item in items
             if _parameter_of(item) is None and item.get_closest_marker("golden")
         ]
@@ -294,7 +296,7 @@ class _Hooks:
                 raise pytest.UsageError(str(problem)) from problem
 
     def _is_full(self) -> bool:
-        """Whether the collection of the parity tests was not narrowed by options, paths, or other plugins."""
+        """Return whether all parity tests were collected: no option, path or other plugin left any out."""
         if self._taken_away:
             return False
         if any(getattr(self._config.option, name, None) for name in _NARROWING):
@@ -305,7 +307,7 @@ class _Hooks:
         required = [Path(path).resolve() for path in declared or [root]]
         for path in required:
             if not path.is_dir():
-                raise pytest.UsageError(f"golden_tests: {path} is no directory")
+                raise pytest.UsageError(f"golden_tests: {path} is not a directory")
         return all(any(path.is_relative_to(argument) for argument in given) for path in required)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -339,7 +341,7 @@ class _Hooks:
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         self._config.stash[_FAILURES].restore(terminalreporter)
         if self._run.problems:
-            terminalreporter.section("goldens: this run is not complete", red=True)
+            terminalreporter.section("goldens: this run is incomplete", red=True)
             for problem in self._run.problems:
                 terminalreporter.line(problem, red=True)
         known = {int(code): code.name.lower().replace("_", " ") for code in pytest.ExitCode}
@@ -352,7 +354,7 @@ class _Hooks:
             try:
                 write_run(Path(report), run, self._run.goldens.fixtures)
             except GoldenError as problem:
-                terminalreporter.line(f"goldens: no report: {problem}", red=True)
+                terminalreporter.line(f"goldens: no report was written: {problem}", red=True)
             else:
                 terminalreporter.line(f"goldens: report in {report}")
 

@@ -431,4 +431,4 @@ def _redefined(case: Case, golden: Golden) -> str:
     ]
     if dict(case.parameters) != dict(golden.parameters):
         parts.append(f"parameters: {dict(golden.parameters)}, now {dict(case.parameters)}")
-    return "; ".join(parts) or "other shapes or terms are declared"
+    return "; ".join(parts) or "terms, masks or invisible faults changed"

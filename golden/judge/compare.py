@@ -32,9 +32,9 @@ class Verdict(IntEnum):
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What an output may differ by: ``atol + rtol * |expected|``. The noise floor has the same form.
+    """How far an output may differ: ``atol + rtol * |expected|``. The noise floor has the same form.
 
-    All of it is zero for exact outputs (integers, booleans, strings).
+    All four numbers are zero for exact outputs (integers, booleans, strings).
     """
 
     atol: float = 0.0
@@ -57,19 +57,19 @@ class Offender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found for one output.
+    """The result of comparing one output.
 
     Attributes:
         output: name.
         verdict: the worst over all elements.
-        share: largest difference in units of the tolerance (1 is the limit); inf where no number can say it.
+        share: largest difference in units of the tolerance (1 is the limit); inf if it has no number.
         noise_share: the same in units of the noise floor.
-        reason: what differs, if the verdict is structural; else empty.
+        reason: why the verdict is structural; else empty.
         compared, failing: numbers of elements.
         box: for each axis, first and last+1 index of the failing elements.
         worst: the element that uses most of its tolerance; None when all are identical or the verdict is structural.
-        amplitude_error, phase_error: the largest, of a complex output that moved beyond noise. The phase is in radians;
-            it is taken where the modulus exceeds 1e-3 of the output's scale.
+        amplitude_error, phase_error: the largest errors of a complex output that moved beyond noise. The phase is in
+            radians, and taken only where the modulus exceeds 1e-3 of the output's scale.
     """
 
     output: str
@@ -95,7 +95,7 @@ def compare_outputs(
     tolerances: Mapping[str, Tolerance],
     where: Arrays,
 ) -> list[Comparison]:
-    """Compare every output of a case, in order of their names. A missing or an extra output is structural."""
+    """Compare every output of a case, sorted by name. A missing or an extra output is structural."""
     comparisons = []
     for name in sorted(set(expected) | set(actual)):
         if name not in actual:
@@ -122,9 +122,9 @@ def compare(
         output: name, repeated in the result.
         expected: the golden's array.
         actual: what the subject returned; anything but an array is structural.
-        tolerance: what it may differ by.
-        where: bool, of the shape of ``expected``: the elements that count; None for all. The others need only be
-            finite.
+        tolerance: how far it may differ.
+        where: bool, of the shape of ``expected``: the elements that are compared; None for all. The others need only
+            be finite.
     """
     if not isinstance(actual, np.ndarray):
         return _structural(output, f"expected an ndarray, found {type(actual).__name__}")
@@ -143,7 +143,7 @@ def _structural(output: str, reason: str) -> Comparison:
 
 def _same_dtype(expected: np.dtype, actual: np.dtype) -> bool:
     if expected.kind == actual.kind == "S":
-        return True  # the width of a text is part of its value, not of its type
+        return True  # the width of a text belongs to its value, not to its type
     return expected == actual
 
 
@@ -209,7 +209,7 @@ class _Worst:
     at: int | None = None
 
     def or_worse(self, found: _Worst, start: int) -> _Worst:
-        """Take in what was found in a block that begins at the flat index ``start``."""
+        """Merge the result of a block that begins at the flat index ``start``."""
         assert found.at is not None
         noise_share = max(self.noise_share, found.noise_share)
         if self.at is None or found.share > self.share:
@@ -218,10 +218,10 @@ class _Worst:
 
 
 class _Failures:
-    """Counts the elements that fail, and keeps the first of them and the box around all."""
+    """Counts the elements that fail, and records the first of them and their bounding box."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape or (1,)  # a scalar is looked up like an array of one
+        self._shape = shape or (1,)  # a scalar is treated as an array of one element
         self._axes = len(shape)
         self._low = np.full(len(self._shape), np.iinfo(np.int64).max)
         self._high = np.full(len(self._shape), -1)
@@ -229,7 +229,7 @@ class _Failures:
         self.first = -1
 
     def add(self, start: int, failing: np.ndarray) -> None:
-        """Take in a block that begins at ``start``; ``failing`` are flat indices within it."""
+        """Add a block that begins at ``start``; ``failing`` are flat indices within it."""
         if not failing.size:
             return
         if not self.count:
@@ -240,14 +240,14 @@ class _Failures:
         self._high = np.maximum(self._high, places.max(axis=1))
 
     def box(self) -> tuple[tuple[int, int], ...]:
-        """Return the first and the last+1 index for each axis; nothing when no element fails."""
+        """Return the first and the last+1 index for each axis; empty if no element fails."""
         if not self.count:
             return ()
         return tuple((int(low), int(high) + 1) for low, high in zip(self._low, self._high))[: self._axes]
 
 
 def _equal(e: np.ndarray, a: np.ndarray) -> bool:
-    """Whether all values are equal. NaN equals nothing, itself included."""
+    """Return whether all values are equal. NaN equals nothing, not even itself."""
     if e.dtype.kind == "c":  # part by part: four times as fast
         part = e.real.dtype
         e, a = e.view(part), a.view(part)
@@ -255,7 +255,7 @@ def _equal(e: np.ndarray, a: np.ndarray) -> bool:
 
 
 def _passing(e: np.ndarray, a: np.ndarray, tolerance: Tolerance) -> _Worst | None:
-    """Find the worst of a block in the block's own precision; None unless all of it passes beyond doubt."""
+    """Find the worst element of a block in its own precision; None unless the whole block clearly passes."""
     # Squares of differences as small as the tolerance must not underflow.
     if e.dtype.char == "e" or min(tolerance.atol, tolerance.noise_atol) < 1e4 * math.sqrt(np.finfo(e.dtype).tiny):
         return None
@@ -266,13 +266,13 @@ def _passing(e: np.ndarray, a: np.ndarray, tolerance: Tolerance) -> _Worst | Non
     if not share < 0.99:
         return None
     noise_share = float((difference / (modulus * tolerance.noise_rtol + tolerance.noise_atol)).max())
-    if not math.isfinite(noise_share) or 1.98 < noise_share < 2.02:  # too near to grade
+    if not math.isfinite(noise_share) or 1.98 < noise_share < 2.02:  # too close to a limit
         return None
     return _Worst(share, noise_share, at)
 
 
 def _judged(e: np.ndarray, a: np.ndarray, tolerance: Tolerance, counts: np.ndarray | None) -> tuple[_Worst, np.ndarray]:
-    """Find the worst of a block in double precision, and the flat indices of what fails."""
+    """Find the worst element of a block in double precision, and the flat indices of those that fail."""
     modulus = np.abs(e.astype(_wide(e)))
     difference = np.abs(a.astype(_wide(e)) - e)
     difference[a == e] = 0  # infinities too
@@ -295,7 +295,7 @@ def _errors_of_parts(expected: np.ndarray, actual: np.ndarray, where: np.ndarray
             e, a = (right, found) if counts is None else (right[counts], found[counts])
             modulus = np.abs(e)
             amplitude_error = max(amplitude_error, _largest(np.abs(a) - modulus))
-            # Angles are slow; once one block is done, few elements can exceed what was found.
+            # Angles are slow to compute. After the first block, few elements can exceed the largest error so far.
             turned = a * np.conj(e)
             least = 0.99 * math.tan(phase_error) if phase_error < math.pi / 2 else 0.0
             can_exceed = (np.abs(turned.imag) >= least * turned.real) & (modulus > weak)
@@ -332,7 +332,7 @@ def _wide(array: np.ndarray) -> type:
 
 
 def _ratio(difference: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """Divide; 0 where nothing differs, though nothing be allowed; inf where NaN, or where nothing is allowed."""
+    """Divide; 0 where nothing differs, even if nothing is allowed; inf for NaN and where nothing is allowed."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio: np.ndarray = difference / allowed
     ratio[difference == 0] = 0

@@ -1,7 +1,7 @@
 """Find the wrong convention that explains a failure. NumPy only. A diagnosis never turns a failure into a pass.
 
-First come the faults that the golden was proved to catch: what was found is compared with the wrong outputs that the
-golden keeps. Then come transforms that no case declares, and the shape of the difference (``golden.judge.transforms``).
+First, the outputs found are compared with the wrong outputs that the golden keeps for each fault. Then generic
+transforms are tried, and the shape of the difference is described (``golden.judge.transforms``).
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from golden.judge.transforms import LOOSER, Search, distance_if_alike
 from golden.spec.arrays import Arrays
 
 _RESIDUE = 32.0
-"""How many tolerances what was found may lie from a fault that it resembles."""
+"""An output resembles a fault if it lies within this many tolerances of it."""
 _TELLING, _LEAST_TELLING, _LEAST_SHARE = 30.0, 8, 0.9
-"""An element tells of a fault that moves it by thirty times that. What resembles the fault lies near it in nine tenths
-of the elements that are kept, and of those that tell of it; these are eight at least."""
+"""An element is evidence of a fault if the fault moves it by 30 times that distance. An output resembles the fault if
+at least 8 of the kept elements are evidence, and 0.9 of the kept elements, and of the evidence, lie near the fault."""
 _UNMEASURED = Tolerance(1e-6, 1e-6)
 """The tolerance for a fault that returns fractions where the golden has integers."""
 
 
 class Expected(Protocol):
-    """What outputs are compared with: a golden, or what is to become one."""
+    """The interface of what outputs are compared with: a golden, or a golden that is being made."""
 
     @property
     def outputs(self) -> Arrays: ...
@@ -39,7 +39,7 @@ class Expected(Protocol):
 
     @property
     def where(self) -> Arrays:
-        """The elements that count, of some outputs."""
+        """The elements that are compared, for outputs that have a mask."""
 
     @property
     def faults(self) -> Mapping[str, Caught]:
@@ -51,15 +51,15 @@ class Expected(Protocol):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Why an output failed, or several for one reason.
+    """Why one output failed, or several outputs for the same reason.
 
     Attributes:
         outputs: names of the outputs.
         sentence: the explanation, for a person.
-        faults: names of the declared faults that match; several where they look the same.
-        transform: the generic transform that matches, or an empty text.
+        faults: names of the declared faults that match; several if they look the same.
+        transform: the generic transform that matches, or "".
         distance: largest difference from the explanation, relative to the output's scale; nan without one.
-        resembles: the declared fault that it is but for more than rounding, or for a few elements; it is no match.
+        resembles: the declared fault that nearly matches: the rest is more than rounding, or a few elements differ.
     """
 
     outputs: tuple[str, ...]
@@ -76,14 +76,14 @@ def diagnose(
     comparisons: Sequence[Comparison],
     path: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Diagnosis]:
-    """Explain every failed output; outputs with one explanation share it.
+    """Explain every failed output. Outputs with the same explanation share a diagnosis.
 
     Args:
         golden: what was expected.
         outputs: what was found, by name.
         comparisons: of all outputs.
-        path: outputs in the order in which they are computed, and where each stands; of these only the first that
-            failed is explained.
+        path: outputs in the order in which they are computed, with the position of each in words; of these, only
+            the first that failed is explained.
     """
     found = {name: array for name, array in outputs.items() if isinstance(array, np.ndarray)}
     failed = {
@@ -96,7 +96,7 @@ def diagnose(
         failed = {name: comparison for name, comparison in failed.items() if name == first or name not in path}
     if not failed:
         return []
-    with np.errstate(all="ignore"):  # what is wrong may be huge, tiny, or no number at all
+    with np.errstate(all="ignore"):  # wrong values may be huge, tiny or NaN
         known = _KnownFaults(golden, found)
         diagnoses = known.matching(tuple(failed))
         explained = {output for one in diagnoses for output in one.outputs}
@@ -111,18 +111,18 @@ def diagnose(
 
 
 def _with_place(one: Diagnosis, path: Mapping[str, str]) -> Diagnosis:
-    """Say where on the path the difference begins."""
+    """Add to the sentence where on the path the difference begins."""
     begins = next((path[name] for name in one.outputs if name in path), "")
     return replace(one, sentence=f"first differs {begins}: {one.sentence}") if begins else one
 
 
 class _KnownFaults:
-    """Compares what was found with the wrong outputs of the declared faults."""
+    """Compares the outputs found with the wrong outputs of the declared faults."""
 
     def __init__(self, golden: Expected, found: Mapping[str, np.ndarray]) -> None:
         self._golden = golden
         self._found = found
-        self._scale = cache(self._scale_of)  # every fault asks for these
+        self._scale = cache(self._scale_of)  # used for every fault
         self._sums = cache(self._sums_of)
         self._distances = {
             (name, output): self._distance(output, wrong)
@@ -131,9 +131,9 @@ class _KnownFaults:
         }
 
     def matching(self, failed: tuple[str, ...]) -> list[Diagnosis]:
-        """Name the faults whose wrong outputs were all found; if one fault explains all failures, name it alone.
+        """Return the faults whose wrong outputs were all found; if one fault explains all failures, only that one.
 
-        A fault does not match if it gets wrong what passed, or gets it wrong in another way.
+        A fault does not match if it would change an output that passed, or change an output differently.
         """
         by_outputs: dict[frozenset[str], list[tuple[float, str]]] = {}
         for name, caught in self._golden.faults.items():
@@ -148,7 +148,7 @@ class _KnownFaults:
         return told
 
     def resembled(self, output: str) -> Diagnosis | None:
-        """Name the fault that this output is, but for a residue of some tolerances or for a few elements."""
+        """Return the fault that this output nearly matches: within some tolerances, or except for a few elements."""
         if not self._is_measured(output) or output not in self._found:
             return None
         near = [
@@ -159,12 +159,14 @@ class _KnownFaults:
         share, name = max(near, default=(0.0, ""), key=lambda one: one[0])
         if share < _LEAST_SHARE:
             return None
-        beyond = "and rounding beyond it" if share == 1 else f"but for {1 - share:.0%} of the elements looked at"
-        sentence = f"resembles fault {name!r}, {beyond}: {self._golden.faults[name].symptom}"
+        beyond = (
+            f"to within {_RESIDUE:g} tolerances" if share == 1 else f"except in {1 - share:.0%} of the sampled elements"
+        )
+        sentence = f"resembles fault {name!r} {beyond}: {self._golden.faults[name].symptom}"
         return Diagnosis((output,), sentence, resembles=name)
 
     def _nearness(self, output: str, wrong: Wrong) -> float:
-        """Return the share of the kept elements that lie near a fault's; 0 where too few of them tell of it."""
+        """Return the share of the kept elements that lie near the fault; 0 if too few of them are evidence."""
         array, expected = self._found[output], self._golden.outputs[output]
         if array.shape != wrong.shape or array.shape != expected.shape or array.dtype.str != wrong.dtype:
             return 0.0
@@ -177,7 +179,7 @@ class _KnownFaults:
         return float(min(near.mean(), near[telling].mean()))
 
     def similar(self, output: str) -> Diagnosis | None:
-        """Name the fault that this output looks like, although the others contradict it: a hint, no match."""
+        """Return the fault that this output looks like, although other outputs contradict it: a hint, not a match."""
         near = sorted(
             (distance, name)
             for (name, of), distance in self._distances.items()
@@ -187,7 +189,9 @@ class _KnownFaults:
             return None
         distance, name = near[0]
         others = sorted(set(self._golden.faults[name].outputs) - {output})
-        sentence = f"this output alone looks like fault {name!r}, but {', '.join(others)} would be wrong in another way"
+        sentence = (
+            f"this output alone looks like fault {name!r}, but that fault would change {', '.join(others)} differently"
+        )
         return Diagnosis((output,), sentence, (), "", distance)
 
     def _say(self, outputs: tuple[str, ...], matches: list[tuple[float, str]]) -> Diagnosis:
@@ -199,7 +203,7 @@ class _KnownFaults:
         return Diagnosis(outputs, sentence, names, "", distance)
 
     def _distance(self, output: str, wrong: Wrong) -> float | None:
-        """Measure how far a found output is from a fault's wrong one, relative to its scale; None if they differ."""
+        """Return the distance of an output from a fault's, relative to its scale; None if they do not match."""
         array = self._found.get(output)
         if array is None or array.shape != wrong.shape:
             return None
@@ -223,12 +227,12 @@ class _KnownFaults:
         return self._golden.tolerances[output] if self._is_measured(output) else _UNMEASURED
 
     def _same_sums(self, output: str, wrong: Wrong) -> bool:
-        """Whether the elements that were not kept agree too, as far as random errors within the tolerance allow."""
+        """Return whether the elements that are not stored agree too, up to random errors within the tolerance."""
         sums, limit = self._sums(output)
         return bool((np.abs(sums - wrong.sums) <= limit).all())
 
     def _sums_of(self, output: str) -> tuple[np.ndarray, float]:
-        """Sum the found output as wrong outputs are summed, and bound how much random errors may change the sums."""
+        """Return the signed sums of an output, and a bound on how far random errors may change them."""
         array, expected = self._found[output], self._golden.outputs[output]
         where = self._golden.where.get(output) if array.shape == expected.shape else None
         tolerance, scale = self._tolerance(output), self._scale(output) or 1.0
@@ -241,7 +245,7 @@ class _KnownFaults:
 
 
 def _merged(diagnoses: list[Diagnosis]) -> list[Diagnosis]:
-    """Tell an explanation once, for all outputs that share it."""
+    """Merge the diagnoses of outputs that have the same explanation."""
     merged: dict[tuple[tuple[str, ...], str], Diagnosis] = {}
     for one in diagnoses:
         key = (one.faults, one.transform or one.resembles or ("" if one.faults else one.sentence))

@@ -1,6 +1,6 @@
-"""Recognise that all that moved in an output is one factor, one constant or one shift, however little that is.
+"""Detect that a change of an output is one factor, one constant or one shift, even if it is tiny.
 
-Rounding moves elements here and there. What moves all of them alike is a change of the computation, even within noise.
+Rounding moves elements at random. A common factor, constant or shift is a change of the computation, even within noise.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ import numpy as np
 
 from golden.spec.arrays import image_axes, images
 
-_BEGINNING = "all that moved is "
+_BEGINNING = "the change is "
 _LEAST = 16
-"""Elements that must have moved: fewer follow one rule by accident."""
+"""Fewer moved elements can follow one rule by accident."""
 _EXPLAINED = 0.9
 """Share of the difference, as a sum of squares, that the rule explains."""
 _MOST = 1 << 20
-"""Elements that are looked at."""
+"""Larger arrays are not examined."""
 
 
 def drift(expected: np.ndarray, found: np.ndarray, where: np.ndarray | None = None) -> str:
-    """Say by which one rule an output moved; "" where no single rule explains nine tenths of the difference.
+    """Return the one rule by which an output moved; "" if no single rule explains nine tenths of the difference.
 
     Args:
         expected: any shape, real or complex.
         found: of its shape.
-        where: bool, the elements that count; None for all.
+        where: bool, the elements that are compared; None for all.
     """
     comparable = expected.shape == found.shape and expected.dtype.kind in "fc" and found.dtype.kind in "fc"
     if not comparable or expected.size > _MOST:
@@ -51,7 +51,7 @@ def rule_of(sentence: str) -> str:
 
 
 def _rules(old: np.ndarray, apart: np.ndarray, counts: np.ndarray) -> Iterator[tuple[str, float]]:
-    """Yield what each rule would say, and the sum of squares that it leaves unexplained."""
+    """Yield the sentence of each rule, and the sum of squares that it leaves unexplained."""
     values, moved = old[counts], apart[counts]
     factor, left = _fitted([values], moved)
     yield f"{_BEGINNING}one factor everywhere: 1 {_signed(factor[0])}", left
@@ -68,7 +68,7 @@ def _rules(old: np.ndarray, apart: np.ndarray, counts: np.ndarray) -> Iterator[t
 
 
 def _fitted(terms: list[np.ndarray], moved: np.ndarray) -> tuple[np.ndarray, float]:
-    """Fit a sum of terms to what moved; return the weights, and the sum of squares that is left."""
+    """Fit a sum of terms to the change; return the weights, and the remaining sum of squares."""
     matrix = np.stack(terms, axis=-1)
     if not np.isfinite(matrix).all():
         return np.zeros(len(terms)), np.inf

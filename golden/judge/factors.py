@@ -1,4 +1,4 @@
-"""Name the setting or the length that a constant factor comes from: 0.25 is likely to be 1 / probe_scale."""
+"""Find the setting or length behind a constant factor: 0.25 is probably 1 / probe_scale."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 _CLOSE = 3e-6
-"""How far, relatively, a factor may be from what it is named after; it is fitted to single precision."""
+"""Relative difference allowed between a fitted factor, which has single precision, and the number that it matches."""
 _MOST = 3
-"""A factor that more numbers could explain is explained by none."""
+"""A factor that matches more numbers than this gets no name."""
 
 
 def named_factor(factor: float, parameters: Mapping[str, object], shape: tuple[int, ...], side: int | None) -> str:
-    """Say which numbers of the golden give this factor, ``"1 / probe_scale"``; an empty text if none or too many do.
+    """Return the numbers of the golden that give this factor, ``"1 / probe_scale"``; "" if none or too many do.
 
     Args:
-        factor: by which an output is too large.
-        parameters: of the golden; those that are numbers count.
+        factor: ratio of the output to the expected one.
+        parameters: of the golden; only numbers are used.
         shape: of the output.
-        side: of its images, pixels; None where it has none.
+        side: of its images in pixels; None if it has none.
     """
     named = [form for name, number in _numbers(parameters, shape, side) for form in _forms(factor, name, number)]
     return " or ".join(named) if len(named) <= _MOST else ""

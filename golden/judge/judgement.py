@@ -13,13 +13,14 @@ from golden.judge.diagnose import Diagnosis, Expected, diagnose
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What is to be said of outputs that were compared with a golden.
+    """The result of comparing outputs with a golden.
 
     Attributes:
         golden: what was expected.
         outputs: what was found, by name.
-        path: outputs in the order in which they are computed, and where each stands; empty where there is no order.
-        comparisons: of every output, missing and extra ones too, in that order, else by name.
+        path: outputs in the order in which they are computed, with the position of each in words; empty if there is no
+            order.
+        comparisons: of every output, including missing and extra ones, in that order, else by name.
     """
 
     golden: Expected
@@ -34,7 +35,7 @@ class Judgement:
 
     @property
     def share(self) -> float:
-        """The largest difference in units of the tolerance; inf where no number can say it."""
+        """The largest difference in units of the tolerance; inf if it has no number."""
         return max((comparison.share for comparison in self.comparisons), default=0.0)
 
     @property
@@ -47,22 +48,22 @@ class Judgement:
 
     @cached_property
     def causes(self) -> tuple[Diagnosis, ...]:
-        """Why outputs failed. It is found when it is first asked for: that takes longer than the comparison."""
+        """Why outputs failed; computed on first access, because it takes longer than the comparison."""
         try:
             return tuple(diagnose(self.golden, self.outputs, self.comparisons, self.path))
-        except Exception as broken:  # a failure is reported whatever its explanation does
+        except Exception as broken:  # report the failure even if its explanation fails
             names = tuple(comparison.output for comparison in self.failed)
-            return (Diagnosis(names, f"none: it failed itself ({type(broken).__name__}: {broken})"),)
+            return (Diagnosis(names, f"none; the diagnosis itself failed ({type(broken).__name__}: {broken})"),)
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """The declared faults each of which explains the whole failure; none when all passed."""
+        """The declared faults that each explain the whole failure; none if all passed."""
         named = [set(cause.faults) for cause in self.causes]
         return tuple(sorted(set.intersection(*named))) if named else ()
 
     @property
     def resembled(self) -> tuple[str, ...]:
-        """The declared faults that the whole failure is, or would be but for a residue (``Diagnosis.resembles``)."""
+        """The declared faults that each explain the whole failure, exactly or nearly (``Diagnosis.resembles``)."""
         named = [{*cause.faults, cause.resembles} - {""} for cause in self.causes]
         return tuple(sorted(set.intersection(*named))) if named else ()
 
@@ -73,7 +74,7 @@ def judge(golden: Expected, outputs: Mapping[str, object], path: Mapping[str, st
     Args:
         golden: a golden, or anything with its outputs, tolerances, masks and faults.
         outputs: what was found, by name: NumPy arrays in the reference's layout.
-        path: outputs in the order in which they are computed, and where each stands (``Operation.path``).
+        path: outputs in the order in which they are computed, with the position of each in words (``Operation.path``).
     """
     places = {output: place for place, output in enumerate(path, 1)}
     comparisons = compare_outputs(golden.outputs, outputs, golden.tolerances, golden.where)

@@ -1,10 +1,10 @@
 """Prove that a case catches its declared faults, and choose which part of each wrong output the golden keeps.
 
-Every fault of the case's operation is committed against the reference. What comes out must lie outside the tolerance
-in some output, or, where fault or case declares it invisible, within the noise in all of them. The wrong outputs are
-kept, so that the diagnosis of a failure can recognise them; of a large one, a sample is kept.
+Every fault of the case's operation is committed against the reference. Its outputs must leave the tolerance in some
+output, or, if the fault or the case declares it invisible, stay within the noise in all of them. The wrong outputs are
+kept, or a sample of large ones, so that the diagnosis of a failure can recognise them.
 
-Symmetry needs no detector of its own: a fault that it hides is not caught, and the golden is refused.
+Symmetric inputs need no separate check: if symmetry hides a fault, the fault is not caught and the golden is refused.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from golden.spec.fault import Fault, Trial
 from golden.spec.parameters import Parameters
 
 SAMPLE = 32
-"""Elements kept of a wrong output that is larger: half of them where it is most wrong, half spread evenly."""
+"""Elements kept of a larger wrong output: half of them where it is most wrong, half evenly spread."""
 _MOST_WEIGHED = 1 << 20
-"""Elements among which the most wrong ones are looked for."""
+"""At most this many elements are searched for the most wrong ones."""
 _BLOCK = 1 << 18
-"""Elements that share a stream of signs; their sums are stored, so this stays as it is."""
+"""Elements that share a stream of signs. The sums are stored in goldens, so this must not change."""
 
 
 @dataclass(frozen=True, eq=False)
 class Wrong:
-    """What a golden keeps of one output that a fault gets wrong.
+    """The part of one wrong output of a fault that a golden keeps.
 
     Attributes:
         shape, dtype: of the wrong output.
-        share: its largest difference in units of the tolerance; inf when no number can say it (shape, exact).
-        distance: its largest difference, absolute; inf when no number can say it.
+        share: its largest difference in units of the tolerance; inf if it has no number (shape, exact).
+        distance: its largest difference, absolute; inf if it has no number.
         indices: (k,) int64, flat indices into the wrong output.
         values: (k,) the elements at these indices.
-        sums: (2,) complex128, ``signed_sums`` of all elements: the sample alone would know a fault by a few of them.
+        sums: (2,) complex128, ``signed_sums`` of all elements, because the sample covers only a few.
     """
 
     shape: tuple[int, ...]
@@ -54,7 +54,7 @@ class Wrong:
 
 @dataclass(frozen=True)
 class Caught:
-    """A fault that a golden was proved to catch: what it means, and the outputs that leave their tolerance."""
+    """A fault that a golden was proved to catch: its symptom, and the outputs that leave their tolerance."""
 
     symptom: str
     outputs: Mapping[str, Wrong]
@@ -83,13 +83,13 @@ def prove_faults(
     Args:
         case: the case.
         inputs: all inputs, derived ones too.
-        outputs: all that the reference returns.
+        outputs: all outputs of the reference.
         tolerances: of every output.
-        where: bool, the elements that count, of some outputs.
+        where: bool, the elements that are compared, of outputs with a mask.
         run: the reference: (inputs, parameters) -> outputs.
 
     Returns:
-        The faults that the case catches, by name: all but those that it declares invisible.
+        The faults that the case catches, by name: all except invisible ones.
 
     Raises:
         GoldenError: a fault is not caught, one declared invisible can be seen, or there is nothing to catch.
@@ -115,7 +115,7 @@ def prove_faults(
 
 
 def _read_only(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Return views that a fault cannot work in place on: these arrays are what the golden will store."""
+    """Return read-only views: a fault must not change the arrays that the golden will store."""
     views = {name: array.view() for name, array in arrays.items()}
     for view in views.values():
         view.flags.writeable = False
@@ -183,7 +183,7 @@ def _differs_by_dtype_alone(right: np.ndarray, wrong: np.ndarray, tolerance: Tol
 
 
 def _formula(case: Case) -> str:
-    """Name what restates the outputs that a fault gets wrong."""
+    """Return the name of the code that computes the outputs of the faults."""
     formula = case.operation.formula
     return f"{formula.__module__}.{formula.__name__}" if formula else f"the faults of {case.operation.name}"
 
@@ -223,13 +223,13 @@ def _keep(expected: np.ndarray, wrong: np.ndarray, where: np.ndarray | None, sha
 
 
 def signed_sums(array: np.ndarray, where: np.ndarray | None) -> np.ndarray:
-    """Sum all finite elements that count, twice, each element with a sign of its own.
+    """Sum all finite compared elements twice, with random signs.
 
-    The signs are a fixed coin toss per place, so an array that agrees in a sample but not elsewhere has other sums.
+    The signs are fixed for each position, so an array that agrees in the sample but not elsewhere has other sums.
 
     Args:
         array: of any shape and dtype.
-        where: bool, the elements that count; None for all.
+        where: bool, the elements that are compared; None for all.
 
     Returns:
         (2,) complex128; zeros for an array of texts.
@@ -255,7 +255,7 @@ def _six_digits(value: float) -> float:
 
 
 def _ten_digits(sums: np.ndarray) -> np.ndarray:
-    """Round sums to what a comparison of them needs: more digits are noise, which a file cannot compress."""
+    """Round sums to ten digits, which suffice to compare them. More digits are noise, which does not compress."""
     return np.array([complex(float(f"{one.real:.9e}"), float(f"{one.imag:.9e}")) for one in sums.tolist()])
 
 
@@ -266,7 +266,7 @@ def _difference(expected: np.ndarray, wrong: np.ndarray) -> np.ndarray:
 
 
 def _sample(weight: np.ndarray, where: np.ndarray | None) -> np.ndarray:
-    """Choose flat indices, sorted: all of a small array, else those of largest weight and some spread evenly."""
+    """Choose sorted flat indices: all of a small array, else the heaviest and some evenly spread."""
     flat = weight.reshape(-1)
     candidates = np.arange(flat.size) if where is None else np.flatnonzero(where)
     if candidates.size <= SAMPLE:

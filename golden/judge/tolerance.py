@@ -1,6 +1,6 @@
-"""Decide the tolerance of an output from its measured noise floor. NumPy only.
+"""Derive the tolerance of an output from its measured noise floor. NumPy only.
 
-The reference is evaluated again in ways that may only change rounding (float64, other thread counts, oneDNN on and
+The reference is evaluated again in ways that may change only rounding (float64, other thread counts, oneDNN on and
 off, inputs perturbed by one unit in the last place). The floor is a line ``atol + rtol * |expected|`` above every
 difference seen; the tolerance is ``HEADROOM`` times that line. No test has a tolerance of its own. See
 docs/tolerances.md.
@@ -19,12 +19,12 @@ from golden.spec.errors import GoldenError
 from golden.spec.operation import MOST_UNSTEADY, UNSTEADY, K, Output
 
 _LARGEST_SHARE = 0.01
-"""A tolerance may take so much of the spread of an output's values; beyond, right could not be told from wrong."""
+"""Largest tolerance, as a share of the spread of an output's values. A larger one could hide wrong values."""
 _LARGEST_SHARE_OF_ENVELOPE = 0.5
-"""The same where trajectories part: wrong trainings differ by more than that."""
+"""The same for an envelope, where trajectories diverge. Wrong trainings differ by more than this."""
 _BINS = 400
 _MOST = 0.9
-"""An element at a kink is one that moves further than this share of an output's elements, by far."""
+"""An element at a kink moves much further than this share of the output's elements."""
 
 
 def perturb(inputs: Arrays, run: int) -> dict[str, np.ndarray]:
@@ -38,7 +38,7 @@ def _perturb(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return (_perturb(array.real, rng) + 1j * _perturb(array.imag, rng)).astype(array.dtype)
     if array.dtype.kind != "f":
         return array
-    # Zero stays zero: its ULP is a denormal, and an empty pixel is not a measurement.
+    # Zero stays zero: its ULP is a denormal, and a 0 marks an empty pixel, not a measurement.
     ulp = np.where(array == 0, 0, np.spacing(np.abs(array))).astype(array.dtype)
     moved: np.ndarray = array + rng.choice(np.array([-1, 1], dtype=array.dtype), size=array.shape) * ulp
     return np.asarray(moved, array.dtype)
@@ -48,8 +48,8 @@ def largest_differences(outputs: Arrays, variants: Iterable[Arrays]) -> dict[str
     """Find how far each element of the floating outputs moves, at most, in any of the variants.
 
     Args:
-        outputs: as they are frozen.
-        variants: the same outputs in every other run.
+        outputs: as the golden stores them.
+        variants: the same outputs in each further run.
 
     Returns:
         Name -> float64 array of the output's shape.
@@ -58,24 +58,24 @@ def largest_differences(outputs: Arrays, variants: Iterable[Arrays]) -> dict[str
     largest = {name: np.zeros(outputs[name].shape) for name in floating}
     for found in variants:
         for name in floating:
-            if found[name].shape == outputs[name].shape:  # another shape is refused where noise is measured
+            if found[name].shape == outputs[name].shape:  # `measure` refuses another shape
                 difference = np.abs(found[name].astype(np.complex128) - outputs[name])
                 largest[name] = np.maximum(largest[name], difference)
     return largest
 
 
 def without_kinks(case: Case, inputs: Arrays, outputs: Arrays, moved: Arrays, where: Arrays) -> dict[str, np.ndarray]:
-    """Mask elements that jump among the runs: they are at a kink, and a right implementation may be on either side.
+    """Mask elements that jump between the runs: they are at a kink, and a right implementation may be on either side.
 
-    An element jumps that moves ``UNSTEADY`` times as far as nine tenths of those that count. No element jumps by what
-    rounding alone may do, nor do those of an envelope: whole runs are apart there.
+    An element jumps if it moves more than ``UNSTEADY`` times as far as nine tenths of the compared elements. A move
+    within the least noise is not a jump. Envelopes are skipped, because there whole runs differ.
 
     Args:
         case: the case.
         inputs: all its inputs.
-        outputs: as they are frozen.
+        outputs: as the golden stores them.
         moved: how far each element of the floating outputs moved (``largest_differences``).
-        where: bool, the elements that count already, of some outputs.
+        where: bool, the masks so far, of some outputs.
 
     Returns:
         ``where``, and the masks of outputs that have such elements.
@@ -107,7 +107,7 @@ def without_kinks(case: Case, inputs: Arrays, outputs: Arrays, moved: Arrays, wh
 
 
 def least_noise(case: Case, output: Output, inputs: Arrays, values: np.ndarray) -> float:
-    """Return what the noise floor of an output with these values is never below."""
+    """Return the lower limit of the noise floor for an output with these values."""
     terms = output.count_terms(inputs, case.parameters)
     return K * float(np.finfo(values.dtype).eps) * scale_of(values) * float(np.sqrt(terms))
 
@@ -128,14 +128,14 @@ def measure(
         inputs: all inputs of the case.
         frozen: the output that the golden stores.
         variants: name of the variant -> the same output under it.
-        where: bool, the elements that count; None for all.
+        where: bool, the elements that are compared; None for all.
 
     Returns:
         The tolerance, and for each variant the largest difference as a fraction of the output's scale.
 
     Raises:
-        GoldenError: a variant changes the shape or an exact output, or is not finite; or the tolerance would take
-            more than 1 % of the spread of the output's values, half of that of an envelope.
+        GoldenError: a variant changes the shape or an exact output, or is not finite; or the tolerance would exceed
+            1 % of the spread of the output's values (half of the spread for an envelope).
     """
     for name, array in variants.items():
         if array.shape != frozen.shape:
@@ -165,7 +165,7 @@ def measure(
     noise_atol, noise_rtol = max(atol, least_noise(case, output, inputs, frozen[counts])), rtol
     if output.name not in case.expected_constant:
         require_sharp(case, output, frozen[counts], output.headroom * (noise_atol + noise_rtol * scale))
-    # Three digits are enough for people, and the tolerance comes from the differences themselves.
+    # Three digits suffice for the record; the tolerance comes from the exact differences.
     contributions = {
         name: float(f"{d.max(initial=0.0) / scale:.2e}") if scale else 0.0 for name, d in differences.items()
     }
@@ -173,23 +173,23 @@ def measure(
 
 
 def require_sharp(case: Case, output: Output, values: np.ndarray, tolerance: float) -> None:
-    """Refuse a tolerance that takes so much of the spread of an output's values that it would hide what is wrong.
+    """Refuse a tolerance that is so large, compared with the spread of an output's values, that it could hide errors.
 
     Raises:
-        GoldenError: it does.
+        GoldenError: it is too large.
     """
     spread = float(np.abs(values - values.mean()).max())
     largest = _LARGEST_SHARE_OF_ENVELOPE if output.envelope else _LARGEST_SHARE
     if tolerance > largest * spread:
         raise GoldenError(
             f"case {case.name}: output {output.name!r}: the tolerance {tolerance:.1e} is more than "
-            f"{largest:.0%} of the spread of its values, {spread:.1e}: noise hides what it should show. Is the "
+            f"{largest:.0%} of the spread of its values, {spread:.1e}: noise would hide errors. Is the "
             f"reference reproducible?"
         )
 
 
 def tightest_line(magnitude: np.ndarray, error: np.ndarray) -> tuple[float, float]:
-    """Find the line ``a + r * magnitude`` (a, r >= 0) that lies on or above every error and is lowest on average.
+    """Find the line ``a + r * magnitude`` (a, r >= 0) that is on or above every error and lowest on average.
 
     Splitting at a fixed magnitude instead (relative above, absolute below) would give a sum with absolute noise a
     relative tolerance set by its weakest strong pixel: 1e-4 where 1e-7 is true.
@@ -236,10 +236,10 @@ def _slope_over(middle: float, x: np.ndarray, y: np.ndarray) -> float:
 
 
 def require_not_vacuous(case: Case, outputs: Arrays, where: Arrays) -> None:
-    """Refuse outputs of which none can tell right from wrong, and those declared constant that are not.
+    """Refuse outputs that almost anything would match, and outputs that are declared constant but are not.
 
     Raises:
-        GoldenError: they are so; the message names the output.
+        GoldenError: with the name of the output.
     """
     for name, array in outputs.items():
         if array.dtype.kind in "fc" and not np.isfinite(array).all():
@@ -247,7 +247,7 @@ def require_not_vacuous(case: Case, outputs: Arrays, where: Arrays) -> None:
         trivial = _trivial(array, where.get(name))
         if trivial and name not in case.expected_constant:
             raise GoldenError(
-                f"case {case.name}: output {name!r} is {trivial}: it would pass against almost anything. Choose "
+                f"case {case.name}: output {name!r} is {trivial}: almost anything would match it. Choose "
                 f"inputs that move it, or declare it in expected_constant with the reason"
             )
         if not trivial and name in case.expected_constant:

@@ -1,8 +1,8 @@
 """Find the transform (flip, shift, sign, ...) that explains a wrong output, or else describe the difference.
 
-Its work is bounded by what it looks at, never by time, so that a failure is told in the same words everywhere. A
-candidate is tried on a few thousand elements, and only if it fits there on all. The search for shifts looks at one
-image of at most a million pixels, the shape of the difference at four million elements.
+The work is limited by a number of elements, never by time, so a failure gives the same sentence on every machine. A
+candidate is tried on a few thousand elements, and on all of them only if it fits there. The search for shifts uses one
+image of at most a million pixels; the shape of a difference is taken from at most four million elements.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from golden.judge.factors import named_factor
 from golden.spec.arrays import blocks
 
 LOOSER = 4.0
-"""How many tolerances a match may be off by: it has the rounding of two computations, not of one."""
+"""A match may be off by this many tolerances, because two computations round, not one."""
 
 _SAMPLE = 4096
-"""Elements that a candidate is tried on before all."""
+"""A candidate is first tried on this many elements."""
 _PASSES, _LEAST_WORK = 8, 1 << 24
-"""A search ends once it has looked at eight times the array's elements, and at 2**24 elements at least."""
+"""A search ends after eight passes over the array, but not before 2**24 elements."""
 _SHIFT_SIDE = 1 << 10
-"""Side of the image that shifts are looked for in."""
+"""Largest side of the image in which shifts are searched."""
 _THINNED = 1 << 22
-"""Elements from which the shape of a difference is told."""
+"""Largest number of elements from which the shape of a difference is taken."""
 _LEAST_SIDE = 8
-"""Side of the smallest image whose border, rings and masks can be told apart."""
+"""Smallest side of an image in which a border, rings and masks can be told apart."""
 _MOST_CHANNELS = 4
-"""A last axis that is no longer is taken for channels, a longer one for columns."""
+"""A last axis up to this length is taken as channels, a longer one as columns."""
 
 View = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A sentence and, where a transform fits, its name and the largest difference from it."""
+    """A sentence; if a transform fits, also its name and the largest difference from it."""
 
     sentence: str
     transform: str = ""
@@ -51,7 +51,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A wrong array made from the right one: rearranged (a view, or one copy), then changed element by element."""
+    """A way to derive a wrong array from the right one: rearrange it (a view or one copy), then change each element."""
 
     name: str
     rearrange: View = lambda array: array
@@ -69,26 +69,26 @@ _ORIENTATIONS: tuple[tuple[str, View], ...] = (
 )
 _POINTWISE = (
     Candidate("squared", change=np.square),
-    Candidate("its square root", change=np.sqrt),
-    Candidate("its modulus (sign or phase lost)", change=np.abs),
-    Candidate("its modulus squared", change=lambda a: np.abs(a) ** 2),
-    Candidate("zero everywhere", change=np.zeros_like),
+    Candidate("replaced by the square root", change=np.sqrt),
+    Candidate("replaced by the modulus (sign or phase lost)", change=np.abs),
+    Candidate("replaced by the squared modulus", change=lambda a: np.abs(a) ** 2),
+    Candidate("replaced by zeros", change=np.zeros_like),
 )
 _POINTWISE_COMPLEX = (
     Candidate("conjugated", change=np.conj),
     Candidate("negated and conjugated", change=lambda a: -a.conj()),
-    Candidate("its real part only (imaginary part lost)", change=np.real),
-    Candidate("its imaginary part only (real part lost)", change=lambda a: 1j * a.imag),
-    Candidate("with real and imaginary part exchanged", change=lambda a: a.imag + 1j * a.real),
-    Candidate("its phase only (modulus lost)", change=lambda a: np.exp(1j * np.angle(a))),
-    Candidate("as modulus + i phase", change=lambda a: np.abs(a) + 1j * np.angle(a)),
+    Candidate("reduced to the real part (imaginary part lost)", change=np.real),
+    Candidate("reduced to the imaginary part (real part lost)", change=lambda a: 1j * a.imag),
+    Candidate("with real and imaginary parts exchanged", change=lambda a: a.imag + 1j * a.real),
+    Candidate("reduced to the phase (modulus lost)", change=lambda a: np.exp(1j * np.angle(a))),
+    Candidate("replaced by modulus + i phase", change=lambda a: np.abs(a) + 1j * np.angle(a)),
 )
 
 
 def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
     """Find the axes of rows and columns of an array in one of TensorFlow's layouts; None for any other array.
 
-    The layouts are (H, W), (H, W, ch), (B, H, W), (B, H, W, ch). Two columns are not an image but x and y.
+    The layouts are (H, W), (H, W, ch), (B, H, W), (B, H, W, ch). An array of two columns holds x and y, not an image.
     """
     if array.ndim == 2 and min(array.shape) > 2:
         return 0, 1
@@ -103,8 +103,8 @@ def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
 def distance_if_alike(wanted: np.ndarray, found: np.ndarray, tolerance: Tolerance, scale: float) -> float | None:
     """Find the largest difference relative to the scale; None when an element is off by more than a few tolerances.
 
-    A wrong convention may enlarge elements, and their rounding with them: differences of those are relative to
-    themselves.
+    A wrong convention may enlarge elements, and their rounding with them. The difference of such an element is taken
+    relative to the element itself.
     """
     modulus = np.abs(wanted.astype(np.complex128))
     enlarged = np.maximum(1.0, modulus / scale) if scale else np.ones(modulus.shape)
@@ -117,13 +117,13 @@ def distance_if_alike(wanted: np.ndarray, found: np.ndarray, tolerance: Toleranc
 
 
 class Search:
-    """Looks for the explanation of one failed output.
+    """Searches for the explanation of one failed output.
 
     Args:
-        comparison: what was found of the output.
+        comparison: of the output.
         expected, found: its arrays.
-        tolerance: what it may differ by.
-        where: bool, the elements that count; None for all.
+        tolerance: how far it may be off.
+        where: bool, the elements that are compared; None for all.
         parameters: of the golden; a constant factor may come from one of them.
     """
 
@@ -161,7 +161,7 @@ class Search:
             return Explanation(f"no known fault; the finite values agree, but {aside}")
         if not aside and self._fits(Candidate("")) is not None:
             share = self._comparison.share
-            return Explanation(f"no known fault; off by {share:.2g} tolerances only: rounding, or a small factor?")
+            return Explanation(f"no known fault; off by only {share:.2g} tolerances: rounding or a small factor?")
         besides = f"; besides, {aside}" if aside else ""
         for candidate in self._candidates():
             distance = self._fits(candidate)
@@ -171,16 +171,16 @@ class Search:
                     f"the expected values, but {candidate.name}{close}{besides}", candidate.name, distance
                 )
             if self._has_seen_enough():
-                besides += "; not every transform was tried on so many elements"
+                besides += "; the array is too large to try every transform"
                 break
         return Explanation(f"no known fault; the difference {self._shape_of_difference()}{besides}")
 
     def _has_seen_enough(self) -> bool:
-        """Whether so much was looked at that no further candidate is tried."""
+        """Return whether enough elements were examined to stop the search."""
         return self._looked_at > max(_LEAST_WORK, _PASSES * self._expected.size)
 
     def _set_aside(self) -> str:
-        """Say what is not finite, and let it count no longer."""
+        """Exclude elements that are not finite, and describe them."""
         if self._found.dtype.kind not in "fc":
             return ""
         not_finite = ~np.isfinite(self._found) & np.isfinite(self._expected)
@@ -188,18 +188,18 @@ class Search:
         if not count:
             return ""
         everywhere = np.ones(not_finite.shape, bool) if self._where is None else self._where
-        # Where values are not compared any number will do, but it must be one.
-        outside = "" if (not_finite & everywhere).any() else ", all where only that is asked of an element"
+        # Masked elements may have any finite value.
+        outside = "" if (not_finite & everywhere).any() else ", all of them masked; masked elements need only be finite"
         self._where = everywhere & ~not_finite
         return f"{count} of {not_finite.size} elements {'is' if count == 1 else 'are'} not finite{outside}"
 
     def _structural(self) -> Explanation:
-        """Say whether an output of another shape or dtype has the right values, or a transform of them."""
+        """Check whether an output of another shape or dtype has the right values, or a transform of them."""
         expected, found = self._expected, self._found
         if found.dtype != expected.dtype and found.shape == expected.shape:
             told = self._of_values()
             if self._fits(Candidate("")) is not None:
-                return Explanation(f"the values are right, the dtype is {found.dtype} instead of {expected.dtype}")
+                return Explanation(f"the values are right, but the dtype is {found.dtype} instead of {expected.dtype}")
             if told.transform:
                 return Explanation(f"{told.sentence}; and the dtype is {found.dtype} instead of {expected.dtype}")
         elif found.dtype == expected.dtype:
@@ -211,7 +211,7 @@ class Search:
     def _in_another_order(self) -> str:
         expected, found = self._expected, self._found
         if self._agree(expected, found.reshape(expected.shape)):
-            return "the values are right and in order, only the shape differs: a missing reshape"
+            return "the values are right and in order; only the shape differs: a missing reshape"
         for axes in islice(permutations(range(expected.ndim)), 1, 1000):
             turned = expected.transpose(axes)
             if expected.size and not self._has_seen_enough() and self._agree(turned, found.reshape(turned.shape)):
@@ -219,7 +219,7 @@ class Search:
         return ""
 
     def _with_another_border(self) -> str:
-        """Recognise a canvas with some pixels more, or less, on every side."""
+        """Recognise a canvas that is a few pixels wider, or narrower, on every side."""
         axes, other = spatial_axes(self._expected), spatial_axes(self._found)
         if axes is None or axes != other:
             return ""
@@ -247,7 +247,7 @@ class Search:
         return True
 
     def _fits(self, candidate: Candidate) -> float | None:
-        """Find how far off the candidate is, relative to the scale; None when it is not the explanation."""
+        """Return how far off the candidate is, relative to the scale; None if it does not fit."""
         arranged = candidate.rearrange(self._expected)
         if arranged.shape != self._found.shape:
             return None
@@ -268,7 +268,7 @@ class Search:
 
     @cached_property
     def _sample(self) -> tuple[np.ndarray, ...]:
-        """Indices of some elements that count, among them the one that differs most."""
+        """Return indices of some unmasked elements, including the one that differs most."""
         at = _pick(self._expected.shape, _SAMPLE)
         worst = self._comparison.worst
         if worst is not None and worst.index:
@@ -295,7 +295,7 @@ class Search:
         yield from self._permuted()
 
     def _pairs(self) -> Iterator[Candidate]:
-        """Take an axis of two entries for [x, y]: exchange them, or negate one."""
+        """Treat an axis of two entries as [x, y]: exchange them, or negate one."""
         for axis, size in enumerate(self._expected.shape):
             if size != 2:
                 continue
@@ -324,12 +324,12 @@ class Search:
                 yield Candidate(f"{name} and conjugated", of_images(turn), np.conj)
         sides = [self._expected.shape[axis] for axis in axes]
         half = [side // 2 for side in sides]
-        yield Candidate("with its quadrants swapped (fftshift)", lambda a: np.roll(a, half, axes))
+        yield Candidate("with the quadrants swapped (fftshift)", lambda a: np.roll(a, half, axes))
         if any(side % 2 for side in sides):
-            yield Candidate("with its quadrants swapped (ifftshift)", lambda a: np.roll(a, [-h for h in half], axes))
+            yield Candidate("with the quadrants swapped (ifftshift)", lambda a: np.roll(a, [-h for h in half], axes))
 
     def _scaled(self) -> Iterator[Candidate]:
-        """Fit a factor by least squares (of modulus 1, complex, real), and a constant."""
+        """Fit a factor (of modulus 1, complex, real) by least squares, and a constant."""
         at = self._sample
         e, f = (a[at].astype(np.complex128) for a in (self._expected, self._found))
         e, f = e[np.isfinite(f)], f[np.isfinite(f)]
@@ -342,17 +342,17 @@ class Search:
             factor, constant = factor.real, constant.real  # type: ignore[assignment]
         elif factor and abs(np.angle(factor)) > 1e-6:
             turn = np.exp(1j * np.angle(factor))
-            yield Candidate(f"times a global phase of {np.angle(factor):+.4g} rad", change=lambda a: a * turn)
-            yield Candidate(f"times the complex factor {_number(factor)}", change=lambda a: a * factor)
+            yield Candidate(f"multiplied by a global phase of {np.angle(factor):+.4g} rad", change=lambda a: a * turn)
+            yield Candidate(f"multiplied by the complex factor {_number(factor)}", change=lambda a: a * factor)
         named = self._named(factor.real)
         told = f"{factor.real:.6g} ({named})" if named else _factor(factor.real)
-        if self._expected.size > 1 or named or _is_round(factor.real):  # some factor makes any number of any other
-            yield Candidate(f"times {told}", change=lambda a: a * factor.real)
+        if self._expected.size > 1 or named or _is_round(factor.real):  # a factor always exists between two numbers
+            yield Candidate(f"multiplied by {told}", change=lambda a: a * factor.real)
         if self._expected.size > 1:
-            yield Candidate(f"plus the constant {_number(constant)}", change=lambda a: a + constant)
+            yield Candidate(f"with the constant {_number(constant)} added", change=lambda a: a + constant)
 
     def _named(self, factor: float) -> str:
-        """Say which number of the golden the factor likely comes from."""
+        """Return the number of the golden that the factor probably comes from."""
         axes = spatial_axes(self._expected)
         sides = set() if axes is None else {self._expected.shape[axis] for axis in axes}
         side = sides.pop() if len(sides) == 1 else None
@@ -379,17 +379,17 @@ class Search:
                 name = f"shifted by {by[0]:+d} rows and {by[1]:+d} columns"
             else:
                 name = f"shifted by {by[0]:+d} along axis {axes[0]}"
-            yield Candidate(f"{name}, zeros behind", lambda a: _shift(a, by, axes))
-            yield Candidate(f"{name}, wrapped", lambda a: np.roll(a, by, axes))
+            yield Candidate(f"{name}, filled with zeros", lambda a: _shift(a, by, axes))
+            yield Candidate(f"{name}, wrapped around", lambda a: np.roll(a, by, axes))
             if all(2 * abs(step) < self._expected.shape[axis] for axis, step in zip(axes, by)):
                 fresh = _shift(np.ones(self._expected.shape, bool), by, axes)
                 yield Candidate(
-                    f"{name}, other content behind: cut from elsewhere",
+                    f"{name}, filled with other content: cut from another place",
                     lambda a: np.where(fresh, np.roll(a, by, axes), self._found),
                 )
 
     def _permuted(self) -> Iterator[Candidate]:
-        """Find another order of channels, or of the batch: each entry is held against all the others."""
+        """Find another order of channels, or of the batch, by comparing each entry with all others."""
         for axis, what in ((self._expected.ndim - 1, "channels"), (0, "entries of axis 0")):
             count = self._expected.shape[axis] if self._expected.ndim > 1 else 0
             if not 1 < count <= 512:
@@ -400,7 +400,7 @@ class Search:
             order = np.abs(f[:, None] - e[None]).max(axis=-1).argmin(axis=1)
             if len(set(order.tolist())) == count and (order != np.arange(count)).any():
                 shown = ", ".join(map(str, order[:9])) + (", ..." if count > 9 else "")
-                name = f"with its {what} in the order [{shown}]"
+                name = f"with the {what} in the order [{shown}]"
                 yield Candidate(name, lambda a, order=order, axis=axis: np.take(a, order, axis))  # type: ignore[misc]
 
     # -------------------------------------------------------------------------------- the shape of the difference
@@ -408,7 +408,7 @@ class Search:
     def _shape_of_difference(self) -> str:
         failing, worst = self._comparison.failing, self._comparison.worst
         if failing == 1 and worst is not None:
-            return f"is a single element, at {list(worst.index)}" if worst.index else "is in its only element"
+            return f"is a single element, at {list(worst.index)}" if worst.index else "is in the only element"
         thin = _thinning(self._expected.shape)
         expected, found = self._expected[thin], self._found[thin]
         counts = np.broadcast_to(np.True_, expected.shape) if self._where is None else self._where[thin]
@@ -436,7 +436,7 @@ class Search:
 
 
 def _cause_of(box: Sequence[tuple[int, int]], shape: tuple[int, ...], axes: tuple[int, int] | None) -> str:
-    """Say what mistakes are made where the box lies; an empty text if it lies nowhere special."""
+    """Name likely mistakes from the position of the box; "" if the position is not typical of any."""
     if axes is None or min(shape[axis] for axis in axes) < _LEAST_SIDE:
         return ""
     spans = [(*box[axis], shape[axis]) for axis in axes]
@@ -446,7 +446,7 @@ def _cause_of(box: Sequence[tuple[int, int]], shape: tuple[int, ...], axes: tupl
         thin = high - low <= side // 4
         if thin and (low == 0) != (high == side):
             edge = first if low == 0 else last
-            return f", along its {edge} edge (a crop or a shift by so many pixels, or padding on one side only?)"
+            return f", along its {edge} edge (a crop, a shift, or padding on one side only?)"
     return ""
 
 
@@ -457,13 +457,13 @@ def _negate_entry(array: np.ndarray, axis: int, entry: int) -> np.ndarray:
 
 
 def _one_of(array: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """Take the first image, or line, along these axes: its first 1024 pixels in either direction."""
+    """Take the first image, or line, along these axes, and at most 1024 pixels of it in each direction."""
     at: list[Any] = [slice(_SHIFT_SIDE) if axis in axes else 0 for axis in range(array.ndim)]
     return np.asarray(array[tuple(at)], np.complex128)
 
 
 def _shift(array: np.ndarray, by: Sequence[int], axes: Sequence[int]) -> np.ndarray:
-    """Move content by whole pixels; zeros come in."""
+    """Move content by whole pixels, and fill with zeros."""
     moved = np.roll(array, by, axes)
     for axis, distance in zip(axes, by):
         emptied: list[Any] = [slice(None)] * moved.ndim
@@ -473,7 +473,7 @@ def _shift(array: np.ndarray, by: Sequence[int], axes: Sequence[int]) -> np.ndar
 
 
 def _thinning(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Skip every other element of the longest axis, again and again, until few enough are left."""
+    """Halve the longest axis, by skipping every other element, until few enough elements are left."""
     steps = [1] * len(shape)
     while np.prod([-(-n // step) for n, step in zip(shape, steps)]) > _THINNED:
         longest = max(range(len(shape)), key=lambda axis: shape[axis] / steps[axis])
@@ -482,14 +482,14 @@ def _thinning(shape: tuple[int, ...]) -> tuple[slice, ...]:
 
 
 def _of_slices(bad: np.ndarray, axes: tuple[int, int] | None) -> str:
-    """Name the entries of an axis that fail, while others are right as a whole."""
+    """Name the entries of an axis that fail, if other entries are completely right."""
     for axis, size in enumerate(bad.shape):
         if (axes is not None and axis in axes) or size < 2:
             continue
         wrong = np.flatnonzero(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis)))
         if len(wrong) < size:
             shown = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")
-            return f"is only in entries [{shown}] of axis {axis}, of {size}"
+            return f"is only in entries [{shown}] of axis {axis}, which has {size}"
     return ""
 
 
@@ -507,9 +507,9 @@ def _in_the_image(bad: np.ndarray, difference: np.ndarray, axes: tuple[int, int]
     radius: np.ndarray = np.hypot(*np.ogrid[-(height - 1) / 2 : height / 2, -(width - 1) / 2 : width / 2])
     nearest, farthest = radius[wrong].min(), radius[wrong].max()
     if nearest > 2 and wrong[radius >= nearest].mean() > 0.5:
-        return f"is only farther than {nearest:.1f} pixels from the centre, as outside a mask"
+        return f"is only beyond {nearest:.1f} pixels from the centre, as if outside a mask"
     if farthest < radius.max() / 2 and wrong[radius <= farthest].mean() > 0.5:
-        return f"is only within {farthest:.1f} pixels of the centre, as inside a mask"
+        return f"is only within {farthest:.1f} pixels of the centre, as if inside a mask"
     rings = np.linspace(0, min(height, width) / 2, 5)
     means = [size[(radius >= low) & (radius < high)].mean() for low, high in pairwise(rings)]
     if all(a < b for a, b in pairwise(means)) and means[-1] > 3 * means[0]:
@@ -521,7 +521,7 @@ def _in_the_image(bad: np.ndarray, difference: np.ndarray, axes: tuple[int, int]
 
 
 def _pick(shape: tuple[int, ...], most: int) -> tuple[np.ndarray, ...]:
-    """Choose elements: all of a small array, else some at random, always the same."""
+    """Choose all elements of a small array, else a fixed random selection."""
     size = int(np.prod(shape))
     flat = np.arange(size) if size <= most else np.random.default_rng(0).integers(0, size, most)
     return tuple(np.unravel_index(flat, shape))
@@ -534,12 +534,12 @@ def _number(value: complex) -> str:
 
 
 def _is_round(factor: float) -> bool:
-    """Say whether a factor is a whole number, or 1 divided by one."""
+    """Return whether a factor is a whole number, or 1 divided by one."""
     return any(0 < abs(one) < 1e6 and abs(one - round(one)) < 1e-5 for one in (factor, 1 / factor if factor else 0.0))
 
 
 def _factor(value: float) -> str:
-    """Write a factor; one below 1 as a division by a round number, if it is; one near 1 as what it adds."""
+    """Format a factor: near 1 as ``1 + x``; below 1 also as ``1 / n`` if n is whole."""
     if abs(value - 1) < 1e-4:
         return f"1 {'+' if value >= 1 else '-'} {abs(value - 1):.2g}"
     inverse = 1 / value if value else 0.0

@@ -1,1 +1,1 @@
-"""Show results to people: text, pages, pictures. Imports ``review`` and what lies below."""
+"""Show results to people: text, pages, pictures. Imports ``review`` and lower layers."""

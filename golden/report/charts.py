@@ -1,7 +1,7 @@
-"""Draw the two charts of a page as SVG: how the errors are spread, and values along a line through the worst one.
+"""Draw the charts of a page as SVG: a histogram of the errors, and values along a line through the worst element.
 
-They are made by hand: a chart of Matplotlib's is ten times as large, takes 50 ms, and does not follow the page's light
-and dark. Coordinates are whole thirds of a pixel, relative to the point before, which keeps a page of goldens small.
+They are drawn without Matplotlib, whose charts are ten times as large, take 50 ms each, and do not follow the page's
+light and dark colours. Coordinates are whole thirds of a pixel, relative to the previous point, to keep the page small.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _HISTOGRAM, _STRIP, _HEAD, _GAP, _FOOT = 330, 174, 42, 18, 48
 _MOST_BARS = 60
 _BINS_PER_DECADE = 8
 _DECADES = 340
-"""A float64 lies between these powers of ten, negative and positive."""
+"""Every float64 lies between these powers of ten, negative and positive."""
 _SMALLEST_RANGE = 1e-3
-"""Values whose range is a smaller share of them are drawn relative to the first: the ticks would all read the same."""
+"""If the range of values is a smaller share of them, they are drawn relative to the first: else ticks look equal."""
 LONGEST = 256
 """A profile shows at most this many elements."""
 
@@ -34,7 +34,7 @@ class ErrorHistogram:
 
     Attributes:
         equal: how many elements have no error.
-        infinite: how many have an error that no number can say.
+        infinite: how many have an error without a number.
         floor: the smallest and the largest noise floor, in units of the tolerance.
     """
 
@@ -48,7 +48,7 @@ class ErrorHistogram:
         self.equal += int(np.count_nonzero(errors == 0))
         self.infinite += int(np.count_nonzero(~np.isfinite(errors)))
         counted = errors[(errors > 0) & np.isfinite(errors)]
-        # An element just at the tolerance passes: the upper edge belongs to a bin.
+        # An element exactly at the tolerance passes, so the upper edge belongs to the bin.
         numbers = np.ceil(np.log10(counted) * _BINS_PER_DECADE).astype(int) - 1 + _DECADES * _BINS_PER_DECADE
         self._bins += np.bincount(np.clip(numbers, 0, len(self._bins) - 1), minlength=len(self._bins))
         floors = floors[np.isfinite(floors)]
@@ -56,7 +56,7 @@ class ErrorHistogram:
             self.floor = (min(self.floor[0], float(floors.min())), max(self.floor[1], float(floors.max())))
 
     def bars(self) -> tuple[int, list[tuple[float, int]]]:
-        """Return how many bars a factor of ten has, and each bar's lower end as a power of ten with its count."""
+        """Return the bars per factor of ten, and each bar's lower end as a power of ten with its count."""
         filled = np.flatnonzero(self._bins)
         if not filled.size:
             return _BINS_PER_DECADE, []
@@ -66,7 +66,7 @@ class ErrorHistogram:
         return per_decade, [(int(i) / per_decade - _DECADES, int(merged[i])) for i in np.flatnonzero(merged)]
 
     def svg(self) -> str:
-        """Draw bars over the error, both axes logarithmic, with the noise floor and the tolerance; "" without any."""
+        """Draw bars over the error, on logarithmic axes, with noise floor and tolerance; "" if there are no bars."""
         per_decade, bars = self.bars()
         if not bars:
             return ""
@@ -102,13 +102,13 @@ class ErrorHistogram:
 
 @dataclass(frozen=True)
 class Strip:
-    """Holds one drawing of a profile; the drawings stand above each other over one axis.
+    """One of the plots of a profile, which are stacked over one axis.
 
     Attributes:
-        title: what is drawn.
-        lines: what each line is ("first", "second", "error") and its values.
+        title: of the plot.
+        lines: kind ("first", "second", "error") and values of each line.
         is_logarithmic: whether the axis is logarithmic, in units of the tolerance.
-        least: the smallest extent of a linear axis, to either side: the tolerance, so that rounding looks like nothing.
+        least: the smallest half-range of a linear axis: the tolerance, so that rounding looks flat.
     """
 
     title: str
@@ -118,13 +118,13 @@ class Strip:
 
 
 def window(length: int, at: int) -> slice:
-    """Choose the elements of a line to draw: all, or the ``LONGEST`` about one."""
+    """Choose the elements of a line to draw: all, or ``LONGEST`` elements around one."""
     start = max(0, min(at - LONGEST // 2, length - LONGEST))
     return slice(start, min(start + LONGEST, length))
 
 
 def profile(strips: Sequence[Strip], start: int, worst: int, label: str) -> str:
-    """Draw lines over the index of the elements, from ``start`` on, with a mark at the worst element."""
+    """Draw lines over the index of the elements, from ``start``, with a mark at the worst element."""
     length = max(len(values) for strip in strips for _, values in strip.lines)
     parts: list[str] = []
     y = 0.0
@@ -153,7 +153,7 @@ def _strip(strip: Strip, top: float, x: Sequence[float], worst: int) -> list[str
         lines = [(kind, values - shift) for kind, values in lines]
         low, high = low - shift, high - shift
     scale = max(abs(low), abs(high), np.finfo(float).tiny)
-    extent = high / scale - low / scale  # high - low may be too large for a number
+    extent = high / scale - low / scale  # high - low may overflow
 
     def y(value: float) -> float:
         return float(base - (value / scale - low / scale) / extent * _STRIP)
@@ -192,7 +192,7 @@ def _range(values: np.ndarray, is_logarithmic: bool, least: float) -> tuple[floa
 
 
 def _runs(x: Sequence[float], y: Sequence[float | None]) -> Iterable[list[Point]]:
-    """Yield the stretches of a line between elements that have no value."""
+    """Yield the parts of a line between elements without a value."""
     run: list[Point] = []
     for across, down in [*zip(x, y), (0.0, None)]:
         if down is not None:
@@ -265,7 +265,7 @@ def _line(points: Sequence[Point]) -> str:
 
 
 def _joined(number: int) -> str:
-    """Return a number that may follow another one: a minus sign separates them as well as a space."""
+    """Format a number after another one: a minus sign separates them like a space."""
     return f"{number}" if number < 0 else f" {number}"
 
 

@@ -1,4 +1,4 @@
-"""Colour maps that are the same for everybody, whatever the user's matplotlibrc says."""
+"""Colour maps that do not depend on the user's matplotlibrc."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 
 
 def colormap(name: str) -> Colormap:
-    """Return one of Matplotlib's colour maps, of 256 colours or more, however few ``image.lut`` asks for."""
+    """Return one of Matplotlib's colour maps, with at least 256 colours, whatever ``image.lut`` is."""
     found = colormaps[name]
     return found.resampled(256) if isinstance(found, LinearSegmentedColormap) else found

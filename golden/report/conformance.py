@@ -1,4 +1,4 @@
-"""Tell in a terminal how a subject fared: a table by operation, with the cause of each difference in a line."""
+"""Print the result of a check in a terminal: a table by operation, with the cause of each difference in one line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _COLUMNS = (AGREES, DIFFERS, KNOWN)
 
 
 def conformance(run: Run, verbose: bool) -> Iterator[str | Table]:
-    """Give the parts of the result, to be printed by Rich one below the other.
+    """Yield the parts of the result, for Rich to print one below the other.
 
     Args:
         run: the result.
-        verbose: whether all that is to be said of each golden that differs follows the table.
+        verbose: whether the details of each golden that differs follow the table.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("operation", overflow="fold")
@@ -38,11 +38,11 @@ def conformance(run: Run, verbose: bool) -> Iterator[str | Table]:
         yield escape(remark)
     yield escape(f"with {versions}")
     if not verbose and any(check.lines and not check.passed for check in run.checks):
-        yield "-v tells the rest; --report FILE.html shows it"
+        yield "add -v for details, or --report FILE.html for a page with pictures"
 
 
 def _add(table: Table, row: OperationRow) -> None:
-    """Add an operation: its first cause stands beside the numbers, further ones below."""
+    """Add an operation: its first cause in the same row, further causes in rows below."""
     numbers = [str(row.counts.get(name) or "") for name in _COLUMNS]
     colour = "red" if row.counts.get(DIFFERS) else "" if row.counts.get(AGREES) else "yellow"
     first, *others = row.causes or [""]

@@ -1,4 +1,4 @@
-"""Open what tables are printed to: a terminal, or a pipe or file, where no line is folded."""
+"""Open standard output for tables. Lines are wrapped in a terminal, but not in a pipe or file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from rich.console import Console
 
 _UNFOLDED = 10_000
-"""Columns of a pipe or file: programs read it, and editors fold by themselves."""
+"""Width of a pipe or file. Programs read it, and editors wrap lines themselves."""
 
 
 def console() -> Console:

@@ -1,4 +1,4 @@
-"""Write for other programs, as JSON, what the command ``golden`` tells people. A number that is not finite is null."""
+"""Format the results of the command ``golden`` as JSON for other programs. A number that is not finite is null."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def list_json(entries: Mapping[str, Entry]) -> str:
 
 
 def show_json(shown: Iterable[tuple[Golden, Entry | None]]) -> str:
-    """Write what a golden says of itself, without its arrays, and its entry where it has one."""
+    """Write the description of a golden, without its arrays, and its entry if there is one."""
     return _written({"goldens": {golden.case: _described(golden, entry) for golden, entry in shown}})
 
 
 def verify_json(count: int, problems: Sequence[str]) -> str:
-    """Write what is wrong with a directory of so many goldens."""
+    """Write the number of goldens in a directory, and the problems found."""
     return _written({"sound": not problems, "goldens": count, "problems": list(problems)})
 
 
 def faults_json(goldens: Iterable[Golden], warned: Sequence[str], problems: Sequence[str]) -> str:
-    """Write how far each fault of each golden lies outside the tolerance, the nearest first, and what to mind."""
+    """Write the margin of each fault of each golden, the nearest first, with warnings and problems."""
     found = [
         asdict(margin) | {"symptom": golden.faults[margin.fault].symptom}
         for golden in goldens
@@ -50,7 +50,7 @@ def differences_json(
     claims: Sequence[Claim],
     compared: Sequence[str],
 ) -> str:
-    """Write what differs between two sets of goldens, and which reasons their history gives."""
+    """Write the differences between two sets of goldens, and the reasons from their history."""
     return _written(
         {
             "summary": headline,
@@ -65,7 +65,7 @@ def differences_json(
 def comparison_json(
     case: str, comparisons: Sequence[Comparison], sentences: Sequence[str], absent: Sequence[str]
 ) -> str:
-    """Write how what a port obtained compares with a golden."""
+    """Write the comparison of a port's outputs with a golden."""
     outputs = {one.output: _outcome(one) for one in comparisons if one.output not in absent}
     return _written({"case": case, "outputs": outputs, "causes": list(sentences), "not_obtained": list(absent)})
 
@@ -111,7 +111,7 @@ def _written(document: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it."""
+    """Convert a value to JSON types."""
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

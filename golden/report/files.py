@@ -1,4 +1,4 @@
-"""Write a report or a scan as a whole: a reader sees the old file or the new one, never half of it."""
+"""Write a report or a scan atomically: a reader sees the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from golden.spec.errors import GoldenError
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, and the directories above it, or leave what is there as it was.
+    """Write a file, creating its directories; if that fails, leave an existing file unchanged.
 
     Raises:
-        GoldenError: it cannot be written there.
+        GoldenError: the file cannot be written.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -26,16 +26,16 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.replace(path)
     except OSError as refused:
         raise GoldenError(f"cannot write {path}: {refused.strerror or refused}") from refused
-    finally:  # after an interrupt too
+    finally:  # also after an interrupt
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as ``numpy.savez`` does; a file that is there is replaced.
+    """Write arrays like ``numpy.savez``; an existing file is replaced.
 
     Raises:
-        GoldenError: the name does not end in .npz, or it cannot be written there.
+        GoldenError: the name does not end in .npz, or the file cannot be written.
     """
     if path.suffix != ".npz":
         raise GoldenError(f"{path}: expected a file that ends in .npz")

@@ -1,4 +1,4 @@
-"""Show what a port obtained beside its golden: ``golden diff GOLDEN x.obtained.h5``, long after the run that failed."""
+"""Compare the stored outputs of a failed run with the golden, later: ``golden diff GOLDEN x.obtained.h5``."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from golden.spec.arrays import Arrays
 from golden.store.golden import Golden
 
 ENDING = ".obtained.h5"
-"""Files of what a port obtained end so."""
+"""Suffix of files with the outputs that a port obtained."""
 SIDES = ("expected", "obtained")
 
 
 def hold(golden: Golden, obtained: Arrays, path: Mapping[str, str]) -> Judgement:
-    """Judge what was obtained; an output that is not in the file counts as one that the port does not offer.
+    """Judge the outputs obtained; an output that is not in the file counts as not offered.
 
     Args:
-        golden: what is expected.
+        golden: the golden.
         obtained: name -> array.
         path: outputs in the order in which they are computed; may be empty.
     """
@@ -32,7 +32,7 @@ def hold(golden: Golden, obtained: Arrays, path: Mapping[str, str]) -> Judgement
 
 
 def lines(golden: Golden, judgement: Judgement, absent: list[str]) -> list[str]:
-    """Say in words how it compares."""
+    """Describe the result of the comparison."""
     told = explain_failed(golden.case, judgement.failed, judgement.path)
     told += explain_causes(judgement.causes) if judgement.causes else []
     told = told or [f"golden {golden.case}: agrees ({share_text(judgement.share)})"]
@@ -44,10 +44,10 @@ def as_markdown(told: list[str]) -> str:
 
 
 def write_obtained(path: Path, golden: Golden, judgement: Judgement, obtained: Arrays) -> None:
-    """Write the page of it, the same as that of a failing run.
+    """Write the same page as a failing run.
 
     Raises:
-        GoldenError: it cannot be made, or not be written there.
+        GoldenError: the page cannot be made or written.
     """
     comparisons = [one for one in judgement.comparisons if one.output in obtained]
     view = CaseView(

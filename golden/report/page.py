@@ -1,6 +1,6 @@
-"""Make a page that needs no other file: of what differs between two sets of goldens, or of a test run.
+"""Make a self-contained page: of the differences between two sets of goldens, or of a test run.
 
-Decides nothing numeric: verdicts, worst elements and boxes are the comparison's.
+This module takes no numeric decision: verdicts, worst elements and boxes come from the comparison.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ if TYPE_CHECKING:
     from golden.report.pictures import Picture
 
 _MOST_DRAWN, _MOST_ROWS = 24, 300
-"""No more outputs of a case are drawn, and no more rows told: a page stays a page whatever a file declares."""
+"""Most outputs of a case that are drawn, and most rows of its table, so that no file can make the page huge."""
 _MOST_REASONS, _MOST_CAUSES = 5, 12
 _MOST_UNFOLDED = 6
-"""A page with more cases unfolds only the first: a browser draws what is folded when it is unfolded."""
+"""A page with more cases unfolds only the first, because a browser draws a folded case only when it is opened."""
 _LONGEST_TEXT = 2500
 _CHANGE: Sides = ("before", "after")
 
 
 @dataclass(frozen=True)
 class CaseView:
-    """Holds a case as the page shows it.
+    """A case, as the page shows it.
 
     Attributes:
         name: of the case.
         kind: a key of ``KINDS``.
         measure: how far it is off, in a few words.
-        sentence: what is shown of it when it is folded.
-        summary: what the case sees.
+        sentence: shown when the case is folded.
+        summary: what the case tests.
         remarks: a sentence each.
         diagnoses: names of outputs, and why they are wrong.
-        text: lines to be shown as they are, such as a traceback.
-        drawn, rows: its outputs, with pictures or in a table.
+        text: lines to show unchanged, such as a traceback.
+        drawn, rows: its outputs, as pictures or in a table.
         identical: names of outputs that are the same.
-        left_out: how many outputs and rows are not shown.
-        explanations: what explains it, to be counted over all cases.
-        share: how far it is off, in tolerances, to be sorted by.
-        group: what it is listed under; empty where cases are not grouped.
+        left_out: number of outputs and rows that are not shown.
+        explanations: its causes, to be counted over all cases.
+        share: how far it is off, in tolerances; sorts the cases.
+        group: heading of its group; empty if cases are not grouped.
     """
 
     name: str
@@ -88,7 +88,7 @@ class CaseView:
 
 @dataclass(frozen=True)
 class PassedRow:
-    """Holds a golden that agrees, as a line of a table; ``percent`` says how much of its tolerance is used."""
+    """A golden that agrees, as a line of a table; ``percent`` is the share of its tolerance that is used."""
 
     case: str
     verdict: str
@@ -100,13 +100,13 @@ class PassedRow:
 
 @dataclass(frozen=True)
 class Heading:
-    """Holds what stands above the cases.
+    """The text above the cases.
 
     Attributes:
         title, headline: of the page.
         colour: of the headline: "ok", "bad", or "" for neither.
         remarks: a sentence each.
-        versions: what took part.
+        versions: of the software involved.
         claims: why goldens changed.
         compared: the older and the newer state.
     """
@@ -121,28 +121,28 @@ class Heading:
 
     @property
     def reasons(self) -> list[tuple[str, str]]:
-        """Each reason, and what is to be said of it; of many, those of the most goldens."""
+        """Each reason, with its details; of many, those of the most goldens."""
         told = sorted(self.claims, key=lambda claim: -len(claim.cases))[:_MOST_REASONS]
         left = len(self.claims) - len(told)
-        more = [(f"and {left} more", "golden show CASE tells the history of each golden")] if left else []
+        more = [(f"and {left} more", "golden show CASE prints the history of a golden")] if left else []
         return [claim_texts(claim) for claim in self.claims if claim in told] + more
 
 
 def write_page(path: Path, found: Iterable[Difference], heading: Heading) -> None:
-    """Write ``page`` into a file; a reader never sees half of it.
+    """Write ``page`` to a file, atomically.
 
     Raises:
-        GoldenError: it cannot be made, or not be written there.
+        GoldenError: the page cannot be made or written.
     """
     write_whole(path, page(found, heading).encode())
 
 
 def page(found: Iterable[Difference], heading: Heading) -> str:
-    """Make the page of what differs; ``found`` is gone through once, each case being drawn as it comes.
+    """Make the page of differences. ``found`` is iterated once, and each case is drawn as it comes.
 
     Args:
         found: a difference per case.
-        heading: what stands above.
+        heading: the text above the cases.
 
     Raises:
         GoldenError: as ``render``.
@@ -152,7 +152,7 @@ def page(found: Iterable[Difference], heading: Heading) -> str:
 
 
 def require_libraries() -> None:
-    """Refuse to go on without what a page is made with.
+    """Check that the libraries for a page are installed.
 
     Raises:
         GoldenError: Jinja2, or Matplotlib with Pillow, is not installed.
@@ -174,12 +174,12 @@ def render(
     """Make a page, the worst cases first; where cases have groups, the largest group first.
 
     Args:
-        heading: what stands above.
+        heading: the text above the cases.
         views: the cases.
-        sides: what the two values of an output are called.
+        sides: the names of the two values of an output.
         passed: goldens that agree, as the lines of a table below.
-        heads: what the columns of a table above the cases are called.
-        table: its rows; without one there is no table.
+        heads: the column names of a table above the cases.
+        table: its rows; without rows there is no table.
 
     Raises:
         GoldenError: Jinja2, or Matplotlib with Pillow, is not installed.
@@ -239,7 +239,7 @@ def _template() -> tuple[Any, Any, Any]:
 
 
 def _placed(cases: Sequence[CaseView]) -> Iterator[tuple[str, CaseView, bool]]:
-    """Yield a place in the page for each case, its name, with a number where several have it; and if it is unfolded."""
+    """Yield for each case its anchor (the name, numbered if it occurs twice) and whether it is unfolded."""
     seen: Counter[str] = Counter()
     unfolded = len(cases) if len(cases) <= _MOST_UNFOLDED else 1
     for number, case in enumerate(cases):
@@ -249,7 +249,7 @@ def _placed(cases: Sequence[CaseView]) -> Iterator[tuple[str, CaseView, bool]]:
 
 
 def _zoom(row: Sequence[Picture]) -> int:
-    """Return how many screen pixels an element takes: a whole number, the same for pictures beside each other."""
+    """Return the screen pixels per element, a whole number that is the same for all pictures in a row."""
     side = max(max(one.rows, one.columns) for one in row)
     times = max(1, 264 // side)
     return times + 1 if times * side < 180 and (times + 1) * side <= 320 else times
@@ -267,8 +267,8 @@ def _hash(text: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Cut a long text, and replace control characters, among them those that reverse the direction of reading."""
-    if type(value) is not str:  # markup is of a type of its own
+    """Cut a long text, and replace control characters, including those that reverse the reading direction."""
+    if type(value) is not str:  # markup has its own type
         return value
     text = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in value[:_LONGEST_TEXT])
     return text if len(value) <= _LONGEST_TEXT else f"{text}… ({len(value)} characters)"
@@ -308,15 +308,15 @@ def with_comparisons(
     sides: Sides,
     notes: Mapping[str, str] = MappingProxyType({}),
 ) -> CaseView:
-    """Add to a case how its outputs compare with a golden's.
+    """Add to a case the comparison of its outputs with a golden's.
 
     Args:
         view: the case, with its diagnoses.
-        golden: what was expected, and how far off it may be.
-        outputs: what was found.
+        golden: with the expected outputs and their tolerances.
+        outputs: the outputs found.
         comparisons: of all outputs.
-        sides: what the two are called.
-        notes: output -> what else is to be said of it.
+        sides: the names of the two values of an output.
+        notes: output -> a further note.
     """
     moved = [comparison for comparison in comparisons if comparison.verdict is not Verdict.IDENTICAL]
     worst = max(moved, key=lambda c: (c.verdict, c.share), default=None)

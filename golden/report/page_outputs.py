@@ -1,6 +1,6 @@
-"""Prepare one output for a page: what the comparison says of it, its pictures, histogram and profiles.
+"""Prepare one output for a page: its comparison, pictures, histogram and profiles.
 
-Decides nothing numeric: worst elements, boxes and shares are the comparison's.
+This module takes no numeric decision: worst elements, boxes and shares come from the comparison.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ KINDS = {
     "within noise": "ok",
     "identical": "ok",
 }
-"""A case is one of these, worst first, each with its colour: the kind of a difference, or the worst verdict."""
+"""The kinds of a case, worst first, with their colours: the kind of a difference, or the worst verdict."""
 
 Sides = tuple[str, str]
-"""The first and the second of two values are called by these names."""
+"""The names of the first and the second value of an output."""
 _ROLES = ("first", "second")
 _FEW = 32
-"""An output with no more elements is told in a table instead of drawn."""
+"""An output with at most this many elements is listed in a table, not drawn."""
 _MOST_ROWS = 12
 _TIMES, _ARROW, _DASH = " \N{MULTIPLICATION SIGN} ", " \N{RIGHTWARDS ARROW} ", "\N{EM DASH}"
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """Holds a line of a case's table: an element, or an output that fits in a line."""
+    """A line of a case's table: an element, or an output that fits in a line."""
 
     output: str
     verdict: str
@@ -59,7 +59,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Marks:
-    """Says where the worst element and the failing ones lie, in pixels of a picture; a box is x, y, width, height."""
+    """The positions of the worst element and the failing ones, in pixels of a picture; a box is x, y, width, height."""
 
     row: float
     column: float
@@ -69,12 +69,12 @@ class Marks:
 
 @dataclass(frozen=True)
 class Chart:
-    """Holds a drawing with its title.
+    """A chart with its title.
 
     Attributes:
-        svg: the drawing; "" where there is nothing to draw.
-        keys: class and name of the lines that need a name.
-        note: what the drawing leaves out.
+        svg: the chart; "" if there is nothing to draw.
+        keys: class and name of each line in the legend.
+        note: what the chart leaves out.
     """
 
     title: str
@@ -85,14 +85,14 @@ class Chart:
 
 @dataclass(frozen=True)
 class OutputView:
-    """Holds an output with its pictures and charts.
+    """An output with its pictures and charts.
 
     Attributes:
-        name, verdict, colour, measure: what it is, and how far it moved.
+        name, verdict, colour, measure: of the output.
         facts: a term and a text each.
         pictures: rows of first, second, difference.
         caption: which image of a stack is shown, and which of its elements.
-        marks: what to point at in the pictures.
+        marks: drawn over the pictures.
         charts: histogram and profiles.
     """
 
@@ -108,14 +108,14 @@ class OutputView:
 
     @property
     def blinks(self) -> bool:
-        """Tell whether there are two pictures to show by turns."""
+        """Return whether there are two pictures to alternate."""
         return any({*_ROLES} <= {one.role for one in row} for row in self.pictures)
 
 
 def measure(comparison: Comparison) -> str:
-    """Say in a few words how far an output is off."""
+    """Describe in a few words how far an output is off."""
     if comparison.verdict is Verdict.STRUCTURAL:
-        return "other shape or type"
+        return "different shape or type"
     if comparison.worst is not None and comparison.compared == 1 and math.isinf(comparison.share):
         return _both_values(comparison.worst)
     if math.isinf(comparison.share):
@@ -139,7 +139,7 @@ def _is_drawn(array: np.ndarray) -> bool:
 
 
 def _separate_pictures(arrays: Mapping[str, np.ndarray]) -> tuple[list[list[Picture]], list[str]]:
-    """Draw the first image of each array, where they cannot be compared; return the pictures, and what they show."""
+    """Draw the first image of arrays that cannot be compared; return the pictures and their captions."""
     from golden.report.pictures import one_per_block, pictures
 
     shown, captions = {}, list[str]()
@@ -169,12 +169,12 @@ class OutputOfCase:
 
     Args:
         comparison: of the output.
-        arrays: "first" and "second"; one of them where the other side lacks it.
+        arrays: "first" and "second", or only one if the other side lacks it.
         tolerance: of the output.
         where: bool, the elements that are compared; None for all.
-        sides: what the two are called.
-        note: what else is to be said of the output; may be empty.
-        kind: what is said in place of a verdict where only one side has the case: "added" or "removed".
+        sides: the names of the two values.
+        note: a further note; may be empty.
+        kind: replaces the verdict if only one side has the case: "added" or "removed".
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class OutputOfCase:
         return OutputView(*self._head, self._measure, self._facts(), rows, caption, marks, charts)
 
     def table_rows(self) -> list[TableRow]:
-        """Return the elements that differ, or the output as a whole where elements cannot be compared."""
+        """Return the elements that differ, or the whole output if elements cannot be compared."""
         one = self._comparison
         first, second = (self._arrays.get(role) for role in _ROLES)
         if one.verdict is Verdict.STRUCTURAL or first is None or second is None:
@@ -245,7 +245,7 @@ class OutputOfCase:
         if one.verdict is not Verdict.STRUCTURAL:
             box = ", ".join(f"{low}:{high}" for low, high in one.box)
             facts.append(("failing", f"{one.failing} of {one.compared}" + (f", in [{box}]" if box else "")))
-        if one.amplitude_error is not None:
+        if one.amplitude_error or one.phase_error:
             facts.append(("largest error", f"amplitude {one.amplitude_error:.2g}, phase {one.phase_error:.2g} rad"))
         if self._has_tolerance:
             t = self._tolerance
@@ -261,7 +261,7 @@ class OutputOfCase:
 
         if not self._is_comparable or not is_picture(self._arrays["first"]):
             rows, captions = _separate_pictures(self._arrays)
-            if len(self._arrays) == 1:  # amplitude and phase beside each other
+            if len(self._arrays) == 1:  # amplitude and phase side by side
                 rows = [[picture for row in rows for picture in row]] if rows else []
             return rows, captions[0] if len(set(captions)) == 1 else self._by_side(captions), None
         stacks = {role: images(array) for role, array in self._arrays.items()}
@@ -321,7 +321,7 @@ class OutputOfCase:
             elements = np.ones(e.shape, bool) if where is None else where | ~np.isfinite(a)
             counted.add(self._errors(e[elements], a[elements]), self._floors(e[elements]))
         notes = [f"{counted.equal} equal"] if counted.equal else []
-        notes += [f"{counted.infinite} beyond any number"] if counted.infinite else []
+        notes += [f"{counted.infinite} infinite"] if counted.infinite else []
         keys = [("noise", "noise floor"), ("limit", "tolerance")]
         return [Chart("errors, in tolerances", counted.svg(), keys, "; ".join(notes))]
 
@@ -356,19 +356,19 @@ class OutputOfCase:
         drawing = profile(strips, part.start, at, f"values {title}, through the worst element")
         return Chart(title, drawing, list(zip(_ROLES, self._sides)), cut)
 
-    # ------------------------------------------------------------------------------------- what is drawn of numbers
+    # ------------------------------------------------------------------------------------- numbers to draw
 
     def _compared_elements(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.broadcast_to(np.True_, shape) if self._where is None else self._where
 
     def _allowed(self, first: np.ndarray) -> np.ndarray:
-        """Return by how much each element may be off."""
+        """Return how far each element may be off."""
         with np.errstate(all="ignore"):
             allowed: np.ndarray = self._tolerance.atol + self._tolerance.rtol * np.abs(_wide(first))
         return allowed
 
     def _errors(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return errors in units of the tolerance, as the comparison takes them."""
+        """Return errors in units of the tolerance, as in the comparison."""
         e, a = _wide(first), _wide(second)
         with np.errstate(all="ignore"):
             errors: np.ndarray = np.abs(a - e) / self._allowed(first)
@@ -393,13 +393,20 @@ def _profile_axes(array: np.ndarray) -> list[tuple[int, str]]:
 
 
 def _quantities(array: np.ndarray) -> Mapping[str, Any]:
-    """Return what is drawn of an array: for each quantity how it is taken, and by how much it may be off."""
+    """Return the quantities of an array to draw: for each, a function for its values and one for its tolerance."""
     if array.dtype.kind != "c":
         return {"value": (_wide, lambda allowed, _: allowed)}
     return {
         "amplitude": (lambda x: np.abs(_wide(x)), lambda allowed, _: allowed),
-        "phase (rad)": (_phase, lambda allowed, e: np.minimum(allowed / np.maximum(np.abs(_wide(e)), allowed), 1)),
+        "phase (rad)": (_phase, _allowed_phase),
     }
+
+
+def _allowed_phase(allowed: np.ndarray, e: np.ndarray) -> np.ndarray:
+    """Return how far a phase may be off; NaN if both the value and its tolerance are 0."""
+    with np.errstate(all="ignore"):
+        phase: np.ndarray = np.minimum(allowed / np.maximum(np.abs(_wide(e)), allowed), 1)
+    return phase
 
 
 def _finite(values: np.ndarray) -> float:
@@ -424,7 +431,7 @@ def _type_text(array: np.ndarray) -> str:
 
 
 def _array_text(array: np.ndarray | None) -> str:
-    """Return an array in a line: its first elements."""
+    """Format an array in one line, with its first elements."""
     if array is None:
         return _DASH
     if not array.shape:
@@ -434,7 +441,7 @@ def _array_text(array: np.ndarray | None) -> str:
 
 
 def _other_texts(first: np.ndarray | None, second: np.ndarray | None) -> str:
-    """Say which texts only one of two lists has."""
+    """Name the texts that only one of two lists has."""
     if first is None or second is None or not first.dtype.kind == second.dtype.kind == "S":
         return ""
     sets = (set(first.ravel().tolist()), set(second.ravel().tolist()))

@@ -1,4 +1,4 @@
-"""Draw arrays as pictures for a page: a pixel per element, without axes. Decides nothing numeric."""
+"""Draw arrays as pictures for a page: a pixel per element, without axes. Takes no numeric decision."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from PIL import Image  # Matplotlib brings it
+from PIL import Image  # a dependency of Matplotlib
 
 from golden.report.colours import colormap
 
 _AMPLITUDE, _PHASE, _SIGNED, _ERROR = "gray", "twilight", "RdBu_r", "magma"
 _WEAK = 1e-3
-"""The comparison takes no phase of an element that is smaller than this share of its output's scale."""
+"""As in the comparison, the phase of an element below this share of its output's scale is ignored."""
 _LEVELS = 253
-"""A palette has so many colours, an odd number, to have a middle; two more are for what is blank or not finite."""
+"""Colours of a palette: an odd number, so that there is a middle. Two more are for blank and for not finite pixels."""
 
 LARGEST_SIDE = 512
-"""A side has at most so many pixels; a larger array is cut into blocks, each of which shows one element."""
+"""Most pixels of a side. A larger array is cut into blocks, and one element of each is shown."""
 NOT_FINITE = (0, 220, 90)
-"""NaN and infinity have this colour, which is in no colour map used here."""
+"""The colour of NaN and infinity, which no colour map here contains."""
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """Holds a colour map, and the values at its ends."""
+    """A colour map and the values at its ends."""
 
     colours: str
     low: float
@@ -38,7 +38,7 @@ _HALF_TURNS = _Scale(_PHASE, -np.pi, np.pi)
 
 @dataclass(frozen=True)
 class Picture:
-    """Holds an array as a page shows it.
+    """An array, as a page shows it.
 
     Attributes:
         role: "first", "second", or "difference".
@@ -46,7 +46,7 @@ class Picture:
         webp: the file, lossless.
         rows, columns: its size in pixels.
         colours: name of the colour map.
-        low, high: the values at its ends; both 0 when every value is.
+        low, high: the values at its ends; both 0 if all values are 0.
         not_finite: how many pixels are NaN or infinite; they have the colour ``NOT_FINITE``.
         blank: how many pixels are transparent: not compared, or without a phase.
     """
@@ -66,8 +66,8 @@ class Picture:
 def one_per_block(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Choose the elements of an image (H, W) to show: from each block the one with the highest score.
 
-    Blocks are of one element unless a side exceeds ``LARGEST_SIDE``. What is shown are elements, not means, so that a
-    single wrong one is neither lost nor diluted.
+    Blocks have one element unless a side exceeds ``LARGEST_SIDE``. Elements are shown, not means, so that a single
+    wrong one is neither lost nor diluted.
 
     Returns:
         Their rows and columns, (h, w) each.
@@ -87,7 +87,7 @@ def pictures(images: Mapping[str, np.ndarray], tolerance: float = 0.0) -> list[l
 
     Args:
         images: (H, W) each.
-        tolerance: what an element may be off by; what is no larger is drawn as nothing, without a phase.
+        tolerance: how far an element may be off; a smaller element is drawn without a phase.
     """
     wide = {role: _wide(image) for role, image in images.items()}
     with np.errstate(all="ignore"):
@@ -107,16 +107,16 @@ def pictures(images: Mapping[str, np.ndarray], tolerance: float = 0.0) -> list[l
 def difference_pictures(
     first: np.ndarray, second: np.ndarray, counts: np.ndarray, scale: float, tolerance: np.ndarray
 ) -> list[Picture]:
-    """Draw how far two images are apart, blank where nothing is compared: a picture for each row of ``pictures``.
+    """Draw the difference of two images, blank where nothing is compared: a picture for each row of ``pictures``.
 
-    No scale ends below the tolerance, so that rounding looks like nothing.
+    A scale never ends below the tolerance, so that rounding does not look like a difference.
 
     Args:
         first: (H, W).
         second: of its shape.
         counts: (H, W) bool, the elements that are compared.
-        scale: of the output that they belong to.
-        tolerance: (H, W), what each element may be off by.
+        scale: of the whole output.
+        tolerance: (H, W), how far each element may be off.
     """
     first, second = _wide(first), _wide(second)
     with np.errstate(all="ignore"):
@@ -130,7 +130,7 @@ def difference_pictures(
         modulus = _Scale(_ERROR, 0, _largest(np.abs(difference[~blank]), _most(tolerance[~blank])))
         seen = turn[~(blank | weak)]
         least = _most((tolerance / np.abs(first))[~(blank | weak)])
-        # A half turn has no sign: the colours of a phase meet there, those of a signed value do not.
+        # +pi and -pi are the same phase: a cyclic colour map joins them, a signed one does not.
         turned = _signed(seen, least) if _largest(seen, least) < np.pi / 2 else _HALF_TURNS
         return [
             _picture("difference", "modulus", np.abs(difference), modulus, blank),
@@ -139,7 +139,7 @@ def difference_pictures(
 
 
 def colour_rules() -> str:
-    """Return the style of the bars below the pictures: a class per colour map, and one for what is not finite."""
+    """Return the CSS of the colour bars: a class per colour map, and one for elements that are not finite."""
     rules = []
     for colours in (_AMPLITUDE, _PHASE, _SIGNED, _ERROR):
         stops = colormap(colours)(np.linspace(0, 1, 17), bytes=True)[:, :3]
@@ -171,7 +171,7 @@ def _most(image: np.ndarray) -> float:
 
 
 def _largest(image: np.ndarray, least: float = 0.0) -> float:
-    """Return where a scale ends: at the largest value, but not below ``least``."""
+    """Return the end of a scale: the largest value, but not below ``least``."""
     return max(_most(image), least) or 1.0
 
 
@@ -187,7 +187,7 @@ def _scale(image: np.ndarray, least: float) -> _Scale:
 def _picture(role: str, quantity: str, image: np.ndarray, scale: _Scale, blank: np.ndarray | None = None) -> Picture:
     empty = np.zeros(image.shape, bool) if blank is None else blank
     lost = ~np.isfinite(image) & ~empty
-    # A signed scale reaches as far down as up; its extent may be too large for a number.
+    # A signed scale is symmetric; its length might overflow.
     share = 0.5 + 0.5 * (image / scale.high) if scale.low < 0 else image / scale.high
     levels = np.rint(np.clip(np.nan_to_num(share), 0, 1) * (_LEVELS - 1)).astype(np.uint8)
     levels[empty], levels[lost] = _LEVELS, _LEVELS + 1
@@ -207,7 +207,7 @@ def _picture(role: str, quantity: str, image: np.ndarray, scale: _Scale, blank: 
 
 
 def _webp(levels: np.ndarray, colours: str) -> bytes:
-    """Return the picture as a lossless WebP, which takes half of a PNG."""
+    """Return the picture as lossless WebP, half the size of a PNG."""
     stream = io.BytesIO()
     Image.fromarray(_palette(colours)[levels]).save(stream, "WEBP", lossless=True, method=3, quality=50)
     return stream.getvalue()

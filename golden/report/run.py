@@ -1,6 +1,7 @@
-"""Write down a test run: Markdown for a CI job summary, JSON for programs, a page with pictures for people.
+"""Write the report of a test run: Markdown for a CI job summary, JSON for programs, a page with pictures for people.
 
-The file's ending chooses. Nothing numeric is decided here: verdicts and shares are the comparison's.
+The suffix of the file chooses the kind. This module takes no numeric decision: verdicts and shares come from the
+comparison.
 """
 
 from __future__ import annotations
@@ -30,38 +31,38 @@ from golden.store.read import read_golden, read_outputs
 FORMAT = "ptycho-golden run 3"
 ENDINGS = (".md", ".json", ".html")
 _LARGEST_REPORT = 2**24
-"""Bytes of a JSON report that are read; of a run in which everything fails ours has some 500 kB."""
+"""Largest JSON report that is read, in bytes. A run of this suite in which everything fails takes about 500 kB."""
 _NAMED = 5
 _NUMBERS = re.compile(r"(exactly|to )?-?\d[\d.]*(e[+-]?\d+)?|exactly")
 _SAME_AS = re.compile(r" \(here the same as [^)]*\)")
 WITHIN_SLACK = "within slack"
-"""Beyond the tolerance, but within the slack that was declared for the port."""
+"""Beyond the tolerance, but within the declared slack of the port."""
 PASSED = ("identical", "within noise", "within tolerance", WITHIN_SLACK)
 UNEXPLAINED = "no known fault"
-"""What a diagnosis says that explains nothing."""
+"""Part of the sentence of a diagnosis that found no explanation."""
 NO_FAULT, ERROR = "no known fault", "an error"
-"""Causes of failures that no declared fault explains: values differ, or the port raised an exception."""
+"""The causes of failures without a declared fault: values differ, or the port raised an exception."""
+PARTIAL = "a partial run: it was not checked that a test claims every case"
 OUTCOMES = AGREES, DIFFERS, KNOWN, NOT_OFFERED = ("agrees", "differs", "known", "not offered")
 
 
 @dataclass(frozen=True)
 class Check:
-    """Holds one comparison of a port with a golden, in types that JSON knows.
+    """Holds one comparison of a port with a golden, in JSON types.
 
     Attributes:
-        case, operation: which.
-        outputs: name -> {"verdict": label, "share": of the tolerance, or None when no number can say it, "reason": why
-            it cannot be compared, where it cannot}. Empty when the port, or the golden, broke before anything was
-            compared.
-        lines: what a person is told of a failure; empty when it passed.
-        faults: declared faults, each of which explains the whole failure.
-        diagnoses: {"outputs": names, "sentence": why they are wrong, "fault": name of the declared one, or ""} each.
-        remarks: output -> what else is to be said of it.
-        obtained: file of the outputs of the port, or an empty text.
-        way: how the port computed it, where it has several ways; empty for the plain one.
-        excuse: the declared reason why it may differ; empty where it must agree.
-        contradiction: what is wrong with what was declared; empty when nothing is.
-        error: the last line of the exception that the port raised; empty when it returned outputs.
+        case, operation: names.
+        outputs: name -> {"verdict": label, "share": of the tolerance, or None if it has no number, "reason": why it
+            cannot be compared, if so}. Empty if the port or the golden failed before anything was compared.
+        lines: the description of a failure; empty if it passed.
+        faults: declared faults that each explain the whole failure.
+        diagnoses: each {"outputs": names, "sentence": why they are wrong, "fault": name of the declared fault or ""}.
+        remarks: output -> a further remark.
+        obtained: file with the outputs of the port, or "".
+        way: the way in which the port computed it, if it has several; empty for the plain one.
+        excuse: the declared reason why it may differ; empty if it must agree.
+        contradiction: why the declaration is wrong; empty if it is right.
+        error: the last line of the exception that the port raised; empty if it returned outputs.
         left_out: outputs that the port does not offer.
         places: functions of the port that computed them, with file and line.
     """
@@ -83,7 +84,7 @@ class Check:
 
     @property
     def label(self) -> str:
-        """Return the operation, with the way that it was done."""
+        """Return the operation, with its way."""
         return f"{self.operation}__{self.way}" if self.way else self.operation
 
     @property
@@ -105,7 +106,7 @@ class Check:
 
     @property
     def cause(self) -> str:
-        """Return in one line why it is not as it should be; an empty text when it is."""
+        """Return in one line why it failed or differs; "" if it agrees."""
         if self.agrees and not self.contradiction:
             return ""
         reasons = [f"{name}: {one['reason']}" for name, one in self.outputs.items() if one.get("reason")]
@@ -116,7 +117,7 @@ class Check:
 
     @property
     def worst(self) -> str:
-        """Return the output that uses most of its tolerance; an empty text when nothing was compared."""
+        """Return the output that uses most of its tolerance; "" if nothing was compared."""
         return max(sorted(self.outputs), key=lambda name: _share(self.outputs[name]), default="")
 
     @property
@@ -130,19 +131,19 @@ class Check:
 
 @dataclass(frozen=True)
 class Run:
-    """Holds what a test run found out about the goldens.
+    """Holds the results of a test run.
 
     Attributes:
         checks: every comparison.
-        problems: why the run is not complete.
+        problems: why the run is incomplete.
         slow: tests of slow goldens that were not run.
         narrowed: whether some parity tests were not collected.
-        versions: name -> version of what took part.
+        versions: name -> version of Python and of the packages involved.
         status: how pytest ended: "ok", "tests failed", "interrupted", ...
-        subject: name of what was held to the goldens; empty where tests call the port by themselves.
-        not_offered: operation -> why the subject does not offer it; an empty text where it does not say.
-        declared: what the subject declared beforehand, a line each.
-        again: tests that were run again after they had failed, a line each.
+        subject: name of the subject that was checked; empty if tests call the port themselves.
+        not_offered: operation -> why the subject does not offer it; "" if no reason is declared.
+        declared: the declarations of the subject, a line each.
+        again: tests that were rerun after a failure, a line each.
     """
 
     checks: Sequence[Check] = ()
@@ -158,7 +159,7 @@ class Run:
 
     @property
     def goldens(self) -> list[Check]:
-        """Return one check of each golden and way, the worst: a test may compare a golden several times."""
+        """Return the worst check of each golden and way, because a test may compare a golden several times."""
         worst: dict[tuple[str, str], Check] = {}
         for check in self.checks:
             known = worst.setdefault((check.case, check.way), check)
@@ -168,7 +169,7 @@ class Run:
 
     @property
     def green(self) -> bool:
-        """Tell whether nothing failed, nothing is missing, and something was compared."""
+        """Return whether nothing failed, nothing is missing, and something was compared."""
         sound = self.status == "ok" and not self.problems
         return sound and bool(self.checks) and all(check.passed for check in self.checks)
 
@@ -178,14 +179,14 @@ def _share(output: Mapping[str, Any]) -> float:
 
 
 def require_report(path: Path, option: str = "--golden-report") -> None:
-    """Refuse, before anything is run, a report that could not be written.
+    """Refuse a report that cannot be written, before anything runs.
 
     Args:
         path: the file.
-        option: by which it was asked for.
+        option: that named it.
 
     Raises:
-        GoldenError: it ends in something else than the three kinds, it is a directory, or its libraries are missing.
+        GoldenError: the suffix is unknown, it is a directory, or its libraries are missing.
     """
     if path.suffix not in ENDINGS:
         raise GoldenError(f"{option} {path}: expected a file that ends in {', '.join(ENDINGS)}")
@@ -196,15 +197,15 @@ def require_report(path: Path, option: str = "--golden-report") -> None:
 
 
 def write_run(path: Path, run: Run, fixtures: Path) -> None:
-    """Write the report; a reader never sees half of it.
+    """Write the report atomically.
 
     Args:
-        path: the file; its ending chooses the kind.
-        run: what to write down.
+        path: the file; its suffix chooses the kind.
+        run: the results.
         fixtures: directory of the goldens, whose expected outputs a page shows.
 
     Raises:
-        GoldenError: it cannot be made, or not be written there.
+        GoldenError: the report cannot be made or written.
     """
     text = html(run, fixtures) if path.suffix == ".html" else {".md": markdown, ".json": as_json}[path.suffix](run)
     write_whole(path, text.encode())
@@ -214,7 +215,7 @@ def read_shares(path: Path) -> dict[str, float]:
     """Return case -> largest share of its tolerance, from a JSON report.
 
     Raises:
-        GoldenError: the file is no such report.
+        GoldenError: the file is not such a report.
     """
     try:
         document = parse_json(read_small(path, _LARGEST_REPORT).decode())
@@ -228,17 +229,17 @@ def read_shares(path: Path) -> dict[str, float]:
     except (FileNotFoundError, GoldenError, ValueError, LookupError, TypeError, AttributeError) as broken:
         kind = "" if isinstance(broken, GoldenError) else f"{type(broken).__name__}: "
         raise GoldenError(
-            f"run report {path}: {kind}{broken}; expected what 'pytest --golden-report=FILE.json' writes"
+            f"run report {path}: {kind}{broken}; expected a file from 'pytest --golden-report=FILE.json'"
         ) from broken
 
 
 @dataclass(frozen=True)
 class OperationRow:
-    """Holds what became of the goldens of one operation, done in one way.
+    """Holds the outcomes of the goldens of one operation, computed in one way.
 
     Attributes:
         label: of the operation, with its way.
-        counts: outcome -> how many goldens.
+        counts: outcome -> number of goldens.
         causes: why they differ or are not offered, a line for each cause, the most frequent first.
     """
 
@@ -252,7 +253,7 @@ class OperationRow:
 
 
 def by_operation(run: Run) -> list[OperationRow]:
-    """Sum the run up by operation and way, in order of their names; those that are not offered last."""
+    """Summarise the run by operation and way, sorted by name; operations that are not offered come last."""
     found: dict[str, list[Check]] = {}
     for check in run.goldens:
         found.setdefault(check.label, []).append(check)
@@ -270,7 +271,7 @@ def by_operation(run: Run) -> list[OperationRow]:
 
 
 def _common(causes: Iterable[str]) -> list[str]:
-    """Count causes that are alike but for their numbers, and for other faults that look the same; the first stands."""
+    """Count causes that differ only in numbers or in the list of faults that look the same; keep the first of each."""
     alike: dict[str, list[str]] = {}
     for cause in causes:
         alike.setdefault(_NUMBERS.sub("", _SAME_AS.sub("", cause)), []).append(cause)
@@ -286,7 +287,7 @@ def _cause(check: Check) -> str:
 
 
 def headline(run: Run) -> str:
-    """Say in one sentence how the run went."""
+    """Summarise the run in one sentence."""
     goldens = run.goldens
     failed = [check for check in goldens if not check.passed]
     outputs = sum(len(check.outputs) for check in goldens)
@@ -302,11 +303,11 @@ def headline(run: Run) -> str:
     worst = max((check for check in goldens if check.agrees), key=lambda check: check.share, default=None)
     if worst is None:
         return start
-    return f"{start}; most of its tolerance ({worst.share:.2g}) is used by {worst.case}, output {worst.worst!r}"
+    return f"{start}; closest to its tolerance: {worst.case}, output {worst.worst!r} ({worst.share:.2g} of it)"
 
 
 def causes(run: Run) -> list[str]:
-    """Say which fault explains most of the failures, then which explains most of those that are left, and so on."""
+    """Name the fault that explains most of the failures, then the one that explains most of the rest, and so on."""
     failed = [check for check in run.goldens if not check.passed]
     verbs = {NO_FAULT: "match", ERROR: "ended with"}
     return [
@@ -316,7 +317,7 @@ def causes(run: Run) -> list[str]:
 
 
 def by_cause(failed: Sequence[Check]) -> dict[str, list[Check]]:
-    """Group failures by what explains them: as few faults as possible, then several at once, none, an error."""
+    """Group failures by cause: as few faults as possible, then several faults at once, no fault, an error."""
     errors = [check for check in failed if not check.outputs]
     left, groups = [check for check in failed if check.outputs], dict[str, list[Check]]()
     while counts := Counter(name for check in left for name in check.faults):
@@ -332,15 +333,15 @@ def by_cause(failed: Sequence[Check]) -> dict[str, list[Check]]:
 
 
 def _several(check: Check) -> str:
-    """Name the faults that explain a golden's outputs, each another; an empty text when one is left without."""
+    """Name the faults if each output of a golden is explained by one; "" if an output is not explained."""
     faults = [str(one.get("fault", "")) for one in check.diagnoses]
     return f"several faults at once, {' and '.join(map(repr, sorted(set(faults))))}" if faults and all(faults) else ""
 
 
 def remarks(run: Run) -> list[str]:
-    """Say what else must be known of a run: how it ended, what it left out, what is wrong with it."""
+    """List further remarks on a run: how it ended, what it left out, what is wrong with it."""
     ended = [] if run.status in ("ok", "tests failed") else [f"pytest ended with: {run.status}"]
-    narrowed = ["a narrowed run: it was not checked that every case is claimed"] if run.narrowed else []
+    narrowed = [PARTIAL] if run.narrowed else []
     slow = [slow_line(run)] if run.slow else []
     unsaid = sorted(name for name, reason in run.not_offered.items() if not reason)
     absent = [f"{NOT_OFFERED}: {', '.join(unsaid)}"] if unsaid else []
@@ -373,7 +374,7 @@ def markdown(run: Run) -> str:
 
 
 def html(run: Run, fixtures: Path) -> str:
-    """Return the report as a page: what a failed golden expected and what it obtained, then the goldens that agree.
+    """Return the report as a page: the failed goldens with expected and obtained outputs, then the goldens that agree.
 
     Raises:
         GoldenError: Jinja2 or Matplotlib is not installed.
@@ -390,14 +391,14 @@ def write_failure(path: Path, check: Check, golden: Golden, obtained: Arrays) ->
     """Write the page of one golden that a port does not agree with.
 
     Raises:
-        GoldenError: it cannot be made, or not be written there.
+        GoldenError: the page cannot be made or written.
     """
     heading = Heading(check.case, f"{check.operation}: {check.verdict}", "bad")
     write_whole(path, render(heading, [_failure(check, golden, obtained)], SIDES).encode())
 
 
 def _failures(run: Run, fixtures: Path) -> Iterator[CaseView]:
-    """Draw what failed, grouped by cause, and what differs as declared."""
+    """Yield the failed goldens, grouped by cause, and the goldens that differ as declared."""
     verbs = {NO_FAULT: "Matches", ERROR: "Ended with"}
     for cause, checks in by_cause([check for check in run.checks if not check.passed]).items():
         group = f"{verbs.get(cause, 'Looks like')} {cause}"
@@ -428,7 +429,7 @@ def _failure(check: Check, golden: Golden, obtained: Arrays) -> CaseView:
 
 
 def _told(check: Check, sentence: str) -> CaseView:
-    """Return what is to be read of a failure that cannot be drawn."""
+    """Return the text of a failure that cannot be drawn."""
     kind = KNOWN if check.passed else check.verdict
     summary = check.excuse or check.operation
     return CaseView(_title(check), kind, sentence=sentence, summary=summary, text="\n".join(check.lines))
@@ -439,7 +440,7 @@ def _title(check: Check) -> str:
 
 
 def _error_line(lines: Sequence[str]) -> str:
-    """Return what pytest marks as the error in a report."""
+    """Return the line that pytest marks as the error."""
     return next((line[1:].strip() for line in lines if line.startswith("E ")), "nothing was compared")
 
 
@@ -460,7 +461,7 @@ def as_json(run: Run) -> str:
 
 
 def _plain(lines: Sequence[str]) -> str:
-    """Return the lines without control characters, which a terminal or a page would obey."""
+    """Replace control characters, which a terminal or a page would interpret."""
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""Put results into words: failure messages, terminal tables, Markdown for a pull request. Decides nothing numeric."""
+"""Format results as text: failure messages, terminal tables, Markdown for a pull request. Takes no numeric decision."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def colour_of(verdict: Verdict) -> str:
 
 
 def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expected", "found")) -> list[str]:
-    """Say what is wrong with one output: a headline and the details.
+    """Describe what is wrong with one output: a headline and the details.
 
     Args:
         case: name of the case.
@@ -58,7 +58,7 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
         if comparison.failing:
             detail += f"; {comparison.failing} of {comparison.compared} compared elements fail{_box(comparison.box)}"
         lines.append(detail)
-    if comparison.amplitude_error is not None:
+    if comparison.amplitude_error or comparison.phase_error:  # both are 0 if no finite element moved
         lines.append(
             f"  largest error: amplitude {comparison.amplitude_error:.2g}, phase {comparison.phase_error:.2g} rad"
         )
@@ -66,7 +66,7 @@ def explain(case: str, comparison: Comparison, sides: tuple[str, str] = ("expect
 
 
 def reason_text(comparison: Comparison, sides: tuple[str, str]) -> str:
-    """Say why an output cannot be compared, with the names of the two sides; "" if it can be compared."""
+    """Return why an output cannot be compared, with the names of the two sides; "" if it can be compared."""
     return comparison.reason.replace("expected", sides[0]).replace("found", sides[1])
 
 
@@ -76,13 +76,13 @@ def explain_failed(
     path: Mapping[str, str],
     remarks: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
-    """Say what is wrong with a golden's outputs. Of outputs on a path the first is explained, the others are named.
+    """Describe what is wrong with a golden's outputs. Of the outputs on a path, explain the first and name the others.
 
     Args:
         case: name of the case.
         failed: its outputs that failed.
         path: outputs in the order in which they are computed; may be empty.
-        remarks: output -> what else is to be said of it.
+        remarks: output -> a further remark.
     """
     places = list(path)
     following = sorted((one for one in failed if one.output in path), key=lambda one: places.index(one.output))
@@ -92,26 +92,26 @@ def explain_failed(
         lines += explain(case, one)
         lines += [f"  {remarks[one.output]}"] if one.output in remarks else []
     if following[1:]:
-        lines.append(f"  and what is computed from it: {', '.join(one.output for one in following[1:])}")
+        lines.append(f"  later outputs, computed from it, fail too: {', '.join(one.output for one in following[1:])}")
     return lines
 
 
 def explain_causes(diagnoses: Sequence[Diagnosis]) -> list[str]:
-    """Word the diagnoses of one golden; outputs are named where there is more than one diagnosis."""
+    """Format the diagnoses of one golden; outputs are named if there are several diagnoses."""
     if len(diagnoses) == 1:
         return [f"  diagnosis: {diagnoses[0].sentence}"]
     return [f"  diagnosis of {', '.join(repr(name) for name in one.outputs)}: {one.sentence}" for one in diagnoses]
 
 
 def explain_change(diagnoses: Sequence[Diagnosis]) -> list[str]:
-    """Word the diagnoses of a golden against an older one, where no port is wrong: the reference changed."""
+    """Format the diagnoses of a golden compared with an older one: the reference changed, no port is wrong."""
     return [
-        f"  the new answer{_of(one, diagnoses)}, held against the old one: {change_sentence(one)}" for one in diagnoses
+        f"  the new answer{_of(one, diagnoses)} compared with the old one: {change_sentence(one)}" for one in diagnoses
     ]
 
 
 def change_sentence(diagnosis: Diagnosis) -> str:
-    """Return a diagnosis's sentence, put in words for an old and a new answer of the reference."""
+    """Return a diagnosis's sentence, adapted to an old and a new answer of the reference."""
     return diagnosis.sentence.replace("the expected values", "the old values").replace("the port ", "it ")
 
 
@@ -120,7 +120,7 @@ def _of(one: Diagnosis, among: Sequence[Diagnosis]) -> str:
 
 
 def crossing_lines(found: Iterable[Difference]) -> list[str]:
-    """Say where two references disagree, and why; then which operations one of them cannot compute."""
+    """Describe where and why two references disagree, and which operations one of them cannot compute."""
     lines: list[str] = []
     unanswered: dict[str, list[str]] = {}
     for one in found:
@@ -137,7 +137,7 @@ def crossing_lines(found: Iterable[Difference]) -> list[str]:
 
 
 def common_causes(found: Sequence[Difference]) -> list[str]:
-    """Say what explains several changes at once."""
+    """Name what explains several changes at once."""
     names = Counter(name for one in found for name in {d.faults[0] if d.faults else d.transform for d in one.causes})
     return [
         f"{count} of {len(found)} changes look like {name!r}"
@@ -147,7 +147,7 @@ def common_causes(found: Sequence[Difference]) -> list[str]:
 
 
 def difference_lines(one: Difference) -> list[str]:
-    """Say what differs in one case."""
+    """Describe what differs in one case."""
     lines = [f"{one.case}: {one.kind}" + (f"; outputs {one.verdict.label}" if one.comparisons else "")]
     lines += [f"  {remark}" for remark in one.remarks]
     for comparison in one.comparisons:
@@ -161,7 +161,7 @@ def difference_lines(one: Difference) -> list[str]:
 
 
 def drift_lines(drifts: Mapping[str, str]) -> list[str]:
-    """Say which outputs moved by one rule, though they moved by no more than the tolerance."""
+    """Name outputs whose changes follow one rule, even though they are within the tolerance."""
     said: dict[str, list[str]] = {}
     for name, sentence in drifts.items():
         said.setdefault(sentence, []).append(name)
@@ -169,15 +169,15 @@ def drift_lines(drifts: Mapping[str, str]) -> list[str]:
 
 
 def claim_texts(claim: Claim) -> tuple[str, str]:
-    """Word a claim: the reason, then date, who answered, and which goldens."""
+    """Format a claim: the reason; then the date, who answered, and which goldens."""
     count = f"{len(claim.cases)} golden{'s' if len(claim.cases) != 1 else ''}: {shortened(claim.cases)}"
     if not claim.reason:
-        return "none: the history of their entries says nothing", count
+        return "none recorded in the history of the entries", count
     return claim.reason, "; ".join(filter(None, (claim.date, claim.answered, count)))
 
 
 def preface_lines(claims: Sequence[Claim], compared: Sequence[str] = ()) -> list[str]:
-    """Say why goldens changed, who answered, when, and which states are compared: what a review begins with."""
+    """Begin a review: why goldens changed, who answered, when, and which states are compared."""
     lines = []
     for reason, details in map(claim_texts, claims):
         lines += [f"reason: {reason}", f"  {details}"]
@@ -186,7 +186,7 @@ def preface_lines(claims: Sequence[Claim], compared: Sequence[str] = ()) -> list
 
 
 def confirmation_lines(changed: Mapping[str, Sequence[str]]) -> list[str]:
-    """Word what ``confirmations_changed`` found."""
+    """Format the result of ``confirmations_changed``."""
     return [f"{said}: {shortened(cases)}" for said, cases in changed.items()]
 
 
@@ -201,8 +201,8 @@ def differences_markdown(
 
     Args:
         found: a difference per case.
-        headline: what it amounts to.
-        remarks: what is to be said of all cases, a sentence each.
+        headline: a summary.
+        remarks: about all cases, a sentence each.
         claims: why they changed.
         compared: the older and the newer state.
     """
@@ -231,13 +231,13 @@ def differences_markdown(
 
 
 def inert(text: str) -> str:
-    """Escape what HTML or Markdown would take for more than text: a tag, table, link, code, or mention."""
+    """Escape everything that HTML or Markdown would not show as plain text: tags, tables, links, code, mentions."""
     escaped = html_escape(text, quote=False)
     return "".join(f"&#{ord(c)};" if c in "|`*_[]()!@#~\\" else c for c in escaped)
 
 
 def fault_table(goldens: Iterable[Golden], every: bool) -> Table:
-    """Return a line per golden, with its nearest fault, or one per fault if ``every``."""
+    """Return a table with a line per golden and its nearest fault, or a line per fault if ``every``."""
     heading = "fault" if every else "nearest fault"
     table = _table("case", "output", "noise", "tolerance", heading, "distance", "margin")
     for margin in (margin for golden in goldens for margin in (margins(golden) if every else margins(golden)[:1])):
@@ -255,7 +255,7 @@ def fault_table(goldens: Iterable[Golden], every: bool) -> Table:
 
 
 def shortened(names: Sequence[str], most: int = 4) -> str:
-    """Return names in a line; of many, the first few and how many more."""
+    """Join names in one line; of many, the first few and the number of the rest."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
@@ -265,20 +265,20 @@ def margin_text(margin: float) -> str:
 
 
 def faults_headline(goldens: Sequence[Golden], warned: int) -> str:
-    """Say in one line how many faults are caught, and which lies nearest; ``warned`` is the number of warnings."""
+    """Return in one line how many faults are caught, and the nearest; ``warned`` is the number of warnings."""
     proved = [margin for golden in goldens for margin in margins(golden)]
     if not proved:
         return f"{len(goldens)} goldens catch no fault"
     nearest = min(proved, key=lambda margin: margin.margin)
     distinct = {(golden.operation, name) for golden in goldens for name in golden.faults}
     return (
-        f"{len(goldens)} goldens catch {len(distinct)} faults, proved {len(proved)} times; the nearest lies "
+        f"{len(goldens)} goldens catch {len(distinct)} faults, proved {len(proved)} times; the nearest is "
         f"{margin_text(nearest.margin)} its tolerance away ({nearest.fault} in {nearest.case}); {warned} warning(s)"
     )
 
 
 def catchers_table(goldens: Iterable[Golden]) -> Table:
-    """Return a line per fault of an operation: how many cases catch it, the smallest margin, and the symptom."""
+    """Return a table with a line per fault: how many cases catch it, the smallest margin, and the symptom."""
     caught: dict[tuple[str, str], list[Caught]] = {}
     cases: dict[str, int] = {}
     for golden in goldens:
@@ -294,12 +294,12 @@ def catchers_table(goldens: Iterable[Golden]) -> Table:
 
 
 def share_text(share: float) -> str:
-    """Return a difference in units of the tolerance, or "not equal" where no number can say it."""
+    """Return a difference in units of the tolerance, or "not equal" if it has no number."""
     return "not equal" if math.isinf(share) else f"{share:.2g} x tolerance"
 
 
 def value_texts(one: object, other: object) -> tuple[str, str]:
-    """Return two values, with as many digits as it takes to tell them apart."""
+    """Format two values, with enough digits to tell them apart."""
     texts = value_text(one), value_text(other)
     if texts[0] != texts[1] or not (isinstance(one, np.generic) and isinstance(other, np.generic)):
         return texts
@@ -330,7 +330,7 @@ def case_list(cases: Iterable[Case]) -> Table:
 
 
 def golden_list(entries: Mapping[str, Entry]) -> Table:
-    """Tabulate goldens, a line for each, from what their entries say."""
+    """Tabulate goldens from their entries, a line for each."""
     table = _table("case", "operation", "confirmed", "outputs", "what it shows")
     for name, entry in entries.items():
         outputs = entry["outputs"]
@@ -346,7 +346,7 @@ def golden_list(entries: Mapping[str, Entry]) -> Table:
 
 
 def regeneration_table(rows: Iterable[Difference], written: Collection[str]) -> Table:
-    """Return a line per case; ``written`` are those whose goldens were rewritten."""
+    """Return a table with a line per case; ``written`` are the cases whose goldens were rewritten."""
     table = _table("case", "verdict", "largest difference", "time")
     for row in rows:
         colour = "yellow" if row.change else _COLOURS[row.verdict]
@@ -357,7 +357,7 @@ def regeneration_table(rows: Iterable[Difference], written: Collection[str]) -> 
 
 
 def confirmation_text(entry: Entry) -> str:
-    """Say which release of the real package confirmed a golden, when, and how near it came."""
+    """Return which release of the real package confirmed a golden, when, and how closely it agreed."""
     record = confirmation(entry)
     if record is None:
         return f"no; {confirmed_by(entry[KEY])} confirmed another value" if is_stale(entry) else "no"
@@ -366,7 +366,7 @@ def confirmation_text(entry: Entry) -> str:
 
 
 def describe(golden: Golden, entry: Entry | None) -> list[str | Table]:
-    """Describe all that a golden and its entry, where it has one, hold; Rich prints the parts, one below the other."""
+    """Describe the contents of a golden and of its entry, if any, as parts that Rich prints one below the other."""
     parts: list[str | Table] = [
         f"[bold]{golden.case}[/]  {escape(golden.summary)}",
         f"operation   {golden.operation}",
@@ -383,7 +383,7 @@ def describe(golden: Golden, entry: Entry | None) -> list[str | Table]:
             name,
             str(derived.shape),
             np.dtype(derived.dtype).name,
-            "made by the operation's recipe",
+            "derived by the operation's recipe",
             derived.sha256[:12],
         )
     outputs = _table("outputs", "shape", "dtype", "summary", "noise", "tolerance", "sha256")
@@ -415,7 +415,7 @@ def describe(golden: Golden, entry: Entry | None) -> list[str | Table]:
 
 
 def _provenance(golden: Golden) -> str:
-    """Say who computed a golden, the reference first."""
+    """Return who computed a golden, the reference first."""
     first = ("reference", "version", "commit")
     names = [name for name in first if name in golden.provenance]
     names += [name for name in golden.provenance if name not in first]
@@ -439,5 +439,5 @@ def _digest(array: np.ndarray) -> str:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")  # a name may be folded in a narrow terminal, never cut
+        table.add_column(column, overflow="fold")  # wrap a name in a narrow terminal rather than cut it
     return table

@@ -1,7 +1,7 @@
-"""Draw the small PNG that lies beside a golden, and the large one of ``golden show --picture``.
+"""Draw the small PNG beside a golden, and the large one of ``golden show --picture``.
 
-An array has a row: amplitude and phase of its first images, each pixel a square, with the range of the grey scale in
-words.
+Each array has a row: amplitude and phase of its first images, enlarged by whole pixels, with the range of the scale as
+text.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _SIDE, _LARGE_SIDE = 160, 320
-"""Images are enlarged to this many pixels by a whole factor; larger ones keep every second, third, ... pixel."""
+"""Images are enlarged by a whole factor up to this side; of larger ones, every second, third, ... pixel is drawn."""
 _MOST_IMAGES = 3
-"""Images of a stack that are drawn."""
+"""Most images of a stack that are drawn."""
 _GAP, _LINE = 8, 14
 _PAPER = "#e8e8e8"
 _VISIBLE = 8
-"""Levels, of 256, by which a pixel may differ: a rounding, or a neighbour in the palette."""
+"""Levels (of 256) by which a pixel may differ because of rounding, or a neighbouring colour of the palette."""
 _NOT_A_NUMBER, _NO_PHASE = "tab:red", _PAPER
 
 
@@ -42,7 +42,7 @@ def draw(golden: Golden, path: Path) -> None:
 
 
 def drawn_otherwise(golden: Golden, picture: bytes) -> str:
-    """Say whether a PNG shows something else than what is drawn of a golden; an empty text where it does not.
+    """Return how a PNG differs from the picture of a golden; "" if it does not.
 
     Raises:
         GoldenError: Matplotlib, or Pillow with it, is not installed.
@@ -54,22 +54,22 @@ def drawn_otherwise(golden: Golden, picture: bytes) -> str:
 
     try:
         expected, found = (Image.open(io.BytesIO(png), formats=("PNG",)) for png in (drawn, picture))
-        if found.size == expected.size:  # only then is it decoded
+        if found.size == expected.size:  # decode only then
             one, other = (np.asarray(image.convert("RGB"), np.int16) for image in (expected, found))
             differing = int(np.count_nonzero(np.abs(one - other).max(axis=-1) > _VISIBLE))
-            how = f"{differing} of its {one[..., 0].size} pixels are others" if differing else ""
+            how = f"{differing} of its {one[..., 0].size} pixels differ" if differing else ""
         else:
             how = f"it has {found.width} x {found.height} pixels, not {expected.width} x {expected.height}"
-    except (OSError, ValueError, SyntaxError, MemoryError) as broken:  # Pillow's words for what is no PNG
+    except (OSError, ValueError, SyntaxError, MemoryError) as broken:  # what Pillow raises for a file that is not a PNG
         how = f"it cannot be decoded ({type(broken).__name__})"
-    return f"its picture is not what is drawn of it: {how}" if how else ""
+    return f"its picture does not show its data: {how}" if how else ""
 
 
 def draw_inputs_and_outputs(golden: Golden, path: Path) -> None:
-    """Draw what can be looked at in a golden, larger than beside it.
+    """Draw the inputs and outputs of a golden that are images, larger than in the picture beside it.
 
     Raises:
-        GoldenError: it has no array that can be drawn, Matplotlib is not installed, or the file cannot be written.
+        GoldenError: no array can be drawn, Matplotlib is not installed, or the file cannot be written.
     """
     named = {f"input {name}": array for name, array in golden.inputs.items()}
     named |= {f"output {name}": array for name, array in golden.outputs.items()}
@@ -80,7 +80,7 @@ def draw_inputs_and_outputs(golden: Golden, path: Path) -> None:
 
 
 def _sheet(arrays: Arrays, side: int) -> bytes:
-    """Draw a row for each array, under its name; no side of an image has more pixels than ``side``. Returns a PNG."""
+    """Draw a row for each array, with its name; an image has at most ``side`` pixels per side. Returns a PNG."""
     try:
         from PIL import Image, ImageDraw
     except ModuleNotFoundError:
@@ -108,7 +108,8 @@ def _tiles(name: str, array: np.ndarray, side: int) -> list[tuple[str, Image]]:
     tiles: list[tuple[str, Image]] = []
     for number, image in enumerate(stack[:_MOST_IMAGES]):
         which = f"{name} {number + 1}/{len(stack)}" if len(stack) > 1 else name
-        which = which if number else f"{which} [{digest}]"  # changes with pixels that are not shown, too
+        # With the digest, the picture also changes with pixels that are not shown.
+        which = which if number else f"{which} [{digest}]"
         if np.iscomplexobj(image):
             tiles += [_tile(f"{which}, amplitude", np.abs(image), side), _phase(image, side)]
         else:

@@ -1,4 +1,4 @@
-"""Digest arrays, walk through them in parts, recognise images, summarise what is too large to store. NumPy only."""
+"""Digest arrays, iterate over them in blocks, recognise images, summarise large arrays. NumPy only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Arrays = Mapping[str, np.ndarray]
 _LEAST_SIDE = 4
 
 SAMPLES = 256
-"""A summary keeps this many entries; an array that has no more is kept whole."""
+"""Entries in a summary; an array with at most this many entries is kept whole."""
 PROJECTIONS = 2
 
 _BLOCK = 1 << 15
-"""Elements worked on at a time: what stays in a core's cache."""
+"""Elements per block: few enough for the cache of a core."""
 
 
 def digest_array(array: np.ndarray) -> str:
@@ -35,14 +35,14 @@ def digest_array(array: np.ndarray) -> str:
 
 
 def blocks(*arrays: np.ndarray | None) -> Iterator[tuple[int, list[Any]]]:
-    """Walk through arrays of one shape together, in C order, whatever their layout in memory.
+    """Iterate over arrays of one shape together, in C order, whatever their layout in memory.
 
     Raises:
         ValueError: the shapes differ.
 
     Yields:
-        The flat index at which a block begins, and the block of each array, flat and contiguous; None for a None. A
-        block may be written over by the next one: copy what is to last.
+        The flat index at which a block begins, and the block of each array, flat and contiguous; None for a None. The
+        next block may overwrite this one, so copy what you keep.
     """
     given = [array for array in arrays if array is not None]
     walk = np.nditer(
@@ -66,9 +66,9 @@ def image_axes(ndim: int) -> tuple[int, int]:
 
 
 def images(array: np.ndarray) -> np.ndarray:
-    """Return an array in one of these layouts as a stack of images, (k, H, W).
+    """Return an array in one of the layouts of ``image_axes`` as a stack of images, (k, H, W).
 
-    The stack is empty for other shapes, for images with fewer than 4 rows or columns, and for what is no number.
+    The stack is empty for other shapes, for images with fewer than 4 rows or columns, and for arrays of texts.
     """
     rows, columns = image_axes(array.ndim)
     is_image = 2 <= array.ndim <= 4 and min(array.shape[rows], array.shape[columns]) >= _LEAST_SIDE
@@ -78,12 +78,12 @@ def images(array: np.ndarray) -> np.ndarray:
 
 
 def is_picture(array: np.ndarray) -> bool:
-    """Say whether an array can be looked at."""
+    """Return whether an array is an image or a stack of images."""
     return len(images(array)) > 0
 
 
 def main_output(outputs: Mapping[str, np.ndarray]) -> str | None:
-    """Return the output to show first: images before other numbers, complex before real; None without numbers."""
+    """Return the output to show first: images before other numbers, complex before real; None if none has numbers."""
     numbers = [name for name in sorted(outputs) if outputs[name].dtype.kind in "biufc" and outputs[name].ndim]
     return min(numbers, key=lambda name: _rank(outputs[name]), default=None)
 
@@ -94,20 +94,20 @@ def _rank(array: np.ndarray) -> tuple[bool, bool]:
 
 # ------------------------------------------------------------------------------------------------ summaries
 
-# A summary is in the units of its array, so that one tolerance fits all of it.
+# All numbers of a summary have the units of the array, so that one tolerance fits them.
 
 
 def summarise(array: np.ndarray) -> np.ndarray:
-    """Return a small array as it is, and of a larger one its root mean square, two random projections and 256 entries.
+    """Return a small array unchanged; of a larger one, its root mean square, two random projections and 256 entries.
 
     Args:
         array: of any shape, real or complex floating point.
 
     Returns:
         ``array``, or (259,) of its dtype. A projection is the sum of all entries, each with a random sign, divided by
-        the root of their number. Signs and places are fixed by the shape alone: one entry lies in each of 256 equal
-        parts of the flattened array. Another shape has others, so that an array of the right values in a wrong shape
-        has another summary. What is not finite leaves nothing finite but the entries.
+        the square root of their number. Signs and sampled positions depend only on the shape, so the right values in a
+        wrong shape have another summary. The flattened array is cut into 256 equal parts, and one entry is sampled from
+        each. If an entry is not finite, neither are the root mean square and the projections.
     """
     if array.size <= SAMPLES:
         return array
@@ -119,12 +119,12 @@ def summarise(array: np.ndarray) -> np.ndarray:
 
 
 def axes_of_summary(axes: str) -> Callable[[tuple[int, ...]], str]:
-    """Name the axes of what ``summarise`` returns of an array that has these axes: those of a small one are its own."""
+    """Return a function of the shape that names the axes of a summary; a small array keeps its axes."""
     return lambda shape: "entry" if shape == (1 + PROJECTIONS + SAMPLES,) else axes
 
 
 def sampled(shape: tuple[int, ...], most: int = SAMPLES) -> np.ndarray:
-    """Return (most,) flat indices into a large array, int64, ascending, fixed by its shape; all of a smaller one."""
+    """Return (most,) flat indices into a large array, int64, ascending, fixed by its shape; all of a small one."""
     size = int(np.prod(shape))
     if size <= most:
         return np.arange(size)
@@ -134,17 +134,17 @@ def sampled(shape: tuple[int, ...], most: int = SAMPLES) -> np.ndarray:
 
 
 def whereabouts(shape: tuple[int, ...], wrong: np.ndarray) -> str:
-    """Say in words where in a large array the wrong entries of its summary lie.
+    """Describe where in a large array the wrong entries of its summary are.
 
     Args:
         shape: of the array.
-        wrong: (259,) bool, which entries of the summary are.
+        wrong: (259,) bool, the wrong entries of the summary.
     """
     samples = sampled(shape)[wrong[1 + PROJECTIONS :]]
     if not samples.size:
-        return f"none of the {SAMPLES} entries that are kept of {shape} fails: what differs lies between them"
+        return f"none of the {SAMPLES} stored entries of {shape} fails: the difference is between them"
     box = ", ".join(f"{axis.min()}:{axis.max() + 1}" for axis in np.unravel_index(samples, shape))
-    return f"in the whole array: {samples.size} of {SAMPLES} entries that are kept fail, in [{box}] of {shape}"
+    return f"in the whole array: {samples.size} of the {SAMPLES} stored entries fail, in [{box}] of {shape}"
 
 
 @lru_cache(maxsize=64)

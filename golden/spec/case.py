@@ -1,7 +1,7 @@
 """A case is one frozen computation: a plain record that names no framework and does no I/O.
 
-The producer (TensorFlow) and the consumer (Torch) meet only at the arrays that the case
-names, so nothing in this package, nor in a ``cases.py``, imports either of them. NumPy only.
+The producer (TensorFlow) and the consumer (Torch) share only the arrays that the case names. So neither this package
+nor any ``cases.py`` imports one of them. NumPy only.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ CASE_NAME = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
 
 @dataclass(frozen=True)
 class Case:
-    """A case is one frozen computation.
+    """One frozen computation.
 
     Attributes:
         name: ``topic/case``, also the path of its golden below the fixtures directory.
         operation: what is computed.
-        summary: what the case computes and what it shows, a phrase in lower case without an article.
-        parameters: scalars handed to the operation, of the types that it declares.
-        draw: makes the inputs, once, from random bits that the case's name seeds.
+        summary: what the case computes and shows, a phrase in lower case without an article.
+        parameters: scalars for the operation, of the types that it declares.
+        draw: makes the inputs, once, from random bits seeded by the name of the case.
         expected_constant: output name -> why it may be empty, zero or constant here.
-        invisible: fault name -> why this case cannot see it, where the fault itself does not say so
-            (``Fault.invisible``). Checked: the fault must change nothing here.
-        slow: recomputed only when named.
+        invisible: fault name -> why this case cannot catch it, in addition to the conditions of the fault
+            (``Fault.invisible``). The generator checks that the fault changes nothing here.
+        slow: recomputed only if named.
     """
 
     name: str
@@ -66,15 +66,13 @@ class Case:
         require_parameters(self.name, self.operation.name, self.operation.parameters, self.parameters)
         unknown = set(self.expected_constant) - {output.name for output in self.operation.outputs}
         if unknown:
-            raise GoldenError(
-                f"case {self.name}: expected_constant names no output of its operation: {sorted(unknown)}"
-            )
+            raise GoldenError(f"case {self.name}: expected_constant names unknown outputs: {sorted(unknown)}")
         unknown = set(self.invisible) - {fault.name for fault in self.operation.faults}
         if unknown:
-            raise GoldenError(f"case {self.name}: invisible names no fault of its operation: {sorted(unknown)}")
+            raise GoldenError(f"case {self.name}: invisible names unknown faults: {sorted(unknown)}")
 
     def invisible_on(self, inputs: Arrays) -> dict[str, str]:
-        """Return the faults that cannot show on these inputs, derived ones included, and why: name -> reason."""
+        """Return the faults that cannot show on these inputs (including derived ones): name -> reason."""
         reasons = {fault.name: fault.why_invisible(inputs, self.parameters) for fault in self.operation.faults}
         return {name: reason for name, reason in reasons.items() if reason is not None} | dict(self.invisible)
 
@@ -83,13 +81,13 @@ class Case:
         return self.name.split("/")[0]
 
     def draw_inputs(self, number: int) -> dict[str, np.ndarray]:
-        """Return the stored inputs of draw ``number``: 0 at first; ``--redraw`` counts up."""
+        """Return the stored inputs of draw ``number``: first 0; ``--redraw`` increments it."""
         inputs = self.draw(Draw(f"{self.name}#{number}"))
         self._require_inputs(inputs)
         return inputs
 
     def complete_inputs(self, stored: Arrays) -> dict[str, np.ndarray]:
-        """Return the stored inputs and those that the operation's recipe derives from them."""
+        """Return the stored inputs, and the inputs that the operation derives from them."""
         inputs = dict(stored)
         if self.operation.derive is not None:
             inputs |= self.operation.derive(stored, self.parameters)
@@ -104,10 +102,10 @@ class Case:
             )
 
     def definition_digest(self, inputs: Arrays) -> str:
-        """Return a digest of what the case *declares*; it changes when a golden must be proved again.
+        """Return a digest of what the case *declares*. If it changes, the golden must be proved again.
 
-        The code that draws inputs is not part of it: inputs are frozen, and only ``--redraw`` runs it again. Nor are
-        words: a summary, symptom or reason that is said better proves nothing new.
+        It does not cover the code that draws inputs, because inputs are frozen and only ``--redraw`` runs it again. It
+        does not cover texts either: a better summary, symptom or reason changes no number.
         """
         declared: dict[str, Any] = {
             "operation": self.operation.name,

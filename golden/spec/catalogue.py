@@ -1,4 +1,4 @@
-"""Find the cases that a package declares: the tuple ``CASES`` of each of its ``<topic>/cases.py``."""
+"""Find the cases of a package: the tuple ``CASES`` of each ``<topic>/cases.py``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from golden.spec.errors import GoldenError
 
 
 def load_cases(module: str) -> dict[str, Case]:
-    """Return all cases, by name, sorted: of a package with a ``<topic>/cases.py`` per topic, or of a single module.
+    """Return all cases by name, sorted, of a package with a ``<topic>/cases.py`` per topic or of a single module.
 
     Raises:
         GoldenError: the module cannot be imported, has no cases, or two cases share a name.
@@ -34,17 +34,17 @@ def load_cases(module: str) -> dict[str, Case]:
             raise GoldenError(f"case {case.name}: declared twice")
         cases[case.name] = case
     if not cases:
-        raise GoldenError(f"cases {module}: no case found; a cases module offers a tuple CASES")
+        raise GoldenError(f"cases {module}: no case found; expected a tuple CASES in the module")
     return dict(sorted(cases.items()))
 
 
 def select(names: Iterable[str], patterns: Iterable[str], left_out: Iterable[str] = ()) -> list[str]:
-    """Choose names that match any of the glob patterns, sorted; all when there is no pattern.
+    """Choose names that match any of the glob patterns, sorted; without patterns, all names.
 
     Args:
-        names: what there is.
-        patterns: of those to choose.
-        left_out: patterns of those to leave out of them.
+        names: all names.
+        patterns: of names to choose.
+        left_out: patterns of names to leave out.
 
     Raises:
         GoldenError: a pattern matches nothing, or nothing is left; the message gives the nearest names.
@@ -54,7 +54,7 @@ def select(names: Iterable[str], patterns: Iterable[str], left_out: Iterable[str
     chosen = set(available) if not patterns else {name for pattern in patterns for name in _match(available, pattern)}
     left = sorted(chosen - {name for pattern in left_out for name in _match(available, pattern)})
     if chosen and not left:
-        raise GoldenError("no case is left: all that were chosen are left out")
+        raise GoldenError("no case is left: all selected cases are left out")
     return left
 
 
@@ -62,6 +62,6 @@ def _match(available: list[str], pattern: str) -> list[str]:
     matching = fnmatch.filter(available, pattern)
     if not matching:
         near = difflib.get_close_matches(pattern, available, n=4, cutoff=0.4)
-        hint = f"; nearest: {', '.join(near)}" if near else f"; it is none of the {len(available)} cases"
+        hint = f"; nearest: {', '.join(near)}" if near else f"; there are {len(available)} cases"
         raise GoldenError(f"no case matches {pattern!r}{hint}")
     return matching

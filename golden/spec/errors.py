@@ -1,5 +1,5 @@
-"""``golden`` raises this one exception for everything that goes wrong."""
+"""The only exception that ``golden`` raises for its errors."""
 
 
 class GoldenError(Exception):
-    """A golden, a case or a fixtures directory is not what it should be. The message says what to do."""
+    """A golden, a case or a fixtures directory is wrong. The message says what to do."""

@@ -1,4 +1,4 @@
-"""A fault is a wrong convention that a port could follow; it gives outputs that a golden must refuse."""
+"""A fault is a wrong convention that a port could follow. A golden must refuse its outputs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FAULT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial is what a fault is given to work with.
+    """What a fault works with.
 
     Attributes:
-        inputs: all inputs of the case, derived ones too.
+        inputs: all inputs of the case, including derived ones.
         parameters: of the case.
-        outputs: what the reference returns for them.
+        outputs: of the reference.
         run: the reference: (inputs, parameters) -> outputs.
     """
 
@@ -38,11 +38,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition says when a fault changes nothing in a case, with the reason that the golden stores.
+    """When a fault changes nothing in a case, and the reason, which the golden stores.
 
     Attributes:
         reason: why the fault changes nothing then, a sentence without capital and full stop.
-        holds: (inputs, parameters) -> bool. It is asked often, so it should be cheap.
+        holds: (inputs, parameters) -> bool. It is called often, so it should be cheap.
     """
 
     reason: str
@@ -51,14 +51,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault is a wrong convention that a port could follow, and that cases are proved to catch.
+    """A wrong convention that a port could follow, and that cases are proved to catch.
 
     Attributes:
         name: lower case, digits and ``_``.
         symptom: for the diagnosis: what a wrong port does, then "; expected " and what is right.
-        commit: the outputs of a port that commits it; those left out are as they should be.
-        invisible: conditions under which it cannot show; the first that holds gives the reason. The generator proves
-            that it changes nothing then.
+        commit: returns the outputs that a wrong port changes; all others are right.
+        invisible: conditions under which it cannot show; the first that holds gives the reason. The generator checks
+            that the fault then changes nothing.
     """
 
     name: str
@@ -70,10 +70,10 @@ class Fault:
         if not _FAULT_NAME.fullmatch(self.name):
             raise GoldenError(f"fault name {self.name!r}: expected lower case, digits and '_'")
         if not self.symptom.strip():
-            raise GoldenError(f"fault {self.name}: it needs a symptom, one sentence")
+            raise GoldenError(f"fault {self.name}: expected a symptom, one sentence")
 
     def invisible_when(self, *conditions: Condition) -> Fault:
-        """Return the fault that cannot show under any of these conditions either."""
+        """Return a copy of the fault with further conditions under which it cannot show."""
         return replace(self, invisible=(*self.invisible, *conditions))
 
     def why_invisible(self, inputs: Arrays, parameters: Parameters) -> str | None:
@@ -87,20 +87,20 @@ class Fault:
 
     @classmethod
     def of_inputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
-        """Give the reference other inputs; ``change`` returns those that differ."""
+        """Return a fault that gives the reference other inputs; ``change`` returns those that differ."""
         return cls(name, symptom, lambda t: t.run({**t.inputs, **change(t.inputs)}, t.parameters))
 
     @classmethod
     def of_parameters(cls, name: str, symptom: str, change: Callable[[Parameters], Parameters]) -> Fault:
-        """Give the reference other parameters; ``change`` returns those that differ."""
+        """Return a fault that gives the reference other parameters; ``change`` returns those that differ."""
         return cls(name, symptom, lambda t: t.run(t.inputs, {**t.parameters, **change(t.parameters)}))
 
     @classmethod
     def of_outputs(cls, name: str, symptom: str, change: Callable[[Arrays], Arrays]) -> Fault:
-        """Change the right outputs afterwards; ``change`` returns those that differ."""
+        """Return a fault that changes the right outputs; ``change`` returns those that differ."""
         return cls(name, symptom, lambda t: change(t.outputs))
 
     @classmethod
     def of_formula(cls, name: str, symptom: str, formula: Callable[..., Arrays], **parts: Any) -> Fault:
-        """Replace some parts of the operation's formula."""
+        """Return a fault that replaces some parts of the operation's formula."""
         return cls(name, symptom, lambda t: formula(**t.given, **parts))

@@ -20,47 +20,47 @@ _NAME = re.compile(r"[A-Za-z0-9_]+")
 _OPERATION_NAME = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 HEADROOM = 8.0
-"""The tolerance is the noise floor times this. Another correct implementation rounds in another order; its distance
-from the reference is of the size of the floor, seldom 3 times that. A wrong convention is 1e2 and more. See
+"""The tolerance is the noise floor times this. Another correct implementation rounds in another order, so it differs
+from the reference by about the floor, rarely by 3 times as much. A wrong convention differs by 1e2 times and more. See
 docs/tolerances.md."""
 
 K = 0.5
-"""The noise floor is never below ``K * eps * sqrt(terms)`` of the output's scale: a reference that happens to be exact
-on chosen inputs (whole-pixel shifts) does not oblige the port to be exact there. See docs/tolerances.md."""
+"""The noise floor is never below ``K * eps * sqrt(terms)`` of the output's scale. If the reference happens to be exact
+on the inputs (whole-pixel shifts), the port need not be. See docs/tolerances.md."""
 
 ULP_RUNS = 4
-"""The noise floor is measured from this many runs with perturbed inputs, among others."""
+"""Number of runs with perturbed inputs from which, among other runs, the noise floor is measured."""
 
 KERNELS = ("oneDNN at SSE4.1", "oneDNN without limit")
-"""Where kernels matter, the noise floor is measured in these runs too. The generator knows their settings."""
+"""If kernels matter, the noise floor is also measured in these runs. The generator knows their settings."""
 
 UNSTEADY = 8.0
-"""Where kernels matter, an element that moves this many times as far as nine tenths of its output is at a kink (ReLU, a
-maximum, a sign), on either side of which a right implementation may be. It is masked: a tolerance that covers it would
-hide what is wrong elsewhere. See docs/tolerances.md."""
+"""If kernels matter, an element that moves this many times as far as nine tenths of its output is at a kink (ReLU, a
+maximum, a sign). A right implementation may be on either side of it. The element is masked, because a tolerance that
+covers it would hide errors elsewhere. See docs/tolerances.md."""
 
 MOST_UNSTEADY = 0.05
-"""The largest share of an output's elements that may be masked so. A ReLU that turns moves all that one of its layer's
-channels gives, which is 1/32 of the smallest layers."""
+"""The largest share of an output's elements that may be masked this way. If a ReLU switches, everything computed from
+one channel of its layer moves, which is 1/32 of the smallest layers."""
 
 ENVELOPE_HEADROOM = 3.0
-"""The same where trajectories part before an output: its floor is the envelope of whole runs, and another
-implementation is one run more, not a few roundings. See docs/tolerances.md."""
+"""The headroom if trajectories diverge before an output. Its noise floor is then the envelope of whole runs, and
+another implementation is one more run, not a few roundings. See docs/tolerances.md."""
 
 
 Shape = tuple[int, ...]
 Axes = str | Callable[[Shape], str]
-"""The name of each axis of an array, in order: ``"group row column member"``. Where arrays of one name do not all have
-the same axes, a function of the shape."""
+"""The name of each axis of an array, in order: ``"group row column member"``. It is a function of the shape if arrays
+of the same name may have different axes."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """A label says what the numbers of an array mean.
+    """The meaning of the numbers of an array.
 
     Attributes:
-        axes: the name of each axis, in order; empty where they are not declared, and for a scalar.
-        unit: of the numbers, ``1`` where they have none; empty where it is not declared.
+        axes: the name of each axis, in order; empty if not declared, and for a scalar.
+        unit: of the numbers, ``1`` if they have none; empty if not declared.
     """
 
     axes: str = ""
@@ -69,11 +69,11 @@ class Label:
 
 @dataclass(frozen=True)
 class Input:
-    """An input is one named array that an operation takes.
+    """One named array that an operation takes.
 
     Attributes:
-        description: shape, dtype, and what else is to be said, in one line.
-        axes, unit: see ``Label``. An axis of length 1 that means nothing is called ``one``.
+        description: shape, dtype and meaning, in one line.
+        axes, unit: see ``Label``. An axis of length 1 without meaning is called ``one``.
     """
 
     description: str
@@ -83,21 +83,21 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """An output is one named result of an operation.
+    """One named result of an operation.
 
     Attributes:
         name: the key under which the reference returns the array.
-        description: shape, dtype, and what else is to be said, in one line.
+        description: shape, dtype and meaning, in one line.
         axes, unit: see ``Label``; of what a golden keeps.
-        terms: how many terms one element is summed from; rounding grows with its square root. A number, or a
+        terms: number of terms in the sum that gives one element; rounding grows with its square root. A number, or a
             function of (inputs, parameters).
-        where: which elements are meaningful, as a function of the outputs that the reference gives in float64.
-            ``None``: all of them. The mask is stored with the golden; elements outside it need only be finite.
-        steady: the same, as a function of two things: the outputs, and how far each of their elements moved among the
-            runs that change rounding only. Where something else is small, an element may be nothing but noise.
-        keep: what a golden keeps of it, where it is too large to store (see ``summarise``). ``None``: all of it.
-        envelope: whether trajectories part before it, as those of a training do. Then its noise is the distance between
-            whole runs, not that of rounding.
+        where: the elements to compare, as a function of the reference's outputs in float64. ``None``: all of them. The
+            mask is stored with the golden; elements outside it need only be finite.
+        steady: the same, as a function of the outputs and of how far each of their elements moved between the runs that
+            change only rounding. If another quantity is small, an element may be only noise.
+        keep: reduces an output that is too large to store (see ``summarise``). ``None``: all of it is stored.
+        envelope: whether trajectories diverge before it, as in a training. Then its noise is the distance between whole
+            runs, not that of rounding.
     """
 
     name: str
@@ -117,7 +117,7 @@ class Output:
 
     @property
     def place(self) -> str:
-        """Return where it stands in its operation: its description up to the first semicolon."""
+        """Return its position in the operation in words: the description up to the first semicolon."""
         return self.description.partition(";")[0]
 
     def count_terms(self, inputs: Arrays, parameters: Parameters) -> int:
@@ -126,30 +126,30 @@ class Output:
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation is a computation that the reference and the port both implement.
+    """A computation that the reference and the port both implement.
 
     Attributes:
         name: ``topic.function``: ``<topic>/reference.py`` implements it as ``function``.
         summary: what it computes, in one sentence.
-        inputs: every input array by its name; a text in place of one is its description alone.
+        inputs: name -> ``Input``, or only its description.
         outputs: the named results.
-        parameters: name -> type of every scalar that it takes: ``int``, ``float``, ``bool``, ``str``, ``int | None``.
-        derive: a recipe for inputs that are too large to store: (stored inputs, parameters) -> further inputs. It
-            must be exact arithmetic, the same to the last bit on every machine; the golden keeps its digest.
-        precision: ``float32`` when TensorFlow computes this in single precision and float64 is a check on it;
-            ``float64`` when the reference itself works in double precision.
-        formula: what it computes, in NumPy: a function of the inputs and parameters by name that returns the outputs by
-            name. What it takes beside them are its parts, right by default, which faults replace. ``None`` where the
-            operation is not restated, as a training.
-        faults: wrong conventions. Every case of the operation catches every one of them, or says why it cannot.
-        in_order: each output is computed from those before it. What is wrong in one is wrong in all that follow, so a
-            fault is kept, and a failure explained, for the first only.
-        transcribed: whether a reference may answer from a document, where TensorFlow cannot be asked. A golden of any
-            other operation must be TensorFlow's own answer.
-        only_perturbed: for an operation that takes long: its noise is measured from this many runs with perturbed
-            inputs alone. None: from everything that changes rounding.
-        kernels_matter: whether the processor's instruction set decides how it rounds, as where oneDNN convolves. Then
-            noise is measured under others too (``KERNELS``), and elements at a kink are masked (``UNSTEADY``).
+        parameters: name -> type of every scalar: ``int``, ``float``, ``bool``, ``str``, ``int | None``.
+        derive: a recipe for inputs that are too large to store: (stored inputs, parameters) -> further inputs. It must
+            use exact arithmetic, with the same bits on every machine. The golden stores digests of these inputs.
+        precision: ``float32`` if TensorFlow computes this in single precision and float64 serves as a check;
+            ``float64`` if the reference works in double precision.
+        formula: the operation in NumPy: a function of the inputs and parameters by name that returns the outputs by
+            name. Its further arguments are parts of the formula; their defaults are right, and faults replace them.
+            ``None`` if there is no NumPy version, as for a training.
+        faults: wrong conventions. Every case of the operation catches each of them, or says why it cannot.
+        in_order: whether each output is computed from those before it. An error in one output then affects all later
+            ones, so faults are stored, and failures explained, only for the first.
+        transcribed: whether the outputs may be copied from a document, if TensorFlow cannot compute them. The goldens
+            of all other operations must be TensorFlow's own answers.
+        only_perturbed: for an operation that takes long: noise is measured only from this many runs with perturbed
+            inputs. None: from everything that changes rounding.
+        kernels_matter: whether rounding depends on the processor's instruction set, as in oneDNN's convolutions. Then
+            noise is also measured under other sets (``KERNELS``), and elements at a kink are masked (``UNSTEADY``).
     """
 
     name: str
@@ -177,17 +177,19 @@ class Operation:
                 raise GoldenError(f"operation {self.name}: name {name!r}: expected letters, digits and '_'")
         both = sorted(self.inputs.keys() & self.parameters.keys())
         if both:
-            raise GoldenError(f"operation {self.name}: both an input and a parameter: {both}; expected a name for each")
+            raise GoldenError(
+                f"operation {self.name}: the same name for an input and a parameter: {both}; expected different names"
+            )
         require_kinds(self.name, self.parameters)
 
     def output(self, name: str) -> Output:
         return next(output for output in self.outputs if output.name == name)
 
     def labels(self, shapes: Mapping[str, Shape]) -> dict[str, Label]:
-        """Label arrays, by group and name (``outputs/mosaic``), where the operation declares axes or a unit.
+        """Return labels of arrays by path (``outputs/mosaic``), if the operation declares axes or a unit.
 
         Raises:
-            GoldenError: an array has not as many axes as are declared.
+            GoldenError: the number of axes differs from the declared one.
         """
         declared: dict[str, Input | Output] = {f"outputs/{output.name}": output for output in self.outputs}
         declared |= {f"inputs/{name}": what for name, what in self.inputs.items() if isinstance(what, Input)}
@@ -198,16 +200,16 @@ class Operation:
         axes = what.axes(shape) if callable(what.axes) else what.axes
         if axes and len(axes.split()) != len(shape):
             raise GoldenError(
-                f"operation {self.name}: {path} has shape {shape}, and {axes!r} for its axes; expected a name for each"
+                f"operation {self.name}: {path} has shape {shape}, but axes {axes!r}; expected a name for each axis"
             )
         return Label(axes, what.unit)
 
     def kept(self, outputs: Arrays) -> dict[str, np.ndarray]:
-        """Return what a golden keeps of these outputs; those of other names as they are."""
+        """Reduce outputs to what a golden keeps; outputs with unknown names stay unchanged."""
         keep = {output.name: output.keep for output in self.outputs if output.keep is not None}
         return {name: keep[name](array) if name in keep else array for name, array in outputs.items()}
 
     @property
     def path(self) -> dict[str, str]:
-        """Return where each output stands, in the order in which they are computed; empty where there is no order."""
+        """Return the outputs in the order of their computation, with their positions; empty if there is no order."""
         return {output.name: output.place for output in self.outputs} if self.in_order else {}

@@ -1,4 +1,4 @@
-"""Parameters are the scalars that an operation takes beside arrays; the operation declares their types."""
+"""Parameters are the scalars of an operation, in addition to its input arrays. The operation declares their types."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from golden.spec.errors import GoldenError
 
 Scalar = bool | int | float | str | None
 Parameters = Mapping[str, Any]
-"""Scalars by name, of the types that their operation declares: a case is checked when it is made."""
+"""Scalars by name, of the types that their operation declares; checked when a case is created."""
 Kind = type | UnionType
 """A type that a parameter may have: ``int``, ``float``, ``bool``, ``str``, or one of several: ``int | None``."""
 
 
 def require_kinds(operation: str, declared: Mapping[str, Kind]) -> None:
-    """Check what an operation declares.
+    """Check the parameters that an operation declares.
 
     Raises:
-        GoldenError: a type is none of those that a golden can store.
+        GoldenError: a golden cannot store a type.
     """
     for name, kind in declared.items():
         if not set(_types(kind)) <= {bool, int, float, str, NoneType}:
@@ -31,10 +31,10 @@ def require_kinds(operation: str, declared: Mapping[str, Kind]) -> None:
 def require_parameters(case: str, operation: str, declared: Mapping[str, Kind], found: Parameters) -> None:
     """Check the parameters of a case against what its operation declares.
 
-    Types are exact: an int where a float is declared would have another definition, and be stored as another number.
+    Types are exact: an int for a declared float would change the definition and be stored differently.
 
     Raises:
-        GoldenError: a parameter is missing, unknown, or of another type; the message says all that is wrong.
+        GoldenError: a parameter is missing, unknown, or of another type; the message lists all of these.
     """
     wrong = [
         *(f"{name!r} is missing" for name in declared if name not in found),

@@ -1,8 +1,8 @@
-"""Draw random inputs that stay the same across NumPy releases.
+"""Draw random inputs that are the same in all NumPy releases.
 
-NumPy freezes the bit stream of its bit generators, not the distributions drawn from them. So inputs are made from
-raw Philox bits by exact integer arithmetic, and are multiples of a power of two: they compress well, and sums of a
-few of them are exact in float32, which keeps rounding noise apart from errors.
+NumPy guarantees the bit stream of its bit generators, but not the distributions drawn from it. So inputs are made from
+raw Philox bits by exact integer arithmetic. They are multiples of a power of two: they compress well, and sums of a few
+of them are exact in float32, so that rounding noise is not mistaken for an error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Draw:
-    """A draw is a stream of random numbers, seeded by text: a case's name and the number of the draw.
+    """A stream of random numbers, seeded by a text: the name of the case and the number of the draw.
 
     Adding, removing or reordering cases changes no other case's stream.
     """
@@ -42,8 +42,8 @@ class Draw:
     def texture(self, shape: tuple[int, ...], bits: int = 3) -> np.ndarray:
         """Return numbers whose real and imaginary parts are 1 + k / 2**bits in [1, 2), with random signs, complex64.
 
-        One exponent and few bits of mantissa pack into 2 * (bits + 1) bits per element, half of what ``complex`` takes.
-        And no element is small: each shows where it goes, and none is mistaken for emptiness.
+        With one exponent and few mantissa bits, an element compresses to 2 * (bits + 1) bits, half of ``complex``. No
+        element is small, so each of them is visible wherever it goes, and none looks like an empty pixel.
         """
         parts = self.integers(2**bits, 2 ** (bits + 1), (*shape, 2)) / 2**bits
         signs = 1 - 2 * self.integers(0, 2, (*shape, 2))
@@ -52,9 +52,8 @@ class Draw:
     def window(self, shape: tuple[int, ...], rows: slice, columns: slice, bits: int = 3) -> np.ndarray:
         """Return texture in some rows (axis 1) and columns (axis 2), 0 elsewhere, complex64.
 
-        It serves where an operation looks at a part of an array: the rest takes no space. The window should reach
-        beyond that part on every side, and be symmetric about nothing, or a wrong part would look as empty as the right
-        one's rim.
+        Use it if an operation reads only a part of an array, because zeros take no space in the file. The window should
+        extend beyond that part on every side and not be symmetric. Otherwise a shifted part might read zeros as well.
         """
         array = np.zeros(shape, np.complex64)
         array[:, rows, columns] = self.texture(array[:, rows, columns].shape, bits)

@@ -42,7 +42,7 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     strays = sorted(found.files.keys() - known - {gallery.PAGE})
     problems += found.strange
     problems += [f"golden {name}: {_interruption(kinds)}" for name, kinds in waiting.items()]
-    problems += [f"case {name}: no golden; make it with '{_UPDATE} {name}'" for name in sorted({*cases} - there)]
+    problems += [f"case {name}: no golden; generate it with '{_UPDATE} {name}'" for name in sorted({*cases} - there)]
     problems += [f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - {*cases})]
     problems += [f"entry {name}: its golden is missing" for name in sorted(listed - there)]
     problems += [f"file {printable(name)}: neither a golden (TOPIC/CASE.h5) nor a file beside one" for name in strays]

@@ -1,6 +1,6 @@
-"""Hold a port to the goldens, in pytest and without. Imports ``report`` and what lies below, never ``generator``.
+"""Check a port against the goldens, with pytest or without. Imports ``report`` and lower layers, never ``generator``.
 
-``test_goldens`` is all that a test file needs::
+A test file needs only ``test_goldens``::
 
     from golden.testing import test_goldens
 """

@@ -1,7 +1,7 @@
-"""Say where in a port to look when its golden fails: what the subject's function calls there, with file and line.
+"""Find where in a port to look when a golden fails: what the subject's function calls, with file and line.
 
-Read from the function's code, without running it: the names that it, and its helpers in the subject, take from
-elsewhere. The framework, NumPy and the libraries that arrays come from are not the port.
+This is read from the code of the function and of its helpers in the subject, without running it: the names that they
+take from elsewhere. NumPy, Torch and similar libraries, and ``golden``, do not count as the port.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from typing import Any
 
 _NO_PORT = {*sys.stdlib_module_names, "", "golden", "numpy", "torch", "einops", "tensorflow", "jax", "pytest"}
 _DEPTH = 3
-"""Helpers of helpers are followed so far."""
+"""Depth to which helpers of helpers are followed."""
 _MOST = 4
 
 
 def places(function: Callable[..., object], subject: Collection[str]) -> list[str]:
-    """Name the functions and classes of the port that a subject's function calls: those of the function itself first.
+    """List the functions and classes of the port that a subject's function calls; direct calls come first.
 
     Args:
         function: of the subject.
-        subject: names of the subject's modules, whose functions are followed and not named.
+        subject: names of the subject's modules; their functions are followed, not listed.
 
     Returns:
-        ``name (file:line)`` of each; files relative to the working directory where they lie below it.
+        ``name (file:line)`` of each; files below the working directory are relative to it.
     """
     called = dict.fromkeys(_called([function], subject, _DEPTH))
-    # What only holds settings is seldom what is wrong.
+    # Classes that only hold settings are rarely wrong.
     ordered = sorted(called, key=is_dataclass)
     return [f"{one.__qualname__} ({_file(one)}:{line})" for one in ordered if (line := _line(one))]
 
 
 def where_to_look(found: Sequence[str]) -> list[str]:
-    """Return a line that names places of the port; none where there are none."""
+    """Return one line that lists places of the port; no line if there are none."""
     more = f" and {len(found) - _MOST} more" if len(found) > _MOST else ""
     return [f"  look in: {', '.join(found[:_MOST])}{more}"] if found else []
 
@@ -62,7 +62,7 @@ def _called(functions: Sequence[object], subject: Collection[str], depth: int) -
 
 
 def _named(code: CodeType, known: dict[str, Any]) -> Iterator[Any]:
-    """Give what the names in some code stand for, as far as can be told: of modules, what is taken from them too."""
+    """Yield the values of the names in some code, including attributes of modules, if they can be resolved."""
     modules = [known[name] for name in code.co_names if isinstance(known.get(name), ModuleType)]
     modules += [sys.modules[name] for name in code.co_names if name in sys.modules]  # imported inside the function
     for name in code.co_names:

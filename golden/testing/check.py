@@ -1,4 +1,4 @@
-"""Hold a subject to goldens without pytest (``golden check``). Each is judged by itself, whatever the others do."""
+"""Check a subject against goldens without pytest (``golden check``). Each golden is judged on its own."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from golden.testing.subject import Subject, collisions, load_subject, origins
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be held to what.
+    """Which subject to check against which goldens.
 
     Attributes:
         subject: name of the subject's module.
         fixtures: directory of the goldens.
-        cases_module: what declares their cases.
-        known: file of the subject's declarations, or None.
+        cases_module: the module that declares their cases.
+        known: file with the subject's declarations, or None.
         scratch: an existing directory for outputs that fail, or None.
     """
 
@@ -43,12 +43,12 @@ class Request:
 
 
 Item = tuple[str, str]
-"""A case, and the way in which its operation is done."""
+"""The name of a case, and the way in which the subject computes its operation."""
 
 
 @cache
 def _loaded(request: Request) -> tuple[Goldens, Subject, Declarations]:
-    """Load what a request names, once in each process."""
+    """Load the goldens, subject and declarations of a request, once per process."""
     goldens = Goldens(request.fixtures, request.cases_module)
     with contextlib.redirect_stdout(sys.stderr):
         subject = load_subject(request.subject, goldens.operations)
@@ -57,7 +57,7 @@ def _loaded(request: Request) -> tuple[Goldens, Subject, Declarations]:
 
 
 def check_one(request: Request, item: Item) -> Check:
-    """Let the subject compute one golden, and compare. What the subject prints goes to standard error.
+    """Let the subject compute one golden, and compare. The subject's output is sent to standard error.
 
     Raises:
         GoldenError: the golden itself cannot be read.
@@ -81,12 +81,12 @@ def check_one(request: Request, item: Item) -> Check:
 
 
 def plan(request: Request, patterns: Sequence[str], slow: bool) -> tuple[list[Item], list[str]]:
-    """Choose what is to be compared.
+    """Choose the goldens to compare.
 
     Args:
-        request: what is held to what.
-        patterns: of cases; all without one.
-        slow: whether slow goldens are compared too, not only those that are named.
+        request: the subject and the goldens.
+        patterns: of cases; without any, all cases.
+        slow: whether slow goldens are compared even if they are not named.
 
     Returns:
         The items, and the names of the slow goldens that are left out.
@@ -106,14 +106,14 @@ def plan(request: Request, patterns: Sequence[str], slow: bool) -> tuple[list[It
     ]
     if not items:
         raise GoldenError(
-            f"subject {request.subject}: nothing to compare; of the {len(chosen)} goldens chosen it offers none"
-            + (f" that is not slow ({', '.join(left_out)}: --slow)" if left_out else "")
+            f"subject {request.subject}: nothing to compare; it offers none of the {len(chosen)} selected goldens"
+            + (f", except slow ones ({', '.join(left_out)}): add --slow" if left_out else "")
         )
     return items, left_out
 
 
 def check_all(request: Request, items: Sequence[Item], jobs: int) -> Iterator[Check | str]:
-    """Compare all items, in whatever order they end; a text says why a golden could not be read.
+    """Compare all items and yield each result when it is ready. A text says why a golden could not be read.
 
     Raises:
         GoldenError: the subject ended its process.
@@ -128,13 +128,13 @@ def check_all(request: Request, items: Sequence[Item], jobs: int) -> Iterator[Ch
             for future in as_completed(futures):
                 yield future.result()
         except KeyboardInterrupt:
-            for child in active_children():  # the pool would wait until each has computed its golden
+            for child in active_children():  # otherwise the pool waits until each has computed its golden
                 child.terminate()
             raise
         except BrokenProcessPool:
             raise GoldenError(
-                f"subject {request.subject}: it ended its process (a crash in compiled code, or os._exit); give some "
-                f"cases only, to find out at which golden"
+                f"subject {request.subject}: its process ended (a crash in compiled code, or os._exit); to find the "
+                f"golden, select fewer cases"
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
@@ -148,7 +148,7 @@ def _check_or_say(request: Request, item: Item) -> Check | str:
 
 
 def run_of(request: Request, results: Iterable[Check | str], patterns: Sequence[str], slow: Sequence[str]) -> Run:
-    """Put the results together: what differs, what is not offered, what was declared and is no longer so."""
+    """Combine the results: differences, operations that are not offered, and stale declarations."""
     goldens, subject, known = _loaded(request)
     results = list(results)
     checks = sorted((one for one in results if isinstance(one, Check)), key=lambda check: (check.case, check.way))

@@ -1,6 +1,6 @@
-"""Compare what a port returned with a golden, as its declarations allow, and write down what failed.
+"""Compare the outputs of a port with a golden, apply its declarations, and record failures.
 
-Nothing here writes a golden: what a port returned goes to a scratch directory.
+Nothing here writes a golden: the outputs of a port are written to a scratch directory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from golden.testing.returned import as_arrays, left_out
 from golden.testing.subject import Way
 
 _LARGEST_KEPT = 64 * 2**20
-"""Bytes of the largest output of a wrong shape that is still written down."""
+"""Largest output of a wrong shape that is written, in bytes."""
 _LINES_OF_AN_ERROR = 20
 
 
@@ -47,13 +47,13 @@ def compared(
 
     Args:
         opened: the golden.
-        returned: what the subject gave: arrays or tensors in the reference's layout, by name.
-        way: the subject's function that computed them; None where a test did.
-        declaration: what is declared of this golden.
-        scratch: an existing directory, for the outputs that fail; None: they are not kept.
+        returned: the outputs by name: arrays or tensors in the reference's layout.
+        way: the subject's function that computed them; None if a test computed them.
+        declaration: of this golden.
+        scratch: an existing directory for outputs that fail; None: they are not kept.
 
     Raises:
-        GoldenError: it cannot be compared.
+        GoldenError: the outputs cannot be compared.
     """
     operation, golden = opened.case.operation, opened.golden
     outputs, absent = as_arrays(returned, golden.outputs), left_out(returned, golden.outputs)
@@ -76,7 +76,7 @@ def compared(
 
 @dataclass(frozen=True)
 class _Part:
-    """What of a golden a subject offers; the faults are those that this shows."""
+    """The outputs of a golden that a subject offers, and the faults that show in them."""
 
     outputs: Arrays
     tolerances: Mapping[str, Tolerance]
@@ -96,7 +96,7 @@ class _Part:
 
 
 def broke(opened: OpenGolden, error: BaseException, way: str, declaration: Declaration | None) -> Check:
-    """Take down that the subject raised an exception instead of returning outputs."""
+    """Record that the subject raised an exception instead of returning outputs."""
     ruling = rule(declaration, opened.golden.faults, None)
     last = traceback.format_exception_only(error)[-1].strip()
     lines = "".join(traceback.format_exception(error)).splitlines()[-_LINES_OF_AN_ERROR:]
@@ -104,7 +104,7 @@ def broke(opened: OpenGolden, error: BaseException, way: str, declaration: Decla
 
 
 def unusable(opened: OpenGolden, problem: str, way: str) -> Check:
-    """Take down that what the subject returned cannot be compared."""
+    """Record that the value that the subject returned cannot be compared."""
     lines = [f"golden {opened.case.name}: {problem}"]
     return Check(opened.case.name, opened.case.operation.name, {}, lines, way=way, error=problem)
 
@@ -124,7 +124,7 @@ def _explained(
     scratch: Path | None,
     places_of_port: Sequence[str],
 ) -> Check:
-    """Add to a check why its outputs differ; write down what was found."""
+    """Add to a check why its outputs differ, and write the outputs found."""
     operation = opened.case.operation
     places = _whereabouts(opened, judgement, outputs)
     failed = [one for one in judgement.failed if check.outputs[one.output]["verdict"] != WITHIN_SLACK]
@@ -141,7 +141,7 @@ def _explained(
         lines=lines,
         faults=judgement.resembled,
         diagnoses=[_as_record(one) for one in judgement.causes],
-        remarks=places | dict.fromkeys(too_large, "too large to be kept"),
+        remarks=places | dict.fromkeys(too_large, "too large to keep"),
         obtained=str(file or ""),
         places=places_of_port,
     )
@@ -153,7 +153,7 @@ def _as_record(one: Diagnosis) -> dict[str, object]:
 
 
 def _write(check: Check, opened: OpenGolden, obtained: Arrays, scratch: Path) -> tuple[Path, list[str]]:
-    """Write what was obtained, but for arrays of a wrong shape that would take minutes; return what is left out."""
+    """Write the outputs, except large ones of a wrong shape; return the file and the names of those left out."""
     expected = opened.golden.outputs
     kept = {
         name: array
@@ -169,7 +169,7 @@ def _write(check: Check, opened: OpenGolden, obtained: Arrays, scratch: Path) ->
 
 
 def _whereabouts(opened: OpenGolden, judgement: Judgement, whole: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Say where the wrong entries of a summary lie in the whole array."""
+    """Describe where in the whole array the wrong entries of a summary are."""
     summarised = {output.name for output in opened.case.operation.outputs if output.keep is summarise}
     found = {}
     for name in summarised & {one.output for one in judgement.failed if one.verdict is Verdict.BREAKING}:
@@ -177,6 +177,6 @@ def _whereabouts(opened: OpenGolden, judgement: Judgement, whole: Mapping[str, n
         with np.errstate(invalid="ignore"):
             difference = np.abs(judgement.outputs[name] - expected)  # type: ignore[operator]
             passed = difference <= tolerance.atol + tolerance.rtol * np.abs(expected)
-        if passed.shape != whole[name].shape:  # small arrays are kept as they are
+        if passed.shape != whole[name].shape:  # small arrays have no summary
             found[name] = whereabouts(whole[name].shape, ~passed)
     return found

@@ -1,13 +1,13 @@
-"""What a subject declares beforehand: known differences, slack, and what it does not offer. A TOML file.
+"""The declarations of a subject, a TOML file: known differences, slack, and operations that it does not offer.
 
 .. code-block:: toml
 
     ["merge.merge"]         # an operation, a way (probe.normalise__hard_mask), cases (merge/n64*), or a pattern of them
     reason = "the numerator is masked on purpose"
-    fault = "numerator_masked"               # optional: it must look like this wherever this shows, and agree elsewhere
+    fault = "numerator_masked"               # optional: the golden must look like it if it can show, else agree
 
     ["reassembly.position"]
-    slack = 8                                # times the tolerance; never beyond half the way to the nearest fault
+    slack = 8                                # times the tolerance; at most half the margin of the nearest fault
     reason = "grid_sample forms its weights in normalised coordinates"
 
     ["network.*"]
@@ -46,10 +46,10 @@ class Declaration:
     """One entry of the file.
 
     Attributes:
-        key: an operation, a way, or cases, or a pattern of them; that of cases has a '/'.
+        key: an operation, a way, a case, or a pattern of them; a case has a '/'.
         reason: why.
-        fault: name of the fault that a known difference looks like; empty where none was named.
-        slack: what the tolerance is multiplied with; 1 for a known difference.
+        fault: name of the fault that a known difference looks like; empty if none is named.
+        slack: factor of the tolerance; 1 for a known difference.
         not_offered: whether the subject cannot do this.
     """
 
@@ -61,7 +61,7 @@ class Declaration:
 
     @property
     def known(self) -> bool:
-        """Whether it declares a difference, neither slack nor absence."""
+        """Return whether this declares a difference, not slack or an operation that is not offered."""
         return self.slack == 1 and not self.not_offered
 
     def covers(self, case: Case, way: str) -> bool:
@@ -79,13 +79,13 @@ class Declaration:
 
 @dataclass(frozen=True)
 class Ruling:
-    """What a declaration makes of one golden.
+    """The effect of a declaration on one golden.
 
     Attributes:
-        excuse: why it may differ; empty where it may not.
-        contradiction: what is wrong with the declaration here; empty when nothing is.
-        slack: what its tolerances are multiplied with.
-        remark: what else a person must know.
+        excuse: why it may differ; empty if it may not.
+        contradiction: why the declaration is wrong here; empty if it is right.
+        slack: factor of its tolerances.
+        remark: a further remark.
     """
 
     excuse: str = ""
@@ -98,7 +98,7 @@ class Declarations:
     """The entries of a file.
 
     Args:
-        entries: what they say.
+        entries: the declarations.
         source: name of the file, for messages.
     """
 
@@ -107,16 +107,16 @@ class Declarations:
         self._source = source
 
     def of(self, case: Case, way: str) -> Declaration | None:
-        """Return what is declared of a golden done in some way."""
+        """Return the declaration of a golden computed in some way."""
         return next((entry for entry in self.entries if entry.covers(case, way)), None)
 
     def absent(self, operation: str) -> Declaration | None:
-        """Return the entry that says that an operation is not offered."""
+        """Return the entry that declares an operation as not offered."""
         absent = (entry for entry in self.entries if entry.not_offered and "/" not in entry.key)
         return next((entry for entry in absent if fnmatch.fnmatchcase(operation, entry.key)), None)
 
     def stale(self, checks: Iterable[Check], cases: Mapping[str, Case]) -> list[str]:
-        """Return the known differences that no longer are: all of their goldens were compared, and all agree."""
+        """Report known differences that no longer exist: all of their goldens were compared, and all agree."""
         checks = list(checks)
         told = []
         for entry in (entry for entry in self.entries if entry.known and not entry.fault):
@@ -137,16 +137,16 @@ class Declarations:
 
 
 def read_declarations(path: Path, cases: Mapping[str, Case], subject: Subject | None) -> Declarations:
-    """Read the file, and refuse what could not be meant.
+    """Read the file, and refuse entries that make no sense.
 
     Args:
         path: of the file.
-        cases: all there are.
-        subject: what it is about; None where tests call the port by themselves.
+        cases: all cases.
+        subject: the subject of the declarations; None if tests call the port themselves.
 
     Raises:
-        GoldenError: it is no TOML, an entry has no reason, its key covers nothing, its fault is none of the
-            operation's, it says two things at once, or two entries cover one golden.
+        GoldenError: the file is not TOML, an entry has no reason, its key covers nothing, its fault is unknown to the
+            operation, its fields exclude each other, or two entries cover one golden.
     """
     try:
         table = tomllib.loads(read_small(path).decode())
@@ -167,19 +167,19 @@ def _declaration(path: Path, key: str, fields: Any) -> Declaration:
         raise GoldenError(f'{where}: expected a table: ["{key}"], and below it reason = "…"')
     for name, value in fields.items():
         if name not in _FIELDS:
-            raise GoldenError(f"{where}: {name!r} is none of {', '.join(_FIELDS)}")
+            raise GoldenError(f"{where}: unknown field {name!r}; expected one of {', '.join(_FIELDS)}")
         if not isinstance(value, _FIELDS[name]) or isinstance(value, bool):
-            raise GoldenError(f"{where}: {name} = {value!r} is of another type than it should be")
+            raise GoldenError(f"{where}: {name} = {value!r}: expected a {'number' if name == 'slack' else 'text'}")
     absent, fault, slack = fields.get("not_offered"), fields.get("fault", ""), fields.get("slack")
     if sum(map(bool, (absent, fault, slack))) > 1:
         raise GoldenError(f"{where}: give one of fault, slack and not_offered; they exclude each other")
     reason = str(absent or fields.get("reason", "")).strip()
     if not reason:
-        raise GoldenError(f'{where}: it needs a reason = "…"' if absent is None else f"{where}: not_offered needs text")
-    if slack is not None and not (math.isfinite(slack) and slack > 1):
         raise GoldenError(
-            f"{where}: slack = {slack:g}: expected a number above 1, what the tolerance is multiplied with"
+            f'{where}: it needs a reason = "…"' if absent is None else f"{where}: not_offered needs a text"
         )
+    if slack is not None and not (math.isfinite(slack) and slack > 1):
+        raise GoldenError(f"{where}: slack = {slack:g}: expected a number above 1, a factor of the tolerance")
     return Declaration(key, reason, fault, float(slack or 1), absent is not None)
 
 
@@ -190,8 +190,8 @@ def _require_meaning(
     if "/" not in entry.key and not fnmatch.filter(labels, entry.key):
         near = difflib.get_close_matches(entry.key, labels, n=3)
         raise GoldenError(
-            f"{where}: no operation or way is called so{f'; nearest: {chr(44).join(near)}' if near else ''}; a pattern "
-            f"of cases has a '/'"
+            f"{where}: no operation or way has this name{f'; nearest: {chr(44).join(near)}' if near else ''}; a "
+            f"pattern of cases has a '/'"
         )
     covered = [case for case in cases.values() if Declarations._may_cover(entry, case)]
     if not covered:
@@ -201,7 +201,7 @@ def _require_meaning(
     if entry.fault and entry.fault not in faults:
         near = difflib.get_close_matches(entry.fault, faults, n=3)
         raise GoldenError(
-            f"{where}: fault = {entry.fault!r} is declared by no operation of these cases"
+            f"{where}: no operation of these cases declares fault = {entry.fault!r}"
             f"{f'; nearest: {chr(44).join(near)}' if near else ''}; 'golden faults --by-fault' lists them"
         )
     offered = sorted(fnmatch.filter(subject.ways, entry.key)) if subject is not None and "/" not in entry.key else []
@@ -220,17 +220,17 @@ def _require_one_each(
             if len(keys) > 1:
                 raise GoldenError(
                     f"{path}: {' and '.join(map(repr, keys))} both cover {case.name} of "
-                    f"{label(case.operation.name, way)}; give one entry to each golden"
+                    f"{label(case.operation.name, way)}; expected one entry for each golden"
                 )
 
 
 def rule(declaration: Declaration | None, faults: Mapping[str, Caught], judgement: Judgement | None) -> Ruling:
-    """Say what a declaration makes of one golden.
+    """Apply a declaration to one golden.
 
     Args:
-        declaration: what covers it; None where nothing does.
-        faults: those that the golden catches in what the subject offers.
-        judgement: of the outputs; None where the subject raised an exception instead.
+        declaration: of the golden; None if there is none.
+        faults: that the golden catches in the outputs that the subject offers.
+        judgement: of the outputs; None if the subject raised an exception instead.
     """
     if declaration is None:
         return Ruling()
@@ -257,17 +257,19 @@ def rule(declaration: Declaration | None, faults: Mapping[str, Caught], judgemen
         return Ruling(excuse=declaration.reason)
     if judgement.passed:
         return Ruling()
-    why = "the difference is another" if shows else "that fault cannot show in this golden"
+    why = "it differs in another way" if shows else "that fault cannot show in this golden"
     return Ruling(contradiction=f"it is declared to differ as fault {declaration.fault!r} does, but {why}")
 
 
 def _slackened(declaration: Declaration, faults: Mapping[str, Caught]) -> Ruling:
     margin, nearest = min(((caught.margin, name) for name, caught in faults.items()), default=(0.0, ""))
     if not nearest:
-        return Ruling(remark=f"slack {declaration.slack:g} is refused here: no fault shows in what is offered")
+        return Ruling(
+            remark=f"slack {declaration.slack:g} is refused here: no fault shows in the outputs that are offered"
+        )
     if declaration.slack <= margin / 2:
         return Ruling(slack=declaration.slack)
     return Ruling(
-        remark=f"slack {declaration.slack:g} is refused here: fault {nearest!r} lies {margin:.3g} tolerances away, so "
-        f"{margin / 2:.3g} is the most"
+        remark=f"slack {declaration.slack:g} is refused here: fault {nearest!r} is {margin:.3g} tolerances away, so "
+        f"at most {margin / 2:.3g} is allowed"
     )

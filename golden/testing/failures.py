@@ -1,4 +1,4 @@
-"""Tell the failed goldens of a run by their causes: one of each in full, the others in a line each."""
+"""Report the failed goldens of a run by cause: one golden in full, then a few others in one line each."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ from golden.report.run import ERROR, NO_FAULT, Check, by_cause
 from golden.report.text import share_text
 
 _ANYWHERE = 1000
+_MOST_LISTED = 8
+"""Further goldens with the same cause that are listed by name; pytest's last lines list all."""
 
 
 class Told:
-    """What pytest shows of a failed golden instead of the source of the test."""
+    """The text that pytest shows for a failed golden, in place of the source of the test."""
 
     def __init__(self, lines: Sequence[str], summary: str) -> None:
         self.lines = lines
-        self.reprcrash = SimpleNamespace(message=summary)  # pytest's last lines quote it
+        self.reprcrash = SimpleNamespace(message=summary)  # quoted in pytest's summary
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
 
     def toterminal(self, terminal: Any) -> None:
-        """Write the lines; pytest calls it."""
+        """Write the lines. Called by pytest."""
         for line in self.lines:
             terminal.line(line, red=True)
 
 
 @dataclass(frozen=True, eq=False)
 class Failure:
-    """A failure is a report of pytest's on a test whose golden does not agree, or that raised before it compared."""
+    """A pytest report of a test whose golden does not agree, or that raised an exception before it compared."""
 
     report: Any
     check: Check
 
     @property
     def is_error(self) -> bool:
-        """Tell whether the port, or the test, raised an exception; its traceback is what a person needs."""
+        """Return whether the port, or the test, raised an exception. Then its traceback is shown."""
         return not self.check.outputs
 
 
 def failure_of(report: Any) -> Failure | None:
-    """Find in a report the golden that failed; None where the test failed for another reason."""
+    """Return the golden that failed in a report; None if the test failed for another reason."""
     checks = [Check(**told) for told in getattr(report, "golden_checks", [])]
     failed = [check for check in checks if not check.passed and check.lines]
     if not failed or not hasattr(report.longrepr, "reprcrash"):
@@ -54,15 +56,15 @@ def failure_of(report: Any) -> Failure | None:
 
 
 def told_by_cause(failures: Sequence[Failure], every: bool) -> list[Any]:
-    """Let the reports say what a person should read.
+    """Replace the texts of the reports, and choose the reports to show.
 
     Args:
         failures: of the run.
-        every: whether each is told in full.
+        every: whether each failure is shown in full.
 
     Returns:
-        The reports to show: all in their order; or one of each cause, that which leaves the fewest places to look.
-        Explained ones come first.
+        All reports, in order; or one for each cause: the one with the fewest places to look. Explained failures come
+        first.
     """
     if every:
         for one in failures:
@@ -78,21 +80,25 @@ def told_by_cause(failures: Sequence[Failure], every: bool) -> list[Any]:
 
 
 def _places(one: Failure) -> int:
-    """Count where in the port to look; what is not known might be anywhere."""
+    """Count the places in the port to look at. An unknown place counts as anywhere."""
     return len(one.check.places) or _ANYWHERE
 
 
 def _groups(failures: Sequence[Failure]) -> Iterator[list[Failure]]:
-    """Group by the fault that explains them; others by operation, NaN together, exceptions by what they say."""
+    """Group failures by fault; unexplained ones by operation, or all together if not finite; exceptions by message."""
     by_check = {id(one.check): one for one in failures}
     for cause, checks in by_cause([one.check for one in failures]).items():
         alike = [by_check[id(check)] for check in checks]
         if cause == NO_FAULT:
-            yield from _by(alike, lambda one: "" if "finite" in one.check.cause else one.check.operation)
+            yield from _by(alike, lambda one: "" if _is_not_finite(one) else one.check.operation)
         elif cause == ERROR:
             yield from _by(alike, lambda one: one.check.cause)
         else:
             yield alike
+
+
+def _is_not_finite(one: Failure) -> bool:
+    return "finite" in one.check.cause
 
 
 def _by(failures: Iterable[Failure], key: Callable[[Failure], str]) -> Iterable[list[Failure]]:
@@ -103,7 +109,7 @@ def _by(failures: Iterable[Failure], key: Callable[[Failure], str]) -> Iterable[
 
 
 def _tell(one: Failure, others: Sequence[Failure] = ()) -> None:
-    """Let a report say what is wrong, and which other goldens are wrong like it."""
+    """Replace the text of a report by what is wrong, and list other goldens with the same cause."""
     if not one.is_error:
         lines = [*one.check.lines, *([_heading(one, others), *_in_short(others)] if others else [])]
         one.report.longrepr = Told([f"E   {line}" for line in lines], one.check.cause)
@@ -112,13 +118,20 @@ def _tell(one: Failure, others: Sequence[Failure] = ()) -> None:
 
 
 def _heading(one: Failure, others: Sequence[Failure]) -> str:
-    why = "for the same reason" if one.check.faults or one.is_error else "and no known fault explains it"
     count = "1 more golden fails" if len(others) == 1 else f"{len(others)} more goldens fail"
-    return f"{count} {why}; -v tells all:"
+    if one.check.faults or one.is_error:
+        why = " for the same reason"
+    elif _is_not_finite(one):
+        why = " because values are not finite"
+    else:
+        why = ", unexplained by any known fault"
+    return f"{count}{why}; -v shows all:"
 
 
 def _in_short(others: Sequence[Failure]) -> Iterator[str]:
-    for one in others:
+    for one in others[:_MOST_LISTED]:
         way = f" ({one.check.way})" if one.check.way else ""
         worst = "" if one.is_error else f": {one.check.worst!r}, {share_text(one.check.share)}"
         yield f"  {one.check.case}{way}{worst}"
+    if others[_MOST_LISTED:]:
+        yield f"  and {len(others) - _MOST_LISTED} more"

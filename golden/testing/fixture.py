@@ -24,14 +24,14 @@ Record = Callable[[Check], None]
 
 
 class GoldenCase:
-    """What the ``golden`` fixture gives to a test.
+    """The value of the ``golden`` fixture.
 
     Attributes:
         name: of the case.
-        operation: name of what is computed, as ``probe.normalise``.
-        inputs: name -> array, stored or made by the case's recipe; in the reference's layout.
+        operation: name of the operation, such as ``probe.normalise``.
+        inputs: name -> array, stored or derived by the operation's recipe, in the reference's layout.
         parameters: name -> scalar.
-        checked: whether anything was compared yet.
+        checked: whether anything has been compared.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class GoldenCase:
         self._record = record
 
     def check(self, outputs: object) -> None:
-        """Compare a port's outputs with the golden; fail if they differ and no declaration says so.
+        """Compare a port's outputs with the golden; fail if they differ and no declaration allows it.
 
         Args:
-            outputs: name -> NumPy array, or tensor of another framework, in the reference's layout. All outputs of the
-                case must be there, and no other. dtype and shape are exact.
+            outputs: name -> NumPy array, or tensor of another framework, in the reference's layout. Exactly the
+                outputs of the case are expected, with exact dtypes and shapes.
 
         Raises:
-            AssertionError: they differ. The message says where, and what explains it.
+            AssertionError: they differ. The message says where and why.
         """
         __tracebackhide__ = True
         self.checked = True
@@ -65,7 +65,7 @@ class GoldenCase:
             check = compared(self._opened, outputs, self._way, self._declaration, self._scratch)
         except GoldenError as unusable:
             problem = str(unusable)
-        if problem:  # not in the handler, whose exception would be shown as well
+        if problem:  # outside the handler, so that its exception is not shown too
             pytest.fail(f"golden {self.name}: {problem}", pytrace=False)
         check = check if check.passed else self._with_page(check, outputs)
         self._record(check)

@@ -1,4 +1,4 @@
-"""Open goldens for a comparison, each once it is sure to be the one that its case declares. Knows nothing of pytest."""
+"""Open goldens for a comparison, and check that each still matches its case. Independent of pytest."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
 
 REGENERATE = "python generate_golden.py --update --reason ..."
-"""The command that writes goldens; nothing else does."""
+"""The only command that writes goldens."""
 
 
 @dataclass(frozen=True, eq=False)
 class OpenGolden:
-    """A golden that something is about to be compared with.
+    """A golden that is ready to be compared with.
 
     Attributes:
-        golden: what is stored.
-        case: what declares it.
-        inputs: name -> array, stored or made by the case's recipe; in the reference's layout.
+        golden: the stored golden.
+        case: its case.
+        inputs: name -> array, stored or derived by the operation's recipe, in the reference's layout.
         source: its file.
     """
 
@@ -37,7 +37,7 @@ class OpenGolden:
     source: Path
 
     def arguments(self) -> dict[str, Any]:
-        """Return inputs and parameters by name, as a subject takes them; arrays are copies, so it may write on them."""
+        """Return inputs and parameters by name, as a subject takes them. Arrays are copies, free to be changed."""
         return {**{name: array.copy() for name, array in self.inputs.items()}, **self.golden.parameters}
 
 
@@ -65,17 +65,17 @@ class Goldens:
         """Read the golden of a case.
 
         Raises:
-            GoldenError: it is not there, damaged, not the one that its entry lists, or out of date.
+            GoldenError: the golden is missing, damaged, not the one that its entry lists, or out of date.
         """
         source = golden_path(self.fixtures, name)
         golden = read_golden(source)
         if read_entry(self.fixtures, name)["content"] != golden.content_digest():
             raise GoldenError(
-                f"golden {source}: its entry does not list this content; was it written by hand, or an update "
-                f"interrupted? Run 'golden verify', which says so; restore it, or: {REGENERATE} {name}"
+                f"golden {source}: its entry lists another content. Was the file edited, or an update interrupted? "
+                f"'golden verify' tells. Restore it from git, or regenerate it: {REGENERATE} {name}"
             )
         case = self.cases[name]
         inputs = golden.complete_inputs(case)
         if case.definition_digest(inputs) != golden.definition:
-            raise GoldenError(f"golden {source}: its case has another definition by now: {REGENERATE} {name}")
+            raise GoldenError(f"golden {source}: its case has changed since it was generated: {REGENERATE} {name}")
         return OpenGolden(golden, case, inputs, source)

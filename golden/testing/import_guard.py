@@ -1,4 +1,4 @@
-"""Block imports such as TensorFlow during tests, so that the port cannot use its own reference."""
+"""Block the import of modules such as TensorFlow during tests, so that the port cannot use its own reference."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from types import ModuleType
 
 
 class ImportGuard:
-    """Makes the import of some modules fail, and finds those that were there before.
+    """Makes the import of some modules fail, and finds those that were imported before.
 
-    It speaks up only where the module could be imported. Where it is not installed, libraries that look whether it is
-    there (``importlib.util.find_spec``) get the usual answer.
+    It raises only if the module is installed. Otherwise libraries that check for it (``importlib.util.find_spec``) get
+    the usual answer.
 
     Args:
         forbidden: names of top-level modules.
@@ -32,7 +32,7 @@ class ImportGuard:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Answer as a finder of ``sys.meta_path``: leave the module to the others, or refuse it."""
+        """Refuse a forbidden module; return None for any other, which the next finder of ``sys.meta_path`` takes."""
         if name.partition(".")[0] in self._forbidden and self._is_installed(name, path, target):
             raise ModuleNotFoundError(
                 f"{name!r} must not be imported in this run (golden_forbid_imports): the port is tested without it",
@@ -45,7 +45,7 @@ class ImportGuard:
         return any(finder.find_spec(name, path, target) is not None for finder in finders)
 
     def intruders(self) -> list[str]:
-        """Name the forbidden modules that were imported nevertheless, a sentence each."""
+        """Report the forbidden modules that were imported nevertheless, a sentence each."""
         return [
             f"module {name}: was imported {'before' if name in self._before else 'during'} this run, which forbids it "
             f"(golden_forbid_imports)"

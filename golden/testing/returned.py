@@ -1,4 +1,4 @@
-"""Turn what a subject returned into NumPy arrays, or say what is wrong with it. Names no framework."""
+"""Convert the outputs of a subject to NumPy arrays, or explain why they cannot be. Names no framework."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _KINDS = "biufcS"
 
 
 def as_arrays(returned: object, expected: Arrays) -> dict[str, np.ndarray]:
-    """Return outputs by name. What lies in another framework's tensors is copied, from whatever device.
+    """Return outputs by name. Tensors of other frameworks are copied, from any device.
 
-    dtypes and shapes stay as they are: the comparison tells of them. An output that is None is left out: the subject
+    dtypes and shapes are kept, because the comparison reports them. An output that is None is left out: the subject
     does not offer it.
 
     Args:
-        returned: what the subject gave.
+        returned: the value that the subject returned.
         expected: the golden's outputs.
 
     Raises:
-        GoldenError: it holds something that is no array of numbers or bytes, or nothing at all.
+        GoldenError: a value is not an array of numbers or bytes, or there is no output at all.
     """
     if not isinstance(returned, Mapping):
         names = ", ".join(f"{name!r}: …" for name in expected)
         raise GoldenError(f"expected outputs by name, {{{names}}}, found {_kind(returned)}")
     offered = {str(name): value for name, value in returned.items() if value is not None}
     if returned and not offered:
-        raise GoldenError("every output is None: leave the function out where the subject offers none of them")
+        raise GoldenError("every output is None; if the subject offers none of them, remove the function")
     return {name: _as_array(name, value, expected.get(name)) for name, value in offered.items()}
 
 
 def left_out(returned: object, expected: Arrays) -> list[str]:
-    """Name the outputs that a subject does not offer: those of the golden that it returns as None."""
+    """Return the names of the golden's outputs that the subject does not offer: it returns None for them."""
     if not isinstance(returned, Mapping):
         return []
     return sorted(name for name in expected if name in returned and returned[name] is None)
@@ -49,7 +49,7 @@ def _as_array(name: str, value: object, expected: np.ndarray | None) -> np.ndarr
         array = _converted(value)
     except Exception as broken:
         raise GoldenError(
-            f"output {name!r}: expected an array{wanted}, found {_kind(value)}, which NumPy cannot take "
+            f"output {name!r}: expected an array{wanted}, found {_kind(value)}, which NumPy cannot convert "
             f"({type(broken).__name__}: {broken})"
         ) from None
     if array is None or array.dtype.kind not in _KINDS:
@@ -57,17 +57,17 @@ def _as_array(name: str, value: object, expected: np.ndarray | None) -> np.ndarr
         raise GoldenError(f"output {name!r}: expected an array of numbers or bytes{wanted}, found {found}")
     if isinstance(array, np.ma.MaskedArray):
         raise GoldenError(
-            f"output {name!r}: expected a plain array{wanted}, found a masked array; say what its "
-            f"{np.sum(np.ma.getmaskarray(array))} masked elements are: array.filled(0)"
+            f"output {name!r}: expected a plain array{wanted}, found a masked array; fill its "
+            f"{np.sum(np.ma.getmaskarray(array))} masked elements: array.filled(0)"
         )
     return array
 
 
 def _converted(value: Any) -> np.ndarray | None:
-    """Return an array, masked if the value is; None where the value has no dtype of its own, as a list."""
+    """Return an array, masked if the value is masked; None if the value, such as a list, has no dtype of its own."""
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value)
-    if callable(getattr(value, "detach", None)):  # Torch: away from gradients and from devices
+    if callable(getattr(value, "detach", None)):  # Torch: without gradient, on the CPU
         value = value.detach()
         for step in ("cpu", "resolve_conj", "resolve_neg"):
             value = getattr(value, step)() if callable(getattr(value, step, None)) else value
@@ -85,7 +85,7 @@ def _plain(value: Any) -> np.ndarray:
 
 
 def _kind(value: object) -> str:
-    """Name a value's type, with dtype and shape where it has them."""
+    """Return the name of a value's type, with its dtype if it has one."""
     if isinstance(value, np.ndarray):
         return "an array" if type(value) is np.ndarray else f"a {type(value).__name__}"
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")

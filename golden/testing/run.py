@@ -1,7 +1,7 @@
 """Collect, over a test run, which goldens were claimed by a test and compared, and how far off the port was.
 
-A run of all parity tests is complete when a test claims every case and compares it. What is missing is a problem, told
-by name, and fails the run.
+A run of all parity tests is complete if tests claim and compare every case. Every missing case is reported by name and
+fails the run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from golden.report.run import Check, Run, causes, headline, slow_line
+from golden.report.run import PARTIAL, Check, Run, causes, headline, slow_line
 from golden.review.margins import MOST_USED
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
@@ -29,19 +29,19 @@ from golden.testing.subject import Subject, Way, collisions, load_subject, origi
 
 
 class GoldenRun:
-    """Collects what one test run finds out about the goldens.
+    """Collects the results of one test run.
 
     Args:
-        goldens: those that the run's tests are held to.
+        goldens: the goldens that the tests compare with.
         slow: whether slow goldens are run too.
-        subject: name of the module that is held to them; empty where tests call the port by themselves.
-        known: file of what is declared of the port, or None.
+        subject: name of the module that is checked; empty if tests call the port themselves.
+        known: file with the declarations about the port, or None.
 
     Attributes:
         checks: every comparison.
-        problems: why the run is not complete, a sentence each.
+        problems: why the run is incomplete, a sentence each.
         skipped: names of the tests of slow goldens that were not run.
-        again: test -> how many times it was run again, after it had failed.
+        again: test -> number of reruns after a failure.
     """
 
     def __init__(self, goldens: Goldens, slow: bool, subject: str = "", known: Path | None = None) -> None:
@@ -57,7 +57,7 @@ class GoldenRun:
 
     @cached_property
     def subject(self) -> Subject | None:
-        """The module that is held to the goldens.
+        """The module that is checked against the goldens.
 
         Raises:
             GoldenError: it cannot be loaded.
@@ -66,10 +66,10 @@ class GoldenRun:
 
     @cached_property
     def declarations(self) -> Declarations:
-        """What is declared of the port.
+        """The declarations about the port.
 
         Raises:
-            GoldenError: the file cannot be read, or says what cannot be meant.
+            GoldenError: the file cannot be read, or a declaration makes no sense.
         """
         if self._known_file is None:
             return Declarations()
@@ -92,27 +92,27 @@ class GoldenRun:
         return [case for operation in operations for case in cases if case.operation.name == operation]
 
     def offered(self) -> list[tuple[Case, str]]:
-        """Return the goldens that the subject offers, each with every way in which it computes them.
+        """Return the goldens of the operations that the subject offers, once for each way.
 
         Raises:
             GoldenError: the run has no subject, or it cannot be loaded.
         """
         if self.subject is None:
             raise GoldenError(
-                "marked 'golden' without an operation, so it needs a subject: golden_subject = my_port.golden_subject "
-                "in the ini file, a module with a function per operation"
+                "marked 'golden' without an operation, so it needs a subject, a module with a function per operation: "
+                "set golden_subject = my_port.golden_subject in the ini file"
             )
         ways = self.subject.ways
         cases = self.goldens.cases.values()
         return [(case, way.name) for case in cases for way in ways.get(case.operation.name, ())]
 
     def way(self, operation: str, name: str) -> Way | None:
-        """Return the subject's function for an operation; None where it offers none of that name."""
+        """Return the subject's function for an operation and way; None if it does not offer it."""
         ways = self.subject.ways.get(operation, ()) if self.subject else ()
         return next((way for way in ways if way.name == name), None)
 
     def require_claims(self, claimed: Collection[str]) -> None:
-        """Note every case that no test claims, every case without a golden, and every golden without a case.
+        """Report every case that no test claims, every case without a golden, and every golden without a case.
 
         Raises:
             GoldenError: the cases cannot be loaded.
@@ -129,29 +129,29 @@ class GoldenRun:
             operations = sorted({cases[name].operation.name for name in unclaimed})
             self._require_offered(self.subject, operations)
         for name in sorted(set(cases) - stored):
-            self.problems.append(f"case {name}: no golden; make it with: {REGENERATE} {name}")
+            self.problems.append(f"case {name}: no golden; generate it with: {REGENERATE} {name}")
         for name in sorted(stored - set(cases)):
             self.problems.append(f"golden {name}: no case declares it; remove it with: {REGENERATE}")
         for name in sorted(listed ^ stored):
-            self.problems.append(f"golden {name}: only one of golden and entry is there; run 'golden verify'")
+            self.problems.append(f"golden {name}: the file or its entry is missing; run 'golden verify'")
 
     def _require_offered(self, subject: Subject, unclaimed: Sequence[str]) -> None:
-        """Say of operations that no test claims whether the subject lacks them, or a test file."""
+        """Report operations that no test claims: either the subject lacks them, or a test file is missing."""
         lacks = [name for name in unclaimed if name not in subject.ways]
         if lacks:
             self.problems.append(
-                f"{subject.name} does not offer {', '.join(lacks)}; if that is on purpose, say so in the file "
-                f'golden_known: ["{lacks[0]}"] not_offered = "…" (a pattern, "grouping.*", stands for several)'
+                f"{subject.name} does not offer {', '.join(lacks)}; if that is on purpose, declare it in the file "
+                f'golden_known: ["{lacks[0]}"] not_offered = "…" (a pattern such as "grouping.*" covers several)'
             )
         self.problems += [
-            f"operation {name}: {subject.name} offers it, but no collected test claims it: "
-            f"from golden.testing import test_goldens"
+            f"operation {name}: {subject.name} offers it, but no collected test claims it; add to a "
+            f"test file: from golden.testing import test_goldens"
             for name in unclaimed
             if name in subject.ways
         ]
 
     def require_compared(self) -> None:
-        """Note every case that no test compared."""
+        """Report every case that no test compared."""
         compared = {check.case for check in self.checks if check.outputs}
         compared |= {check.case for check in self.checks if check.excuse}
         expected = {
@@ -163,25 +163,25 @@ class GoldenRun:
             self.problems.append(f"case {name}: no test compared it in this run; was it skipped?")
 
     def require_still_known(self) -> None:
-        """Note every known difference that is none any more."""
+        """Report every declared difference that no longer exists."""
         self.problems += self.declarations.stale(self.checks, self.goldens.cases)
 
     def require_one_port(self) -> None:
-        """Note every package of the subject that is a mixture of two."""
+        """Report every package of the subject that is loaded from two places, or overwritten by another one."""
         if self.subject is not None:
             self.problems += collisions(self.subject)
 
     def not_offered(self, operation: str) -> bool:
-        """Tell whether it is declared that the port does not offer an operation."""
+        """Return whether the operation is declared as not offered."""
         return self.declarations.absent(operation) is not None
 
     def take(self, test: str, outcome: str, checks: Sequence[Check]) -> None:
-        """Take in what a test compared; note a test that did not fail although its golden does not agree.
+        """Record the comparisons of a test; report a test that did not fail although its golden does not agree.
 
         Args:
             test: its name.
-            outcome: "passed", "failed" or "skipped"; "rerun" where it failed and is run again, which counts instead.
-            checks: what it compared.
+            outcome: "passed", "failed" or "skipped"; "rerun" if it failed and is run again. Then only the rerun counts.
+            checks: its comparisons.
         """
         if outcome == "rerun":
             self.again[test] += 1
@@ -191,12 +191,12 @@ class GoldenRun:
         if outcome != "failed" and not all(check.passed for check in checks):
             what = "passed" if outcome == "passed" else "was skipped or expected to fail"
             self.problems.append(
-                f"{test}: {what} although its golden does not agree; a difference on purpose goes into the file "
-                f"golden_known, with its reason"
+                f"{test}: {what} although its golden does not agree; declare an intended difference, with "
+                f"its reason, in the file golden_known"
             )
 
     def take_part(self, test: str, outcome: str) -> None:
-        """Take in the outcome of a subtest; what it compared comes with its test."""
+        """Record the outcome of a subtest; its comparisons arrive with the test."""
         if outcome == "failed":
             self._failed_in_part.add(test)
 
@@ -205,14 +205,14 @@ class GoldenRun:
 
         Args:
             status: how pytest ended.
-            narrowed: whether not all parity tests were collected.
+            narrowed: whether some parity tests were not collected.
         """
-        again = [f"run again {count} x: {test}" for test, count in self.again.items()]
+        again = [f"rerun {count} x: {test}" for test, count in self.again.items()]
         run = Run(self.checks, self.problems, self.skipped, narrowed, versions(), status, again=again)
         try:
             if self.subject is None or not self.checks:
                 return run
-        except GoldenError:  # told already, where tests were collected
+        except GoldenError:  # already reported at collection
             return run
         absent = [operation for operation in self.goldens.operations if operation not in self.subject.ways]
         reasons = {operation: self.declarations.absent(operation) for operation in absent}
@@ -226,7 +226,7 @@ class GoldenRun:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what takes part in any comparison."""
+    """Return the versions of Python, NumPy and, if installed, Torch."""
     told = {"Python": platform.python_version(), "NumPy": np.__version__}
     with suppress(importlib.metadata.PackageNotFoundError):
         told["Torch"] = importlib.metadata.version("torch")
@@ -234,7 +234,7 @@ def versions() -> dict[str, str]:
 
 
 def summary(run: Run) -> list[tuple[str, str]]:
-    """Sum a run up for a terminal: lines, each with its colour ("red", "yellow", or none)."""
+    """Summarise a run for a terminal: lines, each with its colour ("red", "yellow", or none)."""
     lines = []
     if run.checks:
         lines.append((headline(run), ""))
@@ -247,5 +247,5 @@ def summary(run: Run) -> list[tuple[str, str]]:
             if check.agrees and check.share > MOST_USED
         ]
         if run.narrowed:
-            lines.append(("a narrowed run, so it was not checked that every case is claimed", ""))
+            lines.append((PARTIAL, ""))
     return lines + ([(slow_line(run), "")] if run.slow else [])

@@ -1,9 +1,9 @@
-"""Load a subject: whatever is held to the goldens, a module with a function per operation.
+"""Load a subject: a module with a function per operation, which is checked against the goldens.
 
-The function is named like the operation, with ``_`` for the dot: ``probe_normalise(*, probe, probe_scale)``. It gets
+The function has the name of the operation, with ``_`` for the dot: ``probe_normalise(*, probe, probe_scale)``. It gets
 the golden's inputs and parameters by name, in the reference's layout, and returns the outputs by name. A second way to
-do the same adds ``__`` and a name of its own: ``probe_normalise__hard_mask``. A package is a subject too: then all of
-its modules are looked through.
+compute the same adds ``__`` and a name: ``probe_normalise__hard_mask``. If the subject is a package, all of its modules
+are searched.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from golden.testing.called import places
 
 _WAY = "__"
 _NEARLY = 0.85
-"""How alike a name must be to an operation's to be taken for a misspelt one (difflib's ratio)."""
+"""From this similarity to the name of an operation (difflib's ratio), a name counts as misspelt."""
 _NEARLY_IN_TOPIC = 0.75
-"""The same for a function of the subject's own whose name begins with an operation's topic."""
+"""The same for a function that the subject defines and whose name begins with the topic of an operation."""
 
 Function = Callable[..., object]
 
@@ -37,7 +37,7 @@ class Way:
     """One function of a subject.
 
     Attributes:
-        operation: what it computes.
+        operation: name of the operation that it computes.
         name: of the way; empty for the plain one.
         function: takes inputs and parameters by name, and returns the outputs by name.
         modules: names of the subject's modules.
@@ -53,23 +53,23 @@ class Way:
         return label(self.operation, self.name)
 
     def places(self) -> list[str]:
-        """Name what the function calls in the port, each with file and line."""
+        """List what the function calls in the port, with file and line."""
         return places(self.function, self.modules)
 
 
 def label(operation: str, way: str) -> str:
-    """Name an operation done in some way, as people read it and declarations give it."""
+    """Return the name of an operation with its way, as reports and declarations write it."""
     return f"{operation}{_WAY}{way}" if way else operation
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is held to the goldens.
+    """A subject that is checked against the goldens.
 
     Attributes:
-        name: by which it was asked for.
-        ways: operation -> the functions that do it, the plain one first; operations that it does not offer are absent.
-        modules: names of the modules that it consists of.
+        name: as the user gave it.
+        ways: operation -> the functions that compute it, the plain one first. Only operations that it offers.
+        modules: names of its modules.
     """
 
     name: str
@@ -81,15 +81,15 @@ class Subject:
 
 
 def load_subject(name: str, operations: Collection[str]) -> Subject:
-    """Import a subject and find what it offers.
+    """Import a subject and find the operations that it offers.
 
     Args:
         name: of a module or a package, or ``module:attribute`` for any other object.
-        operations: what there are goldens of.
+        operations: all operations that have goldens.
 
     Raises:
-        GoldenError: it cannot be imported, offers nothing, offers something twice, or has a public function whose name
-            is nearly an operation's.
+        GoldenError: it cannot be imported, offers no operation, offers one twice, or has a public function whose name
+            is nearly that of an operation.
     """
     try:
         subject = pkgutil.resolve_name(name) if ":" in name else importlib.import_module(name)
@@ -110,7 +110,7 @@ def load_subject(name: str, operations: Collection[str]) -> Subject:
                 continue
             one = Way(known[base], way, function, modules)
             if found.setdefault((one.operation, way), one).function is not function:
-                raise GoldenError(f"subject {name}: offers {called} twice, in {_name(part)} too")
+                raise GoldenError(f"subject {name}: offers {called} twice, the second time in {_name(part)}")
     if not found:
         raise GoldenError(
             f"subject {name}: offers no operation; expected functions named like {', '.join(sorted(known)[:3])}, …"
@@ -122,7 +122,7 @@ def load_subject(name: str, operations: Collection[str]) -> Subject:
 
 
 def _parts(subject: object) -> Iterator[object]:
-    """Give the subject, and the modules below it where it is a package."""
+    """Yield the subject and, if it is a package, its modules."""
     yield subject
     for info in pkgutil.walk_packages(getattr(subject, "__path__", []), f"{_name(subject)}."):
         yield importlib.import_module(info.name)
@@ -140,14 +140,14 @@ def _name(part: object) -> str:
 
 
 def _refuse_nearly(subject: str, called: str, base: str, known: Mapping[str, str], own: bool) -> None:
-    """Refuse a public function that was meant to be an operation's: its goldens would be left out in silence."""
+    """Refuse a public function with a misspelt name of an operation: its goldens would be silently left out."""
     topics = tuple(f"{operation.partition('.')[0]}_" for operation in known.values())
     cutoff = _NEARLY_IN_TOPIC if own and base.startswith(topics) else _NEARLY
     near = difflib.get_close_matches(base, known, n=2, cutoff=cutoff)
     if near:
         raise GoldenError(
-            f"subject {subject}: no operation is called {called!r}; did you mean {' or '.join(near)}? The name of a "
-            f"function that is no operation begins with '_'"
+            f"subject {subject}: no operation is called {called!r}; did you mean {' or '.join(near)}? Begin the "
+            f"name of a helper function with '_'"
         )
 
 
@@ -155,7 +155,7 @@ def _refuse_nearly(subject: str, called: str, base: str, known: Mapping[str, str
 
 
 def origins(subject: Subject) -> dict[str, str]:
-    """Say which packages a subject stands on: package -> version where one is known, and directory."""
+    """Return the packages that a subject uses: name -> version, if known, and directory."""
     distributions = importlib.metadata.packages_distributions()
     told = {}
     for package in _packages(subject):
@@ -166,7 +166,7 @@ def origins(subject: Subject) -> dict[str, str]:
 
 
 def collisions(subject: Subject) -> list[str]:
-    """Say which of these packages come from two places, or were installed by two distributions over each other."""
+    """Report packages whose modules come from two places, or that two distributions installed over each other."""
     packages = _packages(subject)
     places = {package: _places(package) for package in packages}
     mixed = [
@@ -178,11 +178,11 @@ def collisions(subject: Subject) -> list[str]:
 
 
 def _overwritten(packages: Sequence[str]) -> list[str]:
-    """Say which of these packages two distributions installed into one directory, the one that they are loaded from."""
+    """Report packages that two distributions installed into the directory from which they are loaded."""
     distributions = importlib.metadata.packages_distributions()
     told = []
     for package in packages:
-        places = _places(package)  # none where the import failed
+        places = _places(package)  # empty if the import failed
         roots = {
             name: str(importlib.metadata.distribution(name).locate_file(""))
             for name in sorted(set(distributions.get(package, ())))
@@ -198,7 +198,7 @@ def _overwritten(packages: Sequence[str]) -> list[str]:
 
 
 def _packages(subject: Subject) -> list[str]:
-    """Return the names of the packages that the subject's modules use, without those that come with Python."""
+    """Return the names of the packages that the subject's modules use, without the standard library."""
     used = {module.partition(".")[0] for module in subject.modules}
     for module in (sys.modules[name] for name in subject.modules if name in sys.modules):
         for value in vars(module).values():

@@ -70,7 +70,7 @@ def test_where_in_the_array_a_summary_is_wrong() -> None:
     kept = np.array(np.unravel_index(sampled(IMAGE.shape), IMAGE.shape))
     inside = kept[:, (kept[0] >= 1) & (kept[0] < 3) & (kept[1] < 5) & (kept[2] >= 7)]
     box = ", ".join(f"{low}:{high + 1}" for low, high in zip(inside.min(axis=1), inside.max(axis=1)))
-    text = f"in the whole array: {inside.shape[1]} of 256 entries that are kept fail, in [{box}] of (4, 16, 16, 2)"
+    text = f"in the whole array: {inside.shape[1]} of the 256 stored entries fail, in [{box}] of (4, 16, 16, 2)"
     assert whereabouts(IMAGE.shape, wrong) == text
     wrong[3:] = False
-    assert whereabouts(IMAGE.shape, wrong).endswith("fails: what differs lies between them")
+    assert whereabouts(IMAGE.shape, wrong).endswith("fails: the difference is between them")

@@ -123,7 +123,7 @@ def test_something_else_among_the_cases_is_named(monkeypatch: pytest.MonkeyPatch
 def test_names_are_checked() -> None:
     with pytest.raises(GoldenError, match="expected 'topic/case'"):
         Case("no topic", SCALE, "", {"factor": 2.0})
-    with pytest.raises(GoldenError, match="expected_constant names no output"):
+    with pytest.raises(GoldenError, match="expected_constant names unknown outputs"):
         Case("toy/x", SCALE, "", {"factor": 2.0}, expected_constant={"w": "why"})
     with pytest.raises(GoldenError, match=r"operation toy.scale takes \['x'\], the case draws \['w'\]"):
         Case("toy/x", SCALE, "", {"factor": 2.0}, lambda draw: {"w": draw.real((3,))}).draw_inputs(0)
@@ -143,7 +143,7 @@ def test_parameters_are_what_the_operation_declares() -> None:
         Case("toy/x", LARGE, "", {"N": 1})
     with pytest.raises(GoldenError, match="parameter 'factor': expected bool, int, float or str, found list"):
         replace(SCALE, parameters={"factor": list})
-    with pytest.raises(GoldenError, match=r"both an input and a parameter: \['x'\]"):
+    with pytest.raises(GoldenError, match=r"the same name for an input and a parameter: \['x'\]"):
         replace(SCALE, parameters={"x": float})
 
 

@@ -57,7 +57,7 @@ def test_a_right_subject(check: Check) -> None:
     result = check(RIGHT)
     assert result.exit_code == 0, result.output
     assert rows(result) == {"toy.large": ["1"], "toy.scale": ["2"]}
-    assert ": 3 checked, 5 outputs; most of its tolerance (0)" in result.output
+    assert ": 3 checked, 5 outputs; closest to its tolerance: " in result.output
     assert "slow, not run: toy/slow" in result.output
 
 
@@ -72,7 +72,7 @@ def test_a_wrong_subject_is_told_in_a_line_and_at_length_on_demand(check: Check)
     line = "2  2 x matches fault 'negated' exactly: the result has the other sign; expected x * factor"
     assert rows(result)["toy.scale"] == line.split()
     assert "of 20 compared elements fail" not in result.output
-    assert "-v tells the rest" in result.output
+    assert "add -v for details" in result.output
     assert "of 20 compared elements fail" in check(WRONG, "-v").output
 
 
@@ -152,11 +152,11 @@ RETURNED = {
     "return {'y': np.ma.masked_array(y, y.real > 0), 'rows': rows}": (
         "output 'y': expected a plain array, complex64 of shape (4, 5), found a masked array"
     ),
-    "return {'y': Array(np.ma.masked_array(y, y.real > 0)), 'rows': rows}": "found a masked array; say what its",
-    "return {'y': Tensor(np.ma.array(y), 'x'), 'rows': rows}": "found a masked array; say what its 0 masked elements",
+    "return {'y': Array(np.ma.masked_array(y, y.real > 0)), 'rows': rows}": "found a masked array; fill its",
+    "return {'y': Tensor(np.ma.array(y), 'x'), 'rows': rows}": "found a masked array; fill its 0 masked elements",
     "return {'y': y.astype(object), 'rows': rows}": "found an array of dtype object",
     "return {'y': Tensor(y.real, 'torch.bfloat16'), 'rows': rows}": (
-        "complex64 of shape (4, 5), found tests.golden.test_check.Tensor (torch.bfloat16), which NumPy cannot take"
+        "complex64 of shape (4, 5), found tests.golden.test_check.Tensor (torch.bfloat16), which NumPy cannot convert"
     ),
     "return {'y': y * np.float32('nan'), 'rows': rows}": "none of the compared values is finite",
     "return {'y': np.where(y.real > 1, np.nan, y).astype('c8'), 'rows': rows}": "the finite values agree, but",
@@ -166,7 +166,7 @@ RETURNED = {
     "return {'y': y.astype('U32'), 'rows': rows}": "found an array of dtype <U32",
     "return {}": "rows: output missing; found []",
     "return None": "expected outputs by name, {'rows': …, 'y': …}, found NoneType",
-    "return {'y': y[None], 'rows': rows}": "the values are right and in order, only the shape differs",
+    "return {'y': y[None], 'rows': rows}": "the values are right and in order; only the shape differs",
     "return {'y': y.astype(complex), 'rows': rows}": "the dtype is complex128 instead of complex64",
     "return {'scaled': y, 'rows': rows}": "scaled: output not in the golden, which has ['rows', 'y']",
     "return {'y': y, 'rows': rows, 'more': y}": "more: output not in the golden, which has ['rows', 'y']",
@@ -238,7 +238,7 @@ def test_several_jobs_say_the_same(check: Check) -> None:
     assert rows(together) == rows(alone)
     crash = check(RIGHT.replace("return {", "import os; os._exit(1); return {"), "--jobs", "2")
     assert crash.exit_code == 2
-    assert "it ended its process" in crash.output
+    assert "its process ended" in crash.output
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_helpers_of_a_subject_are_left_alone(check: Check) -> None:
 def test_comparing_nothing_is_an_error(check: Check) -> None:
     result = check(RIGHT.partition("def toy_large")[0], "toy/ramp")
     assert result.exit_code == 2
-    assert "nothing to compare; of the 1 goldens chosen it offers none" in result.output
+    assert "nothing to compare; it offers none of the 1 selected goldens" in result.output
     assert "no case matches 'toy/tripl'; nearest: toy/triple" in check(RIGHT, "toy/tripl").output
 
 
@@ -305,7 +305,7 @@ def test_a_known_difference_may_name_what_it_looks_like(check: Check) -> None:
     assert check(WRONG, known=f'{KNOWN}fault = "negated"\n').exit_code == 0
     other = check(WRONG, known=f'{KNOWN}fault = "row_lost"\n')
     assert other.exit_code == 1
-    assert "declared to differ as fault 'row_lost' does, but the difference is another" in " ".join(
+    assert "declared to differ as fault 'row_lost' does, but it differs in another way" in " ".join(
         other.output.split()
     )
     agrees = check(RIGHT, known=f'{KNOWN}fault = "negated"\n')
@@ -342,7 +342,7 @@ def test_slack_is_a_factor_on_the_tolerance(check: Check) -> None:
 def test_slack_is_refused_where_it_would_let_a_fault_through(check: Check) -> None:
     result = check(OFF, "-v", known='["toy.scale"]\nreason = "it rounds early"\nslack = 1e7\n')
     assert result.exit_code == 1
-    assert "slack 1e+07 is refused here: fault 'factor_plus_one' lies" in " ".join(result.output.split())
+    assert "slack 1e+07 is refused here: fault 'factor_plus_one' is" in " ".join(result.output.split())
 
 
 def test_what_is_not_offered_on_purpose(check: Check) -> None:
@@ -366,16 +366,19 @@ def test_what_is_not_offered_on_purpose(check: Check) -> None:
         ("[[", "expected a TOML file of known differences"),
         ('["toy.scale"]\nslack = 8', 'it needs a reason = "…"'),
         ('["toy.scale"]\nreason = " "', 'it needs a reason = "…"'),
-        ('["toy.scale"]\nreasn = "x"', "'reasn' is none of reason, fault, slack, not_offered"),
-        ('["toy.scale"]\nreason = 3', "reason = 3 is of another type"),
-        ('["toy.scale"]\nreason = "x"\nslack = true', "slack = True is of another type"),
+        ('["toy.scale"]\nreasn = "x"', "unknown field 'reasn'; expected one of reason, fault, slack, not_offered"),
+        ('["toy.scale"]\nreason = 3', "reason = 3: expected a text"),
+        ('["toy.scale"]\nreason = "x"\nslack = true', "slack = True: expected a number"),
         ('["toy.scale"]\nreason = "x"\nslack = 0.5', "slack = 0.5: expected a number above 1"),
         ('["toy.scale"]\nreason = "x"\nslack = inf', "slack = inf: expected a number above 1"),
         ('["toy.scale"]\nreason = "x"\nslack = 2\nfault = "negated"', "give one of fault, slack and not_offered"),
-        ('["toy.scal"]\nreason = "x"', "no operation or way is called so; nearest: toy.scale"),
-        ('["toy.scale__x"]\nreason = "x"', "no operation or way is called so"),
+        ('["toy.scal"]\nreason = "x"', "no operation or way has this name; nearest: toy.scale"),
+        ('["toy.scale__x"]\nreason = "x"', "no operation or way has this name"),
         ('["toy/x*"]\nreason = "x"', "no case matches"),
-        ('["toy.scale"]\nreason = "x"\nfault = "negatd"', "declared by no operation of these cases; nearest: negated"),
+        (
+            '["toy.scale"]\nreason = "x"\nfault = "negatd"',
+            "no operation of these cases declares fault = 'negatd'; nearest: negated",
+        ),
         ('"toy.scale" = "x"', "expected a table"),
         ('["toy.scale"]\nreason = "x"\n["toy/double"]\nreason = "y"', "both cover toy/double"),
         ('["toy.scale"]\nnot_offered = "x"', "declared not_offered, but"),

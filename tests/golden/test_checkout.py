@@ -80,14 +80,17 @@ def test_verify_misses_what_is_gone_from_the_checkout(checkout: Path) -> None:
     shutil.rmtree(checkout / "golden" / "fixtures" / "toy")
     gone = golden("verify", "--cases", "tests.golden.standin")
     assert gone.exit_code == 1
-    assert gone.stdout.count("no golden; make it with") == len(CASES)
+    assert gone.stdout.count("no golden; generate it with") == len(CASES)
 
 
 def test_a_checkout_without_goldens_is_an_error(checkout: Path) -> None:
     shutil.rmtree(checkout / "golden" / "fixtures")
     told = golden("verify")
     assert told.exit_code == 2
-    assert f"{checkout / 'golden' / 'fixtures'}: no such directory; this checkout has lost its goldens" in told.stderr
+    assert (
+        f"{checkout / 'golden' / 'fixtures'}: no such directory; the goldens of this checkout are missing"
+        in told.stderr
+    )
 
 
 def test_the_generator_of_another_checkout_is_refused(checkout: Path) -> None:

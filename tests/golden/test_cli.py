@@ -63,7 +63,7 @@ def test_list_show_and_faults(fixtures: Path, file_regression: FileRegressionFix
 def test_show_tells_of_masks_recipes_and_texts() -> None:
     result = golden("show", "reassembly/scan_photograph")
     assert result.exit_code == 0
-    for expected in ("made by the operation's recipe", "compared at 23803 of 24336", "exact", "history"):
+    for expected in ("derived by the operation's recipe", "compared at 23803 of 24336", "exact", "history"):
         assert expected in result.output, expected
     assert '"sigmoid"' in golden("show", "defaults/model").output
 
@@ -127,7 +127,7 @@ def test_verify(fixtures: Path) -> None:
     arguments = ("verify", "--fixtures", str(fixtures), "--cases", "tests.golden.standin")
     result = golden(*arguments)
     assert result.exit_code == 0
-    assert "4 goldens: digests match, entries in step, nothing orphaned" in result.output
+    assert "4 goldens: digests match, entries match, nothing is orphaned" in result.output
     golden_path(fixtures, "toy/double").write_bytes(b"")
     (fixtures / "toy" / "stray.h5").write_bytes(b"")
     result = golden(*arguments)

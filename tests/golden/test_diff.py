@@ -72,8 +72,8 @@ def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> No
     after = tmp_path / "after.h5"
     write_golden(after, replace(made, outputs=outputs))
     told = diff(str(stored), str(after)).output
-    assert told.count("held against the old one: ") == 1
-    assert "held against the old one: first differs after encoder block 3: the old values, but times" in told
+    assert told.count("compared with the old one: ") == 1
+    assert "compared with the old one: first differs after encoder block 3: the old values, but multiplied by" in told
     places = [told.index(f"output {key!r} ") for key in ("encoder_3", "amplitude_up_1", "phase", "object", "loss")]
     assert places == sorted(places)
 
@@ -85,7 +85,7 @@ def test_the_same_in_an_older_format_is_said_to_be(tmp_path: Path) -> None:
     with h5py.File(golden_path(before, DOUBLE.name), "r+") as file:
         make_older(file)
     assert diff(str(before), str(after)).output == (
-        "reason: none: the history of their entries says nothing\n  1 golden: toy/double\n\n"
+        "reason: none recorded in the history of the entries\n  1 golden: toy/double\n\n"
         "toy/double: changed; outputs identical\n"
         "  the same content in another form: ptycho-golden 4, now ptycho-golden 5; axes and units of 2 arrays added\n"
         "\n1 changed (outputs: 1 identical)\n"
@@ -136,7 +136,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
     told = diff("HEAD", "--fixtures", str(clone)).output
     assert "toy/double: changed; outputs breaking" in told
-    assert "the old values, but times 1.25" in told
+    assert "the old values, but multiplied by 1.25" in told
     git("commit", "-qam", "second")
     assert diff("HEAD", "--fixtures", str(clone)).output == "no golden differs\n"
     for span in ("HEAD~1..HEAD", "HEAD~1..", "HEAD~1...main"):
@@ -243,7 +243,7 @@ def test_it_begins_with_the_reason_who_answered_and_the_commits(clone: Path) -> 
 def test_of_a_golden_that_changed_without_a_reason_that_is_said(clone: Path) -> None:
     git("commit", "-qam", "second")
     told = diff("HEAD~1..HEAD", "--fixtures", str(clone)).output
-    assert told.startswith("reason: none: the history of their entries says nothing\n  1 golden: toy/double\n")
+    assert told.startswith("reason: none recorded in the history of the entries\n  1 golden: toy/double\n")
 
 
 def test_the_worst_comes_first(pair: tuple[Path, Path]) -> None:

@@ -22,14 +22,14 @@ NOISE = RNG.standard_normal(SMOOTH.shape)
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        (SMOOTH, SMOOTH * (1 + 3e-7), "all that moved is one factor everywhere: 1 + 3e-07"),
-        (SMOOTH.astype("f4"), (SMOOTH * (1 - 2e-6)).astype("f4"), "all that moved is one factor everywhere: 1 - 2e-06"),
-        (COMPLEX, COMPLEX * (1 + 1e-6j), "all that moved is one factor everywhere: 1 + (1.3e-20+1e-06j)"),
-        (NOISE, NOISE - 4e-9, "all that moved is one constant, added everywhere: - 4e-09"),
+        (SMOOTH, SMOOTH * (1 + 3e-7), "the change is one factor everywhere: 1 + 3e-07"),
+        (SMOOTH.astype("f4"), (SMOOTH * (1 - 2e-6)).astype("f4"), "the change is one factor everywhere: 1 - 2e-06"),
+        (COMPLEX, COMPLEX * (1 + 1e-6j), "the change is one factor everywhere: 1 + (1.3e-20+1e-06j)"),
+        (NOISE, NOISE - 4e-9, "the change is one constant, added everywhere: - 4e-09"),
         (
             SMOOTH,
             np.sin(ROWS - 1e-4 / 3) + np.cos(COLUMNS) + 2.5,
-            "all that moved is one shift everywhere: +0.0001 rows, -0 columns",
+            "the change is one shift everywhere: +0.0001 rows, -0 columns",
         ),
         (SMOOTH, SMOOTH + 1e-7 * NOISE, ""),
         (SMOOTH, SMOOTH, ""),
@@ -50,15 +50,15 @@ def test_only_what_is_compared_counts() -> None:
     after = SMOOTH * (1 + 1e-6)
     after[:, 5] = 7
     assert drift(SMOOTH, after) == ""
-    assert drift(SMOOTH, after, mask) == "all that moved is one factor everywhere: 1 + 1e-06"
+    assert drift(SMOOTH, after, mask) == "the change is one factor everywhere: 1 + 1e-06"
 
 
 def test_a_factor_within_noise_is_said() -> None:
     before, after = holding(y=SMOOTH), holding(y=SMOOTH * (1 + 1e-6))
     [found] = differences({"toy/double": before}, {"toy/double": after})
     assert found.verdict.label == "within noise"
-    assert found.drifts == {"y": "all that moved is one factor everywhere: 1 + 1e-06"}
-    assert "all that moved is one factor everywhere: 1 + 1e-06" in read(page([found], Heading("", "")))
+    assert found.drifts == {"y": "the change is one factor everywhere: 1 + 1e-06"}
+    assert "the change is one factor everywhere: 1 + 1e-06" in read(page([found], Heading("", "")))
 
 
 @pytest.mark.parametrize("array", [SMOOTH, COMPLEX, np.full((9, 9), 0.125)])

@@ -125,7 +125,7 @@ def other_values() -> Golden:
 
 def test_nothing_that_changed_passes(clone: Path) -> None:
     found = gate(clone)
-    assert (found.exit_code, found.output) == (0, "nothing gets weaker unsaid; 0 golden(s) touched\n")
+    assert (found.exit_code, found.output) == (0, "no undeclared weakening; 0 golden(s) touched\n")
 
 
 @pytest.mark.parametrize("committed", [False, True])
@@ -194,8 +194,8 @@ def test_what_an_event_says_is_not_unsaid(clone: Path) -> None:
     assert found.exit_code == 0, found.output
     assert found.output == (
         "toy/double: the tolerance of 'y' grew by a factor of 3; "
-        "said: tolerance: the FFT of TensorFlow 2.99 rounds otherwise\n"
-        "nothing gets weaker unsaid; 1 golden(s) touched, 1 weaker as their history says\n"
+        "declared: tolerance: the FFT of TensorFlow 2.99 rounds otherwise\n"
+        "no undeclared weakening; 1 golden(s) touched, 1 weakening(s) declared\n"
     )
 
 
@@ -233,7 +233,7 @@ def test_the_generator_tells_what_the_gate_will_ask_for(clone: Path, monkeypatch
     run = generate(clone, "--update", "--reason", "better", DOUBLE)
     assert run.exit_code == 0, run.output
     assert "toy/double: the tolerance of 'y' grew " in run.output
-    assert "make it anew with --weaken 'tolerance: ...')" in run.output
+    assert "regenerate it with --weaken 'tolerance: ...')" in run.output
 
 
 def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
@@ -257,7 +257,7 @@ def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
         "the gate: it judges requests, and this request changes it: golden/review/gate.py",
         "the workflow: it judges requests, and this request changes it: .github/workflows/goldens.yml",
         "HEADROOM: was 8.0, is 80.0 (golden/spec/operation.py)",
-        "3 thing(s) get weaker unsaid; 0 golden(s) touched",
+        "3 undeclared weakening(s); 0 golden(s) touched",
     ]
 
 
@@ -280,10 +280,10 @@ def test_a_base_with_one_manifest_for_all(clone: Path) -> None:
     assert found.exit_code == 1
     assert found.output.splitlines() == [
         "toy/double: the tolerance of 'y' grew by a factor of 3 "
-        "(restore it, or make it anew with --weaken 'tolerance: ...')",
+        "(restore it, or regenerate it with --weaken 'tolerance: ...')",
         "not compared: the base has a MANIFEST.json, which has no confirmations, axes or units",
         "not compared: toy/slow: the base has no readable entry",
-        "1 thing(s) get weaker unsaid; 4 golden(s) touched",
+        "1 undeclared weakening(s); 4 golden(s) touched",
     ]
 
 
@@ -292,7 +292,7 @@ def test_as_a_comment_and_for_a_program(clone: Path) -> None:
     put(clone, made, told(made, weakens="fault row_lost | <img src=x> @team"))
     markdown = gate(clone, "--markdown")
     assert markdown.exit_code == 1
-    assert markdown.output.startswith("### Gate: 3 thing(s) get weaker unsaid; 1 golden(s) touched")
+    assert markdown.output.startswith("### Gate: 3 undeclared weakening(s); 1 golden(s) touched")
     assert "<img" not in markdown.output
     assert "@team" not in markdown.output
     found = json.loads(gate(clone, "--json").output)
@@ -461,7 +461,7 @@ def test_a_picture_forged_with_its_digest(clone: Path, forge: Callable[[Path], o
     found = forged_picture(clone, forge)
     assert found.exit_code == 1
     (said,) = (line for line in found.output.splitlines() if "picture" in line)
-    assert said.startswith(f"toy/double: its picture is not what is drawn of it: {how.lstrip()}") or how in said
+    assert said.startswith(f"toy/double: its picture does not show its data: {how.lstrip()}") or how in said
 
 
 def test_a_picture_that_was_packed_otherwise_shows_the_same(clone: Path) -> None:
@@ -501,7 +501,7 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
         "addopts: was ['-ra'], is ['-ra', '--deselect=tests'] (pyproject.toml)",
         "tests/golden/standin.py: declares slow=True for probe/a: neither the suite nor a recomputation runs "
         "it unless asked to",
-        "3 thing(s) get weaker unsaid; 0 golden(s) touched",
+        "3 undeclared weakening(s); 0 golden(s) touched",
     ]
 
 

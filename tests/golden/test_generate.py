@@ -150,7 +150,7 @@ def test_a_break_is_reported_and_written_only_with_a_reason(fixtures: Path) -> N
     run = generate(fixtures, "toy/double", behaviour="breaking")
     assert run.exit_code == 1, run.stderr
     assert "output 'y' breaking (worst" in run.stdout
-    assert "the new answer, held against the old one: matches fault 'negated' exactly" in run.stdout
+    assert "the new answer compared with the old one: matches fault 'negated' exactly" in run.stdout
     assert run.stdout.endswith("1 cases recomputed, 1 moved\naccept with --update --reason TEXT\n")
     assert snapshot(fixtures) == before
 
@@ -195,7 +195,7 @@ def test_a_person_is_asked_about_each_case(
     assert run.exit_code == status, run.output
     assert "[1/2]\ntoy/double: changed; outputs breaking\n" in run.stderr
     assert "output 'y' breaking (worst 2.1e+05 x tolerance)" in run.stderr
-    assert "the new answer, held against the old one: matches fault 'negated'" in run.stderr
+    assert "the new answer compared with the old one: matches fault 'negated'" in run.stderr
     changed = {name for name, state in snapshot(fixtures).items() if state != before[name]}
     assert {name for name in changed if name.endswith(".h5")} == {f"toy/{name}.h5" for name in written or []}
     assert {name for name in changed if name.endswith(".json")} == {f"toy/{name}.json" for name in written or []}
@@ -342,7 +342,7 @@ def test_axes_that_do_not_fit_an_array_are_told(generated: Path, monkeypatch: py
     monkeypatch.setattr("tests.golden.standin.CASES", (ramp,))
     run = generate(generated, "toy/ramp")
     assert run.exit_code == 2
-    assert "outputs/z has shape (1000,), and 'row column' for its axes; expected a name for each" in run.stderr
+    assert "outputs/z has shape (1000,), but axes 'row column'; expected a name for each axis" in run.stderr
     assert "expected a name for each" in verify(generated, ALL | {ramp.name: ramp})[0]
 
 
@@ -560,7 +560,7 @@ def test_each_case_is_told_of_in_a_pipe(fixtures: Path, monkeypatch: pytest.Monk
     ("arguments", "message"),
     [
         (("--except", "toy/nothing"), "no case matches 'toy/nothing'; nearest: "),
-        (("--except", "toy/*", "toy/double"), "no case is left: all that were chosen are left out"),
+        (("--except", "toy/*", "toy/double"), "no case is left: all selected cases are left out"),
         (("--keep-going",), "--keep-going goes with --update"),
     ],
 )

@@ -190,11 +190,11 @@ def test_symmetry_hides_a_fault_and_is_refused() -> None:
     ("make", "message"),
     [
         (lambda: Fault("Sign", "s", dict), "fault name 'Sign'"),
-        (lambda: Fault("sign", " ", dict), "it needs a symptom"),
+        (lambda: Fault("sign", " ", dict), "expected a symptom"),
         (lambda: operation(Fault("a", "s", dict), Fault("a", "t", dict)), "two of its faults share a name"),
         (
             lambda: Case("toy/a", operation(Fault("a", "s", dict)), "s", invisible={"b": "r"}),
-            "invisible names no fault of its operation: ['b']",
+            "invisible names unknown faults: ['b']",
         ),
     ],
 )

@@ -65,7 +65,7 @@ def failed(case: str, obtained: Path) -> Check:
 
 def test_headline() -> None:
     assert headline(Run([PASSED, TIGHT])) == (
-        "2 checked, 3 outputs; most of its tolerance (0.7) is used by toy/tight, output 'y'"
+        "2 checked, 3 outputs; closest to its tolerance: toy/tight, output 'y' (0.7 of it)"
     )
     assert headline(Run([PASSED, FAILED])) == "2 checked, 2 outputs; 1 failed: toy/bad"
     assert headline(Run()) == "no golden was compared"
@@ -193,7 +193,7 @@ def test_what_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> Non
 )
 def test_what_is_no_report_is_one_clear_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(GoldenError, match=r"run\.json: .*; expected what 'pytest --golden-report=FILE\.json' writes"):
+    with pytest.raises(GoldenError, match=r"run\.json: .*; expected a file from 'pytest --golden-report=FILE\.json'"):
         read_shares(tmp_path / "run.json")
 
 

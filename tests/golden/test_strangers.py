@@ -93,7 +93,7 @@ def test_a_topic_that_is_a_link_is_told_and_its_goldens_are_missed(fixtures: Pat
     (fixtures / "toy").symlink_to(tmp_path / "elsewhere")
     told = verify(fixtures, ALL)
     assert told[0] == "toy: a symbolic link; expected files in TOPIC/CASE"
-    assert sum("no golden; make it with" in problem for problem in told) == len(ALL)
+    assert sum("no golden; generate it with" in problem for problem in told) == len(ALL)
     other = tmp_path / "other"
     fill(other)
     assert "a link or a device, not a file" in golden("diff", str(other), str(fixtures)).output

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from golden.report.run import Check
+from golden.testing.failures import Failure, told_by_cause
 from tests.golden.conftest import fill
 from tests.golden.test_check import OFF, RIGHT, WRONG
 from tests.golden.test_pytest_plugin import REPOSITORY, only_plugins
@@ -80,7 +83,7 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
     assert failures.count("diagnosis: matches fault 'negated'") == 1
     assert "check_subject" not in failures
     other = (
-        r"E   1 more golden fails for the same reason; -v tells all:\nE     toy/(double|triple): 'y', \S+ x tolerance\n"
+        r"E   1 more golden fails for the same reason; -v shows all:\nE     toy/(double|triple): 'y', \S+ x tolerance\n"
     )
     assert re.search(other, failures)
     for case in ("toy/double", "toy/triple"):
@@ -94,8 +97,27 @@ def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> Non
     """The first traceback is shown, for it says where; the second golden takes a line."""
     told = run(project, RIGHT.replace("return {", "raise ValueError('no'); return {", 1)).stdout.str()
     assert told.count("raise ValueError('no')") == 1
-    assert re.search(r"-+ 1 more golden fails for the same reason; -v tells all: -+\n  toy/triple\n", told)
+    assert re.search(r"-+ 1 more golden fails for the same reason; -v shows all: -+\n  toy/triple\n", told)
     assert "goldens: 2 of 2 failed goldens ended with an error" in told
+
+
+def test_goldens_that_are_not_finite_are_told_once(project: pytest.Pytester) -> None:
+    told = run(project, RIGHT.replace("return {", "x = x * np.float32('nan'); return {", 1)).stdout.str()
+    assert told.count("diagnosis: no known fault; none of the compared values is finite") == 1
+    assert "E   1 more golden fails because values are not finite; -v shows all:\n" in told
+    assert "largest error" not in told, "no finite element moved"
+
+
+def test_of_many_goldens_that_fail_alike_a_few_are_listed() -> None:
+    output = {"y": {"verdict": "breaking", "share": 9.0}}
+    checks = [Check(f"toy/case{i}", "toy.scale", output, ["it fails"], ["negated"]) for i in range(20)]
+    failures = [Failure(SimpleNamespace(longrepr=None), check) for check in checks]
+    [shown] = told_by_cause(failures, every=False)
+    first, heading, *listed, last = str(shown.longrepr).splitlines()
+    assert (first, heading) == ("E   it fails", "E   19 more goldens fail for the same reason; -v shows all:")
+    assert [line.split()[1] for line in listed] == [f"toy/case{i}:" for i in range(1, 9)]
+    assert last == "E     and 11 more"
+    assert len(told_by_cause(failures, every=True)) == 20
 
 
 def test_a_failure_says_where_in_the_port_to_look(project: pytest.Pytester) -> None:
@@ -156,7 +178,9 @@ def test_what_is_offered_but_not_collected_fails_a_full_run(project: pytest.Pyte
     project.makepyfile(**{"parity/test_parity": OWN})
     result = run(project, RIGHT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["operation toy.large: my_subject offers it, but no collected test claims it: *"])
+    result.stdout.fnmatch_lines(
+        ["operation toy.large: my_subject offers it, but no collected test claims it; add to a test file: *"]
+    )
 
 
 def test_a_test_of_its_own_takes_its_goldens(project: pytest.Pytester) -> None:
@@ -218,7 +242,7 @@ def test_xfail_hides_no_difference(project: pytest.Pytester, monkeypatch: pytest
     [
         ("import nowhere_to_be_found", "", "*subject my_subject: cannot be imported (ModuleNotFoundError: *"),
         (f"{RIGHT}\ndef toy_scal(): ...", "", "*no operation is called 'toy_scal'; did you mean toy_scale?*"),
-        (RIGHT, '["toy.scal"]\nreason = "x"', "*no operation or way is called so; nearest: toy.scale*"),
+        (RIGHT, '["toy.scal"]\nreason = "x"', "*no operation or way has this name; nearest: toy.scale*"),
     ],
 )
 def test_what_cannot_be_meant_is_a_usage_error(
@@ -232,7 +256,7 @@ def test_what_cannot_be_meant_is_a_usage_error(
 def test_without_a_subject_the_one_line_is_a_usage_error(project: pytest.Pytester) -> None:
     result = project.runpytest("-o", "golden_subject=")
     assert result.ret != pytest.ExitCode.OK
-    assert "so it needs a subject: golden_subject = my_port.golden_subject" in result.stdout.str() + result.stderr.str()
+    assert "set golden_subject = my_port.golden_subject" in result.stdout.str() + result.stderr.str()
 
 
 def test_workers_and_controller_count_together(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,7 +316,7 @@ def test_a_shard_is_a_narrowed_run(project: pytest.Pytester) -> None:
     result = run(project, RIGHT)
     result.assert_outcomes(passed=2)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a narrowed run, *"])
+    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 
 
 def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,7 +324,7 @@ def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypa
     (project.path / "my_subject.py").write_text(RIGHT)
     result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a narrowed run, *"])
+    result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 
 
 def test_a_shard_still_tells_what_no_test_claims(project: pytest.Pytester) -> None:
@@ -314,7 +338,7 @@ def test_a_test_that_is_run_again_counts_once(project: pytest.Pytester) -> None:
     project.makeconftest(RUN_AGAIN)
     result = run(project, FLAKY)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; *", "goldens: run again 1 x: *[[]toy/double[]]"])
+    result.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; *", "goldens: rerun 1 x: *[[]toy/double[]]"])
     wrong = run(project, WRONG)
     assert wrong.ret == pytest.ExitCode.TESTS_FAILED
     wrong.stdout.fnmatch_lines(["goldens: 3 checked, 5 outputs; 2 failed: toy/double, toy/triple"])

@@ -1,10 +1,10 @@
 "use strict";
-// Everything can be seen without this. It filters, blinks, slides and enlarges pictures, tells their values, listens to
-// keys, and keeps what a reviewer marks.
+// The page is complete without this script. It filters cases; blinks, slides and enlarges pictures and shows their
+// values; handles keys; and saves a reviewer's marks.
 document.documentElement.classList.add("script");
 const find = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 const byId = (id) => document.getElementById(id);
-const PERIOD = 700; // ms that one of the two is seen: far below what can trigger seizures
+const PERIOD = 700; // ms per picture: too slow to trigger seizures
 
 const links = find("nav a"); // in the order of the cases
 const cases = find(".case").map((article, i) => ({
@@ -88,7 +88,7 @@ function press(button, on) {
 
 // ---------------------------------------------------------------- pictures: whole screen pixels per element
 function fit(inside = document) {
-  for (const row of find("details[open] .pictures .three", inside)) { // what is folded has no width yet
+  for (const row of find("details[open] .pictures .three", inside)) { // a folded case has no width yet
     const images = find(".canvas img", row);
     const columns = Math.max(...images.map((image) => side(image, "width")));
     const rows = Math.max(...images.map((image) => side(image, "height")));
@@ -97,7 +97,7 @@ function fit(inside = document) {
   }
 }
 const side = (image, name) => Number(image.getAttribute(name)) / Number(image.dataset.times); // in elements
-const zoomOf = (output) => Number(output.dataset.zoom || 0); // how often it was doubled
+const zoomOf = (output) => Number(output.dataset.zoom || 0); // number of doublings
 function zoom(output, by) {
   const times = Math.min(Math.max(zoomOf(output) + by, 0), 5);
   output.dataset.zoom = times;
@@ -126,7 +126,7 @@ function enlarge(image, columns, rows, zoom, large) {
   image.style.width = `${width * zoom}px`;
 }
 
-// ---------------------------------------------------------------- values: read from the colours, which are exact
+// ---------------------------------------------------------------- values: read from the colours of the pictures
 const inks = new Map(); // name of a colour map -> colour -> its place from 0 to 1
 function placeOf(name, ink) {
   if (!inks.has(name)) {
@@ -204,7 +204,7 @@ function pointWithKeys(one) {
   move(output, 0, 0);
 }
 
-// ---------------------------------------------------------------- blinking and sliding: both in one place
+// ---------------------------------------------------------------- blinking and sliding: two pictures in one place
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let timer = null;
 function beat() {
@@ -281,7 +281,7 @@ document.addEventListener("click", (event) => {
   }
 });
 
-// ---------------------------------------------------------------- the review: kept by this browser, by what a case shows
+// ---------------------------------------------------------------- the review: saved in this browser, under a digest of the case
 const keyOf = (one) => `golden review ${one.article.dataset.key}`;
 function remember(one) {
   const said = { reviewed: one.reviewed.checked, comment: one.comment.value };
@@ -323,7 +323,7 @@ async function copyReview() {
     await navigator.clipboard.writeText(markdown);
     byId("copy").textContent = "copied";
     setTimeout(() => { byId("copy").textContent = "copy review as Markdown"; }, 2000);
-  } catch { // the browser keeps the clipboard from pages that lie in files
+  } catch { // browsers deny the clipboard to file:// pages
     byId("copied").showModal();
     byId("copied").querySelector("textarea").select();
   }

@@ -49,7 +49,7 @@ def suite_settings(pyproject: str) -> dict[str, str]:
         settings: Any = tomllib.loads(pyproject)
         project = settings.get("project", {})
         found = settings.get("tool", {}).get("pytest", {}).get("ini_options", {})
-        installed = {key: project[key] for key in ("scripts", "entry-points") if key in project}
+        installed = {key: project.get(key, "none") for key in ("scripts", "entry-points")}
         return {key: str(value) for key, value in {**installed, **found}.items()}
     except (ValueError, AttributeError, RecursionError):
         return {}

@@ -531,12 +531,12 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
         (
             "pyproject.toml",
             "[project.scripts]\ngolden = 'a:b'\n",
-            "scripts: was None, is {'golden': 'a:b'} (pyproject.toml)",
+            "scripts: was none, is {'golden': 'a:b'} (pyproject.toml)",
         ),
         (
             "ptycho_torch/pyproject.toml",
             "[project]\n[project.entry-points.pytest11]\nkind = 'a'\n",
-            "entry-points: was None, is {'pytest11': {'kind': 'a'}} (ptycho_torch/pyproject.toml)",
+            "entry-points: was none, is {'pytest11': {'kind': 'a'}} (ptycho_torch/pyproject.toml)",
         ),
         ("tests/test_old.py", "", "tests/test_old.py: its tests are gone"),
         (
@@ -556,7 +556,7 @@ def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str
     settings = '[project]\n[tool.pytest.ini_options]\naddopts = ["-ra"]\n'
     files = {
         "pyproject.toml": settings,
-        "ptycho_torch/pyproject.toml": settings,
+        "ptycho_torch/pyproject.toml": "[project]\n",
         "tests/test_old.py": "def test(): assert True\n",
         "tests/test_parity.py": "from golden.testing import test_goldens\n",
     }
@@ -572,9 +572,9 @@ def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str
     git("add", ".")
     found = gate(clone)
     assert found.exit_code == 1
-    told, *others = [line for line in found.output.splitlines() if "addopts" not in line]
+    told, last = found.output.splitlines()
     assert told.startswith(message)
-    assert others == [f"{found.output.count(chr(10)) - 1} thing(s) get weaker unsaid; 0 golden(s) touched"]
+    assert last == "1 thing(s) get weaker unsaid; 0 golden(s) touched"
 
 
 @pytest.mark.parametrize(

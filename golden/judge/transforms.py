@@ -85,6 +85,14 @@ _POINTWISE_COMPLEX = (
 )
 
 
+_NARROWER: Mapping[str, tuple[float, View]] = {
+    "bfloat16": (2.0**-6, lambda a: (a.astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)),
+    "float16": (2.0**-9, lambda a: a.astype(np.float16)),
+    "float32": (2.0**-22, lambda a: a.astype(np.float32)),
+}
+"""Floating-point dtypes, the narrowest first: how far several roundings move a value of the scale; how to round."""
+
+
 def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
     """Find the axes of rows and columns of an array in one of TensorFlow's layouts; None for any other array.
 
@@ -161,7 +169,8 @@ class Search:
             return Explanation(f"no known fault; the finite values agree, but {aside}")
         if not aside and self._fits(Candidate("")) is not None:
             share = self._comparison.share
-            return Explanation(f"no known fault; off by {share:.2g} tolerances only: rounding, or a small factor?")
+            reason = self._precision() or "rounding, or a small factor?"
+            return Explanation(f"no known fault; off by {share:.2g} tolerances only: {reason}")
         besides = f"; besides, {aside}" if aside else ""
         for candidate in self._candidates():
             distance = self._fits(candidate)
@@ -173,7 +182,8 @@ class Search:
             if self._has_seen_enough():
                 besides += "; not every transform was tried on so many elements"
                 break
-        return Explanation(f"no known fault; the difference {self._shape_of_difference()}{besides}")
+        reason = f": {precision}" if (precision := self._precision()) else ""
+        return Explanation(f"no known fault; the difference {self._shape_of_difference()}{reason}{besides}")
 
     def _has_seen_enough(self) -> bool:
         """Whether so much was looked at that no further candidate is tried."""
@@ -424,11 +434,28 @@ class Search:
         size = difference[bad] / (self._scale or 1.0)
         return f"{spot}; typically {np.median(size):.1e} of the scale, at most {size.max():.1e}"
 
+    def _precision(self) -> str:
+        """Say that all values found are those of a narrower dtype, and as far off as its rounding; else nothing."""
+        if {self._expected.dtype.kind, self._found.dtype.kind} - {*"fc"}:
+            return ""
+        thin = _thinning(self._expected.shape)
+        expected, found = (np.stack([one.real, one.imag]) for one in (self._expected[thin], self._found[thin]))
+        counts = np.isfinite(found) & np.isfinite(expected) & (True if self._where is None else self._where[thin])
+        expected, found = expected[counts], found[counts]
+        off = float(np.abs(found - expected).max(initial=0.0)) / (self._scale or 1.0)
+        for name, (rounding, narrowed) in _NARROWER.items():
+            if off > rounding or np.array_equal(narrowed(expected), expected):
+                continue
+            if np.array_equal(narrowed(found), found):
+                return f"every value found is one of {name}, so something is computed in it"
+        return ""
+
     def _scattered(self) -> str:
         failing, compared = self._comparison.failing, self._comparison.compared
         box, shape = self._comparison.box, self._expected.shape
-        inside = int(np.prod([high - low for low, high in box]))
-        if box and inside < 0.75 * self._expected.size:
+        boxed = tuple(slice(*span) for span in box)
+        inside = np.count_nonzero(self._where[boxed]) if self._where is not None else self._expected[boxed].size
+        if box and inside < 0.75 * compared:
             within = ", ".join(f"{low}:{high}" for low, high in box)
             likely = _cause_of(box, shape, spatial_axes(self._expected))
             return f"is only in the box [{within}] of {list(shape)}{likely}, in {failing} of its {inside} elements"

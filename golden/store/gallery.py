@@ -75,7 +75,9 @@ def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[
         return [f"picture {golden.case}: a symbolic link, not a file"]
     drawn = drawn_from(golden)
     if bool(drawn) != bool(listed):
-        says = "lists none, but the golden has outputs to draw" if drawn else "lists one, but the golden has none to draw"
+        says = (
+            "lists none, but the golden has outputs to draw" if drawn else "lists one, but the golden has none to draw"
+        )
         return [f"picture {golden.case}: its entry {says}"]
     if listed.get("drawn_from", "") != drawn:
         return [f"picture {golden.case}: drawn from other values than the golden's"]

@@ -53,6 +53,35 @@ def rolled(rows: int, columns: int) -> np.ndarray:
     return np.roll(IMAGES, (rows, columns), (1, 2))
 
 
+@pytest.mark.parametrize("kind", ["f4", "c8"])
+@pytest.mark.parametrize(("bits", "name"), [(16, "bfloat16"), (13, "float16")])
+def test_values_of_a_narrower_dtype(kind: str, bits: int, name: str) -> None:
+    """Rounded to bits that the dtype keeps; to whole numbers is another mistake, as those are in every dtype."""
+    right = stack(2, 9, 9, kind=kind)
+    parts = np.stack([right.real, right.imag]).astype("f4")
+    real, imaginary = (parts.view(np.uint32) & np.uint32(2**32 - 2**bits)).view(np.float32)
+    found = (real + 1j * imaginary if kind == "c8" else real).astype(kind)
+    assert explain(right, found).sentence.endswith(
+        f": every value found is one of {name}, so something is computed in it"
+    )
+    assert "every value" not in explain(right, np.round(right)).sentence
+    assert "every value" not in explain(found, right).sentence
+
+
+def test_single_precision_where_double_is_expected() -> None:
+    right = stack(40, kind="f8")
+    tight = Tolerance(1e-12, 1e-12, 1e-13, 1e-13)
+    assert "one of float32" in explain(right, right.astype("f4").astype("f8"), tolerance=tight).sentence
+
+
+def test_a_box_that_holds_all_that_is_compared_tells_nothing() -> None:
+    right = stack(1, 6, 6, 1)
+    where = np.zeros(right.shape, bool)
+    where[:, 1:4, 1:4] = True
+    found = right * np.linspace(2, 3, 36, dtype="f4").reshape(right.shape)
+    assert "is scattered over 9 of 9 elements" in explain(right, found, where).sentence
+
+
 @pytest.mark.parametrize(
     ("found", "name"),
     [

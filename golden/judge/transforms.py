@@ -459,7 +459,7 @@ class Search:
             within = ", ".join(f"{low}:{high}" for low, high in box)
             likely = _cause_of(box, shape, spatial_axes(self._expected))
             return f"is only in the box [{within}] of {list(shape)}{likely}, in {failing} of its {inside} elements"
-        return f"is scattered over {failing} of {compared} elements"
+        return f"is scattered over {failing} of {compared} elements" if failing < compared else "is in every element"
 
 
 def _cause_of(box: Sequence[tuple[int, int]], shape: tuple[int, ...], axes: tuple[int, int] | None) -> str:
@@ -514,7 +514,7 @@ def _of_slices(bad: np.ndarray, axes: tuple[int, int] | None) -> str:
         if (axes is not None and axis in axes) or size < 2:
             continue
         wrong = np.flatnonzero(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis)))
-        if len(wrong) < size:
+        if len(wrong) <= 0.75 * size:
             shown = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")
             return f"is only in entries [{shown}] of axis {axis}, of {size}"
     return ""

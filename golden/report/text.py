@@ -92,7 +92,7 @@ def explain_failed(
         lines += explain(case, one)
         lines += [f"  {remarks[one.output]}"] if one.output in remarks else []
     if following[1:]:
-        lines.append(f"  and what is computed from it: {', '.join(one.output for one in following[1:])}")
+        lines.append(f"  and what is computed from it: {shortened([one.output for one in following[1:]], 8)}")
     return lines
 
 

@@ -74,12 +74,25 @@ def test_single_precision_where_double_is_expected() -> None:
     assert "one of float32" in explain(right, right.astype("f4").astype("f8"), tolerance=tight).sentence
 
 
+def test_most_entries_of_an_axis_are_no_place() -> None:
+    right = stack(259)
+    found = np.where(np.arange(259) % 5, right * np.linspace(2, 3, 259, dtype="f4"), right)
+    assert "is scattered over 207 of 259 elements" in explain(right, found).sentence
+
+
 def test_a_box_that_holds_all_that_is_compared_tells_nothing() -> None:
     right = stack(1, 6, 6, 1)
     where = np.zeros(right.shape, bool)
     where[:, 1:4, 1:4] = True
     found = right * np.linspace(2, 3, 36, dtype="f4").reshape(right.shape)
-    assert "is scattered over 9 of 9 elements" in explain(right, found, where).sentence
+    assert "is in every element; typically" in explain(right, found, where).sentence
+
+
+def test_outputs_that_differ_everywhere_are_told_once() -> None:
+    expected = {"a": stack(4, 9), "b": stack(4, 9), "c": np.arange(9)}
+    found = {"a": stack(4, 9), "b": stack(4, 9), "c": np.array([3, 4, 8, 0, 7, 1, 2, 6, 5])}
+    (one,) = causes(expected, found)
+    assert (one.outputs, one.sentence) == (("a", "b", "c"), "no known fault; the difference is in every element")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +316,7 @@ def test_the_search_is_bounded_by_what_it_looks_at(monkeypatch: pytest.MonkeyPat
     assert "tried" not in explain(IMAGES, other).sentence
     monkeypatch.setattr(transforms, "_PASSES", 0)
     told = explain(IMAGES, other).sentence
-    assert told.startswith("no known fault; the difference is scattered over ")
+    assert told.startswith("no known fault; the difference is in every element; typically ")
     assert told.endswith("; not every transform was tried on so many elements")
     assert explain(IMAGES, -IMAGES).transform == "negated", "what was begun is finished"
 

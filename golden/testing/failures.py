@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from golden.report.run import ERROR, NO_FAULT, Check, by_cause
+from golden.report.run import ERROR, NO_FAULT, UNEXPLAINED, Check, by_cause
 from golden.report.text import share_text
 
 _ANYWHERE = 1000
+_CLOSE = re.compile(r" \(to [^)]*\)")
 
 
 class Told:
@@ -40,6 +42,11 @@ class Failure:
     def is_error(self) -> bool:
         """Tell whether the port, or the test, raised an exception; its traceback is what a person needs."""
         return not self.check.outputs
+
+    @property
+    def is_explained(self) -> bool:
+        """Tell whether the diagnosis says what was done to the right values, though no fault is declared that does."""
+        return UNEXPLAINED not in self.check.cause
 
 
 def failure_of(report: Any) -> Failure | None:
@@ -83,16 +90,23 @@ def _places(one: Failure) -> int:
 
 
 def _groups(failures: Sequence[Failure]) -> Iterator[list[Failure]]:
-    """Group by the fault that explains them; others by operation, NaN together, exceptions by what they say."""
+    """Group by the fault, the transform or the exception that explains them; others by operation, NaN together."""
     by_check = {id(one.check): one for one in failures}
     for cause, checks in by_cause([one.check for one in failures]).items():
         alike = [by_check[id(check)] for check in checks]
         if cause == NO_FAULT:
-            yield from _by(alike, lambda one: "" if "finite" in one.check.cause else one.check.operation)
+            yield from _by(alike, _likeness)
         elif cause == ERROR:
             yield from _by(alike, lambda one: one.check.cause)
         else:
             yield alike
+
+
+def _likeness(one: Failure) -> str:
+    cause = one.check.cause
+    if "finite" in cause:
+        return ""
+    return _CLOSE.sub("", cause) if one.is_explained else one.check.operation
 
 
 def _by(failures: Iterable[Failure], key: Callable[[Failure], str]) -> Iterable[list[Failure]]:
@@ -112,13 +126,19 @@ def _tell(one: Failure, others: Sequence[Failure] = ()) -> None:
 
 
 def _heading(one: Failure, others: Sequence[Failure]) -> str:
-    why = "for the same reason" if one.check.faults or one.is_error else "and no known fault explains it"
-    count = "1 more golden fails" if len(others) == 1 else f"{len(others)} more goldens fail"
-    return f"{count} {why}; -v tells all:"
+    count, them = ("1 more golden fails", "it") if len(others) == 1 else (f"{len(others)} more goldens fail", "them")
+    if one.check.faults or one.is_error:
+        why = " for the same reason"
+    else:
+        why = " in the same way" if one.is_explained else f", and no known fault explains {them}"
+    return f"{count}{why}; -v tells all:"
 
 
 def _in_short(others: Sequence[Failure]) -> Iterator[str]:
     for one in others:
         way = f" ({one.check.way})" if one.check.way else ""
-        worst = "" if one.is_error else f": {one.check.worst!r}, {share_text(one.check.share)}"
-        yield f"  {one.check.case}{way}{worst}"
+        yield f"  {one.check.case}{way}{'' if one.is_error else _worst(one.check)}"
+
+
+def _worst(check: Check) -> str:
+    return f": {check.worst!r}, {check.outputs[check.worst].get('reason') or share_text(check.share)}"

@@ -319,7 +319,7 @@ class Search:
 
     def _orientations(self) -> Iterator[Candidate]:
         axes = spatial_axes(self._expected)
-        if axes is None:
+        if axes is None or (self._expected.ndim == 2 and self._expected.dtype.kind in "iu"):  # a table of indices
             for axis, size in enumerate(self._expected.shape):
                 if size > 2:
                     yield Candidate(f"reversed along axis {axis}", lambda a, axis=axis: np.flip(a, axis))  # type: ignore[misc]
@@ -410,7 +410,8 @@ class Search:
             order = np.abs(f[:, None] - e[None]).max(axis=-1).argmin(axis=1)
             if len(set(order.tolist())) == count and (order != np.arange(count)).any():
                 shown = ", ".join(map(str, order[:9])) + (", ..." if count > 9 else "")
-                name = f"with its {what} in the order [{shown}]"
+                is_reversed = count > 2 and (order == np.arange(count)[::-1]).all()
+                name = f"reversed along axis {axis}" if is_reversed else f"with its {what} in the order [{shown}]"
                 yield Candidate(name, lambda a, order=order, axis=axis: np.take(a, order, axis))  # type: ignore[misc]
 
     # -------------------------------------------------------------------------------- the shape of the difference

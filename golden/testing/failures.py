@@ -12,7 +12,8 @@ from golden.report.run import ERROR, NO_FAULT, UNEXPLAINED, Check, by_cause
 from golden.report.text import share_text
 
 _ANYWHERE = 1000
-_CLOSE = re.compile(r" \(to [^)]*\)")
+_CLOSE, _NUMBER = re.compile(r" \(to [^)]*\)"), re.compile(r"\d+")
+"""What is another number in each golden: how close an explanation is, and the sizes that an exception names."""
 
 
 class Told:
@@ -97,7 +98,7 @@ def _groups(failures: Sequence[Failure]) -> Iterator[list[Failure]]:
         if cause == NO_FAULT:
             yield from _by(alike, _likeness)
         elif cause == ERROR:
-            yield from _by(alike, lambda one: one.check.cause)
+            yield from _by(alike, lambda one: _NUMBER.sub("", one.check.cause))
         else:
             yield alike
 

@@ -74,6 +74,16 @@ def test_single_precision_where_double_is_expected() -> None:
     assert "one of float32" in explain(right, right.astype("f4").astype("f8"), tolerance=tight).sentence
 
 
+def test_groups_in_reverse_are_told_so_whatever_an_array_holds() -> None:
+    expected = {
+        "images": stack(5, 9, 9, 4),
+        "offsets": stack(5, 1, 2, 4, kind="f8"),
+        "indices": RNG.permutation(20).reshape(5, 4),
+    }
+    (one,) = causes(expected, {name: array[::-1] for name, array in expected.items()})
+    assert one.sentence == "the expected values, but reversed along axis 0 (exactly)"
+
+
 def test_most_entries_of_an_axis_are_no_place() -> None:
     right = stack(259)
     found = np.where(np.arange(259) % 5, right * np.linspace(2, 3, 259, dtype="f4"), right)

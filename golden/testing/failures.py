@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from golden.report.run import ERROR, NO_FAULT, UNEXPLAINED, Check, by_cause
+from golden.report.run import ERROR, NO_FAULT, UNEXPLAINED, Check, by_cause, without_numbers
 from golden.report.text import share_text
 
 _ANYWHERE = 1000
-_CLOSE, _NUMBER = re.compile(r" \(to [^)]*\)"), re.compile(r"\d+")
-"""What is another number in each golden: how close an explanation is, and the sizes that an exception names."""
 
 
 class Told:
@@ -98,7 +95,7 @@ def _groups(failures: Sequence[Failure]) -> Iterator[list[Failure]]:
         if cause == NO_FAULT:
             yield from _by(alike, _likeness)
         elif cause == ERROR:
-            yield from _by(alike, lambda one: _NUMBER.sub("", one.check.cause))
+            yield from _by(alike, lambda one: without_numbers(one.check.cause))
         else:
             yield alike
 
@@ -107,7 +104,7 @@ def _likeness(one: Failure) -> str:
     cause = one.check.cause
     if "finite" in cause:
         return ""
-    return _CLOSE.sub("", cause) if one.is_explained else one.check.operation
+    return without_numbers(cause) if one.is_explained else one.check.operation
 
 
 def _by(failures: Iterable[Failure], key: Callable[[Failure], str]) -> Iterable[list[Failure]]:

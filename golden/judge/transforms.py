@@ -448,7 +448,7 @@ class Search:
             if off > rounding or np.array_equal(narrowed(expected), expected):
                 continue
             if np.array_equal(narrowed(found), found):
-                return f"every value found is one of {name}, so something is computed in it"
+                return f"all values found are exact in {name}, so something is computed in that precision"
         return ""
 
     def _scattered(self) -> str:

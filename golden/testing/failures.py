@@ -66,14 +66,14 @@ def told_by_cause(failures: Sequence[Failure], every: bool) -> list[Any]:
         every: whether each is told in full.
 
     Returns:
-        The reports to show: all in their order; or one of each cause, that which leaves the fewest places to look.
-        Explained ones come first.
+        The reports to show: all in their order; or one of each cause, that which leaves the fewest places to look
+        and has the fewest outputs. Explained ones come first.
     """
     if every:
         for one in failures:
             _tell(one)
         return [one.report for one in failures]
-    groups = [sorted(alike, key=_places) for alike in _groups(failures)]
+    groups = [sorted(alike, key=lambda one: (_places(one), len(one.check.outputs))) for alike in _groups(failures)]
     groups.sort(key=lambda alike: (alike[0].is_error, not alike[0].check.faults, _places(alike[0])))
     for first, *others in groups:
         _tell(first, others)

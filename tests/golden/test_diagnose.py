@@ -62,16 +62,16 @@ def test_values_of_a_narrower_dtype(kind: str, bits: int, name: str) -> None:
     real, imaginary = (parts.view(np.uint32) & np.uint32(2**32 - 2**bits)).view(np.float32)
     found = (real + 1j * imaginary if kind == "c8" else real).astype(kind)
     assert explain(right, found).sentence.endswith(
-        f": every value found is one of {name}, so something is computed in it"
+        f": all values found are exact in {name}, so something is computed in that precision"
     )
-    assert "every value" not in explain(right, np.round(right)).sentence
-    assert "every value" not in explain(found, right).sentence
+    assert "exact in" not in explain(right, np.round(right)).sentence
+    assert "exact in" not in explain(found, right).sentence
 
 
 def test_single_precision_where_double_is_expected() -> None:
     right = stack(40, kind="f8")
     tight = Tolerance(1e-12, 1e-12, 1e-13, 1e-13)
-    assert "one of float32" in explain(right, right.astype("f4").astype("f8"), tolerance=tight).sentence
+    assert "exact in float32" in explain(right, right.astype("f4").astype("f8"), tolerance=tight).sentence
 
 
 def test_groups_in_reverse_are_told_so_whatever_an_array_holds() -> None:

@@ -6,6 +6,7 @@ transforms are tried, and the shape of the difference is described (``golden.jud
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,6 +27,10 @@ _TELLING, _LEAST_TELLING, _LEAST_SHARE = 30.0, 8, 0.9
 at least 8 of the kept elements are evidence, and 0.9 of the kept elements, and of the evidence, lie near the fault."""
 _UNMEASURED = Tolerance(1e-6, 1e-6)
 """The tolerance for a fault that returns fractions where the golden has integers."""
+
+
+_SIZE = re.compile(r"; typically [^;:]+")
+"""How large a difference is, after its place; it is another for each output."""
 
 
 class Expected(Protocol):
@@ -248,10 +253,12 @@ def _merged(diagnoses: list[Diagnosis]) -> list[Diagnosis]:
     """Merge the diagnoses of outputs that have the same explanation."""
     merged: dict[tuple[tuple[str, ...], str], Diagnosis] = {}
     for one in diagnoses:
-        key = (one.faults, one.transform or one.resembles or ("" if one.faults else one.sentence))
+        place = _SIZE.sub("", one.sentence)
+        key = (one.faults, one.transform or one.resembles or ("" if one.faults else place))
         first = merged.setdefault(key, one)
         if first is not one:
             nearest = one if one.distance < first.distance else first
             outputs = first.outputs + one.outputs
-            merged[key] = replace(nearest, outputs=outputs)
+            sentence = place if key[1] == place else nearest.sentence
+            merged[key] = replace(nearest, outputs=outputs, sentence=sentence)
     return list(merged.values())

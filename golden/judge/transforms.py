@@ -85,6 +85,14 @@ _POINTWISE_COMPLEX = (
 )
 
 
+_NARROWER: Mapping[str, tuple[float, View]] = {
+    "bfloat16": (2.0**-6, lambda a: (a.astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)),
+    "float16": (2.0**-9, lambda a: a.astype(np.float16)),
+    "float32": (2.0**-22, lambda a: a.astype(np.float32)),
+}
+"""Floating-point dtypes, the narrowest first: how far several roundings move a value of the scale; how to round."""
+
+
 def spatial_axes(array: np.ndarray) -> tuple[int, int] | None:
     """Find the axes of rows and columns of an array in one of TensorFlow's layouts; None for any other array.
 
@@ -161,7 +169,8 @@ class Search:
             return Explanation(f"no known fault; the finite values agree, but {aside}")
         if not aside and self._fits(Candidate("")) is not None:
             share = self._comparison.share
-            return Explanation(f"no known fault; off by only {share:.2g} tolerances: rounding or a small factor?")
+            reason = self._precision() or "rounding or a small factor?"
+            return Explanation(f"no known fault; off by only {share:.2g} tolerances: {reason}")
         besides = f"; besides, {aside}" if aside else ""
         for candidate in self._candidates():
             distance = self._fits(candidate)
@@ -173,7 +182,8 @@ class Search:
             if self._has_seen_enough():
                 besides += "; the array is too large to try every transform"
                 break
-        return Explanation(f"no known fault; the difference {self._shape_of_difference()}{besides}")
+        reason = f": {precision}" if (precision := self._precision()) else ""
+        return Explanation(f"no known fault; the difference {self._shape_of_difference()}{reason}{besides}")
 
     def _has_seen_enough(self) -> bool:
         """Return whether enough elements were examined to stop the search."""
@@ -309,7 +319,7 @@ class Search:
 
     def _orientations(self) -> Iterator[Candidate]:
         axes = spatial_axes(self._expected)
-        if axes is None:
+        if axes is None or (self._expected.ndim == 2 and self._expected.dtype.kind in "iu"):  # a table of indices
             for axis, size in enumerate(self._expected.shape):
                 if size > 2:
                     yield Candidate(f"reversed along axis {axis}", lambda a, axis=axis: np.flip(a, axis))  # type: ignore[misc]
@@ -400,7 +410,8 @@ class Search:
             order = np.abs(f[:, None] - e[None]).max(axis=-1).argmin(axis=1)
             if len(set(order.tolist())) == count and (order != np.arange(count)).any():
                 shown = ", ".join(map(str, order[:9])) + (", ..." if count > 9 else "")
-                name = f"with the {what} in the order [{shown}]"
+                is_reversed = count > 2 and (order == np.arange(count)[::-1]).all()
+                name = f"reversed along axis {axis}" if is_reversed else f"with the {what} in the order [{shown}]"
                 yield Candidate(name, lambda a, order=order, axis=axis: np.take(a, order, axis))  # type: ignore[misc]
 
     # -------------------------------------------------------------------------------- the shape of the difference
@@ -424,15 +435,32 @@ class Search:
         size = difference[bad] / (self._scale or 1.0)
         return f"{spot}; typically {np.median(size):.1e} of the scale, at most {size.max():.1e}"
 
+    def _precision(self) -> str:
+        """Say that all values found are those of a narrower dtype, and as far off as its rounding; else nothing."""
+        if {self._expected.dtype.kind, self._found.dtype.kind} - {*"fc"}:
+            return ""
+        thin = _thinning(self._expected.shape)
+        expected, found = (np.stack([one.real, one.imag]) for one in (self._expected[thin], self._found[thin]))
+        counts = np.isfinite(found) & np.isfinite(expected) & (True if self._where is None else self._where[thin])
+        expected, found = expected[counts], found[counts]
+        off = float(np.abs(found - expected).max(initial=0.0)) / (self._scale or 1.0)
+        for name, (rounding, narrowed) in _NARROWER.items():
+            if off > rounding or np.array_equal(narrowed(expected), expected):
+                continue
+            if np.array_equal(narrowed(found), found):
+                return f"all values found are exact in {name}, so something is computed in that precision"
+        return ""
+
     def _scattered(self) -> str:
         failing, compared = self._comparison.failing, self._comparison.compared
         box, shape = self._comparison.box, self._expected.shape
-        inside = int(np.prod([high - low for low, high in box]))
-        if box and inside < 0.75 * self._expected.size:
+        boxed = tuple(slice(*span) for span in box)
+        inside = np.count_nonzero(self._where[boxed]) if self._where is not None else self._expected[boxed].size
+        if box and inside < 0.75 * compared:
             within = ", ".join(f"{low}:{high}" for low, high in box)
             likely = _cause_of(box, shape, spatial_axes(self._expected))
             return f"is only in the box [{within}] of {list(shape)}{likely}, in {failing} of its {inside} elements"
-        return f"is scattered over {failing} of {compared} elements"
+        return f"is scattered over {failing} of {compared} elements" if failing < compared else "is in every element"
 
 
 def _cause_of(box: Sequence[tuple[int, int]], shape: tuple[int, ...], axes: tuple[int, int] | None) -> str:
@@ -487,7 +515,7 @@ def _of_slices(bad: np.ndarray, axes: tuple[int, int] | None) -> str:
         if (axes is not None and axis in axes) or size < 2:
             continue
         wrong = np.flatnonzero(bad.any(axis=tuple(a for a in range(bad.ndim) if a != axis)))
-        if len(wrong) < size:
+        if len(wrong) <= 0.75 * size:
             shown = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")
             return f"is only in entries [{shown}] of axis {axis}, which has {size}"
     return ""

@@ -274,12 +274,17 @@ def _common(causes: Iterable[str]) -> list[str]:
     """Count causes that differ only in numbers or in the list of faults that look the same; keep the first of each."""
     alike: dict[str, list[str]] = {}
     for cause in causes:
-        alike.setdefault(_NUMBERS.sub("", _SAME_AS.sub("", cause)), []).append(cause)
+        alike.setdefault(without_numbers(_SAME_AS.sub("", cause)), []).append(cause)
     told = []
     for group in sorted(alike.values(), key=len, reverse=True):
         count = f"{len(group)} x " if len(group) > 1 else ""
         told.append(f"{count}{_SAME_AS.sub('', group[0]) if count else group[0]}")
     return told
+
+
+def without_numbers(cause: str) -> str:
+    """Return a cause without its numbers, which are others in each golden."""
+    return _NUMBERS.sub("", cause)
 
 
 def _cause(check: Check) -> str:

@@ -92,7 +92,8 @@ def explain_failed(
         lines += explain(case, one)
         lines += [f"  {remarks[one.output]}"] if one.output in remarks else []
     if following[1:]:
-        lines.append(f"  later outputs, computed from it, fail too: {', '.join(one.output for one in following[1:])}")
+        rest = shortened([one.output for one in following[1:]], 8)
+        lines.append(f"  later outputs, computed from it, fail too: {rest}")
     return lines
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
+
+_SLOW = "slow"
+"""The attribute of a case that is recomputed and compared only on request; it is given by its name."""
 
 
 def constants(module: str, names: Sequence[str]) -> dict[str, str]:
@@ -22,15 +25,32 @@ def constants(module: str, names: Sequence[str]) -> dict[str, str]:
 
 def slow_cases(module: str) -> Counter[str]:
     """Count a module's declarations of ``slow``, which runs a case only on request: by case, if it is named."""
-    return Counter(said for top in _parsed(module) for node in ast.walk(top) for said in _slow(node))
+    nodes = _nodes(module)
+    handed_on = {
+        node.value.id
+        for node in nodes
+        if isinstance(node, ast.keyword) and node.arg == _SLOW and isinstance(node.value, ast.Name)
+    }
+    return Counter(said for node in nodes for said in _slow(node, {_SLOW, *handed_on}))
+
+
+def takes_goldens(module: str) -> bool:
+    """Return whether a test module marks a test with ``golden``, or runs the suite's own tests of goldens."""
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr == "golden" and ast.unparse(node.value).endswith("mark"))
+        or (isinstance(node, ast.ImportFrom) and node.module == "golden.testing")
+        for node in _nodes(module)
+    )
 
 
 def suite_settings(pyproject: str) -> dict[str, str]:
-    """Return the settings of pytest in a pyproject.toml; empty if it cannot be parsed."""
+    """Return pytest's settings, commands and plugins in a pyproject.toml; empty if it cannot be parsed."""
     try:
         settings: Any = tomllib.loads(pyproject)
+        project = settings.get("project", {})
         found = settings.get("tool", {}).get("pytest", {}).get("ini_options", {})
-        return {key: str(value) for key, value in found.items()}
+        installed = {key: project.get(key, "none") for key in ("scripts", "entry-points")}
+        return {key: str(value) for key, value in {**installed, **found}.items()}
     except (ValueError, AttributeError, RecursionError):
         return {}
 
@@ -42,17 +62,30 @@ def _parsed(module: str) -> list[ast.stmt]:
         return []
 
 
-def _slow(node: ast.AST) -> Iterator[str]:
+def _nodes(module: str) -> list[ast.AST]:
+    return [node for top in _parsed(module) for node in ast.walk(top)]
+
+
+def _slow(node: ast.AST, names: Collection[str]) -> Iterator[str]:
+    """Say what a node sets that makes cases slow.
+
+    Args:
+        node: of a module.
+        names: of the parameters that do.
+    """
+    found: list[tuple[str | None, ast.expr | None]] = []
+    of = " by default"
     if isinstance(node, ast.Call):
-        values = [keyword.value for keyword in node.keywords if keyword.arg == "slow"]
+        found = [(keyword.arg, keyword.value) for keyword in node.keywords]
         named = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
         of = f" for {named[0]}" if named else ""
     elif isinstance(node, ast.arguments):
         pairs = zip([*node.posonlyargs, *node.args][::-1], node.defaults[::-1])
-        pairs_by_name = [*pairs, *zip(node.kwonlyargs, node.kw_defaults)]
-        values, of = [value for one, value in pairs_by_name if one.arg == "slow" and value is not None], " by default"
-    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "slow":
-        values, of = [node.value] if node.value else [], " by default"
-    else:
-        return
-    yield from (f"slow={text}{of}" for value in values if (text := ast.unparse(value)) != "False")
+        found = [(one.arg, value) for one, value in (*pairs, *zip(node.kwonlyargs, node.kw_defaults))]
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        found = [(node.target.id, node.value)]
+    elif isinstance(node, ast.Constant) and node.value == _SLOW:  # a key of keyword arguments, or of setattr
+        yield f"{_SLOW!r} by its name"
+    for name, value in found:
+        if name in names and value is not None and (text := ast.unparse(value)) != "False":
+            yield f"{name}={text}{of}"

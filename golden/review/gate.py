@@ -20,7 +20,7 @@ from golden.review.margins import MOST_DIFFERING
 from golden.spec.case import Case
 from golden.spec.errors import GoldenError
 from golden.store import gallery
-from golden.store.confirmation import confirmation, confirmed_by
+from golden.store.confirmation import KEY, confirmation, confirmed_by, is_rewritten
 from golden.store.entry import Entry
 from golden.store.golden import Golden, golden_path
 from golden.store.guard import read_untrusted
@@ -38,18 +38,22 @@ _MAY_GROW = {"tolerance": math.log2(REPEATABLE), "noise": math.log2(REPEATABLE),
 """By how much (``_growth``) the check of an output may weaken unsaid."""
 _ROUNDING = 1e-3
 """Numbers in entries have three digits."""
-_SETTINGS = "pyproject.toml"
+_SETTINGS = ("pyproject.toml", "ptycho_torch/pyproject.toml")
 _CASE = "golden/spec/case.py"
 WATCHED = {
-    "the gate": ("golden/review", "golden/store", "golden/judge", "golden/cli.py", "golden/report/gate.py"),
-    "the suite": (
-        *("golden/testing", "golden/pytest_plugin.py", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg"),
-        *("conftest.py", "tests/conftest.py", "tests/torch/conftest.py"),
+    "the gate": (
+        *("golden/spec", "golden/judge", "golden/store", "golden/review", "golden/report/gate.py", "golden/cli.py"),
+        *("golden/__init__.py", "golden/__main__.py", "golden/interrupts.py"),
     ),
-    "the workflow": (".github/workflows", ".ci", "Makefile"),
+    "the proof": ("golden/generator", "golden/generate.py", "generate_golden.py", "tests/tensorflow.ini"),
+    "the suite": (
+        *("golden/testing", "golden/pytest_plugin.py", "tests/torch/subject", ":(glob)**/conftest.py"),
+        *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg"),
+    ),
+    "the workflow": (".github/workflows", ".ci", "Makefile", ":(glob)**/.gitattributes"),
 }
-"""Files that judge a request, by what they are part of."""
-
+"""Files that judge a request, by what they are part of. Git's attributes decide what a diff shows of an entry."""
+_TESTS = "tests"
 
 _WORD = re.compile(r"\w+")
 
@@ -135,13 +139,25 @@ def _of_files(request: Request, module: str) -> Iterator[Weakening]:
             yield Weakening(what, f"it judges requests, and this request changes it: {', '.join(changed)}")
     before, after = (declared.constants(text, CONSTANTS) for text in request.texts(CONSTANTS_FILE))
     yield from _changed(before, after, CONSTANTS_FILE)
-    before, after = (declared.suite_settings(text) for text in request.texts(_SETTINGS))
-    yield from _changed(before, after, _SETTINGS)
+    for path in _SETTINGS:
+        before, after = (declared.suite_settings(text) for text in request.texts(path))
+        yield from _changed(before, after, path)
+    yield from _of_tests(request)
     place = module.replace(".", "/")
     for path in request.files_changed((place, f"{place}.py", _CASE)):
         old, new = (declared.slow_cases(text) for text in request.texts(path))
         for said in sorted((new - old).elements()):
             yield Weakening(path, f"declares {said}: neither the suite nor a recomputation runs it unless asked to")
+
+
+def _of_tests(request: Request) -> Iterator[Weakening]:
+    """Say which tests are gone, and which of those change that hold the port to goldens."""
+    for path in request.files_changed((_TESTS,)):
+        old, new = request.texts(path) if path.endswith(".py") else ("", "")
+        if old and not new.strip():
+            yield Weakening(path, "its tests are gone")
+        elif declared.takes_goldens(old) or declared.takes_goldens(new):
+            yield Weakening(path, "it holds the port to goldens, and this request changes it")
 
 
 def _changed(before: Mapping[str, str], after: Mapping[str, str], where: str) -> Iterator[Weakening]:
@@ -203,9 +219,12 @@ def _weaker(case: str, old: Entry, new: Entry) -> Iterator[Weakening]:
             yield from _of_output(case, name, old["outputs"][name], new["outputs"][name])
     for fault in sorted(_caught(old) - _caught(new)):
         yield Weakening(case, f"fault {fault!r} is no longer caught", ("fault", fault))
-    record = confirmation(old)
-    if record is not None and confirmation(new) is None:
+    record, newer = confirmation(old), confirmation(new)
+    if record is not None and newer is None:
         yield Weakening(case, f"no longer confirmed (previously by {confirmed_by(record)})", ("confirmation",))
+    elif record is not None and newer is not None and is_rewritten(record, newer):
+        said = f"the record of its confirmation by {confirmed_by(record)} was rewritten: {_parts(old, new, KEY)}"
+        yield Weakening(case, f"{said}; restore it, because the generator never changes a record")
     for what in ("producer", "provenance"):
         if old.get(what) != new.get(what) and (old["content"] == new["content"] or what == "producer"):
             yield Weakening(case, f"its {what} changed, but its content did not: {_parts(old, new, what)}", (what,))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ class Case:
     draw: Drawing = lambda draw: {}
     expected_constant: Mapping[str, str] = field(default_factory=dict)
     invisible: Mapping[str, str] = field(default_factory=dict)
+    _: KW_ONLY  # so that golden.review.declared sees who says it
     slow: bool = False
 
     def __post_init__(self) -> None:

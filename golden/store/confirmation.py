@@ -24,6 +24,8 @@ Record = dict[str, Any]
 """
 
 _KEYS = frozenset({"reference", "tensorflow", "date", "share", "value"})
+_CLAIM = ("reference", "commit", "version", "value")
+"""Which release confirmed which value."""
 _SHOWN = 7
 """Digits of a commit that are shown."""
 
@@ -67,6 +69,11 @@ def confirmation(entry: Entry) -> Record | None:
 def is_stale(entry: Entry) -> bool:
     """Tell whether an entry has a record that is bound to other values."""
     return KEY in entry and confirmation(entry) is None
+
+
+def is_rewritten(record: Record, newer: Record) -> bool:
+    """Tell whether one release's record of one value says something else than before. The generator writes it once."""
+    return record != newer and all(record.get(key) == newer.get(key) for key in _CLAIM)
 
 
 def with_confirmation(entry: Entry, record: Record | None) -> dict[str, Any]:

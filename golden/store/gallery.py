@@ -73,7 +73,13 @@ def problems(golden: Golden, listed: Mapping[str, Any], fixtures: Path) -> list[
     path = picture_path(fixtures, golden.case)
     if path.is_symlink():
         return [f"picture {golden.case}: a symbolic link, not a file"]
-    if listed.get("drawn_from", "") != drawn_from(golden):
+    drawn = drawn_from(golden)
+    if bool(drawn) != bool(listed):
+        says = (
+            "lists none, but the golden has outputs to draw" if drawn else "lists one, but the golden has none to draw"
+        )
+        return [f"picture {golden.case}: its entry {says}"]
+    if listed.get("drawn_from", "") != drawn:
         return [f"picture {golden.case}: drawn from other values than the golden's"]
     if path.is_file() != bool(listed):
         return [f"picture {golden.case}: its file is {'missing' if listed else 'not in the entry'}"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from golden.report.run import ERROR, NO_FAULT, Check, by_cause
+from golden.report.run import ERROR, NO_FAULT, UNEXPLAINED, Check, by_cause, without_numbers
 from golden.report.text import share_text
 
 _ANYWHERE = 1000
@@ -43,6 +43,11 @@ class Failure:
         """Return whether the port, or the test, raised an exception. Then its traceback is shown."""
         return not self.check.outputs
 
+    @property
+    def is_explained(self) -> bool:
+        """Tell whether the diagnosis says what was done to the right values, though no fault is declared that does."""
+        return UNEXPLAINED not in self.check.cause
+
 
 def failure_of(report: Any) -> Failure | None:
     """Return the golden that failed in a report; None if the test failed for another reason."""
@@ -63,14 +68,14 @@ def told_by_cause(failures: Sequence[Failure], every: bool) -> list[Any]:
         every: whether each failure is shown in full.
 
     Returns:
-        All reports, in order; or one for each cause: the one with the fewest places to look. Explained failures come
-        first.
+        All reports, in order; or one for each cause: the one with the fewest places to look and the fewest outputs.
+        Explained failures come first.
     """
     if every:
         for one in failures:
             _tell(one)
         return [one.report for one in failures]
-    groups = [sorted(alike, key=_places) for alike in _groups(failures)]
+    groups = [sorted(alike, key=lambda one: (_places(one), len(one.check.outputs))) for alike in _groups(failures)]
     groups.sort(key=lambda alike: (alike[0].is_error, not alike[0].check.faults, _places(alike[0])))
     for first, *others in groups:
         _tell(first, others)
@@ -85,16 +90,22 @@ def _places(one: Failure) -> int:
 
 
 def _groups(failures: Sequence[Failure]) -> Iterator[list[Failure]]:
-    """Group failures by fault; unexplained ones by operation, or all together if not finite; exceptions by message."""
+    """Group by the fault, transform or exception that explains them; others by operation, not finite ones together."""
     by_check = {id(one.check): one for one in failures}
     for cause, checks in by_cause([one.check for one in failures]).items():
         alike = [by_check[id(check)] for check in checks]
         if cause == NO_FAULT:
-            yield from _by(alike, lambda one: "" if _is_not_finite(one) else one.check.operation)
+            yield from _by(alike, _likeness)
         elif cause == ERROR:
-            yield from _by(alike, lambda one: one.check.cause)
+            yield from _by(alike, lambda one: without_numbers(one.check.cause))
         else:
             yield alike
+
+
+def _likeness(one: Failure) -> str:
+    if _is_not_finite(one):
+        return ""
+    return without_numbers(one.check.cause) if one.is_explained else one.check.operation
 
 
 def _is_not_finite(one: Failure) -> bool:
@@ -124,14 +135,17 @@ def _heading(one: Failure, others: Sequence[Failure]) -> str:
     elif _is_not_finite(one):
         why = " because values are not finite"
     else:
-        why = ", unexplained by any known fault"
+        why = " in the same way" if one.is_explained else ", unexplained by any known fault"
     return f"{count}{why}; -v shows all:"
 
 
 def _in_short(others: Sequence[Failure]) -> Iterator[str]:
     for one in others[:_MOST_LISTED]:
         way = f" ({one.check.way})" if one.check.way else ""
-        worst = "" if one.is_error else f": {one.check.worst!r}, {share_text(one.check.share)}"
-        yield f"  {one.check.case}{way}{worst}"
+        yield f"  {one.check.case}{way}{'' if one.is_error else _worst(one.check)}"
     if others[_MOST_LISTED:]:
         yield f"  and {len(others) - _MOST_LISTED} more"
+
+
+def _worst(check: Check) -> str:
+    return f": {check.worst!r}, {check.outputs[check.worst].get('reason') or share_text(check.share)}"

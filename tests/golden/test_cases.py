@@ -129,6 +129,12 @@ def test_names_are_checked() -> None:
         Case("toy/x", SCALE, "", {"factor": 2.0}, lambda draw: {"w": draw.real((3,))}).draw_inputs(0)
 
 
+def test_a_case_is_declared_slow_by_name_only() -> None:
+    """The gate reads who is slow from the code."""
+    with pytest.raises(TypeError, match="positional arguments"):
+        Case("toy/slow", SCALE, "slow", {}, lambda draw: {}, {}, {}, True)  # type: ignore[misc]
+
+
 def test_parameters_are_what_the_operation_declares() -> None:
     pool = replace(SCALE, parameters={"factor": float, "size": int | None, "fast": bool})
     Case("toy/x", pool, "", {"factor": 2.0, "size": None, "fast": True})

@@ -53,6 +53,58 @@ def rolled(rows: int, columns: int) -> np.ndarray:
     return np.roll(IMAGES, (rows, columns), (1, 2))
 
 
+@pytest.mark.parametrize("kind", ["f4", "c8"])
+@pytest.mark.parametrize(("bits", "name"), [(16, "bfloat16"), (13, "float16")])
+def test_values_of_a_narrower_dtype(kind: str, bits: int, name: str) -> None:
+    """Rounded to bits that the dtype keeps; to whole numbers is another mistake, as those are in every dtype."""
+    right = stack(2, 9, 9, kind=kind)
+    parts = np.stack([right.real, right.imag]).astype("f4")
+    real, imaginary = (parts.view(np.uint32) & np.uint32(2**32 - 2**bits)).view(np.float32)
+    found = (real + 1j * imaginary if kind == "c8" else real).astype(kind)
+    assert explain(right, found).sentence.endswith(
+        f": all values found are exact in {name}, so something is computed in that precision"
+    )
+    assert "exact in" not in explain(right, np.round(right)).sentence
+    assert "exact in" not in explain(found, right).sentence
+
+
+def test_single_precision_where_double_is_expected() -> None:
+    right = stack(40, kind="f8")
+    tight = Tolerance(1e-12, 1e-12, 1e-13, 1e-13)
+    assert "exact in float32" in explain(right, right.astype("f4").astype("f8"), tolerance=tight).sentence
+
+
+def test_groups_in_reverse_are_told_so_whatever_an_array_holds() -> None:
+    expected = {
+        "images": stack(5, 9, 9, 4),
+        "offsets": stack(5, 1, 2, 4, kind="f8"),
+        "indices": RNG.permutation(20).reshape(5, 4),
+    }
+    (one,) = causes(expected, {name: array[::-1] for name, array in expected.items()})
+    assert one.sentence == "the expected values, but reversed along axis 0 (exactly)"
+
+
+def test_most_entries_of_an_axis_are_no_place() -> None:
+    right = stack(259)
+    found = np.where(np.arange(259) % 5, right * np.linspace(2, 3, 259, dtype="f4"), right)
+    assert "is scattered over 207 of 259 elements" in explain(right, found).sentence
+
+
+def test_a_box_that_holds_all_that_is_compared_tells_nothing() -> None:
+    right = stack(1, 6, 6, 1)
+    where = np.zeros(right.shape, bool)
+    where[:, 1:4, 1:4] = True
+    found = right * np.linspace(2, 3, 36, dtype="f4").reshape(right.shape)
+    assert "is in every element; typically" in explain(right, found, where).sentence
+
+
+def test_outputs_that_differ_everywhere_are_told_once() -> None:
+    expected = {"a": stack(4, 9), "b": stack(4, 9), "c": np.arange(9)}
+    found = {"a": stack(4, 9), "b": stack(4, 9), "c": np.array([3, 4, 8, 0, 7, 1, 2, 6, 5])}
+    (one,) = causes(expected, found)
+    assert (one.outputs, one.sentence) == (("a", "b", "c"), "no known fault; the difference is in every element")
+
+
 @pytest.mark.parametrize(
     ("found", "name"),
     [
@@ -278,7 +330,7 @@ def test_the_search_is_bounded_by_what_it_looks_at(monkeypatch: pytest.MonkeyPat
     assert "tried" not in explain(IMAGES, other).sentence
     monkeypatch.setattr(transforms, "_PASSES", 0)
     told = explain(IMAGES, other).sentence
-    assert told.startswith("no known fault; the difference is scattered over ")
+    assert told.startswith("no known fault; the difference is in every element; typically ")
     assert told.endswith("; the array is too large to try every transform")
     assert explain(IMAGES, -IMAGES).transform == "negated", "what was begun is finished"
 

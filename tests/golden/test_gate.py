@@ -254,7 +254,7 @@ def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
     found = gate(clone)
     assert found.exit_code == 1
     assert found.output.splitlines() == [
-        "the gate: it judges requests, and this request changes it: golden/review/gate.py",
+        "the gate: it judges requests, and this request changes it: golden/review/gate.py, golden/spec/operation.py",
         "the workflow: it judges requests, and this request changes it: .github/workflows/goldens.yml",
         "HEADROOM: was 8.0, is 80.0 (golden/spec/operation.py)",
         "3 undeclared weakening(s); 0 golden(s) touched",
@@ -334,6 +334,15 @@ def test_a_confirmation_that_went() -> None:
         "no longer confirmed (previously by ptycho 0000000)"
     ]
     assert compared(lambda entry: None, confirm) == []
+
+
+def test_a_record_of_a_confirmation_that_was_rewritten() -> None:
+    (said,) = compared(lambda entry: entry["confirmed"].update(share=0.01), confirm)
+    assert said.startswith(
+        "the record of its confirmation by ptycho 0000000 was rewritten: share 0.1, now 0.01; restore"
+    )
+    # Another release confirms: a claim, and nothing weaker.
+    assert compared(lambda entry: entry["confirmed"].update(share=0.01, commit="1" * 40), confirm) == []
 
 
 def test_an_output_that_went_or_is_no_longer_exact() -> None:
@@ -506,8 +515,83 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("pytest.toml", "[pytest]\n", "the suite: it judges requests, and this one changes it: pytest.toml"),
+        ("tests/golden/conftest.py", "pass\n", "the suite: it judges requests, and this one changes it: tests/golden/"),
+        (
+            "tests/torch/subject/probe.py",
+            "pass\n",
+            "the suite: it judges requests, and this one changes it: tests/torch",
+        ),
+        (
+            "golden/__main__.py",
+            "raise SystemExit\n",
+            "the gate: it judges requests, and this one changes it: golden/__m",
+        ),
+        ("golden/generator/freeze.py", "pass\n", "the proof: it judges requests, and this one changes it: golden/gene"),
+        (
+            "deep/fixtures/.gitattributes",
+            "*.json -diff\n",
+            "the workflow: it judges requests, and this one changes it: de",
+        ),
+        (
+            "pyproject.toml",
+            "[project.scripts]\ngolden = 'a:b'\n",
+            "scripts: was none, is {'golden': 'a:b'} (pyproject.toml)",
+        ),
+        (
+            "ptycho_torch/pyproject.toml",
+            "[project]\n[project.entry-points.pytest11]\nkind = 'a'\n",
+            "entry-points: was none, is {'pytest11': {'kind': 'a'}} (ptycho_torch/pyproject.toml)",
+        ),
+        ("tests/test_old.py", "", "tests/test_old.py: its tests are gone"),
+        (
+            "tests/test_parity.py",
+            "pass\n",
+            "tests/test_parity.py: it holds the port to goldens, and this request changes",
+        ),
+        (
+            "tests/torch/test_new.py",
+            "@pytest.mark.golden('probe.normalise')\ndef test(golden): golden.check(1)\n",
+            "tests/torch/test_new.py: it holds the port to goldens, and this request changes it",
+        ),
+    ],
+)
+def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str, message: str) -> None:
+    top = clone.parents[1]
+    settings = '[project]\n[tool.pytest.ini_options]\naddopts = ["-ra"]\n'
+    files = {
+        "pyproject.toml": settings,
+        "ptycho_torch/pyproject.toml": "[project]\n",
+        "tests/test_old.py": "def test(): assert True\n",
+        "tests/test_parity.py": "from golden.testing import test_goldens\n",
+    }
+    for name, content in files.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(content)
+    git("add", ".")
+    git("commit", "-qm", "a suite")
+    git("branch", "-f", "main")
+    (top / path).parent.mkdir(parents=True, exist_ok=True)
+    (top / path).write_text(settings + text if path == "pyproject.toml" else text)
+    (top / "tests/test_gate.py").write_text('TEXT = "@pytest.mark.golden"\n')
+    git("add", ".")
+    found = gate(clone)
+    assert found.exit_code == 1
+    told, last = found.output.splitlines()
+    assert told.startswith(message)
+    assert last == "1 thing(s) get weaker unsaid; 0 golden(s) touched"
+
+
+@pytest.mark.parametrize(
     ("module", "found"),
     [
+        ("Case('a', **{'slow': True})", {"'slow' by its name": 1}),
+        (
+            "def make(name, whole): Case(name, slow=whole)\nmake('a', whole=True)",
+            {"slow=whole": 1, "whole=True of a": 1},
+        ),
         ("Case('a', slow=False)", {}),
         ("replace(case, slow=whole)", {"slow=whole": 1}),
         ("def make(name, slow=True): pass", {"slow=True by default": 1}),

@@ -93,10 +93,32 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
     assert "more golden fails" not in every
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (
+            '(x * np.float32(factor)).astype("c16")',
+            "1 more golden fails in the same way; -v shows all:\nE     toy/triple: 'y', expected dtype complex64, ",
+        ),
+        (
+            "x * np.float32(factor) * x",
+            "1 more golden fails, unexplained by any known fault; -v shows all:\nE     toy/",
+        ),
+    ],
+)
+def test_goldens_that_differ_alike_are_told_once(project: pytest.Pytester, wrong: str, told: str) -> None:
+    """What no declared fault explains: right values of another dtype, and values that are simply wrong."""
+    subject = f"import numpy as np\n\ndef toy_scale(*, x, factor):\n    y = {wrong}\n"
+    out = run(project, subject + '    return {"y": y, "rows": np.array(len(x))}\n').stdout.str()
+    assert told in out
+    assert out.count("diagnosis: ") == 1
+    assert "not equal" not in out
+
+
 def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> None:
     """The first traceback is shown, for it says where; the second golden takes a line."""
-    told = run(project, RIGHT.replace("return {", "raise ValueError('no'); return {", 1)).stdout.str()
-    assert told.count("raise ValueError('no')") == 1
+    told = run(project, RIGHT.replace("return {", "raise ValueError(f'no {factor}'); return {", 1)).stdout.str()
+    assert told.count("raise ValueError(f'no {factor}')") == 1
     assert re.search(r"-+ 1 more golden fails for the same reason; -v shows all: -+\n  toy/triple\n", told)
     assert "goldens: 2 of 2 failed goldens ended with an error" in told
 

@@ -366,6 +366,14 @@ def test_a_picture_of_other_values(fixtures: Path) -> None:
     assert verify(fixtures, ALL) == ["picture toy/double: drawn from other values than the golden's"]
 
 
+def test_an_entry_without_the_picture(fixtures: Path) -> None:
+    change_entry(fixtures, lambda entry: entry.pop("picture"))
+    told = "picture toy/double: its entry lists none, but the golden has outputs to draw"
+    assert verify(fixtures, ALL)[0] == told
+    (fixtures / f"{DOUBLE}.png").unlink()
+    assert verify(fixtures, ALL)[0] == told
+
+
 def test_the_page_shows_every_name_and_picture(fixtures: Path) -> None:
     page = (fixtures / PAGE).read_text()
     for case in ALL:

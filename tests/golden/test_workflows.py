@@ -160,6 +160,11 @@ def test_the_step_that_looks_for_changes_finds_them(repository: Path) -> None:
     (repository / "README.md").write_text("words")
     commit("words")
     assert changed(base, repository) == {"reference": "unchanged", "touched": "", "confirmed": "", "commits": ""}
+    faults = repository / "golden/ptychopinn/probe/faults.py"
+    faults.parent.mkdir(parents=True)
+    faults.write_text("FAULTS = ()")
+    # What git would not search or show.
+    (repository / ".gitattributes").write_text("*.json binary\n")
     write(repository, "confirmed", record("b"))
     write(repository, "gone", "")
     write(repository, "new", record("b"))
@@ -167,7 +172,7 @@ def test_the_step_that_looks_for_changes_finds_them(repository: Path) -> None:
     commit("claims")
     found = changed(base, repository)
     assert found["reference"] == "changed"
-    assert found["touched"].split() == ["toy/confirmed", "toy/gone", "toy/new"]
+    assert found["touched"].split() == ["'probe/*'", "toy/confirmed", "toy/gone", "toy/new"]
     assert found["confirmed"].split() == ["toy/confirmed", "toy/new"]
     assert found["commits"].split() == ["b" * 40, "c" * 40]
     assert not (repository / "owned").exists()

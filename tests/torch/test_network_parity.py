@@ -34,6 +34,7 @@ def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Go
     lines = explain_failed(case.name, judgement.failed, case.operation.path)
     assert lines[0].startswith("golden network/forward_group1: output 'encoder_2' breaking")
     assert lines[-1].startswith("  later outputs, computed from it, fail too: encoder_3, amplitude_up_1, ")
+    assert lines[-1].endswith(f" and {len(judgement.failed) - 9} more")
 
 
 @pytest.mark.parametrize(("name", "covered"), [("network/training_group1", 0.85), ("network/training_group4", 0.78)])

@@ -112,7 +112,8 @@ def network_training(
         loss_of(model, X, coords_relative).backward()
         gradients = [np.abs(gradient) for gradient in to_tensorflow_gradients(model)]
         largest = largest or [gradient.max() for gradient in gradients]
-        sizes.append(followed([gradient / most for gradient, most in zip(gradients, largest)], settings))
+        with np.errstate(invalid="ignore"):  # a gradient of 0 everywhere is compared too, as NaN
+            sizes.append(followed([gradient / most for gradient, most in zip(gradients, largest)], settings))
         optimizer.step()
         moved[f"step_{step}"] = (followed(to_tensorflow_weights(model), settings) - start) / np.float32(learning_rate)
     steps = {name: moved[name] for name in ("step_1", "step_2", "step_5")}

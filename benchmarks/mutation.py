@@ -122,7 +122,13 @@ def try_all(chosen: list[str], jobs: int) -> dict[str, dict[str, str]]:
     found = {}
     for module in chosen:
         start = processor_time()
-        mutmut("run", "--max-children", str(jobs), f"ptycho_torch.{module.replace('/', '.')}.*")
+        try:
+            mutmut("run", "--max-children", str(jobs), f"ptycho_torch.{module.replace('/', '.')}.*")
+        except click.ClickException as failed:
+            if "nothing matches" not in failed.message:
+                raise
+            click.echo(f"`{module}` has no mutants: mutmut does not change decorated functions")
+            continue
         found[module] = tried(module)
         click.echo(row(module, found[module], processor_time() - start))
     return found

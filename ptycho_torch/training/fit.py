@@ -148,7 +148,6 @@ def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Prec
     return trainer
 
 
-@torch_defaults()
 def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None = None) -> LossCurve:
     """Train a model.
 
@@ -171,17 +170,18 @@ def fit(task: Task, trainer: Trainer, progress: Progress, *, resume: Path | None
         kept = read_checkpoint(resume)
         require_same_task(kept, task, resume)
         if kept.losses.stopped_early or len(kept.losses.epochs) >= task.config.epochs:
-            with _restoring(resume, lambda: False):
+            with torch_defaults(), _restoring(resume, lambda: False):
                 _restore(task.model, resume)
             return kept.losses
-    training = _Training(task, Share(trainer.global_rank, trainer.world_size), progress)
-    with _quiet(), _restoring(resume, lambda: training.is_begun):
-        trainer.fit(
-            training,
-            batches_of(task.dataset, training.batches, num_workers=task.num_workers),
-            batches_of(task.dataset, training.held_back, num_workers=task.num_workers),
-            ckpt_path=resume,
-        )
+    with torch_defaults():
+        training = _Training(task, Share(trainer.global_rank, trainer.world_size), progress)
+        with _quiet(), _restoring(resume, lambda: training.is_begun):
+            trainer.fit(
+                training,
+                batches_of(task.dataset, training.batches, num_workers=task.num_workers),
+                batches_of(task.dataset, training.held_back, num_workers=task.num_workers),
+                ckpt_path=resume,
+            )
     return training.curve
 
 
@@ -243,7 +243,6 @@ def least_loss(
     return total / len(chosen)
 
 
-@torch_defaults()
 def mean_loss(
     model: PtychoPINN, dataset: MemoryMappedDataset, config: TrainingConfig, batch_size: int, device: torch.device
 ) -> float:
@@ -259,7 +258,7 @@ def mean_loss(
     model.to(device)
     numbers = EpochBatches(lambda _: np.arange(len(dataset)), len(dataset), batch_size)
     total = 0.0
-    with torch.inference_mode(), autocast(config.precision, device):
+    with torch_defaults(), torch.inference_mode(), autocast(config.precision, device):
         for batch in batches_of(dataset, numbers):
             X = batch.X.to(device)
             predicted = model(X, batch.positions.to(device)).amplitude

@@ -517,23 +517,31 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [
-        ("pytest.toml", "[pytest]\n", "the suite: it judges requests, and this one changes it: pytest.toml"),
-        ("tests/golden/conftest.py", "pass\n", "the suite: it judges requests, and this one changes it: tests/golden/"),
+        ("pytest.toml", "[pytest]\n", "the suite: it judges requests, and this request changes it: pytest.toml"),
+        (
+            "tests/golden/conftest.py",
+            "pass\n",
+            "the suite: it judges requests, and this request changes it: tests/golden/",
+        ),
         (
             "tests/torch/subject/probe.py",
             "pass\n",
-            "the suite: it judges requests, and this one changes it: tests/torch",
+            "the suite: it judges requests, and this request changes it: tests/torch",
         ),
         (
             "golden/__main__.py",
             "raise SystemExit\n",
-            "the gate: it judges requests, and this one changes it: golden/__m",
+            "the gate: it judges requests, and this request changes it: golden/__m",
         ),
-        ("golden/generator/freeze.py", "pass\n", "the proof: it judges requests, and this one changes it: golden/gene"),
+        (
+            "golden/generator/freeze.py",
+            "pass\n",
+            "the proof: it judges requests, and this request changes it: golden/gene",
+        ),
         (
             "deep/fixtures/.gitattributes",
             "*.json -diff\n",
-            "the workflow: it judges requests, and this one changes it: de",
+            "the workflow: it judges requests, and this request changes it: de",
         ),
         (
             "pyproject.toml",
@@ -581,7 +589,7 @@ def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str
     assert found.exit_code == 1
     told, last = found.output.splitlines()
     assert told.startswith(message)
-    assert last == "1 thing(s) get weaker unsaid; 0 golden(s) touched"
+    assert last == "1 undeclared weakening(s); 0 golden(s) touched"
 
 
 @pytest.mark.parametrize(
@@ -590,7 +598,7 @@ def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str
         ("Case('a', **{'slow': True})", {"'slow' by its name": 1}),
         (
             "def make(name, whole): Case(name, slow=whole)\nmake('a', whole=True)",
-            {"slow=whole": 1, "whole=True of a": 1},
+            {"slow=whole": 1, "whole=True for a": 1},
         ),
         ("Case('a', slow=False)", {}),
         ("replace(case, slow=whole)", {"slow=whole": 1}),

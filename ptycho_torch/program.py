@@ -90,6 +90,7 @@ def _load_matplotlib() -> None:
     found = find_spec("matplotlib")
     if found is None or found.origin is None:
         return
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where its cache lies
     package = Path(found.origin).parent
     own = {"MPLBACKEND": "agg", "MATPLOTLIBRC": str(package / "mpl-data" / "matplotlibrc")}
     before = {name: os.environ.get(name) for name in own}

@@ -14,8 +14,10 @@ from jaxtyping import Bool, Float, Real
 from scipy.spatial import cKDTree
 
 _LARGEST = float(np.finfo(np.float32).max)
-_FULL_SCALES = frozenset(float(np.float32(np.iinfo(kind).max)) for kind in ("int16", "uint16", "int32", "uint32"))
+_CEILINGS = frozenset(float(np.float32(np.iinfo(kind).max)) for kind in ("int16", "uint16", "int32", "uint32"))
 """Largest numbers of integers as float32. Detectors store these in gaps and where they are saturated."""
+_ROOTS = frozenset(float(np.float32(math.sqrt(np.iinfo(kind).max))) for kind in ("int16", "uint16", "int32", "uint32"))
+"""What becomes of them if somebody takes the root of all counts."""
 _OFF_CENTRE = 1 / 8
 """So far from N // 2, as a part of N, the middle of all patterns may lie: dark fields and gaps move it."""
 _CONCENTRATED = 0.3
@@ -181,14 +183,17 @@ class Patterns:
         )
 
     def _full_scale(self) -> str:
-        ceiling = self._largest == self._ceiling or (not self._whole_dtype and self._largest in _FULL_SCALES)
-        if not (ceiling and self._whole):
+        largest = float(np.float32(self._largest))
+        is_root = not self._whole_dtype and largest in _ROOTS
+        if not (is_root or self._largest == self._ceiling or (not self._whole_dtype and largest in _CEILINGS)):
             return ""
         also = ", or take all such pixels for bad (--bad-pixels)" if self._whole_dtype else ""
+        of_what = f"the square root of the largest whole number of a detector, {self._largest:.7g}"
+        if not is_root:
+            of_what = f"the largest whole number of a detector, {self._largest:.0f}"
         return (
-            f"expected measured values, found {self._times} at the largest whole number of a detector, "
-            f"{self._largest:.0f}, the first at {self._at_largest}: gaps, or saturated pixels? Mark them in the key "
-            f"'bad_pixels'{also}"
+            f"expected measured values, found {self._times} at {of_what}, the first at {self._at_largest}: gaps, or "
+            f"saturated pixels? Mark them in the key 'bad_pixels'{also}"
         )
 
     def _darkness(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -141,13 +141,13 @@ def load_scan(path: str | Path, *, invalid_is_bad: bool = False, measurement: Me
 
     Shapes and dtypes are checked before any data are read; then every value is checked once, a block at a time. Float32
     stacks (and complex64 ``Y``) that the archive holds uncompressed, as ``numpy.savez`` writes them, are not loaded:
-    they are mapped, read-only, and may be larger than the memory. A stack that must be converted, or that an HDF5
-    holds, is read in parts; beyond 256 MiB it goes to a temporary file, which is mapped, and removed when nobody uses
-    it. All else is loaded and converted.
+    they are mapped, read-only, and may be larger than the memory. A stack (M, N, N) that must be converted or
+    unpacked is read in parts; beyond 256 MiB it goes to a temporary file, which is mapped, and removed when nobody uses
+    it. All else is loaded and converted, unless it declares more bytes than the file can hold.
 
     A warning tells what is implausible, with its place: patterns that look like counts, pixels at the largest number of
-    their integer dtype, patterns without light, a zero frequency elsewhere than at [N // 2, N // 2], positions that are
-    hardly pixels; an object of several layers, which is left out, several probes (OPR), near field.
+    an integer dtype or at its square root, patterns without light, a zero frequency elsewhere than at [N // 2, N // 2],
+    positions that are hardly pixels; an object of several layers, which is left out, several probes (OPR), near field.
 
     Args:
         path: path of the file.
@@ -163,7 +163,7 @@ def load_scan(path: str | Path, *, invalid_is_bad: bool = False, measurement: Me
             has a shape, dtype or value that does not fit. The message names file, key, what was expected and what was
             found.
     """
-    if measurement not in {None, *get_args(Measurement)}:
+    if measurement not in (None, *get_args(Measurement)):
         raise ValueError(f"measurement: expected one of {get_args(Measurement)}, or None, found {measurement!r}")
     path = Path(path)
     if not path.is_file():
@@ -250,7 +250,7 @@ _OPTIONAL = ("xcoords_start", "ycoords_start", "scan_index", "objectGuess", "Y",
 
 def _read_npz(path: Path, invalid_is_bad: bool, measurement: Measurement | None) -> tuple[Scan, list[str]]:
     members = members_of(path)
-    remarks = _remarks_on_misspelt(path, members)
+    remarks: list[str] = []
     for key in [key for key in _OPTIONAL if key in members and holds_none(path, key, members[key])]:
         remarks.append(f"data file {path}: {key!r}: left out: found None, as PtychoPINN writes what is absent")
         del members[key]
@@ -288,7 +288,7 @@ def _assemble(
         measurement: as of ``load_scan``.
         by_ptychodus: whether only Ptychodus writes such files; otherwise a probe with modes says that it did.
     """
-    remarks: list[str] = []
+    remarks = _remarks_on_unread(path, keys)
     x = require("xcoords", "real")
     (M,) = x.expect("(M,), one number per position", lambda shape: len(shape) == 1 and shape[0] > 0)
     vectors = {"xcoords": x, "ycoords": require("ycoords", "real")}
@@ -364,12 +364,23 @@ READERS: Mapping[str, Reader] = MappingProxyType({".npz": _read_npz, ".h5": _rea
 """Suffix of a file -> function that reads it."""
 
 
-def _remarks_on_misspelt(path: Path, members: Iterable[str]) -> list[str]:
-    """Return a sentence for each key that is not read but looks like an optional one, so that nothing is missed."""
-    absent = [key for key in _OPTIONAL if key not in members and len(key) > 1]
-    unread = sorted(set(members) - {*_REQUIRED, *_OPTIONAL})
-    near = ((key, difflib.get_close_matches(key, absent, n=1, cutoff=0.85)) for key in unread)
-    return [f"data file {path}: {key!r}: not read; is it {found[0]!r}?" for key, found in near if found]
+def _remarks_on_unread(path: Path, keys: Collection[str]) -> list[str]:
+    """Return a sentence for each key that is not read but seems to be meant, so that nothing is missed."""
+    absent = {_plain(key): key for key in _OPTIONAL if key not in keys and len(key) > 1}
+    meant: dict[str, str] = {}
+    for key in sorted({*keys} - {*_REQUIRED, *_OPTIONAL}):
+        near = difflib.get_close_matches(_plain(key), absent, n=1, cutoff=0.85)
+        if near:
+            meant[key] = f"is it {absent[near[0]]!r}?"
+        elif "mask" in key.lower() and "bad_pixels" not in keys:
+            meant[key] = "a detector's mask has the key 'bad_pixels', true where a pixel is bad"
+    if {"diff3d", "diffraction"} <= {*keys}:
+        meant["diffraction"] = "'diff3d' is there too, and is taken"
+    return [f"data file {path}: {key!r}: not read; {what}" for key, what in meant.items()]
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "")
 
 
 def _stack_layout(stack: StoredArray, M: int) -> tuple[Arrange, int]:

@@ -138,10 +138,11 @@ def read_geometry(path: Path, lookup: Lookup, names: Collection[str], remarks: l
             f"pixels, whatever their size; a product needs --pixel_size"
         )
         return None
-    stored = [number(name) for name in (*sizes, "detector_object_distance_m", "photon_energy_eV")]
+    width, height = (number(name) for name in sizes)
+    distance, energy = number("detector_object_distance_m"), number("photon_energy_eV")
     origin = _middle(lookup, names)
     try:
-        found = Geometry(*stored, origin=origin)
+        found = Geometry(width, height, distance, energy, origin)
     except ValueError as wrong:
         raise ValueError(f"data file {path}: {wrong}{NO_PIXEL}; {_WRITE}") from wrong
     return found

@@ -292,6 +292,7 @@ def warnings_in_the_log() -> Iterator[None]:
     """Turn warnings into lines of the log, each once; before an error, which they may explain."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
+        warnings.simplefilter("ignore", ResourceWarning)  # for developers, as Python itself has it
         try:
             yield
         finally:

@@ -451,6 +451,9 @@ def test_train_help() -> None:
         (("--strategy", "ddp_spawn"), "strategy ddp_spawn: expected processes that run this program"),
         (("--devices", "foo"), "Lightning cannot use this"),
         (("--nphotons", "nan"), "DataConfig.nphotons: expected a positive number, found nan"),
+        (("--n_filters_scale", 10**30), "--n_filters_scale: expected a network that memory can hold, found one of"),
+        (("--n_filters_scale", 10**12), "--n_filters_scale: expected a network that memory can hold, found one of"),
+        (("--test_data_file", "{dir}/small.npz"), "small.npz: expected patterns of side 64, as in training, found 32"),
         (("--nphotons", "1e300"), "DataConfig.nphotons: expected 1 to 1e+15 photons per pattern, found 1e+300"),
         (("--nphotons", "1e-300"), "DataConfig.nphotons: expected 1 to 1e+15 photons per pattern, found 1e-300"),
         (("--learning_rate", "nan"), "TrainingConfig.learning_rate: expected a positive number, found nan"),
@@ -469,6 +472,7 @@ def test_train_help() -> None:
 )
 def test_wrong_input_is_one_clear_line(scan: Path, tmp_path: Path, options: tuple[Any, ...], message: str) -> None:
     (tmp_path / "text.npz").write_text("no scan")
+    save_scan(tmp_path / "small.npz", simulate_scan(Simulation(patterns=4, N=32)))
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     np.save(tmp_path / "few.npy", np.tile(np.arange(5), (2, 1)))
     orders = np.tile(np.arange(5), (3, 1))

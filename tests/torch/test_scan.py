@@ -84,7 +84,6 @@ STACK = ARRAYS["diff3d"]
         {"diff3d": STACK.astype(">f4")},
         {"diff3d": STACK.astype(np.float64)},
         {"diffraction": STACK},
-        {"diffraction": STACK * 0, "diff3d": STACK},
         {"diff3d": STACK, "probeGuess": ARRAYS["probeGuess"][..., None].astype(">c16")},
         {"diff3d": STACK, "remark": np.array("unknown keys are not looked at")},
         {"diff3d": STACK, "_metadata": np.array({"objects": "neither"}, dtype=object)},

@@ -107,6 +107,11 @@ def run(command: Callable[[], object]) -> NoReturn:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # terminals that are not UTF-8
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        print("golden: the current directory is gone; change to one that exists", file=sys.stderr)
+        sys.exit(2)
     status: object = 0
     try:
         try:

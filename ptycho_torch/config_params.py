@@ -12,6 +12,7 @@ from typing import Literal, get_args
 AmplitudeActivation = Literal["sigmoid", "swish", "softplus", "relu"]
 Precision = Literal["32-true", "bf16-mixed"]
 """Float32 throughout, or the network in bfloat16; the names are Lightning's."""
+_MOST_PHOTONS = 1e15
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, "N", "C", "K", "nphotons", "probe_scale")
+        if not 1 <= self.nphotons <= _MOST_PHOTONS:  # beyond, losses and gradients leave float32
+            raise ValueError(
+                f"DataConfig.nphotons: expected 1 to {_MOST_PHOTONS:g} photons per pattern, found {self.nphotons:g}"
+            )
         given = ("n_groups", "n_images", "n_subsample", "neighbor_pool_size")
         _require_positive(self, *(name for name in given if getattr(self, name) is not None))
         object.__setattr__(self, "grid_size", tuple(self.grid_size))  # lists come from JSON

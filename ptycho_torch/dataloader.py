@@ -108,7 +108,7 @@ class MemoryMappedDataset(Dataset[GroupBatch]):
         self._patterns = items_of(scan.diffraction)
         self._bad_pixels = _bad_items(scan.bad_pixels)
         self.good_share = None
-        self.factor = normalization_factor(self._mean_energy(), scan.diffraction.shape[1])
+        self.factor = _factor(self._mean_energy(), scan.diffraction.shape[1])
 
     @classmethod
     def from_config(cls, scan: Scan, config: DataConfig, seed: int | None = None) -> MemoryMappedDataset:
@@ -247,6 +247,18 @@ def _bad_items(bad_pixels: Bool[np.ndarray, "*M N N"] | None) -> Items | None:
     if bad_pixels is None:
         return None
     return Repeated(bad_pixels) if bad_pixels.ndim == 2 else items_of(bad_pixels)
+
+
+def _factor(mean_energy: float, N: int) -> np.float32:
+    """Return the factor of patterns of side N, unless float32 cannot hold it or its inverse."""
+    with np.errstate(over="ignore"):
+        factor = normalization_factor(mean_energy, N)
+    if not np.finfo(np.float32).tiny <= factor < np.inf:
+        raise ValueError(
+            f"diffraction: expected amplitudes in units of about a photon, found a mean sum of squares of "
+            f"{mean_energy:.3g}; multiply them by a constant"
+        )
+    return factor
 
 
 def _indices(nn_indices: Int[np.ndarray, "n C"], M: int) -> Int64[np.ndarray, "n C"]:

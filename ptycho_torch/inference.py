@@ -259,10 +259,23 @@ def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappe
         bundle.data, n_groups=wanted, n_images=None, n_subsample=wanted, subsample_seed=options["seed"]
     )
     dataset = MemoryMappedDataset.from_config(scan, config, seed=GROUP_SEED)
+    _require_canvas(scan, dataset.global_offsets)
     log.info("%s", scan)
     log_bad_pixels(scan.bad_pixels)
     patterns_used(min(wanted, len(scan)), len(scan), len(dataset), bundle.data.C)
     return dataset
+
+
+def _require_canvas(scan: Scan, offsets: torch.Tensor) -> None:
+    """Refuse, before the network works, positions (n, 1, 2, 1) that span more than a mosaic can."""
+    from ptycho_torch.operators.reassembly import LARGEST_SIDE
+
+    reach = float((offsets - offsets.mean(dim=0)).abs().max())
+    if 2 * reach > LARGEST_SIDE:
+        raise ValueError(
+            f"{scan.source}: expected positions within {LARGEST_SIDE // 2} object pixels of their mean, for the mosaic "
+            f"has at most {LARGEST_SIDE} a side, found {reach:.3g}. Divide them by the size of an object pixel"
+        )
 
 
 def _device(accelerator: str) -> torch.device:

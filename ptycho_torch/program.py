@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, nullcontext, suppress
 from errno import EDQUOT, ENOLCK, ENOSPC, ENOSYS, EOPNOTSUPP
 from importlib import import_module
 from importlib.util import find_spec
@@ -79,26 +79,27 @@ def load(*modules: str) -> None:
 
     Args:
         modules: names of modules.
-
-    Raises:
-        ValueError: a matplotlibrc in the current directory cannot be read.
     """
-    with _without_a_matplotlibrc():
-        for name in modules:
-            import_module(name)
+    _load_matplotlib()
+    for name in modules:
+        import_module(name)
 
 
-@contextmanager
-def _without_a_matplotlibrc() -> Iterator[None]:
+def _load_matplotlib() -> None:
     """Import Matplotlib with its own settings: with a faulty matplotlibrc of the user, the import fails."""
     found = find_spec("matplotlib")
-    own = {"MPLBACKEND": "agg"}
-    if found is not None and found.origin is not None:
-        own["MATPLOTLIBRC"] = str(Path(found.origin).parent / "mpl-data" / "matplotlibrc")
+    if found is None or found.origin is None:
+        return
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where its cache lies
+    package = Path(found.origin).parent
+    own = {"MPLBACKEND": "agg", "MATPLOTLIBRC": str(package / "mpl-data" / "matplotlibrc")}
     before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
+    # Matplotlib looks into the current directory first, whatever the variables say.
+    elsewhere = chdir(package) if os.path.isfile("matplotlibrc") else nullcontext()
     try:
-        yield
+        os.environ.update(own)
+        with elsewhere:
+            import_module("matplotlib")
     finally:
         for name, value in before.items():
             if value is None:
@@ -291,6 +292,7 @@ def warnings_in_the_log() -> Iterator[None]:
     """Write each distinct warning to the log once, also before an error, because a warning may explain it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
+        warnings.simplefilter("ignore", ResourceWarning)  # for developers, as Python itself has it
         try:
             yield
         finally:

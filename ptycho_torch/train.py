@@ -274,6 +274,9 @@ def _test_set(payload: TrainingPayload, options: dict[str, Any]) -> MemoryMapped
     scan = load_scan(
         payload.training.test_data_file, invalid_is_bad=options["bad_pixels"], measurement=options["measurement"]
     )
+    N = scan.diffraction.shape[1]
+    if N != payload.data.N:
+        raise ValueError(f"{scan.source}: expected patterns of side {payload.data.N}, as in training, found {N}")
     config = dataclasses.replace(payload.data, n_subsample=len(scan))
     return MemoryMappedDataset.from_config(scan, config, seed=options["seed"])
 
@@ -287,7 +290,14 @@ def _model(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = PtychoPINN(payload.model, dataset.probe, intensity_scale(payload.data.nphotons, payload.data.N))
+        scale = intensity_scale(payload.data.nphotons, payload.data.N)
+        try:
+            model = PtychoPINN(payload.model, dataset.probe, scale)
+        except (RuntimeError, TypeError) as refused:  # Torch says so if layers exceed the memory, or its integers
+            raise ValueError(
+                f"--n_filters_scale: expected a network that memory can hold, found one of width "
+                f"{payload.model.n_filters_scale}; take a smaller one ({str(refused).splitlines()[0]})"
+            ) from refused
     if initial_weights is not None:
         from_tensorflow_weights(model, read_tensorflow_weights(initial_weights))
     return model

@@ -50,9 +50,11 @@ class Dataset(StoredArray):
 
     Attributes:
         chunk: number of items (along the first axis) in a chunk; 1 without chunks.
+        chunk_size: size of an unpacked chunk, bytes; 0 without chunks.
     """
 
     chunk: int
+    chunk_size: int
 
     def load(
         self,
@@ -65,8 +67,10 @@ class Dataset(StoredArray):
     ) -> np.ndarray:
         look = FiniteNumbers(self, dtype) if look is None else look
         outline = arrange(np.broadcast_to(np.zeros((), self.dtype), self.shape))
+        in_parts = mapped and outline.shape == self.shape
+        self.require_held(self.chunk_size if in_parts else max(self.size, self.chunk_size))
         with np.errstate(over="ignore", invalid="ignore"):
-            if mapped and outline.shape == self.shape:
+            if in_parts:
                 return collect(looked_at(self._blocks(), look, convert), self.shape, dtype)
             whole = arrange(np.concatenate(list(self._blocks())).reshape(self.shape or (1,)))
             return collect(looked_at(in_blocks(whole, _BLOCK), look, convert), whole.shape, dtype)
@@ -106,15 +110,25 @@ class Datasets:
         name = self.names.get(key, key)
         with telling_damage(self.path, name), opened(self.path) as file:
             listed, found = sorted(file), file.get(name)
-            dataset = _header(self.path, name, found) if isinstance(found, h5py.Dataset) else None
+            is_dataset = isinstance(found, h5py.Dataset)
+            dataset = _header(self.path, name, found) if is_dataset else None
+            is_here = is_dataset and not (found.is_virtual or found.external)
+            is_written = is_here and found.id.get_storage_size() > 0
         if dataset is None:
-            raise ValueError(f"data file {self.path}: expected the dataset {name!r}, found {listed}")
+            what = "a group, or a link to nothing here" if name in listed else str(listed)
+            raise ValueError(f"data file {self.path}: expected the dataset {name!r}, found {what}")
+        if not is_here:
+            raise ValueError(f"{dataset}: expected values in this file, found that they lie in others; copy them here")
+        if dataset.size and not is_written:
+            raise ValueError(f"{dataset}: expected values, found that nobody wrote any; the file is incomplete")
         dataset.expect_kind(kind)
         return dataset
 
 
 def _header(path: Path, name: str, found: h5py.Dataset) -> Dataset:
-    return Dataset(path, name, found.shape or (), found.dtype, found.chunks[0] if found.chunks else 1)
+    chunks = found.chunks or ()
+    chunk_size = found.dtype.itemsize * math.prod(chunks) if chunks else 0
+    return Dataset(path, name, found.shape or (), found.dtype, chunks[0] if chunks else 1, chunk_size)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ the memory. The caller passes a *look*, which sees every value of an array once.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import tokenize
@@ -96,11 +97,19 @@ class Member(StoredArray):
         convert: Convert | None = None,
     ) -> np.ndarray:
         look = FiniteNumbers(self, dtype) if look is None else look
-        in_parts = mapped and self._in_place
+        outline = arrange(np.broadcast_to(np.zeros((), self.dtype), self.shape))
+        in_order = not self.fortran_order and outline.shape[:1] == self.shape[:1]
+        in_place = mapped and self._in_place
+        if not mapped:
+            self.require_held(self.size)
         with self._telling_damage():
-            array = arrange(self._map() if in_parts else self._read())
-        blocks = looked_at(self._blocks(array) if in_parts else in_blocks(array, _BLOCK), look, convert)
-        if in_parts and self.dtype == np.dtype(dtype) and convert is None:
+            array = arrange(self._map()) if in_place else outline if mapped and in_order else arrange(self._read())
+        if mapped and in_order:
+            stored = self._items(array.shape)
+        else:
+            stored = self._checked(array) if in_place else in_blocks(array, _BLOCK)
+        blocks = looked_at(stored, look, convert)
+        if in_place and self.dtype == np.dtype(dtype) and convert is None:
             deque(blocks, maxlen=0)
             return array
         with np.errstate(over="ignore", invalid="ignore"):
@@ -129,22 +138,27 @@ class Member(StoredArray):
             member.read()  # to the end, where zipfile checks the checksum
             return array
 
-    def _blocks(self, array: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the items of a mapped array (M, ...), and check the checksum of its bytes."""
-        if array.flags.c_contiguous:
-            for held in self._stored(array[:1].nbytes):
-                yield np.frombuffer(held, self.dtype).reshape(-1, *array.shape[1:])
-        else:
-            for _ in self._stored(1):
-                pass
-            yield from in_blocks(array, _INTERLEAVED_BLOCK)
+    def _items(self, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+        """Yield the items of an array (M, ...), unpacked if necessary, in blocks of whole items."""
+        item = self.dtype.itemsize * math.prod(shape[1:])
+        for held in self._stored(max(1, _BLOCK // item) * item):
+            yield np.frombuffer(held, self.dtype).reshape(-1, *shape[1:])
 
-    def _stored(self, item: int) -> Iterator[bytes]:
-        """Read the values in the order of the file, in blocks of whole items; zipfile checks the checksum."""
+    def _checked(self, array: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the items of a mapped array (M, ...), after checking the checksum of its bytes."""
+        deque(self._stored(_BLOCK), maxlen=0)
+        yield from in_blocks(array, _INTERLEAVED_BLOCK)
+
+    def _stored(self, block: int) -> Iterator[bytes]:
+        """Read the values in the order of the file, in blocks of this many bytes; zipfile checks the checksum."""
         with self._telling_damage(), zipfile.ZipFile(self.path) as archive, archive.open(self.info) as member:
             member.read(self.header_bytes)
-            while held := member.read(max(1, _BLOCK // item) * item):
+            there = 0
+            while held := member.read(block):
+                there += len(held)
                 yield held
+            if there != self.size:
+                raise ValueError(f"expected {self.size} bytes, found {there}")
 
     def _map(self) -> np.ndarray:
         """Map the array in the file."""

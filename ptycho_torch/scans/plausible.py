@@ -16,6 +16,8 @@ from scipy.spatial import cKDTree
 _LARGEST = float(np.finfo(np.float32).max)
 _FULL_SCALES = frozenset(float(np.float32(np.iinfo(kind).max)) for kind in ("int16", "uint16", "int32", "uint32"))
 """Largest values of integer dtypes, as float32. Detectors store these in gaps and saturated pixels."""
+_ROOTS = frozenset(float(np.float32(math.sqrt(np.iinfo(kind).max))) for kind in ("int16", "uint16", "int32", "uint32"))
+"""Their square roots, which a file holds if the square root of all counts was taken."""
 _OFF_CENTRE = 1 / 8
 """Largest plausible distance of the light's centre from N // 2, as a fraction of N. Dark fields and gaps move it."""
 _CONCENTRATED = 0.3
@@ -181,14 +183,16 @@ class Patterns:
         )
 
     def _full_scale(self) -> str:
-        ceiling = self._largest == self._ceiling or (not self._whole_dtype and self._largest in _FULL_SCALES)
-        if not (ceiling and self._whole):
+        largest = float(np.float32(self._largest))
+        is_root = not self._whole_dtype and largest in _ROOTS
+        if not (is_root or self._largest == self._ceiling or (not self._whole_dtype and largest in _FULL_SCALES)):
             return ""
         also = ", or treat all such pixels as bad (--bad-pixels)" if self._whole_dtype else ""
+        of_what = "the square root of the largest value" if is_root else "the largest value"
+        number = f"{self._largest:.7g}" if is_root else f"{self._largest:.0f}"
         return (
-            f"expected measured values, found {self._times} at the largest value of an integer dtype, "
-            f"{self._largest:.0f}, the first at {self._at_largest}: gaps, or saturated pixels? Mark them in the key "
-            f"'bad_pixels'{also}"
+            f"expected measured values, found {self._times} at {of_what} of an integer dtype, {number}, the first at "
+            f"{self._at_largest}: gaps, or saturated pixels? Mark them in the key 'bad_pixels'{also}"
         )
 
     def _darkness(self) -> str:

@@ -138,14 +138,11 @@ def read_geometry(path: Path, lookup: Lookup, names: Collection[str], remarks: l
             f"pixels of unknown size, and a product needs --pixel_size"
         )
         return None
+    width, height = (number(name) for name in sizes)
+    distance, energy = number("detector_object_distance_m"), number("photon_energy_eV")
+    origin = _middle(lookup, names)
     try:
-        found = Geometry(
-            pixel_width=number("object_pixel_width_m"),
-            pixel_height=number("object_pixel_height_m"),
-            distance=number("detector_object_distance_m"),
-            energy=number("photon_energy_eV"),
-            origin=_middle(lookup, names),
-        )
+        found = Geometry(width, height, distance, energy, origin)
     except ValueError as wrong:
         raise ValueError(f"data file {path}: {wrong}{NO_PIXEL}; {_WRITE}") from wrong
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -142,13 +142,14 @@ def load_scan(path: str | Path, *, invalid_is_bad: bool = False, measurement: Me
 
     Shapes and dtypes are checked before any data are read; then every value is checked once, a block at a time.
     Uncompressed float32 stacks (and complex64 ``Y``) of an NPZ, as ``numpy.savez`` writes them, are mapped read-only,
-    so they may be larger than the memory. A stack that must be converted, or that an HDF5 holds, is read in parts;
-    above 256 MiB it is written to a temporary file and mapped from there. The file is removed after the last use. All
-    other arrays are loaded and converted.
+    so they may be larger than the memory. A stack (M, N, N) that must be converted or unpacked is read in parts; above
+    256 MiB it is written to a temporary file and mapped from there. The file is removed after the last use. All other
+    arrays are loaded and converted, unless they declare more bytes than the file can hold.
 
     Implausible data are warned of, with their location: patterns that look like counts, pixels at the largest value of
-    their integer dtype, patterns without light, a zero frequency that is not at [N // 2, N // 2], positions that are
-    probably not in pixels, an object with several layers (which is ignored), several probes (OPR), near field.
+    an integer dtype or at its square root, patterns without light, a zero frequency that is not at [N // 2, N // 2],
+    positions that are probably not in pixels, an object with several layers (which is ignored), several probes (OPR),
+    near field.
 
     Args:
         path: path of the file.
@@ -164,7 +165,7 @@ def load_scan(path: str | Path, *, invalid_is_bad: bool = False, measurement: Me
         ValueError: the file has another format, lacks a key or holds Python objects (nothing is unpickled), or an array
             has a wrong shape, dtype or value. The message names file, key, what was expected and what was found.
     """
-    if measurement not in {None, *get_args(Measurement)}:
+    if measurement not in (None, *get_args(Measurement)):
         raise ValueError(f"measurement: expected one of {get_args(Measurement)}, or None, found {measurement!r}")
     path = Path(path)
     if not path.is_file():
@@ -251,7 +252,7 @@ _OPTIONAL = ("xcoords_start", "ycoords_start", "scan_index", "objectGuess", "Y",
 
 def _read_npz(path: Path, invalid_is_bad: bool, measurement: Measurement | None) -> tuple[Scan, list[str]]:
     members = members_of(path)
-    remarks = _remarks_on_misspelt(path, members)
+    remarks: list[str] = []
     for key in [key for key in _OPTIONAL if key in members and holds_none(path, key, members[key])]:
         remarks.append(f"data file {path}: {key!r}: ignored: found None, which PtychoPINN writes for a missing array")
         del members[key]
@@ -289,7 +290,7 @@ def _assemble(
         measurement: as for ``load_scan``.
         by_ptychodus: whether the format is Ptychodus's own; otherwise its files are recognised by a probe with modes.
     """
-    remarks: list[str] = []
+    remarks = _remarks_on_unread(path, keys)
     x = require("xcoords", "real")
     (M,) = x.expect("(M,), one number per position", lambda shape: len(shape) == 1 and shape[0] > 0)
     vectors = {"xcoords": x, "ycoords": require("ycoords", "real")}
@@ -365,12 +366,23 @@ READERS: Mapping[str, Reader] = MappingProxyType({".npz": _read_npz, ".h5": _rea
 """Suffix of a file -> function that reads it."""
 
 
-def _remarks_on_misspelt(path: Path, members: Iterable[str]) -> list[str]:
-    """Return a sentence for each unknown key that looks like a misspelt optional one."""
-    absent = [key for key in _OPTIONAL if key not in members and len(key) > 1]
-    unread = sorted(set(members) - {*_REQUIRED, *_OPTIONAL})
-    near = ((key, difflib.get_close_matches(key, absent, n=1, cutoff=0.85)) for key in unread)
-    return [f"data file {path}: {key!r}: ignored; do you mean {found[0]!r}?" for key, found in near if found]
+def _remarks_on_unread(path: Path, keys: Collection[str]) -> list[str]:
+    """Return a sentence for each key that is not read but was probably meant to be."""
+    absent = {_plain(key): key for key in _OPTIONAL if key not in keys and len(key) > 1}
+    meant: dict[str, str] = {}
+    for key in sorted({*keys} - {*_REQUIRED, *_OPTIONAL}):
+        near = difflib.get_close_matches(_plain(key), absent, n=1, cutoff=0.85)
+        if near:
+            meant[key] = f"do you mean {absent[near[0]]!r}?"
+        elif "mask" in key.lower() and "bad_pixels" not in keys:
+            meant[key] = "the key of a detector mask is 'bad_pixels', true where a pixel is bad"
+    if {"diff3d", "diffraction"} <= {*keys}:
+        meant["diffraction"] = "'diff3d' is used"
+    return [f"data file {path}: {key!r}: ignored; {what}" for key, what in meant.items()]
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "")
 
 
 def _stack_layout(stack: StoredArray, M: int) -> tuple[Arrange, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 Arrange = Callable[[np.ndarray], np.ndarray]
 Convert = Callable[[np.ndarray], np.ndarray]
 _KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu", "true or false": "biu"}
+_LARGEST_EMPTY = 2**28
+"""Bytes that a smaller file may declare for an array: little is stored of constants, and nothing of gaps."""
 
 
 @runtime_checkable
@@ -36,6 +39,11 @@ class StoredArray:
     shape: tuple[int, ...]
     dtype: np.dtype
 
+    @property
+    def size(self) -> int:
+        """Size of the values, bytes, as the file declares it."""
+        return self.dtype.itemsize * math.prod(self.shape)
+
     def __str__(self) -> str:
         return f"data file {self.path}: {self.key!r}"
 
@@ -49,6 +57,18 @@ class StoredArray:
         """Raise ``ValueError`` unless the numbers are of this kind, a key of ``_KINDS``."""
         if self.dtype.kind not in _KINDS[kind]:
             raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
+
+    def require_held(self, size: int) -> None:
+        """Refuse, before it is read, what takes more memory than the file can hold.
+
+        Args:
+            size: bytes that are read together.
+        """
+        stored = self.path.stat().st_size
+        if size > max(stored, _LARGEST_EMPTY):
+            raise ValueError(
+                f"{self}: expected an array that the file can hold, found {stored} bytes that declare {size}"
+            )
 
     def load(
         self,

@@ -290,6 +290,17 @@ def test_a_terminal_that_is_not_utf_8(encoding: str) -> None:
     assert b"mosaic" in done.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there a current directory cannot be removed")
+def test_a_current_directory_that_is_gone(tmp_path: Path) -> None:
+    command = f'mkdir gone && cd gone && rmdir ../gone && exec "{sys.executable}" -m golden list'
+    environment = os.environ | {"PYTHONPATH": str(CODE)}
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "golden: the current directory is gone; change to one that exists\n"
+
+
 def test_closed_streams() -> None:
     script = f"exec '{sys.executable}' -m golden list <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", script], check=False).returncode == 0

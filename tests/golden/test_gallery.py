@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +68,13 @@ def test_a_change_in_pixels_that_are_not_shown_changes_the_caption(tmp_path: Pat
     array[(1, 1, 8)[: len(shape)]] = 0.001
     array[(0, 0, 0)[: len(shape)]] = 0
     assert (drawn(tmp_path / "b.png", y=array) != before).any()
+
+
+def test_a_file_of_settings_that_matplotlib_does_not_understand(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"font.family: \xe9\xff\nimage.lut 3\n")
+    code = "import os; from golden.report.colours import colormap; print(colormap('gray').N, os.getcwd())"
+    environment = os.environ | {"MPLBACKEND": "none"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout.split(), done.stderr) == (["256", str(tmp_path.resolve())], "")

@@ -378,7 +378,7 @@ def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
     second = merge_request(clone, wider(3.5))
     assert second.exit_code == 1
     assert (
-        "the tolerance of 'y' grew by a factor of 3.5, in steps since 2026-01-01 (restore it, or make it"
+        "the tolerance of 'y' grew by a factor of 3.5, in steps since 2026-01-01 (restore it, or regenerate it"
         in second.output
     )
     assert "noise" not in second.output

@@ -156,6 +156,17 @@ def test_a_file_of_settings(tmp_path: Path) -> None:
     assert said[0] == said[1]
 
 
+@pytest.mark.parametrize("settings", [b"font.family: \xe9\xff\n", b"image.lut 3\nbackend: none\n"])
+def test_a_file_of_settings_that_matplotlib_does_not_understand(tmp_path: Path, settings: bytes) -> None:
+    """The programs do not fail on it, nor warn: it is not read. Afterwards all is where it was."""
+    (tmp_path / "matplotlibrc").write_bytes(settings)
+    code = "import os; from ptycho_torch.program import load; load('matplotlib.figure'); print(os.getcwd())"
+    environment = os.environ | {"MPLBACKEND": "none"}
+    command = [sys.executable, "-c", f"{code}; print(os.environ['MPLBACKEND'])"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout.splitlines(), done.stderr) == ([str(tmp_path.resolve()), "none"], "")
+
+
 def test_loading_a_bundle_leaves_the_random_numbers_as_they_were(usual: tuple[Path, dict[str, bytes]]) -> None:
     before = torch.get_rng_state()
     load_bundle(usual[0])

@@ -339,6 +339,15 @@ def test_empty_patterns_are_refused() -> None:
         MemoryMappedDataset(make_scan(diffraction=np.zeros((M, N, N), np.float32)), np.array([[0]]))
 
 
+@pytest.mark.parametrize("faint", [1e-44, 1e-40])
+def test_patterns_that_float32_cannot_scale_are_refused(faint: float) -> None:
+    scan = make_scan(diffraction=np.full((M, N, N), faint, np.float32))
+    with pytest.raises(
+        ValueError, match=r"amplitudes in units of about a photon, found .*; multiply them by a constant"
+    ):
+        MemoryMappedDataset(scan, groups_of(scan, 1))
+
+
 def test_patterns_drawn_on_loading() -> None:
     drawn = draw_patterns(1000, 10, seed=7)
     np.random.seed(7)

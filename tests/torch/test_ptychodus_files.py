@@ -419,6 +419,63 @@ def test_files_that_are_no_scans(tmp_path: Path) -> None:
         load_scan(path)
 
 
+DECLARED = {"probe": ((10**7, 64, 64), "c16"), "object": ((1, 10**6, 10**6), "c16")}
+
+
+@pytest.mark.parametrize("key", DECLARED)
+@pytest.mark.filterwarnings("ignore:.*treated as counts")
+def test_what_a_small_file_declares_is_not_read(tmp_path: Path, key: str) -> None:
+    path = changed(tmp_path)
+    with h5py.File(path, "r+") as file:
+        shape, dtype = DECLARED[key]
+        del file[key]
+        dataset = file.create_dataset(key, shape, dtype, chunks=(1, 64, 64))
+        dataset[0, :64, :64] = 1
+    with pytest.raises(ValueError, match=f"{key!r}: expected an array that the file can hold, found"):
+        load_scan(path)
+
+
+@pytest.mark.filterwarnings("ignore:.*treated as counts")
+def test_a_chunk_that_a_small_file_declares_is_not_unpacked(tmp_path: Path) -> None:
+    path = changed(tmp_path)
+    with h5py.File(path, "r+") as file:
+        del file["patterns"]
+        chunks = (2**15, 64, 64)
+        file.create_dataset("patterns", (M, 64, 64), "u4", maxshape=(None, 64, 64), chunks=chunks, fillvalue=1)
+        file["patterns"].id.write_direct_chunk((0, 0, 0), b"x")
+    with pytest.raises(ValueError, match="'patterns': expected an array that the file can hold, found"):
+        load_scan(path)
+
+
+@pytest.mark.parametrize("key", ["patterns", "probe_position_x_px", "probe"])
+def test_what_nobody_wrote_is_not_read_as_zeros(tmp_path: Path, key: str) -> None:
+    path = changed(tmp_path)
+    with h5py.File(path, "r+") as file:
+        shape, dtype = file[key].shape, file[key].dtype
+        del file[key]
+        file.create_dataset(key, shape, dtype)
+    with pytest.raises(ValueError, match=f"{key!r}: expected values, found that nobody wrote any; the file is incomp"):
+        load_scan(path)
+
+
+def test_values_in_other_files_are_not_read(tmp_path: Path) -> None:
+    path, elsewhere = changed(tmp_path), tmp_path / "other.h5"
+    shutil.copy(path, elsewhere)
+    with h5py.File(path, "r+") as file:
+        shape, dtype = file["patterns"].shape, file["patterns"].dtype
+        del file["patterns"]
+        file["patterns"] = h5py.ExternalLink(elsewhere.name, "patterns")
+    with pytest.raises(ValueError, match="'patterns', found a group, or a link to nothing here"):
+        load_scan(path)
+    with h5py.File(path, "r+") as file:
+        del file["patterns"]
+        layout = h5py.VirtualLayout(shape, dtype)
+        layout[:] = h5py.VirtualSource(elsewhere.name, "patterns", shape)
+        file.create_virtual_dataset("patterns", layout)
+    with pytest.raises(ValueError, match="'patterns': expected values in this file, found that they lie in others"):
+        load_scan(path)
+
+
 @pytest.mark.filterwarnings("ignore:.*treated as counts")
 def test_damaged_values_are_told(tmp_path: Path) -> None:
     with h5py.File(ONE_MODE) as file:

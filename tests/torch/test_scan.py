@@ -7,6 +7,7 @@ import io
 import os
 import re
 import struct
+import tempfile
 import tracemalloc
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 import ptycho_torch
+from ptycho_torch.scans import collect, stored_array
 from ptycho_torch.scans import npz as npz_module
 from ptycho_torch.scans.atomic_file import write_atomically
 from ptycho_torch.scans.scan import READERS, Scan, load_scan, save_scan
@@ -82,7 +84,6 @@ STACK = ARRAYS["diff3d"]
         {"diff3d": STACK.astype(">f4")},
         {"diff3d": STACK.astype(np.float64)},
         {"diffraction": STACK},
-        {"diffraction": STACK * 0, "diff3d": STACK},
         {"diff3d": STACK, "probeGuess": ARRAYS["probeGuess"][..., None].astype(">c16")},
         {"diff3d": STACK, "remark": np.array("unknown keys are not looked at")},
         {"diff3d": STACK, "_metadata": np.array({"objects": "neither"}, dtype=object)},
@@ -157,11 +158,16 @@ def test_a_mapped_stack_may_begin_at_any_byte(tmp_path: Path) -> None:
         np.testing.assert_array_equal(load_scan(path).diffraction, STACK)
 
 
-def test_a_mapped_scan_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_mapped_scan_takes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
     monkeypatch.setattr(npz_module, "_BLOCK", 2**18)
-    coords = {"xcoords": np.arange(64), "ycoords": np.arange(64)}
-    stack = np.ones((64, 128, 128), np.float32)
-    path = write(tmp_path, diff3d=stack, probeGuess=np.ones((128, 128), np.complex64), **coords)
+    monkeypatch.setattr(collect, "IN_MEMORY", 2**18)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    coords = {"xcoords": np.arange(256), "ycoords": np.arange(256)}
+    stack = np.ones((256, 128, 128), np.float32)
+    probe = np.ones((128, 128), np.complex64)
+    path = write(tmp_path, packed=packed, diff3d=stack, probeGuess=probe, **coords)
     tracemalloc.start()
     try:
         scan = load_scan(path)
@@ -169,7 +175,8 @@ def test_a_mapped_scan_takes_no_memory(tmp_path: Path, monkeypatch: pytest.Monke
     finally:
         tracemalloc.stop()
     assert isinstance(scan.diffraction, np.memmap)
-    assert most < stack.nbytes / 4
+    np.testing.assert_array_equal(scan.diffraction, stack)
+    assert most < stack.nbytes / 8
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -325,10 +332,35 @@ def test_pixels_at_the_largest_number_of_a_detector(tmp_path: Path, stored: str,
 
 
 def test_a_misspelt_key_is_not_missed_in_silence(tmp_path: Path) -> None:
-    for key, meant in (("objectGuesz", "objectGuess"), ("bad_pixel", "bad_pixels"), ("xcoord_start", "xcoords_start")):
+    for key, meant in (
+        *(("objectGuesz", "objectGuess"), ("bad_pixel", "bad_pixels"), ("xcoord_start", "xcoords_start")),
+        *(("badPixels", "bad_pixels"), ("OBJECTGUESS", "objectGuess"), ("scanIndex", "scan_index")),
+    ):
         path = write(tmp_path, **{key: np.ones(3)})
         with pytest.warns(UserWarning, match=f"{key!r}: ignored; do you mean {meant!r}"):
             load_scan(path)
+
+
+@pytest.mark.parametrize("key", ["mask", "detector_mask"])
+def test_a_mask_of_another_key_is_not_missed_in_silence(tmp_path: Path, key: str) -> None:
+    with pytest.warns(UserWarning, match=f"{key!r}: not read; a detector's mask has the key 'bad_pixels', true where"):
+        load_scan(write(tmp_path, **{key: np.ones((N, N), bool)}))
+
+
+def test_of_two_stacks_of_patterns_the_one_that_is_taken_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path, diffraction=2 * STACK)
+    with pytest.warns(UserWarning, match="'diffraction': not read; 'diff3d' is there too, and is taken"):
+        np.testing.assert_array_equal(load_scan(path).diffraction, STACK)
+
+
+@pytest.mark.parametrize("largest", [65535, 2**31 - 1, 2**32 - 1])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_root_of_the_largest_number_of_a_detector(tmp_path: Path, dtype: str, largest: int) -> None:
+    gap = np.where(GAP == 65535, np.sqrt(largest), GOOD["diff3d"]).astype(dtype)
+    said = f"found 18 at the square root of the largest whole number of a detector, {np.sqrt(largest):.7g}, the first"
+    with pytest.warns(UserWarning, match=re.escape(said)) as told:
+        load_scan(write(tmp_path, **plausible(diff3d=gap)))
+    assert len(told) == 1
 
 
 # ------------------------------------------------------------------------------------------------ what is refused
@@ -477,6 +509,13 @@ def test_a_header_that_promises_more_than_there_is(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("xcoords.npy", held.getvalue() + b"12345678")
     with pytest.raises(ValueError, match=re.escape("bytes for float64 (1000000000000000,), found 136")):
+        load_scan(path)
+
+
+def test_what_unpacks_to_far_more_than_the_file_holds_is_not_read(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(stored_array, "_LARGEST_EMPTY", 2**10)
+    path = write(tmp_path, packed=True, objectGuess=np.ones((500, 500), np.complex64))
+    with pytest.raises(ValueError, match=r"'objectGuess': expected an array that the file can hold, found \d+ bytes"):
         load_scan(path)
 
 

@@ -451,6 +451,11 @@ def test_train_help() -> None:
         (("--strategy", "ddp_spawn"), "strategy ddp_spawn: expected processes that run this program"),
         (("--devices", "foo"), "Lightning cannot use this"),
         (("--nphotons", "nan"), "DataConfig.nphotons: expected a positive number, found nan"),
+        (("--n_filters_scale", 10**30), "--n_filters_scale: expected a network that memory can hold, found one of"),
+        (("--n_filters_scale", 10**12), "--n_filters_scale: expected a network that memory can hold, found one of"),
+        (("--test_data_file", "{dir}/small.npz"), "small.npz: expected patterns of side 64, as in training, found 32"),
+        (("--nphotons", "1e300"), "DataConfig.nphotons: expected 1 to 1e+15 photons per pattern, found 1e+300"),
+        (("--nphotons", "1e-300"), "DataConfig.nphotons: expected 1 to 1e+15 photons per pattern, found 1e-300"),
         (("--learning_rate", "nan"), "TrainingConfig.learning_rate: expected a positive number, found nan"),
         (("--initial_weights", "{dir}/none.h5"), "none.h5: no such file"),
         (("--initial_weights", "{dir}/text.npz"), "expected HDF5, found another file"),
@@ -467,6 +472,7 @@ def test_train_help() -> None:
 )
 def test_wrong_input_is_one_clear_line(scan: Path, tmp_path: Path, options: tuple[Any, ...], message: str) -> None:
     (tmp_path / "text.npz").write_text("no scan")
+    save_scan(tmp_path / "small.npz", simulate_scan(Simulation(patterns=4, N=32)))
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     np.save(tmp_path / "few.npy", np.tile(np.arange(5), (2, 1)))
     orders = np.tile(np.arange(5), (3, 1))
@@ -597,6 +603,7 @@ def test_inference_help() -> None:
         ("{scan}", "{scan}", (), "expected the members about.json and tensors.safetensors"),
         ("{model}", "{dir}/none.npz", (), "none.npz: no such file"),
         ("{model}", "{dir}/small.npz", (), "expected patterns of side 64, as in training, found 32"),
+        ("{model}", "{dir}/far.npz", (), "far.npz: expected positions within 16384 object pixels of their mean"),
         ("{model}", "{scan}", ("--n_images", 0), "Invalid value for '--n_images'"),
         ("{model}", "{scan}", ("--phase_vmin", 1, "--phase_vmax", -1), "expected phases in radians, the first below"),
         ("{model}", "{scan}", ("--phase_vmin", 4), "found 4 and 3.14159"),
@@ -611,6 +618,8 @@ def test_wrong_input_of_inference(
     trained: Path, scan: Path, tmp_path: Path, model: str, data: str, more: tuple[Any, ...], message: str
 ) -> None:
     save_scan(tmp_path / "small.npz", simulate_scan(Simulation(patterns=4, N=32)))
+    near = simulate_scan(Simulation(patterns=4))
+    save_scan(tmp_path / "far.npz", dataclasses.replace(near, positions=near.positions * 1e5))
     places = {"dir": tmp_path, "scan": scan, "model": trained}
     run = inferring(Path(model.format(**places)), Path(data.format(**places)), tmp_path / "E", *more)
     assert run.exit_code == 2

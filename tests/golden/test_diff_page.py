@@ -182,7 +182,7 @@ def test_a_page_stays_a_page() -> None:
     scalars = {f"z{number:03}": np.array(number) for number in range(400)}
     document = shown(None, holding(**many, **scalars))
     assert len(pictures(document, "after")) == 24
-    assert "and 116 more outputs or elements, which are not drawn" in read(document)
+    assert "and 116 more outputs or elements that are not shown" in read(document)
 
 
 def test_of_many_cases_the_first_is_unfolded() -> None:

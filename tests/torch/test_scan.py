@@ -343,13 +343,13 @@ def test_a_misspelt_key_is_not_missed_in_silence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["mask", "detector_mask"])
 def test_a_mask_of_another_key_is_not_missed_in_silence(tmp_path: Path, key: str) -> None:
-    with pytest.warns(UserWarning, match=f"{key!r}: not read; a detector's mask has the key 'bad_pixels', true where"):
+    with pytest.warns(UserWarning, match=f"{key!r}: ignored; the key of a detector mask is 'bad_pixels', true where"):
         load_scan(write(tmp_path, **{key: np.ones((N, N), bool)}))
 
 
-def test_of_two_stacks_of_patterns_the_one_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_of_two_stacks_of_patterns_a_warning_names_the_ignored_one(tmp_path: Path) -> None:
     path = write(tmp_path, diffraction=2 * STACK)
-    with pytest.warns(UserWarning, match="'diffraction': not read; 'diff3d' is there too, and is taken"):
+    with pytest.warns(UserWarning, match="'diffraction': ignored; 'diff3d' is used"):
         np.testing.assert_array_equal(load_scan(path).diffraction, STACK)
 
 
@@ -357,7 +357,7 @@ def test_of_two_stacks_of_patterns_the_one_that_is_taken_is_told(tmp_path: Path)
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_the_root_of_the_largest_number_of_a_detector(tmp_path: Path, dtype: str, largest: int) -> None:
     gap = np.where(GAP == 65535, np.sqrt(largest), GOOD["diff3d"]).astype(dtype)
-    said = f"found 18 at the square root of the largest whole number of a detector, {np.sqrt(largest):.7g}, the first"
+    said = f"found 18 at the square root of the largest value of an integer dtype, {np.sqrt(largest):.7g}, the first"
     with pytest.warns(UserWarning, match=re.escape(said)) as told:
         load_scan(write(tmp_path, **plausible(diff3d=gap)))
     assert len(told) == 1

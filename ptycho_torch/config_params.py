@@ -56,7 +56,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _require_positive(self, "N", "C", "K", "nphotons", "probe_scale")
-        if not 1 <= self.nphotons <= _MOST_PHOTONS:  # beyond, losses and gradients leave float32
+        if not 1 <= self.nphotons <= _MOST_PHOTONS:  # outside, losses and gradients overflow or underflow float32
             raise ValueError(
                 f"DataConfig.nphotons: expected 1 to {_MOST_PHOTONS:g} photons per pattern, found {self.nphotons:g}"
             )

@@ -250,7 +250,7 @@ def _bad_items(bad_pixels: Bool[np.ndarray, "*M N N"] | None) -> Items | None:
 
 
 def _factor(mean_energy: float, N: int) -> np.float32:
-    """Return the factor of patterns of side N, unless float32 cannot hold it or its inverse."""
+    """Return the factor of patterns of side N. Float32 must hold it and its inverse."""
     with np.errstate(over="ignore"):
         factor = normalization_factor(mean_energy, N)
     if not np.finfo(np.float32).tiny <= factor < np.inf:

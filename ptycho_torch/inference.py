@@ -267,14 +267,15 @@ def _dataset(scan: Scan, bundle: Bundle, options: dict[str, Any]) -> MemoryMappe
 
 
 def _require_canvas(scan: Scan, offsets: torch.Tensor) -> None:
-    """Refuse, before the network works, positions (n, 1, 2, 1) that span more than a mosaic can."""
+    """Refuse positions (n, 1, 2, 1) that span more than the largest mosaic, before the network runs."""
     from ptycho_torch.operators.reassembly import LARGEST_SIDE
 
     reach = float((offsets - offsets.mean(dim=0)).abs().max())
     if 2 * reach > LARGEST_SIDE:
         raise ValueError(
-            f"{scan.source}: expected positions within {LARGEST_SIDE // 2} object pixels of their mean, for the mosaic "
-            f"has at most {LARGEST_SIDE} a side, found {reach:.3g}. Divide them by the size of an object pixel"
+            f"{scan.source}: expected positions within {LARGEST_SIDE // 2} object pixels of their mean, because a "
+            f"mosaic has at most {LARGEST_SIDE} pixels per side, found {reach:.3g}. "
+            f"Divide them by the size of an object pixel"
         )
 
 

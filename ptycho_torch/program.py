@@ -90,11 +90,11 @@ def _load_matplotlib() -> None:
     found = find_spec("matplotlib")
     if found is None or found.origin is None:
         return
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where its cache lies
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it logs where its cache is
     package = Path(found.origin).parent
     own = {"MPLBACKEND": "agg", "MATPLOTLIBRC": str(package / "mpl-data" / "matplotlibrc")}
     before = {name: os.environ.get(name) for name in own}
-    # Matplotlib looks into the current directory first, whatever the variables say.
+    # A matplotlibrc in the current directory takes precedence over these variables.
     elsewhere = chdir(package) if os.path.isfile("matplotlibrc") else nullcontext()
     try:
         os.environ.update(own)
@@ -292,7 +292,7 @@ def warnings_in_the_log() -> Iterator[None]:
     """Write each distinct warning to the log once, also before an error, because a warning may explain it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        warnings.simplefilter("ignore", ResourceWarning)  # for developers, as Python itself has it
+        warnings.simplefilter("ignore", ResourceWarning)  # Python ignores it too: it is for developers
         try:
             yield
         finally:

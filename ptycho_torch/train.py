@@ -293,10 +293,10 @@ def _model(
         scale = intensity_scale(payload.data.nphotons, payload.data.N)
         try:
             model = PtychoPINN(payload.model, dataset.probe, scale)
-        except (RuntimeError, TypeError) as refused:  # Torch says so if layers exceed the memory, or its integers
+        except (RuntimeError, TypeError) as refused:  # Torch's exceptions if layers exceed the memory, or its integers
             raise ValueError(
                 f"--n_filters_scale: expected a network that memory can hold, found one of width "
-                f"{payload.model.n_filters_scale}; take a smaller one ({str(refused).splitlines()[0]})"
+                f"{payload.model.n_filters_scale}; choose a smaller one ({str(refused).splitlines()[0]})"
             ) from refused
     if initial_weights is not None:
         from_tensorflow_weights(model, read_tensorflow_weights(initial_weights))

@@ -30,7 +30,7 @@ _UNMEASURED = Tolerance(1e-6, 1e-6)
 
 
 _SIZE = re.compile(r"; typically [^;:]+")
-"""How large a difference is, after its place; it is another for each output."""
+"""The size of a difference, which follows its place and varies from output to output."""
 
 
 class Expected(Protocol):

@@ -436,7 +436,7 @@ class Search:
         return f"{spot}; typically {np.median(size):.1e} of the scale, at most {size.max():.1e}"
 
     def _precision(self) -> str:
-        """Say that all values found are those of a narrower dtype, and as far off as its rounding; else nothing."""
+        """Return that all values found are exact in a narrower dtype, and off by its rounding; otherwise nothing."""
         if {self._expected.dtype.kind, self._found.dtype.kind} - {*"fc"}:
             return ""
         thin = _thinning(self._expected.shape)

@@ -24,14 +24,14 @@ def colormap(name: str) -> Colormap:
 
 
 def _load_matplotlib() -> None:
-    """Let Matplotlib begin with its own settings, if nobody loaded it: it fails where it does not understand others."""
+    """Import Matplotlib with its own settings: with a faulty matplotlibrc of the user, the import fails."""
     found = find_spec("matplotlib")
     if found is None or found.origin is None:
         return
     package = Path(found.origin).parent
     own = {"MPLBACKEND": "agg", "MATPLOTLIBRC": str(package / "mpl-data" / "matplotlibrc")}
     before = {name: os.environ.get(name) for name in own}
-    # Matplotlib looks into the current directory first, whatever the variables say.
+    # A matplotlibrc in the current directory takes precedence over these variables.
     elsewhere = chdir(package) if os.path.isfile("matplotlibrc") else nullcontext()
     try:
         os.environ.update(own)

@@ -283,7 +283,7 @@ def _common(causes: Iterable[str]) -> list[str]:
 
 
 def without_numbers(cause: str) -> str:
-    """Return a cause without its numbers, which are others in each golden."""
+    """Return a cause without its numbers, which vary from golden to golden."""
     return _NUMBERS.sub("", cause)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 _SLOW = "slow"
-"""The attribute of a case that is recomputed and compared only on request; it is given by its name."""
+"""Attribute of a case that runs only on request; it is passed by keyword."""
 
 
 def constants(module: str, names: Sequence[str]) -> dict[str, str]:
@@ -67,11 +67,11 @@ def _nodes(module: str) -> list[ast.AST]:
 
 
 def _slow(node: ast.AST, names: Collection[str]) -> Iterator[str]:
-    """Say what a node sets that makes cases slow.
+    """Return what a node sets to make cases slow.
 
     Args:
-        node: of a module.
-        names: of the parameters that do.
+        node: node of a module.
+        names: names of the parameters that make a case slow.
     """
     found: list[tuple[str | None, ast.expr | None]] = []
     of = " by default"

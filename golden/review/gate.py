@@ -151,13 +151,13 @@ def _of_files(request: Request, module: str) -> Iterator[Weakening]:
 
 
 def _of_tests(request: Request) -> Iterator[Weakening]:
-    """Say which tests are gone, and which of those change that hold the port to goldens."""
+    """Return the test files that are gone, and those that check the port against goldens and changed."""
     for path in request.files_changed((_TESTS,)):
         old, new = request.texts(path) if path.endswith(".py") else ("", "")
         if old and not new.strip():
-            yield Weakening(path, "its tests are gone")
+            yield Weakening(path, "its tests were removed")
         elif declared.takes_goldens(old) or declared.takes_goldens(new):
-            yield Weakening(path, "it holds the port to goldens, and this request changes it")
+            yield Weakening(path, "it checks the port against goldens, and this request changes it")
 
 
 def _changed(before: Mapping[str, str], after: Mapping[str, str], where: str) -> Iterator[Weakening]:

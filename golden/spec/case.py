@@ -58,7 +58,7 @@ class Case:
     draw: Drawing = lambda draw: {}
     expected_constant: Mapping[str, str] = field(default_factory=dict)
     invisible: Mapping[str, str] = field(default_factory=dict)
-    _: KW_ONLY  # so that golden.review.declared sees who says it
+    _: KW_ONLY  # golden.review.declared finds it by its name
     slow: bool = False
 
     def __post_init__(self) -> None:

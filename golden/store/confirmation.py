@@ -25,7 +25,7 @@ Record = dict[str, Any]
 
 _KEYS = frozenset({"reference", "tensorflow", "date", "share", "value"})
 _CLAIM = ("reference", "commit", "version", "value")
-"""Which release confirmed which value."""
+"""The keys that say which release confirmed which value."""
 _SHOWN = 7
 """Digits of a commit that are shown."""
 
@@ -72,7 +72,7 @@ def is_stale(entry: Entry) -> bool:
 
 
 def is_rewritten(record: Record, newer: Record) -> bool:
-    """Tell whether one release's record of one value says something else than before. The generator writes it once."""
+    """Return whether a release's record of the same value changed. The generator writes such a record only once."""
     return record != newer and all(record.get(key) == newer.get(key) for key in _CLAIM)
 
 

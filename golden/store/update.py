@@ -207,11 +207,8 @@ def _replace(fixtures: Path, case: str, kinds: Iterable[str]) -> None:
 
 
 def _remove(fixtures: Path, case: str) -> None:
-    for kind in (
-        "json",
-        "png",
-        "h5",
-    ):  # if this is interrupted, the rest is still reported, and the next update removes it
+    # If this is interrupted, the rest is still reported, and the next update removes it.
+    for kind in ("json", "png", "h5"):
         target = fixtures / f"{case}.{kind}"
         if target.exists():
             target.unlink()

@@ -45,7 +45,7 @@ class Failure:
 
     @property
     def is_explained(self) -> bool:
-        """Tell whether the diagnosis says what was done to the right values, though no fault is declared that does."""
+        """Return whether the diagnosis explains the failure without a declared fault."""
         return UNEXPLAINED not in self.check.cause
 
 

@@ -118,9 +118,13 @@ class Datasets:
             what = "a group, or a link to nothing here" if name in listed else str(listed)
             raise ValueError(f"data file {self.path}: expected the dataset {name!r}, found {what}")
         if not is_here:
-            raise ValueError(f"{dataset}: expected values in this file, found that they lie in others; copy them here")
+            raise ValueError(
+                f"{dataset}: expected values in this file, found virtual or external data; copy them into this file"
+            )
         if dataset.size and not is_written:
-            raise ValueError(f"{dataset}: expected values, found that nobody wrote any; the file is incomplete")
+            raise ValueError(
+                f"{dataset}: expected values, found none, because they were never written; the file is incomplete"
+            )
         dataset.expect_kind(kind)
         return dataset
 

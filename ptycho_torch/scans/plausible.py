@@ -41,7 +41,7 @@ class ZeroOrOne:
 
     def take(self, first: int, block: np.ndarray) -> None:
         """Check some items (k, ...)."""
-        numbers = block.view(np.uint8) if block.dtype == np.bool_ else block  # a forged bool may be another byte
+        numbers = block.view(np.uint8) if block.dtype == np.bool_ else block  # a forged bool may be neither 0 nor 1
         if self._found is None and (other := (numbers != 0) & (numbers != 1)).any():
             self._found = numbers[other][0]
 

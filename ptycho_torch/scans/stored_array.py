@@ -14,7 +14,7 @@ Arrange = Callable[[np.ndarray], np.ndarray]
 Convert = Callable[[np.ndarray], np.ndarray]
 _KINDS = {"real": "fiu", "whole": "iu", "complex": "c", "complex or real": "cfiu", "true or false": "biu"}
 _LARGEST_EMPTY = 2**28
-"""Bytes that a smaller file may declare for an array: little is stored of constants, and nothing of gaps."""
+"""Bytes that a smaller file may declare for an array, because constants and gaps take little space."""
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ class StoredArray:
             raise ValueError(f"{self}: expected {kind} numbers, found {self.dtype}")
 
     def require_held(self, size: int) -> None:
-        """Refuse, before it is read, what takes more memory than the file can hold.
+        """Refuse to read an array that is larger than the file can hold.
 
         Args:
             size: bytes that are read together.
@@ -67,7 +67,7 @@ class StoredArray:
         stored = self.path.stat().st_size
         if size > max(stored, _LARGEST_EMPTY):
             raise ValueError(
-                f"{self}: expected an array that the file can hold, found {stored} bytes that declare {size}"
+                f"{self}: expected an array that the file can hold, found a file of {stored} bytes that declares {size}"
             )
 
     def load(

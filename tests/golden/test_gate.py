@@ -553,16 +553,16 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
             "[project]\n[project.entry-points.pytest11]\nkind = 'a'\n",
             "entry-points: was none, is {'pytest11': {'kind': 'a'}} (ptycho_torch/pyproject.toml)",
         ),
-        ("tests/test_old.py", "", "tests/test_old.py: its tests are gone"),
+        ("tests/test_old.py", "", "tests/test_old.py: its tests were removed"),
         (
             "tests/test_parity.py",
             "pass\n",
-            "tests/test_parity.py: it holds the port to goldens, and this request changes",
+            "tests/test_parity.py: it checks the port against goldens, and this request changes",
         ),
         (
             "tests/torch/test_new.py",
             "@pytest.mark.golden('probe.normalise')\ndef test(golden): golden.check(1)\n",
-            "tests/torch/test_new.py: it holds the port to goldens, and this request changes it",
+            "tests/torch/test_new.py: it checks the port against goldens, and this request changes it",
         ),
     ],
 )

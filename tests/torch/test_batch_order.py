@@ -93,6 +93,12 @@ def test_an_archive_holds_no_orders(tmp_path: Path) -> None:
         read_orders(tmp_path / "orders.npz", 3, 1)
 
 
+def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
+    (tmp_path / "orders.npy").write_bytes(np.array([[0, 1, 2]]).dumps())
+    with pytest.raises(ValueError, match=r"expected a \.npy file of integers"):
+        read_orders(tmp_path / "orders.npy", 3, 1)
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [

@@ -81,3 +81,14 @@ def test_weights_that_are_refused(config: TrainingConfig, message: str) -> None:
 def test_shapes_that_would_broadcast_are_refused(term) -> None:
     with pytest.raises(ValueError, match=re.escape("found predicted (3, 1), measured (3,)")):
         term(torch.ones(3, 1), torch.ones(3))
+
+
+def test_a_pattern_with_one_good_pixel_counts_like_any_other() -> None:
+    """Patterns are in the last two axes, whatever the number of axes before."""
+    predicted, measured = amplitudes(1)[:2, 0], amplitudes(2)[:2, 0]
+    good = torch.ones(2, 4, 4, dtype=torch.bool)
+    good[0] = False
+    good[0, 1, 2] = True
+    found = amplitude_objective(predicted, measured, good)
+    terms = (predicted - measured).abs()
+    assert found.item() == pytest.approx((terms[0, 1, 2].item() + terms[1].mean().item()) / 2, rel=1e-6)

@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
 
-from ptycho_torch.config_params import DataConfig, ModelConfig, TrainingConfig
+from ptycho_torch.config_params import DataConfig, ModelConfig, Precision, TrainingConfig
 from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.files.archive import pack, write_archive
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
@@ -27,6 +27,7 @@ from ptycho_torch.training.fit import (
     Task,
     UnfitCheckpoint,
     fit,
+    least_loss,
     make_trainer,
     mean_loss,
     read_checkpoint,
@@ -69,16 +70,34 @@ def trainer(directory: Path, epochs: int = 2) -> Any:
     return make_trainer(directory, epochs, Devices(accelerator="cpu", devices="1"))
 
 
-def test_the_loss_without_training_is_the_mean_over_all_groups(scan: Scan) -> None:
-    task = task_of(scan)
+GAPS = np.zeros((64, 64), bool)
+GAPS[24:32] = True
+
+
+@pytest.mark.parametrize("bad_pixels", [None, GAPS], ids=["all good", "gaps"])
+def test_the_loss_without_training_is_the_mean_over_all_groups(scan: Scan, bad_pixels: np.ndarray | None) -> None:
+    task = task_of(replace(scan, bad_pixels=bad_pixels))
     single = [task.dataset[[number]] for number in range(USED)]
+    measured = [one.X * task.model.intensity_scale for one in single]
     with torch.no_grad():
-        scale = task.model.intensity_scale
-        losses = [objective(task.model(one.X, one.positions).amplitude, one.X * scale, CONFIG).item() for one in single]
+        predicted = [task.model(one.X, one.positions).amplitude for one in single]
+    losses = [objective(p, m, CONFIG, one.good).item() for p, m, one in zip(predicted, measured, single)]
+    least = [objective(m, m, CONFIG, one.good).item() for m, one in zip(measured, single)]
     assert len(set(losses)) == USED
     for batch_size in (1, BATCH, USED):
         found = mean_loss(task.model, task.dataset, CONFIG, batch_size, torch.device("cpu"))
         assert found == pytest.approx(np.mean(losses), rel=1e-6)
+    assert least_loss(task.model, task.dataset, CONFIG) == pytest.approx(np.mean(least), rel=1e-6)
+
+
+def test_the_loss_without_training_has_the_precision_of_the_training(scan: Scan) -> None:
+    task = task_of(scan)
+    full, half = (
+        mean_loss(task.model, task.dataset, replace(CONFIG, precision=precision), BATCH, torch.device("cpu"))
+        for precision in get_args(Precision)
+    )
+    assert half != full
+    assert half == pytest.approx(full, rel=1e-2)
 
 
 def direct_loss(task: Task, numbers: Sequence[int]) -> float:
@@ -134,6 +153,15 @@ def test_a_loss_that_is_not_finite_ends_the_training(
         fit(task_of(scan), trainer(tmp_path), Steps())
 
 
+def test_a_resumed_training_that_fails_blames_no_checkpoint(
+    scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(tmp_path, 1), Steps())
+    monkeypatch.setattr("ptycho_torch.training.fit.objective", lambda predicted, *_: predicted.sum() * torch.nan)
+    with pytest.raises(ArithmeticError, match=r"epoch 2: expected finite losses, found .*nan"):
+        fit(task_of(scan), trainer(tmp_path), Steps(), resume=tmp_path / "last.ckpt")
+
+
 def test_the_trainer_writes_and_prints_nothing_of_its_own(tmp_path: Path) -> None:
     made = trainer(tmp_path)
     assert made.progress_bar_callback is None
@@ -158,6 +186,15 @@ def test_a_resumed_training_does_not_begin_anew(scan: Scan, tmp_path: Path) -> N
     assert fit(finished, trainer(tmp_path / "parts"), last, resume=tmp_path / "parts" / "last.ckpt") == whole
     assert last.steps == []
     assert any(not torch.equal(one, before[name]) for name, one in finished.model.state_dict().items())
+
+
+def test_a_training_that_stopped_early_is_finished(scan: Scan, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=3, early_stop_patience=1, early_stop_min_delta=1e12)
+    steps = Steps()
+    stopped = fit(task_of(scan, config), trainer(tmp_path, 3), Steps())
+    assert (stopped.stopped_early, len(stopped.epochs)) == (True, 2)
+    assert fit(task_of(scan, config), trainer(tmp_path, 3), steps, resume=tmp_path / "last.ckpt") == stopped
+    assert steps.steps == []
 
 
 def test_only_the_same_training_goes_on(scan: Scan, tmp_path: Path) -> None:
@@ -266,14 +303,27 @@ def test_a_crafted_checkpoint_is_refused_before_a_step(
     assert not steps.steps
 
 
+@pytest.mark.parametrize("change", [_with_nan, lambda state: state["state_dict"].popitem()])
+def test_a_crafted_checkpoint_of_a_finished_training_is_refused(
+    scan: Scan, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    fit(task_of(scan), trainer(tmp_path), Steps())
+    path = tmp_path / "last.ckpt"
+    state = ArchiveCheckpoints().load_checkpoint(path)
+    change(state)
+    ArchiveCheckpoints().save_checkpoint(state, path)
+    with pytest.raises(UnfitCheckpoint, match=r"last\.ckpt: expected the state of a training, found something else"):
+        fit(task_of(scan), trainer(tmp_path), Steps(), resume=path)
+
+
 @pytest.mark.parametrize("amsgrad", [False, True])
 def test_a_sound_checkpoint_is_taken(scan: Scan, tmp_path: Path, amsgrad: bool) -> None:
-    """AMSGrad keeps one more moment. A setting that is a whole number may be stored as one."""
+    """AMSGrad keeps one more moment. A number may be stored as an integer or as a float."""
     config = replace(CONFIG, adam_amsgrad=amsgrad)
     fit(task_of(scan, replace(config, epochs=1)), trainer(tmp_path, 1), Steps())
     path = tmp_path / "last.ckpt"
     state = ArchiveCheckpoints().load_checkpoint(path)
-    state["optimizer_states"][0]["param_groups"][0]["weight_decay"] = 0
+    state["optimizer_states"][0]["param_groups"][0]["weight_decay"] = 0.0
     ArchiveCheckpoints().save_checkpoint(state, path)
     assert len(fit(task_of(scan, config), trainer(tmp_path), Steps(), resume=path).epochs) == config.epochs
 

@@ -515,7 +515,7 @@ def test_a_header_that_promises_more_than_there_is(tmp_path: Path) -> None:
 def test_what_unpacks_to_far_more_than_the_file_holds_is_not_read(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(stored_array, "_LARGEST_EMPTY", 2**10)
     path = write(tmp_path, packed=True, objectGuess=np.ones((500, 500), np.complex64))
-    with pytest.raises(ValueError, match=r"'objectGuess': expected an array that the file can hold, found \d+ bytes"):
+    with pytest.raises(ValueError, match=r"'objectGuess': expected an array that the file can hold, found a file"):
         load_scan(path)
 
 

@@ -105,12 +105,13 @@ def direct_loss(task: Task, numbers: Sequence[int]) -> float:
     batch = task.dataset[list(numbers)]
     with torch.no_grad():
         predicted = task.model(batch.X, batch.positions).amplitude
-    return objective(predicted, batch.X * task.model.intensity_scale, CONFIG).item()
+    return objective(predicted, batch.X * task.model.intensity_scale, CONFIG, batch.good).item()
 
 
-def test_losses_of_an_epoch(scan: Scan, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bad_pixels", [None, GAPS], ids=["all good", "gaps"])
+def test_losses_of_an_epoch(scan: Scan, tmp_path: Path, bad_pixels: np.ndarray | None) -> None:
     """The first batch is seen with the first weights, the last sample with the last."""
-    before, task = task_of(scan), task_of(scan)
+    before, task = (task_of(replace(scan, bad_pixels=bad_pixels)) for _ in range(2))
     curve = fit(task, trainer(tmp_path), Steps())
     first, last = curve.epochs[0], curve.epochs[-1]
     order = seeded_order(5, 0)(1)
@@ -118,8 +119,10 @@ def test_losses_of_an_epoch(scan: Scan, tmp_path: Path) -> None:
     assert last.val_loss == pytest.approx(direct_loss(task, [5]), rel=1e-6)
     for one in curve.epochs:
         assert one.loss == pytest.approx(np.average(one.batch_losses, weights=[BATCH, 1]), rel=1e-12)
-    measured = [task.dataset[[number]].X * task.model.intensity_scale for number in range(USED)]
-    least = [objective(one, one, CONFIG).item() for one in measured]
+    assert [one.epoch for one in curve.epochs] == [1, 2]
+    single = [task.dataset[[number]] for number in range(USED)]
+    measured = [one.X * task.model.intensity_scale for one in single]
+    least = [objective(m, m, CONFIG, one.good).item() for m, one in zip(measured, single)]
     assert curve.least_loss == pytest.approx(np.mean(least[:5]), rel=1e-6)
     assert curve.least_val_loss == pytest.approx(least[5], rel=1e-6)
 

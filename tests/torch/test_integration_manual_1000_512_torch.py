@@ -29,7 +29,7 @@ from golden.store.read import read_golden
 from golden.testing.fixture import GoldenCase
 from tests.torch import runs
 
-LONG_FIXTURES = Path(long_run.__file__).with_name("long_fixtures")
+LONG_FIXTURES = Path(long_run.__file__).parents[2] / "long_fixtures"
 # Found, not imported: that takes seconds, and whoever leaves out integration does not need it.
 pytestmark = [
     pytest.mark.integration,
@@ -57,6 +57,12 @@ def program(name: str, directory: Path, *arguments: object) -> str:
     said = (directory / f"{name}.log").read_text()
     assert ended.returncode == 0, said[-2000:]
     return said
+
+
+def test_the_long_golden_is_found() -> None:
+    """The long run itself is rarely tried."""
+    (case,) = long_run.CASES
+    assert read_golden(golden_path(LONG_FIXTURES, case.name)).case == case.name
 
 
 @pytest.mark.skipif(

@@ -330,9 +330,9 @@ def diff_command(
         for line in preface_lines(said, compared):
             click.echo(line)
         for one in found:
-            first, *others = difference_lines(one)
-            click.secho(first, fg=colour_of(one.verdict))
-            click.echo("\n".join([*others, ""]))
+            head, *rest = difference_lines(one)
+            click.secho(head, fg=colour_of(one.verdict))
+            click.echo("\n".join([*rest, ""]))
         for line in (*remarks, summary(found)):
             click.echo(line)
     if page is not None:

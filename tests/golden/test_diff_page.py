@@ -252,6 +252,16 @@ def test_what_stands_in_its_way_is_one_clear_error(tmp_path: Path, monkeypatch: 
         page([], Heading("", ""))
 
 
+@pytest.mark.parametrize("words", [[], ["--markdown"], ["--json"]])
+def test_its_title_names_what_was_compared(tmp_path: Path, words: list[str]) -> None:
+    write_golden(tmp_path / "a.h5", MADE)
+    write_golden(tmp_path / "b.h5", replace(MADE, summary="thrice"))
+    files = [str(tmp_path / name) for name in ("a.h5", "b.h5")]
+    CliRunner().invoke(main, ["diff", *files, *words, "--html", str(tmp_path / "page.html")], catch_exceptions=False)
+    title = f"Goldens: {files[0]} and {files[1]}"
+    assert title in read((tmp_path / "page.html").read_text())
+
+
 def test_the_command_writes_it_beside_its_text(tmp_path: Path) -> None:
     write_golden(tmp_path / "a.h5", MADE)
     write_golden(tmp_path / "b.h5", replace(MADE, summary="thrice"))

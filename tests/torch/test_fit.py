@@ -17,6 +17,7 @@ from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.files.archive import pack, write_archive
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
+from ptycho_torch.precision import autocast
 from ptycho_torch.scans.scan import Scan
 from ptycho_torch.simulate import Simulation, simulate_scan
 from ptycho_torch.training.batch_order import seeded_order
@@ -163,6 +164,21 @@ def test_a_resumed_training_that_fails_blames_no_checkpoint(
     monkeypatch.setattr("ptycho_torch.training.fit.objective", lambda predicted, *_: predicted.sum() * torch.nan)
     with pytest.raises(ArithmeticError, match=r"epoch 2: expected finite losses, found .*nan"):
         fit(task_of(scan), trainer(tmp_path), Steps(), resume=tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize("precision", get_args(Precision))
+def test_the_precision_of_a_training(scan: Scan, tmp_path: Path, precision: Precision) -> None:
+    """The first batch is seen with the first weights, so its loss is that without training."""
+    config = replace(CONFIG, epochs=1, precision=precision)
+    made = make_trainer(tmp_path, 1, Devices(accelerator="cpu", devices="1"), precision)
+    assert made.precision == precision
+    before, task = task_of(scan, config), task_of(scan, config)
+    first = fit(task, made, Steps()).epochs[0].batch_losses[0]
+    device = torch.device("cpu")
+    batch = before.dataset[seeded_order(5, 0)(1)[:BATCH].tolist()]
+    with torch.no_grad(), autocast(precision, device):
+        predicted = before.model(batch.X, batch.positions).amplitude
+    assert first == objective(predicted, batch.X * before.model.intensity_scale, config).item()
 
 
 def test_the_trainer_writes_and_prints_nothing_of_its_own(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def main() -> None:
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
         for step in STEPS:
             print(f"$ {step.command}", file=sys.stderr)
-            said = re.sub(r"/tmp/pytest-of-[^/]+/pytest-\d+", "…", run(step, clone))
+            said = re.sub(r"/tmp/(pytest-of-[^/]+/pytest-\d+|golden-review-\w+)", "…", run(step, clone))
             said = said.replace(str(clone), "…").replace(scratch, "…")
             lines += [step.text, "", "```console", f"$ {step.command}", *kept(said.splitlines(), step), "```", ""]
         for name, page, size in (

@@ -1,4 +1,4 @@
-"""The generator with TensorFlow, all variants of the noise floor included: it makes the committed goldens again."""
+"""The generator with TensorFlow reproduces committed goldens, including all variants of the noise floor."""
 
 from __future__ import annotations
 

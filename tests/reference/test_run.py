@@ -1,4 +1,4 @@
-"""The reference's training goes on after an interruption as if there had been none."""
+"""The reference's training and stitching; an interrupted training continues to the same result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monk
 
 
 def test_the_formula_of_the_stitching_is_the_references() -> None:
-    """An untrained network makes the patches; goldens keep too little of theirs to ask there."""
+    """The patches come from an untrained network, because goldens keep too few of theirs."""
     _, case = CASES
     inputs = case.complete_inputs(case.draw_inputs(0))
     outputs = run.reconstruction(tf.float32, **{**inputs, "order": inputs["order"][:0]}, **case.parameters)

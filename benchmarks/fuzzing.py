@@ -1,4 +1,4 @@
-"""Code that the fuzzers of the port's files share: read many files, report the results."""
+"""Code that the fuzzers share: read many corrupt files, and report the results."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def fuzz_command(
     bad: Collection[str],
     read_one: Callable[[str, int, Path], Outcome],
 ) -> click.Command:
-    """Return a program that reads corrupt files, the same number of each kind, and exits with 1 if one ends badly."""
+    """Return a program that reads corrupt files, as many of each kind, and exits with 1 if a verdict is bad."""
 
     @click.command(context_settings={"help_option_names": ["-h", "--help"]})
     @click.argument("number", default=3000, metavar="[N]")
-    @click.option("--seed", default=0, show_default=True, help="Of the first corruption of each kind.")
-    @click.option("--kind", "chosen", multiple=True, type=click.Choice(kinds), help="Only this; may be repeated.")
+    @click.option("--seed", default=0, show_default=True, help="Seed of the first corruption of each kind.")
+    @click.option("--kind", "chosen", multiple=True, type=click.Choice(kinds), help="Read only this kind; may be repeated.")
     def main(number: int, seed: int, chosen: tuple[str, ...]) -> None:
         some = chosen or tuple(kinds)
         with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
@@ -41,7 +41,7 @@ def fuzz_command(
         click.echo(f"{len(outcomes)} corruptions, {len(ended_badly)} bad")
         sys.exit(1 if ended_badly else 0)
 
-    main.help = f"Read N corrupt {what}, as many of each kind, and say what became of them."
+    main.help = f"Read N corrupt {what}, as many of each kind, and report the results."
     return main
 
 

@@ -52,7 +52,7 @@ def write_scan(path: Path, patterns: int) -> float:
 
 
 def load(kind: str, path: str) -> None:
-    """Print seconds and bytes of one way to load."""
+    """Load in one way, and print seconds, bytes of peak memory, and a sum to compare."""
     before, begun = peak_memory(), time.perf_counter()
     if kind == "plain":
         with h5py.File(path) as file:

@@ -1,6 +1,6 @@
 """Compare reassembly with two other implementations, as ratios within one run.
 
-    make bench          (or: python benchmarks/reassembly.py --help)
+    make bench          (or: python -m benchmarks.reassembly --help)
 
 * padded: every crop is padded to the canvas and moved there, 32 at a time, as in TensorFlow PtychoPINN, but in Torch.
 * corners: each of the four bilinear neighbours of a crop is scattered separately, for both sum and count.

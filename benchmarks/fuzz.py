@@ -16,8 +16,8 @@ from itertools import islice
 import click
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
+from benchmarks.fuzzing import table_of
 from tests.fuzzing import Outcome
 from tests.golden.fuzzing import BAD, CONTAINED, HARMLESS, VERDICTS, fuzz, schedule
 
@@ -32,17 +32,6 @@ def read_all(corruptions: list[tuple[str, int]], jobs: int) -> list[Outcome]:
         return [outcome for batch in shown for outcome in batch]
 
 
-def table_of(outcomes: list[Outcome]) -> Table:
-    table = Table("kind", *VERDICTS, box=None, header_style="bold")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    counts = Counter((outcome.kind, outcome.verdict) for outcome in outcomes)
-    for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
-        table.add_row(kind, *(str(counts[kind, verdict] or "-") for verdict in VERDICTS))
-    table.add_row("all", *(str(sum(outcome.verdict == verdict for outcome in outcomes)) for verdict in VERDICTS))
-    return table
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("number", default=20000, metavar="[N]")
 @click.option("--seed", default=0, show_default=True, help="Seed of the first corruption of each kind.")
@@ -51,11 +40,9 @@ def table_of(outcomes: list[Outcome]) -> Table:
 def main(number: int, seed: int, chosen: tuple[str, ...], jobs: int) -> None:
     """Read N corruptions, as many of each kind (three times as many of resealed kinds), and report the results."""
     outcomes = read_all(list(islice(schedule(chosen, seed), number)), jobs)
-    Console(width=150).print(table_of(outcomes))
+    Console(width=150).print(table_of(outcomes, dict.fromkeys(one.kind for one in outcomes), VERDICTS))
     beside = sum(outcome.verdict == HARMLESS and bool(outcome.message) for outcome in outcomes)
-    click.echo(
-        f"{len(outcomes)} corruptions; {beside} harmless ones differ outside the content, which verify reports"
-    )
+    click.echo(f"{len(outcomes)} corruptions; {beside} harmless ones differ outside the content, which verify reports")
     contained = [one.message for one in outcomes if one.verdict == CONTAINED]
     reasons = Counter(re.sub(r"^.*?reading it |;.*", "", message) for message in contained)
     for reason, times in sorted(reasons.items()):

@@ -235,7 +235,9 @@ def measured(
 @click.option(
     "--variant", "variants", multiple=True, help="A variant of the port, or of TensorFlow in bfloat16; all by default."
 )
-@click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="An interpreter with TensorFlow.")
+@click.option(
+    "--python", default=".venv-tensorflow/bin/python", show_default=True, help="An interpreter with TensorFlow."
+)
 @click.option("--worker", hidden=True)
 def main(rounds: int, members: tuple[int, ...], variants: tuple[str, ...], python: str, worker: str | None) -> None:
     """Time inference and training of the network against TensorFlow, milliseconds per batch."""

@@ -117,7 +117,9 @@ def brightness(mosaic: np.ndarray) -> float:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--epochs", default=4, show_default=True, help="Epochs of training; the first has its own column.")
 @click.option("--rounds", default=4, show_default=True, help="Turns of inference; the first has its own column.")
-@click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="An interpreter with TensorFlow.")
+@click.option(
+    "--python", default=".venv-tensorflow/bin/python", show_default=True, help="An interpreter with TensorFlow."
+)
 @click.option("--worker", hidden=True)
 def main(epochs: int, rounds: int, python: str, worker: str | None) -> None:
     """Time an epoch of the long run, and its inference, against TensorFlow."""

@@ -22,7 +22,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture
 def fixtures(tmp_path: Path) -> Path:
-    """Return a shared directory with the goldens of all stand-in cases and their entries."""
+    """Return a directory with the goldens of all stand-in cases and their entries, copied for each test."""
     directory = tmp_path / "fixtures"
     fill(directory)
     return directory
@@ -38,7 +38,7 @@ def write_entry(directory: Path, case: str, entry: Entry) -> None:
 
 
 def fill(directory: Path) -> None:
-    """Return a new directory with the goldens of all stand-in cases and their entries."""
+    """Copy the goldens of all stand-in cases and their entries into a directory."""
     shutil.copytree(_made_once(), directory, dirs_exist_ok=True)
 
 
@@ -63,7 +63,7 @@ def _made_once() -> Path:
 
 @pytest.fixture(autouse=True)
 def guard_in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read files that tests write in this process, because a separate process takes a third of a second to start."""
+    """Read goldens in this process, because a separate one takes a third of a second to start."""
     if request.module.__name__ != "tests.golden.test_fuzz":
         monkeypatch.setattr("golden.store.guard._answers", _answers_here)
 

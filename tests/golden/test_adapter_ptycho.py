@@ -1,4 +1,4 @@
-"""The adapter to the installed package ``ptycho``, over a stand-in with that package's names, formats and quirks."""
+"""The adapter to the installed package ``ptycho``, with a stand-in that has its names, formats and quirks."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ NO_CALL = {
     for function, reason in getattr(calls, "NO_CALL", {}).items()
 }
 INSTALLED = os.environ.get("PTYCHOPINN")
-"""The checkout of the real package; with it, and TensorFlow, what the stand-in serves is asked of the real one."""
+"""A checkout of the real package. If it is set, and TensorFlow is installed, tests call it instead of the stand-in."""
 TRAINED = {
     *("network.layers", "network.forward", "network.gradients", "network.training"),
     *("optimizer.adam", "optimizer.schedule", "defaults.optimizer", "defaults.schedule"),
     *("run.training", "run.reconstruction"),
 }
-"""Operations that ask the package's model; the stand-in has none."""
-NO_MODELS = pytest.mark.skipif(INSTALLED is None, reason="the stand-in has no models; PTYCHOPINN names no checkout")
+"""Operations that need the package's model, which the stand-in does not have."""
+NO_MODELS = pytest.mark.skipif(INSTALLED is None, reason="the stand-in has no models, and PTYCHOPINN is not set")
 EXPRESSIBLE = [
     pytest.param(name, marks=NO_MODELS if case.operation.name in TRAINED else ())
     for name, case in CASES.items()
@@ -67,9 +67,9 @@ def forget() -> None:
 
 @pytest.fixture
 def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
-    """The stand-in is installed; gives its modules by name."""
+    """Install the stand-in, and return a function that imports its modules by name."""
     if INSTALLED:
-        pytest.skip("the real package is asked")
+        pytest.skip("PTYCHOPINN is set, so the real package is used")
     forget()
     monkeypatch.setattr(ptycho, "packages_distributions", dict)  # it takes a tenth of a second each time
     monkeypatch.syspath_prepend(STANDIN)
@@ -79,13 +79,13 @@ def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
 
 @pytest.fixture
 def params(standin: Module) -> dict[str, Any]:
-    """Its global parameters."""
+    """Return the global parameters of the stand-in."""
     return standin("params").cfg
 
 
 @pytest.fixture
 def package(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
-    """The real package, where there is one; else the stand-in."""
+    """Install the real package if there is one, otherwise the stand-in, and return a function that imports modules."""
     if INSTALLED is None:
         return request.getfixturevalue("standin")
     (tmp_path / "ptycho").symlink_to(Path(INSTALLED).resolve() / "ptycho")  # the checkout has other packages too
@@ -109,7 +109,7 @@ def test_the_package_through_the_adapter_gives_the_goldens(
     judgement = judge(golden, ask(CASES[name], golden))
     assert judgement.passed, judgement.comparisons
     assert package("params").cfg == before
-    assert capsys.readouterr().out == "", "what the package prints is no answer"
+    assert capsys.readouterr().out == "", "the output of the package must be hidden"
 
 
 def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Module) -> None:
@@ -365,7 +365,7 @@ def test_configurations_of_another_form_are_named(
 
 
 def test_tensorflow_runs_eagerly_and_gets_tensors(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A traced function would keep the first N. Here TensorFlow is a record of what it is told."""
+    """A traced function would keep the first N. Here, a fake TensorFlow records its calls."""
     told: list[Any] = []
     tensorflow = ModuleType("tensorflow")
     tensorflow.config = SimpleNamespace(run_functions_eagerly=told.append)  # type: ignore[attr-defined]
@@ -378,7 +378,7 @@ def test_tensorflow_runs_eagerly_and_gets_tensors(standin: Module, monkeypatch: 
     assert ptycho.provenance()["tensorflow"] == "2.19.1"
 
 
-# ------------------------------------------------------------------------------------------------ which it is
+# ------------------------------------------------------------------------------------------------ version
 
 
 def git(directory: Path, *arguments: str) -> str:
@@ -406,7 +406,7 @@ def distribution_in(directory: Path, monkeypatch: pytest.MonkeyPatch, version: s
 def test_the_commit_of_the_checkout_that_holds_it(tmp_path: Path) -> None:
     package = package_in(tmp_path)
     git(tmp_path, "init", "-q")
-    assert version_of(package) == {"version": "2.4"}, "in a clone, but no part of it"
+    assert version_of(package) == {"version": "2.4"}, "in a clone, but not tracked"
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-q", "-m", "first")
     commit = git(tmp_path, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""The declared cases: drawing them is reproducible, and the realistic scan shows what it should."""
+"""Declared cases: draws are reproducible, axes and texts are complete, and the scan golden shows its object upright."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
     ],
 )
 def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
-    """Except for the photographs: drawing them needs scikit-image, which belongs to the generator."""
+    """Photographs are left out, because drawing them needs scikit-image, which only the generator has."""
     golden = read_golden(golden_path(FIXTURES, name))
     drawn = load_cases("golden.ptychopinn")[name].draw_inputs(golden.draw)
     assert set(drawn) == set(golden.inputs)
@@ -74,7 +74,7 @@ def test_the_axes_of_a_stack_follow_its_layout(shape: tuple[int, ...], axes: str
 def test_draws_depend_on_the_seed_alone() -> None:
     assert Draw("a#0").integers(0, 1000, (4,)).tolist() == Draw("a#0").integers(0, 1000, (4,)).tolist()
     assert Draw("a#0").integers(0, 1000, (4,)).tolist() != Draw("a#1").integers(0, 1000, (4,)).tolist()
-    # The stream itself, so that another NumPy cannot change it unnoticed.
+    # The exact numbers, so that another version of NumPy cannot change them unnoticed.
     assert Draw("a#0").integers(0, 1000, (4,)).tolist() == [411, 251, 3, 378]
 
 
@@ -106,7 +106,7 @@ def test_the_scan_golden_shows_its_object_upright() -> None:
     golden = read_golden(golden_path(FIXTURES, "reassembly/scan_photograph"))
     mosaic = golden.outputs["mosaic"][..., 0]
     side = len(mosaic)
-    # The mean position lies at the canvas centre.
+    # The mean position is at the centre of the canvas.
     x, y = np.round(golden.inputs["positions"].mean(axis=0).ravel()).astype(int) - side // 2
     object_ = np.pad(golden.inputs["object"], side)[y + side : y + 2 * side, x + side : x + 2 * side]
     name, correlation = best_orientation(mosaic * golden.where["mosaic"][..., 0], object_)
@@ -130,7 +130,7 @@ def test_names_are_checked() -> None:
 
 
 def test_a_case_is_declared_slow_by_name_only() -> None:
-    """The gate reads who is slow from the code."""
+    """The gate reads from the code which cases are slow."""
     with pytest.raises(TypeError, match="positional arguments"):
         Case("toy/slow", SCALE, "slow", {}, lambda draw: {}, {}, {}, True)  # type: ignore[misc]
 
@@ -164,7 +164,7 @@ NAMES = {"Adam", "Adam's", "K", "N", "Poisson", "Stirling's", "X", "X_full", "Y_
 
 
 def unplain(text: str) -> list[str]:
-    """What keeps a stored text from standing in a sentence, or in a cell of a Markdown table."""
+    """Return why a stored text does not fit into a sentence, or into a cell of a Markdown table."""
     found = {
         "longer than 90 characters": len(text) > 90,
         "not printable": not text.isprintable(),

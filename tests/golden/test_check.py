@@ -1,4 +1,4 @@
-"""``golden check``: a subject is found, held to every golden that it offers, and told of each in a line."""
+"""``golden check`` finds a subject, compares it with every golden that it offers, and prints a line per operation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Check = Callable[..., Result]
 
 @pytest.fixture
 def check(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
-    """Write a subject into a module and hold it to the stand-in goldens."""
+    """Return a function that writes a subject into a module and checks it against the stand-in goldens."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def run(code: str, *arguments: str, known: str = "") -> Result:
@@ -48,7 +48,7 @@ def check(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> Ch
 
 
 def rows(result: Result) -> dict[str, list[str]]:
-    """The table: operation -> the rest of its line, in words."""
+    """Parse the table: operation -> the other words of its line."""
     lines = result.stdout.partition("\n\n")[0].splitlines()[1:]
     return {line.split()[0]: line.split()[1:] for line in lines if not line.startswith(" ")}
 
@@ -103,7 +103,7 @@ def test_a_package_is_looked_through(check: Check, tmp_path: Path) -> None:
 
 
 class Tensor:
-    """Has what a framework's tensor has. Its values lie on a device, and a gradient hangs on them."""
+    """Like a framework's tensor: its values are on a device and have a gradient, so NumPy cannot read them directly."""
 
     def __init__(self, array: np.ndarray, dtype: str, steps: tuple[str, ...] = ()) -> None:
         self._array, self.dtype, self._steps = array, dtype, steps
@@ -123,7 +123,7 @@ class Tensor:
 
 
 class Array:
-    """An array of a framework that knows NumPy's protocol alone."""
+    """An array of a framework that supports only NumPy's protocol."""
 
     def __init__(self, array: np.ndarray) -> None:
         self._array = array
@@ -171,7 +171,7 @@ RETURNED = {
     "return {'scaled': y, 'rows': rows}": "scaled: output not in the golden, which has ['rows', 'y']",
     "return {'y': y, 'rows': rows, 'more': y}": "more: output not in the golden, which has ['rows', 'y']",
 }
-"""What a subject may do, and the line that tells of it."""
+"""What a subject may do, and the line that reports it."""
 
 
 @pytest.mark.parametrize("body", RETURNED)
@@ -189,7 +189,7 @@ def toy_large(*, start, ramp):
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
     assert RETURNED[body] in " ".join(result.stdout.split()), result.output
-    assert rows(result)["toy.large"] == ["1"], "the others are compared all the same"
+    assert rows(result)["toy.large"] == ["1"], "the other operations are still compared"
 
 
 def test_an_output_may_be_left_out(check: Check) -> None:

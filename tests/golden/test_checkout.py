@@ -1,4 +1,4 @@
-"""Which goldens are meant where nobody names them: in a worktree or a second clone, its own."""
+"""Which goldens a command uses if none are named: in a worktree or a second clone, those of that checkout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER = "not that of its own checkout (for that, run 'python -m golden' there)"
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Another checkout, with goldens of its own, in which a person stands, in some directory of it."""
+    """Return another checkout with its own goldens, and make one of its directories the current directory."""
     top = tmp_path / "clone"
     (top / "docs").mkdir(parents=True)
     (top / "generate_golden.py").write_text("")

@@ -1,4 +1,4 @@
-"""``golden list | show | faults | verify | scan`` as a person uses them."""
+"""``golden list | show | faults | verify | scan``, run as their users run them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def golden(*arguments: str) -> Result:
 
 
 def without_digests(text: str) -> str:
-    """A content digest covers distances of faults, which round otherwise on another processor."""
+    """Replace content digests, because they cover distances of faults, which round differently on other processors."""
     return re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{16})\b", "<digest>", text)
 
 
@@ -187,7 +187,7 @@ def test_faults_that_no_case_catches_are_an_error(fixtures: Path) -> None:
 
 
 def test_json_says_what_is_told_to_people() -> None:
-    """Each is one document of JSON, and nothing beside it."""
+    """Each command prints one JSON document and nothing else."""
 
     def read(*arguments: str) -> Any:
         result = golden(*arguments, "--json")
@@ -290,7 +290,7 @@ def test_a_terminal_that_is_not_utf_8(encoding: str) -> None:
     assert b"mosaic" in done.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there a current directory cannot be removed")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot remove a current directory")
 def test_a_current_directory_that_is_gone(tmp_path: Path) -> None:
     command = f'mkdir gone && cd gone && rmdir ../gone && exec "{sys.executable}" -m golden list'
     environment = os.environ | {"PYTHONPATH": str(CODE)}

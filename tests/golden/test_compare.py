@@ -76,7 +76,7 @@ def test_nan_never_equals_nan() -> None:
 
 
 def test_tolerance_is_scaled_by_the_golden() -> None:
-    """A wildly large answer is not excused by its own size."""
+    """A very large value does not widen its own tolerance."""
     assert verdict(np.full(2, 1e6, np.float32), np.ones(2, np.float32)) is Verdict.BREAKING
 
 
@@ -188,7 +188,7 @@ def test_infinite_complex_numbers_break_without_a_warning() -> None:
 
 
 def noisy(kind: str, change: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """An array of three axes, the same with relative errors of ``change``, and a mask."""
+    """Return an array of three axes, the same array with relative errors of ``change``, and a mask."""
     random = np.random.default_rng(7)
     expected = random.normal(size=(5, 7, 11)).astype(kind)
     if expected.dtype.kind == "c":
@@ -203,7 +203,7 @@ def noisy(kind: str, change: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def test_the_way_of_comparing_does_not_show(
     kind: str, change: float, masked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At once or a few elements at a time, quickly or in double precision: one answer."""
+    """The result is the same at once or a few elements at a time, quickly or in double precision."""
     expected, actual, mask = noisy(kind, change)
     where = mask if masked else None
     at_once = compare("y", expected, actual, TOLERANCE, where)

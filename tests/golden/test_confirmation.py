@@ -1,4 +1,4 @@
-"""Which goldens the real package confirmed: recorded in entries, bound to values and lost with them, shown."""
+"""Confirmations by the real package are recorded in entries, bound to values, lost with them, and shown."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recorded(fixtures: Path) -> Path:
-    """Goldens of which the toy confirmed those that it can."""
+    """Return goldens, of which the toy package confirmed those that it can compute."""
     run = generate(fixtures, *RECORD, "--slow")
     assert run.exit_code == 0, run.output
     return fixtures
 
 
 def another(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
-    """Let the toy be another release."""
+    """Let the toy package be another release."""
     provenance = toy_adapter.provenance() | changes
     monkeypatch.setattr(toy_adapter, "provenance", lambda: provenance)
 
@@ -65,7 +65,7 @@ def record_of(fixtures: Path, case: str = DOUBLE) -> Mapping[str, Any] | None:
 
 
 def change_value(fixtures: Path, case: str = DOUBLE) -> None:
-    """Give an entry's record to another value, as a careless merge does."""
+    """Let an entry's record name another value, as a careless merge does."""
     entry = read_entry(fixtures, case)
     entry["confirmed"]["value"] = "0" * 16
     write_entry(fixtures, case, entry)
@@ -123,7 +123,7 @@ def test_what_is_confirmed_is_not_asked_again_unless_named(recorded: Path, monke
     named = generate(recorded, *RECORD, "toy/*")
     assert "3 cases compared" in named.stdout
     assert "0 record(s) changed" in named.stdout
-    assert snapshot(recorded) == before, "neither another day nor another share rewrites an entry"
+    assert snapshot(recorded) == before, "another date or another share does not rewrite an entry"
 
 
 def test_a_damaged_golden_is_not_passed_over(recorded: Path) -> None:
@@ -171,11 +171,11 @@ def test_what_nobody_could_get_again_is_refused_before_anything_is_asked(
     assert message in run.stderr
     assert "comparing" not in run.stderr
     assert snapshot(fixtures) == before
-    assert generate(fixtures, *RECORD[:2]).exit_code == 0, "to compare needs no name"
+    assert generate(fixtures, *RECORD[:2]).exit_code == 0, "a comparison without a record needs no version"
 
 
 def test_disagreement_records_nothing(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another commit said of this very value stays; what was said of another value goes."""
+    """A record by another commit is kept if it is for the same value; a record for another value is removed."""
     change_value(recorded, TRIPLE)
     change_value(recorded, SLOW)
     another(monkeypatch, commit="fedcba9876543210")
@@ -188,7 +188,7 @@ def test_disagreement_records_nothing(recorded: Path, monkeypatch: pytest.Monkey
     assert record is not None
     assert record["commit"] == COMMIT
     assert record_of(recorded, TRIPLE) is None
-    assert record_of(recorded, SLOW) is not None, "it was not asked"
+    assert record_of(recorded, SLOW) is not None, "the package was not run for it"
 
 
 def test_a_case_that_the_package_cannot_compute_is_not_confirmed(
@@ -209,7 +209,7 @@ def test_a_case_that_the_package_cannot_compute_is_not_confirmed(
 
 
 def test_the_stored_value_is_confirmed_not_our_reference(fixtures: Path) -> None:
-    """Package and reference moved alike: a cross-check agrees, but the golden is none that the package computes."""
+    """Package and reference changed alike: a cross-check agrees, but the package does not compute the golden."""
     assert generate(fixtures, *RECORD[:2], DOUBLE, behaviour="breaking").exit_code == 0
     assert generate(fixtures, *RECORD, DOUBLE, behaviour="breaking").exit_code == 1
     assert record_of(fixtures) is None
@@ -254,7 +254,7 @@ def test_an_entry_is_the_old_or_the_new_one(fixtures: Path, monkeypatch: pytest.
     with monkeypatch.context() as patch:
         stop_after(patch, 0, KeyboardInterrupt())
         assert generate(fixtures, *RECORD, DOUBLE).exit_code == 130
-    assert is_under_way(fixtures), "as if it were killed: what was staged lies there"
+    assert is_under_way(fixtures), "staged files are left, as after a kill"
     assert entry_path(fixtures, DOUBLE).read_bytes() == before
     assert verify(fixtures, ALL) == []
     finish_interrupted(fixtures)
@@ -275,7 +275,7 @@ def test_a_second_writer_is_told(fixtures: Path) -> None:
     assert "another generator is at work here" in run.stderr
 
 
-# ------------------------------------------------------------------------------------------------ what it is bound to
+# ------------------------------------------------------------------------------------------------ bound to a value
 
 
 def _other(golden: Golden, group: str) -> dict[str, Any]:

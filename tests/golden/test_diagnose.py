@@ -1,4 +1,4 @@
-"""What a diagnosis says: the declared fault, else a transform, else the shape of the difference."""
+"""A diagnosis names the declared fault, otherwise a transform, otherwise the shape of the difference."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def rolled(rows: int, columns: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["f4", "c8"])
 @pytest.mark.parametrize(("bits", "name"), [(16, "bfloat16"), (13, "float16")])
 def test_values_of_a_narrower_dtype(kind: str, bits: int, name: str) -> None:
-    """Rounded to bits that the dtype keeps; to whole numbers is another mistake, as those are in every dtype."""
+    """Values are rounded to the bits of the dtype. Whole numbers do not count, because every dtype has them."""
     right = stack(2, 9, 9, kind=kind)
     parts = np.stack([right.real, right.imag]).astype("f4")
     real, imaginary = (parts.view(np.uint32) & np.uint32(2**32 - 2**bits)).view(np.float32)
@@ -280,7 +280,7 @@ def test_outside_the_compared_mask_only_what_is_not_finite_counts() -> None:
         "the finite values agree, but 884 of 1600 elements are not finite, all of them masked; masked elements need "
         "only be finite"
     )
-    # A transform is judged inside the mask, whatever lies outside it.
+    # Only elements inside the mask decide about a transform.
     assert explain(FIELD, np.where(inside, -FIELD, 1).astype(np.float32), where=inside).transform == "negated"
 
 
@@ -332,7 +332,7 @@ def test_the_search_is_bounded_by_what_it_looks_at(monkeypatch: pytest.MonkeyPat
     told = explain(IMAGES, other).sentence
     assert told.startswith("no known fault; the difference is in every element; typically ")
     assert told.endswith("; the array is too large to try every transform")
-    assert explain(IMAGES, -IMAGES).transform == "negated", "what was begun is finished"
+    assert explain(IMAGES, -IMAGES).transform == "negated", "a search that has begun is finished"
 
 
 @pytest.mark.parametrize("kind", ["f4", "c8", "i8", "b1", "S3"])
@@ -450,7 +450,7 @@ SCATTERED = RNG.permutation(512)[:32]
 
 
 def sampled(values: np.ndarray) -> dict[str, Caught]:
-    """A fault of which the golden keeps 32 elements, as of any large one."""
+    """Return a fault of which the golden keeps 32 elements, as it does of any large one."""
     indices = np.sort(SCATTERED)
     wrong = Wrong(
         values.shape, values.dtype.str, 9.0, 9.0, indices, values.reshape(-1)[indices], signed_sums(values, None)
@@ -459,7 +459,7 @@ def sampled(values: np.ndarray) -> dict[str, Caught]:
 
 
 def test_a_fault_with_some_tolerances_of_residue_is_still_told_as_it() -> None:
-    """A port that rounds earlier gives this. It is no match, so that a known difference gets no worse unseen."""
+    """A port that rounds earlier gives this. It is not a match, so a known difference cannot get worse unnoticed."""
     expected = stack(512)
     wrong = expected[RNG.permutation(512)]
     one = explain(expected, wrong * np.float32(1 + 6e-5), faults=sampled(wrong))
@@ -468,7 +468,7 @@ def test_a_fault_with_some_tolerances_of_residue_is_still_told_as_it() -> None:
 
 
 def test_a_fault_but_for_a_few_elements_is_still_told_as_it() -> None:
-    """The edge of a mosaic is such a place: one pixel has no patch."""
+    """This happens at the edge of a mosaic, where one pixel has no patch."""
     expected = stack(512)
     wrong = expected[RNG.permutation(512)]
     faults, found = sampled(wrong), wrong.copy()

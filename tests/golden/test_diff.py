@@ -36,7 +36,7 @@ def diff(*arguments: str) -> Result:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Path, Path]:
-    """Two directories: in the second, one golden negated, one gone, one new, one damaged."""
+    """Return two directories. In the second, one golden is negated, one is gone, one is new, and one is damaged."""
     before, after = tmp_path / "before", tmp_path / "after"
     fill(before)
     fill(after)
@@ -64,7 +64,7 @@ def test_directories(pair: tuple[Path, Path], kind: str, file_regression: FileRe
 
 
 def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> None:
-    """In the order of the computation, not of the alphabet: what follows from it is no news."""
+    """Outputs are listed in the order of the computation, and later differences are not explained."""
     name = "network/forward_group1"
     stored = Path(golden.__file__).parent / "fixtures" / f"{name}.h5"
     made = read_golden(stored)
@@ -165,7 +165,7 @@ def test_what_is_not_there_is_one_clear_error(clone: Path, arguments: list[str],
 
 
 def test_what_else_changed(tmp_path: Path, file_regression: FileRegressionFixture) -> None:
-    """What is computed, and what outputs are held to, is as much a part of the difference as the outputs."""
+    """The definition of a golden and its tolerances are part of a difference, like its outputs."""
     made = standin.make_golden(DOUBLE)
     write_golden(tmp_path / "a.h5", made)
     negated = made.faults["negated"]
@@ -210,11 +210,11 @@ def test_names_of_a_stranger_are_only_names(clone: Path) -> None:
     assert told.count("a symbolic link or a submodule, not a file") == 2
     markdown = diff("HEAD~1..HEAD", "--fixtures", str(clone), "--markdown").output
     assert "<img" not in markdown
-    assert "@team" not in markdown.partition("<details>")[0]  # in <pre> it is no mention
+    assert "@team" not in markdown.partition("<details>")[0]  # in <pre> it mentions nobody
 
 
 def with_event(directory: Path, reason: str, **answered: str) -> None:
-    """Let the entry of the golden that ``rewrite`` changed say why it was changed, and by whom."""
+    """Add an event with a reason to the entry of the golden that ``rewrite`` changed, and set its provenance."""
     entry = read_entry(directory, DOUBLE.name)
     event = {**entry["history"][0], "date": "2026-02-02", "reason": reason, "before": entry["history"][0]["after"]}
     entry |= {"history": [event, *entry["history"]], "provenance": {**entry["provenance"], **answered}}

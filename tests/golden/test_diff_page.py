@@ -1,4 +1,4 @@
-"""``golden diff --html``: what the page shows, and that nothing in a golden gets to run in it."""
+"""``golden diff --html``: what the page shows, and that it runs nothing from a golden."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def shown(before: Golden | str | None, after: Golden | str | None, case: str = "
 
 
 def test_zeros_that_must_be_exact_are_drawn_without_a_warning() -> None:
-    """The phase of 0 within a tolerance of 0 has no limit. pytest makes a warning an error, as CI does."""
+    """At 0, a tolerance of 0 gives no limit for the phase. pytest turns warnings into errors."""
     zeros = np.zeros((8, 8), np.complex64)
     before = replace(holding(y=zeros), tolerances={"y": EXACT})
     assert "not equal" not in shown(before, holding(y=zeros))
@@ -56,7 +56,7 @@ def test_zeros_that_must_be_exact_are_drawn_without_a_warning() -> None:
 
 
 def test_what_a_reviewer_reads(file_regression: FileRegressionFixture) -> None:
-    """Outputs that moved, in a picture and in a table, of other shape and type; cases that came, went, or broke."""
+    """Outputs that moved, as pictures and in a table, or changed shape or type; cases that are new, gone or broken."""
     y = MADE.outputs["y"]
     table = holding(rate=np.array(b"0.001"), names=np.array([b"a", b"b"]), few=np.array([1.0, 2.0, 3.0]))
     moved = holding(rate=np.array(b"0.01"), names=np.array([b"a", b"c", b"d"]), few=np.array([1.0, 2.5, 3.0]))
@@ -88,7 +88,7 @@ def test_there_is_a_picture_for_each_side_and_for_their_difference() -> None:
     assert [pictures(document, role)[0].shape[:2] for role in ("before", "after")] == [(4, 5), (8, 5)]
     assert not pictures(document, "difference")
     document = shown(MADE, replace(MADE, outputs={**MADE.outputs, "y": y.astype(np.complex128)}))
-    assert pictures(document, "difference"), "the values can be held against each other"
+    assert pictures(document, "difference"), "the values can be compared"
     assert pictures(shown(None, MADE), "after")
     assert not pictures(shown(None, MADE), "before")
     assert pictures(shown(MADE, None), "before")
@@ -162,7 +162,7 @@ def test_what_is_not_compared_is_blank() -> None:
 )
 def test_odd_arrays(before: np.ndarray, after: np.ndarray) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of comparing such
+        warnings.simplefilter("ignore")  # from comparing such arrays
         found = differences({"toy/double": holding(y=before)}, {"toy/double": holding(y=after)})
         document = page(found, Heading("a title", "a headline"))
     assert "nan" not in "".join(re.findall(r"<svg.*?</svg>", document, re.DOTALL)).lower()

@@ -1,4 +1,4 @@
-"""One factor, one constant or one shift is recognised, however small; rounding is not."""
+"""A single factor, constant or shift is recognised, however small it is; rounding is not taken for one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_factor_within_noise_is_said() -> None:
 
 @pytest.mark.parametrize("array", [SMOOTH, COMPLEX, np.full((9, 9), 0.125)])
 def test_rounding_looks_like_nothing(array: np.ndarray) -> None:
-    """No scale of a difference, and no axis of a line, ends below the tolerance."""
+    """The scale of a difference and the axis of a line extend at least to the tolerance."""
     after = array + 1e-9 * RNG.standard_normal(array.shape)
     found = differences({"toy/double": holding(y=array)}, {"toy/double": holding(y=after)})
     assert holding(y=array).tolerances["y"] == Tolerance(1e-3, 1e-3, 1e-4, 1e-4)

@@ -1,4 +1,4 @@
-"""Goldens of the format before: what a release wrote reads as the same golden; what is unsound is refused."""
+"""Goldens of the previous format: files of a release read as the same golden, and unsound ones are refused."""
 
 from __future__ import annotations
 

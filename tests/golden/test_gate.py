@@ -1,4 +1,4 @@
-"""``golden gate``: nothing gets weaker unsaid."""
+"""``golden gate``: no golden gets weaker silently."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def gate(fixtures: Path, *arguments: str, span: str = "main") -> Result:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose branch ``main`` has sound goldens, and whose working tree is on another one."""
+    """Return sound goldens in a repository: they are on the branch ``main``, and another branch is checked out."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "a")
@@ -58,10 +58,10 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(fixtures: Path, made: Golden, change: Callable[[list[Entry]], list[Entry]], case: str = DOUBLE) -> None:
-    """Put a forged golden in the place of another, with an entry and a picture that go with it.
+    """Replace a golden by a forged one, with a matching entry and picture.
 
     Args:
-        change: makes its history of that of the golden before.
+        change: makes its history from that of the replaced golden.
     """
     old = read_entry(fixtures, case)
     golden_path(fixtures, case).unlink()
@@ -71,12 +71,12 @@ def put(fixtures: Path, made: Golden, change: Callable[[list[Entry]], list[Entry
 
 
 def rewritten(made: Golden) -> Callable[[list[Entry]], list[Entry]]:
-    """The same event, as if it had always led here."""
+    """Return a change of the history that lets its newest event lead to this golden, as if it always had."""
     return lambda events: [{**events[0], "after": made.content_digest()[:16]}, *events[1:]]
 
 
 def told(made: Golden, **event: Any) -> Callable[[list[Entry]], list[Entry]]:
-    """An honest event, but for what it does not say."""
+    """Return a change of the history that adds an honest event, which declares no weakening unless ``event`` does."""
     return lambda events: [
         {
             **unsaid(events[0]),
@@ -94,7 +94,7 @@ def unsaid(event: Entry) -> Entry:
 
 
 def wider(factor: float) -> Golden:
-    """A golden whose tolerance grew, and with it all that it follows from."""
+    """Return a golden whose tolerance grew, together with everything that it follows from."""
     made = make_golden(CASE)
     tolerance = Tolerance(*(factor * part for part in vars(made.tolerances["y"]).values()))
     noise = {name: share * factor for name, share in made.noise["y"].items()}
@@ -141,7 +141,7 @@ def test_nothing_that_changed_passes(clone: Path) -> None:
 def test_what_gets_weaker_is_told_though_an_event_leads_there(
     clone: Path, made: Golden, message: str, committed: bool
 ) -> None:
-    """Four of the edits that nobody noticed, each with everything forged that a forger can reach."""
+    """Four edits that once went unnoticed. Each forges everything that a forger can reach."""
     put(clone, made, told(made))
     if committed:
         git("commit", "-qam", "faster")
@@ -308,7 +308,7 @@ def test_what_is_not_there_is_one_clear_error(clone: Path, span: str) -> None:
 
 
 def compared(change: Callable[[Entry], object], before: Callable[[Entry], object] = lambda entry: None) -> list[str]:
-    """What the gate says of two entries of one content."""
+    """Return what the gate says about two entries of the same content."""
     made = make_golden(CASE)
     event = {"date": "2026-01-01", "reason": "first", "tensorflow": "none", "before": None}
     old, new = (make_entry(made, [{**event, "after": made.content_digest()[:16]}], {}) for _ in range(2))
@@ -341,7 +341,7 @@ def test_a_record_of_a_confirmation_that_was_rewritten() -> None:
     assert said.startswith(
         "the record of its confirmation by ptycho 0000000 was rewritten: share 0.1, now 0.01; restore"
     )
-    # Another release confirms: a claim, and nothing weaker.
+    # A confirmation by another release is a claim, not a weakening.
     assert compared(lambda entry: entry["confirmed"].update(share=0.01, commit="1" * 40), confirm) == []
 
 
@@ -365,7 +365,7 @@ def test_only_what_an_event_can_say_names_its_words() -> None:
 
 
 def merge_request(clone: Path, made: Golden, **event: Any) -> Result:
-    """Ask for a golden, and merge it whatever the gate says."""
+    """Request a golden, and merge it whatever the gate says."""
     put(clone, made, told(made, **event))
     found = gate(clone)
     git("commit", "-qam", "asked for")
@@ -384,14 +384,14 @@ def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
     assert "noise" not in second.output
     narrower = wider(3.4)
     put(clone, narrower, told(narrower))
-    assert gate(clone).exit_code == 0, "what does not grow is not asked for what grew before it"
+    assert gate(clone).exit_code == 0, "a tolerance that shrinks does not answer for earlier growth"
 
 
 def test_steps_are_counted_from_the_last_that_was_said_or_let_pass(clone: Path) -> None:
     assert merge_request(clone, wider(1.9)).exit_code == 0
     assert merge_request(clone, wider(3.5), weakens="tolerance: another FFT").exit_code == 0
     assert merge_request(clone, wider(5)).exit_code == 0
-    assert merge_request(clone, wider(50)).exit_code == 1, "a person let it pass"
+    assert merge_request(clone, wider(50)).exit_code == 1, "the gate refuses it, but it is merged"
     assert merge_request(clone, wider(90)).exit_code == 0
     assert merge_request(clone, wider(110)).exit_code == 1
 

@@ -1,4 +1,4 @@
-"""The generator, run as its users run it, over a stand-in reference."""
+"""The generator, run as its users run it, with a stand-in reference."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run_main(*arguments: str, behaviour: str = "") -> Result:
 
 
 def generate(fixtures: Path, *arguments: str, behaviour: str = "") -> Result:
-    """Run the generator over the stand-in's cases; of an option given again the last holds."""
+    """Run the generator on the stand-in's cases; the last occurrence of an option counts."""
     return run_main("--fixtures", str(fixtures), *STANDIN, *arguments, behaviour=behaviour)
 
 
@@ -56,7 +56,7 @@ def snapshot(directory: Path) -> dict[str, tuple[bytes, int]]:
 
 
 class InProcess:
-    """A reference without its process, which takes half a second to start."""
+    """A reference in this process, because another process takes half a second to start."""
 
     def __init__(self, module: str, settings: object) -> None:
         self.module = module
@@ -91,7 +91,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def generated(tmp_path: Path, in_process: None) -> Path:
-    """Goldens that the generator made itself."""
+    """Return goldens that the generator made."""
     run = generate(tmp_path, "--update", "--reason", "first", "--slow")
     assert run.exit_code == 0, run.stderr
     return tmp_path
@@ -244,7 +244,7 @@ def test_what_moved_is_written_down(fixtures: Path, tmp_path: Path) -> None:
 
 
 def older(fixtures: Path) -> None:
-    """Turn goldens into those of the format before."""
+    """Convert goldens to the previous format."""
     for path in fixtures.glob("*/*.h5"):
         with h5py.File(path, "r+") as file:
             make_older(file)
@@ -461,7 +461,7 @@ def test_it_could_not_run(fixtures: Path, arguments: list[str], behaviour: str, 
 
 
 def test_without_tensorflow_it_says_how_to_install_it() -> None:
-    """The suite's environment has none, so the real reference cannot run here."""
+    """The environment of the tests has no TensorFlow, so the real reference cannot run here."""
     run = run_main("probe/hard_mask_n16")
     assert run.exit_code == 2
     assert "TensorFlow is not installed here" in run.stderr
@@ -469,7 +469,7 @@ def test_without_tensorflow_it_says_how_to_install_it() -> None:
 
 
 def test_help_and_list_need_no_reference() -> None:
-    """The first as a program, from the top of the repository."""
+    """``--list`` runs as a program, from the top of the repository."""
     command = [sys.executable, "generate_golden.py", "--list", "--reference", "no.such"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert "reassembly/scan_photograph" in run.stdout
@@ -553,7 +553,9 @@ def test_each_case_is_told_of_in_a_pipe(fixtures: Path, monkeypatch: pytest.Monk
     failing(monkeypatch, RuntimeError, 3.0)
     run = generate(fixtures)
     assert run.exit_code == 2
-    assert re.search(r"RuntimeError: the reference failed\ncase toy/triple", run.stderr), "the traceback names it"
+    assert re.search(r"RuntimeError: the reference failed\ncase toy/triple", run.stderr), (
+        "the case follows the traceback"
+    )
 
 
 @pytest.mark.parametrize(
@@ -588,7 +590,7 @@ def test_a_picture_is_drawn_again_without_touching_its_golden(generated: Path) -
 
 
 def test_interruption_leaves_everything_as_it_was(tmp_path: Path) -> None:
-    """By Ctrl-C and without warning, while it computes. Both at once: each takes a second."""
+    """It is interrupted while it computes, by Ctrl-C and by SIGKILL; both run at once to save a second."""
     blows = (signal.SIGINT, signal.SIGKILL)
     directories = [tmp_path / blow.name for blow in blows]
     for directory in directories:
@@ -681,7 +683,7 @@ def test_a_disagreement_with_the_reference_behind_is_refused(fixtures: Path, mon
 
 
 def test_faults_must_lie_beyond_the_disagreement_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault 1.1 tolerances from one reference may pass as the other, which is 0.2 tolerances away."""
+    """A fault 1.1 tolerances from one reference may pass for the other, which is 0.2 tolerances away."""
     monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
     monkeypatch.setenv("TOY_ADAPTER", "rounds otherwise")
     near = Fault.of_outputs(
@@ -741,7 +743,7 @@ def test_references_that_do_not_agree_are_diagnosed(fixtures: Path, monkeypatch:
 
 @pytest.mark.usefixtures("in_process")
 def test_a_cross_check_does_not_ask_whether_the_golden_is_out_of_date(fixtures: Path) -> None:
-    """Both references moved alike, even to another shape: they agree."""
+    """Two references that changed alike, even to another shape, agree."""
     assert generate(fixtures, *CROSSED, "toy/double", behaviour="breaking").exit_code == 0
     assert generate(fixtures, *CROSSED, "toy/double", behaviour="shape").exit_code == 0
 
@@ -776,7 +778,7 @@ def test_it_could_not_cross_check(fixtures: Path, arguments: list[str], message:
 
 
 def test_without_the_package_ptycho_it_says_what_to_install(fixtures: Path) -> None:
-    """By the name that stands for its adapter, in a process of its own."""
+    """The short name of its adapter is used, and the adapter runs in its own process."""
     run = generate(fixtures, "--reference", "ptycho")
     assert run.exit_code == 2
     assert "TensorFlow PtychoPINN, the package 'ptycho', is not installed" in run.stderr
@@ -786,7 +788,7 @@ def test_without_the_package_ptycho_it_says_what_to_install(fixtures: Path) -> N
 
 
 class Recording(InProcess):
-    """A reference that remembers the settings of all that were started."""
+    """A reference that records the settings of each one that was started."""
 
     started: list[dict[str, str]]
 

@@ -1,4 +1,4 @@
-"""git shows goldens as text once it is told to, and as before when that is undone."""
+"""``golden git --enable`` lets git show goldens as text and refuse to merge them; ``--disable`` undoes it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def golden(*arguments: str) -> Result:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone with one golden, one value of which changed since the commit."""
+    """Return a clone with one golden, in which one value changed since the commit."""
     repository = Path(__file__).resolve().parents[2]
     monkeypatch.setenv("PYTHONPATH", str(repository))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -88,7 +88,7 @@ def test_outside_of_a_clone_it_is_one_clear_error(tmp_path: Path, monkeypatch: p
 
 
 def rewrite(fixtures: Path, case: str, factor: int) -> None:
-    """Give a golden another answer, in file and entry."""
+    """Change the output of a golden, in its file and entry."""
     path, made = golden_path(fixtures, case), read_golden(golden_path(fixtures, case))
     other = replace(made, outputs={**made.outputs, "y": made.outputs["y"] * factor})
     path.unlink()
@@ -102,7 +102,7 @@ def rewrite(fixtures: Path, case: str, factor: int) -> None:
 
 @pytest.fixture
 def branches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone with goldens in which two branches, main and other, may change some."""
+    """Return the goldens in a clone with two branches, main and other."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.chdir(tmp_path)

@@ -39,7 +39,7 @@ def test_line_lies_above_every_error(seed: int) -> None:
 @pytest.mark.parametrize("weight", [0, 1], ids=["absolute", "relative"])
 @pytest.mark.parametrize(("least", "spread"), [(0, 1), (1, 1), (10, 0.1), (1, 0)])
 def test_no_line_above_every_error_is_lower_on_average(seed: int, weight: int, least: float, spread: float) -> None:
-    """SciPy's solver is the judge; of so few points each is a box of its own."""
+    """SciPy's solver finds the lowest line. With so few points, each is in its own box."""
     rng = np.random.RandomState(seed)
     magnitude = least + spread * rng.exponential(size=60)
     error = rng.rand(60) * magnitude**weight * 1e-6
@@ -139,7 +139,7 @@ def test_an_envelope_is_part_of_the_definition() -> None:
 
 
 class Answering:
-    """A reference that doubles, and remembers how often it was asked."""
+    """A reference that doubles its input, and records its calls."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -213,7 +213,7 @@ Z = np.arange(1, 1001, dtype=np.float32)
 
 
 def _unsteady(*jumping: int, by: float = 1.0, where: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """Return the masks where all of a ramp moves by 1e-3, and these elements further."""
+    """Return the masks if all elements of a ramp move by 1e-3, and these elements move further."""
     moved = np.full(1000, 1e-3)
     moved[list(jumping)] = by
     return noise.without_kinks(RAMP, {}, {"z": Z}, {"z": moved}, where or {})
@@ -222,13 +222,13 @@ def _unsteady(*jumping: int, by: float = 1.0, where: dict[str, np.ndarray] | Non
 def test_elements_at_a_kink_are_masked() -> None:
     masks = _unsteady(3, 700)
     assert np.flatnonzero(~masks["z"]).tolist() == [3, 700]
-    assert _unsteady() == {}, "nothing is masked where all moves alike"
-    assert _unsteady(3, by=0.99 * UNSTEADY * 1e-3) == {}, "noise is no kink"
+    assert _unsteady() == {}, "nothing is masked if all elements move alike"
+    assert _unsteady(3, by=0.99 * UNSTEADY * 1e-3) == {}, "noise is not a kink"
     assert _unsteady(3, by=1.01 * UNSTEADY * 1e-3) != {}
 
 
 def test_an_element_is_steady_that_moves_by_no_more_than_rounding_may() -> None:
-    """All others may not move at all, as Adam's first steps."""
+    """This holds even if no other element moves, as in Adam's first steps."""
     moved = np.zeros(1000)
     moved[7] = 1e-4
     assert noise.without_kinks(RAMP, {}, {"z": Z}, {"z": moved}, {}) == {}
@@ -262,7 +262,7 @@ def test_where_kernels_matter_is_part_of_the_definition() -> None:
 
 
 def test_a_proof_may_mask_a_few_other_elements() -> None:
-    """Masks come from noise, which is another on another machine."""
+    """Masks come from noise, which differs between machines."""
     golden = make_golden(RAMP)
 
     def masking(count: int) -> str:

@@ -1,4 +1,4 @@
-"""docs/ports.md: its subject offers what there is, with the right arguments, and its declarations can be meant."""
+"""docs/ports.md: its subject takes and returns what the operations have, and its declarations are valid."""
 
 from __future__ import annotations
 

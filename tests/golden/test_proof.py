@@ -1,4 +1,4 @@
-"""A golden is made only of a case that catches its faults; what it keeps of them is enough to know them again."""
+"""A golden is made only if its case catches its faults. What it keeps of them is enough to recognise them."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_declarations_that_make_no_sense_are_refused(make: Any, message: str) ->
 
 
 def _in_order(*faults: Fault) -> dict[str, Caught]:
-    """A chain of three: y = x, z = y + 1, and w = z * 2, of which a golden keeps the first row."""
+    """Prove faults of a chain: y = x, z = y + 1, and w = z * 2, of which a golden keeps the first row."""
     outputs = (
         Output("y", "at the start; (20, 20) float32"),
         Output("z", "after one; (20, 20) float32"),
@@ -227,7 +227,7 @@ def test_of_outputs_in_order_a_fault_is_kept_for_the_first() -> None:
     )
     assert list(caught["late"].outputs) == ["z"]
     assert list(caught["turned"].outputs) == ["w"]
-    assert caught["turned"].outputs["w"].shape == (20,), "faults get whole outputs, and are compared in what is kept"
+    assert caught["turned"].outputs["w"].shape == (20,), "faults get whole outputs; only the kept part is compared"
 
 
 def test_a_fault_outside_what_is_kept_is_not_caught() -> None:

@@ -1,4 +1,4 @@
-"""The ``golden`` fixture through its life: missing, present, drifted, damaged, unclaimed; and what it never does."""
+"""The ``golden`` fixture with sound, missing, drifted, damaged and unclaimed goldens, and what it never does."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WRITE_PAGE = fixture._write_page
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project with its own goldens, its own cases and a port that agrees with them. No pages: they take time."""
+    """Return a project with goldens, cases and a port that agrees with them. It writes no pages, which take time."""
     monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     pytester.makeini(
@@ -57,7 +57,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 
 def only_plugins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Only the plugins that a run with xdist needs, in all three processes."""
+    """Load only the plugins that a run with xdist needs, in all three processes."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     names = ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin")
     return [part for name in names for part in ("-p", name)]
@@ -174,7 +174,7 @@ def test_drift_fails_and_shows_where(
         assert "2 of 20, in [1:3, 2:3]" in page.read_text()
         assert "data:image/webp;base64," in page.read_text()
     assert "### toy/double" in (project.path / "out" / "run.md").read_text()
-    [command] = set(re.findall(r"look again: golden (diff .*)", result.stdout.str()))  # under CI pytest says it twice
+    [command] = set(re.findall(r"look again: golden (diff .*)", result.stdout.str()))  # under CI, pytest repeats it
     again = CliRunner().invoke(main, [*command.split(), "--html", "again.html", "--exit-code"])
     assert again.exit_code == 1
     assert again.output.startswith("golden toy/double: output 'y' breaking (worst 3.5e+04 x tolerance)\n")
@@ -195,7 +195,7 @@ TRAPS = {
     "{}": "*output 'rows' structural*output missing*",
     '{"y": y, "rows": rows}, tolerences={"y": 1}': "*unexpected keyword argument 'tolerences'*",
 }
-"""What a port may return (the first three pass in pytest-regressions), and what it is told."""
+"""What a port may return (the first three pass in pytest-regressions), and the message that it gets."""
 
 
 def test_what_cannot_pass(project: pytest.Pytester) -> None:
@@ -423,8 +423,8 @@ def test_forbidden_import_fails(project: pytest.Pytester) -> None:
 
 
 def test_passive_unless_asked(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("def test_other(golden): pass")
     """Installing the package alone loads no plugin: the fixture is unknown."""
+    pytester.makepyfile("def test_other(golden): pass")
     result = pytester.runpytest()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'golden' not found*"])

@@ -1,4 +1,4 @@
-"""Where a reference changes, the check says which formula needs the same change: once, with its file."""
+"""If a reference changes, the check names the formula that needs the same change, once and with its file."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def written(path: Path, *checks: Check, fixtures: Path = Path()) -> str:
 
 
 def failed(case: str, obtained: Path) -> Check:
-    """A check of a stand-in golden with a port that negates, and its outputs in a file."""
+    """Return the check of a port that negates, whose outputs are in a file."""
     sentence = "matches fault 'negated' exactly"
     outputs = {"y": {"verdict": "breaking", "share": 2e5}, "rows": {"verdict": "identical", "share": 0.0}}
     diagnoses = [{"outputs": ["y"], "sentence": sentence}]

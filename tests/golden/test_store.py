@@ -100,7 +100,7 @@ def test_content_digest_sees_everything_but_provenance() -> None:
 
 
 def edit_table(path: Path, change: Callable[[dict], object]) -> None:
-    """Change ``/proof/table``, and its digest after it."""
+    """Change ``/proof/table``, and update its digest."""
     with h5py.File(path, "r+") as file:
         table = json.loads(file["proof/table"][0])
         change(table)
@@ -375,7 +375,7 @@ def test_what_a_golden_never_holds_is_refused(path: Path, change: Callable[[h5py
 
 
 def test_no_flipped_bit_is_silent(path: Path) -> None:
-    """A flipped bit is refused, or it changed nothing that the golden says."""
+    """A flipped bit is refused, or does not change the golden's content."""
     sound = path.read_bytes()
     digest = read_golden(path).content_digest()
     rng = np.random.RandomState(0)
@@ -589,7 +589,7 @@ def test_a_text_that_fits_into_no_attribute_is_refused(tmp_path: Path) -> None:
 def test_the_five_lines_of_h5py_in_the_how_to_print_what_it_says(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Numbers and digests aside, which change with the goldens."""
+    """Numbers and digests are not compared, because they change with the goldens."""
     section = (REPOSITORY / "docs" / "how-to.md").read_text(encoding="utf-8").split("five lines of h5py\n")[1]
     code, printed, compared = re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)[:3]
     assert len(code.splitlines()) == 5

@@ -1,4 +1,4 @@
-"""What a stranger may put in the place of a golden's files: one clear error each, and nothing that a terminal obeys."""
+"""Hostile files in the place of a golden's: each gives one clear error, without control characters for a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDLESS = "/dev/zero"
 FILES = ("toy/double.h5", "toy/double.json", "toy/double.png", "README.md")
 TERABYTES = 2**42
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has neither such pipes nor such links")
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes and symbolic links")
 
 
 def golden(*arguments: str) -> Result:

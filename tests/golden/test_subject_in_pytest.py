@@ -1,4 +1,4 @@
-"""``from golden.testing import test_goldens``: the run's subject is held to every golden that it offers."""
+"""``from golden.testing import test_goldens`` compares the run's subject with every golden that it offers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OWN = """
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project whose tests are one line."""
+    """Return a project whose tests are one line."""
     monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
     monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}:{pytester.path}")
     monkeypatch.syspath_prepend(str(pytester.path))
@@ -76,7 +76,7 @@ def test_a_wrong_subject_fails_and_is_told_which_fault(project: pytest.Pytester)
 def test_goldens_that_fail_for_one_reason_are_told_once(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:
-    """Not the source of a test that is one line, but what is wrong and where; the second golden in a line."""
+    """The failure shows what is wrong and where, not the source of the test. The second golden takes one line."""
     (project.path / "my_subject.py").write_text(WRONG)
     result = project.runpytest_subprocess(*only_plugins(monkeypatch), *workers)
     failures = result.stdout.str().partition(" FAILURES ")[2].partition("goldens: ")[0]
@@ -87,7 +87,7 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
     )
     assert re.search(other, failures)
     for case in ("toy/double", "toy/triple"):
-        assert f"FAILED parity/test_parity.py::test_goldens[{case}]" in result.stdout.str(), "all are named in the end"
+        assert f"FAILED parity/test_parity.py::test_goldens[{case}]" in result.stdout.str(), "all are named at the end"
     every = project.runpytest_subprocess(*only_plugins(monkeypatch), *workers, "-v").stdout.str()
     assert every.count("diagnosis: matches fault 'negated'") == 2
     assert "more golden fails" not in every
@@ -107,7 +107,7 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
     ],
 )
 def test_goldens_that_differ_alike_are_told_once(project: pytest.Pytester, wrong: str, told: str) -> None:
-    """What no declared fault explains: right values of another dtype, and values that are simply wrong."""
+    """No declared fault explains these: right values of another dtype, and values that are simply wrong."""
     subject = f"import numpy as np\n\ndef toy_scale(*, x, factor):\n    y = {wrong}\n"
     out = run(project, subject + '    return {"y": y, "rows": np.array(len(x))}\n').stdout.str()
     assert told in out
@@ -116,7 +116,7 @@ def test_goldens_that_differ_alike_are_told_once(project: pytest.Pytester, wrong
 
 
 def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> None:
-    """The first traceback is shown, for it says where; the second golden takes a line."""
+    """The first traceback is shown, because it shows the place; the second golden takes one line."""
     told = run(project, RIGHT.replace("return {", "raise ValueError(f'no {factor}'); return {", 1)).stdout.str()
     assert told.count("raise ValueError(f'no {factor}')") == 1
     assert re.search(r"-+ 1 more golden fails for the same reason; -v shows all: -+\n  toy/triple\n", told)
@@ -247,7 +247,7 @@ def test_a_golden_that_the_subject_refuses_may_be_declared(project: pytest.Pytes
 
 
 def test_xfail_hides_no_difference(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a process of its own: the mark stays on the function, which other tests import too."""
+    """This runs in its own process, because the mark stays on the function, which other tests import too."""
     project.makepyfile(
         **{"parity/test_parity": f"import pytest\n{ONE_LINE}\ntest_goldens = pytest.mark.xfail(test_goldens)"}
     )
@@ -295,7 +295,7 @@ def test_workers_and_controller_count_together(project: pytest.Pytester, monkeyp
     }
 
 
-# ------------------------------------------------------------------------------------------------ arranged by others
+# ------------------------------------------------------------------------------------------------ with other plugins
 
 SHARD = """
 def pytest_collection_modifyitems(items):
@@ -304,7 +304,7 @@ def pytest_collection_modifyitems(items):
 RUN_AGAIN = """
 from _pytest.runner import runtestprotocol
 def pytest_runtest_protocol(item, nextitem):
-    \"\"\"As pytest-rerunfailures does: what failed is reported as 'rerun', and run once more.\"\"\"
+    \"\"\"Report a failed test as 'rerun' and run it once more, as pytest-rerunfailures does.\"\"\"
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     if any(report.failed for report in reports):

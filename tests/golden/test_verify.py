@@ -1,4 +1,4 @@
-"""Entries are readable and in step with the goldens, and ``verify`` finds whatever is not."""
+"""Entries are readable and match the goldens, and ``verify`` reports everything that does not match."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DOUBLE = CASES[0].name
 
 
 def change_entry(fixtures: Path, change: Callable[[Entry], object]) -> None:
-    """Change what the entry of ``toy/double`` says."""
+    """Change the entry of ``toy/double``."""
     entry = read_entry(fixtures, DOUBLE)
     change(entry)
     write_entry(fixtures, DOUBLE, entry)
@@ -48,11 +48,11 @@ def test_the_committed_goldens_are_sound(directory: str, cases: str) -> None:
 
 def test_the_readme_says_how_many_of_them_are_confirmed() -> None:
     text = confirmed.README.read_text(encoding="utf-8")
-    assert text == confirmed.renewed(text), "write it anew: python -m docs.confirmed"
+    assert text == confirmed.renewed(text), "rewrite it: python -m docs.confirmed"
 
 
 def test_what_the_default_suite_reads_is_small() -> None:
-    """All goldens but the slow ones; of the embedded data set's counts those of the short run."""
+    """It reads all goldens except slow ones, and only the counts of the short run from the embedded data set."""
     slow = {name for name, case in load_cases("golden.ptychopinn").items() if case.slow}
     fixtures = REPOSITORY / "golden" / "fixtures"
     sizes = {name: golden_path(fixtures, name).stat().st_size for name in stored_cases(fixtures)}
@@ -85,7 +85,7 @@ def test_one_line_per_array_and_one_changed_element_shows(fixtures: Path) -> Non
 
 
 def test_rounding_moves_no_line_but_that_of_what_was_rounded() -> None:
-    """Other noise by a thousandth, hence other margins: tolerances and margins look as they did."""
+    """Margins that change by a thousandth look the same in an entry."""
     golden = make_golden(CASES[0])
     faults = {
         name: replace(caught, outputs={o: replace(w, share=w.share * 1.001) for o, w in caught.outputs.items()})
@@ -152,7 +152,7 @@ def test_an_entry_with_a_key_that_the_generator_does_not_write(fixtures: Path) -
 
 
 def forge(fixtures: Path, made: Golden) -> list[str]:
-    """Put a forged golden in the place of ``toy/double``, with an entry and a picture that go with it; verify that."""
+    """Replace ``toy/double`` by a forged golden with a matching entry and picture; return what ``verify`` reports."""
     path, picture = golden_path(fixtures, DOUBLE), read_entry(fixtures, DOUBLE)["picture"]
     path.unlink()
     write_golden(path, made)
@@ -161,7 +161,7 @@ def forge(fixtures: Path, made: Golden) -> list[str]:
 
 
 def wider(factor: float, *, noise: bool = False, runs: bool = False, faults: bool = False) -> Golden:
-    """Forge a wider tolerance, and, as asked, what goes with it."""
+    """Forge a wider tolerance and, if chosen, what it follows from."""
     made = make_golden(CASES[0])
     old = made.tolerances["y"]
     parts = [factor * old.atol, factor * old.rtol, old.noise_atol, old.noise_rtol]

@@ -1,4 +1,4 @@
-"""The workflows of CI: they can be parsed, and name jobs, outputs, targets, commands, options and files that exist."""
+"""CI workflows can be parsed, and name only jobs, outputs, targets, commands, options and files that exist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOP = Path(__file__).resolve().parents[2]
 WORKFLOWS = {path.stem: path for path in sorted((TOP / ".github/workflows").glob("*.yml"))}
 TARGETS = set(re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.M))
 GENERATOR = {"golden", "confirm", "long"}
-"""Targets that hand ARGS to the generator; ``test`` hands them to pytest."""
+"""Targets that pass ARGS to the generator; ``test`` passes them to pytest."""
 OPTION = re.compile(r"(?<!\S)--?[a-z][\w-]*")
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the steps are scripts for bash")
@@ -42,7 +42,7 @@ SCRIPTS |= {f".ci/{path.name}": path.read_text() for path in sorted((TOP / ".ci"
 
 
 def joined(script: str) -> str:
-    """Without comments, a command a line."""
+    """Return a script without comments, one command per line."""
     return re.sub(r"^\s*#.*\n", "", script.replace("\\\n", " "), flags=re.M)
 
 
@@ -77,7 +77,7 @@ def test_what_an_expression_names_is_there(name: str) -> None:
             assert re.search(rf'echo "{output}=.*>> "\$GITHUB_OUTPUT"', script)
         scope = {*job.get("env", {})}
         for step in job["steps"]:
-            # An expression in a script would be code that the request writes.
+            # An expression in a script would run text from the request as code.
             assert "${{" not in step.get("run", "")
             used = {*re.findall(r"\$\{?([A-Z_]+)\b", step.get("run", ""))}
             assert used <= scope | {*step.get("env", {})} | {"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "RUNNER_TEMP"}
@@ -146,7 +146,7 @@ def commit(message: str) -> str:
 
 
 def changed(before: str, tmp_path: Path) -> dict[str, str]:
-    """What the step 'diff' of the job 'changed' writes."""
+    """Run the step 'diff' of the job 'changed', and return its outputs."""
     (script,) = (step["run"] for step in read("goldens")["jobs"]["changed"]["steps"] if step.get("id") == "diff")
     output = tmp_path / ".git" / "output"
     output.write_text("")
@@ -163,7 +163,7 @@ def test_the_step_that_looks_for_changes_finds_them(repository: Path) -> None:
     faults = repository / "golden/ptychopinn/probe/faults.py"
     faults.parent.mkdir(parents=True)
     faults.write_text("FAULTS = ()")
-    # What git would not search or show.
+    # git does not search or show binary files unless asked to.
     (repository / ".gitattributes").write_text("*.json binary\n")
     write(repository, "confirmed", record("b"))
     write(repository, "gone", "")

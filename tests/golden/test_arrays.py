@@ -47,7 +47,7 @@ def test_the_right_values_in_another_shape_have_another_summary() -> None:
     assert (summarise(IMAGE.reshape(4, 32, 8, 2)) != summarise(IMAGE))[1:].sum() > SAMPLES // 2
 
 
-def test_what_is_not_finite_shows() -> None:
+def test_values_that_are_not_finite_show() -> None:
     changed = IMAGE.copy()
     changed[0, 0, 0, 0] = np.nan
     assert np.isnan(summarise(changed)[:3]).all()

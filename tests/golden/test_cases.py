@@ -94,7 +94,7 @@ def test_texture_has_one_exponent_and_few_bits() -> None:
     assert abs(values.mean()) < 0.1
 
 
-def test_a_window_is_full_and_all_else_empty() -> None:
+def test_a_window_is_full_and_the_rest_is_empty() -> None:
     values = Draw("x").window((2, 9, 8, 3), slice(1, 6), slice(4, 7))
     assert values.dtype == np.complex64
     rows, columns = np.nonzero(values.all(axis=(0, 3)))
@@ -114,7 +114,7 @@ def test_the_scan_golden_shows_its_object_upright() -> None:
     assert correlation > 0.97
 
 
-def test_something_else_among_the_cases_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_is_not_a_case_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.golden.standin.CASES", ((CASES[0],),))
     with pytest.raises(GoldenError, match=r"CASES holds a tuple .*; expected a Case"):
         load_cases("tests.golden.standin")
@@ -176,7 +176,7 @@ def unplain(text: str) -> list[str]:
     return [what for what, holds in found.items() if holds]
 
 
-def test_stored_words_fit_where_they_are_shown() -> None:
+def test_stored_texts_fit_where_they_are_shown() -> None:
     cases = (*load_cases("golden.ptychopinn").values(), *long.CASES)
     faults = [
         fault
@@ -196,5 +196,5 @@ def test_stored_words_fit_where_they_are_shown() -> None:
 
 
 @pytest.mark.parametrize("text", ["The end", "ends.", "a | b", "tab\there", "two  spaces", "x" * 91])
-def test_words_that_do_not_fit_are_noticed(text: str) -> None:
+def test_texts_that_do_not_fit_are_noticed(text: str) -> None:
     assert unplain(text)

@@ -111,7 +111,9 @@ def test_the_share_of_the_tolerance_has_two_digits(fixtures: Path, monkeypatch: 
     assert record["share"] == float(f"{record['share']:.1e}")
 
 
-def test_what_is_confirmed_is_not_asked_again_unless_named(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_confirmed_goldens_are_checked_again_only_if_they_are_named(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = snapshot(recorded)
     run = generate(recorded, *RECORD, "--slow")
     assert run.exit_code == 0, run.output
@@ -133,7 +135,7 @@ def test_a_damaged_golden_is_not_passed_over(recorded: Path) -> None:
     assert "the file is empty" in run.stdout
 
 
-def test_another_commit_is_recorded_in_its_place(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_commit_replaces_the_record(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     another(monkeypatch, commit="fedcba9876543210")
     assert generate(recorded, *RECORD, "--except", TRIPLE).exit_code == 0
     record = record_of(recorded)
@@ -161,7 +163,7 @@ def test_an_installed_release_is_named_by_its_version(fixtures: Path, monkeypatc
         ({"commit": "", "version": "unknown"}, "it has neither commit nor version"),
     ],
 )
-def test_what_nobody_could_get_again_is_refused_before_anything_is_asked(
+def test_a_package_without_a_reproducible_version_is_refused(
     fixtures: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], message: str
 ) -> None:
     before = snapshot(fixtures)
@@ -235,7 +237,7 @@ def test_it_could_not_record(fixtures: Path, arguments: list[str], message: str)
 # ------------------------------------------------------------------------------------------------ interrupted
 
 
-def test_an_interrupted_run_is_continued(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_continues(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(fixtures, *RECORD, "--slow")
@@ -268,7 +270,7 @@ def test_an_entry_is_the_old_or_the_new_one(fixtures: Path, monkeypatch: pytest.
     assert verify(fixtures, ALL) == []
 
 
-def test_a_second_writer_is_told(fixtures: Path) -> None:
+def test_a_second_writer_is_refused(fixtures: Path) -> None:
     with lock(fixtures):
         run = generate(fixtures, *RECORD)
     assert run.exit_code == 2
@@ -303,7 +305,7 @@ def _louder(golden: Golden) -> dict[str, Any]:
         (lambda golden: {"derived": {"x2": Derived((1,), "<f4", "0" * 64)}}, False),
     ],
 )
-def test_only_another_value_loses_it(change: Callable[[Golden], dict[str, Any]], stays: bool) -> None:
+def test_only_another_value_loses_the_confirmation(change: Callable[[Golden], dict[str, Any]], stays: bool) -> None:
     golden = make_golden(CASES[DOUBLE])
     entry = confirmed_entry(golden)
     assert confirmation(entry) == entry["confirmed"]
@@ -318,7 +320,7 @@ def confirmed_entry(golden: Golden) -> Entry:
     return with_confirmation(entry, record)
 
 
-def test_a_regenerated_golden_keeps_it_within_noise_and_loses_it_beyond(
+def test_a_golden_that_moves_keeps_its_confirmation_only_within_noise(
     recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = snapshot(recorded)
@@ -333,7 +335,7 @@ def test_a_regenerated_golden_keeps_it_within_noise_and_loses_it_beyond(
     assert verify(recorded, ALL) == []
 
 
-def test_a_golden_that_is_proved_again_keeps_it(recorded: Path) -> None:
+def test_a_golden_that_is_proved_again_keeps_its_confirmation(recorded: Path) -> None:
     before = read_golden(golden_path(recorded, DOUBLE))
     write(recorded, Difference(DOUBLE, before=before, after=replace(before, summary="in other words")))
     entry = read_entry(recorded, DOUBLE)
@@ -343,7 +345,7 @@ def test_a_golden_that_is_proved_again_keeps_it(recorded: Path) -> None:
     assert record_of(recorded) is None
 
 
-def test_a_record_of_another_value_is_told_and_counts_as_none(recorded: Path) -> None:
+def test_a_record_of_another_value_is_reported_and_does_not_count(recorded: Path) -> None:
     change_value(recorded)
     (page, said) = sorted(verify(recorded, ALL))
     assert "out of step with the entries" in page
@@ -402,7 +404,7 @@ def test_list_and_show(recorded: Path) -> None:
     assert "confirmed no inputs" in " ".join(golden("show", RAMP, "--fixtures", str(recorded)).output.split())
 
 
-def test_a_diff_tells_what_was_confirmed_and_what_no_longer(
+def test_a_diff_lists_new_and_lost_confirmations(
     recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tmp_path / "before"
@@ -443,7 +445,7 @@ def test_a_diff_of_revisions_reads_their_entries(fixtures: Path) -> None:
     assert golden("diff", "HEAD", *there).output == "no golden differs\n"
 
 
-def test_an_entry_that_cannot_be_read_is_told(fixtures: Path, tmp_path: Path) -> None:
+def test_an_entry_that_cannot_be_read_is_reported(fixtures: Path, tmp_path: Path) -> None:
     before = tmp_path / "before"
     fill(before)
     entry_path(fixtures, DOUBLE).write_text("{")

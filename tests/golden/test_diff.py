@@ -63,7 +63,7 @@ def test_directories(pair: tuple[Path, Path], kind: str, file_regression: FileRe
     assert diff(*map(str, pair), "--exit-code").exit_code == 1
 
 
-def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> None:
+def test_the_first_block_of_a_network_that_differs_is_explained(tmp_path: Path) -> None:
     """Outputs are listed in the order of the computation, and later differences are not explained."""
     name = "network/forward_group1"
     stored = Path(golden.__file__).parent / "fixtures" / f"{name}.h5"
@@ -78,7 +78,7 @@ def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> No
     assert places == sorted(places)
 
 
-def test_the_same_in_an_older_format_is_said_to_be(tmp_path: Path) -> None:
+def test_the_same_content_in_an_older_format(tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     fill(before)
     fill(after)
@@ -92,7 +92,7 @@ def test_the_same_in_an_older_format_is_said_to_be(tmp_path: Path) -> None:
     )
 
 
-def test_the_same_is_said_to_be(pair: tuple[Path, Path]) -> None:
+def test_equal_directories(pair: tuple[Path, Path]) -> None:
     result = diff(str(pair[0]), str(pair[0]), "--exit-code")
     assert result.exit_code == 0
     assert result.output == "no golden differs\n"
@@ -156,7 +156,7 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
         (["empty..empty"], "no golden on either side"),
     ],
 )
-def test_what_is_not_there_is_one_clear_error(clone: Path, arguments: list[str], message: str) -> None:
+def test_a_side_that_does_not_exist_is_one_clear_error(clone: Path, arguments: list[str], message: str) -> None:
     git("branch", "-q", "empty", git("commit-tree", "-m", "empty", EMPTY_TREE))
     git("branch", "-q", "unrelated", git("commit-tree", "-m", "unrelated", "HEAD^{tree}"))
     result = diff(*arguments, "--fixtures", str(clone))
@@ -195,7 +195,7 @@ def test_what_else_changed(tmp_path: Path, file_regression: FileRegressionFixtur
     file_regression.check(told, encoding="utf-8")
 
 
-def test_names_of_a_stranger_are_only_names(clone: Path) -> None:
+def test_hostile_names_are_escaped(clone: Path) -> None:
     blob = git("rev-parse", "HEAD:deep/fixtures/toy/double.h5")
     names = ["toy/\x1b]0;owned\x07.h5", "toy/two\nlines.h5", "toy/<img src=x onerror=alert(1)>.h5", "toy/`|@team.h5"]
     for name in names:
@@ -221,7 +221,7 @@ def with_event(directory: Path, reason: str, **answered: str) -> None:
     write_entry(directory, DOUBLE.name, entry)
 
 
-def test_it_begins_with_the_reason_who_answered_and_the_commits(clone: Path) -> None:
+def test_it_begins_with_reason_provenance_and_commits(clone: Path) -> None:
     with_event(clone, "scaled on *purpose*", reference="ptycho", tensorflow="2.99", numpy="9")
     git("commit", "-qam", "the second")
     commits = [git("show", "-s", "--format=%h of %cs", "--abbrev=10", name) for name in ("HEAD~1", "HEAD")]
@@ -240,7 +240,7 @@ def test_it_begins_with_the_reason_who_answered_and_the_commits(clone: Path) -> 
     assert page.index("scaled on *purpose*") < page.index("TensorFlow 2.99") < page.index("1 changed")
 
 
-def test_of_a_golden_that_changed_without_a_reason_that_is_said(clone: Path) -> None:
+def test_a_change_without_a_reason(clone: Path) -> None:
     git("commit", "-qam", "second")
     told = diff("HEAD~1..HEAD", "--fixtures", str(clone)).output
     assert told.startswith("reason: none recorded in the history of the entries\n  1 golden: toy/double\n")
@@ -263,7 +263,7 @@ def scaled(made: Golden, factor: float) -> Golden:
     return replace(made, outputs=outputs)
 
 
-def test_goldens_are_read_case_by_case_until_they_hold_too_much(
+def test_goldens_are_read_case_by_case_until_they_are_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, after = tmp_path / "before", tmp_path / "after"

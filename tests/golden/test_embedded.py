@@ -61,7 +61,7 @@ def test_object_and_probe_have_no_symmetry() -> None:
     assert steps.max() > 0.3, "its phase is curved"
 
 
-def test_what_the_file_holds_is_what_was_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_file_holds_what_was_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with zipfile.ZipFile(embedded.FILE) as archive:
         assert sorted(archive.namelist()) == sorted(f"{name}.npy" for name in embedded.DIGESTS)
     assert not embedded.embedded("probe").flags.writeable

@@ -56,7 +56,7 @@ def test_a_case_repeats_no_reason_that_a_fault_gives_itself(goldens: dict[str, G
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.operation.formula and not case.slow])
-def test_formulas_are_the_references(name: str, goldens: dict[str, Golden]) -> None:
+def test_formulas_agree_with_the_goldens(name: str, goldens: dict[str, Golden]) -> None:
     """Otherwise a fault could be caught because of a mistake in the formula."""
     golden, case = goldens[name], CASES[name]
     found = case.operation.formula(**golden.complete_inputs(case), **case.parameters)
@@ -64,7 +64,7 @@ def test_formulas_are_the_references(name: str, goldens: dict[str, Golden]) -> N
     assert judgement.passed, judgement.comparisons
 
 
-def test_an_operation_has_the_formula_that_its_topic_restates() -> None:
+def test_an_operation_has_the_formula_of_its_topic() -> None:
     for operation in {case.operation.name: case.operation for case in CASES.values()}.values():
         topic, _, function = operation.name.partition(".")
         module = f"golden.ptychopinn.{topic}.formulas"
@@ -96,7 +96,7 @@ class _Watched(Mapping[str, Any]):
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.operation.formula and not case.slow])
-def test_without_a_formula_every_fault_asks_the_reference(name: str, goldens: dict[str, Golden]) -> None:
+def test_without_a_formula_every_fault_calls_the_reference(name: str, goldens: dict[str, Golden]) -> None:
     """A fault that computes outputs from inputs or parameters alone restates the operation, and nothing checks it."""
     golden, case = goldens[name], CASES[name]
     complete = golden.complete_inputs(case)
@@ -118,7 +118,7 @@ def _asks(fault: Fault, inputs: Arrays, parameters: Parameters, outputs: Arrays)
     return not found or not any(one.read for one in given)
 
 
-def test_this_test_would_notice() -> None:
+def test_a_fault_without_the_reference_is_noticed() -> None:
     x, parameters, y = {"x": np.ones(3)}, {"factor": 2.0}, {"y": np.full(3, 2.0)}
     assert _asks(Fault.of_outputs("halved", "…", lambda outputs: {"y": outputs["y"] / 2}), x, parameters, y)
     assert _asks(Fault.of_parameters("doubled", "…", lambda parameters: {"factor": 4.0}), x, parameters, y)

@@ -71,9 +71,7 @@ def test_a_kind_and_a_seed_are_one_corruption(kind: str) -> None:
     assert len({corrupt(kind, seed) for seed in range(6)}) > 1
 
 
-def test_what_crashes_the_library_does_not_crash_the_caller(
-    tmp_path: Path, break_library: Callable[[str], None]
-) -> None:
+def test_a_crash_of_the_library_does_not_crash_the_caller(tmp_path: Path, break_library: Callable[[str], None]) -> None:
     break_library("os.kill(os.getpid(), signal.SIGSEGV)")
     sound, hostile = tmp_path / "sound.h5", [tmp_path / "hostile1.h5", tmp_path / "hostile2.h5"]
     write_golden(sound, make_golden(BASES[0]))
@@ -88,7 +86,7 @@ def test_what_crashes_the_library_does_not_crash_the_caller(
         assert f"golden {path}: reading it made the HDF5 library crash (SIGSEGV)" in why
 
 
-def test_what_hangs_the_library_does_not_hang_the_caller(tmp_path: Path, break_library: Callable[[str], None]) -> None:
+def test_a_hang_of_the_library_does_not_hang_the_caller(tmp_path: Path, break_library: Callable[[str], None]) -> None:
     break_library("time.sleep(600)")
     path = tmp_path / "a.h5"
     write_golden(path, replace(make_golden(BASES[0]), summary="hostile"))
@@ -132,5 +130,5 @@ def test_what_is_sent_arrives() -> None:
         lambda data: b"[" * 1000 + b"\n",
     ],
 )
-def test_what_the_other_process_never_sends_is_nothing(change: Callable[[bytes], bytes]) -> None:
+def test_a_malformed_message_is_dropped(change: Callable[[bytes], bytes]) -> None:
     assert received(change(sent(CONTENTS))) is None

@@ -123,7 +123,7 @@ def other_values() -> Golden:
     return replace(made, outputs={**made.outputs, "y": made.outputs["y"] * np.float32(1.000001)})
 
 
-def test_nothing_that_changed_passes(clone: Path) -> None:
+def test_an_unchanged_request_passes(clone: Path) -> None:
     found = gate(clone)
     assert (found.exit_code, found.output) == (0, "no undeclared weakening; 0 golden(s) touched\n")
 
@@ -138,7 +138,7 @@ def test_nothing_that_changed_passes(clone: Path) -> None:
         (without_a_row(), "toy/double: 65.0% of the elements of 'y' are compared, 100.0% before"),
     ],
 )
-def test_what_gets_weaker_is_told_though_an_event_leads_there(
+def test_a_weakening_is_reported_even_if_an_event_leads_to_it(
     clone: Path, made: Golden, message: str, committed: bool
 ) -> None:
     """Four edits that once went unnoticed. Each forges everything that a forger can reach."""
@@ -187,7 +187,7 @@ def test_a_golden_that_is_gone_or_lost_its_entry(clone: Path) -> None:
     assert "ramp.json: Expecting property name" in found.output
 
 
-def test_what_an_event_says_is_not_unsaid(clone: Path) -> None:
+def test_a_weakening_that_an_event_declares_passes(clone: Path) -> None:
     made = wider(3)
     put(clone, made, told(made, weakens="tolerance: the FFT of TensorFlow 2.99 rounds otherwise"))
     found = gate(clone)
@@ -212,13 +212,13 @@ def test_an_event_must_name_what_gets_weaker_and_be_new(clone: Path) -> None:
     assert "the tolerance of 'y' grew by a factor of 3" in gate(clone).output
 
 
-def test_within_what_repeats_noise_may_grow(clone: Path) -> None:
+def test_noise_may_grow_by_less_than_a_factor_of_two(clone: Path) -> None:
     made = wider(1.9)
     put(clone, made, told(made))
     assert gate(clone).exit_code == 0
 
 
-def test_the_generator_writes_what_is_said(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_generator_records_a_declared_weakening(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
     run = generate(clone, "--update", "--redraw", "--reason", "better", "--weaken", "mask: too dark", DOUBLE)
     assert run.exit_code == 0, run.output
@@ -226,7 +226,7 @@ def test_the_generator_writes_what_is_said(clone: Path, monkeypatch: pytest.Monk
     assert generate(clone, "--weaken", "mask").exit_code == 2
 
 
-def test_the_generator_tells_what_the_gate_will_ask_for(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_generator_reports_what_the_gate_will_require(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
     made = replace(wider(0.01), definition="0" * 16)
     put(clone, made, told(made))
@@ -236,7 +236,7 @@ def test_the_generator_tells_what_the_gate_will_ask_for(clone: Path, monkeypatch
     assert "regenerate it with --weaken 'tolerance: ...')" in run.output
 
 
-def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
+def test_a_change_of_the_gate_or_the_workflow_is_reported(clone: Path) -> None:
     top = clone.parents[1]
     for name, text in (
         ("golden/spec/operation.py", "HEADROOM = 8.0\nK = 0.5\n"),
@@ -301,7 +301,7 @@ def test_as_a_comment_and_for_a_program(clone: Path) -> None:
 
 
 @pytest.mark.parametrize("span", ["nowhere...HEAD", "nowhere"])
-def test_what_is_not_there_is_one_clear_error(clone: Path, span: str) -> None:
+def test_a_revision_that_does_not_exist_is_one_clear_error(clone: Path, span: str) -> None:
     found = gate(clone, span=span)
     assert found.exit_code == 2
     assert "golden: 'nowhere': no such file, directory or revision" in found.output
@@ -357,7 +357,7 @@ def test_noise_that_grew_alone_and_tolerance_that_grew_at_zero_alone() -> None:
     assert said == "the tolerance of 'y' grew by a factor of 3"
 
 
-def test_only_what_an_event_can_say_names_its_words() -> None:
+def test_a_damaged_entry_cannot_be_declared() -> None:
     assert weakenings({}, {DOUBLE: "damaged"}) == [Weakening(DOUBLE, "its entry cannot be read: damaged")]
 
 
@@ -373,7 +373,7 @@ def merge_request(clone: Path, made: Golden, **event: Any) -> Result:
     return found
 
 
-def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
+def test_small_steps_of_a_tolerance_add_up(clone: Path) -> None:
     assert merge_request(clone, wider(1.9)).exit_code == 0
     second = merge_request(clone, wider(3.5))
     assert second.exit_code == 1
@@ -387,7 +387,7 @@ def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
     assert gate(clone).exit_code == 0, "a tolerance that shrinks does not answer for earlier growth"
 
 
-def test_steps_are_counted_from_the_last_that_was_said_or_let_pass(clone: Path) -> None:
+def test_steps_are_counted_from_the_last_declared_or_refused_one(clone: Path) -> None:
     assert merge_request(clone, wider(1.9)).exit_code == 0
     assert merge_request(clone, wider(3.5), weakens="tolerance: another FFT").exit_code == 0
     assert merge_request(clone, wider(5)).exit_code == 0
@@ -396,7 +396,7 @@ def test_steps_are_counted_from_the_last_that_was_said_or_let_pass(clone: Path) 
     assert merge_request(clone, wider(110)).exit_code == 1
 
 
-def test_a_mask_that_shrinks_in_steps_too_small_to_tell() -> None:
+def test_small_steps_of_a_mask_add_up() -> None:
     made = make_golden(CASE)
     first, second, third = (make_entry(made, history(made), {}) for _ in range(3))
     for entry, left in ((first, 100), (second, 96), (third, 92)):
@@ -406,7 +406,7 @@ def test_a_mask_that_shrinks_in_steps_too_small_to_tell() -> None:
     assert weakenings({DOUBLE: second}, {DOUBLE: third}, lambda case: []) == []
 
 
-def test_in_a_shallow_clone_steps_are_not_seen_and_that_is_told(clone: Path, tmp_path: Path) -> None:
+def test_a_shallow_clone_reports_that_it_cannot_see_steps(clone: Path, tmp_path: Path) -> None:
     merge_request(clone, wider(1.9))
     made = wider(3.5)
     put(clone, made, told(made))
@@ -420,7 +420,7 @@ def test_in_a_shallow_clone_steps_are_not_seen_and_that_is_told(clone: Path, tmp
 # ------------------------------------------------------------------------------- what a request claims
 
 
-def test_a_new_confirmation_is_a_claim_and_says_who_can_tell(clone: Path) -> None:
+def test_a_new_confirmation_is_a_claim_that_says_how_to_check_it(clone: Path) -> None:
     entry = read_entry(clone, DOUBLE)
     confirm(entry)
     write_entry(clone, DOUBLE, entry)
@@ -473,13 +473,13 @@ def test_a_picture_forged_with_its_digest(clone: Path, forge: Callable[[Path], o
     assert said.startswith(f"toy/double: its picture does not show its data: {how.lstrip()}") or how in said
 
 
-def test_a_picture_that_was_packed_otherwise_shows_the_same(clone: Path) -> None:
+def test_a_picture_may_be_compressed_differently(clone: Path) -> None:
     from PIL import Image
 
     assert forged_picture(clone, lambda picture: Image.open(picture).convert("RGB").save(picture)).exit_code == 0
 
 
-def test_without_pillow_no_picture_is_drawn_and_that_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pillow_it_reports_that_no_picture_is_compared(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     entry = read_entry(clone, DOUBLE)
     confirm(entry)
@@ -490,7 +490,7 @@ def test_without_pillow_no_picture_is_drawn_and_that_is_told(clone: Path, monkey
 # ------------------------------------------------------------------------------- what decides how much is checked
 
 
-def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
+def test_a_suite_that_runs_less_is_reported(clone: Path) -> None:
     top = clone.parents[1]
     cases, settings = top / "tests/golden/standin.py", top / "pyproject.toml"
     cases.parent.mkdir(parents=True)
@@ -566,7 +566,7 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
         ),
     ],
 )
-def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str, message: str) -> None:
+def test_other_changes_of_the_checks_are_reported(clone: Path, path: str, text: str, message: str) -> None:
     top = clone.parents[1]
     settings = '[project]\n[tool.pytest.ini_options]\naddopts = ["-ra"]\n'
     files = {
@@ -609,5 +609,5 @@ def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str
         ("no python", {}),
     ],
 )
-def test_what_is_declared_slow_is_read_from_the_code(module: str, found: dict[str, int]) -> None:
+def test_slow_cases_are_read_from_the_code(module: str, found: dict[str, int]) -> None:
     assert slow_cases(module) == found

@@ -75,13 +75,13 @@ def test_who_imports_whom() -> None:
     assert intruders(programs) == [], "--help and --list load nothing heavy"
 
 
-def test_what_a_cases_module_is_written_with() -> None:
+def test_the_public_names_of_golden() -> None:
     assert {getattr(golden, name).__name__ for name in golden.__all__} == set(golden.__all__)
     with pytest.raises(AttributeError, match="module 'golden' has no attribute 'Cases'"):
         _ = golden.Cases
 
 
-def test_the_framework_does_not_name_the_content() -> None:
+def test_the_framework_does_not_name_ptychopinn() -> None:
     """Not even in texts, which import-linter does not read. Only the entry points name it, as an option's default."""
     wings = [path for path in Path(golden.__file__).parent.glob("*/**/*.py") if "ptychopinn" not in path.parts]
     assert {path.parent.name for path in wings} >= {"spec", "judge", "store", "review", "report", "generator"}
@@ -98,7 +98,7 @@ def test_the_table_of_old_and_new_names_is_true() -> None:
     assert [name for name in names if importlib.util.find_spec(name) is None] == []
 
 
-def test_this_test_would_notice(tmp_path: Path) -> None:
+def test_a_forbidden_import_is_noticed(tmp_path: Path) -> None:
     """A module that imports TensorFlow at run time is found. TensorFlow is an empty module here."""
     (tmp_path / "tensorflow.py").write_text("nothing = None")
     (tmp_path / "culprit.py").write_text("def run():\n    import tensorflow\nrun()\n")

@@ -69,7 +69,7 @@ def test_the_box_is_width_and_height_of_what_whole_patches_cover() -> None:
     assert mosaics.covered_box(0 * count).tolist() == [0, 0]
 
 
-def test_from_afar() -> None:
+def test_means_of_blocks() -> None:
     mosaic = np.zeros((10, 10, 1), np.complex64)
     mosaic[4:8, 0:4] = 2j
     found = mosaics.block_means(mosaic)

@@ -51,7 +51,7 @@ def test_no_line_above_every_error_is_lower_on_average(seed: int, weight: int, l
     assert a + r * magnitude.mean() <= lowest * (1 + 1e-6)
 
 
-def test_line_tells_absolute_from_relative_noise() -> None:
+def test_line_separates_absolute_from_relative_noise() -> None:
     magnitude = np.geomspace(1e-6, 1, 2000)
     a, r = noise.tightest_line(magnitude, 1e-7 * magnitude)
     assert a < 1e-8
@@ -121,7 +121,7 @@ def test_noise_that_swallows_the_output_is_refused() -> None:
         noise.measure(DOUBLE, Y, DOUBLE.draw_inputs(0), frozen, {"float64": frozen * np.nan}, None)
 
 
-def test_where_trajectories_part_the_tolerance_is_three_envelopes_and_half_the_spread_at_most() -> None:
+def test_an_envelope_gives_three_times_the_noise_and_at_most_half_the_spread() -> None:
     frozen, inputs = np.arange(20, dtype=np.complex64).reshape(4, 5), DOUBLE.draw_inputs(0)
     envelope = replace(Y, envelope=True)
     tolerance, _ = noise.measure(DOUBLE, envelope, inputs, frozen, {"1 thread": frozen + 1.5}, None)
@@ -149,7 +149,7 @@ class Answering:
         return {"y": 2 * inputs["x"], "rows": np.array(len(inputs["x"]))}
 
 
-def test_what_takes_long_is_run_again_a_few_times() -> None:
+def test_a_slow_operation_is_repeated_only_a_few_times() -> None:
     case = replace(DOUBLE, operation=replace(DOUBLE.operation, only_perturbed=2))
     asked, inputs = Answering(), case.draw_inputs(0)
     found = _reruns(case, inputs, asked, {"1 thread": asked})  # type: ignore[arg-type]
@@ -227,7 +227,7 @@ def test_elements_at_a_kink_are_masked() -> None:
     assert _unsteady(3, by=1.01 * UNSTEADY * 1e-3) != {}
 
 
-def test_an_element_is_steady_that_moves_by_no_more_than_rounding_may() -> None:
+def test_an_element_that_moves_within_rounding_is_steady() -> None:
     """This holds even if no other element moves, as in Adam's first steps."""
     moved = np.zeros(1000)
     moved[7] = 1e-4

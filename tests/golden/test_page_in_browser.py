@@ -89,7 +89,7 @@ def names(page: Any, selector: str = SHOWN) -> list[str]:
     return [str(one.get_attribute("data-name")) for one in page.query_selector_all(selector)]
 
 
-def test_the_reason_stands_above_all_else(opened: Open) -> None:
+def test_the_reason_is_at_the_top(opened: Open) -> None:
     page = opened()
     assert page.inner_text(".top").splitlines()[:2] == ["Goldens", "the sign | was wrong"]
 
@@ -190,7 +190,7 @@ def test_marks_and_comments_survive_a_reload_and_are_copied_as_markdown(opened: 
     assert names(page) == order[1:]
 
 
-def test_another_answer_is_not_reviewed_yet(opened: Open, tmp_path: Path) -> None:
+def test_changed_values_are_not_reviewed_yet(opened: Open, tmp_path: Path) -> None:
     page = opened()
     page.keyboard.press("j")
     page.keyboard.press("r")
@@ -205,7 +205,7 @@ def test_another_answer_is_not_reviewed_yet(opened: Open, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("width", [360, 800])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_sticks_out_of_a_narrow_screen(opened: Open, width: int, scheme: str) -> None:
+def test_the_page_fits_a_narrow_screen(opened: Open, width: int, scheme: str) -> None:
     page = opened()
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
@@ -215,7 +215,7 @@ def test_nothing_sticks_out_of_a_narrow_screen(opened: Open, width: int, scheme:
     assert (ground == "rgb(19, 21, 25)") == (scheme == "dark")
 
 
-def test_without_its_script_all_can_be_read(browser: Any, file: Path) -> None:
+def test_the_page_can_be_read_without_its_script(browser: Any, file: Path) -> None:
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(file.as_uri())
     assert "the sign | was wrong" in page.inner_text(".top")

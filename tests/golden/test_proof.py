@@ -71,7 +71,7 @@ def test_an_invisible_fault_must_be_invisible() -> None:
         prove(unseen, seen, invisible={"unseen": "it changes nothing", "seen": "so they say"})
 
 
-def test_a_fault_says_itself_where_it_cannot_show() -> None:
+def test_a_fault_declares_where_it_is_invisible() -> None:
     shape = Condition("it is square", lambda inputs, parameters: len(set(inputs["x"].shape)) == 1)
     scale = Condition("there is no scale", lambda inputs, parameters: parameters["scale"] is None)
     hidden = of_output(lambda y: y.copy(), "hidden").invisible_when(scale, shape)
@@ -89,7 +89,7 @@ def test_a_fault_says_itself_where_it_cannot_show() -> None:
         case.invisible_on({})
 
 
-def test_what_is_only_within_the_tolerance_is_not_invisible() -> None:
+def test_a_fault_within_the_tolerance_is_not_invisible() -> None:
     slight = of_output(lambda y: y + np.float32(3e-6) * (y < 1), "slight")
     with pytest.raises(GoldenError, match="the fault 'slight' is declared invisible"):
         prove(slight, of_output(lambda y: -y), invisible={"slight": "it is small"})
@@ -105,7 +105,7 @@ def test_what_is_only_within_the_tolerance_is_not_invisible() -> None:
     ],
     ids=["shape", "precision", "kind", "nan"],
 )
-def test_what_no_number_can_say_is_infinitely_far(change: Any) -> None:
+def test_a_fault_without_a_finite_distance_is_infinitely_far(change: Any) -> None:
     assert prove(of_output(change))["wrong"].margin == np.inf
 
 
@@ -117,7 +117,7 @@ def test_a_fault_of_the_dtype_alone_is_refused(kind: type) -> None:
         prove(of_output(lambda y: None))
 
 
-def test_a_fault_cannot_work_on_the_golden_itself() -> None:
+def test_a_fault_cannot_change_the_golden_in_place() -> None:
     def in_place(y: np.ndarray) -> np.ndarray:
         return np.negative(y, out=y)
 

@@ -111,7 +111,7 @@ def test_regeneration_flags_are_refused_once(
     assert state(project) == before
 
 
-def test_tests_without_a_golden_may_renew_their_own_words(project: pytest.Pytester) -> None:
+def test_tests_without_a_golden_may_regenerate_their_texts(project: pytest.Pytester) -> None:
     project.makepyfile(**{"words/test_words": "def test_words(data_regression): data_regression.check({'n': 2})"})
     words = project.path / "words" / "test_words" / "test_words.yml"
     words.parent.mkdir()
@@ -143,7 +143,7 @@ def test_a_diagnosis_that_breaks_hides_no_failure(project: pytest.Pytester, monk
     )
 
 
-def test_a_port_that_uses_most_of_its_tolerance_is_told(project: pytest.Pytester) -> None:
+def test_a_port_that_uses_most_of_its_tolerance_is_reported(project: pytest.Pytester) -> None:
     edit(project, "FACTOR = 1", "FACTOR = np.float32(1 + 8e-6)")
     result = project.runpytest("-k", "double")
     result.assert_outcomes(passed=1, deselected=3)
@@ -198,7 +198,7 @@ TRAPS = {
 """What a port may return (the first three pass in pytest-regressions), and the message that it gets."""
 
 
-def test_what_cannot_pass(project: pytest.Pytester) -> None:
+def test_results_that_cannot_pass(project: pytest.Pytester) -> None:
     ports = "".join(
         f"""
     @pytest.mark.golden("toy.scale")
@@ -344,7 +344,7 @@ def test_a_port_or_a_golden_that_breaks_is_in_the_report(project: pytest.Pyteste
     assert any("no such file" in line for line in checks["toy/ramp"]["lines"])
 
 
-def test_an_unwritable_report_is_told_and_collecting_writes_none(project: pytest.Pytester) -> None:
+def test_an_unwritable_report_is_reported_and_collecting_writes_none(project: pytest.Pytester) -> None:
     (project.path / "taken").write_text("")
     result = project.runpytest("--golden-report=taken/run.md", "-k", "double")
     result.assert_outcomes(passed=1, deselected=3)
@@ -441,7 +441,7 @@ def test_passive_unless_asked(pytester: pytest.Pytester) -> None:
         ("golden_known = known.toml", "*golden_known: *known.toml is not a file; *"),
     ],
 )
-def test_a_setting_that_names_not_one_path_is_a_usage_error(project: pytest.Pytester, setting: str, told: str) -> None:
+def test_a_setting_that_is_not_one_path_is_a_usage_error(project: pytest.Pytester, setting: str, told: str) -> None:
     result = project.runpytest("-o", setting.replace(" = ", "="))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {told}"])

@@ -64,7 +64,7 @@ def test_an_item_for_each_golden_and_each_way(project: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_a_wrong_subject_fails_and_is_told_which_fault(project: pytest.Pytester) -> None:
+def test_a_wrong_subject_fails_and_its_fault_is_named(project: pytest.Pytester) -> None:
     result = run(project, WRONG)
     result.assert_outcomes(passed=1, failed=2, skipped=1)
     result.stdout.fnmatch_lines(
@@ -73,7 +73,7 @@ def test_a_wrong_subject_fails_and_is_told_which_fault(project: pytest.Pytester)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
-def test_goldens_that_fail_for_one_reason_are_told_once(
+def test_goldens_that_fail_for_one_reason_are_shown_once(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:
     """The failure shows what is wrong and where, not the source of the test. The second golden takes one line."""
@@ -106,7 +106,7 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
         ),
     ],
 )
-def test_goldens_that_differ_alike_are_told_once(project: pytest.Pytester, wrong: str, told: str) -> None:
+def test_goldens_that_differ_in_one_way_are_shown_once(project: pytest.Pytester, wrong: str, told: str) -> None:
     """No declared fault explains these: right values of another dtype, and values that are simply wrong."""
     subject = f"import numpy as np\n\ndef toy_scale(*, x, factor):\n    y = {wrong}\n"
     out = run(project, subject + '    return {"y": y, "rows": np.array(len(x))}\n').stdout.str()
@@ -115,7 +115,7 @@ def test_goldens_that_differ_alike_are_told_once(project: pytest.Pytester, wrong
     assert "not equal" not in out
 
 
-def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> None:
+def test_goldens_that_raise_one_exception_are_shown_once(project: pytest.Pytester) -> None:
     """The first traceback is shown, because it shows the place; the second golden takes one line."""
     told = run(project, RIGHT.replace("return {", "raise ValueError(f'no {factor}'); return {", 1)).stdout.str()
     assert told.count("raise ValueError(f'no {factor}')") == 1
@@ -123,7 +123,7 @@ def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> Non
     assert "goldens: 2 of 2 failed goldens ended with an error" in told
 
 
-def test_goldens_that_are_not_finite_are_told_once(project: pytest.Pytester) -> None:
+def test_goldens_that_are_not_finite_are_shown_once(project: pytest.Pytester) -> None:
     told = run(project, RIGHT.replace("return {", "x = x * np.float32('nan'); return {", 1)).stdout.str()
     assert told.count("diagnosis: no known fault; none of the compared values is finite") == 1
     assert "E   1 more golden fails because values are not finite; -v shows all:\n" in told
@@ -179,7 +179,7 @@ def test_a_subject_that_breaks_fails_where_it_broke(project: pytest.Pytester) ->
     assert {check["case"] for check in checks} == {"toy/double", "toy/triple", "toy/ramp"}
 
 
-def test_what_is_neither_offered_nor_declared_fails_a_full_run(project: pytest.Pytester) -> None:
+def test_an_operation_neither_offered_nor_declared_fails_a_full_run(project: pytest.Pytester) -> None:
     result = run(project, SCALE_ONLY)
     result.assert_outcomes(passed=2, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -188,7 +188,7 @@ def test_what_is_neither_offered_nor_declared_fails_a_full_run(project: pytest.P
     assert run(project, SCALE_ONLY, "-k", "double").ret == pytest.ExitCode.OK, "a narrowed run may leave it out"
 
 
-def test_what_is_declared_not_offered_is_listed(project: pytest.Pytester) -> None:
+def test_operations_declared_not_offered_are_listed(project: pytest.Pytester) -> None:
     declared = '["toy.large"]\nnot_offered = "the port has no ramp"\n'
     result = run(project, SCALE_ONLY, "--golden-report=run.md", known=declared)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
@@ -196,7 +196,7 @@ def test_what_is_declared_not_offered_is_listed(project: pytest.Pytester) -> Non
     assert "| toy.large |  |  |  |  | not offered: the port has no ramp |" in (project.path / "run.md").read_text()
 
 
-def test_what_is_offered_but_not_collected_fails_a_full_run(project: pytest.Pytester) -> None:
+def test_an_operation_offered_but_not_collected_fails_a_full_run(project: pytest.Pytester) -> None:
     project.makepyfile(**{"parity/test_parity": OWN})
     result = run(project, RIGHT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -267,7 +267,7 @@ def test_xfail_hides_no_difference(project: pytest.Pytester, monkeypatch: pytest
         (RIGHT, '["toy.scal"]\nreason = "x"', "*no operation or way has this name; nearest: toy.scale*"),
     ],
 )
-def test_what_cannot_be_meant_is_a_usage_error(
+def test_an_invalid_subject_or_declaration_is_a_usage_error(
     project: pytest.Pytester, subject: str, known: str, message: str
 ) -> None:
     result = run(project, subject, known=known)
@@ -349,7 +349,7 @@ def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypa
     result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 
 
-def test_a_shard_still_tells_what_no_test_claims(project: pytest.Pytester) -> None:
+def test_a_shard_still_reports_what_is_not_offered(project: pytest.Pytester) -> None:
     project.makeconftest(SHARD)
     result = run(project, SCALE_ONLY)
     assert result.ret == pytest.ExitCode.TESTS_FAILED

@@ -82,7 +82,7 @@ def test_a_removed_golden_leaves_nothing(fixtures: Path) -> None:
 
 
 @pytest.mark.parametrize("kinds", [("json",), ("json", "png")])
-def test_a_removal_that_was_cut_off_goes_on(fixtures: Path, kinds: tuple[str, ...]) -> None:
+def test_an_interrupted_removal_continues(fixtures: Path, kinds: tuple[str, ...]) -> None:
     """The entry is removed first. What is left is a golden that no case declares, as before."""
     for kind in kinds:
         (fixtures / f"{DOUBLE}.{kind}").unlink()
@@ -185,7 +185,7 @@ def test_an_update_of_the_form_alone_is_finished_if_it_was_begun(
     assert len(read_entry(fixtures, DOUBLE)["history"]) == 2 + bool(renames)
 
 
-def test_a_golden_that_is_not_what_it_was_before_is_damage(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_golden_is_damage(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_off(fixtures, monkeypatch)
     golden_path(fixtures, DOUBLE).write_bytes(golden_path(fixtures, TRIPLE).read_bytes())
     (fixtures / "toy" / ".double.png.staged").unlink()
@@ -194,7 +194,7 @@ def test_a_golden_that_is_not_what_it_was_before_is_damage(fixtures: Path, monke
 
 
 @pytest.mark.parametrize("others", ["sound", "damaged", "linked"])
-def test_a_staged_file_that_the_entry_does_not_speak_of_is_dropped(
+def test_a_staged_file_that_the_entry_does_not_mention_is_dropped(
     fixtures: Path, tmp_path_factory: pytest.TempPathFactory, others: str
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "mine.h5"
@@ -212,7 +212,7 @@ def test_a_staged_file_that_the_entry_does_not_speak_of_is_dropped(
     assert not is_under_way(fixtures)
 
 
-def test_a_broken_entry_is_told_before_anything_is_dropped(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_entry_is_reported_before_anything_is_dropped(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_off(fixtures, monkeypatch)
     entry_path(fixtures, DOUBLE).write_text("{")
     with pytest.raises(GoldenError, match=r"double\.json"):
@@ -220,7 +220,7 @@ def test_a_broken_entry_is_told_before_anything_is_dropped(fixtures: Path, monke
     assert is_under_way(fixtures)
 
 
-def test_what_would_keep_a_rename_from_succeeding_is_found_before_the_first(fixtures: Path) -> None:
+def test_an_obstacle_to_a_rename_is_found_before_the_first(fixtures: Path) -> None:
     before = content(fixtures)
     rows = moved(fixtures, DOUBLE), moved(fixtures, TRIPLE)
     (fixtures / "toy" / "triple.png").unlink()
@@ -256,7 +256,7 @@ def test_a_link_in_the_place_of_the_lock_is_refused(fixtures: Path, tmp_path_fac
     assert victim.read_text() == "mine"
 
 
-def test_a_second_writer_is_told(fixtures: Path) -> None:
+def test_a_second_writer_is_refused(fixtures: Path) -> None:
     with lock(fixtures), pytest.raises(GoldenError, match="another generator is at work"), lock(fixtures):
         pass
 
@@ -287,7 +287,7 @@ def test_kill_leaves_nothing_torn(fixtures: Path) -> None:
         assert verify(fixtures, ALL) == []
 
 
-def test_a_file_system_without_locks_is_told(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_reported(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int, how: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 

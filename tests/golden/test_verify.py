@@ -51,7 +51,7 @@ def test_the_readme_says_how_many_of_them_are_confirmed() -> None:
     assert text == confirmed.renewed(text), "rewrite it: python -m docs.confirmed"
 
 
-def test_what_the_default_suite_reads_is_small() -> None:
+def test_the_default_suite_reads_little() -> None:
     """It reads all goldens except slow ones, and only the counts of the short run from the embedded data set."""
     slow = {name for name, case in load_cases("golden.ptychopinn").items() if case.slow}
     fixtures = REPOSITORY / "golden" / "fixtures"
@@ -84,7 +84,7 @@ def test_one_line_per_array_and_one_changed_element_shows(fixtures: Path) -> Non
     assert [line.split('"')[1] for line in differing] == ["date", "content", "y"]
 
 
-def test_rounding_moves_no_line_but_that_of_what_was_rounded() -> None:
+def test_a_small_change_of_margins_shows_only_in_the_digest() -> None:
     """Margins that change by a thousandth look the same in an entry."""
     golden = make_golden(CASES[0])
     faults = {
@@ -111,7 +111,7 @@ def test_a_golden_without_an_entry(fixtures: Path) -> None:
     assert said.startswith(page)
 
 
-def test_a_golden_that_its_entry_does_not_speak_of(fixtures: Path) -> None:
+def test_a_golden_that_its_entry_does_not_list(fixtures: Path) -> None:
     golden_path(fixtures, DOUBLE).unlink()
     y = make_golden(CASES[0]).outputs["y"] * 2
     write_golden(golden_path(fixtures, DOUBLE), make_golden(CASES[0], outputs={"y": y, "rows": np.array(4)}))
@@ -199,7 +199,7 @@ def test_a_tolerance_cannot_be_widened_by_forging_what_it_follows_from(
     assert any(message in problem for problem in forge(fixtures, wider(2.65e14, **forged)))
 
 
-def test_a_noise_that_is_made_up_of_less_than_rounding(fixtures: Path) -> None:
+def test_a_forged_noise_below_rounding(fixtures: Path) -> None:
     told = forge(fixtures, wider(1e-3, noise=True, runs=True, faults=True))
     assert told[0].startswith("golden toy/double: output 'y': its noise of 1e-09 is less than rounding itself")
 
@@ -240,11 +240,11 @@ FAULTS = make_golden(CASES[0]).faults
         ({"parameters": {"factor": 3.0}}, "its case has changed since it was generated"),
     ],
 )
-def test_what_a_forger_can_drop_is_missed(fixtures: Path, changes: dict[str, Any], message: str) -> None:
+def test_what_a_forger_drops_is_reported(fixtures: Path, changes: dict[str, Any], message: str) -> None:
     assert any(message in problem for problem in forge(fixtures, make_golden(CASES[0], **changes)))
 
 
-def test_a_kept_wrong_output_that_is_nearer_than_said(fixtures: Path) -> None:
+def test_a_kept_wrong_output_that_is_nearer_than_stated(fixtures: Path) -> None:
     kept = FAULTS["negated"].outputs["y"]
     for changes, message in (
         ({"share": kept.share / 10}, "tolerances away, but the file says"),
@@ -264,7 +264,7 @@ def test_a_golden_that_tensorflow_did_not_produce(fixtures: Path) -> None:
     )
 
 
-def test_a_file_that_is_no_golden(fixtures: Path) -> None:
+def test_a_file_that_is_not_a_golden(fixtures: Path) -> None:
     (fixtures / "toy" / "notes.txt").write_text("")
     (fixtures / "notes.json").write_text("")
     assert verify(fixtures, ALL) == [
@@ -345,7 +345,7 @@ def test_an_entry_that_is_not_there_is_one_clear_error(fixtures: Path) -> None:
     assert listed_cases(fixtures) == set(ALL)
 
 
-def test_pictures_are_held_to_the_goldens(fixtures: Path) -> None:
+def test_pictures_must_match_their_goldens(fixtures: Path) -> None:
     picture = fixtures / "toy" / "double.png"
     sound = picture.read_bytes()
     picture.write_bytes(sound + b" ")

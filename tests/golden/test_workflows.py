@@ -46,7 +46,7 @@ def joined(script: str) -> str:
     return re.sub(r"^\s*#.*\n", "", script.replace("\\\n", " "), flags=re.M)
 
 
-def test_there_are_both() -> None:
+def test_both_workflows_exist() -> None:
     assert {*WORKFLOWS} >= {"gate", "goldens"}
 
 
@@ -64,7 +64,7 @@ def test_a_workflow_is_what_the_server_expects(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_what_an_expression_names_is_there(name: str) -> None:
+def test_names_in_expressions_exist(name: str) -> None:
     jobs = read(name)["jobs"]
     for job in jobs.values():
         needed = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
@@ -101,7 +101,7 @@ def test_a_script_can_be_parsed_and_names_what_exists(label: str) -> None:
 
 
 @pytest.mark.parametrize(("label", "step"), [(label, step) for label, _, step in steps() if "with" in step])
-def test_what_an_action_is_given_is_there(label: str, step: dict[str, Any]) -> None:
+def test_arguments_of_actions_exist(label: str, step: dict[str, Any]) -> None:
     for file in str(step["with"].get("cache-dependency-path", "")).split():
         assert (TOP / file).is_file(), file
     if "upload-artifact" in step["uses"]:

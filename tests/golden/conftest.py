@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -40,6 +41,12 @@ def write_entry(directory: Path, case: str, entry: Entry) -> None:
 def fill(directory: Path) -> None:
     """Copy the goldens of all stand-in cases and their entries into a directory."""
     shutil.copytree(_made_once(), directory, dirs_exist_ok=True)
+
+
+def git(*arguments: str, directory: Path | None = None) -> str:
+    """Run git as a test user, in a directory or in the current one, and return what it prints."""
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @cache

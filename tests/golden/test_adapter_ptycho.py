@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -32,6 +31,7 @@ from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store.golden import Golden
+from tests.golden.conftest import git
 
 STANDIN = Path(__file__).parent / "standin_ptycho"
 CASES = load_cases("golden.ptychopinn")
@@ -383,12 +383,6 @@ def test_tensorflow_runs_eagerly_and_gets_tensors(standin: Module, monkeypatch: 
 # ------------------------------------------------------------------------------------------------ version
 
 
-def git(directory: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
-    run = subprocess.run(["git", *identity, *arguments], cwd=directory, capture_output=True, text=True, check=True)
-    return run.stdout.strip()
-
-
 def package_in(directory: Path) -> ModuleType:
     shutil.copytree(STANDIN / "ptycho", directory / "ptycho", ignore=shutil.ignore_patterns("__pycache__"))
     package = ModuleType("ptycho")
@@ -407,11 +401,11 @@ def distribution_in(directory: Path, monkeypatch: pytest.MonkeyPatch, version: s
 
 def test_the_commit_of_its_checkout(tmp_path: Path) -> None:
     package = package_in(tmp_path)
-    git(tmp_path, "init", "-q")
+    git("init", "-q", directory=tmp_path)
     assert version_of(package) == {"version": "2.4"}, "in a clone, but not tracked"
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-q", "-m", "first")
-    commit = git(tmp_path, "rev-parse", "HEAD")
+    git("add", ".", directory=tmp_path)
+    git("commit", "-q", "-m", "first", directory=tmp_path)
+    commit = git("rev-parse", "HEAD", directory=tmp_path)
     assert version_of(package) == {"version": "2.4", "commit": commit}
     (tmp_path / "ptycho" / "probe.py").write_text("changed = True\n")
     assert version_of(package)["commit"] == f"{commit}+changed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from golden.store.read import read_golden
 from golden.store.update import finish_interrupted, is_under_way, lock
 from golden.store.verify import verify
 from tests.golden import standin, toy_adapter
-from tests.golden.conftest import fill, history, write_entry
+from tests.golden.conftest import fill, git, history, write_entry
 from tests.golden.standin import make_golden
 from tests.golden.test_generate import ALL, InProcess, failing, generate, snapshot
 from tests.golden.test_update import moved, stop_after, write
@@ -430,17 +429,13 @@ def test_a_diff_lists_new_and_lost_confirmations(
 
 
 def test_a_diff_of_revisions_reads_their_entries(fixtures: Path) -> None:
-    def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
-        subprocess.run(["git", *identity, *arguments], cwd=fixtures, check=True, capture_output=True)
-
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
+    git("init", "-q", directory=fixtures)
+    git("add", ".", directory=fixtures)
+    git("commit", "-q", "-m", "first", directory=fixtures)
     generate(fixtures, *RECORD)
     there = ("--fixtures", str(fixtures))
     assert golden("diff", "HEAD", *there).output.startswith("confirmed by toy 0123456: toy/double, toy/triple\n")
-    git("commit", "-q", "-a", "-m", "second")
+    git("commit", "-q", "-a", "-m", "second", directory=fixtures)
     assert golden("diff", "HEAD^..HEAD", *there).output.startswith("confirmed by toy 0123456: toy/double, ")
     assert golden("diff", "HEAD", *there).output == "no golden differs\n"
 

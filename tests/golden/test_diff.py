@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -23,7 +21,7 @@ from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
 from golden.store.write import write_golden
 from tests.golden import standin
-from tests.golden.conftest import fill, write_entry
+from tests.golden.conftest import fill, git, write_entry
 from tests.golden.corruptions import make_older
 from tests.golden.pages import read
 
@@ -113,11 +111,6 @@ def test_markdown_is_escaped(pair: tuple[Path, Path]) -> None:
 
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-
-
-def git(*arguments: str, **options: Any) -> str:
-    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout.strip()
 
 
 @pytest.fixture

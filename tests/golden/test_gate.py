@@ -23,9 +23,8 @@ from golden.store.entry import Entry, entry_path, make_entry, read_entry
 from golden.store.gallery import drawn_from
 from golden.store.golden import Golden, golden_path
 from golden.store.write import write_golden
-from tests.golden.conftest import fill, history, write_entry
+from tests.golden.conftest import fill, git, history, write_entry
 from tests.golden.standin import CASES, make_golden
-from tests.golden.test_diff import git
 from tests.golden.test_generate import InProcess, generate
 
 CASE = CASES[0]
@@ -41,9 +40,6 @@ def gate(fixtures: Path, *arguments: str, span: str = "main") -> Result:
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return sound goldens in a repository: they are on the branch ``main``, and another branch is checked out."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "a")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@b")
     monkeypatch.chdir(tmp_path)
     fixtures = tmp_path / "deep" / "fixtures"
     fill(fixtures)

@@ -17,12 +17,7 @@ from golden.store.golden import golden_path
 from golden.store.read import read_golden
 from golden.store.write import write_golden
 from tests.golden import standin
-from tests.golden.conftest import fill
-
-
-def git(*arguments: str) -> str:
-    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout
+from tests.golden.conftest import fill, git
 
 
 def golden(*arguments: str) -> Result:

@@ -14,6 +14,7 @@ import yaml
 
 from golden.cli import main
 from golden.generate import main as generate
+from tests.golden.conftest import git
 
 TOP = Path(__file__).resolve().parents[2]
 WORKFLOWS = {path.stem: path for path in sorted((TOP / ".github/workflows").glob("*.yml"))}
@@ -113,9 +114,6 @@ def test_arguments_of_actions_exist(label: str, step: dict[str, Any]) -> None:
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for key, value in {"GLOBAL": "/dev/null", "SYSTEM": "/dev/null"}.items():
         monkeypatch.setenv(f"GIT_CONFIG_{key}", value)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "a")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@b")
     monkeypatch.chdir(tmp_path)
     for case in ("confirmed", "gone", "same"):
         write(tmp_path, case, record("a"))
@@ -133,10 +131,6 @@ def write(top: Path, case: str, confirmed: str) -> None:
 
 def record(digit: str) -> str:
     return f' "confirmed": {{"reference": "ptycho", "commit": "{digit * 40}", "share": 0.1}},\n'
-
-
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def commit(message: str) -> str:

@@ -407,9 +407,7 @@ def test_a_package_from_two_places_is_reported(check: Check, tmp_path: Path, mon
     result = check(f"import mixed_port.late\n{RIGHT}")
     assert result.exit_code == 1
     told = f"the modules of package 'mixed_port' come from 2 places: {one} and {other}"
-    assert told in result.output.replace("\n", " ").replace("  ", " ") or all(
-        str(p) in result.output for p in (one, other)
-    )
+    assert told in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(("part", "status"), [("", 1), (".broken", 2)])

@@ -240,10 +240,10 @@ def test_a_change_without_a_reason(clone: Path) -> None:
 
 
 def test_the_worst_comes_first(pair: tuple[Path, Path]) -> None:
-    triple, slow = (replace(standin.make_golden(case)) for case in standin.CASES[1:3])
+    triple, ramp = (standin.make_golden(case) for case in standin.CASES[1:3])
     found = differences(
-        {"toy/a": triple, "toy/b": triple, "toy/c": slow},
-        {"toy/a": triple, "toy/b": scaled(triple, 1.0 + 1e-4), "toy/c": scaled(slow, 2.0), "toy/d": "broken"},
+        {"toy/a": triple, "toy/b": triple, "toy/c": ramp},
+        {"toy/a": triple, "toy/b": scaled(triple, 1.0 + 1e-4), "toy/c": scaled(ramp, 2.0), "toy/d": "broken"},
     )
     assert [one.case for one in found] == ["toy/d", "toy/c", "toy/b"]
 

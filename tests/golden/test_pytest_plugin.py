@@ -334,8 +334,7 @@ def test_a_hidden_failure_fails_the_run(project: pytest.Pytester, hide: str) -> 
 
 
 def test_a_port_or_a_golden_that_breaks_is_in_the_report(project: pytest.Pytester) -> None:
-    edit(project, "FACTOR = 1", "FACTOR = [][1] if False else None")
-    edit(project, "y = FACTOR * golden", "y = FACTOR * golden")
+    edit(project, "FACTOR = 1", "FACTOR = None")
     golden_path(project.path / "fixtures", "toy/ramp").unlink()
     result = project.runpytest("--golden-report=run.json")
     result.stdout.fnmatch_lines(["goldens: 3 checked, 0 outputs; 3 failed: toy/double, toy/ramp, toy/triple"])

@@ -28,6 +28,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy.spatial import cKDTree
 
+from benchmarks.memory import resident
+
 N, GRID, BATCH = 128, 2, 16
 
 
@@ -85,7 +87,7 @@ def run_once(path: Path, name: str) -> dict[str, float]:
     import ptycho_torch.dataloader  # before the measurement, which excludes imports
 
     assert ptycho_torch
-    before = peak()
+    before = resident("VmHWM")
     start, times = time.perf_counter(), {}
 
     def lap(step: str) -> None:
@@ -98,13 +100,7 @@ def run_once(path: Path, name: str) -> dict[str, float]:
         count += len(batch)  # type: ignore[arg-type]
     lap("batches")
     times["groups"] = count
-    return {**times, "MiB": (peak() - before) / 1024}
-
-
-def peak() -> int:
-    """Return the peak memory of this process, KiB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0])
+    return {**times, "MiB": (resident("VmHWM") - before) / 2**20}
 
 
 def run(path: Path, name: str) -> dict[str, float]:

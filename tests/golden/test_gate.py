@@ -15,7 +15,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from golden.cli import main
-from golden.judge.compare import Tolerance
 from golden.review.declared import slow_cases
 from golden.review.gate import Weakening, weakenings
 from golden.store.confirmation import value_of
@@ -23,6 +22,7 @@ from golden.store.entry import Entry, entry_path, make_entry, read_entry
 from golden.store.gallery import drawn_from
 from golden.store.golden import Golden, golden_path
 from golden.store.write import write_golden
+from tests.golden import test_verify
 from tests.golden.conftest import fill, git, history, write_entry
 from tests.golden.standin import CASES, make_golden
 from tests.golden.test_generate import InProcess, generate
@@ -91,16 +91,7 @@ def unsaid(event: Entry) -> Entry:
 
 def wider(factor: float) -> Golden:
     """Return a golden whose tolerance grew, together with everything that it follows from."""
-    made = make_golden(CASE)
-    tolerance = Tolerance(*(factor * part for part in vars(made.tolerances["y"]).values()))
-    noise = {name: share * factor for name, share in made.noise["y"].items()}
-    faults = {
-        name: replace(caught, outputs={key: replace(w, share=w.share / factor) for key, w in caught.outputs.items()})
-        for name, caught in made.faults.items()
-    }
-    return replace(
-        made, tolerances={**made.tolerances, "y": tolerance}, noise={**made.noise, "y": noise}, faults=faults
-    )
+    return test_verify.wider(factor, noise=True, runs=True, faults=True)
 
 
 def without_faults() -> Golden:

@@ -1,4 +1,4 @@
-"""The noise floor lies above every measured error and never below rounding; vacuous cases are refused."""
+"""The noise floor is above every measured error and never below rounding; vacuous cases are refused."""
 
 from __future__ import annotations
 

@@ -1,20 +1,22 @@
-# make test     a Torch environment from nothing, without TensorFlow; make parity and, if it is green, the whole suite
-# make parity   the quick loop: the port against every golden, except those that train
-# make golden   a TensorFlow environment from nothing; recomputes every golden and says what moved
-# make confirm PTYCHOPINN=DIR  an environment for TensorFlow PtychoPINN from nothing; records which goldens its checkout in DIR computes
-# make lint     style, types, import contracts, digests, shapes in signatures
-# make bench    reassembly, comparison and loading beside their peers; diagnosis beside comparison; tolerances
-# make bench-network  the network beside TensorFlow's; makes both environments
-# make bench-run      the long run's epochs and inference beside TensorFlow's; makes both environments
-# make bench-parts    what a step of the network consists of, in float32 and in bfloat16
-# make kernels  the goldens under every instruction set that the processor has: the port's kernels, then TensorFlow's
-# make mutation  changes every line of the port's operators, network and training in every way, and checks that a test fails
-# make torture  20,000 corrupt goldens and 3,000 bundles read, the generator killed 200 times, programs interrupted 100 times;
-#               half an hour
-# make long     the golden of the long run: TensorFlow trains three times, for 11 minutes each; after an interruption it continues
-# make ptychodus  a real client: Ptychodus writes a scan, the port reconstructs it, Ptychodus reads the product
-# make star     a measured scan through both; needs PTYCHO_GOLDEN_DATA=DIR
-# ARGS are passed on: make test ARGS='-k reassembly' (then in one run), make golden ARGS='probe/*'
+# Each target first creates the environments that it needs.
+# make test     run make parity and then the whole suite, in an environment with Torch and without TensorFlow
+# make parity   the quick loop: check the port against every golden, except those that train
+# make golden   recompute every golden with TensorFlow and report what changed
+# make confirm PTYCHOPINN=DIR  record which goldens TensorFlow PtychoPINN, checked out in DIR, confirms
+# make lint     check style, types, import contracts, digests, and shapes in signatures
+# make bench    time reassembly, comparison and loading against other libraries, and diagnosis against comparison;
+#               repeat the experiments behind the tolerances
+# make bench-network  time the network against TensorFlow's
+# make bench-run      time an epoch and the inference of the long run against TensorFlow's
+# make bench-parts    time the parts of a training step of the network, in float32 and in bfloat16
+# make kernels  check the goldens under every instruction set of this processor: the port's kernels, then TensorFlow's
+# make mutation  change every line of the port's operators, network and training in small ways, and check that a test fails
+# make torture  read 20,000 corrupt goldens, 3,000 corrupt scans and 3,000 corrupt bundles; kill the generator 200 times;
+#               interrupt programs 100 times; takes half an hour
+# make long     regenerate the golden of the long run: TensorFlow trains three times, 11 minutes each; a stopped run continues
+# make ptychodus  test with a real client: Ptychodus writes a scan, the port reconstructs it, Ptychodus reads the product
+# make star     compare both frameworks on a measured scan; needs PTYCHO_GOLDEN_DATA=DIR
+# ARGS are passed on: make test ARGS='-k reassembly' (without make parity before it), make golden ARGS='probe/*'
 
 PYTHON ?= python3
 TORCH := .venv-torch
@@ -26,7 +28,7 @@ STAR := --cases tests.external.star --fixtures .artifacts/star
 
 .PHONY: test parity torch-only golden confirm checkout lint bench bench-network bench-run bench-parts kernels mutation torture long star ptychodus clean
 
-# Whoever narrows the run sees one run.
+# With ARGS, run pytest only once: make parity would repeat some of the selected tests.
 test: $(if $(ARGS),torch-only,parity)
 	$(TORCH)/bin/python -m pytest $(or $(ARGS),-n 2)
 
@@ -41,7 +43,7 @@ golden: $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python -m pytest -c tests/tensorflow.ini tests/reference -q
 	$(TENSORFLOW)/bin/python generate_golden.py $(ARGS)
 
-# A link to the package alone: the checkout has a tests and a ptycho_torch of its own.
+# Link only the package, because the checkout also contains a tests and a ptycho_torch.
 confirm: checkout $(CONFIRM)/made
 	@ln -sfn "$$(cd '$(PTYCHOPINN)' && pwd)/ptycho" \
 		"$$($(CONFIRM)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ptycho"
@@ -50,7 +52,7 @@ confirm: checkout $(CONFIRM)/made
 
 checkout:
 	@test -f '$(PTYCHOPINN)/ptycho/__init__.py' || { echo \
-		'make confirm PTYCHOPINN=DIR: expected the checkout of PtychoPINN, a folder that holds ptycho'; exit 2; }
+		'make confirm PTYCHOPINN=DIR: expected a checkout of PtychoPINN, a folder that contains ptycho'; exit 2; }
 
 lint: $(TORCH)/made
 	$(TORCH)/bin/ruff format --check .
@@ -103,7 +105,7 @@ star: $(TORCH)/made $(TENSORFLOW)/made
 ptychodus: $(TORCH)/made $(PTYCHODUS)/made
 	$(TORCH)/bin/python -m tests.external.ptychodus_check --python $(PTYCHODUS)/bin/python $(ARGS)
 
-# A failed install leaves no mark, so the next run begins again.
+# A failed install does not create the file 'made', so the next run starts again.
 $(TORCH)/made: pyproject.toml ptycho_torch/pyproject.toml constraints/torch.txt
 	$(PYTHON) -m venv --clear $(TORCH)
 	$(TORCH)/bin/python -m pip install -q --disable-pip-version-check -c constraints/torch.txt \

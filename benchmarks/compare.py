@@ -1,7 +1,7 @@
-"""Time the comparison of two large arrays against those of other libraries.
+"""Compare the speed of golden's comparison of two large arrays with that of other libraries, on complex64.
 
-Gives ratios within one run, on complex64: to reading both arrays once, NumPy's ``allclose``, and pytest-regressions'
-``ndarrays_regression``. Each runs in its own process, which also reports the peak memory beyond the arrays.
+The table has ratios within one run: to reading both arrays once, to NumPy's ``allclose``, and to pytest-regressions'
+``ndarrays_regression``. Each runs in its own process, which also reports its peak memory beyond the arrays.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def allclose(a: np.ndarray, b: np.ndarray) -> str:
 
 
 def ndarrays_regression(a: np.ndarray, b: np.ndarray) -> str:
-    """Return pytest-regressions' fixture, with the expected file already written."""
+    """Compare with the fixture of pytest-regressions, including the time to write and read its file."""
     from pytest_regressions.ndarrays_regression import NDArraysRegressionFixture
 
     options = {"force_regen": False, "regen_all": False, "with_test_class_names": False}
@@ -73,7 +73,7 @@ def ndarrays_regression(a: np.ndarray, b: np.ndarray) -> str:
 
 
 def measured(work: Callable[..., str], mib: int, noise: float, repeats: int) -> tuple[str, float, float]:
-    """Return its result, its best time in seconds, and the memory beyond the arrays in MiB."""
+    """Return the result, the best time in seconds, and the peak memory beyond the arrays in MiB."""
     arrays = pair(mib, noise)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = []

@@ -1,6 +1,6 @@
 """Compare the cost of a diagnosis with that of the comparison that it explains: ``python -m benchmarks.diagnosis``.
 
-Gives the ratio within one run, and the peak memory beyond the arrays.
+The table has the ratio within one run, and the peak memory beyond the arrays.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read thousands of corrupt and hostile goldens: ``python -m benchmarks.fuzz [N] [--seed S] [--kind KIND]``.
 
-Each is read in a child process with limits of time and memory. The exit status is 1 if one of them passes silently,
-raises anything but a GoldenError, takes too much memory, hangs or crashes. Its kind and seed reproduce it:
+Each is read in a child process with limits on time and memory. The exit status is 1 if one of them passes silently,
+raises anything but a GoldenError, takes too much memory, hangs or crashes. Kind and seed reproduce a corruption:
 ``python -m tests.golden.fuzzing KIND SEED``.
 """
 
@@ -16,8 +16,8 @@ from itertools import islice
 import click
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
+from benchmarks.fuzzing import table_of
 from tests.fuzzing import Outcome
 from tests.golden.fuzzing import BAD, CONTAINED, HARMLESS, VERDICTS, fuzz, schedule
 
@@ -32,30 +32,17 @@ def read_all(corruptions: list[tuple[str, int]], jobs: int) -> list[Outcome]:
         return [outcome for batch in shown for outcome in batch]
 
 
-def table_of(outcomes: list[Outcome]) -> Table:
-    table = Table("kind", *VERDICTS, box=None, header_style="bold")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    counts = Counter((outcome.kind, outcome.verdict) for outcome in outcomes)
-    for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
-        table.add_row(kind, *(str(counts[kind, verdict] or "-") for verdict in VERDICTS))
-    table.add_row("all", *(str(sum(outcome.verdict == verdict for outcome in outcomes)) for verdict in VERDICTS))
-    return table
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("number", default=20000, metavar="[N]")
-@click.option("--seed", default=0, show_default=True, help="Of the first corruption of each kind.")
-@click.option("--kind", "chosen", multiple=True, help="Only this one; may be repeated.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the first corruption of each kind.")
+@click.option("--kind", "chosen", multiple=True, help="Read only this kind; may be repeated.")
 @click.option("--jobs", default=2, show_default=True)
 def main(number: int, seed: int, chosen: tuple[str, ...], jobs: int) -> None:
-    """Read N corruptions, evenly over the kinds but three times as many resealed ones, and report the results."""
+    """Read N corruptions, as many of each kind (three times as many of resealed kinds), and report the results."""
     outcomes = read_all(list(islice(schedule(chosen, seed), number)), jobs)
-    Console(width=150).print(table_of(outcomes))
+    Console(width=150).print(table_of(outcomes, dict.fromkeys(one.kind for one in outcomes), VERDICTS))
     beside = sum(outcome.verdict == HARMLESS and bool(outcome.message) for outcome in outcomes)
-    click.echo(
-        f"{len(outcomes)} corruptions; of the harmless, {beside} differ beside the content, which verify reports"
-    )
+    click.echo(f"{len(outcomes)} corruptions; {beside} harmless ones differ outside the content, which verify reports")
     contained = [one.message for one in outcomes if one.verdict == CONTAINED]
     reasons = Counter(re.sub(r"^.*?reading it |;.*", "", message) for message in contained)
     for reason, times in sorted(reasons.items()):

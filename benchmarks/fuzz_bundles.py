@@ -1,7 +1,7 @@
 """Read thousands of corrupt and hostile bundles: ``python -m benchmarks.fuzz_bundles [N] [--seed S] [--kind KIND]``.
 
-The exit status is 1 if damage silently changes the contents, or if a bundle takes too much memory or raises anything
-but a ValueError of one line that names the file. Its kind and seed reproduce it:
+The exit status is 1 if damage silently changes the contents, or if reading takes too much memory or raises anything
+but a ValueError of one line that names the file. Kind and seed reproduce a corruption:
 ``python -m tests.torch.bundle_fuzzing KIND SEED``.
 """
 

@@ -1,11 +1,11 @@
-"""Code that the fuzzers of the port's files share: read many files, report the results."""
+"""Code that the fuzzers share: read many corrupt files, and report the results."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -23,29 +23,32 @@ def fuzz_command(
     bad: Collection[str],
     read_one: Callable[[str, int, Path], Outcome],
 ) -> click.Command:
-    """Return a program that reads corrupt files, the same number of each kind, and exits with 1 if one ends badly."""
+    """Return a program that reads corrupt files, as many of each kind, and exits with 1 if a verdict is bad."""
 
     @click.command(context_settings={"help_option_names": ["-h", "--help"]})
     @click.argument("number", default=3000, metavar="[N]")
-    @click.option("--seed", default=0, show_default=True, help="Of the first corruption of each kind.")
-    @click.option("--kind", "chosen", multiple=True, type=click.Choice(kinds), help="Only this; may be repeated.")
+    @click.option("--seed", default=0, show_default=True, help="Seed of the first corruption of each kind.")
+    @click.option(
+        "--kind", "chosen", multiple=True, type=click.Choice(kinds), help="Read only this kind; may be repeated."
+    )
     def main(number: int, seed: int, chosen: tuple[str, ...]) -> None:
         some = chosen or tuple(kinds)
         with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
             shown = track(range(number), console=Console(stderr=True), transient=True)
             outcomes = [read_one(some[one % len(some)], seed + one // len(some), Path(scratch)) for one in shown]
-        Console(width=120).print(_table(outcomes, some, verdicts))
+        Console(width=120).print(table_of(outcomes, some, verdicts))
         ended_badly = [one for one in outcomes if one.verdict in bad]
         for one in ended_badly[:200]:
             click.echo(f"{one.verdict}: '{one.kind}' {one.seed}: {one.message[:300]}")
         click.echo(f"{len(outcomes)} corruptions, {len(ended_badly)} bad")
         sys.exit(1 if ended_badly else 0)
 
-    main.help = f"Read N corrupt {what}, as many of each kind, and say what became of them."
+    main.help = f"Read N corrupt {what}, as many of each kind, and report the results."
     return main
 
 
-def _table(outcomes: Sequence[Outcome], kinds: Sequence[str], verdicts: Sequence[str]) -> Table:
+def table_of(outcomes: Sequence[Outcome], kinds: Iterable[str], verdicts: Sequence[str]) -> Table:
+    """Return a table of the number of outcomes of each kind and verdict."""
     table = Table("kind", *verdicts, box=None, header_style="bold")
     for column in table.columns[1:]:
         column.justify = "right"

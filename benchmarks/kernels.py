@@ -2,8 +2,8 @@
 
     make kernels  (or: python -m benchmarks.kernels --help)
 
-A kernel is chosen by an upper limit, so a processor can stand in for older ones, but not for newer ones or for Arm
-processors. The exit status is 1 if a variant fails.
+An upper limit selects the kernels. So a processor can stand in for older ones, but not for newer ones or for Arm. The
+exit status is 1 if a variant fails.
 """
 
 from __future__ import annotations

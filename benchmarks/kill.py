@@ -1,9 +1,10 @@
 """Kill the generator 200 times, and check that no golden is half-written.
 
-The generator runs with the stand-in reference. Each time there is something to write: other values, a new golden, or a
-removal. It is killed without warning, with all its processes: at a random moment while it computes or writes, or before
-each step of replacing files in turn. Then each golden must be the old one, the new one, or reported as interrupted, and
-the next run must finish the update. Some rounds start two generators at once. The exit status is 1 if a round fails.
+The generator runs with the stand-in reference. In each round there is something to write: other values, a new golden,
+or a removal. The generator is killed without warning, with all its processes: at a random moment while it computes or
+writes, or before one of the steps that replace files. Then each golden must be the old one, the new one, or reported as
+interrupted, and the next run must finish the update. Some rounds start two generators at once. The exit status is 1 if
+a round fails.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from tests.golden.conftest import fill
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 STEPS = 13
-"""Renames and removals of a round that changes everything: 3 files of 3 goldens, 2 of one golden, the common page."""
+"""Renames and removals of a round that changes everything: 3 files of each of 3 goldens, 2 files of one, and a page."""
 
 State = Mapping[str, str]
 """Case -> digest of its content."""
@@ -52,7 +53,7 @@ class World:
 
 
 WORLDS = (
-    World("breaking"),  # first, so that all goldens that no generator made are replaced
+    World("breaking"),  # first, to replace the goldens that ``fill`` made without the generator
     World("drift"),
     World("drift", "tests.golden.standin_fewer"),
     World(""),
@@ -61,7 +62,7 @@ WORLDS = (
 
 
 @dataclass(frozen=True)
-class Told:
+class Round:
     """The result of a round.
 
     Attributes:
@@ -89,7 +90,7 @@ class Playground:
         self._seconds: dict[str, float] = {}
         self._states = {world: self._measured(world) for world in WORLDS}
 
-    def kill_while(self, phase: str) -> Told:
+    def kill_while(self, phase: str) -> Round:
         """Kill a generator at a random moment of a phase, ``computing`` or ``writing``."""
         world = self._another()
         before = self._state()
@@ -103,33 +104,33 @@ class Playground:
         generator.communicate()
         return self._look(f"while {phase}" if alive else "too late", before, world)
 
-    def kill_before(self, step: int) -> Told:
+    def kill_before(self, step: int) -> Round:
         """Kill a generator before a step of replacing files, unless it ends before that."""
         world, before = self._another(), self._state()
         generator = self._start(world, step)
         generator.communicate()
         return self._look(f"before step {step + 1:2}" if generator.returncode < 0 else "too late", before, world)
 
-    def two_at_once(self) -> Told:
+    def two_at_once(self) -> Round:
         world, before = self._another(), self._state()
         both = [self._start(world) for _ in range(2)]
         ends = [(generator.communicate()[1], generator.returncode) for generator in both]
         refused = [error for error, status in ends if status == 2 and "another generator is at work here" in error]
-        told = self._look("two at once, one was told" if refused else "two at once, in turn", before, world)
+        told = self._look("two at once, one was refused" if refused else "two at once, in turn", before, world)
         problems = list(told.problems)
         if self._state() != self._states[world]:
-            problems.append("two at once do not come to their end")
+            problems.append("two at once did not finish the update")
         if len(refused) + sum(status == 0 for _, status in ends) != 2 or len(refused) > 1:
-            problems.append(f"two at once end with {ends}")
-        return Told(told.when, told.found, tuple(problems))
+            problems.append(f"two at once ended with {ends}")
+        return Round(told.when, told.found, tuple(problems))
 
-    def finish(self) -> Told:
-        """Do not kill the generator; it must still finish."""
+    def finish(self) -> Round:
+        """Run the generator undisturbed; it must finish the update."""
         world, before = self._another(), self._state()
         self._start(world).communicate()
         told = self._look("undisturbed", before, world)
         problems = told.problems if self._state() == self._states[world] else (*told.problems, "the last run failed")
-        return Told(told.when, told.found, problems)
+        return Round(told.when, told.found, problems)
 
     def _another(self) -> World:
         """Choose a world in which something changes."""
@@ -172,7 +173,7 @@ class Playground:
             for name in sorted(stored_cases(self._directory))
         }
 
-    def _look(self, when: str, before: State, world: World) -> Told:
+    def _look(self, when: str, before: State, world: World) -> Round:
         """Check the state of each golden; then run the next generator, after which nothing may be left to report."""
         after, waiting = self._state(), interrupted(self._directory)
         cases = {*before, *self._states[world]}
@@ -188,11 +189,11 @@ class Playground:
         problems = [problem for problem in told if not _is_expected(problem, found)]
         problems += [f"{case} is torn" for case, what in found.items() if what == "torn"]
         problems += [
-            f"{case} was interrupted, and nobody says so"
+            f"{case} was interrupted, but verify does not report it"
             for case, what in found.items()
             if what == "interrupted" and not any(f" {case}: " in problem for problem in told)
         ]
-        return Told(when, Counter(found.values()), (*problems, *self._finished(before, world, found)))
+        return Round(when, Counter(found.values()), (*problems, *self._finished(before, world, found)))
 
     def _finished(self, before: State, world: World, found: Mapping[str, str]) -> list[str]:
         """Run the next generator, and return the remaining problems. It repeats an interrupted removal."""
@@ -222,9 +223,9 @@ def _is_expected(problem: str, found: Mapping[str, str]) -> bool:
     )
 
 
-def play(kills: int, seed: int) -> list[Told]:
+def play(kills: int, seed: int) -> list[Round]:
     """Run a number of rounds in a new playground; in some rounds, start two generators at once instead of killing."""
-    told: list[Told] = []
+    told: list[Round] = []
     steps = cycle(range(STEPS))
     with tempfile.TemporaryDirectory(prefix="kill-") as scratch:
         playground = Playground(Path(scratch), seed)
@@ -262,7 +263,7 @@ def generate_and_die(step: int, arguments: tuple[str, ...]) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("arguments", nargs=-1, metavar="[KILLS]")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--jobs", default=2, show_default=True, help="Playgrounds side by side.")
+@click.option("--jobs", default=2, show_default=True, help="Playgrounds that run in parallel.")
 @click.option("--before", "step", type=int, hidden=True)
 def main(arguments: tuple[str, ...], seed: int, jobs: int, step: int | None) -> None:
     """Kill the generator KILLS times, 200 by default, and report the results."""

@@ -1,6 +1,6 @@
 """Compare time and memory for loading groups of patterns from a file with those of plain NumPy, within one run.
 
-    make bench          (or: python benchmarks/loading.py --help)
+    make bench          (or: python -m benchmarks.loading --help)
 
 * plain: ``np.load`` of the whole stack, nearest neighbours by SciPy, ``stack[groups]`` for each batch, times a factor.
 * mapped: ``load_scan``, ``draw_groups``, ``MemoryMappedDataset`` and ``batches``; everything that a user does,
@@ -27,6 +27,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 from scipy.spatial import cKDTree
+
+from benchmarks.memory import resident
 
 N, GRID, BATCH = 128, 2, 16
 
@@ -81,11 +83,11 @@ METHODS = {"plain": plain, "mapped": mapped, "mapped, ahead": mapped_ahead}
 
 
 def run_once(path: Path, name: str) -> dict[str, float]:
-    """Print the seconds of each step, and the peak memory above the imports in MiB, of this process."""
+    """Return the seconds of each step, the number of groups, and the peak memory above the imports in MiB."""
     import ptycho_torch.dataloader  # before the measurement, which excludes imports
 
     assert ptycho_torch
-    before = peak()
+    before = resident("VmHWM")
     start, times = time.perf_counter(), {}
 
     def lap(step: str) -> None:
@@ -98,13 +100,7 @@ def run_once(path: Path, name: str) -> dict[str, float]:
         count += len(batch)  # type: ignore[arg-type]
     lap("batches")
     times["groups"] = count
-    return {**times, "MiB": (peak() - before) / 1024}
-
-
-def peak() -> int:
-    """Return the peak memory of this process, KiB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0])
+    return {**times, "MiB": (resident("VmHWM") - before) / 2**20}
 
 
 def run(path: Path, name: str) -> dict[str, float]:
@@ -122,10 +118,10 @@ def best(runs: list[dict[str, float]]) -> dict[str, float]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
-@click.option("--patterns", default=10_000, help="Of the timed scan.")
-@click.option("--sizes", default="1000,5000,20000", help="Of the scans whose memory is measured.")
-@click.option("--repeat", default=3, help="Runs of each; the fastest counts.")
-@click.option("--directory", type=click.Path(path_type=Path, exists=True), help="Where the scans go for a while.")
+@click.option("--patterns", default=10_000, help="Patterns of the timed scan.")
+@click.option("--sizes", default="1000,5000,20000", help="Patterns of the scans whose memory is measured.")
+@click.option("--repeat", default=3, help="Runs of each method; the fastest counts.")
+@click.option("--directory", type=click.Path(path_type=Path, exists=True), help="Directory for temporary scans.")
 @click.option("--once", hidden=True)
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 def main(patterns: int, sizes: str, repeat: int, directory: Path | None, once: str | None, path: Path | None) -> None:

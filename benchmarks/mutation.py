@@ -1,6 +1,7 @@
 """Change the port in small ways, and check that a test notices: ``python -m benchmarks.mutation [--sample]``.
 
-mutmut makes the changes, called *mutants*, and runs the tests that reach each (``[tool.mutmut]`` in pyproject.toml).
+mutmut makes the changes, called *mutants*. For each it runs the tests that reach it (``[tool.mutmut]`` in
+pyproject.toml).
 The exit status is 1 if the share of killed mutants of a module, or of the sample, falls below that in docs/mutation.md,
 or, without ``--sample``, if a mutant survives without a reason in that document.
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 import click
 
 TOP = Path(__file__).resolve().parents[1]
-WINGS = ("operators", "network", "training")
+FOLDERS = ("operators", "network", "training")
 DOCUMENT = TOP / "docs" / "mutation.md"
 SAMPLE = "*__mutmut_17"
 """The mutants of the sample, by mutmut's number within a function: one per function."""
@@ -53,7 +54,7 @@ class Change:
 
 def modules() -> list[str]:
     """Return the modules that are changed, as ``folder/module``."""
-    paths = (path for wing in WINGS for path in sorted((TOP / "ptycho_torch" / wing).glob("[!_]*.py")))
+    paths = (path for folder in FOLDERS for path in sorted((TOP / "ptycho_torch" / folder).glob("[!_]*.py")))
     return [f"{path.parent.name}/{path.stem}" for path in paths]
 
 
@@ -135,7 +136,7 @@ def try_all(chosen: list[str], jobs: int) -> dict[str, dict[str, str]]:
 
 
 def try_sample(chosen: list[str], jobs: int) -> dict[str, dict[str, str]]:
-    """Try the sample: one mutant, by number, of every function of these modules that has enough mutants."""
+    """Try the sample: one mutant of every function of these modules that has enough mutants."""
     start = processor_time()
     patterns = (f"ptycho_torch.{module.replace('/', '.')}.{SAMPLE}" for module in chosen)
     mutmut("run", "--max-children", str(jobs), *patterns)

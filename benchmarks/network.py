@@ -3,12 +3,13 @@
     make bench-network  (or: python -m benchmarks.network --help)
 
 N = 64, twice the filters, batches of 16, groups of one and of four; float32 unless stated otherwise. TensorFlow and
-Torch run in separate processes and take turns, one batch each, so that other load slows both. Reported are the shortest
-time of each, its median, and its smallest processor time, including spinning threads. TensorFlow is
-``golden/ptychopinn/network/reference.py`` in a ``tf.function``, as in Keras's ``fit`` and ``predict``, and the same
-compiled by XLA, which these choose if possible; ratios are to the faster one. For fairness, TensorFlow is also run in
-bfloat16, by rewriting its graph, although PtychoPINN does not train that way. For the port, each option is also tried
-separately:
+Torch run in separate processes and take turns, one batch each, so that other load slows both. The table has the
+shortest and the median time of each, and its smallest processor time, which includes spinning threads.
+
+TensorFlow runs ``golden/ptychopinn/network/reference.py`` in a ``tf.function``, as Keras's ``fit`` and ``predict`` do,
+and once more compiled by XLA, which these choose if possible. Ratios are to the faster one. For fairness, TensorFlow
+also runs in bfloat16, by rewriting its graph, although PtychoPINN does not train that way. For the port, each option is
+also tried separately:
 
 * bfloat16: the network in bfloat16, as with ``--precision bf16-mixed``.
 * channels first: the weights in Torch's default layout.
@@ -229,12 +230,14 @@ def measured(
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--rounds", default=10, show_default=True, help="Turns that each takes.")
+@click.option("--rounds", default=10, show_default=True, help="Turns of each variant.")
 @click.option("--members", multiple=True, type=int, default=(1, 4), show_default=True, help="Patches per group.")
 @click.option(
-    "--variant", "variants", multiple=True, help="Of the port, or that of TensorFlow in bfloat16; by default all."
+    "--variant", "variants", multiple=True, help="A variant of the port, or of TensorFlow in bfloat16; all by default."
 )
-@click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="With TensorFlow.")
+@click.option(
+    "--python", default=".venv-tensorflow/bin/python", show_default=True, help="An interpreter with TensorFlow."
+)
 @click.option("--worker", hidden=True)
 def main(rounds: int, members: tuple[int, ...], variants: tuple[str, ...], python: str, worker: str | None) -> None:
     """Time inference and training of the network against TensorFlow, milliseconds per batch."""
@@ -257,7 +260,7 @@ def main(rounds: int, members: tuple[int, ...], variants: tuple[str, ...], pytho
             theirs = [figures[name] for name in TENSORFLOW if not math.isnan(figures[name][0])]
             if not theirs:
                 raise click.ClickException(
-                    f"TensorFlow cannot do it; see {python} -m benchmarks.network --worker tensorflow"
+                    f"TensorFlow failed; to see why, run {python} -m benchmarks.network --worker tensorflow"
                 )
             best = [min(column) for column in zip(*theirs)]
             for name, row in figures.items():

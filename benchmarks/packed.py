@@ -26,6 +26,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.memory import resident
 from ptycho_torch.scans.scan import load_scan
 
 N = 128
@@ -52,8 +53,8 @@ def write_scan(path: Path, patterns: int) -> float:
 
 
 def load(kind: str, path: str) -> None:
-    """Print seconds and bytes of one way to load."""
-    before, begun = peak_memory(), time.perf_counter()
+    """Load in one way, and print seconds, bytes of peak memory, and a sum to compare."""
+    before, begun = resident("VmHWM"), time.perf_counter()
     if kind == "plain":
         with h5py.File(path) as file:
             patterns = np.sqrt(file["patterns"][()], dtype=np.float32)
@@ -62,13 +63,7 @@ def load(kind: str, path: str) -> None:
             warnings.simplefilter("ignore")
             patterns = load_scan(path, measurement="counts").diffraction
     took = time.perf_counter() - begun
-    print(json.dumps([took, peak_memory() - before, float(patterns[-1].sum())]))
-
-
-def peak_memory() -> int:
-    """Return the peak memory of this process, bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    print(json.dumps([took, resident("VmHWM") - before, float(patterns[-1].sum())]))
 
 
 @click.command()

@@ -2,11 +2,11 @@
 
     make bench-parts  (or: python -m benchmarks.parts --help)
 
-N = 64, twice the filters, a batch of 16, groups of one, one thread. The first table has the share of each kind of
-operation according to Torch's profiler, in float32 and with the network in bfloat16; below it are milliseconds of
-processor time, which depend little on other load. The second has each kind of convolution, forward and backward, in
-both precisions and layouts, with its products per second. The last line has the time for reading the batches of an
-epoch.
+N = 64, twice the filters, a batch of 16, groups of one, one thread. The first table lists the share of each kind of
+operation according to Torch's profiler, in float32 and with the network in bfloat16. Below it are milliseconds of
+processor time, which depend little on other load. The second table lists each kind of convolution, forward and
+backward, in both precisions and layouts, with its products per second. The last line is the time to read the batches of
+an epoch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compare short trainings in bfloat16 and float32: their results and durations.
 
-    python -m benchmarks.precision  (or: --help)
+    python -m benchmarks.precision [--help]
 
 Four trainings see the same patterns of the embedded scan in the same order: N = 64, twice the filters, batches of 16.
 Both precisions begin with the weights of the same two seeds. The difference between the two seeds in float32 shows
@@ -72,7 +72,7 @@ def evidence_of(scan: Scan, bundle: Bundle) -> Evidence:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--images", default=400, show_default=True, help="Patterns to train on.")
-@click.option("--epochs", default=6, show_default=True, help="Of each training.")
+@click.option("--epochs", default=6, show_default=True, help="Epochs of each training.")
 def main(images: int, epochs: int) -> None:
     """Train twice in float32 and twice in bfloat16, and compare the results."""
     from rich.console import Console

@@ -1,6 +1,6 @@
 """Compare reassembly with two other implementations, as ratios within one run.
 
-    make bench          (or: python benchmarks/reassembly.py --help)
+    make bench          (or: python -m benchmarks.reassembly --help)
 
 * padded: every crop is padded to the canvas and moved there, 32 at a time, as in TensorFlow PtychoPINN, but in Torch.
 * corners: each of the four bilinear neighbours of a crop is scattered separately, for both sum and count.
@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks.memory import resident
 from ptycho_torch.operators.reassembly import shift_and_sum
 from ptycho_torch.operators.translation import translate
 
@@ -102,7 +103,7 @@ def seconds(method: Method, patches: Tensor, offsets: Tensor, runs: int) -> floa
 
 def peak_memory(name: str, n: int, span: float) -> float:
     """Return the peak memory of one call, MB, above that of a process that holds its inputs."""
-    command = [sys.executable, __file__, "--measure-peak", json.dumps([name, n, span])]
+    command = [sys.executable, "-m", "benchmarks.reassembly", "--measure-peak", json.dumps([name, n, span])]
     # Give every tensor its own pages, returned when freed, so that memory freed earlier is not reused unnoticed.
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
     return float(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout)
@@ -114,12 +115,7 @@ def measure_peak(name: str, n: int, span: float) -> float:
     Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = resident("VmRSS")
     METHODS[name](patches, offsets)
-    return resident("VmHWM") - before
-
-
-def resident(field: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+    return (resident("VmHWM") - before) / 2**20
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

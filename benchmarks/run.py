@@ -115,9 +115,11 @@ def brightness(mosaic: np.ndarray) -> float:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--epochs", default=4, show_default=True, help="Of training; the first prepares, and is told apart.")
-@click.option("--rounds", default=4, show_default=True, help="Of inference; likewise.")
-@click.option("--python", default=".venv-tensorflow/bin/python", show_default=True, help="With TensorFlow.")
+@click.option("--epochs", default=4, show_default=True, help="Epochs of training; the first has its own column.")
+@click.option("--rounds", default=4, show_default=True, help="Turns of inference; the first has its own column.")
+@click.option(
+    "--python", default=".venv-tensorflow/bin/python", show_default=True, help="An interpreter with TensorFlow."
+)
 @click.option("--worker", hidden=True)
 def main(epochs: int, rounds: int, python: str, worker: str | None) -> None:
     """Time an epoch of the long run, and its inference, against TensorFlow."""
@@ -136,7 +138,7 @@ def main(epochs: int, rounds: int, python: str, worker: str | None) -> None:
         name: Worker(MODULE, name, sys.executable, arguments) for name in WORKERS
     }
     try:
-        with Console(stderr=True).status("they take turns"):
+        with Console(stderr=True).status("workers take turns"):
             for what, turns, found in (("epoch", epochs, "loss"), ("inference", rounds, "mean modulus")):
                 told = [[worker.ask() for worker in workers.values()] for _ in range(turns)]
                 for row in rows(dict(zip(workers, zip(*told)))):

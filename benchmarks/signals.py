@@ -2,7 +2,7 @@
 
 N signals are sent to ``train``, ``inference``, ``simulate`` and ``golden scan`` in turn; every fourth is SIGTERM. The
 exit status is 1 if a program ends with a status other than 0 (it had finished), 130 or 143; prints anything but its own
-messages; prints a message that is not true; or leaves half a file. The number of a round reproduces its moment.
+messages; prints a false message; or leaves an incomplete file. The seed reproduces the moments.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ INFERRED = {
 }
 FOREIGN = re.compile(r"Traceback|Exception|Aborted|KeyboardInterrupt|Fatal|swallowed")
 OURS = re.compile(r"interrupted|Error: |golden: |site-packages|/(golden|ptycho_torch)/")
-EARLY = "the interpreter had not begun the program"
+EARLY = "the interpreter had not started the program"
 """In the first hundredths of a second, Python handles a signal itself, because the program does not run yet."""
 
 
@@ -137,11 +137,11 @@ class Bench:
         if status not in (0, 128 + number):
             problems.append(f"exit status {status}")
         if FOREIGN.search(said):
-            problems.append(f"foreign words: {said[-400:]!r}")
+            problems.append(f"unexpected output: {said[-400:]!r}")
         if status == 0 and results != "all":
-            problems.append("done, but not all is there")
+            problems.append("exit status 0, but results are missing")
         if status and said.count("interrupted") != 1:
-            problems.append(f"expected one line about it, found {said[-400:]!r}")
+            problems.append(f"expected one line about the interruption, found {said[-400:]!r}")
         if status:
             problems += _untrue(said, results, sorted(there), out)
         return results + (" and a state" if "last.ckpt" in left else ""), tuple(problems)
@@ -161,11 +161,11 @@ def _untrue(said: str, results: str, there: list[str], out: Path) -> Iterator[st
         yield f"expected one claim, found {made} in {said[-300:]!r}"
     for claim in made:
         if not claims[claim]():
-            yield f"said {claim!r}, but there is {there}"
+            yield f"the message says {claim!r}, but the files are {there}"
 
 
 def _torn(out: Path) -> Iterator[str]:
-    """Return incomplete files."""
+    """Report incomplete files."""
     readers: dict[str, Callable[[Path], object]] = {
         ".npz": lambda path: load_scan(path) if path.parent != out else np.load(path, allow_pickle=False)["mosaic"],
         ".png": lambda path: Image.open(path).load(),
@@ -182,7 +182,7 @@ def _torn(out: Path) -> Iterator[str]:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("number", default=100, metavar="[N]")
-@click.option("--seed", default=0, show_default=True, help="Of the moments.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the moments.")
 @click.option("--program", "chosen", multiple=True, type=click.Choice([TRAIN, INFERENCE, SIMULATE, SCAN]))
 def main(number: int, seed: int, chosen: tuple[str, ...]) -> None:
     """Send N signals, and report the results."""
@@ -193,7 +193,7 @@ def main(number: int, seed: int, chosen: tuple[str, ...]) -> None:
         for count in range(number):
             sent = signal.SIGTERM if count // len(programs) % 4 == 3 else signal.SIGINT
             rounds.append(bench.interrupt(programs[count % len(programs)], sent))
-    click.echo(f"{'program':<14}{'status':>8}{'rounds':>8}  left, and what was said")
+    click.echo(f"{'program':<14}{'status':>8}{'rounds':>8}  results left: last message")
     told = Counter((one.program, one.status, one.left, re.sub(r"\d+|/\S+", "…", one.said)) for one in rounds)
     for (program, status, left, said), times in sorted(told.items()):
         click.echo(f"{program:<14}{status:>8}{times:>8}  {left}: {said[:110]}")

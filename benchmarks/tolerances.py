@@ -8,7 +8,7 @@ units of the noise floor.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,6 @@ def flushed():
     torch.set_flush_denormal(False)
 
 
-@contextmanager
-def nothing():
-    yield
-
-
 def reverse(inputs: Arrays) -> Arrays:
     names = ("patches", "offsets", "positions")
     return {name: array[::-1].copy() if name in names else array for name, array in inputs.items()}
@@ -76,11 +71,11 @@ def reverse(inputs: Arrays) -> Arrays:
 def port() -> Table:
     table = Table("what changes", "outputs", "median", "95 %", "largest", title="the port, in units of the noise floor")
     for label, vary, only, setting in (
-        ("nothing", lambda inputs: inputs, "", nothing),
+        ("nothing", lambda inputs: inputs, "", nullcontext),
         ("one thread", lambda inputs: inputs, "", one_thread),
         ("denormals flushed", lambda inputs: inputs, "", flushed),
-        ("patches summed backwards", reverse, "reassembly.", nothing),
-        *((f"inputs moved by 1 ULP, {run}", moved(run), "", nothing) for run in range(1001, 1011)),
+        ("patches summed backwards", reverse, "reassembly.", nullcontext),
+        *((f"inputs moved by 1 ULP, {run}", moved(run), "", nullcontext) for run in range(1001, 1011)),
     ):
         with setting():
             shares = noise_shares(vary, only)

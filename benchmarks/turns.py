@@ -45,7 +45,7 @@ class Worker:
         )
 
     def ask(self, *work: Any) -> Any:
-        """Return its answer.
+        """Send work to the process and return its answer.
 
         Raises:
             ClickException: the process ended.

@@ -27,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-mutations",
         action="store_true",
-        help="let every case, not only one, catch each fault that a port is made to commit",
+        help="require every case, not only one, to catch each fault that the port is made to commit",
     )
     parser.addoption(
         "--precision", default="32-true", help="precision of the long run's programs: 32-true or bf16-mixed"

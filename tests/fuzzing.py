@@ -1,4 +1,4 @@
-"""Code that the fuzzers of files share: the outcome for a file, and archives taken apart and put together again."""
+"""Code that the fuzzers share: the outcome of reading a file, and unpacking and packing zip archives."""
 
 from __future__ import annotations
 

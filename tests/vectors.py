@@ -2,8 +2,8 @@
 
 A file holds one group per record, with ``inputs/``, ``outputs/`` and parameters as attributes.
 
-The files use HDF5 2's native complex numbers, which TensorFlow's pinned h5py cannot read. That of a Torch environment
-can, and rewrites them: ``python -m tests.vectors DIR COPY``.
+The files use the native complex numbers of HDF5 2. The h5py that is pinned for TensorFlow cannot read them, but that of
+a Torch environment can. There, ``python -m tests.vectors DIR COPY`` rewrites them.
 """
 
 from __future__ import annotations

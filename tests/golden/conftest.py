@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -22,7 +23,7 @@ pytest_plugins = ["pytester"]
 
 @pytest.fixture
 def fixtures(tmp_path: Path) -> Path:
-    """Return a shared directory with the goldens of all stand-in cases and their entries."""
+    """Return a directory with the goldens of all stand-in cases and their entries, copied for each test."""
     directory = tmp_path / "fixtures"
     fill(directory)
     return directory
@@ -38,8 +39,14 @@ def write_entry(directory: Path, case: str, entry: Entry) -> None:
 
 
 def fill(directory: Path) -> None:
-    """Return a new directory with the goldens of all stand-in cases and their entries."""
+    """Copy the goldens of all stand-in cases and their entries into a directory."""
     shutil.copytree(_made_once(), directory, dirs_exist_ok=True)
+
+
+def git(*arguments: str, directory: Path | None = None) -> str:
+    """Run git as a test user, in a directory or in the current one, and return what it prints."""
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @cache
@@ -63,7 +70,7 @@ def _made_once() -> Path:
 
 @pytest.fixture(autouse=True)
 def guard_in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read files that tests write in this process, because a separate process takes a third of a second to start."""
+    """Read goldens in this process, because a separate one takes a third of a second to start."""
     if request.module.__name__ != "tests.golden.test_fuzz":
         monkeypatch.setattr("golden.store.guard._answers", _answers_here)
 

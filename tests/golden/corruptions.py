@@ -108,14 +108,14 @@ def _swapped(random: Random, data: bytes, other: bytes) -> bytes:
 
 
 def _spliced(random: Random, data: bytes, other: bytes) -> bytes:
-    """Join one golden up to some byte and another from there; or replace a block by one of another golden."""
+    """Join the beginning of one golden to the end of another; or replace a block by one of another golden."""
     start = random.randrange(48, min(len(data), len(other)))
     stop = random.choice((len(other), start + random.choice((8, 64, 512))))
     return data[:start] + other[start:stop] + (data[stop:] if stop < len(other) else b"")
 
 
 def _line_ends(random: Random, data: bytes, other: bytes) -> bytes:
-    """Change it like a tool that treats it as text."""
+    """Change line ends, like a tool that treats the file as text."""
     old, new = random.choice(((b"\n", b"\r\n"), (b"\r\n", b"\n"), (b"\r", b""), (b"\0", b" "), (b"\x89", b"\t")))
     return data.replace(old, new)
 
@@ -181,7 +181,7 @@ _SIGNATURES += ("FAHD", "FADB", "EAHD", "EAIB", "EASB", "EADB", "SMTB", "SMLI")
 
 
 def blocks(data: bytes) -> list[Block]:
-    """Find every block with a checksum; the end of a block is found by trying, where the checksum matches."""
+    """Find every block with a checksum. A block ends where its checksum matches."""
     found = [Block(0, 48, 44)]
     starts = (at for name in _SIGNATURES for at in _places(data, name.encode()))
     for start in sorted(starts):
@@ -220,7 +220,7 @@ def _resealed(change: Callable[[Random, bytearray, Block, list[Block]], None], r
 
 
 def _as_stated(data: bytes, block: Block) -> Block:
-    """Return an object header of the length that it now declares, at whose end libhdf5 expects the checksum."""
+    """Return an object header with the length that it now declares; libhdf5 expects the checksum at its end."""
     if block.start == 0 or data[block.start : block.start + 4] != b"OHDR":
         return block
     first = _first_message(data, block)
@@ -490,7 +490,7 @@ def _huge_chunk(random: Random, file: h5py.File) -> None:
 
 
 def _many_small(random: Random, file: h5py.File) -> None:
-    """Add arrays of which none is too large, but all together are."""
+    """Add arrays that are small enough one by one, but too large together."""
     for number in range(20):
         file["outputs"].create_dataset(f"more{number}", (2**26,), "u1", chunks=(2**26,), compression=1)
 
@@ -771,7 +771,7 @@ def make_older(file: h5py.File) -> None:
 
 
 def _older(random: Random, file: h5py.File) -> None:
-    """Spoil a golden of the previous format in one of the ways for the present one."""
+    """Corrupt a golden of the previous format, in one of the ways used for the current format."""
     make_older(file)
     if random.random() < 0.3:
         numbers = [random.choice((0.0, 1e308, np.nan, np.inf)) for _ in range(random.choice((0, 3, 4, 4, 5)))]
@@ -781,7 +781,7 @@ def _older(random: Random, file: h5py.File) -> None:
 
 
 def _written_anew(random: Random, file: h5py.File) -> None:
-    """Write the same content with another version of HDF5's format, or with data beside the content."""
+    """Write the same content with another version of HDF5's format, or with additional data in the file."""
     spare = Path(file.filename).with_suffix(".new")
     options = random.choice(
         (

@@ -28,7 +28,7 @@ from tests.fuzzing import Outcome
 from tests.golden.corruptions import BASES, DAMAGE, RESEALED, RESEALED_HOSTILE, base, corrupt, kinds
 
 SECONDS = 20.0
-"""Seconds after which reading a file counts as hung; a loaded machine needs some of them."""
+"""Seconds after which reading a file counts as hung; on a busy machine a sound read takes some of them."""
 MEMORY = 64 * 2**20
 """Bytes, beyond the file's size, by which reading one of these small files may raise the peak memory."""
 
@@ -38,7 +38,8 @@ SILENT, WRONG, GREEDY, HANG, CRASH = "silent", "wrong exception", "greedy", "han
 BAD = (SILENT, WRONG, GREEDY, HANG, CRASH)
 VERDICTS = (REFUSED, CONTAINED, HARMLESS, ANOTHER, *BAD)
 """``contained``: libhdf5 crashes, hangs, or takes much memory, from which ``golden.store.guard`` protects its callers.
-``another``: it reads as a sound golden with other content. An attacker can write one, but random damage must not.
+``another``: it reads as a sound golden with other content. An attacker can write one, but random damage must not give
+one.
 """
 
 
@@ -46,7 +47,7 @@ VERDICTS = (REFUSED, CONTAINED, HARMLESS, ANOTHER, *BAD)
 
 
 def read_one(kind: str, seed: int, scratch: Path) -> tuple[str, str]:
-    """Treat one corruption like ``golden diff``, ``verify`` and ``text``; return a verdict and a message."""
+    """Read one corruption as ``golden diff``, ``verify`` and ``text`` do; return a verdict and a message."""
     path = scratch / f"{kind}-{seed}.h5"  # a new path, because libhdf5 may still hold the previous file
     path.write_bytes(corrupt(kind, seed))
     sound = _sound(seed % len(BASES))

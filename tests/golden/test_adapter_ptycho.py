@@ -1,4 +1,4 @@
-"""The adapter to the installed package ``ptycho``, over a stand-in with that package's names, formats and quirks."""
+"""The adapter to the installed package ``ptycho``, with a stand-in that has its names, formats and quirks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -32,6 +31,7 @@ from golden.spec.catalogue import load_cases
 from golden.spec.errors import GoldenError
 from golden.spec.references import described
 from golden.store.golden import Golden
+from tests.golden.conftest import git
 
 STANDIN = Path(__file__).parent / "standin_ptycho"
 CASES = load_cases("golden.ptychopinn")
@@ -44,14 +44,14 @@ NO_CALL = {
     for function, reason in getattr(calls, "NO_CALL", {}).items()
 }
 INSTALLED = os.environ.get("PTYCHOPINN")
-"""The checkout of the real package; with it, and TensorFlow, what the stand-in serves is asked of the real one."""
+"""A checkout of the real package. If it is set, and TensorFlow is installed, tests call it instead of the stand-in."""
 TRAINED = {
     *("network.layers", "network.forward", "network.gradients", "network.training"),
     *("optimizer.adam", "optimizer.epoch", "optimizer.schedule", "defaults.optimizer", "defaults.schedule"),
     *("run.training", "run.reconstruction"),
 }
-"""Operations that ask the package's model; the stand-in has none."""
-NO_MODELS = pytest.mark.skipif(INSTALLED is None, reason="the stand-in has no models; PTYCHOPINN names no checkout")
+"""Operations that need the package's model, which the stand-in does not have."""
+NO_MODELS = pytest.mark.skipif(INSTALLED is None, reason="the stand-in has no models, and PTYCHOPINN is not set")
 EXPRESSIBLE = [
     pytest.param(name, marks=NO_MODELS if case.operation.name in TRAINED else ())
     for name, case in CASES.items()
@@ -67,9 +67,9 @@ def forget() -> None:
 
 @pytest.fixture
 def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
-    """The stand-in is installed; gives its modules by name."""
+    """Install the stand-in, and return a function that imports its modules by name."""
     if INSTALLED:
-        pytest.skip("the real package is asked")
+        pytest.skip("PTYCHOPINN is set, so the real package is used")
     forget()
     monkeypatch.setattr(ptycho, "packages_distributions", dict)  # it takes a tenth of a second each time
     monkeypatch.syspath_prepend(STANDIN)
@@ -79,13 +79,13 @@ def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Module]:
 
 @pytest.fixture
 def params(standin: Module) -> dict[str, Any]:
-    """Its global parameters."""
+    """Return the global parameters of the stand-in."""
     return standin("params").cfg
 
 
 @pytest.fixture
 def package(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module:
-    """The real package, where there is one; else the stand-in."""
+    """Install the real package if there is one, otherwise the stand-in, and return a function that imports modules."""
     if INSTALLED is None:
         return request.getfixturevalue("standin")
     (tmp_path / "ptycho").symlink_to(Path(INSTALLED).resolve() / "ptycho")  # the checkout has other packages too
@@ -109,10 +109,10 @@ def test_the_package_through_the_adapter_gives_the_goldens(
     judgement = judge(golden, ask(CASES[name], golden))
     assert judgement.passed, judgement.comparisons
     assert package("params").cfg == before
-    assert capsys.readouterr().out == "", "what the package prints is no answer"
+    assert capsys.readouterr().out == "", "the output of the package must be hidden"
 
 
-def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Module) -> None:
+def test_only_operations_without_a_call_are_left_to_the_backing_reference(standin: Module) -> None:
     reasons = {case.operation.name: ptycho.missing(case.operation.name) for case in CASES.values()}
     expected = NO_CALL | dict.fromkeys(TRAINED, "the installed release has no model.create_compiled_model")
     assert {name: reason for name, reason in reasons.items() if reason} == expected
@@ -122,7 +122,7 @@ def test_only_what_no_call_returns_is_left_to_the_reference_behind(standin: Modu
         ptycho.evaluate("defaults.schedule", "float32", {}, {})
 
 
-def test_every_reason_is_of_an_operation() -> None:
+def test_every_reason_names_an_operation() -> None:
     cases = [*CASES.values(), *load_cases("golden.ptychopinn.run.long").values()]
     said = {
         f"{topic}.{name}" for topic, calls in TOPICS.items() for name in (*_of(calls, "DOUBLE"), *_of(calls, "NEEDS"))
@@ -139,7 +139,7 @@ def test_an_operation_without_a_call_is_named() -> None:
     assert ptycho.missing("later.topic") == "golden.ptychopinn.later.installed has no function for it yet"
 
 
-def test_one_precision_only(standin: Module) -> None:
+def test_other_precisions_are_refused(standin: Module) -> None:
     with pytest.raises(GoldenError, match=r"only in float32; golden\.ptychopinn\.tensorflow computes float64"):
         ptycho.evaluate("probe.hard_mask", "float64", {}, {"N": 16})
     with pytest.raises(TypeError, match="complex64 only"):
@@ -149,7 +149,7 @@ def test_one_precision_only(standin: Module) -> None:
 # ------------------------------------------------------------------------------------------------ parameters
 
 
-def test_parameters_are_as_before_after_an_exception(standin: Module, params: dict[str, Any]) -> None:
+def test_parameters_are_restored_after_an_exception(standin: Module, params: dict[str, Any]) -> None:
     before = dict(params)
     del params["gridsize"]  # so that the adapter adds it
     del before["gridsize"]
@@ -159,13 +159,13 @@ def test_parameters_are_as_before_after_an_exception(standin: Module, params: di
     assert "probe" not in params
 
 
-def test_parameters_that_a_call_changes_are_put_back(standin: Module, params: dict[str, Any]) -> None:
+def test_parameters_that_a_call_changes_are_restored(standin: Module, params: dict[str, Any]) -> None:
     params["probe"] = "the user's own"
     probe.normalise(probe=np.ones((16, 16), np.complex64), probe_scale=4.0)
     assert params["probe"] == "the user's own"
 
 
-def test_parameters_kept_elsewhere_are_noticed(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_in_another_place_are_noticed(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standin("params"), "set", lambda key, value: None)
     monkeypatch.setattr(standin("params"), "cfg", {})
     with pytest.raises(GoldenError, match=r"ptycho\.params: expected a dictionary .*, found none with 'N', in ptycho"):
@@ -187,7 +187,7 @@ def test_without_a_module_of_it(standin: Module, monkeypatch: pytest.MonkeyPatch
         coordinates.translate(images=np.ones((1, 4, 4, 1), "f4"), displacements=np.ones((1, 2), "f4"))
 
 
-def test_without_what_it_needs(standin: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_dependencies(standin: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package_in(tmp_path)
     (tmp_path / "ptycho" / "probe.py").write_text("import no_such_tensorflow\n")
     (tmp_path / "ptycho" / "raw_data.py").write_text("1 / 0\n")
@@ -198,7 +198,9 @@ def test_without_what_it_needs(standin: Module, tmp_path: Path, monkeypatch: pyt
         coordinates.relative(coords_nn=np.zeros((2, 1, 2, 4)))
 
 
-def test_all_that_it_needs_is_named_at_once(standin: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_missing_dependencies_are_named_at_once(
+    standin: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package_in(tmp_path)
     (tmp_path / "ptycho" / "probe.py").write_text("from . import params, missing_one\nimport numpy, no_such_yaml\n")
     (tmp_path / "ptycho" / "workflows" / "components.py").write_text("from no_such_pandas.io import a\n")
@@ -222,7 +224,7 @@ def later():
 """
 
 
-def test_what_the_package_says_of_its_modules_is_kept_to_itself(
+def test_output_of_imports_is_hidden(
     standin: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     package_in(tmp_path)
@@ -234,7 +236,7 @@ def test_what_the_package_says_of_its_modules_is_kept_to_itself(
     assert capsys.readouterr() == ("", "")
 
 
-def test_switches_of_the_environment_do_not_reach_it(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_do_not_change_it(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USE_XLA_TRANSLATE", "0")
     seen: list[str | None] = []
     monkeypatch.setattr(standin("probe"), "get_probe_mask", lambda N: seen.append(os.environ.get("USE_XLA_TRANSLATE")))
@@ -258,7 +260,7 @@ def test_switches_of_the_environment_do_not_reach_it(standin: Module, monkeypatc
         ("probe", "get_probe_mask", lambda N: np.full((N, N, 1), 0.5, "c8"), "expected zeros and ones, found other"),
     ],
 )
-def test_what_is_missing_or_of_another_form_is_named(
+def test_missing_functions_and_wrong_arrays_are_named(
     standin: Module, monkeypatch: pytest.MonkeyPatch, module: str, attribute: str, value: Any, message: str
 ) -> None:
     if value is None:
@@ -271,7 +273,7 @@ def test_what_is_missing_or_of_another_form_is_named(
     assert "or correct the call in the topic's installed.py" in str(refused.value)
 
 
-def test_other_answers_of_other_calls_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_arrays_of_other_calls_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     coords = np.zeros((2, 1, 2, 4))
     monkeypatch.setattr(standin("raw_data"), "get_relative_coords", lambda coords_nn: coords_nn)
     with pytest.raises(GoldenError, match=r"expected a pair \(offsets, relative\), found ndarray"):
@@ -286,7 +288,7 @@ def test_other_answers_of_other_calls_are_named(standin: Module, monkeypatch: py
         reassembly.position(patches=np.ones((1, 16, 16, 1), "c8"), offsets=np.zeros((1, 1, 2, 1)), M=8)
 
 
-def test_the_global_generator_is_where_it_was(package: Module) -> None:
+def test_the_global_random_generator_is_restored(package: Module) -> None:
     x, y = np.arange(9.0), np.arange(9.0) % 4
     np.random.seed(3)
     expected = np.random.rand()
@@ -296,7 +298,7 @@ def test_the_global_generator_is_where_it_was(package: Module) -> None:
     assert np.random.rand() == expected
 
 
-def test_grouped_records_of_another_form_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_grouped_records_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     scan = {"xcoords": np.arange(9.0), "ycoords": np.arange(9.0) % 4}
     drawn = {"gridsize": 1, "K": 4, "nsamples": 3, "seed": 1, "sequential_sampling": False}
     record: Any = {"nn_indices": np.zeros((3, 1), np.int32)}
@@ -311,7 +313,7 @@ def test_grouped_records_of_another_form_are_named(standin: Module, monkeypatch:
         grouping.sample(**scan, **drawn)
 
 
-def test_a_merge_of_another_form_is_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_merge_is_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"patches": np.ones((1, 16, 16, 4), "c8"), "coords_relative": np.zeros((1, 1, 2, 4), "f4")}
     monkeypatch.setattr(standin("tf_helper"), "reassemble_patches", lambda *_, **__: np.ones((1, 30, 30, 1), "c8"))
     with pytest.raises(GoldenError, match=r"expected sums of the real part, .* and a mask, found 0 other sums"):
@@ -321,13 +323,13 @@ def test_a_merge_of_another_form_is_named(standin: Module, monkeypatch: pytest.M
         merge.merge(**given, padded_size=30)
 
 
-def test_a_diffraction_of_another_form_is_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_diffraction_is_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standin("tf_helper"), "pad_and_diffract", lambda field, *_, pad: field)
     with pytest.raises(GoldenError, match=r"expected a pair \(field, amplitude\), found ndarray"):
         physics.diffraction(field=np.ones((1, 8, 8, 1), "c8"))
 
 
-def test_other_answers_of_the_simulation_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_arrays_of_the_simulation_are_named(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = {
         "object": np.ones((20, 20), "c8"),
         "probe": np.ones((8, 8), "c8"),
@@ -347,7 +349,7 @@ def test_other_answers_of_the_simulation_are_named(standin: Module, monkeypatch:
         simulation.patterns(**inputs)
 
 
-def test_configurations_of_another_form_are_named(
+def test_wrong_configurations_are_named(
     standin: Module, params: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = standin("config.config")
@@ -365,7 +367,7 @@ def test_configurations_of_another_form_are_named(
 
 
 def test_tensorflow_runs_eagerly_and_gets_tensors(standin: Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A traced function would keep the first N. Here TensorFlow is a record of what it is told."""
+    """A traced function would keep the first N. Here, a fake TensorFlow records its calls."""
     told: list[Any] = []
     tensorflow = ModuleType("tensorflow")
     tensorflow.config = SimpleNamespace(run_functions_eagerly=told.append)  # type: ignore[attr-defined]
@@ -378,13 +380,7 @@ def test_tensorflow_runs_eagerly_and_gets_tensors(standin: Module, monkeypatch: 
     assert ptycho.provenance()["tensorflow"] == "2.19.1"
 
 
-# ------------------------------------------------------------------------------------------------ which it is
-
-
-def git(directory: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
-    run = subprocess.run(["git", *identity, *arguments], cwd=directory, capture_output=True, text=True, check=True)
-    return run.stdout.strip()
+# ------------------------------------------------------------------------------------------------ version
 
 
 def package_in(directory: Path) -> ModuleType:
@@ -403,20 +399,20 @@ def distribution_in(directory: Path, monkeypatch: pytest.MonkeyPatch, version: s
     monkeypatch.syspath_prepend(directory)
 
 
-def test_the_commit_of_the_checkout_that_holds_it(tmp_path: Path) -> None:
+def test_the_commit_of_its_checkout(tmp_path: Path) -> None:
     package = package_in(tmp_path)
-    git(tmp_path, "init", "-q")
-    assert version_of(package) == {"version": "2.4"}, "in a clone, but no part of it"
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-q", "-m", "first")
-    commit = git(tmp_path, "rev-parse", "HEAD")
+    git("init", "-q", directory=tmp_path)
+    assert version_of(package) == {"version": "2.4"}, "in a clone, but not tracked"
+    git("add", ".", directory=tmp_path)
+    git("commit", "-q", "-m", "first", directory=tmp_path)
+    commit = git("rev-parse", "HEAD", directory=tmp_path)
     assert version_of(package) == {"version": "2.4", "commit": commit}
     (tmp_path / "ptycho" / "probe.py").write_text("changed = True\n")
     assert version_of(package)["commit"] == f"{commit}+changed"
     assert described({"reference": "ptycho", **version_of(package)}) == f"ptycho 2.4 ({commit[:7]}+changed)"
 
 
-def test_the_version_of_the_distribution_that_put_it_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_its_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = package_in(tmp_path / "site")
     vcs = {"url": "https://example.org/p.git", "vcs_info": {"vcs": "git", "commit_id": "0123456789"}}
     distribution_in(tmp_path / "site", monkeypatch, "2.5.1", vcs)

@@ -47,7 +47,7 @@ def test_the_right_values_in_another_shape_have_another_summary() -> None:
     assert (summarise(IMAGE.reshape(4, 32, 8, 2)) != summarise(IMAGE))[1:].sum() > SAMPLES // 2
 
 
-def test_what_is_not_finite_shows() -> None:
+def test_values_that_are_not_finite_show() -> None:
     changed = IMAGE.copy()
     changed[0, 0, 0, 0] = np.nan
     assert np.isnan(summarise(changed)[:3]).all()
@@ -57,7 +57,7 @@ def test_places_are_spread_and_fixed() -> None:
     places = sampled((1000, 3))
     assert (np.diff(places) > 0).all()
     assert np.diff(places).max() <= 2 * 3000 // SAMPLES + 1
-    # The places themselves, so that another NumPy cannot change them unnoticed.
+    # The exact places, so that another version of NumPy cannot change them unnoticed.
     assert places[:4].tolist() == PLACES
     assert sampled((1000,), 8).size == 8
     assert sampled((5,), 8).tolist() == [0, 1, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""The declared cases: drawing them is reproducible, and the realistic scan shows what it should."""
+"""Declared cases: draws are reproducible, axes and texts are complete, and the scan golden shows its object upright."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
     ],
 )
 def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
-    """Except for the photographs: drawing them needs scikit-image, which belongs to the generator."""
+    """Photographs are left out, because drawing them needs scikit-image, which only the generator has."""
     golden = read_golden(golden_path(FIXTURES, name))
     drawn = load_cases("golden.ptychopinn")[name].draw_inputs(golden.draw)
     assert set(drawn) == set(golden.inputs)
@@ -74,7 +74,7 @@ def test_the_axes_of_a_stack_follow_its_layout(shape: tuple[int, ...], axes: str
 def test_draws_depend_on_the_seed_alone() -> None:
     assert Draw("a#0").integers(0, 1000, (4,)).tolist() == Draw("a#0").integers(0, 1000, (4,)).tolist()
     assert Draw("a#0").integers(0, 1000, (4,)).tolist() != Draw("a#1").integers(0, 1000, (4,)).tolist()
-    # The stream itself, so that another NumPy cannot change it unnoticed.
+    # The exact numbers, so that another version of NumPy cannot change them unnoticed.
     assert Draw("a#0").integers(0, 1000, (4,)).tolist() == [411, 251, 3, 378]
 
 
@@ -94,7 +94,7 @@ def test_texture_has_one_exponent_and_few_bits() -> None:
     assert abs(values.mean()) < 0.1
 
 
-def test_a_window_is_full_and_all_else_empty() -> None:
+def test_a_window_is_full_and_the_rest_is_empty() -> None:
     values = Draw("x").window((2, 9, 8, 3), slice(1, 6), slice(4, 7))
     assert values.dtype == np.complex64
     rows, columns = np.nonzero(values.all(axis=(0, 3)))
@@ -106,7 +106,7 @@ def test_the_scan_golden_shows_its_object_upright() -> None:
     golden = read_golden(golden_path(FIXTURES, "reassembly/scan_photograph"))
     mosaic = golden.outputs["mosaic"][..., 0]
     side = len(mosaic)
-    # The mean position lies at the canvas centre.
+    # The mean position is at the centre of the canvas.
     x, y = np.round(golden.inputs["positions"].mean(axis=0).ravel()).astype(int) - side // 2
     object_ = np.pad(golden.inputs["object"], side)[y + side : y + 2 * side, x + side : x + 2 * side]
     name, correlation = best_orientation(mosaic * golden.where["mosaic"][..., 0], object_)
@@ -114,7 +114,7 @@ def test_the_scan_golden_shows_its_object_upright() -> None:
     assert correlation > 0.97
 
 
-def test_something_else_among_the_cases_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_that_is_not_a_case_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.golden.standin.CASES", ((CASES[0],),))
     with pytest.raises(GoldenError, match=r"CASES holds a tuple .*; expected a Case"):
         load_cases("tests.golden.standin")
@@ -130,7 +130,7 @@ def test_names_are_checked() -> None:
 
 
 def test_a_case_is_declared_slow_by_name_only() -> None:
-    """The gate reads who is slow from the code."""
+    """The gate reads from the code which cases are slow."""
     with pytest.raises(TypeError, match="positional arguments"):
         Case("toy/slow", SCALE, "slow", {}, lambda draw: {}, {}, {}, True)  # type: ignore[misc]
 
@@ -164,7 +164,7 @@ NAMES = {"Adam", "Adam's", "K", "N", "Poisson", "Stirling's", "X", "X_full", "Y_
 
 
 def unplain(text: str) -> list[str]:
-    """What keeps a stored text from standing in a sentence, or in a cell of a Markdown table."""
+    """Return why a stored text does not fit into a sentence, or into a cell of a Markdown table."""
     found = {
         "longer than 90 characters": len(text) > 90,
         "not printable": not text.isprintable(),
@@ -176,7 +176,7 @@ def unplain(text: str) -> list[str]:
     return [what for what, holds in found.items() if holds]
 
 
-def test_stored_words_fit_where_they_are_shown() -> None:
+def test_stored_texts_fit_where_they_are_shown() -> None:
     cases = (*load_cases("golden.ptychopinn").values(), *long.CASES)
     faults = [
         fault
@@ -196,5 +196,5 @@ def test_stored_words_fit_where_they_are_shown() -> None:
 
 
 @pytest.mark.parametrize("text", ["The end", "ends.", "a | b", "tab\there", "two  spaces", "x" * 91])
-def test_words_that_do_not_fit_are_noticed(text: str) -> None:
+def test_texts_that_do_not_fit_are_noticed(text: str) -> None:
     assert unplain(text)

@@ -1,4 +1,4 @@
-"""Which goldens are meant where nobody names them: in a worktree or a second clone, its own."""
+"""Which goldens a command uses if none are named: in a worktree or a second clone, those of that checkout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER = "not that of its own checkout (for that, run 'python -m golden' there)"
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Another checkout, with goldens of its own, in which a person stands, in some directory of it."""
+    """Return another checkout with its own goldens, and make one of its directories the current directory."""
     top = tmp_path / "clone"
     (top / "docs").mkdir(parents=True)
     (top / "generate_golden.py").write_text("")
@@ -42,22 +42,22 @@ def test_a_checkout_is_found_from_anywhere_in_it(checkout: Path) -> None:
         )
 
 
-def test_another_project_inside_of_a_checkout_is_none(checkout: Path) -> None:
+def test_another_project_inside_a_checkout_is_not_a_checkout(checkout: Path) -> None:
     (checkout / "docs" / ".git").mkdir()
     assert checkout_of(checkout / "docs") is None
     assert choose(None, checkout / "docs") == (BUNDLED, f"judging {BUNDLED}")
 
 
-def test_in_its_own_checkout_nothing_needs_to_be_said() -> None:
+def test_in_its_own_checkout_nothing_is_printed() -> None:
     assert choose(None, CODE / "docs") == (BUNDLED, "")
 
 
-def test_what_is_named_is_judged(checkout: Path, fixtures: Path) -> None:
+def test_a_named_directory_is_judged(checkout: Path, fixtures: Path) -> None:
     assert choose(fixtures, checkout) == (fixtures, "")
 
 
 @pytest.mark.parametrize("command", [("list",), ("faults",), ("show", "toy/double"), ("gate", "HEAD")])
-def test_every_command_judges_the_checkout_that_it_is_run_in(checkout: Path, command: tuple[str, ...]) -> None:
+def test_every_command_judges_the_checkout_of_the_current_directory(checkout: Path, command: tuple[str, ...]) -> None:
     told = golden(*command)
     assert f"judging {checkout / 'golden' / 'fixtures'} with the code in {CODE}" in told.stderr
     if command[0] != "gate":
@@ -66,14 +66,14 @@ def test_every_command_judges_the_checkout_that_it_is_run_in(checkout: Path, com
         assert "probe/" not in told.stdout
 
 
-def test_files_that_are_named_are_judged_and_nothing_else(checkout: Path, fixtures: Path) -> None:
+def test_only_named_files_are_judged(checkout: Path, fixtures: Path) -> None:
     file = str(fixtures / "toy" / "double.h5")
     for command in (("show", file), ("diff", file, file)):
         told = golden(*command)
         assert (told.exit_code, told.stderr) == (0, "")
 
 
-def test_verify_misses_what_is_gone_from_the_checkout(checkout: Path) -> None:
+def test_verify_reports_what_is_gone_from_the_checkout(checkout: Path) -> None:
     there = golden("verify", "--cases", "tests.golden.standin")
     assert there.exit_code == 0
     assert there.stdout.startswith(f"{len(CASES)} goldens: digests match")

@@ -1,4 +1,4 @@
-"""``golden list | show | faults | verify | scan`` as a person uses them."""
+"""``golden list | show | faults | verify | scan``, run as their users run them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def golden(*arguments: str) -> Result:
 
 
 def without_digests(text: str) -> str:
-    """A content digest covers distances of faults, which round otherwise on another processor."""
+    """Replace content digests, because they cover distances of faults, which round differently on other processors."""
     return re.sub(r"\b([0-9a-f]{64}|[0-9a-f]{16})\b", "<digest>", text)
 
 
@@ -60,7 +60,7 @@ def test_list_show_and_faults(fixtures: Path, file_regression: FileRegressionFix
     file_regression.check(without_digests(told), encoding="utf-8")
 
 
-def test_show_tells_of_masks_recipes_and_texts() -> None:
+def test_show_lists_masks_recipes_and_texts() -> None:
     result = golden("show", "reassembly/scan_photograph")
     assert result.exit_code == 0
     for expected in ("derived by the operation's recipe", "compared at 23803 of 24336", "exact", "history"):
@@ -94,7 +94,7 @@ def test_show_takes_a_file(fixtures: Path, tmp_path: Path) -> None:
     assert (result.exit_code, "no such file" in result.output) == (2, True)
 
 
-def test_what_a_run_obtained_is_held_against_its_golden(fixtures: Path, tmp_path: Path) -> None:
+def test_diff_compares_outputs_of_a_run_with_their_golden(fixtures: Path, tmp_path: Path) -> None:
     made = standin.make_golden(standin.CASES[0])
     file = tmp_path / "x.obtained.h5"
 
@@ -145,7 +145,7 @@ def test_broken_entry_is_one_line(fixtures: Path) -> None:
     assert len(result.output.splitlines()) == 1
 
 
-def test_both_ways_to_start_it() -> None:
+def test_both_commands_start() -> None:
     script = Path(sys.executable).parent / "golden"
     assert script.exists(), "the package is not installed here: pip install -e '.[test]'"
     commands = ([sys.executable, "-m", "golden"], [str(script)])
@@ -156,7 +156,7 @@ def test_both_ways_to_start_it() -> None:
         assert "generate_golden.py" in output
 
 
-def test_faults_warns_of_what_will_hurt(fixtures: Path, tmp_path: Path) -> None:
+def test_faults_warns_of_near_faults_and_nearly_used_tolerances(fixtures: Path, tmp_path: Path) -> None:
     case = standin.CASES[0]
     made = standin.make_golden(case)
     near = {
@@ -186,8 +186,8 @@ def test_faults_that_no_case_catches_are_an_error(fixtures: Path) -> None:
     assert "fault 'negated' of operation toy.scale: invisible in every case" in result.output
 
 
-def test_json_says_what_is_told_to_people() -> None:
-    """Each is one document of JSON, and nothing beside it."""
+def test_json_contains_what_the_text_says() -> None:
+    """Each command prints one JSON document and nothing else."""
 
     def read(*arguments: str) -> Any:
         result = golden(*arguments, "--json")
@@ -208,7 +208,7 @@ def test_json_says_what_is_told_to_people() -> None:
     assert read("diff", file, file)["differences"] == []
 
 
-def test_json_of_what_differs_and_of_what_is_wrong(fixtures: Path, tmp_path: Path) -> None:
+def test_json_of_differences_and_problems(fixtures: Path, tmp_path: Path) -> None:
     assert json.loads(golden("verify", "--fixtures", str(fixtures), "--json").output)["sound"] is False, "other cases"
     one, other = (str(golden_path(fixtures, case)) for case in ("toy/double", "toy/triple"))
     [found] = json.loads(golden("diff", one, other, "--json").output)["differences"]
@@ -226,7 +226,7 @@ def test_version() -> None:
     assert golden("--version").output == f"golden, version {metadata.version('ptycho-golden')}\n"
 
 
-def test_a_pipe_folds_no_line_and_a_narrow_terminal_cuts_no_name() -> None:
+def test_lines_are_whole_in_a_pipe_and_names_on_a_narrow_terminal() -> None:
     text = golden("list").output
     lines = {line.split()[0]: line for line in text.splitlines()[1:] if line.strip()}
     for name, entry in read_entries(FIXTURES).items():
@@ -290,7 +290,7 @@ def test_a_terminal_that_is_not_utf_8(encoding: str) -> None:
     assert b"mosaic" in done.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there a current directory cannot be removed")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot remove a current directory")
 def test_a_current_directory_that_is_gone(tmp_path: Path) -> None:
     command = f'mkdir gone && cd gone && rmdir ../gone && exec "{sys.executable}" -m golden list'
     environment = os.environ | {"PYTHONPATH": str(CODE)}

@@ -62,7 +62,7 @@ def test_complex_precisions_are_different_types() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_not_finite_breaks(bad: float) -> None:
+def test_values_that_are_not_finite_break(bad: float) -> None:
     actual = EXPECTED.copy()
     actual[0, 0] = bad
     comparison = compare("y", EXPECTED, actual, Tolerance(1e9, 1e9, 1e9, 1e9))
@@ -76,7 +76,7 @@ def test_nan_never_equals_nan() -> None:
 
 
 def test_tolerance_is_scaled_by_the_golden() -> None:
-    """A wildly large answer is not excused by its own size."""
+    """A very large value does not widen its own tolerance."""
     assert verdict(np.full(2, 1e6, np.float32), np.ones(2, np.float32)) is Verdict.BREAKING
 
 
@@ -114,7 +114,7 @@ def test_elements_outside_the_mask_do_not_count_but_must_be_finite() -> None:
     assert compare("y", EXPECTED, actual, TOLERANCE, where).verdict is Verdict.BREAKING
 
 
-def test_blocks_do_not_show() -> None:
+def test_blocks_do_not_change_the_result() -> None:
     """Errors in the first, an inner and the last block of a large array are all found."""
     expected = np.ones((3, 300_000), np.float32)
     actual = expected.copy()
@@ -188,7 +188,7 @@ def test_infinite_complex_numbers_break_without_a_warning() -> None:
 
 
 def noisy(kind: str, change: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """An array of three axes, the same with relative errors of ``change``, and a mask."""
+    """Return an array of three axes, the same array with relative errors of ``change``, and a mask."""
     random = np.random.default_rng(7)
     expected = random.normal(size=(5, 7, 11)).astype(kind)
     if expected.dtype.kind == "c":
@@ -200,10 +200,10 @@ def noisy(kind: str, change: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 @pytest.mark.parametrize("kind", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("change", [0, 1e-6, 4e-6, 1e-3])
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_way_of_comparing_does_not_show(
+def test_the_method_does_not_change_the_result(
     kind: str, change: float, masked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At once or a few elements at a time, quickly or in double precision: one answer."""
+    """The result is the same at once or a few elements at a time, quickly or in double precision."""
     expected, actual, mask = noisy(kind, change)
     where = mask if masked else None
     at_once = compare("y", expected, actual, TOLERANCE, where)
@@ -233,7 +233,7 @@ def test_differences_that_underflow_when_squared_still_fail(tiny: float) -> None
 
 
 @pytest.mark.parametrize("layout", [lambda a: np.stack([a, a], -1)[..., 0], np.asfortranarray, lambda a: a[::-1][::-1]])
-def test_memory_layout_does_not_show(layout: Callable[[np.ndarray], np.ndarray]) -> None:
+def test_memory_layout_does_not_change_the_result(layout: Callable[[np.ndarray], np.ndarray]) -> None:
     expected, actual, _ = noisy("complex64", 4e-6)
     assert compare("y", expected, layout(actual), TOLERANCE) == compare("y", expected, actual, TOLERANCE)
     assert compare("y", layout(expected), actual, TOLERANCE) == compare("y", expected, actual, TOLERANCE)
@@ -246,7 +246,7 @@ def test_equal_infinities_are_equal_whatever_else_differs() -> None:
     assert verdict(np.array([-np.inf, 1], np.float32), expected) is Verdict.BREAKING
 
 
-def test_what_differs_only_where_nothing_is_compared_is_identical() -> None:
+def test_arrays_that_differ_only_outside_the_mask_are_identical() -> None:
     mask = np.array([True, False])
     expected = np.ones(2, np.float32)
     assert compare("y", expected, np.array([1, 5], np.float32), TOLERANCE, mask).verdict is Verdict.IDENTICAL

@@ -1,10 +1,9 @@
-"""Which goldens the real package confirmed: recorded in entries, bound to values and lost with them, shown."""
+"""Confirmations by the real package are recorded in entries, bound to values, lost with them, and shown."""
 
 from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from golden.store.read import read_golden
 from golden.store.update import finish_interrupted, is_under_way, lock
 from golden.store.verify import verify
 from tests.golden import standin, toy_adapter
-from tests.golden.conftest import fill, history, write_entry
+from tests.golden.conftest import fill, git, history, write_entry
 from tests.golden.standin import make_golden
 from tests.golden.test_generate import ALL, InProcess, failing, generate, snapshot
 from tests.golden.test_update import moved, stop_after, write
@@ -44,14 +43,14 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recorded(fixtures: Path) -> Path:
-    """Goldens of which the toy confirmed those that it can."""
+    """Return goldens, of which the toy package confirmed those that it can compute."""
     run = generate(fixtures, *RECORD, "--slow")
     assert run.exit_code == 0, run.output
     return fixtures
 
 
 def another(monkeypatch: pytest.MonkeyPatch, **changes: str) -> None:
-    """Let the toy be another release."""
+    """Let the toy package be another release."""
     provenance = toy_adapter.provenance() | changes
     monkeypatch.setattr(toy_adapter, "provenance", lambda: provenance)
 
@@ -65,7 +64,7 @@ def record_of(fixtures: Path, case: str = DOUBLE) -> Mapping[str, Any] | None:
 
 
 def change_value(fixtures: Path, case: str = DOUBLE) -> None:
-    """Give an entry's record to another value, as a careless merge does."""
+    """Let an entry's record name another value, as a careless merge does."""
     entry = read_entry(fixtures, case)
     entry["confirmed"]["value"] = "0" * 16
     write_entry(fixtures, case, entry)
@@ -111,7 +110,9 @@ def test_the_share_of_the_tolerance_has_two_digits(fixtures: Path, monkeypatch: 
     assert record["share"] == float(f"{record['share']:.1e}")
 
 
-def test_what_is_confirmed_is_not_asked_again_unless_named(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_confirmed_goldens_are_checked_again_only_if_they_are_named(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = snapshot(recorded)
     run = generate(recorded, *RECORD, "--slow")
     assert run.exit_code == 0, run.output
@@ -123,7 +124,7 @@ def test_what_is_confirmed_is_not_asked_again_unless_named(recorded: Path, monke
     named = generate(recorded, *RECORD, "toy/*")
     assert "3 cases compared" in named.stdout
     assert "0 record(s) changed" in named.stdout
-    assert snapshot(recorded) == before, "neither another day nor another share rewrites an entry"
+    assert snapshot(recorded) == before, "another date or another share does not rewrite an entry"
 
 
 def test_a_damaged_golden_is_not_passed_over(recorded: Path) -> None:
@@ -133,7 +134,7 @@ def test_a_damaged_golden_is_not_passed_over(recorded: Path) -> None:
     assert "the file is empty" in run.stdout
 
 
-def test_another_commit_is_recorded_in_its_place(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_commit_replaces_the_record(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     another(monkeypatch, commit="fedcba9876543210")
     assert generate(recorded, *RECORD, "--except", TRIPLE).exit_code == 0
     record = record_of(recorded)
@@ -161,7 +162,7 @@ def test_an_installed_release_is_named_by_its_version(fixtures: Path, monkeypatc
         ({"commit": "", "version": "unknown"}, "it has neither commit nor version"),
     ],
 )
-def test_what_nobody_could_get_again_is_refused_before_anything_is_asked(
+def test_a_package_without_a_reproducible_version_is_refused(
     fixtures: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], message: str
 ) -> None:
     before = snapshot(fixtures)
@@ -171,11 +172,11 @@ def test_what_nobody_could_get_again_is_refused_before_anything_is_asked(
     assert message in run.stderr
     assert "comparing" not in run.stderr
     assert snapshot(fixtures) == before
-    assert generate(fixtures, *RECORD[:2]).exit_code == 0, "to compare needs no name"
+    assert generate(fixtures, *RECORD[:2]).exit_code == 0, "a comparison without a record needs no version"
 
 
 def test_disagreement_records_nothing(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another commit said of this very value stays; what was said of another value goes."""
+    """A record by another commit is kept if it is for the same value; a record for another value is removed."""
     change_value(recorded, TRIPLE)
     change_value(recorded, SLOW)
     another(monkeypatch, commit="fedcba9876543210")
@@ -188,7 +189,7 @@ def test_disagreement_records_nothing(recorded: Path, monkeypatch: pytest.Monkey
     assert record is not None
     assert record["commit"] == COMMIT
     assert record_of(recorded, TRIPLE) is None
-    assert record_of(recorded, SLOW) is not None, "it was not asked"
+    assert record_of(recorded, SLOW) is not None, "the package was not run for it"
 
 
 def test_a_case_that_the_package_cannot_compute_is_not_confirmed(
@@ -209,7 +210,7 @@ def test_a_case_that_the_package_cannot_compute_is_not_confirmed(
 
 
 def test_the_stored_value_is_confirmed_not_our_reference(fixtures: Path) -> None:
-    """Package and reference moved alike: a cross-check agrees, but the golden is none that the package computes."""
+    """Package and reference changed alike: a cross-check agrees, but the package does not compute the golden."""
     assert generate(fixtures, *RECORD[:2], DOUBLE, behaviour="breaking").exit_code == 0
     assert generate(fixtures, *RECORD, DOUBLE, behaviour="breaking").exit_code == 1
     assert record_of(fixtures) is None
@@ -235,7 +236,7 @@ def test_it_could_not_record(fixtures: Path, arguments: list[str], message: str)
 # ------------------------------------------------------------------------------------------------ interrupted
 
 
-def test_an_interrupted_run_is_continued(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_continues(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(fixtures, *RECORD, "--slow")
@@ -254,7 +255,7 @@ def test_an_entry_is_the_old_or_the_new_one(fixtures: Path, monkeypatch: pytest.
     with monkeypatch.context() as patch:
         stop_after(patch, 0, KeyboardInterrupt())
         assert generate(fixtures, *RECORD, DOUBLE).exit_code == 130
-    assert is_under_way(fixtures), "as if it were killed: what was staged lies there"
+    assert is_under_way(fixtures), "staged files are left, as after a kill"
     assert entry_path(fixtures, DOUBLE).read_bytes() == before
     assert verify(fixtures, ALL) == []
     finish_interrupted(fixtures)
@@ -268,14 +269,14 @@ def test_an_entry_is_the_old_or_the_new_one(fixtures: Path, monkeypatch: pytest.
     assert verify(fixtures, ALL) == []
 
 
-def test_a_second_writer_is_told(fixtures: Path) -> None:
+def test_a_second_writer_is_refused(fixtures: Path) -> None:
     with lock(fixtures):
         run = generate(fixtures, *RECORD)
     assert run.exit_code == 2
     assert "another generator is at work here" in run.stderr
 
 
-# ------------------------------------------------------------------------------------------------ what it is bound to
+# ------------------------------------------------------------------------------------------------ bound to a value
 
 
 def _other(golden: Golden, group: str) -> dict[str, Any]:
@@ -303,7 +304,7 @@ def _louder(golden: Golden) -> dict[str, Any]:
         (lambda golden: {"derived": {"x2": Derived((1,), "<f4", "0" * 64)}}, False),
     ],
 )
-def test_only_another_value_loses_it(change: Callable[[Golden], dict[str, Any]], stays: bool) -> None:
+def test_only_another_value_loses_the_confirmation(change: Callable[[Golden], dict[str, Any]], stays: bool) -> None:
     golden = make_golden(CASES[DOUBLE])
     entry = confirmed_entry(golden)
     assert confirmation(entry) == entry["confirmed"]
@@ -318,7 +319,7 @@ def confirmed_entry(golden: Golden) -> Entry:
     return with_confirmation(entry, record)
 
 
-def test_a_regenerated_golden_keeps_it_within_noise_and_loses_it_beyond(
+def test_a_golden_that_moves_keeps_its_confirmation_only_within_noise(
     recorded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = snapshot(recorded)
@@ -333,7 +334,7 @@ def test_a_regenerated_golden_keeps_it_within_noise_and_loses_it_beyond(
     assert verify(recorded, ALL) == []
 
 
-def test_a_golden_that_is_proved_again_keeps_it(recorded: Path) -> None:
+def test_a_golden_that_is_proved_again_keeps_its_confirmation(recorded: Path) -> None:
     before = read_golden(golden_path(recorded, DOUBLE))
     write(recorded, Difference(DOUBLE, before=before, after=replace(before, summary="in other words")))
     entry = read_entry(recorded, DOUBLE)
@@ -343,7 +344,7 @@ def test_a_golden_that_is_proved_again_keeps_it(recorded: Path) -> None:
     assert record_of(recorded) is None
 
 
-def test_a_record_of_another_value_is_told_and_counts_as_none(recorded: Path) -> None:
+def test_a_record_of_another_value_is_reported_and_does_not_count(recorded: Path) -> None:
     change_value(recorded)
     (page, said) = sorted(verify(recorded, ALL))
     assert "out of step with the entries" in page
@@ -402,7 +403,7 @@ def test_list_and_show(recorded: Path) -> None:
     assert "confirmed no inputs" in " ".join(golden("show", RAMP, "--fixtures", str(recorded)).output.split())
 
 
-def test_a_diff_tells_what_was_confirmed_and_what_no_longer(
+def test_a_diff_lists_new_and_lost_confirmations(
     recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = tmp_path / "before"
@@ -428,22 +429,18 @@ def test_a_diff_tells_what_was_confirmed_and_what_no_longer(
 
 
 def test_a_diff_of_revisions_reads_their_entries(fixtures: Path) -> None:
-    def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
-        subprocess.run(["git", *identity, *arguments], cwd=fixtures, check=True, capture_output=True)
-
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
+    git("init", "-q", directory=fixtures)
+    git("add", ".", directory=fixtures)
+    git("commit", "-q", "-m", "first", directory=fixtures)
     generate(fixtures, *RECORD)
     there = ("--fixtures", str(fixtures))
     assert golden("diff", "HEAD", *there).output.startswith("confirmed by toy 0123456: toy/double, toy/triple\n")
-    git("commit", "-q", "-a", "-m", "second")
+    git("commit", "-q", "-a", "-m", "second", directory=fixtures)
     assert golden("diff", "HEAD^..HEAD", *there).output.startswith("confirmed by toy 0123456: toy/double, ")
     assert golden("diff", "HEAD", *there).output == "no golden differs\n"
 
 
-def test_an_entry_that_cannot_be_read_is_told(fixtures: Path, tmp_path: Path) -> None:
+def test_an_entry_that_cannot_be_read_is_reported(fixtures: Path, tmp_path: Path) -> None:
     before = tmp_path / "before"
     fill(before)
     entry_path(fixtures, DOUBLE).write_text("{")

@@ -1,4 +1,4 @@
-"""What a diagnosis says: the declared fault, else a transform, else the shape of the difference."""
+"""A diagnosis names the declared fault, otherwise a transform, otherwise the shape of the difference."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def rolled(rows: int, columns: int) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["f4", "c8"])
 @pytest.mark.parametrize(("bits", "name"), [(16, "bfloat16"), (13, "float16")])
 def test_values_of_a_narrower_dtype(kind: str, bits: int, name: str) -> None:
-    """Rounded to bits that the dtype keeps; to whole numbers is another mistake, as those are in every dtype."""
+    """Values are rounded to the bits of the dtype. Whole numbers do not count, because every dtype has them."""
     right = stack(2, 9, 9, kind=kind)
     parts = np.stack([right.real, right.imag]).astype("f4")
     real, imaginary = (parts.view(np.uint32) & np.uint32(2**32 - 2**bits)).view(np.float32)
@@ -74,7 +74,7 @@ def test_single_precision_where_double_is_expected() -> None:
     assert "exact in float32" in explain(right, right.astype("f4").astype("f8"), tolerance=tight).sentence
 
 
-def test_groups_in_reverse_are_told_so_whatever_an_array_holds() -> None:
+def test_reversed_groups_are_recognised_in_every_array() -> None:
     expected = {
         "images": stack(5, 9, 9, 4),
         "offsets": stack(5, 1, 2, 4, kind="f8"),
@@ -84,13 +84,13 @@ def test_groups_in_reverse_are_told_so_whatever_an_array_holds() -> None:
     assert one.sentence == "the expected values, but reversed along axis 0 (exactly)"
 
 
-def test_most_entries_of_an_axis_are_no_place() -> None:
+def test_most_entries_of_an_axis_are_not_named_as_a_place() -> None:
     right = stack(259)
     found = np.where(np.arange(259) % 5, right * np.linspace(2, 3, 259, dtype="f4"), right)
     assert "is scattered over 207 of 259 elements" in explain(right, found).sentence
 
 
-def test_a_box_that_holds_all_that_is_compared_tells_nothing() -> None:
+def test_a_box_of_all_compared_elements_is_not_named() -> None:
     right = stack(1, 6, 6, 1)
     where = np.zeros(right.shape, bool)
     where[:, 1:4, 1:4] = True
@@ -98,7 +98,7 @@ def test_a_box_that_holds_all_that_is_compared_tells_nothing() -> None:
     assert "is in every element; typically" in explain(right, found, where).sentence
 
 
-def test_outputs_that_differ_everywhere_are_told_once() -> None:
+def test_outputs_that_differ_everywhere_share_a_diagnosis() -> None:
     expected = {"a": stack(4, 9), "b": stack(4, 9), "c": np.arange(9)}
     found = {"a": stack(4, 9), "b": stack(4, 9), "c": np.array([3, 4, 8, 0, 7, 1, 2, 6, 5])}
     (one,) = causes(expected, found)
@@ -151,7 +151,7 @@ def test_a_shift_that_leaves_zeros_behind() -> None:
     assert explain(IMAGES, moved).transform == "shifted by +1 rows and +0 columns, filled with zeros"
 
 
-def test_a_cut_from_elsewhere() -> None:
+def test_a_cut_from_another_place() -> None:
     canvases = stack(3, 20, 20, 1)
     right, late = canvases[:, 4:16, 4:16], canvases[:, 5:17, 6:18]
     assert (
@@ -273,14 +273,14 @@ def test_one_channel_only() -> None:
     assert "is only in entries [2] of axis 3, which has 4" in explain(IMAGES, found).sentence
 
 
-def test_outside_the_compared_mask_only_what_is_not_finite_counts() -> None:
+def test_outside_the_mask_only_values_that_are_not_finite_count() -> None:
     inside = RADIUS < 15
     one = explain(FIELD, np.where(inside, FIELD, np.inf).astype(np.float32), where=inside)
     assert one.sentence.endswith(
         "the finite values agree, but 884 of 1600 elements are not finite, all of them masked; masked elements need "
         "only be finite"
     )
-    # A transform is judged inside the mask, whatever lies outside it.
+    # Only elements inside the mask decide about a transform.
     assert explain(FIELD, np.where(inside, -FIELD, 1).astype(np.float32), where=inside).transform == "negated"
 
 
@@ -290,7 +290,7 @@ def fault(values: np.ndarray, symptom: str = "s") -> Caught:
     return Caught(symptom, {"y": wrong})
 
 
-def test_a_declared_fault_comes_first_and_twins_are_told() -> None:
+def test_a_declared_fault_comes_first_and_equal_faults_are_named() -> None:
     faults = {"sign": fault(-FIELD, "the port negates; expected it not to"), "other": fault(FIELD + 1)}
     one = explain(FIELD, -FIELD, faults=faults)
     assert one.faults == ("sign",)
@@ -320,11 +320,11 @@ def test_outputs_that_fail_for_one_reason_share_a_diagnosis() -> None:
     assert [one.outputs for one in causes(expected, found)] == [("a", "b")]
 
 
-def test_what_agrees_needs_no_explanation() -> None:
+def test_agreement_is_not_explained() -> None:
     assert causes({"y": FIELD}, {"y": FIELD}) == []
 
 
-def test_the_search_is_bounded_by_what_it_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     other = stack(*IMAGES.shape)
     monkeypatch.setattr(transforms, "_LEAST_WORK", 0)
     assert "tried" not in explain(IMAGES, other).sentence
@@ -332,12 +332,12 @@ def test_the_search_is_bounded_by_what_it_looks_at(monkeypatch: pytest.MonkeyPat
     told = explain(IMAGES, other).sentence
     assert told.startswith("no known fault; the difference is in every element; typically ")
     assert told.endswith("; the array is too large to try every transform")
-    assert explain(IMAGES, -IMAGES).transform == "negated", "what was begun is finished"
+    assert explain(IMAGES, -IMAGES).transform == "negated", "a search that has begun is finished"
 
 
 @pytest.mark.parametrize("kind", ["f4", "c8", "i8", "b1", "S3"])
 @pytest.mark.parametrize("shape", [(), (1,), (2,), (1, 1), (3, 2), (2, 1, 1, 1), (1, 5, 5, 1), (2, 2, 2, 2, 2)])
-def test_no_array_upsets_it(kind: str, shape: tuple[int, ...]) -> None:
+def test_every_kind_and_shape_is_diagnosed(kind: str, shape: tuple[int, ...]) -> None:
     ones = np.ones(shape, kind)
     zeros = np.zeros(shape, kind)
     for expected, found in ((ones, zeros), (zeros, ones), (ones, ones.reshape(1, *shape))):
@@ -376,7 +376,7 @@ def test_strange_numbers_do_not_hide_a_transform() -> None:
     assert "none of the compared values is finite" in explain(FIELD, np.full_like(FIELD, np.nan)).sentence
 
 
-def test_a_fault_is_not_known_by_its_sample_alone() -> None:
+def test_a_fault_is_not_recognised_by_its_sample_alone() -> None:
     wrong = -FIELD
     few = np.arange(0, wrong.size, 50)
     sums = signed_sums(wrong, None)
@@ -450,7 +450,7 @@ SCATTERED = RNG.permutation(512)[:32]
 
 
 def sampled(values: np.ndarray) -> dict[str, Caught]:
-    """A fault of which the golden keeps 32 elements, as of any large one."""
+    """Return a fault of which the golden keeps 32 elements, as it does of any large one."""
     indices = np.sort(SCATTERED)
     wrong = Wrong(
         values.shape, values.dtype.str, 9.0, 9.0, indices, values.reshape(-1)[indices], signed_sums(values, None)
@@ -458,8 +458,8 @@ def sampled(values: np.ndarray) -> dict[str, Caught]:
     return {"turned": Caught("it is turned", {"y": wrong})}
 
 
-def test_a_fault_with_some_tolerances_of_residue_is_still_told_as_it() -> None:
-    """A port that rounds earlier gives this. It is no match, so that a known difference gets no worse unseen."""
+def test_a_fault_with_a_residue_of_some_tolerances_is_resembled() -> None:
+    """A port that rounds earlier gives this. It is not a match, so a known difference cannot get worse unnoticed."""
     expected = stack(512)
     wrong = expected[RNG.permutation(512)]
     one = explain(expected, wrong * np.float32(1 + 6e-5), faults=sampled(wrong))
@@ -467,8 +467,8 @@ def test_a_fault_with_some_tolerances_of_residue_is_still_told_as_it() -> None:
     assert one.sentence == "resembles fault 'turned' to within 32 tolerances: it is turned"
 
 
-def test_a_fault_but_for_a_few_elements_is_still_told_as_it() -> None:
-    """The edge of a mosaic is such a place: one pixel has no patch."""
+def test_a_fault_in_all_but_a_few_elements_is_resembled() -> None:
+    """This happens at the edge of a mosaic, where one pixel has no patch."""
     expected = stack(512)
     wrong = expected[RNG.permutation(512)]
     faults, found = sampled(wrong), wrong.copy()
@@ -480,7 +480,7 @@ def test_a_fault_but_for_a_few_elements_is_still_told_as_it() -> None:
     assert explain(expected, found, faults=faults).resembles == ""
 
 
-def test_a_fault_of_few_elements_is_resembled_by_nothing() -> None:
+def test_nothing_resembles_a_fault_of_few_elements() -> None:
     expected = stack(512)
     wrong, other = expected.copy(), expected.copy()
     wrong[SCATTERED[:4]] += 1

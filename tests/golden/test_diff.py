@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -23,7 +21,7 @@ from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
 from golden.store.write import write_golden
 from tests.golden import standin
-from tests.golden.conftest import fill, write_entry
+from tests.golden.conftest import fill, git, write_entry
 from tests.golden.corruptions import make_older
 from tests.golden.pages import read
 
@@ -36,7 +34,7 @@ def diff(*arguments: str) -> Result:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Path, Path]:
-    """Two directories: in the second, one golden negated, one gone, one new, one damaged."""
+    """Return two directories. In the second, one golden is negated, one is gone, one is new, and one is damaged."""
     before, after = tmp_path / "before", tmp_path / "after"
     fill(before)
     fill(after)
@@ -63,8 +61,8 @@ def test_directories(pair: tuple[Path, Path], kind: str, file_regression: FileRe
     assert diff(*map(str, pair), "--exit-code").exit_code == 1
 
 
-def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> None:
-    """In the order of the computation, not of the alphabet: what follows from it is no news."""
+def test_the_first_block_of_a_network_that_differs_is_explained(tmp_path: Path) -> None:
+    """Outputs are listed in the order of the computation, and later differences are not explained."""
     name = "network/forward_group1"
     stored = Path(golden.__file__).parent / "fixtures" / f"{name}.h5"
     made = read_golden(stored)
@@ -78,7 +76,7 @@ def test_of_a_network_the_first_block_that_differs_is_told(tmp_path: Path) -> No
     assert places == sorted(places)
 
 
-def test_the_same_in_an_older_format_is_said_to_be(tmp_path: Path) -> None:
+def test_the_same_content_in_an_older_format(tmp_path: Path) -> None:
     before, after = tmp_path / "before", tmp_path / "after"
     fill(before)
     fill(after)
@@ -92,7 +90,7 @@ def test_the_same_in_an_older_format_is_said_to_be(tmp_path: Path) -> None:
     )
 
 
-def test_the_same_is_said_to_be(pair: tuple[Path, Path]) -> None:
+def test_equal_directories(pair: tuple[Path, Path]) -> None:
     result = diff(str(pair[0]), str(pair[0]), "--exit-code")
     assert result.exit_code == 0
     assert result.output == "no golden differs\n"
@@ -113,11 +111,6 @@ def test_markdown_is_escaped(pair: tuple[Path, Path]) -> None:
 
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-
-
-def git(*arguments: str, **options: Any) -> str:
-    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout.strip()
 
 
 @pytest.fixture
@@ -156,7 +149,7 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
         (["empty..empty"], "no golden on either side"),
     ],
 )
-def test_what_is_not_there_is_one_clear_error(clone: Path, arguments: list[str], message: str) -> None:
+def test_a_side_that_does_not_exist_is_one_clear_error(clone: Path, arguments: list[str], message: str) -> None:
     git("branch", "-q", "empty", git("commit-tree", "-m", "empty", EMPTY_TREE))
     git("branch", "-q", "unrelated", git("commit-tree", "-m", "unrelated", "HEAD^{tree}"))
     result = diff(*arguments, "--fixtures", str(clone))
@@ -165,7 +158,7 @@ def test_what_is_not_there_is_one_clear_error(clone: Path, arguments: list[str],
 
 
 def test_what_else_changed(tmp_path: Path, file_regression: FileRegressionFixture) -> None:
-    """What is computed, and what outputs are held to, is as much a part of the difference as the outputs."""
+    """The definition of a golden and its tolerances are part of a difference, like its outputs."""
     made = standin.make_golden(DOUBLE)
     write_golden(tmp_path / "a.h5", made)
     negated = made.faults["negated"]
@@ -195,7 +188,7 @@ def test_what_else_changed(tmp_path: Path, file_regression: FileRegressionFixtur
     file_regression.check(told, encoding="utf-8")
 
 
-def test_names_of_a_stranger_are_only_names(clone: Path) -> None:
+def test_hostile_names_are_escaped(clone: Path) -> None:
     blob = git("rev-parse", "HEAD:deep/fixtures/toy/double.h5")
     names = ["toy/\x1b]0;owned\x07.h5", "toy/two\nlines.h5", "toy/<img src=x onerror=alert(1)>.h5", "toy/`|@team.h5"]
     for name in names:
@@ -210,18 +203,18 @@ def test_names_of_a_stranger_are_only_names(clone: Path) -> None:
     assert told.count("a symbolic link or a submodule, not a file") == 2
     markdown = diff("HEAD~1..HEAD", "--fixtures", str(clone), "--markdown").output
     assert "<img" not in markdown
-    assert "@team" not in markdown.partition("<details>")[0]  # in <pre> it is no mention
+    assert "@team" not in markdown.partition("<details>")[0]  # in <pre> it mentions nobody
 
 
 def with_event(directory: Path, reason: str, **answered: str) -> None:
-    """Let the entry of the golden that ``rewrite`` changed say why it was changed, and by whom."""
+    """Add an event with a reason to the entry of the golden that ``rewrite`` changed, and set its provenance."""
     entry = read_entry(directory, DOUBLE.name)
     event = {**entry["history"][0], "date": "2026-02-02", "reason": reason, "before": entry["history"][0]["after"]}
     entry |= {"history": [event, *entry["history"]], "provenance": {**entry["provenance"], **answered}}
     write_entry(directory, DOUBLE.name, entry)
 
 
-def test_it_begins_with_the_reason_who_answered_and_the_commits(clone: Path) -> None:
+def test_it_begins_with_reason_provenance_and_commits(clone: Path) -> None:
     with_event(clone, "scaled on *purpose*", reference="ptycho", tensorflow="2.99", numpy="9")
     git("commit", "-qam", "the second")
     commits = [git("show", "-s", "--format=%h of %cs", "--abbrev=10", name) for name in ("HEAD~1", "HEAD")]
@@ -240,17 +233,17 @@ def test_it_begins_with_the_reason_who_answered_and_the_commits(clone: Path) -> 
     assert page.index("scaled on *purpose*") < page.index("TensorFlow 2.99") < page.index("1 changed")
 
 
-def test_of_a_golden_that_changed_without_a_reason_that_is_said(clone: Path) -> None:
+def test_a_change_without_a_reason(clone: Path) -> None:
     git("commit", "-qam", "second")
     told = diff("HEAD~1..HEAD", "--fixtures", str(clone)).output
     assert told.startswith("reason: none recorded in the history of the entries\n  1 golden: toy/double\n")
 
 
 def test_the_worst_comes_first(pair: tuple[Path, Path]) -> None:
-    triple, slow = (replace(standin.make_golden(case)) for case in standin.CASES[1:3])
+    triple, ramp = (standin.make_golden(case) for case in standin.CASES[1:3])
     found = differences(
-        {"toy/a": triple, "toy/b": triple, "toy/c": slow},
-        {"toy/a": triple, "toy/b": scaled(triple, 1.0 + 1e-4), "toy/c": scaled(slow, 2.0), "toy/d": "broken"},
+        {"toy/a": triple, "toy/b": triple, "toy/c": ramp},
+        {"toy/a": triple, "toy/b": scaled(triple, 1.0 + 1e-4), "toy/c": scaled(ramp, 2.0), "toy/d": "broken"},
     )
     assert [one.case for one in found] == ["toy/d", "toy/c", "toy/b"]
 
@@ -263,7 +256,7 @@ def scaled(made: Golden, factor: float) -> Golden:
     return replace(made, outputs=outputs)
 
 
-def test_goldens_are_read_case_by_case_until_they_hold_too_much(
+def test_goldens_are_read_case_by_case_until_they_are_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, after = tmp_path / "before", tmp_path / "after"

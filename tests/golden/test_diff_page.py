@@ -1,4 +1,4 @@
-"""``golden diff --html``: what the page shows, and that nothing in a golden gets to run in it."""
+"""``golden diff --html``: what the page shows, and that it runs nothing from a golden."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def shown(before: Golden | str | None, after: Golden | str | None, case: str = "
 
 
 def test_zeros_that_must_be_exact_are_drawn_without_a_warning() -> None:
-    """The phase of 0 within a tolerance of 0 has no limit. pytest makes a warning an error, as CI does."""
+    """At 0, a tolerance of 0 gives no limit for the phase. pytest turns warnings into errors."""
     zeros = np.zeros((8, 8), np.complex64)
     before = replace(holding(y=zeros), tolerances={"y": EXACT})
     assert "not equal" not in shown(before, holding(y=zeros))
@@ -56,7 +56,7 @@ def test_zeros_that_must_be_exact_are_drawn_without_a_warning() -> None:
 
 
 def test_what_a_reviewer_reads(file_regression: FileRegressionFixture) -> None:
-    """Outputs that moved, in a picture and in a table, of other shape and type; cases that came, went, or broke."""
+    """Outputs that moved, as pictures and in a table, or changed shape or type; cases that are new, gone or broken."""
     y = MADE.outputs["y"]
     table = holding(rate=np.array(b"0.001"), names=np.array([b"a", b"b"]), few=np.array([1.0, 2.0, 3.0]))
     moved = holding(rate=np.array(b"0.01"), names=np.array([b"a", b"c", b"d"]), few=np.array([1.0, 2.5, 3.0]))
@@ -88,7 +88,7 @@ def test_there_is_a_picture_for_each_side_and_for_their_difference() -> None:
     assert [pictures(document, role)[0].shape[:2] for role in ("before", "after")] == [(4, 5), (8, 5)]
     assert not pictures(document, "difference")
     document = shown(MADE, replace(MADE, outputs={**MADE.outputs, "y": y.astype(np.complex128)}))
-    assert pictures(document, "difference"), "the values can be held against each other"
+    assert pictures(document, "difference"), "the values can be compared"
     assert pictures(shown(None, MADE), "after")
     assert not pictures(shown(None, MADE), "before")
     assert pictures(shown(MADE, None), "before")
@@ -103,7 +103,7 @@ def test_before_and_after_are_on_one_scale() -> None:
     assert read(document).count("0 38\n") == 2, "the largest value of both, under both"
 
 
-def test_the_image_of_a_stack_that_differs_most() -> None:
+def test_the_image_that_differs_most_is_shown() -> None:
     stack = np.ones((3, 8, 6, 2), np.float32)
     changed = stack.copy()
     changed[1, 4, 2, 1] += 1
@@ -135,7 +135,7 @@ def test_not_a_number_has_a_colour_of_its_own() -> None:
         assert np.argwhere((picture[..., :3] == NOT_FINITE).all(-1)).tolist() == [[1, 2], [2, 2]]
 
 
-def test_what_is_not_compared_is_blank() -> None:
+def test_elements_that_are_not_compared_are_blank() -> None:
     mask = np.ones((4, 5), bool)
     mask[0] = False
     y = np.ones((4, 5), np.float32)
@@ -162,7 +162,7 @@ def test_what_is_not_compared_is_blank() -> None:
 )
 def test_odd_arrays(before: np.ndarray, after: np.ndarray) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of comparing such
+        warnings.simplefilter("ignore")  # from comparing such arrays
         found = differences({"toy/double": holding(y=before)}, {"toy/double": holding(y=after)})
         document = page(found, Heading("a title", "a headline"))
     assert "nan" not in "".join(re.findall(r"<svg.*?</svg>", document, re.DOTALL)).lower()
@@ -177,7 +177,7 @@ def test_the_histogram_counts_every_element() -> None:
     assert errors.floor == (0.125, 0.25)
 
 
-def test_a_page_stays_a_page() -> None:
+def test_a_page_has_a_limited_size() -> None:
     many = {f"y{number:03}": np.ones((4, 4)) for number in range(40)}
     scalars = {f"z{number:03}": np.array(number) for number in range(400)}
     document = shown(None, holding(**many, **scalars))
@@ -185,7 +185,7 @@ def test_a_page_stays_a_page() -> None:
     assert "and 116 more outputs or elements that are not shown" in read(document)
 
 
-def test_of_many_cases_the_first_is_unfolded() -> None:
+def test_only_the_first_of_many_cases_is_unfolded() -> None:
     def unfolded(count: int) -> int:
         goldens = {f"toy/{number}": MADE for number in range(count)}
         return page(differences({}, goldens), Heading("a title", "a headline")).count("<details open>")
@@ -233,7 +233,7 @@ def test_only_its_own_style_and_script_may_run() -> None:
     assert not re.search(r"https?:(?!//www\.w3\.org)", document)
 
 
-def test_the_same_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_equal_differences_give_equal_bytes(tmp_path: Path) -> None:
     found = differences({"toy/double": MADE}, {"toy/double": holding(y=-MADE.outputs["y"])})
     for name in ("one.html", "other.html"):
         write_page(tmp_path / "new" / name, iter(found), Heading("a title", "a headline"))
@@ -241,7 +241,7 @@ def test_the_same_gives_the_same_bytes(tmp_path: Path) -> None:
     assert one == other
 
 
-def test_what_stands_in_its_way_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_cannot_be_written_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Nothing to look at" in read(page([], Heading("a title", "no golden differs")))
     (tmp_path / "page.html").mkdir()
     with pytest.raises(GoldenError, match=r"^cannot write .*page\.html: "):

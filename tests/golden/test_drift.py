@@ -1,4 +1,4 @@
-"""One factor, one constant or one shift is recognised, however small; rounding is not."""
+"""A single factor, constant or shift is recognised, however small it is; rounding is not taken for one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_one_rule_everywhere(before: np.ndarray, after: np.ndarray, sentence: st
     assert drift(before, after)[:40] == sentence[:40]
 
 
-def test_only_what_is_compared_counts() -> None:
+def test_only_compared_elements_count() -> None:
     mask = np.ones(SMOOTH.shape, bool)
     mask[:, 5] = False
     after = SMOOTH * (1 + 1e-6)
@@ -53,7 +53,7 @@ def test_only_what_is_compared_counts() -> None:
     assert drift(SMOOTH, after, mask) == "the change is one factor everywhere: 1 + 1e-06"
 
 
-def test_a_factor_within_noise_is_said() -> None:
+def test_a_factor_within_noise_is_reported() -> None:
     before, after = holding(y=SMOOTH), holding(y=SMOOTH * (1 + 1e-6))
     [found] = differences({"toy/double": before}, {"toy/double": after})
     assert found.verdict.label == "within noise"
@@ -62,8 +62,8 @@ def test_a_factor_within_noise_is_said() -> None:
 
 
 @pytest.mark.parametrize("array", [SMOOTH, COMPLEX, np.full((9, 9), 0.125)])
-def test_rounding_looks_like_nothing(array: np.ndarray) -> None:
-    """No scale of a difference, and no axis of a line, ends below the tolerance."""
+def test_rounding_is_invisible(array: np.ndarray) -> None:
+    """The scale of a difference and the axis of a line extend at least to the tolerance."""
     after = array + 1e-9 * RNG.standard_normal(array.shape)
     found = differences({"toy/double": holding(y=array)}, {"toy/double": holding(y=after)})
     assert holding(y=array).tolerances["y"] == Tolerance(1e-3, 1e-3, 1e-4, 1e-4)

@@ -1,4 +1,4 @@
-"""The embedded data set: what was promised of it, and that nobody can change it unnoticed."""
+"""The embedded data set has its documented properties, and cannot change unnoticed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def nearest_distances() -> np.ndarray:
 
 
 def shared_light(shift: float) -> float:
-    """Part of the probe's light that falls on what was lit ``shift`` pixels away along x, too."""
+    """Return the part of the probe's light that two positions share if they are ``shift`` pixels apart along x."""
     probe = np.abs(embedded.embedded("probe")).astype(np.complex128)
     moved = cut(probe, np.array([[32 + shift, 32.0]]), 64)[0].real
     return float((moved * probe.real).sum() / np.square(probe.real).sum())
@@ -61,7 +61,7 @@ def test_object_and_probe_have_no_symmetry() -> None:
     assert steps.max() > 0.3, "its phase is curved"
 
 
-def test_what_the_file_holds_is_what_was_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_file_holds_what_was_drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with zipfile.ZipFile(embedded.FILE) as archive:
         assert sorted(archive.namelist()) == sorted(f"{name}.npy" for name in embedded.DIGESTS)
     assert not embedded.embedded("probe").flags.writeable

@@ -1,4 +1,4 @@
-"""The faults of this repository: enough of them, far from the tolerance, and made from formulas that are right."""
+"""The faults of this repository are many, far beyond the tolerance, and made from correct formulas."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ CASES = load_cases("golden.ptychopinn")
 
 
 def test_every_case_catches_faults_by_a_hundred_tolerances(goldens: dict[str, Golden]) -> None:
-    """By twenty where trajectories part: a loss after two steps has a thousand times the noise of a sum.
+    """There are two exceptions.
 
-    By fifteen where a norm is told from that of a smoothed mask: a wide and even probe has nearly the same.
+    * Twenty where trajectories part: a loss after two steps has a thousand times the noise of a sum.
+    * Fifteen for the norm with a smoothed mask: a wide and even probe has nearly the same norm.
     """
     for name, golden in goldens.items():
         parting = any(output.envelope for output in CASES[name].operation.outputs)
@@ -42,7 +43,7 @@ def test_the_catalogue_is_covered(goldens: dict[str, Golden]) -> None:
 
 
 def test_reasons_why_faults_do_not_show_are_the_stored_ones(goldens: dict[str, Golden]) -> None:
-    """The digest of a definition covers only for which faults there is one."""
+    """The digest of a definition covers which faults have a reason, but not the reason's text."""
     for name, golden in goldens.items():
         assert CASES[name].invisible_on(golden.complete_inputs(CASES[name])) == golden.invisible, name
 
@@ -55,15 +56,15 @@ def test_a_case_repeats_no_reason_that_a_fault_gives_itself(goldens: dict[str, G
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.operation.formula and not case.slow])
-def test_formulas_are_the_references(name: str, goldens: dict[str, Golden]) -> None:
-    """Otherwise a fault would be caught for the formula's own mistake."""
+def test_formulas_agree_with_the_goldens(name: str, goldens: dict[str, Golden]) -> None:
+    """Otherwise a fault could be caught because of a mistake in the formula."""
     golden, case = goldens[name], CASES[name]
     found = case.operation.formula(**golden.complete_inputs(case), **case.parameters)
     judgement = judge(golden, case.operation.kept(found))
     assert judgement.passed, judgement.comparisons
 
 
-def test_an_operation_has_the_formula_that_its_topic_restates() -> None:
+def test_an_operation_has_the_formula_of_its_topic() -> None:
     for operation in {case.operation.name: case.operation for case in CASES.values()}.values():
         topic, _, function = operation.name.partition(".")
         module = f"golden.ptychopinn.{topic}.formulas"
@@ -72,11 +73,11 @@ def test_an_operation_has_the_formula_that_its_topic_restates() -> None:
 
 
 class _Asked(Exception):  # noqa: N818
-    """The reference was asked."""
+    """The reference was called."""
 
 
 class _Watched(Mapping[str, Any]):
-    """Values by name, and whether any was read; outputs of the reference are asked for when they are."""
+    """Values by name, which record whether any was read. With ``asks``, reading one counts as calling the reference."""
 
     def __init__(self, values: Mapping[str, Any], *, asks: bool = False) -> None:
         self._values, self._asks, self.read = values, asks, False
@@ -95,8 +96,8 @@ class _Watched(Mapping[str, Any]):
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.operation.formula and not case.slow])
-def test_without_a_formula_every_fault_asks_the_reference(name: str, goldens: dict[str, Golden]) -> None:
-    """What computes outputs from inputs or parameters alone restates the operation, and nothing would hold it."""
+def test_without_a_formula_every_fault_calls_the_reference(name: str, goldens: dict[str, Golden]) -> None:
+    """A fault that computes outputs from inputs or parameters alone restates the operation, and nothing checks it."""
     golden, case = goldens[name], CASES[name]
     complete = golden.complete_inputs(case)
     for fault in case.operation.faults:
@@ -104,7 +105,7 @@ def test_without_a_formula_every_fault_asks_the_reference(name: str, goldens: di
 
 
 def _asks(fault: Fault, inputs: Arrays, parameters: Parameters, outputs: Arrays) -> bool:
-    """Whether a fault asks the reference before it answers, or gives what no input has a part in."""
+    """Return whether a fault calls the reference, or gives outputs that depend on no input."""
 
     def run(inputs: Arrays, parameters: Parameters) -> Arrays:
         raise _Asked
@@ -117,7 +118,7 @@ def _asks(fault: Fault, inputs: Arrays, parameters: Parameters, outputs: Arrays)
     return not found or not any(one.read for one in given)
 
 
-def test_this_test_would_notice() -> None:
+def test_a_fault_without_the_reference_is_noticed() -> None:
     x, parameters, y = {"x": np.ones(3)}, {"factor": 2.0}, {"y": np.full(3, 2.0)}
     assert _asks(Fault.of_outputs("halved", "…", lambda outputs: {"y": outputs["y"] / 2}), x, parameters, y)
     assert _asks(Fault.of_parameters("doubled", "…", lambda parameters: {"factor": 4.0}), x, parameters, y)
@@ -129,7 +130,7 @@ def test_this_test_would_notice() -> None:
 
 
 def test_faults_of_numbers_are_caught_by_their_values(goldens: dict[str, Golden]) -> None:
-    """A wrong output of the right shape in another dtype would be caught whatever it holds, and prove nothing."""
+    """A wrong output of the right shape in another dtype would be caught with any values, and so prove nothing."""
     by_dtype = {
         f"{golden.operation}: {fault}"
         for golden in goldens.values()

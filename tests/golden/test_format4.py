@@ -1,4 +1,4 @@
-"""Goldens of the format before: what a release wrote reads as the same golden; what is unsound is refused."""
+"""Goldens of the previous format: files of a release read as the same golden, and unsound ones are refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WRITTEN = Path(__file__).parent / "format4"
 
 
 @pytest.mark.parametrize("case", ["toy/double", "toy/ramp"])
-def test_what_a_release_wrote_reads(case: str) -> None:
+def test_files_of_a_release_can_be_read(case: str) -> None:
     golden = read_golden(golden_path(WRITTEN, case))
     assert golden.format == format4.FORMAT == "ptycho-golden 4"
     assert golden.labels == {}
@@ -35,7 +35,7 @@ def test_what_a_release_wrote_reads(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_both_formats_hold_the_same(tmp_path: Path, case: Case) -> None:
+def test_both_formats_hold_the_same_content(tmp_path: Path, case: Case) -> None:
     golden, path = make_golden(case), tmp_path / "a.h5"
     write_golden(path, golden)
     with h5py.File(path, "r+") as file:
@@ -71,7 +71,7 @@ def _no_table(file: h5py.File) -> None:
         (_no_table, "proof/table"),
     ],
 )
-def test_what_is_unsound_is_one_clear_error(tmp_path: Path, change: Callable[[h5py.File], None], because: str) -> None:
+def test_an_unsound_file_is_one_clear_error(tmp_path: Path, change: Callable[[h5py.File], None], because: str) -> None:
     path = tmp_path / "double.h5"
     shutil.copy(golden_path(WRITTEN, "toy/double"), path)
     with h5py.File(path, "r+") as file:

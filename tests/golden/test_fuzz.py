@@ -1,4 +1,7 @@
-"""Corrupt and hostile goldens: a clear error or no harm, and never a silent change. All of it: ``benchmarks.fuzz``."""
+"""Corrupt and hostile goldens give a clear error or do no harm, and never change silently.
+
+``benchmarks.fuzz`` reads thousands.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def open_file_image(image):
 
 h5f.open_file_image = open_file_image
 """
-"""Which forged metadata make libhdf5 crash, or hang, changes with its releases."""
+"""A simulated crash or hang. With forged metadata, it would depend on the release of libhdf5."""
 
 
 @pytest.fixture
@@ -55,11 +58,11 @@ def test_no_corruption_is_silent_or_breaks_the_caller() -> None:
 
 @pytest.mark.parametrize("number", range(len(BASES)))
 def test_every_block_of_metadata_can_be_resealed(number: int) -> None:
-    """Otherwise libhdf5 would see each change in it, and what lies behind would go untested."""
+    """Otherwise libhdf5 would notice each change by its checksum, and its other checks would not be tested."""
     data = base(number)
     signatures = [data.count(name) for name in (b"OHDR", b"OCHK", b"FRHP", b"FHDB", b"BTHD", b"BTLF", b"FSHD", b"FSSE")]
     assert len(blocks(data)) == 1 + sum(signatures)  # and the superblock
-    assert lookup3(b"Four score and seven years ago") == 0x17770551  # of its author
+    assert lookup3(b"Four score and seven years ago") == 0x17770551  # the author's example
 
 
 @pytest.mark.parametrize("kind", ["bits", "resealed copies", "virtual", "JSON value"])
@@ -68,9 +71,7 @@ def test_a_kind_and_a_seed_are_one_corruption(kind: str) -> None:
     assert len({corrupt(kind, seed) for seed in range(6)}) > 1
 
 
-def test_what_crashes_the_library_does_not_crash_the_caller(
-    tmp_path: Path, break_library: Callable[[str], None]
-) -> None:
+def test_a_crash_of_the_library_does_not_crash_the_caller(tmp_path: Path, break_library: Callable[[str], None]) -> None:
     break_library("os.kill(os.getpid(), signal.SIGSEGV)")
     sound, hostile = tmp_path / "sound.h5", [tmp_path / "hostile1.h5", tmp_path / "hostile2.h5"]
     write_golden(sound, make_golden(BASES[0]))
@@ -85,7 +86,7 @@ def test_what_crashes_the_library_does_not_crash_the_caller(
         assert f"golden {path}: reading it made the HDF5 library crash (SIGSEGV)" in why
 
 
-def test_what_hangs_the_library_does_not_hang_the_caller(tmp_path: Path, break_library: Callable[[str], None]) -> None:
+def test_a_hang_of_the_library_does_not_hang_the_caller(tmp_path: Path, break_library: Callable[[str], None]) -> None:
     break_library("time.sleep(600)")
     path = tmp_path / "a.h5"
     write_golden(path, replace(make_golden(BASES[0]), summary="hostile"))
@@ -129,5 +130,5 @@ def test_what_is_sent_arrives() -> None:
         lambda data: b"[" * 1000 + b"\n",
     ],
 )
-def test_what_the_other_process_never_sends_is_nothing(change: Callable[[bytes], bytes]) -> None:
+def test_a_malformed_message_is_dropped(change: Callable[[bytes], bytes]) -> None:
     assert received(change(sent(CONTENTS))) is None

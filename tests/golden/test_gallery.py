@@ -1,4 +1,4 @@
-"""The gallery: what is drawn, and that nothing is drawn anew unless it moved."""
+"""The gallery: what is drawn, and that a picture is redrawn only if its values moved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_one_changed_pixel_shows(tmp_path: Path) -> None:
     other = image.copy()
     other[2, 3] = 0.9
     before, after = drawn(tmp_path / "a.png", y=image), drawn(tmp_path / "b.png", y=other)
-    captions = 8 + 14  # where the digest is told
+    captions = 8 + 14  # rows of the captions, which contain the digest
     rows, columns = np.nonzero(np.abs(after - before).max(axis=2)[captions:] > 20)
     assert len(rows) == 20 * 20  # one pixel, enlarged
     assert (np.ptp(rows), np.ptp(columns)) == (19, 19)

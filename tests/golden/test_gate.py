@@ -1,4 +1,4 @@
-"""``golden gate``: nothing gets weaker unsaid."""
+"""``golden gate``: no golden gets weaker silently."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from golden.cli import main
-from golden.judge.compare import Tolerance
 from golden.review.declared import slow_cases
 from golden.review.gate import Weakening, weakenings
 from golden.store.confirmation import value_of
@@ -23,9 +22,9 @@ from golden.store.entry import Entry, entry_path, make_entry, read_entry
 from golden.store.gallery import drawn_from
 from golden.store.golden import Golden, golden_path
 from golden.store.write import write_golden
-from tests.golden.conftest import fill, history, write_entry
+from tests.golden import test_verify
+from tests.golden.conftest import fill, git, history, write_entry
 from tests.golden.standin import CASES, make_golden
-from tests.golden.test_diff import git
 from tests.golden.test_generate import InProcess, generate
 
 CASE = CASES[0]
@@ -39,11 +38,8 @@ def gate(fixtures: Path, *arguments: str, span: str = "main") -> Result:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose branch ``main`` has sound goldens, and whose working tree is on another one."""
+    """Return sound goldens in a repository: they are on the branch ``main``, and another branch is checked out."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "a")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@b")
     monkeypatch.chdir(tmp_path)
     fixtures = tmp_path / "deep" / "fixtures"
     fill(fixtures)
@@ -58,10 +54,10 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(fixtures: Path, made: Golden, change: Callable[[list[Entry]], list[Entry]], case: str = DOUBLE) -> None:
-    """Put a forged golden in the place of another, with an entry and a picture that go with it.
+    """Replace a golden by a forged one, with a matching entry and picture.
 
     Args:
-        change: makes its history of that of the golden before.
+        change: makes its history from that of the replaced golden.
     """
     old = read_entry(fixtures, case)
     golden_path(fixtures, case).unlink()
@@ -71,12 +67,12 @@ def put(fixtures: Path, made: Golden, change: Callable[[list[Entry]], list[Entry
 
 
 def rewritten(made: Golden) -> Callable[[list[Entry]], list[Entry]]:
-    """The same event, as if it had always led here."""
+    """Return a change of the history that lets its newest event lead to this golden, as if it always had."""
     return lambda events: [{**events[0], "after": made.content_digest()[:16]}, *events[1:]]
 
 
 def told(made: Golden, **event: Any) -> Callable[[list[Entry]], list[Entry]]:
-    """An honest event, but for what it does not say."""
+    """Return a change of the history that adds an honest event, which declares no weakening unless ``event`` does."""
     return lambda events: [
         {
             **unsaid(events[0]),
@@ -94,17 +90,8 @@ def unsaid(event: Entry) -> Entry:
 
 
 def wider(factor: float) -> Golden:
-    """A golden whose tolerance grew, and with it all that it follows from."""
-    made = make_golden(CASE)
-    tolerance = Tolerance(*(factor * part for part in vars(made.tolerances["y"]).values()))
-    noise = {name: share * factor for name, share in made.noise["y"].items()}
-    faults = {
-        name: replace(caught, outputs={key: replace(w, share=w.share / factor) for key, w in caught.outputs.items()})
-        for name, caught in made.faults.items()
-    }
-    return replace(
-        made, tolerances={**made.tolerances, "y": tolerance}, noise={**made.noise, "y": noise}, faults=faults
-    )
+    """Return a golden whose tolerance grew, together with everything that it follows from."""
+    return test_verify.wider(factor, noise=True, runs=True, faults=True)
 
 
 def without_faults() -> Golden:
@@ -123,7 +110,7 @@ def other_values() -> Golden:
     return replace(made, outputs={**made.outputs, "y": made.outputs["y"] * np.float32(1.000001)})
 
 
-def test_nothing_that_changed_passes(clone: Path) -> None:
+def test_an_unchanged_request_passes(clone: Path) -> None:
     found = gate(clone)
     assert (found.exit_code, found.output) == (0, "no undeclared weakening; 0 golden(s) touched\n")
 
@@ -138,10 +125,10 @@ def test_nothing_that_changed_passes(clone: Path) -> None:
         (without_a_row(), "toy/double: 65.0% of the elements of 'y' are compared, 100.0% before"),
     ],
 )
-def test_what_gets_weaker_is_told_though_an_event_leads_there(
+def test_a_weakening_is_reported_even_if_an_event_leads_to_it(
     clone: Path, made: Golden, message: str, committed: bool
 ) -> None:
-    """Four of the edits that nobody noticed, each with everything forged that a forger can reach."""
+    """Four edits that once went unnoticed. Each forges everything that a forger can reach."""
     put(clone, made, told(made))
     if committed:
         git("commit", "-qam", "faster")
@@ -187,7 +174,7 @@ def test_a_golden_that_is_gone_or_lost_its_entry(clone: Path) -> None:
     assert "ramp.json: Expecting property name" in found.output
 
 
-def test_what_an_event_says_is_not_unsaid(clone: Path) -> None:
+def test_a_weakening_that_an_event_declares_passes(clone: Path) -> None:
     made = wider(3)
     put(clone, made, told(made, weakens="tolerance: the FFT of TensorFlow 2.99 rounds otherwise"))
     found = gate(clone)
@@ -212,13 +199,13 @@ def test_an_event_must_name_what_gets_weaker_and_be_new(clone: Path) -> None:
     assert "the tolerance of 'y' grew by a factor of 3" in gate(clone).output
 
 
-def test_within_what_repeats_noise_may_grow(clone: Path) -> None:
+def test_noise_may_grow_by_less_than_a_factor_of_two(clone: Path) -> None:
     made = wider(1.9)
     put(clone, made, told(made))
     assert gate(clone).exit_code == 0
 
 
-def test_the_generator_writes_what_is_said(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_generator_records_a_declared_weakening(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
     run = generate(clone, "--update", "--redraw", "--reason", "better", "--weaken", "mask: too dark", DOUBLE)
     assert run.exit_code == 0, run.output
@@ -226,7 +213,7 @@ def test_the_generator_writes_what_is_said(clone: Path, monkeypatch: pytest.Monk
     assert generate(clone, "--weaken", "mask").exit_code == 2
 
 
-def test_the_generator_tells_what_the_gate_will_ask_for(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_generator_reports_what_the_gate_will_require(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
     made = replace(wider(0.01), definition="0" * 16)
     put(clone, made, told(made))
@@ -236,7 +223,7 @@ def test_the_generator_tells_what_the_gate_will_ask_for(clone: Path, monkeypatch
     assert "regenerate it with --weaken 'tolerance: ...')" in run.output
 
 
-def test_what_judges_requests_is_told_when_it_changes(clone: Path) -> None:
+def test_a_change_of_the_gate_or_the_workflow_is_reported(clone: Path) -> None:
     top = clone.parents[1]
     for name, text in (
         ("golden/spec/operation.py", "HEADROOM = 8.0\nK = 0.5\n"),
@@ -301,14 +288,14 @@ def test_as_a_comment_and_for_a_program(clone: Path) -> None:
 
 
 @pytest.mark.parametrize("span", ["nowhere...HEAD", "nowhere"])
-def test_what_is_not_there_is_one_clear_error(clone: Path, span: str) -> None:
+def test_a_revision_that_does_not_exist_is_one_clear_error(clone: Path, span: str) -> None:
     found = gate(clone, span=span)
     assert found.exit_code == 2
     assert "golden: 'nowhere': no such file, directory or revision" in found.output
 
 
 def compared(change: Callable[[Entry], object], before: Callable[[Entry], object] = lambda entry: None) -> list[str]:
-    """What the gate says of two entries of one content."""
+    """Return what the gate says about two entries of the same content."""
     made = make_golden(CASE)
     event = {"date": "2026-01-01", "reason": "first", "tensorflow": "none", "before": None}
     old, new = (make_entry(made, [{**event, "after": made.content_digest()[:16]}], {}) for _ in range(2))
@@ -341,7 +328,7 @@ def test_a_record_of_a_confirmation_that_was_rewritten() -> None:
     assert said.startswith(
         "the record of its confirmation by ptycho 0000000 was rewritten: share 0.1, now 0.01; restore"
     )
-    # Another release confirms: a claim, and nothing weaker.
+    # A confirmation by another release is a claim, not a weakening.
     assert compared(lambda entry: entry["confirmed"].update(share=0.01, commit="1" * 40), confirm) == []
 
 
@@ -357,7 +344,7 @@ def test_noise_that_grew_alone_and_tolerance_that_grew_at_zero_alone() -> None:
     assert said == "the tolerance of 'y' grew by a factor of 3"
 
 
-def test_only_what_an_event_can_say_names_its_words() -> None:
+def test_a_damaged_entry_cannot_be_declared() -> None:
     assert weakenings({}, {DOUBLE: "damaged"}) == [Weakening(DOUBLE, "its entry cannot be read: damaged")]
 
 
@@ -365,7 +352,7 @@ def test_only_what_an_event_can_say_names_its_words() -> None:
 
 
 def merge_request(clone: Path, made: Golden, **event: Any) -> Result:
-    """Ask for a golden, and merge it whatever the gate says."""
+    """Request a golden, and merge it whatever the gate says."""
     put(clone, made, told(made, **event))
     found = gate(clone)
     git("commit", "-qam", "asked for")
@@ -373,7 +360,7 @@ def merge_request(clone: Path, made: Golden, **event: Any) -> Result:
     return found
 
 
-def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
+def test_small_steps_of_a_tolerance_add_up(clone: Path) -> None:
     assert merge_request(clone, wider(1.9)).exit_code == 0
     second = merge_request(clone, wider(3.5))
     assert second.exit_code == 1
@@ -384,19 +371,19 @@ def test_a_tolerance_that_grows_in_steps_too_small_to_tell(clone: Path) -> None:
     assert "noise" not in second.output
     narrower = wider(3.4)
     put(clone, narrower, told(narrower))
-    assert gate(clone).exit_code == 0, "what does not grow is not asked for what grew before it"
+    assert gate(clone).exit_code == 0, "a tolerance that shrinks does not answer for earlier growth"
 
 
-def test_steps_are_counted_from_the_last_that_was_said_or_let_pass(clone: Path) -> None:
+def test_steps_are_counted_from_the_last_declared_or_refused_one(clone: Path) -> None:
     assert merge_request(clone, wider(1.9)).exit_code == 0
     assert merge_request(clone, wider(3.5), weakens="tolerance: another FFT").exit_code == 0
     assert merge_request(clone, wider(5)).exit_code == 0
-    assert merge_request(clone, wider(50)).exit_code == 1, "a person let it pass"
+    assert merge_request(clone, wider(50)).exit_code == 1, "the gate refuses it, but it is merged"
     assert merge_request(clone, wider(90)).exit_code == 0
     assert merge_request(clone, wider(110)).exit_code == 1
 
 
-def test_a_mask_that_shrinks_in_steps_too_small_to_tell() -> None:
+def test_small_steps_of_a_mask_add_up() -> None:
     made = make_golden(CASE)
     first, second, third = (make_entry(made, history(made), {}) for _ in range(3))
     for entry, left in ((first, 100), (second, 96), (third, 92)):
@@ -406,7 +393,7 @@ def test_a_mask_that_shrinks_in_steps_too_small_to_tell() -> None:
     assert weakenings({DOUBLE: second}, {DOUBLE: third}, lambda case: []) == []
 
 
-def test_in_a_shallow_clone_steps_are_not_seen_and_that_is_told(clone: Path, tmp_path: Path) -> None:
+def test_a_shallow_clone_reports_that_it_cannot_see_steps(clone: Path, tmp_path: Path) -> None:
     merge_request(clone, wider(1.9))
     made = wider(3.5)
     put(clone, made, told(made))
@@ -420,7 +407,7 @@ def test_in_a_shallow_clone_steps_are_not_seen_and_that_is_told(clone: Path, tmp
 # ------------------------------------------------------------------------------- what a request claims
 
 
-def test_a_new_confirmation_is_a_claim_and_says_who_can_tell(clone: Path) -> None:
+def test_a_new_confirmation_is_a_claim_that_says_how_to_check_it(clone: Path) -> None:
     entry = read_entry(clone, DOUBLE)
     confirm(entry)
     write_entry(clone, DOUBLE, entry)
@@ -473,13 +460,13 @@ def test_a_picture_forged_with_its_digest(clone: Path, forge: Callable[[Path], o
     assert said.startswith(f"toy/double: its picture does not show its data: {how.lstrip()}") or how in said
 
 
-def test_a_picture_that_was_packed_otherwise_shows_the_same(clone: Path) -> None:
+def test_a_picture_may_be_compressed_differently(clone: Path) -> None:
     from PIL import Image
 
     assert forged_picture(clone, lambda picture: Image.open(picture).convert("RGB").save(picture)).exit_code == 0
 
 
-def test_without_pillow_no_picture_is_drawn_and_that_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pillow_it_reports_that_no_picture_is_compared(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     entry = read_entry(clone, DOUBLE)
     confirm(entry)
@@ -490,7 +477,7 @@ def test_without_pillow_no_picture_is_drawn_and_that_is_told(clone: Path, monkey
 # ------------------------------------------------------------------------------- what decides how much is checked
 
 
-def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
+def test_a_suite_that_runs_less_is_reported(clone: Path) -> None:
     top = clone.parents[1]
     cases, settings = top / "tests/golden/standin.py", top / "pyproject.toml"
     cases.parent.mkdir(parents=True)
@@ -566,7 +553,7 @@ def test_what_the_suite_no_longer_runs_is_told(clone: Path) -> None:
         ),
     ],
 )
-def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str, message: str) -> None:
+def test_other_changes_of_the_checks_are_reported(clone: Path, path: str, text: str, message: str) -> None:
     top = clone.parents[1]
     settings = '[project]\n[tool.pytest.ini_options]\naddopts = ["-ra"]\n'
     files = {
@@ -609,5 +596,5 @@ def test_other_ways_to_be_judged_less_are_told(clone: Path, path: str, text: str
         ("no python", {}),
     ],
 )
-def test_what_is_declared_slow_is_read_from_the_code(module: str, found: dict[str, int]) -> None:
+def test_slow_cases_are_read_from_the_code(module: str, found: dict[str, int]) -> None:
     assert slow_cases(module) == found

@@ -1,4 +1,4 @@
-"""The generator, run as its users run it, over a stand-in reference."""
+"""The generator, run as its users run it, with a stand-in reference."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run_main(*arguments: str, behaviour: str = "") -> Result:
 
 
 def generate(fixtures: Path, *arguments: str, behaviour: str = "") -> Result:
-    """Run the generator over the stand-in's cases; of an option given again the last holds."""
+    """Run the generator on the stand-in's cases; the last occurrence of an option counts."""
     return run_main("--fixtures", str(fixtures), *STANDIN, *arguments, behaviour=behaviour)
 
 
@@ -56,7 +56,7 @@ def snapshot(directory: Path) -> dict[str, tuple[bytes, int]]:
 
 
 class InProcess:
-    """A reference without its process, which takes half a second to start."""
+    """A reference in this process, because another process takes half a second to start."""
 
     def __init__(self, module: str, settings: object) -> None:
         self.module = module
@@ -91,7 +91,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def generated(tmp_path: Path, in_process: None) -> Path:
-    """Goldens that the generator made itself."""
+    """Return goldens that the generator made."""
     run = generate(tmp_path, "--update", "--reason", "first", "--slow")
     assert run.exit_code == 0, run.stderr
     return tmp_path
@@ -135,9 +135,7 @@ def check(directory: Path, name: str = "toy/double"):
     ("behaviour", "verdict"),
     [("noise", Verdict.WITHIN_NOISE), ("breaking", Verdict.BREAKING), ("shape", Verdict.STRUCTURAL)],
 )
-def test_what_moved_is_graded(
-    fixtures: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, verdict: Verdict
-) -> None:
+def test_changes_are_graded(fixtures: Path, monkeypatch: pytest.MonkeyPatch, behaviour: str, verdict: Verdict) -> None:
     monkeypatch.setenv("STANDIN", behaviour)
     row = check(fixtures)
     assert row.verdict is verdict
@@ -212,7 +210,7 @@ def test_a_person_is_asked_about_each_case(
 
 
 @pytest.mark.usefixtures("in_terminal")
-def test_what_nothing_explains_is_asked_about_alone(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexplained_change_is_asked_about_alone(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Difference, "causes", ())
     arguments = ("--fixtures", str(fixtures), *STANDIN, "--update", "--reason", "asked", "toy/double", "toy/triple")
     run = CliRunner().invoke(main, arguments, input="ayn", env={"STANDIN": "breaking"})
@@ -230,7 +228,7 @@ def test_yes_asks_nothing(fixtures: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_what_moved_is_written_down(fixtures: Path, tmp_path: Path) -> None:
+def test_reports_of_what_moved(fixtures: Path, tmp_path: Path) -> None:
     markdown, page = tmp_path / "moved.md", tmp_path / "moved.html"
     reports = ("--report", str(markdown), "--report", str(page))
     run = generate(fixtures, *reports, "toy/double", behaviour="breaking")
@@ -244,15 +242,13 @@ def test_what_moved_is_written_down(fixtures: Path, tmp_path: Path) -> None:
 
 
 def older(fixtures: Path) -> None:
-    """Turn goldens into those of the format before."""
+    """Convert goldens to the previous format."""
     for path in fixtures.glob("*/*.h5"):
         with h5py.File(path, "r+") as file:
             make_older(file)
 
 
-def test_an_older_form_is_rewritten_once_and_nothing_is_computed(
-    generated: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_format_is_rewritten_once_without_computing(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     older(generated)
     before = {name: read_golden(golden_path(generated, name)) for name in ALL}
     with monkeypatch.context() as nothing_starts:
@@ -278,7 +274,7 @@ def test_an_older_form_is_rewritten_once_and_nothing_is_computed(
     assert snapshot(generated) == files
 
 
-def test_an_older_form_keeps_inputs_draw_and_history_where_its_case_is_redefined(
+def test_an_older_format_keeps_inputs_draw_and_history_of_a_redefined_case(
     generated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert generate(generated, "--update", "--redraw", "--reason", "other", "toy/double").exit_code == 0
@@ -300,9 +296,7 @@ def test_an_older_form_keeps_inputs_draw_and_history_where_its_case_is_redefined
     ]
 
 
-def test_other_axes_or_units_are_written_and_nothing_is_computed(
-    generated: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_axes_or_units_are_written_without_computing(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     relabelled = replace(standin.LARGE, outputs=(replace(standin.LARGE.outputs[0], axes="step", unit="photon"),))
     ramp = replace(ALL["toy/ramp"], operation=relabelled)
     cases = tuple(ramp if case.name == ramp.name else case for case in standin.CASES)
@@ -319,7 +313,7 @@ def test_other_axes_or_units_are_written_and_nothing_is_computed(
     assert verify(generated, ALL | {ramp.name: ramp}) == []
 
 
-def test_other_words_are_written_and_nothing_is_computed(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_texts_are_written_without_computing(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = replace(standin.LARGE.faults[0], symptom="the ramp is reversed; expected it as it is")
     case = replace(ALL["toy/ramp"], summary="a rising ramp", operation=replace(standin.LARGE, faults=(fault,)))
     assert "other texts, axes or units for fault reversed, summary" in verify(generated, ALL | {case.name: case})[0]
@@ -336,7 +330,7 @@ def test_other_words_are_written_and_nothing_is_computed(generated: Path, monkey
     assert verify(generated, ALL | {case.name: case}) == []
 
 
-def test_axes_that_do_not_fit_an_array_are_told(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_axes_that_do_not_fit_an_array_are_refused(generated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = replace(standin.LARGE, outputs=(replace(standin.LARGE.outputs[0], axes="row column"),))
     ramp = replace(ALL["toy/ramp"], operation=wrong)
     monkeypatch.setattr("tests.golden.standin.CASES", (ramp,))
@@ -368,7 +362,7 @@ def test_a_lost_entry_is_noticed_and_made_again(fixtures: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_an_unreadable_golden_does_not_hide_the_others_and_can_be_drawn_anew(fixtures: Path) -> None:
+def test_an_unreadable_golden_does_not_hide_the_others_and_can_be_redrawn(fixtures: Path) -> None:
     golden_path(fixtures, "toy/double").write_bytes(b"")
     run = generate(fixtures)
     assert run.exit_code == 1
@@ -461,7 +455,7 @@ def test_it_could_not_run(fixtures: Path, arguments: list[str], behaviour: str, 
 
 
 def test_without_tensorflow_it_says_how_to_install_it() -> None:
-    """The suite's environment has none, so the real reference cannot run here."""
+    """The environment of the tests has no TensorFlow, so the real reference cannot run here."""
     run = run_main("probe/hard_mask_n16")
     assert run.exit_code == 2
     assert "TensorFlow is not installed here" in run.stderr
@@ -469,14 +463,14 @@ def test_without_tensorflow_it_says_how_to_install_it() -> None:
 
 
 def test_help_and_list_need_no_reference() -> None:
-    """The first as a program, from the top of the repository."""
+    """``--list`` runs as a program, from the top of the repository."""
     command = [sys.executable, "generate_golden.py", "--list", "--reference", "no.such"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert "reassembly/scan_photograph" in run.stdout
     assert "Exit status" in run_main("--help", "--reference", "no.such").stdout
 
 
-def test_a_second_generator_is_told(fixtures: Path) -> None:
+def test_a_second_generator_is_refused(fixtures: Path) -> None:
     with lock(fixtures):
         run = generate(fixtures, "--update", "--reason", "r")
     assert run.exit_code == 2
@@ -484,7 +478,7 @@ def test_a_second_generator_is_told(fixtures: Path) -> None:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_looking_needs_no_writable_directory(fixtures: Path) -> None:
+def test_a_check_needs_no_writable_directory(fixtures: Path) -> None:
     run = generate(fixtures)
     assert run.exit_code == 0, run.stderr
     assert not (fixtures / ".lock").exists()
@@ -519,7 +513,7 @@ UPDATE = ("--update", "--reason", "of all")
 
 
 @pytest.mark.usefixtures("in_process")
-def test_with_keep_going_what_is_sound_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_keep_going_sound_goldens_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, GoldenError, 2.0)
     run = generate(tmp_path, *UPDATE, "--keep-going")
     assert run.exit_code == 2
@@ -532,7 +526,7 @@ def test_with_keep_going_what_is_sound_is_written(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.usefixtures("in_process")
-def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_keep_going_an_interrupted_run_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         failing(patch, KeyboardInterrupt, 5.0)
         run = generate(tmp_path, *UPDATE, "--keep-going")
@@ -547,13 +541,15 @@ def test_with_keep_going_an_interrupted_run_is_continued(tmp_path: Path, monkeyp
 
 
 @pytest.mark.usefixtures("in_process")
-def test_each_case_is_told_of_in_a_pipe(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_case_is_reported_in_a_pipe(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = generate(fixtures)
     assert "[1/4] recomputing toy/double\n[2/4] recomputing toy/ramp\n" in run.stderr
     failing(monkeypatch, RuntimeError, 3.0)
     run = generate(fixtures)
     assert run.exit_code == 2
-    assert re.search(r"RuntimeError: the reference failed\ncase toy/triple", run.stderr), "the traceback names it"
+    assert re.search(r"RuntimeError: the reference failed\ncase toy/triple", run.stderr), (
+        "the case follows the traceback"
+    )
 
 
 @pytest.mark.parametrize(
@@ -588,7 +584,7 @@ def test_a_picture_is_drawn_again_without_touching_its_golden(generated: Path) -
 
 
 def test_interruption_leaves_everything_as_it_was(tmp_path: Path) -> None:
-    """By Ctrl-C and without warning, while it computes. Both at once: each takes a second."""
+    """It is interrupted while it computes, by Ctrl-C and by SIGKILL; both run at once to save a second."""
     blows = (signal.SIGINT, signal.SIGKILL)
     directories = [tmp_path / blow.name for blow in blows]
     for directory in directories:
@@ -618,7 +614,7 @@ def redraw_that_sleeps(directory: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_what_tensorflow_did_not_produce_is_not_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_that_tensorflow_did_not_produce_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standin, "producer", lambda operation: "transcribed")
     run = generate(tmp_path, "--update", "--reason", "from a document", "toy/ramp")
     assert run.exit_code == 2
@@ -633,7 +629,7 @@ ADAPTER = ("--reference", "toy")
 
 
 @pytest.mark.usefixtures("in_process")
-def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adapter_computes_and_the_backing_reference_proves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_ADAPTER", "rounds otherwise")
     run = generate(tmp_path, *ADAPTER, "--update", "--reason", "of the toy", "--slow")
     assert run.exit_code == 0, run.output
@@ -654,7 +650,7 @@ def test_an_adapter_answers_and_the_reference_behind_it_proves(tmp_path: Path, m
 
 
 @pytest.mark.usefixtures("in_process")
-def test_what_an_adapter_cannot_express_is_answered_behind_it_and_said(tmp_path: Path) -> None:
+def test_the_backing_reference_computes_what_an_adapter_cannot(tmp_path: Path) -> None:
     run = generate(tmp_path, *ADAPTER, "--update", "--reason", "of the toy", "--slow")
     said = "toy 1.2 (0123456) cannot compute toy.large (no call makes a ramp); computed with stand-in: toy/ramp"
     assert said in run.stdout
@@ -668,7 +664,7 @@ def test_what_an_adapter_cannot_express_is_answered_behind_it_and_said(tmp_path:
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_disagreement_with_the_reference_behind_is_refused(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disagreement_with_the_backing_reference_is_refused(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOY_ADAPTER", "negated")
     before = snapshot(fixtures)
     run = generate(fixtures, *ADAPTER, "--update", "--reason", "of the toy", "toy/double")
@@ -680,8 +676,8 @@ def test_a_disagreement_with_the_reference_behind_is_refused(fixtures: Path, mon
     assert snapshot(fixtures) == before
 
 
-def test_faults_must_lie_beyond_the_disagreement_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fault 1.1 tolerances from one reference may pass as the other, which is 0.2 tolerances away."""
+def test_faults_must_be_beyond_the_disagreement_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault 1.1 tolerances from one reference may pass for the other, which is 0.2 tolerances away."""
     monkeypatch.setattr("golden.generator.regenerate.Reference", InProcess)
     monkeypatch.setenv("TOY_ADAPTER", "rounds otherwise")
     near = Fault.of_outputs(
@@ -741,13 +737,13 @@ def test_references_that_do_not_agree_are_diagnosed(fixtures: Path, monkeypatch:
 
 @pytest.mark.usefixtures("in_process")
 def test_a_cross_check_does_not_ask_whether_the_golden_is_out_of_date(fixtures: Path) -> None:
-    """Both references moved alike, even to another shape: they agree."""
+    """Two references that changed alike, even to another shape, agree."""
     assert generate(fixtures, *CROSSED, "toy/double", behaviour="breaking").exit_code == 0
     assert generate(fixtures, *CROSSED, "toy/double", behaviour="shape").exit_code == 0
 
 
 @pytest.mark.usefixtures("in_process")
-def test_a_damaged_golden_is_no_agreement_and_a_lost_one_is_left_out(fixtures: Path) -> None:
+def test_a_damaged_golden_fails_and_a_missing_one_is_left_out(fixtures: Path) -> None:
     golden_path(fixtures, "toy/triple").unlink()
     run = generate(fixtures, *CROSSED)
     assert run.exit_code == 0, run.output
@@ -776,7 +772,7 @@ def test_it_could_not_cross_check(fixtures: Path, arguments: list[str], message:
 
 
 def test_without_the_package_ptycho_it_says_what_to_install(fixtures: Path) -> None:
-    """By the name that stands for its adapter, in a process of its own."""
+    """The short name of its adapter is used, and the adapter runs in its own process."""
     run = generate(fixtures, "--reference", "ptycho")
     assert run.exit_code == 2
     assert "TensorFlow PtychoPINN, the package 'ptycho', is not installed" in run.stderr
@@ -786,7 +782,7 @@ def test_without_the_package_ptycho_it_says_what_to_install(fixtures: Path) -> N
 
 
 class Recording(InProcess):
-    """A reference that remembers the settings of all that were started."""
+    """A reference that records the settings of each one that was started."""
 
     started: list[dict[str, str]]
 

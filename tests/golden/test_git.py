@@ -1,4 +1,4 @@
-"""git shows goldens as text once it is told to, and as before when that is undone."""
+"""``golden git --enable`` lets git show goldens as text and refuse to merge them; ``--disable`` undoes it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,7 @@ from golden.store.golden import golden_path
 from golden.store.read import read_golden
 from golden.store.write import write_golden
 from tests.golden import standin
-from tests.golden.conftest import fill
-
-
-def git(*arguments: str) -> str:
-    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout
+from tests.golden.conftest import fill, git
 
 
 def golden(*arguments: str) -> Result:
@@ -31,7 +26,7 @@ def golden(*arguments: str) -> Result:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone with one golden, one value of which changed since the commit."""
+    """Return a clone with one golden, in which one value changed since the commit."""
     repository = Path(__file__).resolve().parents[2]
     monkeypatch.setenv("PYTHONPATH", str(repository))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -69,7 +64,7 @@ def test_enabled_it_shows_what_changed_and_disabled_it_does_not(clone: Path) -> 
     assert golden("git", "--disable").exit_code == 0
 
 
-def test_what_is_no_golden_is_said_and_hides_no_difference(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_golden_is_shown_as_such(tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_bytes(b"not HDF5")
     result = golden("text", str(tmp_path / "a.h5"))
     assert result.exit_code == 0
@@ -88,7 +83,7 @@ def test_outside_of_a_clone_it_is_one_clear_error(tmp_path: Path, monkeypatch: p
 
 
 def rewrite(fixtures: Path, case: str, factor: int) -> None:
-    """Give a golden another answer, in file and entry."""
+    """Change the output of a golden, in its file and entry."""
     path, made = golden_path(fixtures, case), read_golden(golden_path(fixtures, case))
     other = replace(made, outputs={**made.outputs, "y": made.outputs["y"] * factor})
     path.unlink()
@@ -102,7 +97,7 @@ def rewrite(fixtures: Path, case: str, factor: int) -> None:
 
 @pytest.fixture
 def branches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone with goldens in which two branches, main and other, may change some."""
+    """Return the goldens in a clone with two branches, main and other."""
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     monkeypatch.chdir(tmp_path)
@@ -163,7 +158,7 @@ def test_two_branches_that_change_one_golden_leave_it_whole_and_in_conflict(bran
     assert read_entry(branches, "toy/double")["history"][0]["reason"] == "times 3"
 
 
-def test_without_the_driver_a_conflicted_entry_is_said_to_be_one(branches: Path) -> None:
+def test_without_the_driver_a_conflicted_entry_is_reported(branches: Path) -> None:
     assert golden("git", "--disable").exit_code == 0
     assert merged(branches, "toy/double", "toy/double").returncode == 1
     with pytest.raises(GoldenError, match=r"double\.json: a merge conflict; take all files of one side: git checkout"):
@@ -175,7 +170,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
 
 
 @pytest.mark.parametrize("kind", ["h5", "json", "png"])
-def test_a_pointer_of_lfs_is_said_to_be_one(fixtures: Path, kind: str) -> None:
+def test_an_lfs_pointer_is_reported(fixtures: Path, kind: str) -> None:
     (fixtures / "toy" / f"double.{kind}").write_bytes(LFS)
     assert "a Git LFS pointer, not the data; run 'git lfs pull'" in verified(fixtures)
 
@@ -188,7 +183,7 @@ def crlf(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("convert", "told"), [(crlf, "LF became CR LF"), (lambda of: of.replace(b"\r\n", b"\n"), "CR LF became LF")]
 )
-def test_converted_line_ends_are_said_to_be_so(fixtures: Path, kind: str, convert, told: str) -> None:
+def test_converted_line_ends_are_reported(fixtures: Path, kind: str, convert, told: str) -> None:
     file = fixtures / "toy" / f"double.{kind}"
     file.write_bytes(convert(file.read_bytes()))
     assert f"its line ends were converted as if it were text ({told}" in verified(fixtures)

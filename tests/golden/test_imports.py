@@ -1,6 +1,6 @@
-"""Who may import whom, looked at from outside: in a fresh process, at ``sys.modules``.
+"""The import rules, checked in fresh processes by their ``sys.modules``.
 
-import-linter holds the same rules over the source; this also sees imports that are made while running.
+import-linter checks the same rules in the source; these tests also see imports that are made at run time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Process = subprocess.Popen[str]
 
 
 def start(modules: list[str], forbidden: list[str], path: Path | None = None) -> Process:
-    """A fresh process that imports ``modules`` and prints which forbidden ones are loaded then."""
+    """Start a fresh process that imports ``modules`` and prints which forbidden ones were loaded."""
     code = CODE.format(modules=modules, forbidden=forbidden)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=path)
 
@@ -67,22 +67,22 @@ def test_who_imports_whom() -> None:
         ["golden.generate", "golden.cli"], ["scipy", "matplotlib", "PIL", "jinja2", "torch", "pytest", "skimage"]
     )
     assert intruders(port) == [], (
-        "the port knows neither goldens nor TensorFlow, and is light without training.fit and pictures"
+        "the port imports neither golden nor TensorFlow, and nothing heavy without training.fit and pictures"
     )
     assert intruders(bare_port) == [], "the port's public names are imported when they are used"
-    assert intruders(others) == [], "the framework knows neither TensorFlow nor Torch"
-    assert intruders(doors) == [], "importing golden loads nothing until a name is asked for"
+    assert intruders(others) == [], "the framework imports neither TensorFlow nor Torch"
+    assert intruders(doors) == [], "importing golden loads nothing until a name is used"
     assert intruders(programs) == [], "--help and --list load nothing heavy"
 
 
-def test_what_a_cases_module_is_written_with() -> None:
+def test_the_public_names_of_golden() -> None:
     assert {getattr(golden, name).__name__ for name in golden.__all__} == set(golden.__all__)
     with pytest.raises(AttributeError, match="module 'golden' has no attribute 'Cases'"):
         _ = golden.Cases
 
 
-def test_the_framework_does_not_name_the_content() -> None:
-    """Nor in a text, where import-linter does not look. Only the doors name it, as the default of an option."""
+def test_the_framework_does_not_name_ptychopinn() -> None:
+    """Not even in texts, which import-linter does not read. Only the entry points name it, as an option's default."""
     wings = [path for path in Path(golden.__file__).parent.glob("*/**/*.py") if "ptychopinn" not in path.parts]
     assert {path.parent.name for path in wings} >= {"spec", "judge", "store", "review", "report", "generator"}
     assert [path.name for path in wings if "ptychopinn" in path.read_text(encoding="utf-8").lower()] == []
@@ -98,8 +98,8 @@ def test_the_table_of_old_and_new_names_is_true() -> None:
     assert [name for name in names if importlib.util.find_spec(name) is None] == []
 
 
-def test_this_test_would_notice(tmp_path: Path) -> None:
-    """A module that does import TensorFlow, while running, here an empty one of that name, is found."""
+def test_a_forbidden_import_is_noticed(tmp_path: Path) -> None:
+    """A module that imports TensorFlow at run time is found. TensorFlow is an empty module here."""
     (tmp_path / "tensorflow.py").write_text("nothing = None")
     (tmp_path / "culprit.py").write_text("def run():\n    import tensorflow\nrun()\n")
     assert intruders(start(["culprit"], ["tensorflow"], tmp_path)) == ["tensorflow"]

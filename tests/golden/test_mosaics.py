@@ -1,4 +1,4 @@
-"""Judges of mosaics: each turn is told by its own score, whatever made the mosaic."""
+"""Scores of mosaics: in each orientation, the score of that orientation is the highest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVERYWHERE = np.ones((30, 30), bool)
 
 
 def shown() -> np.ndarray:
-    """What an upright mosaic of 30 x 30 pixels about the centre shows: its index 15 lies at (41, 29), nearly."""
+    """Return an upright mosaic of 30 x 30 pixels about the centre; its index 15 is near (41, 29)."""
     return KNOWN[14:44, 26:56]
 
 
@@ -40,7 +40,7 @@ def test_beyond_the_object_nothing_is_compared() -> None:
 
 @pytest.mark.parametrize("name", mosaics.TURNS)
 def test_each_turn_of_patches_has_its_score(name: str) -> None:
-    """A patch's index 12 lies at its position; the turns are about the middle of what is looked at."""
+    """A patch's index 12 is at its position; the turns are about the middle of the compared part."""
     positions = np.array([[30.2, 25.9], [41.0, 31.0]])
     crops = [KNOWN[y - 10 : y + 11, x - 10 : x + 11] for x, y in ((30, 26), (41, 31))]
     patches = np.zeros((2, 24, 24, 1), complex)
@@ -69,7 +69,7 @@ def test_the_box_is_width_and_height_of_what_whole_patches_cover() -> None:
     assert mosaics.covered_box(0 * count).tolist() == [0, 0]
 
 
-def test_from_afar() -> None:
+def test_means_of_blocks() -> None:
     mosaic = np.zeros((10, 10, 1), np.complex64)
     mosaic[4:8, 0:4] = 2j
     found = mosaics.block_means(mosaic)

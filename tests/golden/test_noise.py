@@ -1,4 +1,4 @@
-"""The noise floor lies above every measured error and never below rounding; vacuous cases are refused."""
+"""The noise floor is above every measured error and never below rounding; vacuous cases are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_line_lies_above_every_error(seed: int) -> None:
 @pytest.mark.parametrize("weight", [0, 1], ids=["absolute", "relative"])
 @pytest.mark.parametrize(("least", "spread"), [(0, 1), (1, 1), (10, 0.1), (1, 0)])
 def test_no_line_above_every_error_is_lower_on_average(seed: int, weight: int, least: float, spread: float) -> None:
-    """SciPy's solver is the judge; of so few points each is a box of its own."""
+    """SciPy's solver finds the lowest line. With so few points, each is in its own box."""
     rng = np.random.RandomState(seed)
     magnitude = least + spread * rng.exponential(size=60)
     error = rng.rand(60) * magnitude**weight * 1e-6
@@ -51,7 +51,7 @@ def test_no_line_above_every_error_is_lower_on_average(seed: int, weight: int, l
     assert a + r * magnitude.mean() <= lowest * (1 + 1e-6)
 
 
-def test_line_tells_absolute_from_relative_noise() -> None:
+def test_line_separates_absolute_from_relative_noise() -> None:
     magnitude = np.geomspace(1e-6, 1, 2000)
     a, r = noise.tightest_line(magnitude, 1e-7 * magnitude)
     assert a < 1e-8
@@ -121,7 +121,7 @@ def test_noise_that_swallows_the_output_is_refused() -> None:
         noise.measure(DOUBLE, Y, DOUBLE.draw_inputs(0), frozen, {"float64": frozen * np.nan}, None)
 
 
-def test_where_trajectories_part_the_tolerance_is_three_envelopes_and_half_the_spread_at_most() -> None:
+def test_an_envelope_gives_three_times_the_noise_and_at_most_half_the_spread() -> None:
     frozen, inputs = np.arange(20, dtype=np.complex64).reshape(4, 5), DOUBLE.draw_inputs(0)
     envelope = replace(Y, envelope=True)
     tolerance, _ = noise.measure(DOUBLE, envelope, inputs, frozen, {"1 thread": frozen + 1.5}, None)
@@ -139,7 +139,7 @@ def test_an_envelope_is_part_of_the_definition() -> None:
 
 
 class Answering:
-    """A reference that doubles, and remembers how often it was asked."""
+    """A reference that doubles its input, and records its calls."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -149,7 +149,7 @@ class Answering:
         return {"y": 2 * inputs["x"], "rows": np.array(len(inputs["x"]))}
 
 
-def test_what_takes_long_is_run_again_a_few_times() -> None:
+def test_a_slow_operation_is_repeated_only_a_few_times() -> None:
     case = replace(DOUBLE, operation=replace(DOUBLE.operation, only_perturbed=2))
     asked, inputs = Answering(), case.draw_inputs(0)
     found = _reruns(case, inputs, asked, {"1 thread": asked})  # type: ignore[arg-type]
@@ -213,7 +213,7 @@ Z = np.arange(1, 1001, dtype=np.float32)
 
 
 def _unsteady(*jumping: int, by: float = 1.0, where: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-    """Return the masks where all of a ramp moves by 1e-3, and these elements further."""
+    """Return the masks if all elements of a ramp move by 1e-3, and these elements move further."""
     moved = np.full(1000, 1e-3)
     moved[list(jumping)] = by
     return noise.without_kinks(RAMP, {}, {"z": Z}, {"z": moved}, where or {})
@@ -222,13 +222,13 @@ def _unsteady(*jumping: int, by: float = 1.0, where: dict[str, np.ndarray] | Non
 def test_elements_at_a_kink_are_masked() -> None:
     masks = _unsteady(3, 700)
     assert np.flatnonzero(~masks["z"]).tolist() == [3, 700]
-    assert _unsteady() == {}, "nothing is masked where all moves alike"
-    assert _unsteady(3, by=0.99 * UNSTEADY * 1e-3) == {}, "noise is no kink"
+    assert _unsteady() == {}, "nothing is masked if all elements move alike"
+    assert _unsteady(3, by=0.99 * UNSTEADY * 1e-3) == {}, "noise is not a kink"
     assert _unsteady(3, by=1.01 * UNSTEADY * 1e-3) != {}
 
 
-def test_an_element_is_steady_that_moves_by_no_more_than_rounding_may() -> None:
-    """All others may not move at all, as Adam's first steps."""
+def test_an_element_that_moves_within_rounding_is_steady() -> None:
+    """This holds even if no other element moves, as in Adam's first steps."""
     moved = np.zeros(1000)
     moved[7] = 1e-4
     assert noise.without_kinks(RAMP, {}, {"z": Z}, {"z": moved}, {}) == {}
@@ -262,7 +262,7 @@ def test_where_kernels_matter_is_part_of_the_definition() -> None:
 
 
 def test_a_proof_may_mask_a_few_other_elements() -> None:
-    """Masks come from noise, which is another on another machine."""
+    """Masks come from noise, which differs between machines."""
     golden = make_golden(RAMP)
 
     def masking(count: int) -> str:

@@ -1,6 +1,6 @@
-"""The page in a real browser: headless Chromium of the distribution, driven by Playwright.
+"""The page in a real browser: headless Chromium of the operating system, driven by Playwright.
 
-Where there is no browser these tests skip, and the run says so in its last lines (``-ra``).
+Without a browser these tests are skipped, and the last lines of the run say so (``-ra``).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def changed(case: str) -> tuple[Golden, Golden]:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of three cases: two negated, one times 1.5."""
+    """Write a page of three cases: two negated, one times 1.5."""
     pairs = {case: changed(case) for case in CASES}
     before, after = ({case: pair[side] for case, pair in pairs.items()} for side in (0, 1))
     claim = Claim("the sign | was wrong", "2026-01-01", "stand-in", CASES)
@@ -52,7 +52,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser with an empty profile of its own."""
+    """Start a browser with an empty profile."""
     with api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
         yield started
@@ -61,7 +61,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def context(browser: Any) -> Iterator[Any]:
-    """What a reviewer's browser remembers, at first nothing."""
+    """Open an empty context: a reviewer's browser that remembers nothing yet."""
     remembered = browser.new_context(viewport={"width": 1400, "height": 900})
     yield remembered
     remembered.close()
@@ -69,7 +69,7 @@ def context(browser: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def opened(context: Any, file: Path) -> Iterator[Open]:
-    """Open the page; afterwards require that it asked for nothing and complained of nothing."""
+    """Return a function that opens the page; at the end, require that there were no requests and no errors."""
     said, asked = [], []
 
     def opening(place: str = "") -> Any:
@@ -89,7 +89,7 @@ def names(page: Any, selector: str = SHOWN) -> list[str]:
     return [str(one.get_attribute("data-name")) for one in page.query_selector_all(selector)]
 
 
-def test_the_reason_stands_above_all_else(opened: Open) -> None:
+def test_the_reason_is_at_the_top(opened: Open) -> None:
     page = opened()
     assert page.inner_text(".top").splitlines()[:2] == ["Goldens", "the sign | was wrong"]
 
@@ -190,7 +190,7 @@ def test_marks_and_comments_survive_a_reload_and_are_copied_as_markdown(opened: 
     assert names(page) == order[1:]
 
 
-def test_another_answer_is_not_reviewed_yet(opened: Open, tmp_path: Path) -> None:
+def test_changed_values_are_not_reviewed_yet(opened: Open, tmp_path: Path) -> None:
     page = opened()
     page.keyboard.press("j")
     page.keyboard.press("r")
@@ -205,7 +205,7 @@ def test_another_answer_is_not_reviewed_yet(opened: Open, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("width", [360, 800])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_sticks_out_of_a_narrow_screen(opened: Open, width: int, scheme: str) -> None:
+def test_the_page_fits_a_narrow_screen(opened: Open, width: int, scheme: str) -> None:
     page = opened()
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
@@ -215,7 +215,7 @@ def test_nothing_sticks_out_of_a_narrow_screen(opened: Open, width: int, scheme:
     assert (ground == "rgb(19, 21, 25)") == (scheme == "dark")
 
 
-def test_without_its_script_all_can_be_read(browser: Any, file: Path) -> None:
+def test_the_page_can_be_read_without_its_script(browser: Any, file: Path) -> None:
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(file.as_uri())
     assert "the sign | was wrong" in page.inner_text(".top")

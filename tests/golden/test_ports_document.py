@@ -1,4 +1,4 @@
-"""docs/ports.md: its subject offers what there is, with the right arguments, and its declarations can be meant."""
+"""docs/ports.md: its subject takes and returns what the operations have, and its declarations are valid."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def test_the_subject_takes_and_returns_what_the_operations_have() -> None:
         assert names == {output.name for output in operation.outputs}, function.name
 
 
-def test_the_declarations_can_be_meant(tmp_path: Path) -> None:
+def test_the_declarations_are_valid(tmp_path: Path) -> None:
     (tmp_path / "known.toml").write_text(block("# golden-known.toml"), encoding="utf-8")
     assert len(read_declarations(tmp_path / "known.toml", CASES, None).entries) == 4

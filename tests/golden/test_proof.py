@@ -1,4 +1,4 @@
-"""A golden is made only of a case that catches its faults; what it keeps of them is enough to know them again."""
+"""A golden is made only if its case catches its faults. What it keeps of them is enough to recognise them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_an_invisible_fault_must_be_invisible() -> None:
         prove(unseen, seen, invisible={"unseen": "it changes nothing", "seen": "so they say"})
 
 
-def test_a_fault_says_itself_where_it_cannot_show() -> None:
+def test_a_fault_declares_where_it_is_invisible() -> None:
     shape = Condition("it is square", lambda inputs, parameters: len(set(inputs["x"].shape)) == 1)
     scale = Condition("there is no scale", lambda inputs, parameters: parameters["scale"] is None)
     hidden = of_output(lambda y: y.copy(), "hidden").invisible_when(scale, shape)
@@ -89,7 +89,7 @@ def test_a_fault_says_itself_where_it_cannot_show() -> None:
         case.invisible_on({})
 
 
-def test_what_is_only_within_the_tolerance_is_not_invisible() -> None:
+def test_a_fault_within_the_tolerance_is_not_invisible() -> None:
     slight = of_output(lambda y: y + np.float32(3e-6) * (y < 1), "slight")
     with pytest.raises(GoldenError, match="the fault 'slight' is declared invisible"):
         prove(slight, of_output(lambda y: -y), invisible={"slight": "it is small"})
@@ -105,7 +105,7 @@ def test_what_is_only_within_the_tolerance_is_not_invisible() -> None:
     ],
     ids=["shape", "precision", "kind", "nan"],
 )
-def test_what_no_number_can_say_is_infinitely_far(change: Any) -> None:
+def test_a_fault_without_a_finite_distance_is_infinitely_far(change: Any) -> None:
     assert prove(of_output(change))["wrong"].margin == np.inf
 
 
@@ -117,7 +117,7 @@ def test_a_fault_of_the_dtype_alone_is_refused(kind: type) -> None:
         prove(of_output(lambda y: None))
 
 
-def test_a_fault_cannot_work_on_the_golden_itself() -> None:
+def test_a_fault_cannot_change_the_golden_in_place() -> None:
     def in_place(y: np.ndarray) -> np.ndarray:
         return np.negative(y, out=y)
 
@@ -207,7 +207,7 @@ def test_declarations_that_make_no_sense_are_refused(make: Any, message: str) ->
 
 
 def _in_order(*faults: Fault) -> dict[str, Caught]:
-    """A chain of three: y = x, z = y + 1, and w = z * 2, of which a golden keeps the first row."""
+    """Prove faults of a chain: y = x, z = y + 1, and w = z * 2, of which a golden keeps the first row."""
     outputs = (
         Output("y", "at the start; (20, 20) float32"),
         Output("z", "after one; (20, 20) float32"),
@@ -227,7 +227,7 @@ def test_of_outputs_in_order_a_fault_is_kept_for_the_first() -> None:
     )
     assert list(caught["late"].outputs) == ["z"]
     assert list(caught["turned"].outputs) == ["w"]
-    assert caught["turned"].outputs["w"].shape == (20,), "faults get whole outputs, and are compared in what is kept"
+    assert caught["turned"].outputs["w"].shape == (20,), "faults get whole outputs; only the kept part is compared"
 
 
 def test_a_fault_outside_what_is_kept_is_not_caught() -> None:

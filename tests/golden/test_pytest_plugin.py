@@ -1,4 +1,4 @@
-"""The ``golden`` fixture through its life: missing, present, drifted, damaged, unclaimed; and what it never does."""
+"""The ``golden`` fixture with sound, missing, drifted, damaged and unclaimed goldens, and what it never does."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WRITE_PAGE = fixture._write_page
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project with its own goldens, its own cases and a port that agrees with them. No pages: they take time."""
+    """Return a project with goldens, cases and a port that agrees with them. It writes no pages, which take time."""
     monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     pytester.makeini(
@@ -57,7 +57,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 
 def only_plugins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Only the plugins that a run with xdist needs, in all three processes."""
+    """Load only the plugins that a run with xdist needs, in all three processes."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     names = ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin")
     return [part for name in names for part in ("-p", name)]
@@ -111,7 +111,7 @@ def test_regeneration_flags_are_refused_once(
     assert state(project) == before
 
 
-def test_tests_without_a_golden_may_renew_their_own_words(project: pytest.Pytester) -> None:
+def test_tests_without_a_golden_may_regenerate_their_texts(project: pytest.Pytester) -> None:
     project.makepyfile(**{"words/test_words": "def test_words(data_regression): data_regression.check({'n': 2})"})
     words = project.path / "words" / "test_words" / "test_words.yml"
     words.parent.mkdir()
@@ -143,7 +143,7 @@ def test_a_diagnosis_that_breaks_hides_no_failure(project: pytest.Pytester, monk
     )
 
 
-def test_a_port_that_uses_most_of_its_tolerance_is_told(project: pytest.Pytester) -> None:
+def test_a_port_that_uses_most_of_its_tolerance_is_reported(project: pytest.Pytester) -> None:
     edit(project, "FACTOR = 1", "FACTOR = np.float32(1 + 8e-6)")
     result = project.runpytest("-k", "double")
     result.assert_outcomes(passed=1, deselected=3)
@@ -174,7 +174,7 @@ def test_drift_fails_and_shows_where(
         assert "2 of 20, in [1:3, 2:3]" in page.read_text()
         assert "data:image/webp;base64," in page.read_text()
     assert "### toy/double" in (project.path / "out" / "run.md").read_text()
-    [command] = set(re.findall(r"look again: golden (diff .*)", result.stdout.str()))  # under CI pytest says it twice
+    [command] = set(re.findall(r"look again: golden (diff .*)", result.stdout.str()))  # under CI, pytest repeats it
     again = CliRunner().invoke(main, [*command.split(), "--html", "again.html", "--exit-code"])
     assert again.exit_code == 1
     assert again.output.startswith("golden toy/double: output 'y' breaking (worst 3.5e+04 x tolerance)\n")
@@ -195,10 +195,10 @@ TRAPS = {
     "{}": "*output 'rows' structural*output missing*",
     '{"y": y, "rows": rows}, tolerences={"y": 1}': "*unexpected keyword argument 'tolerences'*",
 }
-"""What a port may return (the first three pass in pytest-regressions), and what it is told."""
+"""What a port may return (the first three pass in pytest-regressions), and the message that it gets."""
 
 
-def test_what_cannot_pass(project: pytest.Pytester) -> None:
+def test_results_that_cannot_pass(project: pytest.Pytester) -> None:
     ports = "".join(
         f"""
     @pytest.mark.golden("toy.scale")
@@ -334,8 +334,7 @@ def test_a_hidden_failure_fails_the_run(project: pytest.Pytester, hide: str) -> 
 
 
 def test_a_port_or_a_golden_that_breaks_is_in_the_report(project: pytest.Pytester) -> None:
-    edit(project, "FACTOR = 1", "FACTOR = [][1] if False else None")
-    edit(project, "y = FACTOR * golden", "y = FACTOR * golden")
+    edit(project, "FACTOR = 1", "FACTOR = None")
     golden_path(project.path / "fixtures", "toy/ramp").unlink()
     result = project.runpytest("--golden-report=run.json")
     result.stdout.fnmatch_lines(["goldens: 3 checked, 0 outputs; 3 failed: toy/double, toy/ramp, toy/triple"])
@@ -344,7 +343,7 @@ def test_a_port_or_a_golden_that_breaks_is_in_the_report(project: pytest.Pyteste
     assert any("no such file" in line for line in checks["toy/ramp"]["lines"])
 
 
-def test_an_unwritable_report_is_told_and_collecting_writes_none(project: pytest.Pytester) -> None:
+def test_an_unwritable_report_is_reported_and_collecting_writes_none(project: pytest.Pytester) -> None:
     (project.path / "taken").write_text("")
     result = project.runpytest("--golden-report=taken/run.md", "-k", "double")
     result.assert_outcomes(passed=1, deselected=3)
@@ -423,8 +422,8 @@ def test_forbidden_import_fails(project: pytest.Pytester) -> None:
 
 
 def test_passive_unless_asked(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile("def test_other(golden): pass")
     """Installing the package alone loads no plugin: the fixture is unknown."""
+    pytester.makepyfile("def test_other(golden): pass")
     result = pytester.runpytest()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*fixture 'golden' not found*"])
@@ -441,7 +440,7 @@ def test_passive_unless_asked(pytester: pytest.Pytester) -> None:
         ("golden_known = known.toml", "*golden_known: *known.toml is not a file; *"),
     ],
 )
-def test_a_setting_that_names_not_one_path_is_a_usage_error(project: pytest.Pytester, setting: str, told: str) -> None:
+def test_a_setting_that_is_not_one_path_is_a_usage_error(project: pytest.Pytester, setting: str, told: str) -> None:
     result = project.runpytest("-o", setting.replace(" = ", "="))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {told}"])

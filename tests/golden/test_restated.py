@@ -1,4 +1,4 @@
-"""Where a reference changes, the check says which formula needs the same change: once, with its file."""
+"""If a reference changes, the check names the formula that needs the same change, once and with its file."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def test_a_formula_that_computes_the_old_outputs_is_named_once() -> None:
     assert line.endswith("if the reference changed on purpose, change the formula too, because faults are made of it")
 
 
-def test_a_formula_that_changed_too_and_one_that_breaks_and_none_are_not() -> None:
+def test_changed_broken_and_missing_formulas_are_not_named() -> None:
     assert told(changed) == told(broken) == told(None) == []

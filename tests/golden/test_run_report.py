@@ -55,7 +55,7 @@ def written(path: Path, *checks: Check, fixtures: Path = Path()) -> str:
 
 
 def failed(case: str, obtained: Path) -> Check:
-    """A check of a stand-in golden with a port that negates, and its outputs in a file."""
+    """Return the check of a port that negates, whose outputs are in a file."""
     sentence = "matches fault 'negated' exactly"
     outputs = {"y": {"verdict": "breaking", "share": 2e5}, "rows": {"verdict": "identical", "share": 0.0}}
     diagnoses = [{"outputs": ["y"], "sentence": sentence}]
@@ -91,7 +91,7 @@ def test_the_fewest_faults_that_explain_the_failures() -> None:
     ]
 
 
-def test_a_golden_that_is_compared_twice_counts_once_and_as_the_worst() -> None:
+def test_a_golden_that_is_compared_twice_counts_once_with_its_worst_result() -> None:
     again = Check("toy/bad", "toy.scale", {"y": {"verdict": "identical", "share": 0.0}})
     assert headline(Run([again, FAILED, again])) == "1 checked, 1 outputs; 1 failed: toy/bad"
     assert causes(Run([FAILED, FAILED])) == ["1 of 1 failed goldens look like fault 'swap'"]
@@ -147,7 +147,7 @@ def test_failures_are_grouped_by_cause_the_most_frequent_first(tmp_path: Path) -
     ]
 
 
-def test_two_checks_of_a_golden_have_a_place_each(fixtures: Path, tmp_path: Path) -> None:
+def test_two_checks_of_a_golden_have_two_anchors(fixtures: Path, tmp_path: Path) -> None:
     write_outputs(tmp_path / "obtained.h5", {"y": np.zeros(3)})
     check = failed("toy/double", tmp_path / "obtained.h5")
     tags = Tags(written(tmp_path / "run.html", check, check, fixtures=fixtures)).tags
@@ -155,7 +155,7 @@ def test_two_checks_of_a_golden_have_a_place_each(fixtures: Path, tmp_path: Path
     assert places == ["case/toy/double", "case/toy/double (2)"]
 
 
-def test_lost_outputs_are_told_by_their_lines(fixtures: Path, tmp_path: Path) -> None:
+def test_lost_outputs_are_shown_by_their_lines(fixtures: Path, tmp_path: Path) -> None:
     document = written(tmp_path / "run.html", failed("toy/double", tmp_path / "gone.h5"), fixtures=fixtures)
     assert "gone.h5: no such file" in read(document)
     assert "diagnosis: matches fault 'negated' exactly" in read(document)
@@ -168,7 +168,7 @@ def test_it_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["run.md"]
 
 
-def test_what_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+def test_an_unwritable_report_is_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(GoldenError, match=r"expected a file that ends in \.md, \.json, \.html"):
         require_report(Path("run.xml"))
     (tmp_path / "run.md").mkdir()
@@ -191,13 +191,13 @@ def test_what_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> Non
         "\ufeff{}",
     ],
 )
-def test_what_is_no_report_is_one_clear_error(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_report_is_one_clear_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(GoldenError, match=r"run\.json: .*; expected a file from 'pytest --golden-report=FILE\.json'"):
         read_shares(tmp_path / "run.json")
 
 
-def test_what_is_no_small_file_is_not_read(tmp_path: Path) -> None:
+def test_large_and_special_files_are_not_read(tmp_path: Path) -> None:
     report = tmp_path / "run.json"
     report.symlink_to("/dev/zero")
     with pytest.raises(GoldenError, match=r"run\.json: a symbolic link, not a file; expected"):

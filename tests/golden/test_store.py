@@ -100,7 +100,7 @@ def test_content_digest_sees_everything_but_provenance() -> None:
 
 
 def edit_table(path: Path, change: Callable[[dict], object]) -> None:
-    """Change ``/proof/table``, and its digest after it."""
+    """Change ``/proof/table``, and update its digest."""
     with h5py.File(path, "r+") as file:
         table = json.loads(file["proof/table"][0])
         change(table)
@@ -362,20 +362,20 @@ def name_of(change: Callable) -> str:
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=name_of)
-def test_what_is_not_a_golden_is_refused(path: Path, damage: Callable[[Path], None]) -> None:
+def test_files_that_are_not_goldens_are_refused(path: Path, damage: Callable[[Path], None]) -> None:
     damage(path)
     require_refused(path, DAMAGE[damage])
 
 
 @pytest.mark.parametrize("change", CONTENTS, ids=name_of)
-def test_what_a_golden_never_holds_is_refused(path: Path, change: Callable[[h5py.File], None]) -> None:
+def test_contents_that_a_golden_never_has_are_refused(path: Path, change: Callable[[h5py.File], None]) -> None:
     with h5py.File(path, "r+") as file:
         change(file)
     require_refused(path, CONTENTS[change])
 
 
 def test_no_flipped_bit_is_silent(path: Path) -> None:
-    """A flipped bit is refused, or it changed nothing that the golden says."""
+    """A flipped bit is refused, or does not change the golden's content."""
     sound = path.read_bytes()
     digest = read_golden(path).content_digest()
     rng = np.random.RandomState(0)
@@ -466,7 +466,7 @@ def test_viewers_find_images_where_there_are_any(
         assert file[group]["z"].shape == shape
 
 
-def test_texts_have_nothing_to_look_at(tmp_path: Path) -> None:
+def test_texts_have_no_picture(tmp_path: Path) -> None:
     outputs = {"z": np.array(b"4.0")}
     golden = make_golden(CASES[0], outputs=outputs, where={}, faults={}, tolerances={"z": EXACT}, noise={})
     write_golden(tmp_path / "a.h5", golden)
@@ -496,7 +496,7 @@ def test_a_mask_that_would_index_instead_of_select_is_refused(tmp_path: Path, ma
         read_golden(tmp_path / "a.h5")
 
 
-def test_derived_inputs_are_made_again_and_checked() -> None:
+def test_derived_inputs_are_recomputed_and_checked() -> None:
     case = next(case for case in CASES if case.name == "toy/ramp")
     golden = make_golden(case)
     assert set(golden.inputs) == {"start"}
@@ -580,7 +580,7 @@ def test_there_is_room_for_many_faults(tmp_path: Path) -> None:
     assert read_golden(tmp_path / "a.h5").content_digest() == many.content_digest()
 
 
-def test_a_text_that_fits_into_no_attribute_is_refused(tmp_path: Path) -> None:
+def test_a_text_too_long_for_an_attribute_is_refused(tmp_path: Path) -> None:
     golden = make_golden(CASES[0], summary="x" * 2**16)
     with pytest.raises(GoldenError, match=r"'summary' of / takes 65536 bytes; at most \d+ fit"):
         write_golden(tmp_path / "a.h5", golden)
@@ -589,7 +589,7 @@ def test_a_text_that_fits_into_no_attribute_is_refused(tmp_path: Path) -> None:
 def test_the_five_lines_of_h5py_in_the_how_to_print_what_it_says(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Numbers and digests aside, which change with the goldens."""
+    """Numbers and digests are not compared, because they change with the goldens."""
     section = (REPOSITORY / "docs" / "how-to.md").read_text(encoding="utf-8").split("five lines of h5py\n")[1]
     code, printed, compared = re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)[:3]
     assert len(code.splitlines()) == 5

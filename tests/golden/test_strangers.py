@@ -1,4 +1,4 @@
-"""What a stranger may put in the place of a golden's files: one clear error each, and nothing that a terminal obeys."""
+"""Hostile files in the place of a golden's: each gives one clear error, without control characters for a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENDLESS = "/dev/zero"
 FILES = ("toy/double.h5", "toy/double.json", "toy/double.png", "README.md")
 TERABYTES = 2**42
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has neither such pipes nor such links")
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes and symbolic links")
 
 
 def golden(*arguments: str) -> Result:
@@ -52,7 +52,7 @@ def sparse(path: Path) -> None:
     ("put", "kind"),
     [(linked, "a symbolic link"), (os.mkfifo, "a pipe, a socket or a device"), (os.mkdir, "a directory")],
 )
-def test_what_is_no_file_is_neither_followed_nor_waited_for(
+def test_special_files_are_neither_followed_nor_waited_for(
     fixtures: Path, file: str, put: Callable[[Path], None], kind: str
 ) -> None:
     (fixtures / file).unlink()
@@ -71,7 +71,7 @@ def test_what_is_no_file_is_neither_followed_nor_waited_for(
         ("README.md", "README.md: out of step with the entries"),
     ],
 )
-def test_what_declares_terabytes_is_not_read(fixtures: Path, file: str, message: str) -> None:
+def test_files_of_terabytes_are_not_read(fixtures: Path, file: str, message: str) -> None:
     (fixtures / file).unlink()
     sparse(fixtures / file)
     assert any(message in problem for problem in verify(fixtures, ALL))
@@ -88,7 +88,7 @@ def test_sparse_files_on_both_sides_of_a_diff(tmp_path: Path) -> None:
     assert told.output.endswith("1 unreadable\n")
 
 
-def test_a_topic_that_is_a_link_is_told_and_its_goldens_are_missed(fixtures: Path, tmp_path: Path) -> None:
+def test_a_topic_that_is_a_link_is_reported_and_its_goldens_are_missing(fixtures: Path, tmp_path: Path) -> None:
     shutil.move(fixtures / "toy", tmp_path / "elsewhere")
     (fixtures / "toy").symlink_to(tmp_path / "elsewhere")
     told = verify(fixtures, ALL)
@@ -116,7 +116,7 @@ def test_many_entries_of_the_largest_size(fixtures: Path, monkeypatch: pytest.Mo
     assert "bytes of entries; at most 1000 are read" in said
 
 
-def test_names_that_a_terminal_would_obey(fixtures: Path) -> None:
+def test_names_with_control_characters(fixtures: Path) -> None:
     hostile = ("\x1b]0;owned\x07.h5", "two\nlines.json", "\x1b[31mred.txt", "\u202etxt.h5")
     for name in hostile:
         (fixtures / "toy" / name).write_text("x")
@@ -129,7 +129,7 @@ def test_names_that_a_terminal_would_obey(fixtures: Path) -> None:
     assert "toy/\\x07link: a symbolic link; expected files in TOPIC/CASE" in told
 
 
-def test_more_files_than_are_looked_at(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_files_than_are_checked(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert survey(fixtures).strange == ()
     monkeypatch.setattr(folder, "MOST_FILES", 3)
     assert survey(fixtures).strange == (f"{fixtures}: more than 3 files; the others were not checked",)
@@ -154,7 +154,7 @@ def test_after_many_damaged_files_or_much_data_nothing_is_read(fixtures: Path, m
 _RESTORE = "Restore them from version control"
 
 
-def test_texts_without_end_and_a_table_without_end(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_texts_and_too_large_a_table(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_golden(CASES[0])
     many = replace(made, inputs={**made.inputs, "t": np.full(70_000, b"a")})
     golden_path(fixtures, "toy/double").unlink()
@@ -203,7 +203,7 @@ def test_a_golden_that_the_system_does_not_read_is_not_called_damaged(
     assert [*read_untrusted([path])] == [f"golden {path}: {ENVIRONMENT}Input/output error"]
 
 
-def test_a_topic_that_the_system_does_not_list_is_told(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_topic_that_the_system_does_not_list_is_reported(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = folder._listed
 
     def refuse(directory: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -215,7 +215,7 @@ def test_a_topic_that_the_system_does_not_list_is_told(fixtures: Path, monkeypat
     assert survey(fixtures).strange == (f"toy: {ENVIRONMENT}Permission denied",)
 
 
-def test_reading_takes_no_lock_and_minds_none(fixtures: Path) -> None:
+def test_reading_ignores_locks(fixtures: Path) -> None:
     fcntl = pytest.importorskip("fcntl")
     path = golden_path(fixtures, "toy/double")
     with path.open("rb") as held:
@@ -224,7 +224,7 @@ def test_reading_takes_no_lock_and_minds_none(fixtures: Path) -> None:
         assert read_golden(path).case == "toy/double"
 
 
-def test_a_process_that_the_system_ended_says_nothing_of_the_file() -> None:
+def test_a_killed_process_says_nothing_about_the_file() -> None:
     said = guard._crashed(Path("a.h5"), -signal.SIGKILL, 60)
     assert said.endswith("this says nothing about the file. Run again")
     assert "Do not trust it" in guard._crashed(Path("a.h5"), -signal.SIGSEGV, 60)

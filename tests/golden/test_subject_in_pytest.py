@@ -1,4 +1,4 @@
-"""``from golden.testing import test_goldens``: the run's subject is held to every golden that it offers."""
+"""``from golden.testing import test_goldens`` compares the run's subject with every golden that it offers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OWN = """
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project whose tests are one line."""
+    """Return a project whose tests are one line."""
     monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
     monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}:{pytester.path}")
     monkeypatch.syspath_prepend(str(pytester.path))
@@ -64,7 +64,7 @@ def test_an_item_for_each_golden_and_each_way(project: pytest.Pytester) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_a_wrong_subject_fails_and_is_told_which_fault(project: pytest.Pytester) -> None:
+def test_a_wrong_subject_fails_and_its_fault_is_named(project: pytest.Pytester) -> None:
     result = run(project, WRONG)
     result.assert_outcomes(passed=1, failed=2, skipped=1)
     result.stdout.fnmatch_lines(
@@ -73,10 +73,10 @@ def test_a_wrong_subject_fails_and_is_told_which_fault(project: pytest.Pytester)
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
-def test_goldens_that_fail_for_one_reason_are_told_once(
+def test_goldens_that_fail_for_one_reason_are_shown_once(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:
-    """Not the source of a test that is one line, but what is wrong and where; the second golden in a line."""
+    """The failure shows what is wrong and where, not the source of the test. The second golden takes one line."""
     (project.path / "my_subject.py").write_text(WRONG)
     result = project.runpytest_subprocess(*only_plugins(monkeypatch), *workers)
     failures = result.stdout.str().partition(" FAILURES ")[2].partition("goldens: ")[0]
@@ -87,7 +87,7 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
     )
     assert re.search(other, failures)
     for case in ("toy/double", "toy/triple"):
-        assert f"FAILED parity/test_parity.py::test_goldens[{case}]" in result.stdout.str(), "all are named in the end"
+        assert f"FAILED parity/test_parity.py::test_goldens[{case}]" in result.stdout.str(), "all are named at the end"
     every = project.runpytest_subprocess(*only_plugins(monkeypatch), *workers, "-v").stdout.str()
     assert every.count("diagnosis: matches fault 'negated'") == 2
     assert "more golden fails" not in every
@@ -106,8 +106,8 @@ def test_goldens_that_fail_for_one_reason_are_told_once(
         ),
     ],
 )
-def test_goldens_that_differ_alike_are_told_once(project: pytest.Pytester, wrong: str, told: str) -> None:
-    """What no declared fault explains: right values of another dtype, and values that are simply wrong."""
+def test_goldens_that_differ_in_one_way_are_shown_once(project: pytest.Pytester, wrong: str, told: str) -> None:
+    """No declared fault explains these: right values of another dtype, and values that are simply wrong."""
     subject = f"import numpy as np\n\ndef toy_scale(*, x, factor):\n    y = {wrong}\n"
     out = run(project, subject + '    return {"y": y, "rows": np.array(len(x))}\n').stdout.str()
     assert told in out
@@ -115,15 +115,15 @@ def test_goldens_that_differ_alike_are_told_once(project: pytest.Pytester, wrong
     assert "not equal" not in out
 
 
-def test_what_raises_one_exception_is_told_once(project: pytest.Pytester) -> None:
-    """The first traceback is shown, for it says where; the second golden takes a line."""
+def test_goldens_that_raise_one_exception_are_shown_once(project: pytest.Pytester) -> None:
+    """The first traceback is shown, because it shows the place; the second golden takes one line."""
     told = run(project, RIGHT.replace("return {", "raise ValueError(f'no {factor}'); return {", 1)).stdout.str()
     assert told.count("raise ValueError(f'no {factor}')") == 1
     assert re.search(r"-+ 1 more golden fails for the same reason; -v shows all: -+\n  toy/triple\n", told)
     assert "goldens: 2 of 2 failed goldens ended with an error" in told
 
 
-def test_goldens_that_are_not_finite_are_told_once(project: pytest.Pytester) -> None:
+def test_goldens_that_are_not_finite_are_shown_once(project: pytest.Pytester) -> None:
     told = run(project, RIGHT.replace("return {", "x = x * np.float32('nan'); return {", 1)).stdout.str()
     assert told.count("diagnosis: no known fault; none of the compared values is finite") == 1
     assert "E   1 more golden fails because values are not finite; -v shows all:\n" in told
@@ -179,7 +179,7 @@ def test_a_subject_that_breaks_fails_where_it_broke(project: pytest.Pytester) ->
     assert {check["case"] for check in checks} == {"toy/double", "toy/triple", "toy/ramp"}
 
 
-def test_what_is_neither_offered_nor_declared_fails_a_full_run(project: pytest.Pytester) -> None:
+def test_an_operation_neither_offered_nor_declared_fails_a_full_run(project: pytest.Pytester) -> None:
     result = run(project, SCALE_ONLY)
     result.assert_outcomes(passed=2, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -188,7 +188,7 @@ def test_what_is_neither_offered_nor_declared_fails_a_full_run(project: pytest.P
     assert run(project, SCALE_ONLY, "-k", "double").ret == pytest.ExitCode.OK, "a narrowed run may leave it out"
 
 
-def test_what_is_declared_not_offered_is_listed(project: pytest.Pytester) -> None:
+def test_operations_declared_not_offered_are_listed(project: pytest.Pytester) -> None:
     declared = '["toy.large"]\nnot_offered = "the port has no ramp"\n'
     result = run(project, SCALE_ONLY, "--golden-report=run.md", known=declared)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
@@ -196,7 +196,7 @@ def test_what_is_declared_not_offered_is_listed(project: pytest.Pytester) -> Non
     assert "| toy.large |  |  |  |  | not offered: the port has no ramp |" in (project.path / "run.md").read_text()
 
 
-def test_what_is_offered_but_not_collected_fails_a_full_run(project: pytest.Pytester) -> None:
+def test_an_operation_offered_but_not_collected_fails_a_full_run(project: pytest.Pytester) -> None:
     project.makepyfile(**{"parity/test_parity": OWN})
     result = run(project, RIGHT)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -247,7 +247,7 @@ def test_a_golden_that_the_subject_refuses_may_be_declared(project: pytest.Pytes
 
 
 def test_xfail_hides_no_difference(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a process of its own: the mark stays on the function, which other tests import too."""
+    """This runs in its own process, because the mark stays on the function, which other tests import too."""
     project.makepyfile(
         **{"parity/test_parity": f"import pytest\n{ONE_LINE}\ntest_goldens = pytest.mark.xfail(test_goldens)"}
     )
@@ -267,7 +267,7 @@ def test_xfail_hides_no_difference(project: pytest.Pytester, monkeypatch: pytest
         (RIGHT, '["toy.scal"]\nreason = "x"', "*no operation or way has this name; nearest: toy.scale*"),
     ],
 )
-def test_what_cannot_be_meant_is_a_usage_error(
+def test_an_invalid_subject_or_declaration_is_a_usage_error(
     project: pytest.Pytester, subject: str, known: str, message: str
 ) -> None:
     result = run(project, subject, known=known)
@@ -295,7 +295,7 @@ def test_workers_and_controller_count_together(project: pytest.Pytester, monkeyp
     }
 
 
-# ------------------------------------------------------------------------------------------------ arranged by others
+# ------------------------------------------------------------------------------------------------ with other plugins
 
 SHARD = """
 def pytest_collection_modifyitems(items):
@@ -304,7 +304,7 @@ def pytest_collection_modifyitems(items):
 RUN_AGAIN = """
 from _pytest.runner import runtestprotocol
 def pytest_runtest_protocol(item, nextitem):
-    \"\"\"As pytest-rerunfailures does: what failed is reported as 'rerun', and run once more.\"\"\"
+    \"\"\"Report a failed test as 'rerun' and run it once more, as pytest-rerunfailures does.\"\"\"
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     if any(report.failed for report in reports):
@@ -349,7 +349,7 @@ def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypa
     result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 
 
-def test_a_shard_still_tells_what_no_test_claims(project: pytest.Pytester) -> None:
+def test_a_shard_still_reports_what_is_not_offered(project: pytest.Pytester) -> None:
     project.makeconftest(SHARD)
     result = run(project, SCALE_ONLY)
     assert result.ret == pytest.ExitCode.TESTS_FAILED

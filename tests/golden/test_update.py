@@ -1,4 +1,4 @@
-"""Each golden is the old one, the new one, or reported as interrupted and finished, whatever interrupts its update."""
+"""Whatever interrupts an update, each golden is the old one, the new one, or reported as interrupted and finished."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ALL = {case.name: case for case in standin.CASES}
 
 
 def moved(fixtures: Path, case: str, factor: float = 1.000001) -> Difference:
-    """A golden whose values are others, and so its picture too; what is proved of the old ones holds of them."""
+    """Return a change of a golden's values, and so of its picture, so small that its proof still holds."""
     before = read_golden(golden_path(fixtures, case))
     return Difference(
         case, before=before, after=replace(before, outputs=before.outputs | {"y": before.outputs["y"] * factor})
@@ -82,8 +82,8 @@ def test_a_removed_golden_leaves_nothing(fixtures: Path) -> None:
 
 
 @pytest.mark.parametrize("kinds", [("json",), ("json", "png")])
-def test_a_removal_that_was_cut_off_goes_on(fixtures: Path, kinds: tuple[str, ...]) -> None:
-    """The entry went first; what is left is a golden that no case declares, as before."""
+def test_an_interrupted_removal_continues(fixtures: Path, kinds: tuple[str, ...]) -> None:
+    """The entry is removed first. What is left is a golden that no case declares, as before."""
     for kind in kinds:
         (fixtures / f"{DOUBLE}.{kind}").unlink()
     assert f"golden {DOUBLE}: it has no entry" in verify(fixtures, OTHERS)
@@ -108,7 +108,7 @@ def test_a_failure_before_the_first_rename_changes_nothing(fixtures: Path, probl
 def test_after_each_rename_a_golden_is_old_or_new_or_is_finished(
     fixtures: Path, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
-    """Two goldens of three files each: what was not begun is old, what was begun becomes new."""
+    """Two goldens have three files each. A golden whose update has begun becomes new; the others stay old."""
     rows = [moved(fixtures, case) for case in (DOUBLE, TRIPLE)]
     old = [content(fixtures, row.case) for row in rows]
     stop_after(monkeypatch, renames, KeyboardInterrupt())
@@ -146,7 +146,7 @@ def test_a_new_golden_is_finished_too(fixtures: Path, monkeypatch: pytest.Monkey
 
 
 def cut_off(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Leave an update whose entry alone was replaced; the content that was to come."""
+    """Interrupt an update after it replaced only the entry; return the content that it would have written."""
     row = moved(fixtures, DOUBLE)
     stop_after(monkeypatch, 1, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -156,7 +156,7 @@ def cut_off(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def rewritten(fixtures: Path) -> Difference:
-    """A golden of the same content that lies otherwise in its file."""
+    """Return a golden with the same content but another unit."""
     before = read_golden(golden_path(fixtures, DOUBLE))
     label = Label("row column", before.labels["outputs/y"].unit + "*")
     return Difference(DOUBLE, before=before, after=replace(before, labels={**before.labels, "outputs/y": label}))
@@ -185,7 +185,7 @@ def test_an_update_of_the_form_alone_is_finished_if_it_was_begun(
     assert len(read_entry(fixtures, DOUBLE)["history"]) == 2 + bool(renames)
 
 
-def test_a_golden_that_is_not_what_it_was_before_is_damage(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_golden_is_damage(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_off(fixtures, monkeypatch)
     golden_path(fixtures, DOUBLE).write_bytes(golden_path(fixtures, TRIPLE).read_bytes())
     (fixtures / "toy" / ".double.png.staged").unlink()
@@ -194,7 +194,7 @@ def test_a_golden_that_is_not_what_it_was_before_is_damage(fixtures: Path, monke
 
 
 @pytest.mark.parametrize("others", ["sound", "damaged", "linked"])
-def test_a_staged_file_that_the_entry_does_not_speak_of_is_dropped(
+def test_a_staged_file_that_the_entry_does_not_mention_is_dropped(
     fixtures: Path, tmp_path_factory: pytest.TempPathFactory, others: str
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "mine.h5"
@@ -212,7 +212,7 @@ def test_a_staged_file_that_the_entry_does_not_speak_of_is_dropped(
     assert not is_under_way(fixtures)
 
 
-def test_a_broken_entry_is_told_before_anything_is_dropped(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_entry_is_reported_before_anything_is_dropped(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_off(fixtures, monkeypatch)
     entry_path(fixtures, DOUBLE).write_text("{")
     with pytest.raises(GoldenError, match=r"double\.json"):
@@ -220,7 +220,7 @@ def test_a_broken_entry_is_told_before_anything_is_dropped(fixtures: Path, monke
     assert is_under_way(fixtures)
 
 
-def test_what_would_keep_a_rename_from_succeeding_is_found_before_the_first(fixtures: Path) -> None:
+def test_an_obstacle_to_a_rename_is_found_before_the_first(fixtures: Path) -> None:
     before = content(fixtures)
     rows = moved(fixtures, DOUBLE), moved(fixtures, TRIPLE)
     (fixtures / "toy" / "triple.png").unlink()
@@ -256,7 +256,7 @@ def test_a_link_in_the_place_of_the_lock_is_refused(fixtures: Path, tmp_path_fac
     assert victim.read_text() == "mine"
 
 
-def test_a_second_writer_is_told(fixtures: Path) -> None:
+def test_a_second_writer_is_refused(fixtures: Path) -> None:
     with lock(fixtures), pytest.raises(GoldenError, match="another generator is at work"), lock(fixtures):
         pass
 
@@ -272,7 +272,7 @@ while True:
 
 
 def test_kill_leaves_nothing_torn(fixtures: Path) -> None:
-    """Killed without warning at random moments of its work, the directory is sound once it is finished."""
+    """The writer is killed at random moments. Once its update is finished, the directory is sound."""
     moments = random.Random(0)
     for _ in range(4):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(fixtures)], stdout=subprocess.PIPE)
@@ -287,7 +287,7 @@ def test_kill_leaves_nothing_torn(fixtures: Path) -> None:
         assert verify(fixtures, ALL) == []
 
 
-def test_a_file_system_without_locks_is_told(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_reported(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(descriptor: int, how: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 

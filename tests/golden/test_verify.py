@@ -1,4 +1,4 @@
-"""Entries are readable and in step with the goldens, and ``verify`` finds whatever is not."""
+"""Entries are readable and match the goldens, and ``verify`` reports everything that does not match."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DOUBLE = CASES[0].name
 
 
 def change_entry(fixtures: Path, change: Callable[[Entry], object]) -> None:
-    """Change what the entry of ``toy/double`` says."""
+    """Change the entry of ``toy/double``."""
     entry = read_entry(fixtures, DOUBLE)
     change(entry)
     write_entry(fixtures, DOUBLE, entry)
@@ -48,11 +48,11 @@ def test_the_committed_goldens_are_sound(directory: str, cases: str) -> None:
 
 def test_the_readme_says_how_many_of_them_are_confirmed() -> None:
     text = confirmed.README.read_text(encoding="utf-8")
-    assert text == confirmed.renewed(text), "write it anew: python -m docs.confirmed"
+    assert text == confirmed.renewed(text), "rewrite it: python -m docs.confirmed"
 
 
-def test_what_the_default_suite_reads_is_small() -> None:
-    """All goldens but the slow ones; of the embedded data set's counts those of the short run."""
+def test_the_default_suite_reads_little() -> None:
+    """It reads all goldens except slow ones, and only the counts of the short run from the embedded data set."""
     slow = {name for name, case in load_cases("golden.ptychopinn").items() if case.slow}
     fixtures = REPOSITORY / "golden" / "fixtures"
     sizes = {name: golden_path(fixtures, name).stat().st_size for name in stored_cases(fixtures)}
@@ -84,8 +84,8 @@ def test_one_line_per_array_and_one_changed_element_shows(fixtures: Path) -> Non
     assert [line.split('"')[1] for line in differing] == ["date", "content", "y"]
 
 
-def test_rounding_moves_no_line_but_that_of_what_was_rounded() -> None:
-    """Other noise by a thousandth, hence other margins: tolerances and margins look as they did."""
+def test_a_small_change_of_margins_shows_only_in_the_digest() -> None:
+    """Margins that change by a thousandth look the same in an entry."""
     golden = make_golden(CASES[0])
     faults = {
         name: replace(caught, outputs={o: replace(w, share=w.share * 1.001) for o, w in caught.outputs.items()})
@@ -111,7 +111,7 @@ def test_a_golden_without_an_entry(fixtures: Path) -> None:
     assert said.startswith(page)
 
 
-def test_a_golden_that_its_entry_does_not_speak_of(fixtures: Path) -> None:
+def test_a_golden_that_its_entry_does_not_list(fixtures: Path) -> None:
     golden_path(fixtures, DOUBLE).unlink()
     y = make_golden(CASES[0]).outputs["y"] * 2
     write_golden(golden_path(fixtures, DOUBLE), make_golden(CASES[0], outputs={"y": y, "rows": np.array(4)}))
@@ -152,7 +152,7 @@ def test_an_entry_with_a_key_that_the_generator_does_not_write(fixtures: Path) -
 
 
 def forge(fixtures: Path, made: Golden) -> list[str]:
-    """Put a forged golden in the place of ``toy/double``, with an entry and a picture that go with it; verify that."""
+    """Replace ``toy/double`` by a forged golden with a matching entry and picture; return what ``verify`` reports."""
     path, picture = golden_path(fixtures, DOUBLE), read_entry(fixtures, DOUBLE)["picture"]
     path.unlink()
     write_golden(path, made)
@@ -161,7 +161,7 @@ def forge(fixtures: Path, made: Golden) -> list[str]:
 
 
 def wider(factor: float, *, noise: bool = False, runs: bool = False, faults: bool = False) -> Golden:
-    """Forge a wider tolerance, and, as asked, what goes with it."""
+    """Forge a wider tolerance and, if chosen, what it follows from."""
     made = make_golden(CASES[0])
     old = made.tolerances["y"]
     parts = [factor * old.atol, factor * old.rtol, old.noise_atol, old.noise_rtol]
@@ -199,7 +199,7 @@ def test_a_tolerance_cannot_be_widened_by_forging_what_it_follows_from(
     assert any(message in problem for problem in forge(fixtures, wider(2.65e14, **forged)))
 
 
-def test_a_noise_that_is_made_up_of_less_than_rounding(fixtures: Path) -> None:
+def test_a_forged_noise_below_rounding(fixtures: Path) -> None:
     told = forge(fixtures, wider(1e-3, noise=True, runs=True, faults=True))
     assert told[0].startswith("golden toy/double: output 'y': its noise of 1e-09 is less than rounding itself")
 
@@ -240,11 +240,11 @@ FAULTS = make_golden(CASES[0]).faults
         ({"parameters": {"factor": 3.0}}, "its case has changed since it was generated"),
     ],
 )
-def test_what_a_forger_can_drop_is_missed(fixtures: Path, changes: dict[str, Any], message: str) -> None:
+def test_what_a_forger_drops_is_reported(fixtures: Path, changes: dict[str, Any], message: str) -> None:
     assert any(message in problem for problem in forge(fixtures, make_golden(CASES[0], **changes)))
 
 
-def test_a_kept_wrong_output_that_is_nearer_than_said(fixtures: Path) -> None:
+def test_a_kept_wrong_output_that_is_nearer_than_stated(fixtures: Path) -> None:
     kept = FAULTS["negated"].outputs["y"]
     for changes, message in (
         ({"share": kept.share / 10}, "tolerances away, but the file says"),
@@ -264,7 +264,7 @@ def test_a_golden_that_tensorflow_did_not_produce(fixtures: Path) -> None:
     )
 
 
-def test_a_file_that_is_no_golden(fixtures: Path) -> None:
+def test_a_file_that_is_not_a_golden(fixtures: Path) -> None:
     (fixtures / "toy" / "notes.txt").write_text("")
     (fixtures / "notes.json").write_text("")
     assert verify(fixtures, ALL) == [
@@ -345,7 +345,7 @@ def test_an_entry_that_is_not_there_is_one_clear_error(fixtures: Path) -> None:
     assert listed_cases(fixtures) == set(ALL)
 
 
-def test_pictures_are_held_to_the_goldens(fixtures: Path) -> None:
+def test_pictures_must_match_their_goldens(fixtures: Path) -> None:
     picture = fixtures / "toy" / "double.png"
     sound = picture.read_bytes()
     picture.write_bytes(sound + b" ")

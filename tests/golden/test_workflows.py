@@ -1,4 +1,4 @@
-"""The workflows of CI: they can be parsed, and name jobs, outputs, targets, commands, options and files that exist."""
+"""CI workflows can be parsed, and name only jobs, outputs, targets, commands, options and files that exist."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import yaml
 
 from golden.cli import main
 from golden.generate import main as generate
+from tests.golden.conftest import git
 
 TOP = Path(__file__).resolve().parents[2]
 WORKFLOWS = {path.stem: path for path in sorted((TOP / ".github/workflows").glob("*.yml"))}
 TARGETS = set(re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.M))
 GENERATOR = {"golden", "confirm", "long"}
-"""Targets that hand ARGS to the generator; ``test`` hands them to pytest."""
+"""Targets that pass ARGS to the generator; ``test`` passes them to pytest."""
 OPTION = re.compile(r"(?<!\S)--?[a-z][\w-]*")
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="the steps are scripts for bash")
@@ -42,11 +43,11 @@ SCRIPTS |= {f".ci/{path.name}": path.read_text() for path in sorted((TOP / ".ci"
 
 
 def joined(script: str) -> str:
-    """Without comments, a command a line."""
+    """Return a script without comments, one command per line."""
     return re.sub(r"^\s*#.*\n", "", script.replace("\\\n", " "), flags=re.M)
 
 
-def test_there_are_both() -> None:
+def test_both_workflows_exist() -> None:
     assert {*WORKFLOWS} >= {"gate", "goldens"}
 
 
@@ -64,7 +65,7 @@ def test_a_workflow_is_what_the_server_expects(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_what_an_expression_names_is_there(name: str) -> None:
+def test_names_in_expressions_exist(name: str) -> None:
     jobs = read(name)["jobs"]
     for job in jobs.values():
         needed = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
@@ -77,7 +78,7 @@ def test_what_an_expression_names_is_there(name: str) -> None:
             assert re.search(rf'echo "{output}=.*>> "\$GITHUB_OUTPUT"', script)
         scope = {*job.get("env", {})}
         for step in job["steps"]:
-            # An expression in a script would be code that the request writes.
+            # An expression in a script would run text from the request as code.
             assert "${{" not in step.get("run", "")
             used = {*re.findall(r"\$\{?([A-Z_]+)\b", step.get("run", ""))}
             assert used <= scope | {*step.get("env", {})} | {"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "RUNNER_TEMP"}
@@ -101,7 +102,7 @@ def test_a_script_can_be_parsed_and_names_what_exists(label: str) -> None:
 
 
 @pytest.mark.parametrize(("label", "step"), [(label, step) for label, _, step in steps() if "with" in step])
-def test_what_an_action_is_given_is_there(label: str, step: dict[str, Any]) -> None:
+def test_arguments_of_actions_exist(label: str, step: dict[str, Any]) -> None:
     for file in str(step["with"].get("cache-dependency-path", "")).split():
         assert (TOP / file).is_file(), file
     if "upload-artifact" in step["uses"]:
@@ -113,9 +114,6 @@ def test_what_an_action_is_given_is_there(label: str, step: dict[str, Any]) -> N
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for key, value in {"GLOBAL": "/dev/null", "SYSTEM": "/dev/null"}.items():
         monkeypatch.setenv(f"GIT_CONFIG_{key}", value)
-    for who in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{who}_NAME", "a")
-        monkeypatch.setenv(f"GIT_{who}_EMAIL", "a@b")
     monkeypatch.chdir(tmp_path)
     for case in ("confirmed", "gone", "same"):
         write(tmp_path, case, record("a"))
@@ -135,10 +133,6 @@ def record(digit: str) -> str:
     return f' "confirmed": {{"reference": "ptycho", "commit": "{digit * 40}", "share": 0.1}},\n'
 
 
-def git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-
 def commit(message: str) -> str:
     git("add", "-A")
     git("commit", "-qm", message, "--allow-empty")
@@ -146,7 +140,7 @@ def commit(message: str) -> str:
 
 
 def changed(before: str, tmp_path: Path) -> dict[str, str]:
-    """What the step 'diff' of the job 'changed' writes."""
+    """Run the step 'diff' of the job 'changed', and return its outputs."""
     (script,) = (step["run"] for step in read("goldens")["jobs"]["changed"]["steps"] if step.get("id") == "diff")
     output = tmp_path / ".git" / "output"
     output.write_text("")
@@ -163,7 +157,7 @@ def test_the_step_that_looks_for_changes_finds_them(repository: Path) -> None:
     faults = repository / "golden/ptychopinn/probe/faults.py"
     faults.parent.mkdir(parents=True)
     faults.write_text("FAULTS = ()")
-    # What git would not search or show.
+    # git does not search or show binary files unless asked to.
     (repository / ".gitattributes").write_text("*.json binary\n")
     write(repository, "confirmed", record("b"))
     write(repository, "gone", "")

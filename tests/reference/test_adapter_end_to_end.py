@@ -1,6 +1,6 @@
-"""Goldens of an installed package ``ptycho``, with TensorFlow behind it; then both compared.
+"""Generate goldens with an installed package ``ptycho`` and TensorFlow behind it; then cross-check the two.
 
-The package is a stand-in; with ``PTYCHOPINN=DIR`` it is the real one, too, from its checkout in DIR.
+The package is a stand-in. With ``PTYCHOPINN=DIR``, the tests also run with the real package, from its checkout in DIR.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from golden.store.read import read_golden
 
 STANDIN = Path(__file__).resolve().parents[1] / "golden" / "standin_ptycho"
 INSTALLED = os.environ.get("PTYCHOPINN")
-REAL = pytest.mark.skipif(INSTALLED is None, reason="PTYCHOPINN names no checkout of the real package")
+REAL = pytest.mark.skipif(INSTALLED is None, reason="PTYCHOPINN is not set to a checkout of the real package")
 CASES = ("probe/normalise_n16_scale4", "reassembly/m8", "defaults/model", "defaults/schedule")
 
 TRACED = '''
@@ -61,7 +61,7 @@ def generate(*arguments: str) -> Result:
 def is_real(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> bool:
-    """The generator's processes, which inherit the path, find this package; tells whether it is the real one."""
+    """Let the generator's processes, which inherit the path, find this package; return whether it is the real one."""
     if request.param == "the stand-in":
         monkeypatch.syspath_prepend(STANDIN)
         return False
@@ -101,7 +101,7 @@ def test_goldens_of_the_installed_package(is_real: bool, tmp_path: Path) -> None
 
 @pytest.fixture
 def traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A stand-in whose crop is a TensorFlow graph, as the package's is."""
+    """Install a stand-in whose crop is a TensorFlow graph, like that of the package."""
     shutil.copytree(STANDIN, tmp_path, dirs_exist_ok=True)
     with (tmp_path / "ptycho" / "tf_helper.py").open("a") as helper:
         helper.write(TRACED)
@@ -120,7 +120,7 @@ def test_a_graph_that_keeps_its_first_n_is_run_eagerly() -> None:
     for N in (64, 16):
         params.set("N", N)
         crops.append(helper._crop(tf.ones((1, N, N, 1), tf.complex64), 8).shape)
-    assert crops == [(1, 8, 8, 1), (1, 0, 0, 1)], "left to itself, the graph crops the second N as it did the first"
+    assert crops == [(1, 8, 8, 1), (1, 0, 0, 1)], "without eager execution, the graph crops the second N like the first"
 
     case, golden = load_cases("golden.ptychopinn")["reassembly/m8"], read_golden(golden_path(FIXTURES, "reassembly/m8"))
     try:

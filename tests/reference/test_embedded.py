@@ -1,4 +1,4 @@
-"""The embedded data set once more, by its recipe, and against TensorFlow's patterns."""
+"""The recipe reproduces the embedded data set, and its counts fit TensorFlow's patterns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_the_recipe_gives_what_is_stored() -> None:
 
 
 def test_the_counts_are_draws_around_tensorflows_patterns() -> None:
-    """Of every fifth pattern: TensorFlow moves the whole object for each."""
+    """Only every fifth pattern is computed, because TensorFlow moves the whole object for each."""
     inputs = {name: embedded(name) for name in ("object", "probe")}
     inputs["positions"] = embedded("positions")[::5].reshape(-1, 1, 2, 1)
     outputs = evaluate("simulation.patterns", "float32", inputs, {"nphotons": 3e5})

@@ -1,4 +1,4 @@
-"""The generator with TensorFlow, all variants of the noise floor included: it makes the committed goldens again."""
+"""The generator with TensorFlow reproduces committed goldens, including all variants of the noise floor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from golden.store.read import read_golden
 CASES = ("probe/normalise_n16_scale4", "reassembly/m20_subpixel", "defaults/optimizer")
 
 
-def test_it_makes_the_committed_goldens_again(tmp_path: Path) -> None:
+def test_it_reproduces_the_committed_goldens(tmp_path: Path) -> None:
     arguments = ["--fixtures", str(tmp_path), "--update", "--reason", "again", *CASES]
     run = CliRunner().invoke(main, arguments)
     assert run.exit_code == 0, run.output
@@ -34,7 +34,7 @@ def test_it_makes_the_committed_goldens_again(tmp_path: Path) -> None:
     assert noise["1 ULP, run 1"] > 0
 
 
-def test_the_users_keras_settings_neither_move_nor_break_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_keras_settings_have_no_effect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / ".keras" / "keras.json"
     own.parent.mkdir()
     own.write_text('{"floatx": "float64", "epsilon": 0.001, "backend": "jax", "image_data_format": "channels_first"}')

@@ -1,4 +1,4 @@
-"""The reference's network: as many weights as the real one has, and groups that stay apart."""
+"""The reference's network has as many weights as the real one, and keeps groups apart."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_number_of_weights(N: int, gridsize: int, changes: dict[str, Any], count
 
 
 def test_groups_stay_apart_whatever_their_number() -> None:
-    """TensorFlow sums all groups into one canvas from 64 patches on; here, 16 groups of four are 16 times one."""
+    """From 64 patches on, PtychoPINN sums all groups into one canvas; here, each group keeps its own."""
     network = Network(tf.float32, N=64, members=4, **DEFAULTS | {"n_filters_scale": 1})
     rng = np.random.default_rng(0)
     X, probe = rng.random((16, 64, 64, 4), np.float32), np.ones((64, 64), np.complex64)

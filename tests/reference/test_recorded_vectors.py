@@ -1,4 +1,4 @@
-"""The reference reproduces what the real TensorFlow PtychoPINN was recorded to compute.
+"""The reference reproduces the recorded outputs of the real TensorFlow PtychoPINN.
 
 Tolerances: probe 1e-6 relative; translation 1e-5; sums 1e-4 of the largest value; ratios 1e-4 where the count exceeds
 0.01.
@@ -60,12 +60,12 @@ def test_relative_coordinates(external_data: Path) -> None:
 
 
 def test_groups(external_data: Path) -> None:
-    """Indices, positions and patterns exactly."""
+    """Indices, positions and patterns are equal; other arrays agree within rounding."""
     allowed = {"X_full": 1e-6, "Y": 1e-5, "nn_indices": 0, "coords_nn": 0, "coords_start_nn": 0, "diffraction": 0}
     for record in records(external_data, "grouped_*.h5"):
         given, inputs = record.attributes, record.inputs
         scan = {name: inputs[name] for name in ("xcoords", "ycoords")}
-        # -1 stands for no seed; then nothing is drawn, or with seed 0.
+        # -1 means no seed: nothing was drawn, or it was drawn with seed 0.
         drawn = {name: int(given[name]) for name in ("gridsize", "K", "nsamples")} | {
             "seed": max(int(given["seed"]), 0)
         }
@@ -93,7 +93,7 @@ def test_groups(external_data: Path) -> None:
 
 
 def oversampled(record: Record, scan: dict[str, np.ndarray], drawn: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Groups from a pool; then what the record makes of any groups, by operations of its own."""
+    """Draw groups from a pool; then compute the other arrays of the record from them, by their own operations."""
     pool = int(record.attributes["neighbor_pool_size"])
     drawn |= {"sequential_sampling": bool(record.attributes["sequential"])}
     drawn |= {"neighbor_pool_size": None if pool < 0 else pool}
@@ -127,7 +127,7 @@ def test_reassembly(external_data: Path) -> None:
 
 
 def test_net_placement_in_a_group(external_data: Path) -> None:
-    """Placed patches, summed over a group, are what the network's merge was recorded to sum."""
+    """The placed patches of a group add up to the recorded sum of the network's merge."""
     merges = list(zero_mean_merges(external_data))
     assert len(merges) >= 3
     for record in merges:
@@ -136,7 +136,7 @@ def test_net_placement_in_a_group(external_data: Path) -> None:
 
 
 def test_round_trip(external_data: Path) -> None:
-    """A known object, cut at the recorded positions and stitched, is the recorded mosaic."""
+    """A known object, cut at the recorded positions and stitched, gives the recorded mosaic."""
     for record in records(external_data, "roundtrip*.h5"):
         margin, positions = 40, record.inputs["positions"]
         inputs = {"object": np.pad(record.inputs["object"], margin), "positions": positions + margin}
@@ -170,7 +170,7 @@ def test_merge_and_its_extraction(external_data: Path) -> None:
         assert_close(record, "norm", outputs["norm"], norm, 1e-6)
         if "sum_real" in record.outputs:
             assert_close(record, "sum", outputs["sum"].real, record.outputs["sum_real"], 1e-6)
-        # Each region by its own scale.
+        # Compare each region on its own scale.
         for name, region in (("merged_centre", norm > 0.5), ("merged_border", norm <= np.float32(1e-3))):
             assert_close(record, name, outputs[name] * region, merged * region, 1e-6)
         inputs = {"canvas": merged, "coords_relative": relative}

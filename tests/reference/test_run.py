@@ -1,4 +1,4 @@
-"""The reference's training goes on after an interruption as if there had been none."""
+"""The reference's training and stitching; an interrupted training continues to the same result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from golden.ptychopinn.run import reference as run
 from golden.ptychopinn.run.cases import CASES
 
 
-def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_training_continues_to_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (case, _) = CASES
     given = {**case.complete_inputs(case.draw_inputs(0)), **case.parameters}
     given |= {"order": given["order"][:2, :32], "held_back": given["held_back"][:4]}
@@ -36,8 +36,8 @@ def test_an_interrupted_training_goes_on_to_the_same_result(tmp_path: Path, monk
         np.testing.assert_array_equal(resumed[name], array, name)
 
 
-def test_the_formula_of_the_stitching_is_the_references() -> None:
-    """An untrained network makes the patches; goldens keep too little of theirs to ask there."""
+def test_the_stitching_formula_agrees_with_the_reference() -> None:
+    """The patches come from an untrained network, because goldens keep too few of theirs."""
     _, case = CASES
     inputs = case.complete_inputs(case.draw_inputs(0))
     outputs = run.reconstruction(tf.float32, **{**inputs, "order": inputs["order"][:0]}, **case.parameters)
@@ -48,7 +48,7 @@ def test_the_formula_of_the_stitching_is_the_references() -> None:
         np.testing.assert_allclose(found[name], outputs[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
 
-def test_another_task_is_another_training() -> None:
+def test_any_change_makes_another_task() -> None:
     (case, _) = CASES
     given = {**case.complete_inputs(case.draw_inputs(0)), **case.parameters}
     one = run.Task.of(tf.float32, given)

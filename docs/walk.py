@@ -28,7 +28,7 @@ PARITY = "tests/torch/test_probe_normalization_parity.py tests/torch/test_golden
 
 @dataclass(frozen=True)
 class Step:
-    """A command, what is said before it, and how many lines of its output are kept at the top and at the end."""
+    """A command, the text before it, and the number of output lines kept at the top and at the end."""
 
     text: str
     command: str
@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def run(step: Step, clone: Path) -> str:
-    """What a command prints in a terminal, with the answers typed; the last answer is given to every further prompt."""
+    """Return what a command prints in a terminal. The last answer is typed at every further prompt."""
     user = {"GIT_AUTHOR_NAME": "a maintainer", "GIT_AUTHOR_EMAIL": "maintainer@example.org"}
     environment = (
         os.environ
@@ -169,7 +169,7 @@ def run(step: Step, clone: Path) -> str:
             break
         said += part
         if said.count(PROMPT) > answered:
-            time.sleep(0.5)  # what is typed before it listens is thrown away, so that nobody accepts unseen
+            time.sleep(0.5)  # the program discards earlier input, so that nobody accepts unseen
             os.write(ours, step.answers[min(answered, len(step.answers) - 1)].encode())
             answered += 1
     process.wait()
@@ -178,7 +178,7 @@ def run(step: Step, clone: Path) -> str:
 
 
 def kept(said: list[str], step: Step) -> list[str]:
-    """The lines that are shown, trailing blanks gone."""
+    """Return the lines that are shown, without trailing blanks."""
     said = [line.rstrip() for line in said]
     if len(said) <= step.head + step.tail:
         return said

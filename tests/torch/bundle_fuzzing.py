@@ -33,7 +33,7 @@ REFUSED, SAME, ANOTHER = "refused", "the same", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)
 VERDICTS = (REFUSED, SAME, ANOTHER, *BAD)
-"""``another``: it reads as a sound bundle with other content. An attacker can write one, but random damage must not."""
+"""``another``: reads as a sound bundle with other content. An attacker can write one, random damage must not."""
 
 
 # ------------------------------------------------------------------------------------------------ a sound bundle
@@ -265,7 +265,7 @@ def corrupt(kind: str, seed: int) -> bytes:
 
 
 def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
-    """Read one corruption as the programs do."""
+    """Read one corrupt file as the programs do."""
     path = scratch / NAME
     path.write_bytes(corrupt(kind, seed))
     expected = content()

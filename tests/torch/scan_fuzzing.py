@@ -33,8 +33,8 @@ REFUSED, SAME, TOLD, ANOTHER = "refused", "the same", "told", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)
 VERDICTS = (REFUSED, SAME, TOLD, ANOTHER, *BAD)
-"""``told``: another scan, but a warning names what was ignored. ``another``: a sound file with other content, which
-somebody can write, but random damage must not."""
+"""``told``: reads as another scan, and a warning names what was ignored. ``another``: reads as a sound file with other
+content. An attacker can write one, random damage must not."""
 
 
 # ------------------------------------------------------------------------------------------------ sound scans
@@ -63,7 +63,7 @@ def _packed(save: Any, **changes: Any) -> bytes:
 
 @cache
 def bases() -> tuple[bytes, ...]:
-    """Return sound files: stored and deflated, with all keys, other layouts and dtypes, and by PtychoPINN's writer."""
+    """Return sound files: stored, deflated, with all keys, other layouts and dtypes, and PtychoPINN's None."""
     given = arrays()
     stack = given["diff3d"]
     bad = np.zeros((N, N), bool)
@@ -328,7 +328,7 @@ def corrupt(kind: str, seed: int) -> bytes:
 
 
 def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
-    """Read one corruption as the programs do."""
+    """Read one corrupt file as the programs do."""
     path = scratch / ("object.png" if kind == PICTURE else "scan.npz")
     path.write_bytes(corrupt(kind, seed))
     expected = sound(seed % len(bases()))

@@ -1,4 +1,4 @@
-"""The bundle: there and back, and every archive that is not one refused by name, before it can do harm."""
+"""A bundle is read as it was written. Every other archive is refused by name, before it can do harm."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_bundle_goes_to_a_file_and_back(tmp_path: Path, C: int, device: str) -
     assert set(given.versions) == {"python", "ptycho_torch", "torch", "numpy", "lightning"}
 
 
-def test_the_same_bundle_is_the_same_file_and_holds_no_place(tmp_path: Path, path: Path) -> None:
+def test_the_same_bundle_is_the_same_file_and_contains_no_paths(tmp_path: Path, path: Path) -> None:
     save_bundle(tmp_path / "other.zip", a_bundle())
     assert (tmp_path / "other.zip").read_bytes() == path.read_bytes()
     assert b"someone" not in path.read_bytes()
@@ -138,20 +138,20 @@ def rewritten(path: Path, about: Callable[[Any], object] = dict, tensors: Callab
         (lambda a: a.update(seed="0"), "seed: expected a whole number, found '0'"),
         (lambda a: a["losses"].pop("epochs"), "losses: expected what LossCurve.to_json returns"),
         (lambda a: a.update(versions=[]), "versions: expected a JSON object, found list"),
-        # Shapes are compared before memory is taken for the weights that it would have: these would be petabytes.
+        # Shapes are compared before memory is allocated: these weights would take petabytes.
         (
             lambda a: a["model"].update(n_filters_scale=10**6),
             "encoder.block_1.conv_1.weight: expected shape (32000000, 1,",
         ),
     ],
 )
-def test_what_is_said_of_the_model_must_fit(path: Path, change: Callable[[Any], object], message: str) -> None:
+def test_a_document_that_does_not_fit_is_refused(path: Path, change: Callable[[Any], object], message: str) -> None:
     rewritten(path, about=change)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_bundle(path)
 
 
-def test_a_bundle_from_before_the_choice_of_precision_was_trained_in_float32(path: Path) -> None:
+def test_a_bundle_without_a_precision_was_trained_in_float32(path: Path) -> None:
     rewritten(path, about=lambda a: a["training"].pop("precision"))
     assert load_bundle(path).training == dataclasses.replace(
         a_bundle().training, train_data_file="scan.npz", output_dir="out"
@@ -181,7 +181,7 @@ def test_weights_must_fit(path: Path, change: Callable[[Any], object], message: 
 
 
 class Bomb:
-    """Says so when it is unpickled."""
+    """Fails the test if it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (pytest.fail, ("unpickled",))
@@ -228,7 +228,7 @@ def test_torch_s_own_files_are_refused_and_not_unpickled(tmp_path: Path) -> None
 
 
 def test_compressed_members_are_refused_before_they_are_unpacked(tmp_path: Path, path: Path) -> None:
-    """So nothing becomes larger than its file."""
+    """So nothing that is read is larger than its file."""
     zipped(tmp_path / "again.zip", members_of(path), zipfile.ZIP_DEFLATED)
     with pytest.raises(
         ValueError, match=r"about\.json: expected it uncompressed, found it compressed; the file was repacked"
@@ -252,7 +252,7 @@ def test_damage_is_refused(path: Path) -> None:
             found = load_bundle(path).model.state_dict()
         except ValueError:
             continue
-        # Time stamps and the like of the archive: nothing that is used.
+        # The damaged byte is not used: it belongs to a time stamp or the like.
         assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items()), place
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
@@ -328,15 +328,15 @@ def test_the_fuzzer_sees_a_silent_change(tmp_path: Path, monkeypatch: pytest.Mon
         lambda a: a["losses"].update(least_loss=10**400),
     ],
 )
-def test_numbers_out_of_all_proportion(path: Path, change: Callable[[Any], object]) -> None:
+def test_absurd_numbers_are_refused(path: Path, change: Callable[[Any], object]) -> None:
     rewritten(path, about=change)
     with pytest.raises(ValueError, match=r"wts\.h5\.zip: ") as refused:
         load_bundle(path)
     assert str(refused.value).isprintable()
 
 
-def test_a_name_twice_is_refused(path: Path) -> None:
-    """JSON readers keep the last in silence."""
+def test_a_repeated_name_is_refused(path: Path) -> None:
+    """JSON readers silently keep the last one."""
     members = members_of(path)
     members[ABOUT] = members[ABOUT].replace(b'"seed": 3', b'"seed": 3, "seed": 4')
     zipped(path, members)
@@ -344,7 +344,7 @@ def test_a_name_twice_is_refused(path: Path) -> None:
         load_bundle(path)
 
 
-def test_an_error_of_the_system_is_told_as_that(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_operating_system_is_passed_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(self))
 

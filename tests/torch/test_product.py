@@ -75,11 +75,11 @@ def at(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def as_ptychodus_cuts(
     target: np.ndarray, centre: np.ndarray, pixel: np.ndarray, place: np.ndarray, N: int
 ) -> np.ndarray:
-    """Cut the patch whose middle, (N - 1) / 2, lies at a place [x, y] in metres."""
+    """Cut the patch whose middle, (N - 1) / 2, is at a place [x, y] in metres."""
     size = np.array(target.shape[::-1])
     corner = (place - centre) / pixel + (size - 1) / 2 - (N - 1) / 2
     assert (corner >= 0).all()
-    assert (np.ceil(corner) + N <= size).all()  # Ptychodus cuts no patch that lies outside
+    assert (np.ceil(corner) + N <= size).all()  # Ptychodus cuts no patch outside the object
     rows, columns = np.mgrid[:N, :N]
     return at(target, columns + corner[0], rows + corner[1])
 

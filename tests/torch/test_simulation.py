@@ -59,7 +59,7 @@ def test_the_embedded_scan_is_read_as_it_was_drawn(counts: np.ndarray, tmp_path:
 # ------------------------------------------------------------------------------------------------ forward model
 
 
-def test_patterns_are_independent_of_their_company() -> None:
+def test_patterns_are_independent_of_each_other() -> None:
     rng = np.random.RandomState(0)
     target, probe = (torch.from_numpy(rng.randn(*shape) + 1j) for shape in ((40, 50), (8, 8)))
     positions = torch.from_numpy(rng.rand(5, 2) * 40 - 4)
@@ -110,7 +110,7 @@ def test_noise_is_that_of_counting() -> None:
     assert ((counts - rates)[bright] ** 2 / rates[bright]).mean() == pytest.approx(1, abs=0.1)
 
 
-def test_a_seed_is_a_scan() -> None:
+def test_a_seed_determines_a_scan() -> None:
     one, again, other = (simulate_scan(Simulation(**SMALL, scan="jittered", seed=seed)) for seed in (1, 1, 2))
     for name in ("diffraction", "positions", "object_guess", "probe"):
         np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
@@ -185,7 +185,7 @@ def picture(tmp_path: Path) -> Callable[[str, tuple[int, int]], Path]:
     Image = pytest.importorskip("PIL.Image")
 
     def make(name: str, shape: tuple[int, int]) -> Path:
-        """Bright at the top left."""
+        """Save a picture that is bright at the top left."""
         rows, columns = np.mgrid[: shape[0], : shape[1]]
         grey = np.where((rows < shape[0] // 2) & (columns < shape[1] // 2), 255, 20)
         Image.fromarray(grey.astype(np.uint8)).save(tmp_path / name)
@@ -209,7 +209,7 @@ def test_a_picture_as_object_stays_upright(tmp_path: Path, picture: Callable[...
 
 
 DEEP = np.linspace(0.2, 0.6, 300, dtype=np.float64)[None].repeat(200, axis=0)
-"""Grey levels, dark at the left; 8 bits tell a hundred of them apart."""
+"""Grey levels, dark at the left; 8 bits distinguish only a hundred of them."""
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_pictures_without_grey_levels(tmp_path: Path, levels: np.ndarray, messag
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_an_object_that_comes_twice_is_refused(tmp_path: Path) -> None:
+def test_a_repeated_object_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "twice.npz", objectGuess=np.ones((200, 200), complex))
     with zipfile.ZipFile(tmp_path / "twice.npz", "a") as archive, archive.open("objectGuess.npy", "w") as member:
         np.save(member, np.zeros((200, 200), complex))

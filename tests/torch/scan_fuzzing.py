@@ -29,12 +29,12 @@ from tests.golden import corruptions
 
 MEMORY = 2**26
 """Bytes by which reading one of these small files may raise the peak memory."""
-REFUSED, SAME, TOLD, ANOTHER = "refused", "the same", "told", "another"
+REFUSED, SAME, WARNED, ANOTHER = "refused", "the same", "warned", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)
-VERDICTS = (REFUSED, SAME, TOLD, ANOTHER, *BAD)
-"""``told``: reads as another scan, and a warning names what was ignored. ``another``: reads as a sound file with other
-content. An attacker can write one, random damage must not."""
+VERDICTS = (REFUSED, SAME, WARNED, ANOTHER, *BAD)
+"""``warned``: reads as another scan, and a warning names what was ignored. ``another``: reads as a sound file with
+other content. An attacker can write one, random damage must not."""
 
 
 # ------------------------------------------------------------------------------------------------ sound scans
@@ -349,7 +349,7 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
         return Outcome(kind, seed, SAME, "")
     differing = ", ".join(name for name, value in found.scan.items() if value != expected.scan[name])
     if found.warned - expected.warned:
-        return Outcome(kind, seed, TOLD, f"{differing}; {sorted(found.warned - expected.warned)}")
+        return Outcome(kind, seed, WARNED, f"{differing}; {sorted(found.warned - expected.warned)}")
     return Outcome(kind, seed, SILENT if kind in DAMAGE else ANOTHER, differing)
 
 

@@ -60,14 +60,6 @@ def worst_share(
 
 
 @pytest.fixture
-def single_threaded() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
 def denormals_flushed() -> Iterator[None]:
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor cannot flush denormals")
@@ -75,18 +67,14 @@ def denormals_flushed() -> Iterator[None]:
     torch.set_flush_denormal(False)
 
 
-@pytest.mark.usefixtures("single_threaded")
-def test_one_thread(numeric: Goldens) -> None:
-    assert worst_share(numeric) < 0.5
-
-
-def test_two_threads(numeric: Goldens) -> None:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_any_number_of_threads(numeric: Goldens, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         assert worst_share(numeric) < 0.5
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("denormals_flushed")

@@ -119,16 +119,6 @@ def test_both_routes_give_the_same_tensors(mapped: Scan, gridsize: int, batch_si
         assert torch.equal(getattr(dataset, name), getattr(container, name)), name
 
 
-def test_real_scans_are_the_same_on_both_routes(external_data: Path) -> None:
-    scan = load_scan(external_data / "data" / "siemens_star_516.npz")
-    for gridsize in (1, 2):
-        x, y = scan.positions.T
-        dataset = MemoryMappedDataset(scan, draw_groups(x, y, 60, gridsize=gridsize, seed=2))
-        record = RawDataTorch.from_scan(scan).generate_grouped_data(128, nsamples=60, gridsize=gridsize, seed=2)
-        container = PtychoDataContainerTorch(record, dataset.probe)
-        assert_same(joined(batches(dataset, 16)), container)
-
-
 @pytest.mark.parametrize("arrange", [np.asarray, lambda stack: np.asfortranarray(np.moveaxis(stack, 0, -1))])
 def test_any_layout_in_the_file(tmp_path: Path, arrange: Callable[[np.ndarray], np.ndarray]) -> None:
     """Patterns may be along the first axis or the last, in C or Fortran order."""

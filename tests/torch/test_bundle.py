@@ -20,7 +20,7 @@ from ptycho_torch.config_params import DataConfig, TrainingConfig
 from ptycho_torch.files.archive import ABOUT, TENSORS, pack, read_archive, unpack, write_archive
 from ptycho_torch.files.bundle import FORMAT, NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
-from tests import fuzzing
+from tests.fuzzing import members, zipped
 from tests.torch import bundle_fuzzing
 from tests.torch.networks import DEVICES, batch, small_model
 
@@ -91,13 +91,11 @@ def test_a_directory_without_a_bundle(tmp_path: Path) -> None:
 
 
 def rewritten(path: Path, about: Callable[[Any], object] = dict, tensors: Callable[[Any], object] = dict) -> None:
-    with zipfile.ZipFile(path) as archive:
-        document, content = json.loads(archive.read(ABOUT)), load(archive.read(TENSORS))
+    found = members(path.read_bytes())
+    document, content = json.loads(found[ABOUT]), load(found[TENSORS])
     about(document)
     tensors(content)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(ABOUT, json.dumps(document))
-        archive.writestr(TENSORS, save(content))
+    write(path, {ABOUT: json.dumps(document).encode(), TENSORS: save(content)})
 
 
 @pytest.mark.parametrize(
@@ -187,19 +185,12 @@ class Bomb:
         return (pytest.fail, ("unpickled",))
 
 
-def zipped(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> None:
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
-
-def members_of(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+def write(path: Path, found: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> None:
+    path.write_bytes(zipped(list(found.items()), compression))
 
 
 @pytest.mark.parametrize(
-    ("members", "message"),
+    ("content", "message"),
     [
         (
             {"manifest.dill": b"", "autoencoder/model.keras": b""},
@@ -215,8 +206,8 @@ def members_of(path: Path) -> dict[str, bytes]:
         ({ABOUT: json.dumps({"format": FORMAT}).encode(), TENSORS: pickle.dumps(Bomb())}, "expected safetensors"),
     ],
 )
-def test_other_archives_are_refused(tmp_path: Path, members: dict[str, bytes], message: str) -> None:
-    zipped(tmp_path / NAME, members)
+def test_other_archives_are_refused(tmp_path: Path, content: dict[str, bytes], message: str) -> None:
+    write(tmp_path / NAME, content)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_bundle(tmp_path / NAME)
 
@@ -229,16 +220,16 @@ def test_torch_s_own_files_are_refused_and_not_unpickled(tmp_path: Path) -> None
 
 def test_compressed_members_are_refused_before_they_are_unpacked(tmp_path: Path, path: Path) -> None:
     """So nothing that is read is larger than its file."""
-    zipped(tmp_path / "again.zip", members_of(path), zipfile.ZIP_DEFLATED)
+    write(tmp_path / "again.zip", members(path.read_bytes()), zipfile.ZIP_DEFLATED)
     with pytest.raises(
         ValueError, match=r"about\.json: expected it uncompressed, found it compressed; the file was repacked"
     ):
         load_bundle(tmp_path / "again.zip")
-    zipped(tmp_path / "bomb.zip", {ABOUT: b"0" * 50_000_000, TENSORS: b""}, zipfile.ZIP_DEFLATED)
+    write(tmp_path / "bomb.zip", {ABOUT: b"0" * 50_000_000, TENSORS: b""}, zipfile.ZIP_DEFLATED)
     assert (tmp_path / "bomb.zip").stat().st_size < 100_000
     with pytest.raises(ValueError, match="compressed"):
         load_bundle(tmp_path / "bomb.zip")
-    zipped(tmp_path / "long.zip", {ABOUT: b" " * (2**25 + 1), TENSORS: b""})
+    write(tmp_path / "long.zip", {ABOUT: b" " * (2**25 + 1), TENSORS: b""})
     with pytest.raises(ValueError, match="expected at most 33554432 bytes, found 33554433"):
         load_bundle(tmp_path / "long.zip")
 
@@ -305,12 +296,8 @@ def test_a_corrupt_bundle_is_refused_or_reads_the_same(kind: str, tmp_path: Path
 
 
 def test_the_fuzzer_sees_a_silent_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = bundle_fuzzing.zipped(
-        [
-            (ABOUT, fuzzing.members(bundle_fuzzing.sound())[ABOUT].replace(b'"seed": 0', b'"seed": 1')),
-            (TENSORS, fuzzing.members(bundle_fuzzing.sound())[TENSORS]),
-        ]
-    )
+    found = members(bundle_fuzzing.sound())
+    other = zipped([(ABOUT, found[ABOUT].replace(b'"seed": 0', b'"seed": 1')), (TENSORS, found[TENSORS])])
     monkeypatch.setattr(bundle_fuzzing, "corrupt", lambda kind, seed: other)
     assert bundle_fuzzing.read_one("flip", 0, tmp_path).verdict == bundle_fuzzing.SILENT
     assert bundle_fuzzing.read_one("text", 0, tmp_path).verdict == bundle_fuzzing.ANOTHER
@@ -337,9 +324,9 @@ def test_absurd_numbers_are_refused(path: Path, change: Callable[[Any], object])
 
 def test_a_repeated_name_is_refused(path: Path) -> None:
     """JSON readers silently keep the last one."""
-    members = members_of(path)
-    members[ABOUT] = members[ABOUT].replace(b'"seed": 3', b'"seed": 3, "seed": 4')
-    zipped(path, members)
+    found = members(path.read_bytes())
+    found[ABOUT] = found[ABOUT].replace(b'"seed": 3', b'"seed": 3, "seed": 4')
+    write(path, found)
     with pytest.raises(ValueError, match=r"about\.json: expected a JSON object"):
         load_bundle(path)
 

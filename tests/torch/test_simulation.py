@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from golden.ptychopinn.simulation import embedded
-from ptycho_torch.pictures.scan import light
+from ptycho_torch.pictures.scan import draw_scan, light
 from ptycho_torch.scans import specimen
 from ptycho_torch.scans.scan import Scan, load_scan, save_scan
 from ptycho_torch.simulate import Simulation, diffraction_patterns, main, simulate_scan
@@ -182,8 +183,6 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Callable[[str, tuple[int, int]], Path]:
-    Image = pytest.importorskip("PIL.Image")
-
     def make(name: str, shape: tuple[int, int]) -> Path:
         """Save a picture that is bright at the top left."""
         rows, columns = np.mgrid[: shape[0], : shape[1]]
@@ -226,7 +225,6 @@ DEEP = np.linspace(0.2, 0.6, 300, dtype=np.float64)[None].repeat(200, axis=0)
 def test_pictures_of_more_than_8_bits_keep_their_grey_levels(
     tmp_path: Path, name: str, levels: np.ndarray, expected: tuple[float, float]
 ) -> None:
-    Image = pytest.importorskip("PIL.Image")
     Image.fromarray(levels).save(tmp_path / name)
     target = specimen.make_object(tmp_path / name, 200, 300, np.random.default_rng(0))
     grey = (np.abs(target) - 0.25) / 0.75
@@ -245,7 +243,6 @@ def test_pictures_of_more_than_8_bits_keep_their_grey_levels(
     ],
 )
 def test_pictures_without_grey_levels(tmp_path: Path, levels: np.ndarray, message: str) -> None:
-    Image = pytest.importorskip("PIL.Image")
     Image.fromarray(levels).save(tmp_path / "one.tif")
     with pytest.raises(ValueError, match=re.escape(message)):
         specimen.make_object(tmp_path / "one.tif", 20, 20, np.random.default_rng(0))
@@ -327,9 +324,6 @@ def test_bad_options_are_one_clear_line(tmp_path: Path, options: tuple[Any, ...]
 
 
 def test_a_scan_without_object_can_be_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    from ptycho_torch.pictures.scan import draw_scan, light
-
     positions = np.array([[3.0, 20.0], [4.4, 20.0]])
     one = np.ones((2, 8, 8), np.float32)
     scan = Scan(None, one, positions, positions, one[0].astype(np.complex64), np.zeros(2, np.int64))

@@ -549,6 +549,7 @@ def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, sc
     assert not (tmp_path / "result" / "comparison.png").exists()
 
 
+@pytest.mark.integration
 def test_an_inference_in_bfloat16(trained: Path, scan: Path, tmp_path: Path) -> None:
     mosaics = []
     for precision in ("32-true", "bf16-mixed"):

@@ -120,6 +120,7 @@ def test_losses_of_an_epoch(scan: Scan, tmp_path: Path, bad_pixels: np.ndarray |
     assert last.val_loss == pytest.approx(direct_loss(task, [5]), rel=1e-6)
     for one in curve.epochs:
         assert one.loss == pytest.approx(np.average(one.batch_losses, weights=[BATCH, 1]), rel=1e-12)
+        assert one.loss != pytest.approx(np.mean(one.batch_losses), rel=1e-6), "so the test can fail"
     assert [one.epoch for one in curve.epochs] == [1, 2]
     single = [task.dataset[[number]] for number in range(USED)]
     measured = [one.X * task.model.intensity_scale for one in single]

@@ -107,15 +107,6 @@ def test_a_training(trained: Path, scan: Path) -> None:
 
 
 @pytest.mark.integration
-def test_losses_are_means_over_samples(trained: Path) -> None:
-    for one in load_bundle(trained).losses.epochs:
-        sizes = (4, 1)
-        mean = sum(size * loss for size, loss in zip(sizes, one.batch_losses)) / TRAINED
-        assert one.loss == pytest.approx(mean, rel=1e-12)
-        assert one.loss != pytest.approx(sum(one.batch_losses) / 2, rel=1e-6), "so the test can fail"
-
-
-@pytest.mark.integration
 def test_the_first_loss_is_that_of_the_first_samples_in_order(scan: Path, trained: Path) -> None:
     """The test computes which samples are in the first batch, which are for training, and the initial weights."""
     from ptycho_torch.config_params import DataConfig, TrainingConfig

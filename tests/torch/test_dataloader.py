@@ -341,18 +341,6 @@ def test_patterns_that_float32_cannot_scale_are_refused(faint: float) -> None:
         MemoryMappedDataset(scan, groups_of(scan, 1))
 
 
-def test_patterns_drawn_on_loading() -> None:
-    drawn = draw_patterns(1000, 10, seed=7)
-    np.random.seed(7)
-    np.testing.assert_array_equal(drawn, np.sort(np.random.choice(np.arange(1000), 10, replace=False)))
-    np.testing.assert_array_equal(draw_patterns(5, 9, seed=7), np.arange(5))
-    np.testing.assert_array_equal(draw_patterns(5, None), np.arange(5))
-    assert not np.array_equal(draw_patterns(10**6, 9), draw_patterns(10**6, 9))
-    for arguments in ((0, None), (5, 0)):
-        with pytest.raises(ValueError, match="expected at least one, and one wanted"):
-            draw_patterns(*arguments)
-
-
 def test_a_raw_record_of_a_part_of_a_scan() -> None:
     patterns = make_scan().diffraction
     scan = make_scan(Y=patterns * np.complex64(1 + 2j), scan_index=np.arange(M) % 3)

@@ -76,10 +76,14 @@ def test_a_pool_as_large_as_wanted_is_used_up() -> None:
 
 
 def test_patterns_are_drawn_in_ascending_order() -> None:
-    assert draw_patterns(5, None).tolist() == draw_patterns(5, 9).tolist() == [0, 1, 2, 3, 4]
+    np.random.seed(7)
+    expected = np.sort(np.random.choice(np.arange(1000), 10, replace=False))
+    np.testing.assert_array_equal(draw_patterns(1000, 10, seed=7), expected)
+    assert not np.array_equal(draw_patterns(10**6, 9), draw_patterns(10**6, 9))
+    assert draw_patterns(5, None).tolist() == draw_patterns(5, 9, seed=7).tolist() == [0, 1, 2, 3, 4]
     assert draw_patterns(1, 1).tolist() == [0]
     assert len(draw_patterns(5, 1)) == 1
-    for M, count in ((0, 1), (5, 0)):
+    for M, count in ((0, 1), (0, None), (5, 0)):
         with pytest.raises(ValueError, match="expected at least one, and one wanted"):
             draw_patterns(M, count)
 

@@ -89,7 +89,9 @@ def run_document(document: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="commands-") as scratch:
         clone = Path(scratch) / "ptycho-golden"
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
-        subprocess.run(["git", "checkout", "-q", "-B", "main"], cwd=clone, check=True)  # the documents compare with it
+        subprocess.run(
+            ["git", "checkout", "-q", "-B", "main"], cwd=clone, check=True
+        )  # the documents compare with main
         for command in commands((clone / document).read_text(encoding="utf-8")):
             where = elsewhere(command)
             if where:

@@ -31,7 +31,7 @@ from golden.testing.fixture import GoldenCase
 from tests.torch import runs
 
 LONG_FIXTURES = Path(long_run.__file__).parents[2] / "long_fixtures"
-# Lightning is found, not imported: its import takes seconds, which runs without integration tests do not need.
+# Lightning is not imported here: the import takes seconds, and runs without integration tests do not need it.
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(find_spec("lightning") is None, reason="training needs Lightning"),

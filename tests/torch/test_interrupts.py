@@ -90,7 +90,7 @@ def test_a_simulation_while_libraries_load(tmp_path: Path, module: str) -> None:
 @pytest.mark.parametrize("module", ["click", "numpy", "golden.ptychopinn.simulation.embedded"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_golden(tmp_path: Path, module: str, number: int) -> None:
-    """Even if an import swallows the exception, the last line says that the command was interrupted, and is true."""
+    """Even if an import swallows the exception, the last line says that the run was interrupted and what it wrote."""
     status, said = interrupted(tmp_path, number, module, "golden", "scan", tmp_path / "out.npz")
     assert status == 128 + number
     written = f"written before: {tmp_path / 'out.npz'}" if (tmp_path / "out.npz").exists() else "nothing was written"

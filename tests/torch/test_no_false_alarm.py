@@ -19,7 +19,7 @@ from ptycho_torch.operators import reassembly
 from tests.torch.mutants import SUBJECT
 
 LONG = re.compile("run/|network/(?!forward_group1|gradients_group1)")
-"""Slow cases, which are left out: those similar to one that is checked, and trainings, whose noise is of whole runs."""
+"""Slow cases, which are left out: those similar to a checked one, and trainings, whose noise is that of whole runs."""
 NUMERIC = {
     name: case
     for name, case in load_cases("golden.ptychopinn").items()

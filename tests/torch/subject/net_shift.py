@@ -73,8 +73,8 @@ def through_the_network(
 ) -> Outputs:
     """Merge, extract and diffract each batch, and stitch one mosaic of all batches.
 
-    True patches replace the network's output. A pattern's patch is found by the pattern's index. It is zero outside its
-    central N // 2 pixels, like the output of a decoder without a border.
+    True patches replace the network's output. A pattern's patch is found by the pattern's index. Patches are zero
+    outside their central N // 2 pixels, like the output of a decoder without a border.
     """
     N = light.shape[-1]
     centres = torch.from_numpy(rearrange(positions, "m 1 xy 1 -> m xy"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import random
-import resource
 import struct
 import sys
 import tempfile
@@ -23,7 +22,7 @@ import numpy as np
 
 from ptycho_torch.scans.scan import Scan, load_scan
 from ptycho_torch.scans.specimen import make_object
-from tests.fuzzing import Outcome, zipped
+from tests.fuzzing import Outcome, peak_memory, zipped
 from tests.fuzzing import members as members_of
 from tests.golden import corruptions
 
@@ -332,7 +331,7 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
     path = scratch / ("object.png" if kind == PICTURE else "scan.npz")
     path.write_bytes(corrupt(kind, seed))
     expected = sound(seed % len(bases()))
-    before = _peak()
+    before = peak_memory()
     try:
         found = _read_picture(path) if kind == PICTURE else read(path)
     except ValueError as refused:
@@ -340,7 +339,7 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
         return Outcome(kind, seed, REFUSED if str(path) in said and said.isprintable() else WRONG, said)
     except Exception as problem:
         return Outcome(kind, seed, WRONG, f"{type(problem).__name__}: {problem}")
-    grown = _peak() - before
+    grown = peak_memory() - before
     if grown > MEMORY:
         return Outcome(kind, seed, GREEDY, f"{grown >> 20} MiB")
     if found is None:
@@ -356,10 +355,6 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
 def _read_picture(path: Path) -> None:
     with warnings.catch_warnings(action="ignore"):
         make_object(path, 30, 30, np.random.default_rng(0))
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -457,7 +457,7 @@ def test_train_help() -> None:
         pytest.param(
             ("--accelerator", "cuda"),
             "Lightning cannot use this",
-            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one"),
         ),
     ],
 )
@@ -602,7 +602,7 @@ def test_inference_help() -> None:
         ("{model}", "{scan}", ("--phase_vmax", "nan"), "found -3.14159 and nan"),
         pytest.param(
             *("{model}", "{scan}", ("--accelerator", "mps"), "--accelerator mps: found no such device"),
-            marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one"),
+            marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has one"),
         ),
     ],
 )

@@ -28,7 +28,7 @@ PARITY = "tests/torch/test_probe_normalization_parity.py tests/torch/test_golden
 
 @dataclass(frozen=True)
 class Step:
-    """A command, the text before it, and the number of output lines kept at the top and at the end."""
+    """A command, the text before it, and how many lines of its output are kept at the top and at the end."""
 
     text: str
     command: str
@@ -40,74 +40,78 @@ class Step:
 
 STEPS = (
     Step(
-        "## The reference changes\n\nSay a release of PtychoPINN makes the hard mask of the probe one pixel smaller. "
-        "In our reference that is one constant:",
+        "## The reference changes\n\nSuppose that a release of PtychoPINN makes the hard mask of the probe one pixel "
+        "smaller. In our reference, this is one constant:",
         "sed -i 's|< N // 4$|< N // 4 - 1|' golden/ptychopinn/probe/reference.py && git diff -U0",
         TENSORFLOW,
     ),
     Step(
-        "## What moved\n\nIn the TensorFlow environment the generator recomputes every golden from its stored inputs. "
-        "It writes nothing, says what each change looks like beside the old answer, and exits 1, so that CI notices.",
+        "## What moved\n\nIn the TensorFlow environment, the generator recomputes every golden from its stored "
+        "inputs. Without `--update` it writes nothing. For each case that moved, it says how the new answer differs "
+        "from the old one. It ends with exit status 1, so that CI fails:",
         "python generate_golden.py --report moved.html | grep -v identical; echo exit status ${PIPESTATUS[0]}",
         TENSORFLOW,
         head=20,
         tail=14,
     ),
     Step(
-        "The masks lost their rim, and so the mean modulus that normalises the probe fell: each probe is the old one "
-        "times a factor, and so is each pattern that is predicted with one. `moved.html` shows it:\n\n"
-        "![The first case of the page: a pattern before, after, and their difference](walk-report.png)\n\n"
-        "*Filters and cases to the left; `j` and `k` go from case to case, `b` blinks between before and after.*\n\n"
-        "## Accepting it, with a reason\n\nWhat moved is proved again before it may be written. Here that is refused:",
+        "The masks lost their rim, so the mean modulus that normalises the probe fell. Each probe is now the old one "
+        "times a factor, and so is each pattern that is predicted with it. `moved.html` shows this:\n\n![The first "
+        "case of the page: a pattern before, after, and their difference](walk-report.png)\n\n*The filters and the "
+        "list of cases are on the left. `j` and `k` go to the next and the previous case; `b` blinks between before "
+        "and after.*\n\n## Accepting it, with a reason\n\nA golden that moved is proved again before it is written. "
+        "Here the proof fails, so nothing is written:",
         f"python generate_golden.py --update --reason '{REASON}' 'probe/*'",
         TENSORFLOW,
         head=7,
         tail=3,
     ),
     Step(
-        "The formulas restate the mask, and the faults that replace it too, with the old radius. A golden that is held "
-        "to faults of another convention would prove nothing, so both are corrected first.",
+        "`formulas.py` restates the mask, and `faults.py` replaces it with wrong ones. Both still use the old "
+        "radius. Faults of the old convention prove nothing about the new one, so both files are corrected first:",
         "sed -i 's#< \\(N\\|len(probe)\\) // 4#& - 1#' golden/ptychopinn/probe/{formulas,faults}.py && git diff --stat",
         TENSORFLOW,
     ),
     Step(
-        "Now the generator asks about each case, once its golden is proved: what is accepted is what is written. Here "
-        "one is declined, one looked at and accepted.",
+        "Now the generator proves each golden and then asks whether to write it. It writes exactly what it showed. "
+        "Here the first case is declined. The second one is shown as a page and then accepted:",
         f"python generate_golden.py --update --reason '{REASON}' probe/hard_mask_n64 probe/normalise_n64_beam",
         TENSORFLOW,
         answers=("n", "s", "y"),
     ),
     Step(
-        "What was declined goes on being reported. So once more, all that is left, without questions. The two short "
-        "runs are left out: this probe makes their training so unsteady that they need other settings, which the "
-        "generator says.",
+        "A declined case is reported again in every later run. The next command accepts all remaining cases without "
+        "asking. It leaves out the two short runs: the new probe makes their training so unsteady that they need "
+        "other settings, and the generator says so.",
         f"python generate_golden.py --update --yes --reason '{REASON}' --except 'run/*' | tail -2; "
         "git status --short | head -9",
         TENSORFLOW,
     ),
     Step(
-        "## The reviewer reads\n\nOn the hosting site: the diff of the golden's entry, the reason first, then a line "
-        "per array. The PNG beside each golden changed too, and the site's own image diff shows how.",
+        "## The reviewer reads\n\nThe hosting site shows the diff of the golden's entry: the reason first, then one "
+        "line per array. The PNG beside each golden changed too, and the site's own image diff shows how. Here git "
+        "prints the diff of one entry:",
         "git diff -U0 golden/fixtures/probe/normalise_n64_beam.json | cut -c1-118 | head -24",
     ),
     Step(
-        "With the package installed, `golden diff` on a revision, two revisions, or two directories:",
+        "With the package installed, `golden diff` compares a revision with the working tree, two revisions, or two "
+        "directories:",
         "golden diff HEAD --only probe/normalise_n64_beam --html review.html",
     ),
     Step(
-        "![A probe before and after, histogram and line profiles](walk-probe.png)\n\n"
-        "The same page in a narrow window:\n\n![The same in a window of 500 pixels](walk-narrow.png)\n\n"
-        "Whether goldens, entries and pictures agree, which CI runs too:",
+        "![A probe before and after, histogram and line profiles](walk-probe.png)\n\nThe same page in a narrow "
+        "window:\n\n![The same in a window of 500 pixels](walk-narrow.png)\n\n`golden verify` checks that goldens, "
+        "entries and pictures agree. CI runs it too:",
         "golden verify && git commit -qam 'Goldens of PtychoPINN 2.5'",
     ),
     Step(
-        "## The port fails, and says why\n\nIn the Torch environment, where no TensorFlow is:",
+        "## The port fails, and says why\n\nIn the Torch environment, which has no TensorFlow:",
         f"pytest -q {PARITY} 2>&1 | grep -E '^E  |passed|^goldens'",
         head=12,
         tail=8,
     ),
     Step(
-        "Nothing makes this green but a change of the port:",
+        "Only a change of the port makes these tests pass:",
         "sed -i 's|float(N // 4)|float(N // 4 - 1)|' ptycho_torch/operators/probe.py && git diff -U0 && "
         f"pytest -q {PARITY} | tail -1",
     ),
@@ -116,10 +120,12 @@ STEPS = (
 
 def main() -> None:
     lines = [
-        "# A walk: the reference changes",
+        "# A walkthrough: the reference changes",
         "",
-        "A maintainer changes a constant, regenerates, looks, accepts with a reason; a reviewer reads the diff; the",
-        "port fails and says why. Recorded by `python -m docs.walk`; `…` marks lines left out.",
+        "This is a recorded session. A maintainer changes a constant of the reference, regenerates the goldens, looks",
+        "at what changed, and accepts it with a reason. A reviewer reads the diff. Then the port fails and says why.",
+        "[how-to.md](how-to.md) explains the terms and the options. `python -m docs.walk` records this page; `…`",
+        "marks lines that are left out.",
         "",
     ]
     with tempfile.TemporaryDirectory(prefix="walk-") as scratch:
@@ -140,7 +146,7 @@ def main() -> None:
 
 
 def run(step: Step, clone: Path) -> str:
-    """Return what a command prints in a terminal. The last answer is typed at every further prompt."""
+    """Return what a command prints in a terminal. Types the answers; repeats the last one at every further prompt."""
     user = {"GIT_AUTHOR_NAME": "a maintainer", "GIT_AUTHOR_EMAIL": "maintainer@example.org"}
     environment = (
         os.environ
@@ -169,7 +175,7 @@ def run(step: Step, clone: Path) -> str:
             break
         said += part
         if said.count(PROMPT) > answered:
-            time.sleep(0.5)  # the program discards earlier input, so that nobody accepts unseen
+            time.sleep(0.5)  # the generator discards keys typed before it asks, so that nobody accepts unseen
             os.write(ours, step.answers[min(answered, len(step.answers) - 1)].encode())
             answered += 1
     process.wait()
@@ -178,7 +184,7 @@ def run(step: Step, clone: Path) -> str:
 
 
 def kept(said: list[str], step: Step) -> list[str]:
-    """Return the lines that are shown, without trailing blanks."""
+    """Return the lines that the page shows, without trailing blanks."""
     said = [line.rstrip() for line in said]
     if len(said) <= step.head + step.tail:
         return said

@@ -42,8 +42,9 @@ class PtychoPINN(nn.Module):
     TensorFlow, probe and intensity scale are not trained: they are buffers, saved with the weights and moved with the
     model.
 
-    Under ``torch.autocast``, encoder and decoders compute in its dtype. The physics after them (canvas, Fourier
-    transform, amplitude) stays in the model's own dtype.
+    Under ``torch.autocast``, encoder and decoders compute in its dtype, except for the last convolution and activation
+    of each decoder, whose results are the object. These, and the physics after them (canvas, Fourier transform,
+    amplitude), stay in the model's own dtype.
 
     Args:
         config: model configuration; ``C_model``, ``n_filters_scale``, ``amp_activation``, ``object_big``,
@@ -108,7 +109,7 @@ class PtychoPINN(nn.Module):
         features = self.encoder(x)
         amplitude, phase = self.amplitude(features), self.phase(features)
         with torch.autocast(x.device.type, enabled=False):
-            patches = self.combine(amplitude.to(x.dtype), phase.to(x.dtype))
+            patches = self.combine(amplitude, phase)
             return self.place(patches, positions)  # type: ignore[no-any-return]
 
     @property

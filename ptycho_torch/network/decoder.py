@@ -102,7 +102,7 @@ class InnerHead(nn.Module):
 
     def forward(self, decoded: Float[Tensor, "B inputs H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
         """Map features to images; see the class for the shapes."""
-        centre = self.activation(self.conv(decoded))
+        centre = _in_full_precision(self.conv, self.activation, decoded)
         return zero_pad(centre, (decoded.shape[-1] // 2,) * 4)
 
 
@@ -122,7 +122,7 @@ class BorderHead(nn.Module):
 
     def forward(self, decoded: Float[Tensor, "B 4 H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
         """Map features to images; see the class for the shapes."""
-        return silu(self.conv(self.pair(decoded))) * self.mask
+        return _in_full_precision(self.conv, silu, self.pair(decoded)) * self.mask
 
 
 class WholeHead(nn.Module):
@@ -136,4 +136,13 @@ class WholeHead(nn.Module):
 
     def forward(self, decoded: Float[Tensor, "B inputs H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
         """Map features to images; see the class for the shapes."""
-        return self.activation(self.conv(self.pair(decoded)))
+        return _in_full_precision(self.conv, self.activation, self.pair(decoded))
+
+
+def _in_full_precision(conv: Convolution, activation: Activation, features: Tensor) -> Tensor:
+    """Convolve and activate in the dtype of the weights, even under ``torch.autocast``.
+
+    The result is the object itself, which bfloat16 would round to 8 bits.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        return activation(conv(features.to(conv.weight.dtype)))

@@ -31,7 +31,7 @@ from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.torch_defaults import torch_defaults
 from ptycho_torch.precision import autocast
 from ptycho_torch.training.batch_order import EpochBatches, Order, Share
-from ptycho_torch.training.keras_rules import EpochEnd, adam, validation_split
+from ptycho_torch.training.keras_rules import EpochEnd, adam, epoch_loss, validation_split
 from ptycho_torch.training.losses import objective
 
 CHECKPOINT = "last.ckpt"
@@ -376,7 +376,7 @@ class _Training(LightningModule):
             found = self.trainer.strategy.reduce(found, reduce_op="sum")
         sizes = np.array([batches.size(number) for number in range(len(batches))])
         totals = found.cpu().numpy().astype(np.float64)
-        return (totals / sizes).tolist(), float(totals.sum() / sizes.sum())
+        return (totals / sizes).tolist(), epoch_loss(totals, sizes)
 
 
 def _is_alike(found: Any, expected: Any) -> bool:

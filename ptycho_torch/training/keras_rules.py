@@ -1,4 +1,4 @@
-"""Keras's rules for the optimiser, the learning rate, the early stop and the validation samples.
+"""Keras's rules for the optimiser, the learning rate, the early stop, the validation samples and an epoch's loss.
 
 ``ptycho_torch.training.fit`` follows them. See docs/conventions.md, "Training".
 """
@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Float64, Int
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -192,3 +194,13 @@ def validation_split(n: int, fraction: float) -> tuple[slice, slice]:
     if not 0 < training < n:
         raise ValueError(f"expected samples to train and to validate, found n = {n} and a fraction of {fraction}")
     return slice(0, training), slice(training, n)
+
+
+def epoch_loss(sums: Float64[np.ndarray, " batches"], sizes: Int[np.ndarray, " batches"]) -> float:
+    """Return the loss of an epoch as Keras reports it: the mean over samples, so a smaller batch counts less.
+
+    Args:
+        sums: sum of the samples' losses in each batch.
+        sizes: number of samples in each batch.
+    """
+    return float(sums.sum() / sizes.sum())

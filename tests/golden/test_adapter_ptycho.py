@@ -47,7 +47,7 @@ INSTALLED = os.environ.get("PTYCHOPINN")
 """The checkout of the real package; with it, and TensorFlow, what the stand-in serves is asked of the real one."""
 TRAINED = {
     *("network.layers", "network.forward", "network.gradients", "network.training"),
-    *("optimizer.adam", "optimizer.schedule", "defaults.optimizer", "defaults.schedule"),
+    *("optimizer.adam", "optimizer.epoch", "optimizer.schedule", "defaults.optimizer", "defaults.schedule"),
     *("run.training", "run.reconstruction"),
 }
 """Operations that ask the package's model; the stand-in has none."""

@@ -624,6 +624,17 @@ def epsilon_after_correction(right, self, closure=None):
     return torch.optim.Adam.step(self, closure)
 
 
+@instead_of(keras_rules.validation_split, "optimizer.epoch: first_validate")
+def first_validate_of_split(right, n, fraction):
+    training, _ = right(n, fraction)
+    return slice(n - training.stop, n), slice(0, n - training.stop)
+
+
+@instead_of(keras_rules.epoch_loss, "optimizer.epoch: mean_over_batches")
+def mean_over_batches(right, sums, sizes):
+    return float((sums / sizes).mean())
+
+
 @instead_of(keras_rules.EpochEnd.step, "optimizer.schedule: plateau_on_training")
 def plateau_on_training(right, self, *, loss, val_loss):
     return right(self, loss=loss, val_loss=loss)

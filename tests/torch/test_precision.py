@@ -16,8 +16,12 @@ from ptycho_torch.simulate import Simulation, simulate_scan
 from ptycho_torch.training.losses import objective
 from tests.torch.networks import batch, small_model
 
-NETWORK = ("encoder", "amplitude.up", "amplitude.inner", "phase.up", "phase.border.conv")
-PHYSICS = {
+NETWORK = ("encoder", "amplitude.up", "amplitude.border.pair", "phase.up", "phase.border.pair")
+OBJECT_AND_PHYSICS = {
+    "amplitude.inner": torch.float32,
+    "phase.border.conv": torch.float32,
+    "amplitude": torch.float32,
+    "phase": torch.float32,
     "combine": torch.complex64,
     "place": torch.complex64,
     "trim": torch.complex64,
@@ -30,7 +34,7 @@ PHYSICS = {
 def outputs_by_part(C: int, precision: Precision) -> dict[str, torch.Tensor]:
     """Return the output of each part of the model for a batch."""
     model, made = small_model(C), {}
-    for name in (*NETWORK, *PHYSICS):
+    for name in (*NETWORK, *OBJECT_AND_PHYSICS):
         model.get_submodule(name).register_forward_hook(lambda _, given, found, name=name: made.update({name: found}))
     with torch.inference_mode(), autocast(precision, "cpu"):
         model(*batch(2, C))
@@ -38,12 +42,12 @@ def outputs_by_part(C: int, precision: Precision) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("C", [1, 4])
-def test_the_network_is_in_bfloat16_and_all_physics_in_float32(C: int) -> None:
+def test_the_network_is_in_bfloat16_and_the_object_and_all_physics_in_float32(C: int) -> None:
     mixed, whole = outputs_by_part(C, "bf16-mixed"), outputs_by_part(C, "32-true")
     assert {mixed[name].dtype for name in NETWORK} == {torch.bfloat16}
-    assert {name: mixed[name].dtype for name in PHYSICS} == PHYSICS
+    assert {name: mixed[name].dtype for name in OBJECT_AND_PHYSICS} == OBJECT_AND_PHYSICS
     assert {whole[name].dtype for name in NETWORK} == {torch.float32}
-    assert {name: whole[name].dtype for name in PHYSICS} == PHYSICS
+    assert {name: whole[name].dtype for name in OBJECT_AND_PHYSICS} == OBJECT_AND_PHYSICS
 
 
 @pytest.mark.parametrize("part", ["combine", "diffract"])
@@ -53,11 +57,21 @@ def test_bfloat16_moves_the_result_by_its_rounding(part: str) -> None:
     assert 1e-5 < moved < 2e-2, "eight bits in each of about ten layers"
 
 
+@pytest.mark.parametrize("pad_object", [True, False])
+def test_the_object_itself_is_not_rounded_to_eight_bits(pad_object: bool) -> None:
+    model = small_model(pad_object=pad_object)
+    with torch.inference_mode(), autocast("bf16-mixed", "cpu"):
+        features = model.encoder(batch(2)[0])
+        for image in (model.amplitude(features), model.phase(features)):
+            assert image.dtype == torch.float32
+            assert not torch.equal(image, image.bfloat16().float())
+
+
 def test_gradients_and_weights_stay_in_float32_and_point_the_same_way() -> None:
     """So the optimiser takes the steps of float32."""
-    scan = simulate_scan(Simulation(patterns=8, seed=3))
-    dataset = MemoryMappedDataset.from_config(scan, DataConfig(n_images=8, subsample_seed=0), seed=0)
-    given, gradients = dataset[list(range(8))], []
+    scan = simulate_scan(Simulation(patterns=16, seed=3))
+    dataset = MemoryMappedDataset.from_config(scan, DataConfig(n_images=16, subsample_seed=0), seed=0)
+    given, gradients = dataset[list(range(16))], []
     for precision in get_args(Precision):
         torch.manual_seed(0)
         model = PtychoPINN(ModelConfig(n_filters_scale=1), dataset.probe, intensity_scale(1e9, 64))

@@ -1,7 +1,7 @@
-"""These cases freeze Adam's steps on given gradients, and the effect of Keras's callbacks on given losses.
+"""These cases freeze Adam's steps on given gradients, and what Keras's ``fit`` and its callbacks do in an epoch.
 
-They show the effect of Adam's constants where gradients are small or change, the loss that the learning rate follows,
-the loss that ends the training, and what counts as an improvement.
+They show the effect of Adam's constants where gradients are small or change, the samples that validate, the loss that
+the learning rate follows, the loss that ends the training, and what counts as an improvement.
 """
 
 from __future__ import annotations
@@ -24,6 +24,27 @@ ADAM = Operation(
     parameters={"learning_rate": float},
     formula=formulas.adam,
     faults=faults.ADAM,
+)
+
+EPOCH = Operation(
+    name="optimizer.epoch",
+    summary="an epoch of Keras's fit: the samples that train, those that validate, the batches, and the losses",
+    inputs={"losses": Input("(n,) float32; loss of each sample", "sample", "1")},
+    outputs=(
+        Output("trained", "(t,) int64, ascending; samples that train", "sample", "1"),
+        Output("held_back", "(v,) int64; samples that validate", "sample", "1"),
+        Output("batch_sizes", "(b,) int64; number of samples in each batch that trains", "batch", "1"),
+        Output(
+            "epoch_losses",
+            "(2,) float32; of training and of validation",
+            "loss",
+            "1",
+            terms=lambda inputs, _: len(inputs["losses"]),
+        ),
+    ),
+    parameters={"validation_fraction": float, "batch_size": int},
+    formula=formulas.epoch,
+    faults=faults.EPOCH,
 )
 
 SCHEDULE = Operation(
@@ -86,6 +107,16 @@ def near_epsilon(steps: int, n: int) -> Drawing:
     return make
 
 
+def distinct(n: int) -> Drawing:
+    """Draw n losses, all different, multiples of 2**-10 below 8, so that sums of them are exact in float32."""
+
+    def make(draw: Draw) -> dict[str, np.ndarray]:
+        order = np.argsort(draw.integers(0, 2**30, (2**13,)), kind="stable")
+        return {"losses": (order[:n] * 2.0**-10).astype(np.float32)}
+
+    return make
+
+
 _STEP = 2.0**-16
 """Unit of the losses. They are exact in float32, and their differences are never 1e-4, which is 6.55 units."""
 _SIZES = np.array([2, 3, 5, 8, 40, 300])
@@ -143,6 +174,20 @@ CASES = (
         "Adam with constant gradients of the size of epsilon",
         {"learning_rate": 1e-3},
         near_epsilon(5, 32),
+    ),
+    Case(
+        "optimizer/epoch_n1000",
+        EPOCH,
+        "split of the long run: 950 of 1000 samples train, in 60 batches, the last of 6",
+        {"validation_fraction": 0.05, "batch_size": 16},
+        distinct(1000),
+    ),
+    Case(
+        "optimizer/epoch_n101",
+        EPOCH,
+        "samples whose twentieth is not a whole number: 95 of 101 train",
+        {"validation_fraction": 0.05, "batch_size": 4},
+        distinct(101),
     ),
     Case(
         "optimizer/schedule",

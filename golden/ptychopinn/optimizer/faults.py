@@ -1,4 +1,4 @@
-"""These faults get Adam, in Keras's form, or Keras's callbacks wrong."""
+"""These faults get Adam, in Keras's form, an epoch of Keras's ``fit``, or its callbacks wrong."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from golden.ptychopinn.optimizer.formulas import TRAINING, VALIDATION, End, Plateau, Watch, adam, schedule
+from golden.ptychopinn.optimizer.formulas import (
+    TRAINING,
+    VALIDATION,
+    End,
+    Plateau,
+    Watch,
+    adam,
+    batches,
+    epoch,
+    schedule,
+    split,
+)
 from golden.spec.arrays import Arrays
 from golden.spec.fault import Condition, Fault, Trial
 
@@ -47,6 +58,104 @@ ADAM = (
     _with("clipped", "gradients are clipped to norm 1; expected no clipping", clip=1.0).invisible_when(_SMALL),
     _with("steps_counted_late", "bias correction counts steps from 2; expected from 1", steps_late=1),
     Fault("gradient_descent", "values move by learning rate * gradient; expected Adam", _plain),
+)
+
+
+# ------------------------------------------------------------------------------------------------ an epoch
+
+Parts = tuple[np.ndarray, np.ndarray]
+"""Samples that train, and samples that validate."""
+
+
+def _first_validate(n: int, fraction: float) -> Parts:
+    trained, held_back = split(n, fraction)
+    return trained + len(held_back), held_back - len(trained)
+
+
+def _random_part(n: int, fraction: float) -> Parts:
+    order = np.random.RandomState(0).permutation(n)
+    trained, held_back = split(n, fraction)
+    return np.sort(order[trained]), np.sort(order[held_back])
+
+
+def _spread(n: int, fraction: float) -> Parts:
+    step = round(1 / fraction)
+    return np.setdiff1d(np.arange(n), np.arange(0, n, step)), np.arange(0, n, step)
+
+
+def _down(n: int, fraction: float) -> Parts:
+    at = n - int(np.floor(n * fraction))
+    return np.arange(at), np.arange(at, n)
+
+
+def _all_train(n: int, fraction: float) -> Parts:
+    return np.arange(n), split(n, fraction)[1]
+
+
+def _exchanged(n: int, fraction: float) -> Parts:
+    trained, held_back = split(n, fraction)
+    return held_back, trained
+
+
+def _over_batches(losses: np.ndarray, batch_size: int) -> float:
+    return float(np.mean([part.mean() for part in batches(losses, batch_size)]))
+
+
+def _of_last_batch(losses: np.ndarray, batch_size: int) -> float:
+    return float(batches(losses, batch_size)[-1].mean())
+
+
+def _sum_of_batches(losses: np.ndarray, batch_size: int) -> float:
+    return float(np.sum([part.mean() for part in batches(losses, batch_size)]))
+
+
+def _epoch(name: str, symptom: str, **parts: Any) -> Fault:
+    return Fault.of_formula(name, symptom, epoch, **parts)
+
+
+_WHOLE = Condition(
+    "the fraction of the samples is a whole number",
+    lambda inputs, parameters: round(len(inputs["losses"]) * parameters["validation_fraction"], 6) % 1 == 0,
+)
+
+EPOCH = (
+    _epoch("first_validate", "the first samples validate; expected the last", split=_first_validate),
+    _epoch(
+        "shuffled_before_split",
+        "samples are shuffled before the split; expected the last ones to validate",
+        split=_random_part,
+    ),
+    _epoch("spread", "every twentieth sample validates, from the first on; expected the last samples", split=_spread),
+    _epoch(
+        "validation_rounded_down",
+        "the validation part is rounded down; expected the training part rounded down",
+        split=_down,
+    ).invisible_when(_WHOLE),
+    _epoch("all_train", "samples that validate also train; expected them held back", split=_all_train),
+    _epoch("exchanged", "the last samples train, and the others validate; expected the reverse", split=_exchanged),
+    _epoch(
+        "last_batch_dropped", "the last, smaller batch of an epoch is dropped; expected all samples", drop_last=True
+    ),
+    _epoch(
+        "mean_over_batches",
+        "an epoch's loss is the mean over its batches; expected over its samples",
+        mean=_over_batches,
+    ),
+    _epoch(
+        "loss_of_last_batch",
+        "an epoch's loss is that of its last batch; expected the mean over its samples",
+        mean=_of_last_batch,
+    ),
+    _epoch(
+        "losses_summed",
+        "an epoch's loss is the sum over its batches; expected the mean over its samples",
+        mean=_sum_of_batches,
+    ),
+    Fault.of_outputs(
+        "losses_exchanged",
+        "the validation loss comes first; expected the training loss first",
+        lambda outputs: {"epoch_losses": outputs["epoch_losses"][::-1].copy()},
+    ),
 )
 
 

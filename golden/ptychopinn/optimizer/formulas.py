@@ -1,7 +1,8 @@
-"""These formulas follow Adam, in Keras's form, and Keras's callbacks after each epoch."""
+"""These formulas follow Adam, in Keras's form, an epoch of Keras's ``fit``, and its callbacks after each epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,6 +46,47 @@ def adam(
         values = values * (1 - step_size * decay) - step_size * (m / first) / divisor
         followed.append(values)
     return {"values": np.array(followed, np.float32)}
+
+
+# ------------------------------------------------------------------------------------------------ an epoch
+
+
+def split(n: int, fraction: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Split the numbers of n samples, 0 to n - 1, into those that train and those that validate, which are the last."""
+    return np.split(np.arange(n), [int(np.floor(n * (1 - fraction)))])  # type: ignore[return-value]
+
+
+def over_samples(losses: np.ndarray, batch_size: int) -> float:
+    """Return the mean of the samples' losses (n,); a smaller batch counts less."""
+    return float(losses.mean())
+
+
+def epoch(
+    *,
+    losses: np.ndarray,
+    validation_fraction: float,
+    batch_size: int,
+    split: Callable[[int, float], tuple[np.ndarray, np.ndarray]] = split,
+    mean: Callable[[np.ndarray, int], float] = over_samples,
+    drop_last: bool = False,
+) -> dict[str, np.ndarray]:
+    trained, held_back = split(len(losses), validation_fraction)
+    sizes = np.array([len(one) for one in batches(trained, batch_size)])
+    if drop_last:
+        sizes = sizes[sizes == batch_size]
+    of_samples = losses.astype(np.float64)
+    means = [mean(of_samples[trained[: sizes.sum()]], batch_size), mean(of_samples[held_back], batch_size)]
+    return {
+        "trained": trained[: sizes.sum()],
+        "held_back": held_back,
+        "batch_sizes": sizes,
+        "epoch_losses": np.array(means, np.float32),
+    }
+
+
+def batches(samples: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Cut samples (n,) into batches; the last may be smaller."""
+    return [samples[first : first + batch_size] for first in range(0, len(samples), batch_size)]
 
 
 # ------------------------------------------------------------------------------------------------ after each epoch

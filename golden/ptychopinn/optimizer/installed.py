@@ -12,7 +12,7 @@ import numpy as np
 from golden.ptychopinn.installed_package import offered, stored, unexpected
 from golden.ptychopinn.network import installed as networks
 
-NEEDS = dict.fromkeys(("adam", "schedule"), "model.create_compiled_model")
+NEEDS = dict.fromkeys(("adam", "epoch", "schedule"), "model.create_compiled_model")
 
 _N = 64
 _SMALLEST: dict[str, Any] = {
@@ -40,6 +40,18 @@ def adam(*, start: np.ndarray, gradients: np.ndarray, learning_rate: float) -> d
             optimizer.apply([tf.constant(gradient)], [values])
             followed.append(np.array(values))
     return {"values": np.stack(followed)}
+
+
+def epoch(*, losses: np.ndarray, validation_fraction: float, batch_size: int) -> dict[str, np.ndarray]:
+    """Let Keras fit an observing model with the options of the package's own training, but without its callbacks."""
+    from golden.ptychopinn.optimizer.reference import fitted  # imported here, because it imports TensorFlow
+
+    with compiled():
+        options = fit_options()
+    given = {"validation_split": validation_fraction, "batch_size": batch_size}
+    if not given.keys() <= options.keys():
+        raise unexpected("model.train", f"{sorted(given)} for Keras's fit", str(sorted(options)))
+    return fitted(losses, **(options | given | {"callbacks": [], "epochs": 1, "verbose": 0}))
 
 
 def schedule(*, losses: np.ndarray, learning_rate: float) -> dict[str, np.ndarray]:

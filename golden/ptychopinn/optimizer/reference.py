@@ -1,4 +1,4 @@
-"""Keras's Adam, and its callbacks after each epoch, which set the learning rate and end the training."""
+"""Keras's Adam, its ``fit``, and its callbacks after each epoch, which set the learning rate and end the training."""
 
 from __future__ import annotations
 
@@ -29,6 +29,44 @@ def keras_adam(real: tf.DType, learning_rate: float, epsilon: float = 1e-7) -> A
         # float64 must not contain this rounding, because it measures it.
         optimizer.beta_1, optimizer.beta_2 = (tf.constant(b, real) for b in (optimizer.beta_1, optimizer.beta_2))
     return optimizer
+
+
+def epoch(real: tf.DType, *, losses: np.ndarray, validation_fraction: float, batch_size: int) -> dict[str, np.ndarray]:
+    return fitted(losses, real, validation_split=validation_fraction, batch_size=batch_size)
+
+
+def fitted(losses: np.ndarray, real: tf.DType = tf.float32, **options: Any) -> dict[str, np.ndarray]:
+    """Let Keras fit a model whose loss on a sample is given; return the outputs of ``optimizer.epoch``.
+
+    Args:
+        losses: (n,), one of each sample.
+        real: dtype of the computation.
+        options: arguments of Keras's ``fit``, which runs one epoch.
+    """
+    model = _Observer(dtype=real.name)
+    model.compile(keras.optimizers.SGD(), loss=lambda y_true, y_pred: y_true + y_pred, run_eagerly=True)
+    numbers = np.arange(len(losses))[:, None]
+    told = model.fit(numbers, losses[:, None].astype(real.as_numpy_dtype), **({"verbose": 0} | options)).history
+    return {
+        "trained": np.sort(np.concatenate(model.trained)),
+        "held_back": np.concatenate(model.validated),
+        "batch_sizes": np.array([len(batch) for batch in model.trained]),
+        "epoch_losses": np.array([told["loss"][0], told["val_loss"][0]], real.as_numpy_dtype),
+    }
+
+
+class _Observer(keras.Model):  # type: ignore[misc, name-defined]
+    """A model that notes which samples it is given, by their numbers; it predicts 0."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.trained: list[np.ndarray] = []
+        self.validated: list[np.ndarray] = []
+        self.weight = self.add_weight(shape=(), initializer="zeros")
+
+    def call(self, numbers: tf.Tensor, training: bool = False) -> tf.Tensor:
+        (self.trained if training else self.validated).append(np.array(numbers, np.int64)[:, 0])
+        return 0 * self.weight * tf.cast(numbers, self.weight.dtype)
 
 
 def schedule(real: tf.DType, *, losses: np.ndarray, learning_rate: float) -> dict[str, np.ndarray]:

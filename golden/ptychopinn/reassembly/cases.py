@@ -102,8 +102,8 @@ SCAN_MOSAIC = Operation(
 )
 
 
-# The canvas grows by two when the largest distance from the mean passes an even number, and there, rounding decides. So
-# the whole-pixel offsets below have an odd largest distance.
+# The canvas side grows by four when the largest distance from the mean passes an even number, and there, rounding
+# decides. So the whole-pixel offsets below have an odd largest distance.
 
 
 def textured(draw: Draw, n: int, N: int, M: int) -> np.ndarray:

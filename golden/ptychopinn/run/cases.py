@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from golden.ptychopinn.network.formulas import Structure
+from golden.ptychopinn.optimizer.formulas import split
 from golden.ptychopinn.run import faults, mosaics
-from golden.ptychopinn.run.formulas import draw_patterns, orders, split
+from golden.ptychopinn.run.formulas import draw_patterns, orders
 from golden.ptychopinn.simulation.embedded import embedded, embedded_counts
 from golden.spec.arrays import Arrays
 from golden.spec.case import Case

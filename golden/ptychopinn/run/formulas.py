@@ -15,11 +15,6 @@ def draw_patterns(M: int, n: int, seed: int) -> np.ndarray:
     return np.sort(np.random.RandomState(seed).choice(M, n, replace=False))
 
 
-def split(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split n samples into training and validation samples; the last twentieth validates."""
-    return np.split(np.arange(n), [int(np.floor(n * (1 - 0.05)))])  # type: ignore[return-value]
-
-
 def orders(n: int, epochs: int, seed: int) -> np.ndarray:
     """Draw the order of n training samples, (epochs, n) int64."""
     return np.stack([np.random.RandomState([seed, epoch]).permutation(n) for epoch in range(1, epochs + 1)])

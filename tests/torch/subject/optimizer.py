@@ -1,4 +1,4 @@
-"""Adam, and the schedule of the learning rate."""
+"""Adam, an epoch of a training, and the schedule of the learning rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from ptycho_torch.config_params import TrainingConfig
-from ptycho_torch.training.keras_rules import EpochEnd, adam
+from ptycho_torch.training.batch_order import EpochBatches
+from ptycho_torch.training.keras_rules import EpochEnd, adam, epoch_loss, validation_split
 from tests.torch.subject.layouts import Outputs, array
 
 
@@ -21,6 +22,29 @@ def optimizer_adam(*, start: np.ndarray, gradients: np.ndarray, learning_rate: f
         optimizer.step()
         values.append(array(model[0]).copy())
     return {"values": np.array(values)}
+
+
+def optimizer_epoch(*, losses: np.ndarray, validation_fraction: float, batch_size: int) -> Outputs:
+    numbers = np.arange(len(losses))
+    trained, held_back = (numbers[part] for part in validation_split(len(losses), validation_fraction))
+    batches, validated = (of(samples, batch_size) for samples in (trained, held_back))
+    return {
+        "trained": np.concatenate(batches),
+        "held_back": np.concatenate(validated),
+        "batch_sizes": np.array([len(batch) for batch in batches]),
+        "epoch_losses": np.array([mean(losses, batches), mean(losses, validated)], np.float32),
+    }
+
+
+def of(samples: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Return the batches of an epoch."""
+    return [np.array(batch) for batch in EpochBatches(lambda _: samples, len(samples), batch_size)]
+
+
+def mean(losses: np.ndarray, batches: list[np.ndarray]) -> float:
+    """Return the loss of an epoch, from the losses of samples."""
+    sums = np.array([losses[batch].sum(dtype=np.float64) for batch in batches])
+    return epoch_loss(sums, np.array([len(batch) for batch in batches]))
 
 
 def optimizer_schedule(*, losses: np.ndarray, learning_rate: float) -> Outputs:

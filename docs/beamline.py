@@ -2,7 +2,7 @@
 
     python -m docs.beamline --python PYTHON      (one with Ptychodus: .venv-ptychodus/bin/python after make ptychodus)
 
-The scan is the embedded one, with three modes and bad pixels. It trains the port for some minutes.
+The scan is the embedded one, with three modes and bad pixels. Training the port takes some minutes.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ CLIENT = DOCS.parent / "tests" / "external" / "ptychodus_client.py"
 
 
 def run(*command: object) -> None:
-    """Run a command, which must end well."""
+    """Run a command; raise an error if it fails."""
     subprocess.run(list(map(str, command)), check=True)
 
 
 def reconstruct(python: Path, directory: Path, epochs: int) -> tuple[Path, Path, Path]:
-    """Return Ptychodus's training data, our product, and what Ptychodus reads of it."""
+    """Return the paths of Ptychodus's training data, our product, and what Ptychodus reads from the product."""
     own, scan = directory / "embedded.npz", directory / "files" / "3-modes-bad-pixels.h5"
     np.savez(own, **as_ptychopinn())  # type: ignore[arg-type]
     run(python, CLIENT, "write", own, directory / "files")
@@ -48,7 +48,7 @@ def reconstruct(python: Path, directory: Path, epochs: int) -> tuple[Path, Path,
 
 
 def draw(scan_file: Path, product_file: Path, read_file: Path) -> Figure:
-    """Draw the way of a scan in five pictures, and an arrow between each two."""
+    """Draw the path of a scan in five pictures."""
     figure = Figure(figsize=(13, 3.5), layout="constrained")
     axes = figure.subplots(1, 5, width_ratios=[1, 1, 1.35, 1, 1])
     with h5py.File(scan_file) as file, warnings.catch_warnings():
@@ -79,11 +79,11 @@ def draw(scan_file: Path, product_file: Path, read_file: Path) -> Figure:
 
 
 def pattern(axis: Axes, counts: np.ndarray, bad: np.ndarray) -> None:
-    """Draw counts, and bad pixels in red."""
+    """Draw counts, and bad pixels in blue."""
     axis.imshow(np.log10(counts + 1.0), cmap="inferno")
-    red = np.zeros((*bad.shape, 4))
-    red[bad] = (0.2, 0.8, 1, 1)
-    axis.imshow(red)
+    overlay = np.zeros((*bad.shape, 4))
+    overlay[bad] = (0.2, 0.8, 1, 1)
+    axis.imshow(overlay)
     axis.set_title("Ptychodus's HDF5: counts,\nbad pixels (blue)", fontsize=9)
 
 

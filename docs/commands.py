@@ -1,11 +1,11 @@
 """Run the commands that the documents show, in a scratch clone: ``python -m docs.commands``.
 
-Each line of a code block that begins with a program's name is a command. It runs in the Torch environment, in a clone
-of its own for every document, so that commands may build on those before them. What takes long is shortened, as
-``SHORTENED`` says. What cannot run here stands in ``ELSEWHERE``, with the place that runs it instead. Ends with exit
-status 1 if a command fails.
+Each line of a code block that begins with a program's name is a command. It runs in the Torch environment. Each
+document has its own clone, so a command can use the results of earlier ones. ``SHORTENED`` shortens slow commands.
+``ELSEWHERE`` lists the commands that cannot run here, with what runs them instead. The exit status is 1 if a command
+fails.
 
-The Torch environment must exist (``make test``). What is not committed is not run.
+The Torch environment must exist (``make test``). Only committed files are used.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ SHORTENED = {
     "python -m ptycho_torch.train ": " --n_images 32 --max_epochs 1 --n_filters_scale 1",
     "python -m ptycho_torch.inference ": " --n_images 32",
 }
-"""What a command begins with -> what is added to it; the last of two options counts."""
+"""Beginning of a command -> options that are added. If an option is repeated, the last one counts."""
 STANDING_FOR = {
     " CASE": " probe/hard_mask_n64",
 }
-"""Words that stand for something -> what they stand for here."""
+"""Placeholder -> its value here."""
 PROVIDED = {
     "mine.npz": "scan.npz",
     "scan.npz": "scan.npz",
     "scan.h5": "tests/torch/data/1-mode.h5",
     "picture.jpg": "docs/mosaic.png",
 }
-"""Files of the reader's -> what stands for them."""
+"""The reader's own file -> the file used in its place."""
 
 ELSEWHERE = {
     r"make (test|golden|lint)": ".ci/run",
@@ -56,7 +56,7 @@ ELSEWHERE = {
     r"python generate_golden\.py .*": "tests/reference and docs/walk.py: it needs TensorFlow",
     r"golden check (my|golden)_subject.*": "tests/golden/test_check.py",
 }
-"""Commands, as patterns -> what runs them."""
+"""Pattern of commands -> what runs them instead."""
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def commands(text: str) -> Iterator[str]:
-    """Yield the commands of a document, without comments; one that goes on behind a backslash is one command."""
+    """Yield the commands of a document, without comments. Lines joined by a backslash are one command."""
     for _, language, code in _FENCE.findall(text):
         if language not in ("", "sh"):
             continue
@@ -79,7 +79,7 @@ def commands(text: str) -> Iterator[str]:
 
 
 def elsewhere(command: str) -> str:
-    """Say what runs a command instead; an empty text if it runs here."""
+    """Return what runs a command instead; empty if it runs here."""
     return next((where for pattern, where in ELSEWHERE.items() if re.fullmatch(pattern, command)), "")
 
 
@@ -89,7 +89,9 @@ def run_document(document: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="commands-") as scratch:
         clone = Path(scratch) / "ptycho-golden"
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
-        subprocess.run(["git", "checkout", "-q", "-B", "main"], cwd=clone, check=True)  # the documents compare with it
+        subprocess.run(
+            ["git", "checkout", "-q", "-B", "main"], cwd=clone, check=True
+        )  # the documents compare with main
         for command in commands((clone / document).read_text(encoding="utf-8")):
             where = elsewhere(command)
             if where:
@@ -99,7 +101,7 @@ def run_document(document: str) -> Iterator[str]:
 
 
 def run(command: str, clone: Path) -> bool:
-    """Run a command in the clone, with what it needs; say how it ended, and all that it said if it failed."""
+    """Run a command in the clone, with the files it needs. Print its exit status and, if it failed, its output."""
     for words, meant in STANDING_FOR.items():
         command = command.replace(words, meant)
     shown = command + next((more for start, more in SHORTENED.items() if command.startswith(start)), "")
@@ -117,7 +119,7 @@ def run(command: str, clone: Path) -> bool:
 
 
 def provide(command: str, clone: Path) -> None:
-    """Put the reader's own files where the command looks for them; a scan is made once."""
+    """Create the reader's own files that a command names, unless they exist."""
     for name, source in PROVIDED.items():
         if f" {name}" not in command or (clone / name).exists() or f"simulate {name}" in command:
             continue

@@ -1,4 +1,4 @@
-"""Writes into README.md how many goldens PtychoPINN's own package confirmed: ``python -m docs.confirmed``."""
+"""Write into README.md how many goldens PtychoPINN's own package confirms: ``python -m docs.confirmed``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SENTENCE = re.compile(r"^\d+ of \d+ goldens are confirmed.*\.$", re.MULTILINE)
 
 
 def renewed(text: str) -> str:
-    """The README's text, with the sentence that the entries give."""
+    """Return the README's text, with the sentence updated from the entries."""
     sentence = counted(read_entries(TOP / "golden" / "fixtures")).replace("ptycho ", "PtychoPINN ")
     text, count = SENTENCE.subn(f"{sentence}.", text)
     assert count == 1, f"README.md: expected one line that matches {SENTENCE.pattern!r}, found {count}"

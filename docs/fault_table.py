@@ -1,6 +1,7 @@
-"""Writes docs/fault-table.md: ``python -m docs.fault_table``.
+"""Write docs/fault-table.md: ``python -m docs.fault_table``.
 
-For every fault: which goldens catch it, how the port is made to commit it, and what the diagnosis says of the first.
+The table lists, for every fault, the goldens that catch it, how the port is made to commit it, and the diagnosis of the
+first golden.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ changed from the right ones. Every case that catches the fault is given them; th
 
 @cache
 def opened(name: str) -> tuple[Golden, Arrays, Arrays]:
-    """A golden, all its inputs, and the port's outputs for them."""
+    """Return a golden, all its inputs, and the port's outputs for them."""
     golden, case = read_golden(golden_path(TOP / "golden" / "fixtures", name)), CASES[name]
     inputs = golden.complete_inputs(case)
     return golden, inputs, run_port(case, inputs, case.parameters)
 
 
-def told(case: Case, outputs: Arrays) -> str:
-    """What a port that returns these outputs is told; empty when it passes."""
+def diagnosis(case: Case, outputs: Arrays) -> str:
+    """Return the diagnosis of a port that returns these outputs; empty if it passes."""
     golden, _, _ = opened(case.name)
     judgement = judge(golden, case.operation.kept(outputs), case.operation.path)
     return "; ".join(cause.sentence for cause in judgement.causes)
@@ -51,7 +52,7 @@ def row(operation: str, fault: Fault) -> str:
     catching = [case for case in cases if fault.name in opened(case.name)[0].faults]
     blind = [case.name.split("/")[1] for case in cases if case not in catching]
     wrong = [committed(case, fault, *opened(case.name)[1:]) for case in catching]
-    sentences = [told(case, outputs) for case, (outputs, _) in zip(catching, wrong)]
+    sentences = [diagnosis(case, outputs) for case, (outputs, _) in zip(catching, wrong)]
     assert all(sentences), (operation, fault.name)
     (how,) = {how for _, how in wrong}
     if not blind:
@@ -64,7 +65,7 @@ def row(operation: str, fault: Fault) -> str:
 
 
 def read_table() -> list[list[str]]:
-    """The cells of every row, as they were written last."""
+    """Return the cells of every row of the written table."""
     rows = [line.split("|") for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
     return [[cell.strip(" `") for cell in cells[1:5]] for cells in rows[1:]]
 

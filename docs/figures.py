@@ -1,6 +1,6 @@
-"""Draw the figures of README.md and docs/ anew, with ``python docs/figures.py``.
+"""Redraw the figures of README.md and docs/: ``python docs/figures.py``.
 
-From the goldens, so that what they show is what TensorFlow computed, and from the embedded data set.
+They are drawn from goldens, so they show what TensorFlow computed, and from the embedded scan.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Follow docs/adding.md to the letter, in a scratch clone: ``python -m docs.follow``.
 
-docs/adding.md shows all that has to be written for a case and for an operation. Each of its Python blocks begins with a
-comment that names its file. This program writes the blocks there and runs the page's commands in the TensorFlow
-environment. Then it runs, in the Torch environment, style, import contracts, and every test
-that depends on the cases: all of tests/torch, for only then is a case found that no test claims, and what in
-tests/golden reads PtychoPINN's cases. It ends with the exit status of the first command that fails.
+docs/adding.md shows everything that must be written for a case and for an operation. Each of its Python blocks begins
+with a comment that names its file. This program writes the blocks to these files and runs the page's commands in the
+TensorFlow environment. Then, in the Torch environment, it checks style and import contracts and runs every test that
+depends on the cases: all of tests/torch, because only a whole run notices a case that no test claims, and the tests in
+tests/golden that read PtychoPINN's cases. It stops at the first command that fails.
 
-Both environments must exist (``make test``, ``make golden``). What is not committed is not followed.
+Both environments must exist (``make test``, ``make golden``). Only committed files are used.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PLACE = re.compile(r"# (?P<path>[\w./]+\.py)(, in (?P<name>\w+))?\n")
 
 @dataclass(frozen=True)
 class Block:
-    """Code of a document: the file that it goes into, and, for an entry of a tuple there, the tuple's name."""
+    """Code of a document, the file that it belongs to, and, if the code is an entry of a tuple there, its name."""
 
     path: str
     name: str
@@ -42,7 +42,7 @@ class Block:
 def main() -> None:
     for environment in (TORCH, TENSORFLOW):
         if not (environment / "python").exists():
-            raise SystemExit(f"{environment}: no such environment; make test and make golden make both")
+            raise SystemExit(f"{environment}: no such environment; run make test and make golden")
     with tempfile.TemporaryDirectory(prefix="follow-") as scratch:
         clone = Path(scratch) / "ptycho-golden"
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
@@ -63,7 +63,7 @@ def section_of(text: str, heading: str) -> str:
     """Return the text from a heading to the next one of its level."""
     _, found, rest = text.partition(f"\n{heading}\n")
     if not found:
-        raise SystemExit(f"no section {heading!r}")
+        raise SystemExit(f"{DOCUMENT}: expected a section {heading!r}, found none")
     return rest.partition("\n## ")[0]
 
 
@@ -77,30 +77,30 @@ def blocks(section: str) -> list[Block]:
     for code in fenced(section, "python"):
         place = _PLACE.match(code)
         if place is None:
-            raise SystemExit(f"a block does not begin with '# FILE' or '# FILE, in TUPLE':\n{code}")
+            raise SystemExit(f"expected a block that begins with '# FILE' or '# FILE, in TUPLE', found:\n{code}")
         found.append(Block(place["path"], place["name"] or "", code[place.end() :]))
     if not found:
-        raise SystemExit(f"no Python block in:\n{section}")
+        raise SystemExit(f"expected a Python block, found none in:\n{section}")
     return found
 
 
 def commands(section: str) -> list[str]:
-    """Return the commands for the TensorFlow environment; those for the other are this program's own."""
+    """Return the commands for the TensorFlow environment. Those for the Torch environment are this program's own."""
     shown = [code.removeprefix(_GENERATE) for code in fenced(section, "sh") if code.startswith(_GENERATE)]
     if not shown:
-        raise SystemExit(f"no shell block that begins with {_GENERATE!r} in:\n{section}")
+        raise SystemExit(f"expected a shell block that begins with {_GENERATE!r}, found none in:\n{section}")
     return shown
 
 
 def write(block: Block, clone: Path) -> None:
-    """Put a block where it says: into a tuple, into a new file, or, imports first, into one that exists."""
+    """Write a block into its tuple, its new file, or its existing file (imports to the others, the rest to the end)."""
     path = clone / block.path
     path.parent.mkdir(exist_ok=True)
     if block.name:
         before, opening, after = path.read_text().partition(f"\n{block.name} = (\n")
         entries, closing, rest = after.partition("\n)\n")
         if not (opening and closing):
-            raise SystemExit(f"{block.path} has no tuple {block.name}")
+            raise SystemExit(f"{block.path}: expected a tuple {block.name}, found none")
         entry = textwrap.indent(block.code.rstrip("\n"), "    ")
         path.write_text(f"{before}{opening}{entries}\n{entry}{closing}{rest}")
     elif path.exists():
@@ -112,7 +112,7 @@ def write(block: Block, clone: Path) -> None:
 
 
 def split(code: str) -> tuple[str, str]:
-    """Return what ends with the last import at the top level, and what follows."""
+    """Split code after the last import at the top level."""
     lines = code.splitlines(keepends=True)
     ends = [node.end_lineno or 0 for node in ast.parse(code).body if isinstance(node, ast.Import | ast.ImportFrom)]
     end = max(ends, default=0)
@@ -120,18 +120,18 @@ def split(code: str) -> tuple[str, str]:
 
 
 def tidy(clone: Path) -> None:
-    """Sort imports, as an editor does. All other style is for the documents to get right."""
+    """Sort imports, as an editor does. All other style must be right in the document."""
     run(TORCH, "ruff check -q --select I --fix .", clone)
 
 
 def tests(clone: Path) -> list[str]:
-    """Return the tests that a case or an operation may turn red."""
+    """Return the tests that a new case or operation may break."""
     of_framework = sorted((clone / "tests" / "golden").glob("test_*.py"))
     return ["tests/torch", *(str(p.relative_to(clone)) for p in of_framework if "golden.ptychopinn" in p.read_text())]
 
 
 def run(environment: Path, command: str, clone: Path) -> None:
-    """Run a command in an environment, on the clone's code; end with its exit status if it fails."""
+    """Run a command in an environment, on the clone's code; end the program if it fails."""
     print(f"$ {command.strip()}", flush=True)
     identity = {
         f"GIT_{who}_{what}": "nobody@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")

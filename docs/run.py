@@ -1,8 +1,8 @@
 """Make the pictures and the table of docs/run.md.
 
 python -m docs.run weights weights.h5                     # for --initial_weights of ptycho_torch.train
-python -m docs.run tensorflow tensorflow.npz              # with TensorFlow; goes on from what make long has left
-python -m docs.run draw trained result tensorflow.npz     # what the port's two programs wrote, beside it
+python -m docs.run tensorflow tensorflow.npz              # needs TensorFlow; uses what make long has computed
+python -m docs.run draw trained result tensorflow.npz     # from the output directories of the port's two programs
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ COLOURS = {PORT: "tab:blue", TENSORFLOW: "tab:orange"}
 
 @click.group()
 def main() -> None:
-    """Both frameworks' long run, side by side."""
+    """Compare the long runs of both frameworks."""
 
 
 @main.command()
 @click.argument("out", type=click.Path(path_type=Path))
 def weights(out: Path) -> None:
-    """Write the weights that both begin with to OUT."""
+    """Write the initial weights of both frameworks to OUT."""
     from tests.torch.runs import write_weights
 
     write_weights(out, CASE.complete_inputs(CASE.draw_inputs(0))["weights"], CASE.parameters)
@@ -77,7 +77,7 @@ def draw(trained: Path, result: Path, theirs: Path) -> None:
 
 
 def epochs_of(curve: dict[str, Any]) -> np.ndarray:
-    """(2, epochs): training and validation loss."""
+    """Return training and validation losses, (2, epochs)."""
     return np.array([[epoch[name] for epoch in curve["epochs"]] for name in ("loss", "val_loss")])
 
 
@@ -86,7 +86,7 @@ def steps_of(curve: dict[str, Any]) -> np.ndarray:
 
 
 def like(mosaic: np.ndarray, other: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The mosaic times the factor that brings it nearest to another."""
+    """Return the mosaic times the complex factor that fits it best to another."""
     a, b = mosaic[mask], other[mask]
     return np.asarray(mosaic * (np.vdot(a, b) / np.vdot(a, a)))
 
@@ -100,7 +100,7 @@ def draw_mosaics(known: np.ndarray, found: dict[str, np.ndarray], mask: np.ndarr
     from matplotlib.figure import Figure
 
     shown = {"object": known} | {f"{name}, mosaic": like(mosaic, known, mask) for name, mosaic in found.items()}
-    ours, theirs = found[PORT], found[TENSORFLOW]  # no factor hides a difference of the amplitudes
+    ours, theirs = found[PORT], found[TENSORFLOW]  # without a factor, which would hide a difference in amplitude
     apart = ours * theirs.conj() / np.exp(1j * np.angle(np.vdot(theirs[mask], ours[mask])))
     rows, columns = np.nonzero(mask)
     frame = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
@@ -154,7 +154,7 @@ def draw_losses(losses: dict[str, np.ndarray], steps: dict[str, np.ndarray], lea
 
 
 def save(figure: Any, name: str) -> None:
-    """With 256 colours, for a repository keeps every version."""
+    """Save a figure with 256 colours, because the repository keeps every version."""
     figure.savefig(DOCS / name, dpi=100)
     quantize(DOCS / name, name)
 
@@ -171,7 +171,7 @@ def table(
     least: np.ndarray,
     centre: np.ndarray,
 ) -> str:
-    """In Markdown: a column for each framework."""
+    """Return a table in Markdown, with a column for each framework."""
     from ptycho_torch.checks.image_quality import assess
     from ptycho_torch.checks.registration import correlation, register
 

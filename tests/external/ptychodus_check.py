@@ -9,7 +9,7 @@ For both formats, one and three modes, without and with bad pixels, it compares:
 * the product as Ptychodus reads it: largest difference of the patches that it cuts at its positions from those of our
   mosaic at ours, and of its positions from those that it reads from the scan file itself.
 
-A product made from the object's own patches shows the orientation, because after two epochs, a mosaic shows too little.
+The orientation is checked with the object's own patches, because after two epochs a mosaic shows too little.
 The scan is the embedded one, and the measured star if PTYCHO_GOLDEN_DATA names the directory with
 ``data/siemens_star_516.npz``.
 """
@@ -47,7 +47,7 @@ LARGEST = {"X": 0.0, "positions": 1e-9, "probe": 0.0, "shift": 0.01, "patches": 
 """Limits: X and probe in their own units, positions and shifts in pixels, patches relative, positions in m."""
 LEAST_CORRELATION = 0.9999
 LEAST_LIKENESS = 0.9
-"""Least correlation of the object with Ptychodus's cut from the product of its own patches."""
+"""Least correlation of the object's own patches with those that Ptychodus cuts from a product of them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def run(program: str, *options: object) -> None:
 
 
 def reconstruct(scan: Path, directory: Path, images: int, product: Path | None = None) -> Path:
-    """Train two epochs on a scan and infer it; return the result."""
+    """Train for two epochs on a scan and reconstruct it; return the path of the result."""
     same = ("--accelerator", "cpu", "--n_images", images)
     out = ("--output_dir", directory / "trained", "--max_epochs", 2, "--n_filters_scale", 1, "--batch_size", 8)
     run("train", "--train_data_file", scan, *out, *same)
@@ -91,7 +91,7 @@ def quietly(path: Path) -> tuple[Scan, list[str]]:
 
 
 def mosaics_of(path: Path) -> dict[str, np.ndarray]:
-    """Read a result."""
+    """Read all arrays of an NPZ file."""
     with np.load(path) as file:
         return {key: file[key] for key in file}
 
@@ -111,7 +111,7 @@ def cut(mosaic: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
 
 
 def compare_patches(scan: Scan, result: dict[str, np.ndarray], read: dict[str, np.ndarray]) -> float:
-    """Return the largest difference of patches that Ptychodus cut from those of the mosaic, relative to its largest."""
+    """Return the largest difference between Ptychodus's patches and the mosaic's, relative to the mosaic's maximum."""
     N, side = scan.diffraction.shape[1], len(result["mosaic"])
     middle = slice(N // 2 - CROP // 2, N // 2 + CROP // 2)
     origin = result["positions"].mean(axis=0) - side // 2
@@ -126,7 +126,7 @@ def compare_patches(scan: Scan, result: dict[str, np.ndarray], read: dict[str, n
 
 
 def upright(client: Client, scan: Scan, directory: Path) -> tuple[str, float]:
-    """Return the orientation of the object's own patches after a product and Ptychodus, and their correlation."""
+    """Write a product of the object's own patches; return orientation and correlation of what Ptychodus reads."""
     assert scan.object_guess is not None
     N = scan.diffraction.shape[1]
     target = torch.from_numpy(np.array(scan.object_guess))
@@ -183,11 +183,11 @@ def check(
         rows.append(row)
         click.echo(f"{name} {path.name}: " + "; ".join(one.rsplit(": ", 1)[-1] if ": " in one else one for one in told))
     said = json.loads(str(read["said"]))
-    click.echo(f"{name}: Ptychodus reads of the last product {said}")
+    click.echo(f"{name}: Ptychodus reads from the last product: {said}")
     orientation, score = upright(client, quietly(next(files.glob("1-mode.h5")))[0], directory)
     click.echo(f"{name}: the object's own patches in a product: {orientation}, correlation {score:.4f}")
     if orientation != "upright" or score < LEAST_LIKENESS:
-        raise SystemExit(f"{name}: expected the object upright at its positions")
+        raise SystemExit(f"{name}: expected the object upright, with a correlation of at least {LEAST_LIKENESS}")
 
 
 def show(rows: list[dict[str, Any]]) -> list[str]:
@@ -211,8 +211,8 @@ def show(rows: list[dict[str, Any]]) -> list[str]:
 @click.command()
 @click.option("--python", type=click.Path(path_type=Path, exists=True), required=True, help="Python with Ptychodus.")
 @click.option("--n_images", "images", default=64, show_default=True, help="Patterns to train on and to infer.")
-@click.option("--files", "chosen", default="*", show_default=True, help="Names of the files to check, as 3-modes*.")
-@click.option("--only", type=click.Choice(("embedded", "star")), help="Check one of the scans.")
+@click.option("--files", "chosen", default="*", show_default=True, help="Names of files to check, such as 3-modes*.")
+@click.option("--only", type=click.Choice(("embedded", "star")), help="Check only this scan.")
 def main(python: Path, images: int, chosen: str, only: str | None) -> None:
     """Let Ptychodus write a scan and read products of it; exit 1 if something differs."""
     rows: list[dict[str, Any]] = []

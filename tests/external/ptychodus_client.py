@@ -1,6 +1,6 @@
 """Write scans with Ptychodus and read products with it, through its own API.
 
-This runs in an environment with Ptychodus (``make ptychodus``) and knows nothing of the port:
+It runs in an environment with Ptychodus (``make ptychodus``), without the port:
 
     python tests/external/ptychodus_client.py write scan.npz DIRECTORY [--patterns 24]
     python tests/external/ptychodus_client.py read result.h5 patches.npz
@@ -55,7 +55,7 @@ def mask(N: int) -> np.ndarray:
 def make_input(scan: dict[str, np.ndarray], modes: int, masked: bool) -> ReconstructInput:
     """Convert a scan in PtychoPINN's format to Ptychodus's input for a reconstruction.
 
-    PtychoPINN's positions are those of a patch's index N // 2. Ptychodus's are those of its centre, (N - 1) / 2.
+    In PtychoPINN, a position is that of a patch's index N // 2. In Ptychodus, it is that of its centre, (N - 1) / 2.
     """
     N = scan["diff3d"].shape[-1]
     middle = N // 2 - (N - 1) / 2

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import select
 import signal
 import subprocess
@@ -24,7 +23,7 @@ from golden.store.entry import as_text, make_entry
 from golden.store.golden import SIZE_CAP, Golden
 from golden.store.guard import limit_memory, read_untrusted
 from golden.store.read import read_golden
-from tests.fuzzing import Outcome
+from tests.fuzzing import Outcome, peak_memory
 from tests.golden.corruptions import BASES, DAMAGE, RESEALED, RESEALED_HOSTILE, base, corrupt, kinds
 
 SECONDS = 20.0
@@ -51,12 +50,12 @@ def read_one(kind: str, seed: int, scratch: Path) -> tuple[str, str]:
     path = scratch / f"{kind}-{seed}.h5"  # a new path, because libhdf5 may still hold the previous file
     path.write_bytes(corrupt(kind, seed))
     sound = _sound(seed % len(BASES))
-    before, size = _peak(), path.stat().st_size
+    before, size = peak_memory(), path.stat().st_size
     verdict, message = _read(path, sound)
     path.unlink()
     if verdict == ANOTHER and kind in DAMAGE:
         verdict = SILENT
-    grown = _peak() - before
+    grown = peak_memory() - before
     if grown <= MEMORY + size:
         return verdict, message
     # libhdf5 believes sizes in forged metadata, so only a limit of the process bounds its memory.
@@ -92,10 +91,6 @@ def _sound(number: int) -> Golden:
         path = Path(scratch) / "sound.h5"
         path.write_bytes(base(number))
         return read_golden(path)
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _serve() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-import resource
 import struct
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from ptycho_torch.files.archive import ABOUT, TENSORS
 from ptycho_torch.files.bundle import NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
-from tests.fuzzing import Outcome, members, zipped
+from tests.fuzzing import Outcome, members, peak_memory, zipped
 
 MEMORY = 2**28
 """Bytes by which reading one of these small files may raise the peak memory."""
@@ -33,7 +32,7 @@ REFUSED, SAME, ANOTHER = "refused", "the same", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)
 VERDICTS = (REFUSED, SAME, ANOTHER, *BAD)
-"""``another``: it reads as a sound bundle with other content. An attacker can write one, but random damage must not."""
+"""``another``: reads as a sound bundle with other content. An attacker can write one, random damage must not."""
 
 
 # ------------------------------------------------------------------------------------------------ a sound bundle
@@ -265,11 +264,11 @@ def corrupt(kind: str, seed: int) -> bytes:
 
 
 def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
-    """Read one corruption as the programs do."""
+    """Read one corrupt file as the programs do."""
     path = scratch / NAME
     path.write_bytes(corrupt(kind, seed))
     expected = content()
-    before = _peak()
+    before = peak_memory()
     try:
         found = _content(load_bundle(path))
     except ValueError as refused:
@@ -277,7 +276,7 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
         return Outcome(kind, seed, REFUSED if str(path) in said and said.isprintable() else WRONG, said)
     except Exception as problem:
         return Outcome(kind, seed, WRONG, f"{type(problem).__name__}: {problem}")
-    grown = _peak() - before
+    grown = peak_memory() - before
     if grown > MEMORY:
         return Outcome(kind, seed, GREEDY, f"{grown >> 20} MiB")
     if found == expected:
@@ -288,10 +287,6 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
 def _difference(found: Any, expected: Any) -> str:
     weights = [name for name in expected[0] if found[0].get(name) != expected[0][name]]
     return f"weights {weights[:3]}" if weights else f"{found[1]}"[:300]
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Find the orientation of a mosaic that looks most like a known object."""
+"""Find the orientation in which a mosaic looks most like a known object."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -26,9 +26,6 @@ from ptycho_torch.scans.scan import Scan
 from ptycho_torch.training.batch_order import seeded_order
 from ptycho_torch.training.fit import Devices, Progress, Task, fit, make_trainer
 from ptycho_torch.training.keras_rules import validation_split
-
-if TYPE_CHECKING:
-    pass
 
 Arrays = dict[str, np.ndarray]
 FIRST = 3
@@ -91,7 +88,7 @@ class Silent:
 def train(
     run: Run, model: PtychoPINN, dataset: MemoryMappedDataset, progress: Progress, precision: Precision = "32-true"
 ) -> LossCurve:
-    """Train the port for one epoch per order; a fault that shows immediately gives fewer orders."""
+    """Train the port for one epoch per order. The trial of a fault that shows immediately passes fewer orders."""
     epochs = len(run.inputs["order"])
     config = TrainingConfig(
         epochs=epochs,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import random
-import resource
 import struct
 import sys
 import tempfile
@@ -23,18 +22,18 @@ import numpy as np
 
 from ptycho_torch.scans.scan import Scan, load_scan
 from ptycho_torch.scans.specimen import make_object
-from tests.fuzzing import Outcome, zipped
+from tests.fuzzing import Outcome, peak_memory, zipped
 from tests.fuzzing import members as members_of
 from tests.golden import corruptions
 
 MEMORY = 2**26
 """Bytes by which reading one of these small files may raise the peak memory."""
-REFUSED, SAME, TOLD, ANOTHER = "refused", "the same", "told", "another"
+REFUSED, SAME, WARNED, ANOTHER = "refused", "the same", "warned", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)
-VERDICTS = (REFUSED, SAME, TOLD, ANOTHER, *BAD)
-"""``told``: another scan, but a warning names what was ignored. ``another``: a sound file with other content, which
-somebody can write, but random damage must not."""
+VERDICTS = (REFUSED, SAME, WARNED, ANOTHER, *BAD)
+"""``warned``: reads as another scan, and a warning names what was ignored. ``another``: reads as a sound file with
+other content. An attacker can write one, random damage must not."""
 
 
 # ------------------------------------------------------------------------------------------------ sound scans
@@ -63,7 +62,7 @@ def _packed(save: Any, **changes: Any) -> bytes:
 
 @cache
 def bases() -> tuple[bytes, ...]:
-    """Return sound files: stored and deflated, with all keys, other layouts and dtypes, and by PtychoPINN's writer."""
+    """Return sound files: stored, deflated, with all keys, other layouts and dtypes, and PtychoPINN's None."""
     given = arrays()
     stack = given["diff3d"]
     bad = np.zeros((N, N), bool)
@@ -328,11 +327,11 @@ def corrupt(kind: str, seed: int) -> bytes:
 
 
 def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
-    """Read one corruption as the programs do."""
+    """Read one corrupt file as the programs do."""
     path = scratch / ("object.png" if kind == PICTURE else "scan.npz")
     path.write_bytes(corrupt(kind, seed))
     expected = sound(seed % len(bases()))
-    before = _peak()
+    before = peak_memory()
     try:
         found = _read_picture(path) if kind == PICTURE else read(path)
     except ValueError as refused:
@@ -340,7 +339,7 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
         return Outcome(kind, seed, REFUSED if str(path) in said and said.isprintable() else WRONG, said)
     except Exception as problem:
         return Outcome(kind, seed, WRONG, f"{type(problem).__name__}: {problem}")
-    grown = _peak() - before
+    grown = peak_memory() - before
     if grown > MEMORY:
         return Outcome(kind, seed, GREEDY, f"{grown >> 20} MiB")
     if found is None:
@@ -349,17 +348,13 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
         return Outcome(kind, seed, SAME, "")
     differing = ", ".join(name for name, value in found.scan.items() if value != expected.scan[name])
     if found.warned - expected.warned:
-        return Outcome(kind, seed, TOLD, f"{differing}; {sorted(found.warned - expected.warned)}")
+        return Outcome(kind, seed, WARNED, f"{differing}; {sorted(found.warned - expected.warned)}")
     return Outcome(kind, seed, SILENT if kind in DAMAGE else ANOTHER, differing)
 
 
 def _read_picture(path: Path) -> None:
     with warnings.catch_warnings(action="ignore"):
         make_object(path, 30, 30, np.random.default_rng(0))
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

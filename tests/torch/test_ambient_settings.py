@@ -29,10 +29,11 @@ from tests.torch import bundle_fuzzing
 from tests.torch.mutants import run_port
 
 CASES = load_cases("golden.ptychopinn")
-MAKE_TENSORS_OF_THEIR_OWN = ("network.", "run.", "net_shift.memory_mapped", "probe.hard_mask")
-"""Torch's settings say where and in which dtype these make tensors, as they do for all modules of Torch."""
+CREATE_TENSORS = ("network.", "run.", "net_shift.memory_mapped", "probe.hard_mask")
+"""Beginnings of the names of operations that create tensors. Torch's settings choose device and dtype of these tensors,
+as for all modules of Torch."""
 OPERATIONS = sorted(
-    {case.operation.name for case in CASES.values() if not case.operation.name.startswith(MAKE_TENSORS_OF_THEIR_OWN)}
+    {case.operation.name for case in CASES.values() if not case.operation.name.startswith(CREATE_TENSORS)}
 )
 
 
@@ -42,7 +43,7 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
     torch.set_default_dtype(dtype)
     try:
         yield
-    finally:  # a failing test must not move the ones after it
+    finally:  # a failing test must not affect later ones
         torch.set_default_dtype(before)
 
 
@@ -73,7 +74,7 @@ def test_the_same_bits(
 
 
 def everything(directory: Path) -> dict[str, bytes]:
-    """Simulate, read, predict, stitch, judge and draw; what comes out, as bytes."""
+    """Simulate, read, predict, stitch, diagnose and draw; return all results as bytes."""
     scan = simulate_scan(Simulation(patterns=6, seed=3))
     save_scan(directory / "scan.npz", scan)
     scan, bundle = load_scan(directory / "scan.npz"), load_bundle(directory)
@@ -104,7 +105,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, byt
 
 @contextmanager
 def default_device() -> Iterator[None]:
-    torch.set_default_device("meta")  # what is made there has no values
+    torch.set_default_device("meta")  # tensors on this device have no values
     try:
         yield
     finally:
@@ -134,7 +135,7 @@ SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_results_and_pictures_are_those_without_the_users_settings(
+def test_results_and_pictures_do_not_depend_on_the_users_settings(
     setting: str, usual: tuple[Path, dict[str, bytes]]
 ) -> None:
     directory, expected = usual
@@ -145,8 +146,8 @@ def test_results_and_pictures_are_those_without_the_users_settings(
     assert [name for name in expected if found[name] != expected[name]] == []
 
 
-def test_a_file_of_settings(tmp_path: Path) -> None:
-    """``image.lut`` counts when Matplotlib is imported, so another process looks; in a folder with a matplotlibrc."""
+def test_a_matplotlibrc_changes_no_colours(tmp_path: Path) -> None:
+    """Matplotlib reads ``image.lut`` when it is imported, so this needs another process."""
     code = "from ptycho_torch.pictures.style import colormap; print(colormap('gray', 'red')([0, 0.3, 0.5, 1]).tolist())"
     said = []
     for setting in ("", "image.lut: 4\nimage.origin: lower\n"):
@@ -157,8 +158,8 @@ def test_a_file_of_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("settings", [b"font.family: \xe9\xff\n", b"image.lut 3\nbackend: none\n"])
-def test_a_file_of_settings_that_matplotlib_does_not_understand(tmp_path: Path, settings: bytes) -> None:
-    """The programs do not fail on it, nor warn: it is not read. Afterwards all is where it was."""
+def test_a_matplotlibrc_that_is_not_valid_is_not_read(tmp_path: Path, settings: bytes) -> None:
+    """The programs neither fail nor warn. They restore the working directory and MPLBACKEND."""
     (tmp_path / "matplotlibrc").write_bytes(settings)
     code = "import os; from ptycho_torch.program import load; load('matplotlib.figure'); print(os.getcwd())"
     environment = os.environ | {"MPLBACKEND": "none"}
@@ -175,7 +176,7 @@ def test_loading_a_bundle_leaves_the_random_numbers_as_they_were(usual: tuple[Pa
 
 @pytest.mark.integration
 def test_an_inference_in_a_folder_with_a_matplotlibrc(usual: tuple[Path, dict[str, bytes]], tmp_path: Path) -> None:
-    """The program reads none: not that of the folder, not that of a variable, and no backend."""
+    """The program ignores the folder's matplotlibrc and the variable MPLBACKEND."""
     directory, _ = usual
     settings = "text.usetex: True\nimage.origin: lower\nsavefig.dpi: 20\nimage.lut: 3\nfont.family: fantasy\n"
     (tmp_path / "matplotlibrc").write_text(settings)

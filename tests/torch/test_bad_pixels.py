@@ -1,4 +1,4 @@
-"""Bad pixels of the detector: whatever value stands in them, loss, normalisation and network are the same."""
+"""Bad pixels of the detector: their values do not affect the loss, the normalisation or the network."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write(path: Path, **changes: Any) -> Path:
 
 
 def with_values(mask: np.ndarray, value: float) -> np.ndarray:
-    """The patterns with a value in all bad pixels."""
+    """Return the patterns with a value in all bad pixels."""
     return np.where(mask, np.float32(value), STACK)
 
 
@@ -98,7 +98,7 @@ def test_bad_pixels_may_hold_anything(tmp_path: Path, mask: np.ndarray, value: f
     np.testing.assert_array_equal(again.diffraction, scan.diffraction)
     packed = with_values(mask, value).astype(np.float64)
     if value == 1e30:
-        packed[np.broadcast_to(mask, packed.shape)] = 1e300  # more than float32 holds
+        packed[np.broadcast_to(mask, packed.shape)] = 1e300  # more than float32 can hold
     np.testing.assert_array_equal(
         load_scan(write(tmp_path / "wide.npz", diff3d=packed, bad_pixels=mask)).patterns(), scan.patterns()
     )
@@ -149,7 +149,7 @@ def test_a_record_refuses_a_mask_that_does_not_fit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, -1, -np.inf, np.inf])
 @pytest.mark.parametrize("mask", [SHARED, EACH], ids=["shared", "each"])
-def test_invalid_pixels_are_bad_if_one_asks_for_it(tmp_path: Path, mask: np.ndarray, value: float) -> None:
+def test_invalid_pixels_are_bad_on_request(tmp_path: Path, mask: np.ndarray, value: float) -> None:
     path = write(tmp_path / "scan.npz", diff3d=with_values(mask, value))
     with pytest.raises(ValueError, match="expected finite numbers, at least 0"):
         load_scan(path)
@@ -193,7 +193,7 @@ def dataset_of(scan: Scan) -> MemoryMappedDataset:
 
 
 @pytest.mark.parametrize("mask", [SHARED, EACH], ids=["shared", "each"])
-def test_batches_do_not_know_what_stands_in_bad_pixels(tmp_path: Path, mask: np.ndarray) -> None:
+def test_values_of_bad_pixels_do_not_affect_batches(tmp_path: Path, mask: np.ndarray) -> None:
     found = []
     for number, value in enumerate((0, 7.5, np.nan, -1, np.inf)):
         path = write(tmp_path / f"{number}.npz", diff3d=with_values(mask, value), bad_pixels=mask)
@@ -234,14 +234,14 @@ def test_workers_read_masks_too(tmp_path: Path, mask: np.ndarray) -> None:
 
 
 def test_masks_stay_small(tmp_path: Path) -> None:
-    """A mask for each pattern stays in its file; one for all is sent to workers once, not for every pattern."""
+    """Masks of single patterns stay in their file. A shared mask is sent to workers once, not once per pattern."""
     scan = load_scan(write(tmp_path / "scan.npz", bad_pixels=EACH))
     assert isinstance(dataset_of(scan)._bad_pixels, InFile)
     shared = dataset_of(load_scan(write(tmp_path / "shared.npz", bad_pixels=SHARED)))
     assert len(pickle.dumps(shared._bad_pixels)) < 2 * N * N
 
 
-def test_the_raw_record_has_zeros_there(tmp_path: Path) -> None:
+def test_the_raw_record_has_zeros_in_bad_pixels(tmp_path: Path) -> None:
     scan = load_scan(write(tmp_path / "scan.npz", diff3d=with_values(EACH, np.nan), bad_pixels=EACH))
     record = RawDataTorch.from_scan(scan, np.array([1, 5]))
     np.testing.assert_array_equal(record.diff3d, with_values(EACH, 0)[[1, 5]])
@@ -262,7 +262,7 @@ def test_a_picture_of_a_scan_with_gaps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("config", [TrainingConfig(), TrainingConfig(nll_weight=0.5, mae_weight=1.0)])
-def test_bad_pixels_leave_the_loss(config: TrainingConfig) -> None:
+def test_bad_pixels_do_not_count_in_the_loss(config: TrainingConfig) -> None:
     generator = torch.Generator().manual_seed(0)
     predicted, measured = (torch.rand(3, 2, 8, 8, generator=generator) + 0.1 for _ in range(2))
     good = torch.rand(3, 2, 8, 8, generator=generator) > 0.3
@@ -315,8 +315,8 @@ def training(data: Path, out: Path, *more: object) -> list[str]:
 
 
 @pytest.mark.integration
-def test_trainings_do_not_know_what_stands_in_bad_pixels(scan: Scan, tmp_path: Path) -> None:
-    """By key or by option, whatever the value; and with good pixels there, the training is another."""
+def test_values_of_bad_pixels_do_not_affect_trainings(scan: Scan, tmp_path: Path) -> None:
+    """Bad pixels are marked by key or by option. If the same pixels count as good, the training differs."""
     runs: dict[str, tuple[Scan, list[str]]] = {
         "key": (with_gaps(scan, np.nan, key=True), []),
         "option": (with_gaps(scan, -1.0, key=False), ["--bad-pixels"]),
@@ -349,7 +349,7 @@ def test_trainings_do_not_know_what_stands_in_bad_pixels(scan: Scan, tmp_path: P
 
 
 @pytest.mark.integration
-def test_invalid_pixels_end_a_training_that_was_not_told(scan: Scan, tmp_path: Path) -> None:
+def test_invalid_pixels_end_a_training_without_the_option(scan: Scan, tmp_path: Path) -> None:
     save_scan(tmp_path / "scan.npz", with_gaps(scan, -1.0, key=False))
     ran = CliRunner().invoke(train.main, training(tmp_path / "scan.npz", tmp_path / "out"))
     assert ran.exit_code == 2
@@ -360,7 +360,7 @@ def test_invalid_pixels_end_a_training_that_was_not_told(scan: Scan, tmp_path: P
     "mask", [None, GAPS, np.random.RandomState(1).rand(8, 64, 64) < 0.3], ids=["none", "shared", "each"]
 )
 def test_what_a_network_explains(scan: Scan, mask: np.ndarray | None) -> None:
-    """By hand: squares that are missed, beside those that the mean of each pixel's good values misses."""
+    """Computed by hand: the squared error of the network, relative to that of each pixel's mean over good values."""
     given = dataclasses.replace(scan, bad_pixels=mask, diffraction=scan.diffraction + 1)
     dataset = MemoryMappedDataset(given, np.arange(8)[:, None])
     model = small_model()
@@ -382,7 +382,7 @@ def test_one_pattern_explains_nothing(scan: Scan) -> None:
 
 
 def test_brightness_counts_good_pixels_only(scan: Scan) -> None:
-    """Where the beam stop takes most of the light, the object must come out brighter: the rest is normalised."""
+    """If the beam stop takes most of the light, the object comes out brighter, because the rest is normalised."""
     stop = np.zeros((64, 64), bool)
     stop[22:43, 22:43] = True
     model = small_model()
@@ -400,7 +400,7 @@ def test_brightness_counts_good_pixels_only(scan: Scan) -> None:
         findings.append(check_brightness(evidence))
         light.append(float(energy))
     whole, stopped = (finding.numbers["factor"] for finding in findings)
-    # Patches are cut to the nearest pixel, not interpolated, and so carry a little more light outside.
+    # Patches are cut at whole pixels, without interpolation, so they scatter a little more light outwards.
     assert stopped / whole == pytest.approx(math.sqrt(light[0] / light[1]), rel=0.1)
     assert stopped > 2 * whole
     assert findings[1].verdict == "unclear"

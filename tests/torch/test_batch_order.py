@@ -1,4 +1,4 @@
-"""The order of batches: the same numbers whatever the release, and the same training whatever the devices."""
+"""The order of batches does not depend on NumPy's release, and the training does not depend on the devices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ptycho_torch.training.batch_order import EpochBatches, Share, listed_order,
 
 
 def test_the_order_of_a_seed_and_an_epoch_never_changes() -> None:
-    """Drawn with NumPy 2.4 and written down."""
+    """These numbers were drawn with NumPy 2.4."""
     assert seeded_order(10, 0)(1).tolist() == [9, 4, 0, 8, 1, 5, 3, 2, 6, 7]
     assert seeded_order(10, 0)(2).tolist() == [4, 2, 9, 1, 8, 7, 3, 6, 0, 5]
     assert seeded_order(10, 7)(1).tolist() == [9, 8, 5, 6, 2, 3, 7, 0, 1, 4]
@@ -42,8 +42,8 @@ def test_epochs_are_counted_from_one() -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
 @pytest.mark.parametrize("size", [1, 2, 6, 8])
-def test_devices_together_make_the_mean_of_the_batch(ranks: int, size: int) -> None:
-    """What they average, each its mean times its weight, is what one device would have."""
+def test_devices_together_compute_the_mean_of_the_batch(ranks: int, size: int) -> None:
+    """The devices average their means times their weights. The result is the mean that one device computes."""
     losses = np.random.RandomState(size).rand(size)
     shares = [Share(rank, ranks) for rank in range(ranks)]
     means = [losses[share.of(list(range(size)))].mean() * share.weight(size) for share in shares]
@@ -53,7 +53,7 @@ def test_devices_together_make_the_mean_of_the_batch(ranks: int, size: int) -> N
     assert sorted(seen) == list(range(size))
 
 
-def test_a_device_too_many_looks_at_one_sample() -> None:
+def test_a_superfluous_device_sees_one_sample_with_weight_0() -> None:
     assert Share(3, 4).of([7, 8]) == [7]
     assert Share(3, 4).weight(2) == 0
 
@@ -81,13 +81,13 @@ def test_orders_from_a_file(tmp_path: Path) -> None:
         (np.array([[1, 1, 1], [0, 1, 2]]), "row 0: expected each of 0..2 once"),
     ],
 )
-def test_other_files_are_no_orders(found: np.ndarray, message: str, tmp_path: Path) -> None:
+def test_other_arrays_are_refused(found: np.ndarray, message: str, tmp_path: Path) -> None:
     np.save(tmp_path / "orders.npy", found, allow_pickle=True)
     with pytest.raises(ValueError, match=re.escape(message)):
         read_orders(tmp_path / "orders.npy", 3, 2)
 
 
-def test_an_archive_holds_no_orders(tmp_path: Path) -> None:
+def test_an_archive_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "orders.npz", orders=np.array([[0, 1, 2]]))
     with pytest.raises(ValueError, match="found something else"):
         read_orders(tmp_path / "orders.npz", 3, 1)
@@ -110,7 +110,7 @@ def test_a_pickle_is_not_loaded(tmp_path: Path) -> None:
         ("", "expected a .npy file of integers"),
     ],
 )
-def test_a_damaged_header_is_one_line(header: str, message: str, tmp_path: Path) -> None:
+def test_a_damaged_header_is_refused(header: str, message: str, tmp_path: Path) -> None:
     text = header.ljust(117).encode() + b"\n"
     (tmp_path / "orders.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(64))
     with pytest.raises(ValueError, match=message):

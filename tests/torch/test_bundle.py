@@ -1,4 +1,4 @@
-"""The bundle: there and back, and every archive that is not one refused by name, before it can do harm."""
+"""A bundle is read as it was written. Every other archive is refused by name, before it can do harm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ptycho_torch.config_params import DataConfig, TrainingConfig
 from ptycho_torch.files.archive import ABOUT, TENSORS, pack, read_archive, unpack, write_archive
 from ptycho_torch.files.bundle import FORMAT, NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
-from tests import fuzzing
+from tests.fuzzing import members, zipped
 from tests.torch import bundle_fuzzing
 from tests.torch.networks import DEVICES, batch, small_model
 
@@ -59,7 +59,7 @@ def test_a_bundle_goes_to_a_file_and_back(tmp_path: Path, C: int, device: str) -
     assert set(given.versions) == {"python", "ptycho_torch", "torch", "numpy", "lightning"}
 
 
-def test_the_same_bundle_is_the_same_file_and_holds_no_place(tmp_path: Path, path: Path) -> None:
+def test_the_same_bundle_is_the_same_file_and_contains_no_paths(tmp_path: Path, path: Path) -> None:
     save_bundle(tmp_path / "other.zip", a_bundle())
     assert (tmp_path / "other.zip").read_bytes() == path.read_bytes()
     assert b"someone" not in path.read_bytes()
@@ -91,13 +91,11 @@ def test_a_directory_without_a_bundle(tmp_path: Path) -> None:
 
 
 def rewritten(path: Path, about: Callable[[Any], object] = dict, tensors: Callable[[Any], object] = dict) -> None:
-    with zipfile.ZipFile(path) as archive:
-        document, content = json.loads(archive.read(ABOUT)), load(archive.read(TENSORS))
+    found = members(path.read_bytes())
+    document, content = json.loads(found[ABOUT]), load(found[TENSORS])
     about(document)
     tensors(content)
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(ABOUT, json.dumps(document))
-        archive.writestr(TENSORS, save(content))
+    write(path, {ABOUT: json.dumps(document).encode(), TENSORS: save(content)})
 
 
 @pytest.mark.parametrize(
@@ -138,20 +136,20 @@ def rewritten(path: Path, about: Callable[[Any], object] = dict, tensors: Callab
         (lambda a: a.update(seed="0"), "seed: expected a whole number, found '0'"),
         (lambda a: a["losses"].pop("epochs"), "losses: expected what LossCurve.to_json returns"),
         (lambda a: a.update(versions=[]), "versions: expected a JSON object, found list"),
-        # Shapes are compared before memory is taken for the weights that it would have: these would be petabytes.
+        # Shapes are compared before memory is allocated: these weights would take petabytes.
         (
             lambda a: a["model"].update(n_filters_scale=10**6),
             "encoder.block_1.conv_1.weight: expected shape (32000000, 1,",
         ),
     ],
 )
-def test_what_is_said_of_the_model_must_fit(path: Path, change: Callable[[Any], object], message: str) -> None:
+def test_a_document_that_does_not_fit_is_refused(path: Path, change: Callable[[Any], object], message: str) -> None:
     rewritten(path, about=change)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_bundle(path)
 
 
-def test_a_bundle_from_before_the_choice_of_precision_was_trained_in_float32(path: Path) -> None:
+def test_a_bundle_without_a_precision_was_trained_in_float32(path: Path) -> None:
     rewritten(path, about=lambda a: a["training"].pop("precision"))
     assert load_bundle(path).training == dataclasses.replace(
         a_bundle().training, train_data_file="scan.npz", output_dir="out"
@@ -181,25 +179,18 @@ def test_weights_must_fit(path: Path, change: Callable[[Any], object], message: 
 
 
 class Bomb:
-    """Says so when it is unpickled."""
+    """Fails the test if it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (pytest.fail, ("unpickled",))
 
 
-def zipped(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> None:
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
-
-def members_of(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+def write(path: Path, found: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> None:
+    path.write_bytes(zipped(list(found.items()), compression))
 
 
 @pytest.mark.parametrize(
-    ("members", "message"),
+    ("content", "message"),
     [
         (
             {"manifest.dill": b"", "autoencoder/model.keras": b""},
@@ -215,8 +206,8 @@ def members_of(path: Path) -> dict[str, bytes]:
         ({ABOUT: json.dumps({"format": FORMAT}).encode(), TENSORS: pickle.dumps(Bomb())}, "expected safetensors"),
     ],
 )
-def test_other_archives_are_refused(tmp_path: Path, members: dict[str, bytes], message: str) -> None:
-    zipped(tmp_path / NAME, members)
+def test_other_archives_are_refused(tmp_path: Path, content: dict[str, bytes], message: str) -> None:
+    write(tmp_path / NAME, content)
     with pytest.raises(ValueError, match=re.escape(message)):
         load_bundle(tmp_path / NAME)
 
@@ -228,17 +219,17 @@ def test_torch_s_own_files_are_refused_and_not_unpickled(tmp_path: Path) -> None
 
 
 def test_compressed_members_are_refused_before_they_are_unpacked(tmp_path: Path, path: Path) -> None:
-    """So nothing becomes larger than its file."""
-    zipped(tmp_path / "again.zip", members_of(path), zipfile.ZIP_DEFLATED)
+    """So nothing that is read is larger than its file."""
+    write(tmp_path / "again.zip", members(path.read_bytes()), zipfile.ZIP_DEFLATED)
     with pytest.raises(
         ValueError, match=r"about\.json: expected it uncompressed, found it compressed; the file was repacked"
     ):
         load_bundle(tmp_path / "again.zip")
-    zipped(tmp_path / "bomb.zip", {ABOUT: b"0" * 50_000_000, TENSORS: b""}, zipfile.ZIP_DEFLATED)
+    write(tmp_path / "bomb.zip", {ABOUT: b"0" * 50_000_000, TENSORS: b""}, zipfile.ZIP_DEFLATED)
     assert (tmp_path / "bomb.zip").stat().st_size < 100_000
     with pytest.raises(ValueError, match="compressed"):
         load_bundle(tmp_path / "bomb.zip")
-    zipped(tmp_path / "long.zip", {ABOUT: b" " * (2**25 + 1), TENSORS: b""})
+    write(tmp_path / "long.zip", {ABOUT: b" " * (2**25 + 1), TENSORS: b""})
     with pytest.raises(ValueError, match="expected at most 33554432 bytes, found 33554433"):
         load_bundle(tmp_path / "long.zip")
 
@@ -252,7 +243,7 @@ def test_damage_is_refused(path: Path) -> None:
             found = load_bundle(path).model.state_dict()
         except ValueError:
             continue
-        # Time stamps and the like of the archive: nothing that is used.
+        # The damaged byte is not used: it belongs to a time stamp or the like.
         assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items()), place
     for length in (0, 10, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
@@ -305,12 +296,8 @@ def test_a_corrupt_bundle_is_refused_or_reads_the_same(kind: str, tmp_path: Path
 
 
 def test_the_fuzzer_sees_a_silent_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = bundle_fuzzing.zipped(
-        [
-            (ABOUT, fuzzing.members(bundle_fuzzing.sound())[ABOUT].replace(b'"seed": 0', b'"seed": 1')),
-            (TENSORS, fuzzing.members(bundle_fuzzing.sound())[TENSORS]),
-        ]
-    )
+    found = members(bundle_fuzzing.sound())
+    other = zipped([(ABOUT, found[ABOUT].replace(b'"seed": 0', b'"seed": 1')), (TENSORS, found[TENSORS])])
     monkeypatch.setattr(bundle_fuzzing, "corrupt", lambda kind, seed: other)
     assert bundle_fuzzing.read_one("flip", 0, tmp_path).verdict == bundle_fuzzing.SILENT
     assert bundle_fuzzing.read_one("text", 0, tmp_path).verdict == bundle_fuzzing.ANOTHER
@@ -328,23 +315,23 @@ def test_the_fuzzer_sees_a_silent_change(tmp_path: Path, monkeypatch: pytest.Mon
         lambda a: a["losses"].update(least_loss=10**400),
     ],
 )
-def test_numbers_out_of_all_proportion(path: Path, change: Callable[[Any], object]) -> None:
+def test_absurd_numbers_are_refused(path: Path, change: Callable[[Any], object]) -> None:
     rewritten(path, about=change)
     with pytest.raises(ValueError, match=r"wts\.h5\.zip: ") as refused:
         load_bundle(path)
     assert str(refused.value).isprintable()
 
 
-def test_a_name_twice_is_refused(path: Path) -> None:
-    """JSON readers keep the last in silence."""
-    members = members_of(path)
-    members[ABOUT] = members[ABOUT].replace(b'"seed": 3', b'"seed": 3, "seed": 4')
-    zipped(path, members)
+def test_a_repeated_name_is_refused(path: Path) -> None:
+    """JSON readers silently keep the last one."""
+    found = members(path.read_bytes())
+    found[ABOUT] = found[ABOUT].replace(b'"seed": 3', b'"seed": 3, "seed": 4')
+    write(path, found)
     with pytest.raises(ValueError, match=r"about\.json: expected a JSON object"):
         load_bundle(path)
 
 
-def test_an_error_of_the_system_is_told_as_that(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_operating_system_is_passed_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied", str(self))
 

@@ -1,4 +1,4 @@
-"""The memory-mapped route gives the tensors of the container's, whatever reads it, and holds nothing but a batch."""
+"""The memory-mapped route gives the container's tensors, from any layout and process, and holds one batch in memory."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def joined(loader: Any) -> GroupBatch:
 
 
 def assert_same(found: GroupBatch, expected: PtychoDataContainerTorch) -> None:
-    """Digit by digit."""
+    """Require the same bits."""
     assert torch.equal(found.X, expected.X.permute(0, 3, 1, 2))
     assert torch.equal(found.positions, expected.coords_nominal)
     assert torch.equal(found.offsets, expected.global_offsets)
@@ -94,7 +94,7 @@ def assert_same(found: GroupBatch, expected: PtychoDataContainerTorch) -> None:
 )
 @pytest.mark.parametrize("away", [0, 1e6])
 def test_both_routes_for_larger_groups_and_further_away(drawn: dict[str, Any], away: float) -> None:
-    """Distances in a group are formed before they are rounded: far away they are as exact as near."""
+    """Distances in a group are computed before rounding, so they are as exact far from the origin as near it."""
     scan = make_scan(positions=make_scan().positions + away)
     n = drawn["n"]
     given = {name: value for name, value in drawn.items() if name != "n"}
@@ -119,19 +119,9 @@ def test_both_routes_give_the_same_tensors(mapped: Scan, gridsize: int, batch_si
         assert torch.equal(getattr(dataset, name), getattr(container, name)), name
 
 
-def test_real_scans_are_the_same_on_both_routes(external_data: Path) -> None:
-    scan = load_scan(external_data / "data" / "siemens_star_516.npz")
-    for gridsize in (1, 2):
-        x, y = scan.positions.T
-        dataset = MemoryMappedDataset(scan, draw_groups(x, y, 60, gridsize=gridsize, seed=2))
-        record = RawDataTorch.from_scan(scan).generate_grouped_data(128, nsamples=60, gridsize=gridsize, seed=2)
-        container = PtychoDataContainerTorch(record, dataset.probe)
-        assert_same(joined(batches(dataset, 16)), container)
-
-
 @pytest.mark.parametrize("arrange", [np.asarray, lambda stack: np.asfortranarray(np.moveaxis(stack, 0, -1))])
-def test_however_patterns_lie_in_the_file(tmp_path: Path, arrange: Callable[[np.ndarray], np.ndarray]) -> None:
-    """First axis or last, C order or Fortran's."""
+def test_any_layout_in_the_file(tmp_path: Path, arrange: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Patterns may be along the first axis or the last, in C or Fortran order."""
     scan = make_scan()
     x, y = scan.positions.T
     stack = arrange(scan.diffraction)
@@ -142,7 +132,7 @@ def test_however_patterns_lie_in_the_file(tmp_path: Path, arrange: Callable[[np.
     assert_same(found, container_of(scan, 2))
 
 
-def test_scans_in_memory_too() -> None:
+def test_scans_in_memory() -> None:
     scan = make_scan()
     assert isinstance(items_of(scan.diffraction), InMemory)
     assert_same(MemoryMappedDataset(scan, groups_of(scan, 2))[range(10)], container_of(scan, 2))
@@ -151,16 +141,16 @@ def test_scans_in_memory_too() -> None:
 @pytest.mark.parametrize(
     "copied", [lambda mapped: mapped.copy(), lambda mapped: mapped.astype(np.float32), lambda mapped: mapped[:].copy()]
 )
-def test_a_copy_of_what_was_mapped_lies_in_memory(mapped: Scan, copied: Callable[[np.ndarray], np.ndarray]) -> None:
-    """As ``Scan`` advises for arrays that are to be changed."""
+def test_a_copy_of_a_mapped_array_is_read_from_memory(mapped: Scan, copied: Callable[[np.ndarray], np.ndarray]) -> None:
+    """``Scan`` advises such a copy to change values."""
     changed = copied(mapped.diffraction)
-    assert isinstance(changed, np.memmap), "NumPy keeps the type, so the type does not tell"
+    assert isinstance(changed, np.memmap), "NumPy keeps the type, so the type does not show where the values are"
     changed[3] = 1
     dataset = MemoryMappedDataset(dataclasses.replace(mapped, diffraction=changed), np.arange(M)[:, None])
     np.testing.assert_array_equal(dataset[range(M)].X[:, 0], changed * dataset.factor)
 
 
-def test_changes_that_the_file_does_not_have_are_seen(tmp_path: Path) -> None:
+def test_changes_that_are_not_in_the_file_are_read(tmp_path: Path) -> None:
     scan = make_scan()
     np.save(tmp_path / "stack.npy", scan.diffraction)
     changed = np.load(tmp_path / "stack.npy", mmap_mode="c")
@@ -168,7 +158,7 @@ def test_changes_that_the_file_does_not_have_are_seen(tmp_path: Path) -> None:
     np.testing.assert_array_equal(items_of(changed).read(np.array([2])), changed[2:3])
 
 
-def test_views_of_what_is_mapped(mapped: Scan) -> None:
+def test_views_of_a_mapped_array(mapped: Scan) -> None:
     for view in (mapped.diffraction[4:], mapped.diffraction[::-2], mapped.diffraction[:, 2:9, ::3]):
         window = items_of(view)
         assert isinstance(window, InFile)
@@ -233,7 +223,7 @@ def test_a_file_that_changed_is_noticed(mapped: Scan, tmp_path: Path) -> None:
 
 
 def test_a_file_that_changed_before_groups_were_made_is_noticed(mapped: Scan, tmp_path: Path) -> None:
-    """The positions are of the scan that was loaded; the patterns must be too."""
+    """The positions are those of the loaded scan, so the patterns must be too."""
     save_scan(tmp_path / "scan.npz", make_scan(diffraction=np.ones((M, N, N), np.float32)))
     with pytest.raises(ValueError, match=r"scan\.npz: it has changed since it was loaded; load it again"):
         MemoryMappedDataset(mapped, groups_of(mapped, 1))
@@ -265,7 +255,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, batch.X.shape
 
 
 def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
-    """120 MB of patterns, read in less than a third of that above what the imports take."""
+    """Reading 120 MB of patterns takes less than a third of that, in addition to the imports."""
     patterns = np.lib.format.open_memmap(tmp_path / "diff3d.npy", "w+", np.float32, (1880, 128, 128))
     patterns[:] = 1
     positions = np.arange(1880.0)
@@ -303,7 +293,10 @@ def test_a_configuration_says_what_to_use(mapped: Scan) -> None:
     ("given", "groups"), [({}, M), ({"n_groups": 5}, 5), ({"n_images": 5}, 5), ({"n_groups": 5, "n_images": 9}, 5)]
 )
 def test_how_many_groups(mapped: Scan, given: dict[str, int], groups: int) -> None:
-    """512 of 23 are 23; the deprecated name counts where the other is not given. As many patterns are drawn."""
+    """The default of 512 becomes all 23. The deprecated name counts if the new one is missing.
+
+    As many patterns as groups are drawn.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         dataset = MemoryMappedDataset.from_config(mapped, DataConfig(N=N, subsample_seed=1, **given))
@@ -316,7 +309,7 @@ def test_a_configuration_of_another_side_is_refused(mapped: Scan) -> None:
         MemoryMappedDataset.from_config(mapped, DataConfig())
 
 
-# ------------------------------------------------------------------------------------------------ held wrong
+# ------------------------------------------------------------------------------------------------ wrong use
 
 
 @pytest.mark.parametrize(
@@ -348,19 +341,7 @@ def test_patterns_that_float32_cannot_scale_are_refused(faint: float) -> None:
         MemoryMappedDataset(scan, groups_of(scan, 1))
 
 
-def test_patterns_drawn_on_loading() -> None:
-    drawn = draw_patterns(1000, 10, seed=7)
-    np.random.seed(7)
-    np.testing.assert_array_equal(drawn, np.sort(np.random.choice(np.arange(1000), 10, replace=False)))
-    np.testing.assert_array_equal(draw_patterns(5, 9, seed=7), np.arange(5))
-    np.testing.assert_array_equal(draw_patterns(5, None), np.arange(5))
-    assert not np.array_equal(draw_patterns(10**6, 9), draw_patterns(10**6, 9))
-    for arguments in ((0, None), (5, 0)):
-        with pytest.raises(ValueError, match="expected at least one, and one wanted"):
-            draw_patterns(*arguments)
-
-
-def test_a_raw_record_of_some_of_a_scan() -> None:
+def test_a_raw_record_of_a_part_of_a_scan() -> None:
     patterns = make_scan().diffraction
     scan = make_scan(Y=patterns * np.complex64(1 + 2j), scan_index=np.arange(M) % 3)
     some = RawDataTorch.from_scan(scan, np.array([4, 9, 11]))
@@ -394,7 +375,7 @@ def test_a_raw_record_of_some_of_a_scan() -> None:
         ({"object_guess": np.ones((1, 9, 9), np.complex64)}, "Scan.object_guess: expected complex64 (1, 9)"),
     ],
 )
-def test_a_scan_is_what_it_says(changes: dict[str, Any], message: str) -> None:
+def test_a_scan_with_wrong_arrays_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         make_scan(**changes)
 
@@ -413,6 +394,6 @@ def test_groups_by_slices_and_none(mapped: Scan) -> None:
 
 
 @pytest.mark.parametrize("name", ["n_groups", "n_images", "n_subsample", "neighbor_pool_size"])
-def test_numbers_that_mean_nothing(name: str) -> None:
+def test_counts_of_0_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"DataConfig.{name}: expected a positive number, found 0"):
         DataConfig(**{name: 0})

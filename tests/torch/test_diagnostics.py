@@ -1,4 +1,4 @@
-"""The diagnosis: nothing is wrong with what is right, and every mistake is named for what it is."""
+"""The diagnosis finds nothing wrong in a correct result, and it names every mistake."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ N, M = 64, 20
 
 
 def blurred(random: np.random.RandomState, shape: tuple[int, int], width: float) -> np.ndarray:
-    """Smooth and without any symmetry, 0..1."""
+    """Return a smooth image without any symmetry, with values 0..1."""
     frequencies = np.hypot(*np.meshgrid(np.fft.fftfreq(shape[1]), np.fft.fftfreq(shape[0])))
     noise = np.fft.fft2(random.standard_normal(shape)) * np.exp(-0.5 * (2 * np.pi * width * frequencies) ** 2)
     image = np.fft.ifft2(noise).real
@@ -64,7 +64,7 @@ def true_patches(positions: np.ndarray = POSITIONS) -> torch.Tensor:
 
 
 def evidence(patches: torch.Tensor | None = None, offsets: np.ndarray = POSITIONS, **changed: Any) -> Evidence:
-    """Of an inference whose network made just these patches; ``changed`` is what was looked at wrongly."""
+    """Return the evidence of an inference whose network predicts these patches; ``changed`` replaces parts of it."""
     patches = true_patches() if patches is None else patches.contiguous()
     mosaic = stitch(patches, torch.from_numpy(np.ascontiguousarray(offsets)))
     fields: dict[str, Any] = {
@@ -108,7 +108,7 @@ def test_true_patches_are_right() -> None:
     assert diagnosis.verdict.startswith("nothing is wrong")
 
 
-def test_without_an_object_what_can_be_seen_is_seen() -> None:
+def test_without_an_object_the_rest_is_judged() -> None:
     for known, why in ((None, "no object is known"), (np.ones_like(OBJECT), "objectGuess is flat")):
         diagnosis = diagnose(evidence(known=known))
         unknown = {one.name for one in diagnosis.findings if one.verdict == "unknown"}
@@ -179,7 +179,7 @@ def test_a_stitcher_that_negates_is_named_though_its_coordinates_are_right() -> 
 
 
 def test_the_canvas_of_a_patch_is_named() -> None:
-    """The symptom that people see: all patches in one place, on a canvas of one patch."""
+    """The symptom that users see: all patches in one place, on a canvas of one patch."""
     mosaic = stitch(true_patches(), torch.zeros(len(POSITIONS), 2, dtype=torch.float64), N)
     given = evidence(mosaic=mosaic.values.numpy(), count=mosaic.count.numpy())
     expected = "64 x 64: relative coordinates were used instead of global ones"
@@ -192,7 +192,7 @@ def test_patches_that_were_not_cropped_are_named() -> None:
     assert found["canvas"].mistake == "patches were not cropped to their central 20 x 20 pixels"
 
 
-def test_a_mosaic_that_lies_elsewhere_is_named() -> None:
+def test_a_mosaic_in_the_wrong_place_is_named() -> None:
     shifted = true_patches(np.add(POSITIONS, (5, -3)))
     found = wrong(evidence(shifted))
     assert found["orientation"].mistake.startswith("it is in the wrong place")
@@ -201,7 +201,7 @@ def test_a_mosaic_that_lies_elsewhere_is_named() -> None:
 
 
 def test_a_blurred_mosaic_may_fit_beside_its_place() -> None:
-    """As after a short training: a broad maximum that noise moves by some pixels is no mistake; a clear one is."""
+    """After a short training, noise may move a broad maximum by some pixels. A clear maximum elsewhere is a mistake."""
     fit = {
         "orientation": "upright",
         "conjugated": False,
@@ -268,7 +268,7 @@ def test_a_flat_probe_is_the_probe_of_the_file() -> None:
 
 
 def test_a_probe_scaled_twice_shows_in_the_brightness_too() -> None:
-    """Also where the probe itself is right and only the forward model scales it again."""
+    """It shows even if the probe itself is right and only the forward model scales it again."""
     factor = diagnose(evidence())["brightness"].numbers["factor"]
     twice = diagnose(evidence(probe=normalize_probe_like_tf(PROBE, 16.0).numpy()))["brightness"].numbers["factor"]
     assert twice == pytest.approx(4 * factor)
@@ -304,7 +304,7 @@ def test_an_object_that_is_nearly_real_has_no_sign_of_its_phase() -> None:
 
 
 def test_noise_is_not_called_an_orientation() -> None:
-    """An untrained network: nobody knows, and the diagnosis says so."""
+    """The mosaic of an untrained network has no orientation, and the diagnosis says that it is unclear."""
     random = torch.Generator().manual_seed(0)
     noise = torch.randn(90, N, N, dtype=torch.complex64, generator=random)
     diagnosis = diagnose(evidence(noise))
@@ -316,7 +316,7 @@ def test_noise_is_not_called_an_orientation() -> None:
 
 @pytest.mark.parametrize("lopsided", [0.0, 0.02])
 def test_a_network_that_has_learnt_nothing_yet_raises_no_false_alarm(lopsided: float) -> None:
-    """It makes one patch for all patterns, like the probe, perhaps with a slope: this has an orientation, by chance."""
+    """It predicts one patch, like the probe, for all patterns. With a slope, the patch has an orientation by chance."""
     rows, columns = torch.meshgrid(torch.arange(N) - 30.0, torch.arange(N) - 34.0, indexing="ij")
     patch = torch.exp(-(rows**2 + 1.3 * columns**2) / 400) * torch.exp(1j * lopsided * (columns + 0.4 * rows))
     diagnosis = diagnose(evidence(patch.to(torch.complex64).expand(90, N, N)))
@@ -328,8 +328,8 @@ def test_a_network_that_has_learnt_nothing_yet_raises_no_false_alarm(lopsided: f
 
 
 @pytest.mark.parametrize("orientation", ["upright", "transposed"])
-def test_the_amplitude_tells_where_the_phase_does_not(orientation: str) -> None:
-    """As after a short training: the amplitude is there, the phase is something else."""
+def test_the_amplitude_decides_if_the_phase_is_useless(orientation: str) -> None:
+    """After a short training, the amplitude may show the object while the phase does not."""
     given = evidence(true_patches())
     nonsense = np.exp(2j * np.pi * blurred(np.random.RandomState(3), given.mosaic.shape, 6.0))
     mosaic = turned(np.abs(given.mosaic) * nonsense, orientation).astype(np.complex64)
@@ -354,11 +354,11 @@ ELSEWHERE: Mapping[str, tuple[np.ndarray, np.ndarray]] = {
     "another frame": (POSITIONS + np.array([40, 30]), OBJECT),
     "a small guess": (POSITIONS - (60, 45), OBJECT[40:60, 50:70]),
 }
-"""What the file's positions are, and its objectGuess; the network does its job."""
+"""Positions and objectGuess of a file; the network's patches are right."""
 
 
 @pytest.mark.parametrize(("positions", "known"), ELSEWHERE.values(), ids=ELSEWHERE)
-def test_an_object_of_another_origin_is_no_mistake(positions: np.ndarray, known: np.ndarray, tmp_path: Path) -> None:
+def test_an_object_of_another_origin_is_not_a_mistake(positions: np.ndarray, known: np.ndarray, tmp_path: Path) -> None:
     given = evidence(offsets=positions, patches=true_patches(), positions=positions, known=known)
     diagnosis = diagnose(given)
     assert wrong(given) == {}
@@ -384,7 +384,7 @@ def test_a_turned_mosaic_is_found_with_another_origin_too() -> None:
     assert found["orientation"].mistake == "the mosaic is transposed"
 
 
-def test_a_guess_that_lies_right_but_is_cropped_is_compared_where_it_is() -> None:
+def test_a_cropped_guess_in_the_right_place_is_compared_where_it_is() -> None:
     known = OBJECT[:, :90]
     diagnosis = diagnose(evidence(known=known))
     assert (diagnosis["object"].verdict, diagnosis["object"].mistake) == (
@@ -421,7 +421,7 @@ DEGENERATE: Mapping[str, np.ndarray] = {
 @pytest.mark.parametrize("positions", DEGENERATE.values(), ids=DEGENERATE)
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_degenerate_scans_are_unclear_not_wrong(positions: np.ndarray, seed: int | None, tmp_path: Path) -> None:
-    """With true patches, and with those of networks that have learnt nothing: smooth ones, which fit somewhere."""
+    """Patches are the true ones, or smooth images of a network that has learnt nothing, which fit somewhere."""
     positions = np.array(positions, np.float64)
     patches = true_patches(positions)
     if seed is not None:
@@ -449,7 +449,7 @@ def test_degenerate_scans_are_unclear_not_wrong(positions: np.ndarray, seed: int
         ([[1.1, 0], [0, 1.1]], "they lie on a different line: a different unit, or a rotated stage"),
     ],
 )
-def test_a_line_tells_some_mistakes(turn: list[list[float]], mistake: str) -> None:
+def test_a_line_shows_some_mistakes(turn: list[list[float]], mistake: str) -> None:
     positions = DEGENERATE["a line along x"]
     offsets = (positions - CENTRE) @ np.array(turn) + CENTRE
     found = wrong(evidence(true_patches(positions), offsets=offsets, positions=positions))
@@ -458,7 +458,7 @@ def test_a_line_tells_some_mistakes(turn: list[list[float]], mistake: str) -> No
     assert found["coordinates"].verdict == "wrong"
 
 
-def test_a_single_dark_pattern_accuses_no_probe() -> None:
+def test_a_single_dark_pattern_does_not_blame_the_probe() -> None:
     rows, columns = np.indices(OBJECT.shape)
     hole = np.hypot(rows - CENTRE[1], columns - CENTRE[0]) < 24
     known = np.where(hole, 0.1 * OBJECT, OBJECT).astype(np.complex64)
@@ -470,7 +470,7 @@ def test_a_single_dark_pattern_accuses_no_probe() -> None:
 
 
 def test_many_places_are_needed_to_call_an_orientation_wrong() -> None:
-    """A turned network's output is named on a scan, and unclear on a few patterns: one alone has a twin."""
+    """Turned patches are named on a whole scan. A few patterns do not decide, because one alone has a twin image."""
     few = CENTRE + np.array([[-12, 3], [12, -3], [2, 9]])
     for positions, verdict in ((POSITIONS, "wrong"), (few, "unclear")):
         patches = torch.from_numpy(turned(true_patches(positions).numpy(), "turned by 180 degrees").copy())
@@ -495,7 +495,7 @@ def test_a_network_that_makes_no_object_is_named(value: float, empty: str, tmp_p
     draw_diagnosis(given, diagnosis, tmp_path / "diagnosis.png")
 
 
-def test_without_an_object_patterns_tell_what_was_learnt() -> None:
+def test_without_an_object_patterns_show_what_was_learnt() -> None:
     diagnosis = diagnose(evidence(known=None, explained=-0.4))
     assert diagnosis["fit"].verdict == "unclear"
     assert diagnosis["fit"].says == "the network explains 0% of the variation between patterns"
@@ -503,7 +503,7 @@ def test_without_an_object_patterns_tell_what_was_learnt() -> None:
     diagnosis = diagnose(evidence(known=None, explained=0.6))
     assert (diagnosis["fit"].verdict, diagnosis["fit"].numbers) == ("measured", {"explained": 0.6})
     assert diagnosis.verdict.startswith("nothing is wrong with what can be seen; unknown: ")
-    # Who sees the object upright does not doubt it.
+    # If the object is seen upright, a poor fit does not put it in doubt.
     assert diagnose(evidence(explained=-0.4)).verdict.startswith("nothing is wrong; unclear: fit")
 
 
@@ -528,7 +528,7 @@ def test_expected_overlaps_are_counted() -> None:
         by_hand[y : y + 4, x : x + 4] += 1
     np.testing.assert_array_equal(count, by_hand)
     assert covered_box(count > 0) == (12, 6)
-    # Within pixels a crop covers fractions, as bilinear interpolation gives them.
+    # Between pixels, a crop covers fractions of pixels, as in bilinear interpolation.
     half = expected_count(np.array([[0.0, 0.0], [1.0, 0.5]]), 2, 6)
     along_x, along_y = np.zeros((2, 6)), np.zeros((2, 6))
     along_x[0, 1:4], along_x[1, 2:5] = (0.5, 1, 0.5), (0.5, 1, 0.5)

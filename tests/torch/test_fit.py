@@ -1,4 +1,4 @@
-"""The training's parts that need Lightning: the loss without training, checkpoints, which training may go on."""
+"""The parts of the training that need Lightning: losses, checkpoints, and which training can be resumed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def scan() -> Scan:
 
 
 class Steps:
-    """Notes the steps and the epochs that a training tells."""
+    """Records the steps and the epochs that a training reports."""
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, int, int]] = []
@@ -111,7 +111,7 @@ def direct_loss(task: Task, numbers: Sequence[int]) -> float:
 
 @pytest.mark.parametrize("bad_pixels", [None, GAPS], ids=["all good", "gaps"])
 def test_losses_of_an_epoch(scan: Scan, tmp_path: Path, bad_pixels: np.ndarray | None) -> None:
-    """The first batch is seen with the first weights, the last sample with the last."""
+    """The first batch is seen with the initial weights, the last sample with the final ones."""
     before, task = (task_of(replace(scan, bad_pixels=bad_pixels)) for _ in range(2))
     curve = fit(task, trainer(tmp_path), Steps())
     first, last = curve.epochs[0], curve.epochs[-1]
@@ -120,6 +120,7 @@ def test_losses_of_an_epoch(scan: Scan, tmp_path: Path, bad_pixels: np.ndarray |
     assert last.val_loss == pytest.approx(direct_loss(task, [5]), rel=1e-6)
     for one in curve.epochs:
         assert one.loss == pytest.approx(np.average(one.batch_losses, weights=[BATCH, 1]), rel=1e-12)
+        assert one.loss != pytest.approx(np.mean(one.batch_losses), rel=1e-6), "so the test can fail"
     assert [one.epoch for one in curve.epochs] == [1, 2]
     single = [task.dataset[[number]] for number in range(USED)]
     measured = [one.X * task.model.intensity_scale for one in single]
@@ -128,7 +129,7 @@ def test_losses_of_an_epoch(scan: Scan, tmp_path: Path, bad_pixels: np.ndarray |
     assert curve.least_val_loss == pytest.approx(least[5], rel=1e-6)
 
 
-def test_the_validation_loss_is_the_mean_over_all_that_validate(scan: Scan, tmp_path: Path) -> None:
+def test_the_validation_loss_is_the_mean_over_all_validation_samples(scan: Scan, tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=1, batch_size=2, validation_fraction=0.5)
     task = replace(task_of(scan, config), order=seeded_order(3, 0))
     found = fit(task, trainer(tmp_path, 1), Steps()).epochs[0].val_loss
@@ -136,7 +137,7 @@ def test_the_validation_loss_is_the_mean_over_all_that_validate(scan: Scan, tmp_
 
 
 def test_the_mean_of_equal_losses_is_each_of_them(scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside losses of millions a sum that begins at 1 would not show."""
+    """With losses of millions, a sum that begins at 1 would not show."""
     monkeypatch.setattr("ptycho_torch.training.fit.objective", lambda predicted, *_: 0 * predicted.sum() + 2)
     task = task_of(scan)
     assert mean_loss(task.model, task.dataset, CONFIG, BATCH, torch.device("cpu")) == 2
@@ -157,7 +158,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(
         fit(task_of(scan), trainer(tmp_path), Steps())
 
 
-def test_a_resumed_training_that_fails_blames_no_checkpoint(
+def test_a_resumed_training_that_fails_does_not_blame_the_checkpoint(
     scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(tmp_path, 1), Steps())
@@ -168,7 +169,7 @@ def test_a_resumed_training_that_fails_blames_no_checkpoint(
 
 @pytest.mark.parametrize("precision", get_args(Precision))
 def test_the_precision_of_a_training(scan: Scan, tmp_path: Path, precision: Precision) -> None:
-    """The first batch is seen with the first weights, so its loss is that without training."""
+    """The first batch is seen with the initial weights, so its loss is that without training."""
     config = replace(CONFIG, epochs=1, precision=precision)
     made = make_trainer(tmp_path, 1, Devices(accelerator="cpu", devices="1"), precision)
     assert made.precision == precision
@@ -191,8 +192,8 @@ def test_the_trainer_writes_and_prints_nothing_of_its_own(tmp_path: Path) -> Non
         make_trainer(tmp_path, 1, Devices(accelerator="cpu", strategy="none"))
 
 
-def test_a_resumed_training_does_not_begin_anew(scan: Scan, tmp_path: Path) -> None:
-    """It ends with the same numbers either way, so the steps are counted."""
+def test_a_resumed_training_does_not_start_over(scan: Scan, tmp_path: Path) -> None:
+    """If it started over, it would end with the same numbers, so the steps are counted."""
     at_once, first, later, last = Steps(), Steps(), Steps(), Steps()
     whole = fit(task_of(scan), trainer(tmp_path / "whole"), at_once)
     fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(tmp_path / "parts", 1), first)
@@ -217,14 +218,14 @@ def test_a_training_that_stopped_early_is_finished(scan: Scan, tmp_path: Path) -
     assert steps.steps == []
 
 
-def test_only_the_same_training_goes_on(scan: Scan, tmp_path: Path) -> None:
+def test_only_the_same_training_is_resumed(scan: Scan, tmp_path: Path) -> None:
     kept = CheckpointSummary(LossCurve(0.0, 0.0), {"seed": 1, "gone": 2})
     task = task_of(scan, seed=3, new=4)
     path = tmp_path / "last.ckpt"
     with pytest.raises(ValueError, match="another training") as refused:
         require_same_task(kept, task, path)
-    told = "gone: there 2, here None; new: there None, here 4; seed: there 1, here 3"
-    assert str(refused.value) == f"{path}: belongs to another training and cannot be resumed: {told}"
+    differences = "gone: there 2, here None; new: there None, here 4; seed: there 1, here 3"
+    assert str(refused.value) == f"{path}: belongs to another training and cannot be resumed: {differences}"
     require_same_task(replace(kept, fingerprint={"seed": 3, "new": 4}), task, path)
     fit(task_of(scan, replace(CONFIG, epochs=1), seed=1), trainer(tmp_path, 1), Steps())
     with pytest.raises(ValueError, match=r"last\.ckpt: belongs to another training"):
@@ -232,7 +233,7 @@ def test_only_the_same_training_goes_on(scan: Scan, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [[1], {"epoch": 1}, {"ptycho_torch": 1}])
-def test_other_archives_are_no_checkpoints(content: Any, tmp_path: Path) -> None:
+def test_other_archives_are_refused(content: Any, tmp_path: Path) -> None:
     path, tensors = tmp_path / "a.ckpt", {}
     write_archive(path, "ptycho_torch checkpoint 1", {"content": pack(content, tensors)}, tensors)
     with pytest.raises(ValueError, match="expected the state of a training, found something else"):
@@ -311,7 +312,7 @@ def _of_another_epoch(state: dict[str, Any]) -> None:
 def test_a_crafted_checkpoint_is_refused_before_a_step(
     scan: Scan, tmp_path: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    """Its checksums are right. Torch would compute with what it holds, or read beyond it."""
+    """Its checksums are right. Torch would compute with its content, or read beyond it."""
     fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(tmp_path, 1), Steps())
     path = tmp_path / "last.ckpt"
     state = ArchiveCheckpoints().load_checkpoint(path)
@@ -337,7 +338,7 @@ def test_a_crafted_checkpoint_of_a_finished_training_is_refused(
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])
-def test_a_sound_checkpoint_is_taken(scan: Scan, tmp_path: Path, amsgrad: bool) -> None:
+def test_a_sound_checkpoint_is_accepted(scan: Scan, tmp_path: Path, amsgrad: bool) -> None:
     """AMSGrad keeps one more moment. A number may be stored as an integer or as a float."""
     config = replace(CONFIG, adam_amsgrad=amsgrad)
     fit(task_of(scan, replace(config, epochs=1)), trainer(tmp_path, 1), Steps())
@@ -356,7 +357,7 @@ def test_a_sound_checkpoint_is_taken(scan: Scan, tmp_path: Path, amsgrad: bool) 
         (eval("[" * 90 + "]" * 90), "expected the state of a training, found something else"),
     ],
 )
-def test_a_nested_value_that_nobody_packed(content: Any, message: str, tmp_path: Path) -> None:
+def test_a_nested_value_that_pack_does_not_write(content: Any, message: str, tmp_path: Path) -> None:
     write_archive(tmp_path / "a.ckpt", "ptycho_torch checkpoint 1", {"content": content}, {})
     with pytest.raises(ValueError, match=message):
         ArchiveCheckpoints().load_checkpoint(tmp_path / "a.ckpt")
@@ -365,7 +366,7 @@ def test_a_nested_value_that_nobody_packed(content: Any, message: str, tmp_path:
 def test_lightning_takes_no_options_from_the_environment(
     scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A variable that limits the batches would change the result, and nobody would see it."""
+    """A variable that limits the batches would change the result unnoticed."""
     monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
     monkeypatch.setenv("PL_TRAINER_GRADIENT_CLIP_VAL", "1e-9")
     made = trainer(tmp_path)

@@ -1,4 +1,4 @@
-"""Array formats: grid, channel and flat, positions beside them, and the sizes of the padded canvas."""
+"""Array formats: grid, channel and flat, the positions in them, and the sizes of the padded canvas."""
 
 from __future__ import annotations
 

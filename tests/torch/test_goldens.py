@@ -1,4 +1,4 @@
-"""The port against every golden: what it offers is in ``tests/torch/subject``, a module per topic."""
+"""Check the port against every golden. ``tests/torch/subject`` has its functions, one module per topic."""
 
 from __future__ import annotations
 

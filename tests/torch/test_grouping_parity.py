@@ -1,4 +1,4 @@
-"""Groups, the grouped record, its scale and its ground truth: the port's are TensorFlow's, indices to the last one."""
+"""Groups, the grouped record, its scale and its ground truth are TensorFlow's; indices are exactly the same."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def test_the_global_generator_is_neither_read_nor_seeded() -> None:
     np.testing.assert_array_equal(draw_groups(x, y, 5, gridsize=2, seed=1), first)
 
 
-def test_without_a_seed_every_draw_is_another() -> None:
+def test_without_a_seed_draws_differ() -> None:
     x, y = positions(200)
     assert not np.array_equal(draw_groups(x, y, 100), draw_groups(x, y, 100))
 
 
 def test_without_a_seed_all_patterns_are_in_order(goldens: dict[str, Golden]) -> None:
-    """Nothing is drawn then: the training run on 1000 of 1000 patterns needs no seed."""
+    """Nothing is drawn then, so a training on 1000 of 1000 patterns needs no seed."""
     golden = goldens["grouping/sample_group1_all"]
     found = draw_groups(golden.inputs["xcoords"], golden.inputs["ycoords"], 50, seed=None)
     np.testing.assert_array_equal(found, golden.outputs["nn_indices"])
 
 
-def test_patterns_at_one_place_fill_a_group_all_the_same() -> None:
-    """Which of them is dropped for the seed is open, but a group has its members, each once."""
+def test_patterns_at_one_place_fill_a_group() -> None:
+    """Any of them may be dropped in place of the seed, but a group has all its members, each once."""
     groups = draw_groups(np.zeros(9), np.zeros(9), 6, K=5, gridsize=2, seed=3)
     assert groups.shape == (6, 4)
     assert all(len(set(group)) == 4 for group in groups.tolist())
@@ -64,22 +64,26 @@ def test_four_neighbours_by_default() -> None:
 
 
 def test_the_smallest_draws() -> None:
-    """One group of one; a group of all patterns there are, its seed too."""
+    """One group of one pattern; one group of all patterns, including its seed."""
     assert draw_groups(*positions(1), 1).tolist() == [[0]]
     assert sorted(draw_groups(*positions(4), 1, gridsize=2)[0].tolist()) == [0, 1, 2, 3]
 
 
 def test_a_pool_as_large_as_wanted_is_used_up() -> None:
-    """Any four of six patterns lie among the five neighbours of two of them."""
+    """Any four of the six patterns are in the pools of exactly two seeds: the two other patterns."""
     groups = draw_groups(*positions(6), 30, K=5, gridsize=2, seed=2, enable_oversampling=True)
     assert set(Counter(tuple(sorted(group)) for group in groups.tolist()).values()) == {2}
 
 
 def test_patterns_are_drawn_in_ascending_order() -> None:
-    assert draw_patterns(5, None).tolist() == draw_patterns(5, 9).tolist() == [0, 1, 2, 3, 4]
+    np.random.seed(7)
+    expected = np.sort(np.random.choice(np.arange(1000), 10, replace=False))
+    np.testing.assert_array_equal(draw_patterns(1000, 10, seed=7), expected)
+    assert not np.array_equal(draw_patterns(10**6, 9), draw_patterns(10**6, 9))
+    assert draw_patterns(5, None).tolist() == draw_patterns(5, 9, seed=7).tolist() == [0, 1, 2, 3, 4]
     assert draw_patterns(1, 1).tolist() == [0]
     assert len(draw_patterns(5, 1)) == 1
-    for M, count in ((0, 1), (5, 0)):
+    for M, count in ((0, 1), (0, None), (5, 0)):
         with pytest.raises(ValueError, match="expected at least one, and one wanted"):
             draw_patterns(M, count)
 
@@ -114,7 +118,7 @@ def test_positions_that_do_not_fit_are_refused() -> None:
 
 @pytest.mark.parametrize("arguments", [{"nsamples": 9}, {"nsamples": 5, "enable_oversampling": True}])
 def test_oversampling_begins_beyond_the_number_of_patterns(arguments: Mapping[str, Any]) -> None:
-    """Up to there the draws are the ordinary ones, whether or not it is enabled, with whatever pool."""
+    """Up to that number, the draws are the ordinary ones, with or without oversampling and with any pool."""
     x, y = positions(9)
     plain = {**arguments, "enable_oversampling": False}
     for pool in (None, 2):
@@ -122,7 +126,7 @@ def test_oversampling_begins_beyond_the_number_of_patterns(arguments: Mapping[st
         np.testing.assert_array_equal(found, draw_groups(x, y, gridsize=2, seed=1, **plain))
 
 
-def test_oversampling_combines_pooled_neighbours_however_few_k_are() -> None:
+def test_oversampling_combines_pooled_neighbours_even_if_k_is_smaller() -> None:
     x, y = positions(9)
     arguments: dict[str, Any] = {"gridsize": 2, "seed": 1, "enable_oversampling": True, "neighbor_pool_size": 6}
     found = draw_groups(x, y, 20, K=2, **arguments)
@@ -170,7 +174,7 @@ OBJECT = torch.randn(20, 26, dtype=torch.complex64, generator=torch.Generator().
 
 
 def test_whole_pixels_are_copied_exactly() -> None:
-    """Everywhere on the object and beyond its edges; more patches than are cut at a time."""
+    """On the whole object and beyond its edges, with more patches than are cut at a time."""
     places = [(x, y) for x in range(-6, 33) for y in range(-6, 27)]
     found = patches_at(OBJECT, torch.tensor(places, dtype=torch.float64), 5)
     wide = np.pad(OBJECT.numpy(), 10)
@@ -192,7 +196,7 @@ def test_far_from_the_object_is_empty() -> None:
 
 
 def test_the_two_ground_truths_are_mirrored_to_each_other() -> None:
-    """In a symmetric group of four, member 0's patch is member 3's of the other, 1's is 2's."""
+    """In a symmetric group of four, one is the other with members 0 and 3 exchanged, and 1 and 2."""
     coords = torch.tensor([[9.0, 13.0, 9.0, 13.0], [8.0, 8.0, 12.0, 12.0]], dtype=torch.float64).view(1, 1, 2, 4)
     offsets = coords.mean(dim=3, keepdim=True)
     mirrored = ground_truth_like_tf(OBJECT, offsets, -(coords - offsets), 6)
@@ -234,7 +238,7 @@ def test_positions_of_another_axis_order_are_refused() -> None:
 
 
 def recorded_parameters(record: Record) -> dict[str, Any]:
-    """What the recorded call was given; -1 stands for no seed, and for no pool size."""
+    """Return the parameters of the recorded call. There, -1 means no seed or no pool size."""
     given = record.attributes
     seed, pool = int(given["seed"]), int(given.get("neighbor_pool_size", -1))
     return {
@@ -265,7 +269,7 @@ def test_recorded_groups(external_data: Path) -> None:
             # Recorded positions are full float64, so TensorFlow's float32 weights of Y carry 1e-6 of the canvas side.
             allowed = {"X_full": 1e-6, "Y": 2e-5}
             if record.outputs["nn_indices"].shape[1] > 4:
-                # The mean of nine positions: NumPy and Torch add them in another order, up to the last digit.
+                # NumPy and Torch add nine positions in different orders, so the last digit of the mean may differ.
                 allowed |= dict.fromkeys(("coords_offsets", "coords_relative"), 4 * np.finfo(np.float64).eps)
             assert_close(record, name, value, expected, allowed.get(name, 0))
 
@@ -279,7 +283,7 @@ def test_recorded_ground_truth(external_data: Path) -> None:
 
 
 def test_measured_patterns_show_each_members_own_patch(external_data: Path) -> None:
-    """What a probe makes of the mirrored patches is not what was measured in groups of four; of their own it is."""
+    """In groups of four, the members' own patches predict the measured patterns; the mirrored patches do not."""
     with np.load(external_data / "data" / "siemens_star_516.npz", allow_pickle=False) as scan:
         raw = RawDataTorch(
             *(scan[name] for name in ("xcoords", "ycoords", "diff3d", "probeGuess", "scan_index", "objectGuess"))

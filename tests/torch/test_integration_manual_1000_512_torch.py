@@ -1,8 +1,8 @@
-"""The integration run: trained and inferred as TensorFlow did it, step by step at first, in distribution at the end.
+"""The integration run agrees with TensorFlow's, step by step at first and in distribution at the end.
 
-The short one always; the long one, 1000 patterns and twenty epochs, by its two command lines, with
-RUN_LONG_INTEGRATION=1. With ``--precision bf16-mixed`` the long one is compared with the same envelope of TensorFlow's
-runs, except for the loss before the first step, which rounding alone moves. docs/performance.md says how far it lies
+The short run is part of every test run. The long run, 1000 patterns and twenty epochs, uses the two command lines and
+needs RUN_LONG_INTEGRATION=1. With ``--precision bf16-mixed``, it is compared with the same envelope of TensorFlow's
+runs, except for the loss before the first step, which differs by rounding alone. docs/performance.md says how far it is
 outside.
 """
 
@@ -31,7 +31,7 @@ from golden.testing.fixture import GoldenCase
 from tests.torch import runs
 
 LONG_FIXTURES = Path(long_run.__file__).parents[2] / "long_fixtures"
-# Found, not imported: that takes seconds, and whoever leaves out integration does not need it.
+# Lightning is not imported here: the import takes seconds, and runs without integration tests do not need it.
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(find_spec("lightning") is None, reason="training needs Lightning"),
@@ -52,7 +52,7 @@ def test_reconstruction(golden: GoldenCase) -> None:
 
 
 def program(name: str, directory: Path, *arguments: object) -> str:
-    """What a program's log says; it must end well. Its progress is shown with ``pytest -s``."""
+    """Run a program, which must succeed; return its log. ``pytest -s`` shows its progress."""
     command = [sys.executable, "-m", f"ptycho_torch.{name}", "--output_dir", directory, *arguments]
     ended = subprocess.run(list(map(str, command)), check=False)
     said = (directory / f"{name}.log").read_text()
@@ -61,7 +61,7 @@ def program(name: str, directory: Path, *arguments: object) -> str:
 
 
 def test_the_long_golden_is_found() -> None:
-    """The long run itself is rarely tried."""
+    """Tested here because the long run itself is rarely tested."""
     (case,) = long_run.CASES
     assert read_golden(golden_path(LONG_FIXTURES, case.name)).case == case.name
 
@@ -102,14 +102,14 @@ def test_train_on_1000_infer_on_512(tmp_path: Path, pytestconfig: pytest.Config)
     np.testing.assert_allclose(found["covered"], np.ptp(positions, axis=0) + 20, atol=2.5)
     assert np.argmax(found["orientation"]) == 0, dict(zip(mosaics.TURNS, found["orientation"]))
     assert found["probe_mean"] == pytest.approx(0.25, rel=1e-5)
-    assert golden.outputs.keys() - found.keys() == {"weight_changes"}, "programs tell all others"
+    assert golden.outputs.keys() - found.keys() == {"weight_changes"}, "programs report all others"
     if precision != "32-true":
         del found["first_loss"]
     require_like_tensorflow(case, golden, found)
 
 
 def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The golden's outputs, as far as programs tell them, from what they wrote."""
+    """Return those outputs of the golden that the programs report, from the files that they wrote."""
     losses = json.loads((out / "losses.json").read_text())
     epochs = losses["epochs"]
     steps = np.array([loss for epoch in epochs for loss in epoch["batch_losses"]], np.float32)
@@ -139,8 +139,9 @@ def outputs_of(out: Path, result: Path, inputs: dict[str, np.ndarray]) -> dict[s
 
 
 def require_like_tensorflow(case: Case, golden: Golden, found: dict[str, np.ndarray]) -> None:
-    """Do as ``GoldenCase.check``, for as many of the case's outputs as programs tell."""
-    told = replace(golden, outputs={name: array for name, array in golden.outputs.items() if name in found})
-    judgement = judge(told, case.operation.kept({name: found[name] for name in told.outputs}), case.operation.path)
+    """Check like ``GoldenCase.check``, but only the outputs that the programs report."""
+    reported = replace(golden, outputs={name: array for name, array in golden.outputs.items() if name in found})
+    outputs = case.operation.kept({name: found[name] for name in reported.outputs})
+    judgement = judge(reported, outputs, case.operation.path)
     said = [line for comparison in judgement.failed for line in explain(case.name, comparison)]
     assert judgement.passed, "\n".join([*said, *explain_causes(judgement.causes)])

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment: the exit status, what is said, what is left."""
+"""Ctrl-C and SIGTERM at any moment: the exit status, the message, and the files that are left."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOOK = """
 import os, signal, sys
 
 class Sender:
-    # Sends this process a signal in the middle of an import, and swallows what that raises, as libraries do.
+    # Sends this process a signal during an import and swallows the exception, as some libraries do.
     def find_spec(self, name, path=None, target=None):
         if name == os.environ["SIGNAL_AT"]:
             sys.meta_path.remove(self)
@@ -48,7 +48,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def interrupted(directory: Path, number: int, module: str, *command: object) -> tuple[int, str]:
-    """Run a program that gets a signal while it imports a module; its status, and what it says."""
+    """Run a program that gets a signal while it imports a module; return its exit status and output."""
     (directory / "hook").mkdir()
     (directory / "hook" / "sitecustomize.py").write_text(HOOK)
     settings = {"PYTHONPATH": str(directory / "hook"), "SIGNAL_AT": module, "SIGNAL": str(int(number))}
@@ -90,7 +90,7 @@ def test_a_simulation_while_libraries_load(tmp_path: Path, module: str) -> None:
 @pytest.mark.parametrize("module", ["click", "numpy", "golden.ptychopinn.simulation.embedded"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_golden(tmp_path: Path, module: str, number: int) -> None:
-    """Even where an import swallows the exception, the last word is that it was interrupted, and it is true."""
+    """Even if an import swallows the exception, the last line says that the run was interrupted and what it wrote."""
     status, said = interrupted(tmp_path, number, module, "golden", "scan", tmp_path / "out.npz")
     assert status == 128 + number
     written = f"written before: {tmp_path / 'out.npz'}" if (tmp_path / "out.npz").exists() else "nothing was written"
@@ -108,7 +108,7 @@ def test_the_generator(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ the parts
 
 
-def test_what_becomes_of_the_exception_does_not_matter() -> None:
+def test_a_swallowed_or_replaced_exception_still_ends_a_program() -> None:
     said: list[str] = []
     before = signal.getsignal(signal.SIGINT)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -161,7 +161,7 @@ def test_an_interrupted_golden_command_in_the_same_process(tmp_path: Path, monke
 
 
 def test_the_processes_of_a_check_end_with_it(tmp_path: Path) -> None:
-    """A terminal sends Ctrl-C to all of them; one speaks, and none is waited for."""
+    """A terminal sends Ctrl-C to all of them. Only one prints a message, and nothing waits for the others."""
     (tmp_path / "slow.py").write_text(
         "import time, pathlib\n"
         "def probe_hard_mask(**given):\n"
@@ -174,7 +174,7 @@ def test_the_processes_of_a_check_end_with_it(tmp_path: Path) -> None:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=60)[1].splitlines()
-    assert said[-1] == "golden: interrupted; nothing was written"  # before it: which goldens are judged
+    assert said[-1] == "golden: interrupted; nothing was written"  # earlier lines say which goldens are checked
     assert sum("interrupted" in line for line in said) == 1
     assert process.returncode == 130
 
@@ -183,7 +183,7 @@ def test_the_processes_of_a_check_end_with_it(tmp_path: Path) -> None:
 def test_an_interrupt_in_a_callback_is_kept_and_prints_nothing(
     interrupts: type[Interrupts], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Python prints what is raised there, with a traceback, and goes on."""
+    """Python prints an exception that is raised there, with a traceback, and continues."""
 
     class Ends:
         def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""The objective: a mean without the factorial, finite at zero, and TensorFlow's everywhere else."""
+"""The objective is a mean without the factorial. It is finite at zero, and TensorFlow's everywhere else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_mean_without_the_factorial() -> None:
 
 
 def test_it_is_tensorflow_s_term_away_from_zero() -> None:
-    """Held to the term that the goldens of physics hold, and its gradient."""
+    """Loss and gradient are compared with the term that the goldens of physics check."""
     predicted, measured = amplitudes(1).requires_grad_(), amplitudes(2)
     ours, theirs = poisson_objective(predicted, measured), poisson_loss(predicted**2, measured**2)
     assert torch.equal(ours, theirs)
@@ -34,7 +34,7 @@ def test_it_is_tensorflow_s_term_away_from_zero() -> None:
 
 @pytest.mark.parametrize("least", [0.0, 1e-30, 1e-7, 1e-6, 1e-3])
 def test_dark_pixels_leave_loss_and_gradient_finite(least: float) -> None:
-    """No counts expected, with and without counts that came; the loss still says which is worse."""
+    """The prediction is dark, the measurement dark or bright. A better prediction still has a smaller loss."""
     predicted = torch.full((2, 1), least, requires_grad=True)
     measured = torch.tensor([[0.0], [3e4]])
     loss = poisson_objective(predicted, measured)
@@ -84,7 +84,7 @@ def test_shapes_that_would_broadcast_are_refused(term) -> None:
 
 
 def test_a_pattern_with_one_good_pixel_counts_like_any_other() -> None:
-    """Patterns are in the last two axes, whatever the number of axes before."""
+    """A pattern is the last two axes, whatever the number of axes before them."""
     predicted, measured = amplitudes(1)[:2, 0], amplitudes(2)[:2, 0]
     good = torch.ones(2, 4, 4, dtype=torch.bool)
     good[0] = False

@@ -1,7 +1,7 @@
-"""A measured Siemens star through both routes: the same tensors, and an upright star at their end.
+"""A measured Siemens star by both routes: they give the same tensors and show the star upright.
 
-True patches of the known object stand for what a network would return. They are taken by which pattern a member is, not
-by the positions of the route, so a wrong sign anywhere on the way shows.
+True patches of the known object replace the network's output. They are chosen by the index of a pattern, not by the
+positions of the route, so a wrong sign anywhere on the route shows.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def test_both_routes_show_the_star_upright(star: Scan, gridsize: int) -> None:
 
 
 def assert_upright(patches: Tensor, offsets: Tensor, target: Tensor) -> None:
-    """Stitched, patches (1, n, N, N) at offsets (1, n, 1, 2) show the object where it lies."""
+    """Stitch patches (1, n, N, N) at offsets (1, n, 1, 2); require the object upright and in place."""
     mosaics, covered, side = reassemble_patches_position_real(patches, offsets, DataConfig(N=N), ModelConfig())
     mosaic = torch.where(covered, mosaics, 0)[0].numpy()
     expected = patches_at(target, offsets.mean(dim=(1, 2)), side)[0].numpy()

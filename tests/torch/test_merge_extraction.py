@@ -1,4 +1,4 @@
-"""The overlap constraint: merge on the padded canvas, its norm, and the extraction that undoes its placement."""
+"""The overlap constraint: merging on the padded canvas, its norm, and the extraction that reverses the placement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.vectors import assert_close, records
 
 
 def random_groups(groups: int, members: int, N: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
-    """Patches, and positions that have zero mean in every group."""
+    """Return patches, and positions with zero mean in every group."""
     generator = torch.Generator().manual_seed(groups * 100 + members)
     patches = torch.randn(groups, members, N, N, dtype=torch.complex64, generator=generator)
     positions = torch.rand(groups, 1, 2, members, generator=generator) * 6
@@ -23,7 +23,7 @@ def random_groups(groups: int, members: int, N: int = 16) -> tuple[torch.Tensor,
 
 
 def test_levels_of_one_patch() -> None:
-    """Ones: 1 / 1.001 where they are counted, 1000 where they are not, nothing outside."""
+    """A patch of ones becomes 1 / 1.001 where it is counted, 1000 where it is not, and 0 outside."""
     merged = merge_patches(torch.ones(1, 1, 64, 64, dtype=torch.complex64), torch.zeros(1, 1, 2, 1), 74)[0].real
     expected = torch.zeros(74, 74)
     expected[5:69, 5:69] = 1000
@@ -33,7 +33,7 @@ def test_levels_of_one_patch() -> None:
 
 @pytest.mark.parametrize(("groups", "members"), [(16, 4), (64, 1), (63, 1), (100, 9)])
 def test_groups_stay_apart_whatever_the_size_of_the_batch(groups: int, members: int) -> None:
-    """TensorFlow makes one canvas of all groups from 64 patches on."""
+    """From 64 patches on, TensorFlow makes one canvas of all groups."""
     patches, positions = random_groups(groups, members, 8)
     assert merge_patches(patches, positions, 16).shape == (groups, 16, 16)
     together = sum_and_norm(patches, positions, 16)
@@ -52,7 +52,7 @@ def test_the_centre_that_is_counted_has_half_the_side(N: int, first: int, last: 
 
 
 def test_extraction_is_the_inverse_of_the_placement() -> None:
-    """For one patch per group, at whole pixels, what the merge placed comes back: divided by 1.001 in the centre."""
+    """With one patch per group, at whole pixels, extraction returns the patch, divided by 1.001 in the centre."""
     patches, _ = random_groups(2, 1)
     positions = torch.tensor([[2.0, -3.0], [-2.0, 3.0]]).reshape(2, 1, 2, 1)
     back = extract_patches(merge_patches(patches, positions, 26), positions, 16)
@@ -74,7 +74,7 @@ def test_gradients() -> None:
     positions = (positions.double() / 4).requires_grad_()
 
     def around(patches: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        # Sum and norm; their ratio is a thousand times too steep at the border for finite differences.
+        # The true ratio of sum and norm is a thousand times too steep at the border for finite differences.
         total, norm = sum_and_norm(patches, positions, 8)
         return extract_patches(total / (norm + 1), positions, 4)
 

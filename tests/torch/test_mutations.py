@@ -1,4 +1,4 @@
-"""The suite is tested itself: a port that commits a declared fault fails, and is told which fault it was."""
+"""Test the suite itself: a port that commits a declared fault fails, and the diagnosis names the fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Right = Callable[[Case], tuple[Arrays, Arrays]]
 
 @pytest.fixture(scope="module")
 def right(goldens: dict[str, Golden]) -> Right:
-    """Give a case's inputs, and the outputs of the port as it is."""
+    """Return a function that gives a case's inputs, and the outputs of the unchanged port."""
 
     @cache
     def of_case(name: str) -> tuple[Arrays, Arrays]:
@@ -43,21 +43,21 @@ def cases_that_catch(operation: str, fault: Fault, goldens: dict[str, Golden]) -
 
 
 def marked(operation: str, fault: Fault) -> Any:
-    """Mark those that train a network: they are left out with the tests that do."""
+    """Mark the faults whose test trains a network as integration tests."""
     marks = [pytest.mark.integration] if operation.startswith("run.") else []
     return pytest.param(operation, fault, marks=marks, id=f"{operation}-{fault.name}")
 
 
 @pytest.mark.parametrize(("operation", "fault"), [marked(*pair) for pair in FAULTS])
-def test_a_port_that_commits_a_fault_fails_and_is_told_which(
+def test_a_port_that_commits_a_fault_fails_and_the_diagnosis_names_it(
     operation: str, fault: Fault, right: Right, goldens: dict[str, Golden], pytestconfig: pytest.Config
 ) -> None:
-    """In one case that catches it; in all with ``--all-mutations``."""
+    """Run on one case that catches the fault; on all of them with ``--all-mutations``."""
     every = pytestconfig.getoption("--all-mutations")
     if operation.startswith("run."):
         pytest.importorskip("lightning")
         if not every and (operation == "run.training" or (operation, fault.name) in MUTANTS):
-            pytest.skip("it trains a network: --all-mutations")
+            pytest.skip("trains a network; run it with --all-mutations")
     cases = cases_that_catch(operation, fault, goldens)
     for case in cases if every else cases[-1:]:
         wrong, how = committed(case, fault, *right(case))
@@ -65,14 +65,14 @@ def test_a_port_that_commits_a_fault_fails_and_is_told_which(
         assert not judgement.passed, f"{case.name}: passes a port that commits {fault.name!r} by {how}"
         for cause in judgement.causes:
             assert fault.name in cause.faults, f"{case.name}: {cause.sentence}"
-        assert HOW.get((operation, fault.name), how) == how, "write it down again: python -m docs.fault_table"
+        assert HOW.get((operation, fault.name), how) == how, "outdated table; run python -m docs.fault_table"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_the_port_itself_commits_a_fault_of_every_operation(
     operation: str, right: Right, goldens: dict[str, Golden]
 ) -> None:
-    """Changed outputs show that a golden can fail; a port that computes something wrong shows that its test can."""
+    """Changed outputs show that a golden can fail. Only a port with a mistake shows that the port's test can fail."""
     if not any(mutated == operation for mutated, _ in MUTANTS):
         faults = OPERATIONS[operation].faults
         cases = (cases_that_catch(operation, fault, goldens)[0] for fault in faults)

@@ -1,7 +1,7 @@
-"""The net shift: an object comes out upright through either route, and no two wrong signs hide each other.
+"""The net shift: an object comes out upright by either route, and no two wrong signs hide each other.
 
-Each place where a sign lives is followed by an output of its own (``Place.shown_by``). So whatever is wrong later, the
-first wrong place shows, be it alone or in company.
+After each place with a sign there is an output that shows it (``Place.shown_by``). So the first wrong place always
+shows, whatever is wrong after it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def passes(name: str, goldens: Mapping[str, Golden]) -> bool:
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("name", CASES)
 def test_the_object_is_upright(name: str, batch: int, goldens: dict[str, Golden]) -> None:
-    """In the frame of the groups' mean, and in no other of the eight orientations."""
+    """Compared in the frame of the groups' mean, in all eight orientations."""
     mosaic = outputs_of(name, goldens, batch)["mosaic"][..., 0]
     middle = goldens[name].outputs["coords_offsets"].mean(axis=0).reshape(1, 2)
     known = patches_at(torch.from_numpy(goldens[name].inputs["object"]), torch.from_numpy(middle), len(mosaic))[0]
@@ -60,8 +60,8 @@ def test_the_object_is_upright(name: str, batch: int, goldens: dict[str, Golden]
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_extracted_shows_the_patterns(name: str, goldens: dict[str, Golden]) -> None:
-    """The golden is about the patterns that it begins with: what it predicts at its end is theirs, but for blur."""
+def test_extracted_patches_predict_the_patterns(name: str, goldens: dict[str, Golden]) -> None:
+    """Except for blur, the amplitude at the end of the golden is that of the patterns at its beginning."""
     golden = goldens[name]
     X, amplitude = golden.outputs["X_full"], golden.outputs["amplitude"]
     scale = np.vdot(X, amplitude) / np.vdot(X, X)
@@ -79,7 +79,7 @@ GROUPS_OF_FOUR = {operation: f"{operation.replace('.', '/')}_group4" for operati
 def test_no_pair_of_wrong_turns_passes(
     operation: str, first: Place, second: Place, goldens: dict[str, Golden], pytestconfig: pytest.Config
 ) -> None:
-    """Any two turns; the same one twice is what may compensate. (Two other signs are among the declared faults.)"""
+    """By default, both places get the same turn, because only then can they compensate. Pairs of signs are faults."""
     every = list(itertools.product(TURNS, repeat=2))
     one = [turn for turn in TURNS if turn != "sign"][PAIRS.index((operation, first, second)) % 3]
     for turn, other in every if pytestconfig.getoption("--all-mutations") else [(one, one)]:
@@ -89,7 +89,7 @@ def test_no_pair_of_wrong_turns_passes(
 
 @pytest.mark.parametrize("operation", ROUTES)
 def test_a_place_shows_in_its_output_and_no_later_place_does(operation: str, goldens: dict[str, Golden]) -> None:
-    """So whichever places are wrong together, the output of the first of them is."""
+    """So if several places are wrong, the output of the first of them is wrong."""
     faults, route = goldens[GROUPS_OF_FOUR[operation]].faults, ROUTES[operation]
     for k, place in enumerate(route):
         for turn in TURNS:
@@ -100,7 +100,7 @@ def test_a_place_shows_in_its_output_and_no_later_place_does(operation: str, gol
 
 
 def test_the_table_of_the_conventions_is_true(goldens: dict[str, Golden]) -> None:
-    """Which outputs show a wrong sign, alone or in a pair that compensates."""
+    """docs/conventions.md lists which outputs show a wrong sign, alone or in a pair that compensates."""
     text = (Path(__file__).resolve().parents[2] / "docs" / "conventions.md").read_text(encoding="utf-8")
     table = "| wrong sign |" + text.partition("| wrong sign |")[2].partition("\n\n")[0]
     head, _, *rows = ([cell.strip(" `") for cell in line.strip("|").split("|")] for line in table.splitlines())
@@ -112,7 +112,7 @@ def test_the_table_of_the_conventions_is_true(goldens: dict[str, Golden]) -> Non
 
 
 def test_each_route_has_signs_of_its_own(goldens: dict[str, Golden]) -> None:
-    """Before the two meet in the merge, what is wrong on one leaves the other as it is."""
+    """Before the routes meet in the merge, a mistake on one does not affect the other."""
     for operation, elsewhere in itertools.permutations(ROUTES):
         own = [place for place in ROUTES[operation] if SIGNS[operation][place.name] not in SIGNS[elsewhere].values()]
         assert {place.name for place in own} >= {"offsets"}

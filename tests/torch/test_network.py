@@ -1,4 +1,4 @@
-"""The network: its size, its start, what its settings change, and what it refuses."""
+"""The network: its size, its initial weights, what its settings change, and what it refuses."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_shapes_and_dtypes(N: int, C: int, settings: dict[str, Any], device: str
 
 @pytest.mark.parametrize("convolution", [Convolution(12, 20), UpsampledConvolution(12, 20)])
 def test_weights_start_as_in_keras(convolution: Convolution) -> None:
-    """Uniform within the Glorot limit, whose fans count the nine taps; biases zero."""
+    """Weights are uniform within the Glorot limit, whose fans count the nine taps. Biases are zero."""
     torch.manual_seed(0)
     convolution.reset_parameters()
     limit = math.sqrt(6 / (9 * 12 + 9 * 20))
@@ -105,8 +105,8 @@ def test_every_convolution_starts_as_in_keras() -> None:
         assert not layer.bias.any()
 
 
-def test_a_convolution_of_doubled_pixels_is_that() -> None:
-    """Held to doubling and convolving, and so are its gradients."""
+def test_an_upsampled_convolution_is_a_convolution_of_doubled_pixels() -> None:
+    """The result and its gradients are compared with doubling and convolving in two steps."""
     torch.manual_seed(0)
     layer = UpsampledConvolution(3, 2).double()
     torch.nn.init.normal_(layer.bias)
@@ -140,7 +140,7 @@ def test_a_down_block_takes_the_largest_of_what_relu_leaves() -> None:
     ],
 )
 def test_gradients_are_those_of_the_forward_under_every_setting(N: int, C: int, settings: dict[str, Any]) -> None:
-    """Goldens hold the gradients of the default settings, and what the network gives under these."""
+    """Goldens check the gradients under the default settings only, and the outputs under these settings too."""
     model = small_model(C, N, **settings).double()
     x, positions = (given.double() for given in batch(1, C, N))
     parameters = list(model.parameters())
@@ -164,7 +164,7 @@ def test_gradients_are_those_of_the_forward_under_every_setting(N: int, C: int, 
 
 
 def test_combination_is_polar_and_so_is_its_gradient() -> None:
-    """Of a negative amplitude too, which the border can have; torch.polar's gradient has the wrong sign there."""
+    """The amplitude may be negative in the border. There, torch.polar's gradient has the wrong sign."""
     amplitude = torch.tensor([[[[0.7, -0.2, 0.0]]]], dtype=torch.float64, requires_grad=True)
     phase = torch.tensor([[[[math.pi / 2, 1.0, -2.0]]]], dtype=torch.float64, requires_grad=True)
     expected = amplitude.detach().numpy() * np.exp(1j * phase.detach().numpy())
@@ -172,8 +172,8 @@ def test_combination_is_polar_and_so_is_its_gradient() -> None:
     assert torch.autograd.gradcheck(Combine(), (amplitude, phase))
 
 
-def test_where_the_settings_write() -> None:
-    """Centre and border of the patch; swish in the border, whatever the activation of the centre."""
+def test_which_pixels_the_settings_fill() -> None:
+    """The centre, the border, or the whole patch. The border is swish, whatever the activation of the centre."""
     model, (x, _) = small_model(), batch()
     features = model.encoder(x)
     centre = np.zeros((64, 64), bool)
@@ -223,7 +223,7 @@ def test_relu_amplitudes_are_not_negative() -> None:
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize(("groups", "members"), [(17, 4), (70, 1)])
 def test_groups_stay_apart_whatever_the_size_of_the_batch(groups: int, members: int, device: str) -> None:
-    """TensorFlow makes one object of all groups from 64 patches on."""
+    """From 64 patches on, TensorFlow makes one object of all groups."""
     model = small_model(members, device=device)
     x, positions = batch(groups, members, device=device)
     with torch.no_grad():
@@ -239,14 +239,14 @@ def test_reconstruction_is_the_predicted_object() -> None:
     assert torch.equal(model.reconstruct(*given), model(*given).object)
 
 
-def test_it_predicts_what_it_trains() -> None:
-    """No layer of it behaves otherwise in evaluation."""
+def test_evaluation_gives_the_same_as_training() -> None:
+    """No layer behaves differently in evaluation."""
     model, given = small_model(4, probe_mask=True), batch(2, 4)
     assert all(torch.equal(one, other) for one, other in zip(model.train()(*given), model.eval()(*given)))
 
 
 def test_without_the_constraint_all_members_see_one_patch() -> None:
-    """Each member's own piece of it: moved by one pixel, the same one pixel on."""
+    """Each member sees its own part of the patch: a member moved by one pixel sees it one pixel further."""
     model = small_model(4, object_big=False)
     x, positions = batch(1, 4)
     positions = torch.tensor([[0.0, 1.0, 0.0, -1.0], [0.0, 0.0, 2.0, -2.0]])[None, None]

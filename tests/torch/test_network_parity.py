@@ -1,4 +1,4 @@
-"""The network: every block, every gradient, and training steps."""
+"""Goldens of the network: a failure names the block, and training steps are compared where gradients are not noise."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.torch.subject.network import network_forward
 CASES = load_cases("golden.ptychopinn")
 
 
-def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Golden]) -> None:
-    """A mistake that nobody declared."""
+def test_a_wrong_layer_is_reported_as_the_block_where_it_shows(goldens: dict[str, Golden]) -> None:
+    """The mistake is not a declared fault."""
     case, golden = CASES["network/forward_group1"], goldens["network/forward_group1"]
     inputs = golden.complete_inputs(case)
     weights = inputs["weights"].copy()
@@ -28,9 +28,9 @@ def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Go
     found = case.operation.kept(network_forward(**inputs | {"weights": weights}, **case.parameters))
     judgement = judge(golden, found, case.operation.path)
     assert {one.output for one in judgement.comparisons if one.passed} == {"encoder_1"}
-    (told,) = judgement.causes
-    assert told.outputs == ("encoder_2",)
-    assert told.sentence.startswith("first differs after encoder block 2: ")
+    (cause,) = judgement.causes
+    assert cause.outputs == ("encoder_2",)
+    assert cause.sentence.startswith("first differs after encoder block 2: ")
     lines = explain_failed(case.name, judgement.failed, case.operation.path)
     assert lines[0].startswith("golden network/forward_group1: output 'encoder_2' breaking")
     assert lines[-1].startswith("  later outputs, computed from it, fail too: encoder_3, amplitude_up_1, ")
@@ -41,7 +41,7 @@ def test_a_wrong_layer_is_told_by_the_block_where_it_shows(goldens: dict[str, Go
 def test_steps_are_compared_where_gradients_are_more_than_noise(
     name: str, covered: float, goldens: dict[str, Golden]
 ) -> None:
-    """docs/conventions.md, "Training", says why that is not all of every array."""
+    """docs/conventions.md, "Training", says why some entries of the arrays are left out."""
     golden = goldens[name]
     structure = Structure.of(64, golden.parameters["members"], golden.parameters)
     counts, least = (

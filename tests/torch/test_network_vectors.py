@@ -1,4 +1,4 @@
-"""The model with the weights of the real TensorFlow PtychoPINN gives what that was recorded to give, gradients too."""
+"""With the weights of the real TensorFlow PtychoPINN, the model gives its recorded outputs and gradients."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_recorded_models(external_data: Path, dtype: torch.dtype, device: str) -
         expected, members = record.outputs, x.shape[1]
         # Float32 adds its own rounding to the recorded one.
         allowed = 6e-6 if dtype == torch.float64 else 1e-5
-        centre = np.s_[:, 20:44, 20:44]  # the border is a thousand times larger: by the scale of the centre too
+        centre = np.s_[:, 20:44, 20:44]  # also compared on its own scale: the border is a thousand times larger
         comparisons = {
             "patch_object": (rearrange(arrays["object_patches"], "b c h w -> b h w c"), ..., allowed),
             "merged_object": (arrays["merged"][..., None], ..., allowed),

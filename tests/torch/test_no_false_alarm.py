@@ -19,7 +19,7 @@ from ptycho_torch.operators import reassembly
 from tests.torch.mutants import SUBJECT
 
 LONG = re.compile("run/|network/(?!forward_group1|gradients_group1)")
-"""Cases that take long: those that are like one that is looked at, and trainings, whose noise is that of whole runs."""
+"""Slow cases, which are left out: those similar to a checked one, and trainings, whose noise is that of whole runs."""
 NUMERIC = {
     name: case
     for name, case in load_cases("golden.ptychopinn").items()
@@ -44,7 +44,7 @@ def worst_share(
     restore: Callable[[str, np.ndarray], np.ndarray] = lambda output, array: array,
     only: str = "",
 ) -> float:
-    """The largest share of a tolerance that the port uses when its inputs are varied."""
+    """Return the largest share of a tolerance that the port uses when its inputs are varied."""
     shares = []
     for name, (golden, inputs) in numeric.items():
         case = NUMERIC[name]
@@ -60,14 +60,6 @@ def worst_share(
 
 
 @pytest.fixture
-def single_threaded() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
 def denormals_flushed() -> Iterator[None]:
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor cannot flush denormals")
@@ -75,24 +67,20 @@ def denormals_flushed() -> Iterator[None]:
     torch.set_flush_denormal(False)
 
 
-@pytest.mark.usefixtures("single_threaded")
-def test_one_thread(numeric: Goldens) -> None:
-    assert worst_share(numeric) < 0.5
-
-
-def test_two_threads(numeric: Goldens) -> None:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_any_number_of_threads(numeric: Goldens, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         assert worst_share(numeric) < 0.5
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("denormals_flushed")
 def test_denormals_flushed(numeric: Goldens) -> None:
     def denormal(inputs: Arrays) -> Arrays:
-        """Empty pixels hold the smallest number there is, which a flushing processor takes for 0."""
+        """Replace zeros by the smallest number, which a flushing processor treats as 0."""
         smallest = {
             name: np.finfo(array.dtype).smallest_subnormal for name, array in inputs.items() if array.dtype.kind in "fc"
         }
@@ -101,14 +89,14 @@ def test_denormals_flushed(numeric: Goldens) -> None:
             for name, array in inputs.items()
         }
 
-    # Where exact zeros are the point, another number is another question.
+    # That case is about exact zeros.
     others = {name: pair for name, pair in numeric.items() if name != "physics/poisson_at_zero"}
     assert worst_share(others, denormal) < 0.5
 
 
 @pytest.mark.parametrize("run", range(1, 4))
 def test_inputs_moved_by_one_unit_in_the_last_place(numeric: Goldens, run: int) -> None:
-    # Another generator seed than any that the noise floor was measured with.
+    # The noise floor was measured with other seeds.
     assert worst_share(numeric, lambda inputs: perturb(inputs, 1000 + run)) < 0.5
 
 

@@ -1,4 +1,4 @@
-"""The network in bfloat16: what stays in float32, how near the result is, and what a user hears of its cost."""
+"""The network in bfloat16: what stays in float32, how close the result is, and the warning that it may be slow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from ptycho_torch import precision
 from ptycho_torch.config_params import DataConfig, ModelConfig, Precision, TrainingConfig
 from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.model import PtychoPINN
@@ -32,12 +31,12 @@ OBJECT_AND_PHYSICS = {
 }
 
 
-def outputs_by_part(C: int, words: Precision) -> dict[str, torch.Tensor]:
-    """What each part of the model makes of a batch."""
+def outputs_by_part(C: int, precision: Precision) -> dict[str, torch.Tensor]:
+    """Return the output of each part of the model for a batch."""
     model, made = small_model(C), {}
     for name in (*NETWORK, *OBJECT_AND_PHYSICS):
         model.get_submodule(name).register_forward_hook(lambda _, given, found, name=name: made.update({name: found}))
-    with torch.inference_mode(), autocast(words, "cpu"):
+    with torch.inference_mode(), autocast(precision, "cpu"):
         model(*batch(2, C))
     return made
 
@@ -53,9 +52,9 @@ def test_the_network_is_in_bfloat16_and_the_object_and_all_physics_in_float32(C:
 
 @pytest.mark.parametrize("part", ["combine", "diffract"])
 def test_bfloat16_moves_the_result_by_its_rounding(part: str) -> None:
-    mixed, whole = (outputs_by_part(4, words)[part] for words in reversed(get_args(Precision)))
+    mixed, whole = (outputs_by_part(4, precision)[part] for precision in reversed(get_args(Precision)))
     moved = ((mixed - whole).abs().square().mean().sqrt() / whole.abs().square().mean().sqrt()).item()
-    assert 1e-5 < moved < 2e-2, "eight bits, in each of some ten layers"
+    assert 1e-5 < moved < 2e-2, "eight bits in each of about ten layers"
 
 
 @pytest.mark.parametrize("pad_object", [True, False])
@@ -69,14 +68,14 @@ def test_the_object_itself_is_not_rounded_to_eight_bits(pad_object: bool) -> Non
 
 
 def test_gradients_and_weights_stay_in_float32_and_point_the_same_way() -> None:
-    """The steps of the optimiser then are those of float32."""
+    """So the optimiser takes the steps of float32."""
     scan = simulate_scan(Simulation(patterns=16, seed=3))
     dataset = MemoryMappedDataset.from_config(scan, DataConfig(n_images=16, subsample_seed=0), seed=0)
     given, gradients = dataset[list(range(16))], []
-    for words in get_args(Precision):
+    for precision in get_args(Precision):
         torch.manual_seed(0)
         model = PtychoPINN(ModelConfig(n_filters_scale=1), dataset.probe, intensity_scale(1e9, 64))
-        with autocast(words, "cpu"):
+        with autocast(precision, "cpu"):
             predicted = model(given.X, given.positions).amplitude
             loss = objective(predicted, given.X * model.intensity_scale, TrainingConfig())
         assert loss.dtype == torch.float32
@@ -91,7 +90,7 @@ def test_gradients_and_weights_stay_in_float32_and_point_the_same_way() -> None:
 
 
 def test_an_ambient_autocast_of_another_kind_leaves_the_physics_alone() -> None:
-    """Whoever trains with a loop of their own may use Torch's context as it is."""
+    """Users with their own training loop may use Torch's context manager directly."""
     model, given = small_model(), batch(2)
     with torch.inference_mode(), torch.autocast("cpu", torch.float16):
         object_, amplitude = model(*given)
@@ -119,7 +118,7 @@ def test_a_double_model_is_not_cast_down() -> None:
         ({"architecture": "aarch64", "neon": True, "bf16": False}, False),
     ],
 )
-def test_a_processor_without_bfloat16_is_told_apart(
+def test_a_processor_without_bfloat16_is_recognised(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, Any], there: bool
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
@@ -132,12 +131,12 @@ def test_a_processor_without_bfloat16_is_told_apart(
         assert "slower than float32" in said
 
 
-def test_a_torch_that_cannot_tell_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_torch_does_not_warn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert precision.has_bfloat16("cpu")
+    assert has_bfloat16("cpu")
 
 
-def test_only_the_two_words_are_taken() -> None:
+def test_other_precisions_are_refused() -> None:
     wrong: Any = "16-mixed"
     with pytest.raises(ValueError, match=r"TrainingConfig\.precision: expected one of \('32-true', 'bf16-mixed'\)"):
         TrainingConfig(precision=wrong)

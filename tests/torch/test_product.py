@@ -1,6 +1,6 @@
-"""Products for Ptychodus: the object lies at the positions, upright, whole patches at each; the probe counts photons.
+"""Products for Ptychodus: the object is upright and has a whole patch at every position; the probe counts photons.
 
-Here the file is read as Ptychodus reads it; ``make ptychodus`` asks Ptychodus itself.
+These tests read the file as Ptychodus would; ``make ptychodus`` runs Ptychodus itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ptycho_torch.scans.scan import Scan, load_scan
 DATA = Path(__file__).parent / "data"
 GEOMETRY = Geometry(8e-9, 9e-9, 1.9, 8800.0, (100.0, -20.5))
 SOME = np.arange(40, 240, 10)
-"""Patterns of the embedded scan; their mean position is no whole number."""
+"""Patterns of the embedded scan; their mean position is not a whole number."""
 
 
 def scan_of(object_guess: np.ndarray, N: int) -> Scan:
@@ -75,11 +75,11 @@ def at(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def as_ptychodus_cuts(
     target: np.ndarray, centre: np.ndarray, pixel: np.ndarray, place: np.ndarray, N: int
 ) -> np.ndarray:
-    """Cut the patch whose middle, (N - 1) / 2, lies at a place [x, y] in metres."""
+    """Cut the patch whose middle, (N - 1) / 2, is at a place [x, y] in metres."""
     size = np.array(target.shape[::-1])
     corner = (place - centre) / pixel + (size - 1) / 2 - (N - 1) / 2
     assert (corner >= 0).all()
-    assert (np.ceil(corner) + N <= size).all()  # Ptychodus cuts no patch that lies outside
+    assert (np.ceil(corner) + N <= size).all()  # Ptychodus cuts no patch outside the object
     rows, columns = np.mgrid[:N, :N]
     return at(target, columns + corner[0], rows + corner[1])
 
@@ -87,7 +87,7 @@ def as_ptychodus_cuts(
 @pytest.mark.parametrize("members", [1, 4])
 @pytest.mark.parametrize("N", [64, 63])
 def test_patches_at_the_positions_are_those_of_the_object(N: int, members: int) -> None:
-    """A ramp says where it was cut: interpolation does not change it, and its slopes differ along x and y."""
+    """A ramp shows where it was cut: interpolation does not change it, and its slopes differ along x and y."""
     product = product_of_true_patches(N, members, ramp())
     pixel = np.array([GEOMETRY.pixel_width, GEOMETRY.pixel_height])
     middle = slice(N // 2 - CROP // 4, N // 2 + CROP // 4)
@@ -108,7 +108,7 @@ def test_positions_are_those_that_ptychodus_reads_from_the_scan_file() -> None:
     mosaic, count = np.ones((40, 40), np.complex64), np.ones((40, 40), np.float32)
     indices = np.array([[3], [1], [4]])
     product = make_product(scan, scan.geometry, scan.probe, mosaic, count, scan.positions[indices[:, 0]], indices)
-    with h5py.File(path) as file:  # about the object's middle, as Ptychodus's reader of training data takes them
+    with h5py.File(path) as file:  # relative to the object's middle, as in Ptychodus's reader of training data
         height, width = file["object"].shape
         x = (file["probe_position_x_px"][()] - (width - 1) / 2) * file["object_pixel_width_m"][()]
         y = (file["probe_position_y_px"][()] - (height - 1) / 2) * file["object_pixel_height_m"][()]
@@ -199,7 +199,7 @@ def test_training_on_npz_inference_on_hdf5_and_a_product(trained: Path, tmp_path
         )
         np.testing.assert_array_equal(product["probe_position_indexes"][()], np.arange(5))
         assert product.attrs["photon_energy_eV"] == 8800.0
-        # The probe explains what was measured: photons in the good pixels of a pattern, or a few more.
+        # The probe carries the photons measured in the good pixels of a pattern, and some more.
         with pytest.warns(UserWarning, match="expected one mode"):
             measured = np.square(load_scan(scan, measurement="counts").patterns(), dtype=np.float64).sum() / 5
         predicted = product.attrs["probe_photon_count"]
@@ -236,7 +236,7 @@ def test_an_npz_needs_the_size_of_a_pixel(trained: Path, tmp_path: Path) -> None
         (("--product", "result.h5", "--pixel_size", "nan"), "in metres, above 0, found nan"),
     ],
 )
-def test_a_product_that_cannot_be_written_is_told_first(
+def test_a_product_that_cannot_be_written_is_refused_first(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[object, ...], message: str
 ) -> None:
     before = (DATA / "1-mode.h5").read_bytes()

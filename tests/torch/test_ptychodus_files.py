@@ -1,6 +1,6 @@
 """Scans that Ptychodus wrote: both formats, modes, counts, bad pixels, pixel centres, memory, bad input.
 
-``data/`` holds files that Ptychodus 1.7.0 wrote of the first five patterns of the embedded scan:
+``data/`` contains the first five patterns of the embedded scan, as Ptychodus 1.7.0 wrote them:
 
     golden scan scan.npz
     python tests/external/ptychodus_client.py write scan.npz DIRECTORY --patterns 5
@@ -109,7 +109,7 @@ def test_the_bad_pixels_are_those_that_the_file_names() -> None:
 
 
 @FILES
-def test_what_is_chosen_is_said(path: Path) -> None:
+def test_choices_are_reported(path: Path) -> None:
     _, told = load(path)
     assert [COUNTS in one for one in told] == [True, *[False] * (len(told) - 1)]
     assert [one for one in told[1:] if MODES in one and "with 76.9% of the energy" in one] == told[1:]
@@ -207,7 +207,7 @@ def test_a_large_stack_is_mapped_from_a_temporary_file(path: Path, nothing_fits_
     np.testing.assert_array_equal(scan.diffraction[:, good], own.diffraction[:, good])
 
 
-def test_the_temporary_file_lasts_as_long_as_somebody_reads_it(nothing_fits_in_memory: Path) -> None:
+def test_the_temporary_file_exists_as_long_as_it_is_read(nothing_fits_in_memory: Path) -> None:
     scan, _ = load(ONE_MODE)
     expected = np.array(scan.diffraction)
     dataset = MemoryMappedDataset(scan, np.arange(M)[:, None])
@@ -234,7 +234,7 @@ def test_a_file_that_is_refused_leaves_nothing_behind(nothing_fits_in_memory: Pa
     assert not list(nothing_fits_in_memory.glob("ptycho_torch-*"))
 
 
-def test_a_full_disk_is_told(nothing_fits_in_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(nothing_fits_in_memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1000))
     with pytest.raises(OSError, match=r"expected 8.2e-05 GB for unpacked patterns, found 1e-06; .* TMPDIR"):
         load(ONE_MODE, measurement="counts")
@@ -257,7 +257,7 @@ def test_parts_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.Mon
 # ------------------------------------------------------------------------------------------------ bad input
 
 
-def test_gaps_of_integers_are_bad_pixels_if_one_asks_for_it(tmp_path: Path, own: Scan) -> None:
+def test_gaps_of_integers_are_bad_pixels_on_request(tmp_path: Path, own: Scan) -> None:
     patterns, bad = stored(ONE_MODE, "patterns"), np.zeros((N, N), bool)
     bad[30:33, 5:9] = True
     patterns[:, bad] = 65535
@@ -303,21 +303,21 @@ WARNED = {
 
 
 @pytest.mark.parametrize(("make", "message"), WARNED.values(), ids=WARNED)
-def test_what_is_left_out_or_doubtful_is_warned_of_once(tmp_path: Path, make: Any, message: str) -> None:
+def test_doubtful_or_ignored_data_cause_one_warning(tmp_path: Path, make: Any, message: str) -> None:
     scan, told = load(make(tmp_path), measurement="counts")
     assert len(told) == 1
     assert message in told[0]
     assert scan.probe.shape == scan.diffraction.shape[1:]
 
 
-def test_the_first_probe_is_taken_of_those_that_vary(tmp_path: Path) -> None:
+def test_the_first_of_varying_probes_is_used(tmp_path: Path) -> None:
     scan, _ = load(WARNED["probes that vary"][0](tmp_path))
     np.testing.assert_array_equal(scan.probe, stored(HDF5, "probe")[0].astype(np.complex64))
     scan, _ = load(WARNED["two layers"][0](tmp_path))
     assert scan.object_guess is None
 
 
-def test_an_object_that_nobody_made_is_none(tmp_path: Path) -> None:
+def test_an_empty_object_is_none(tmp_path: Path) -> None:
     scan, told = load(changed(tmp_path, object=np.zeros((0, 0), complex)), measurement="counts")
     assert (scan.object_guess, told) == (None, [])
 
@@ -390,7 +390,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, Any], m
     assert str(path) in str(refused.value)
 
 
-def test_a_probe_that_nobody_made_is_refused_in_npz_too(tmp_path: Path) -> None:
+def test_an_empty_probe_is_refused_in_npz_too(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"'probeGuess': expected a probe, found an empty array"):
         load_scan(changed(tmp_path, NPZ, probeGuess=np.zeros((1, 0, 0), complex)))
 
@@ -404,7 +404,7 @@ def test_positions_without_a_size_of_a_pixel_are_explained_in_npz(tmp_path: Path
         load_scan(path)
 
 
-def test_files_that_are_no_scans(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "scan.h5"
     path.write_bytes(b"no HDF5")
     for read in (load_scan, read_probe_side):
@@ -424,7 +424,7 @@ DECLARED = {"probe": ((10**7, 64, 64), "c16"), "object": ((1, 10**6, 10**6), "c1
 
 @pytest.mark.parametrize("key", DECLARED)
 @pytest.mark.filterwarnings("ignore:.*treated as counts")
-def test_what_a_small_file_declares_is_not_read(tmp_path: Path, key: str) -> None:
+def test_huge_arrays_that_a_small_file_declares_are_not_read(tmp_path: Path, key: str) -> None:
     path = changed(tmp_path)
     with h5py.File(path, "r+") as file:
         shape, dtype = DECLARED[key]
@@ -436,7 +436,7 @@ def test_what_a_small_file_declares_is_not_read(tmp_path: Path, key: str) -> Non
 
 
 @pytest.mark.filterwarnings("ignore:.*treated as counts")
-def test_a_chunk_that_a_small_file_declares_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_huge_chunk_that_a_small_file_declares_is_not_unpacked(tmp_path: Path) -> None:
     path = changed(tmp_path)
     with h5py.File(path, "r+") as file:
         del file["patterns"]
@@ -448,7 +448,7 @@ def test_a_chunk_that_a_small_file_declares_is_not_unpacked(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("key", ["patterns", "probe_position_x_px", "probe"])
-def test_what_nobody_wrote_is_not_read_as_zeros(tmp_path: Path, key: str) -> None:
+def test_unwritten_values_are_not_read_as_zeros(tmp_path: Path, key: str) -> None:
     path = changed(tmp_path)
     with h5py.File(path, "r+") as file:
         shape, dtype = file[key].shape, file[key].dtype
@@ -479,7 +479,7 @@ def test_values_in_other_files_are_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*treated as counts")
-def test_damaged_values_are_told(tmp_path: Path) -> None:
+def test_damaged_values_are_reported(tmp_path: Path) -> None:
     with h5py.File(ONE_MODE) as file:
         place = file["patterns"].id.get_chunk_info(0)
     content = bytearray(ONE_MODE.read_bytes())
@@ -490,7 +490,7 @@ def test_damaged_values_are_told(tmp_path: Path) -> None:
         load_scan(path)
 
 
-def test_an_unknown_filter_is_told(tmp_path: Path) -> None:
+def test_an_unknown_filter_is_reported(tmp_path: Path) -> None:
     content = bytearray(ONE_MODE.read_bytes())
     lzf, other = (32000).to_bytes(2, "little"), (32008).to_bytes(2, "little")
     place = content.index(lzf)
@@ -505,7 +505,7 @@ def test_an_unknown_filter_is_told(tmp_path: Path) -> None:
 
 
 def test_reading_takes_no_lock(tmp_path: Path) -> None:
-    """A file system may have none, and another program may hold one."""
+    """Some file systems have no locks, and another program may hold one."""
     fcntl = pytest.importorskip("fcntl")
     path = changed(tmp_path)
     with path.open("r+b") as held:
@@ -513,7 +513,7 @@ def test_reading_takes_no_lock(tmp_path: Path) -> None:
         assert len(load_scan(path, measurement="counts").positions) > 0
 
 
-def test_the_network_says_what_makes_the_patterns_fit() -> None:
+def test_the_network_advises_to_crop_or_bin_patterns() -> None:
     import torch
 
     with pytest.raises(ValueError, match="expected a patch side of 64, 128, 256 pixels, found 48; crop or bin"):

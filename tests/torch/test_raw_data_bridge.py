@@ -1,4 +1,4 @@
-"""The raw record: what it takes, what it refuses, and that a container can be made of what it gives."""
+"""The raw record: what it accepts, what it refuses, and the container made from it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scan(**changes: Any) -> dict[str, Any]:
     return {**arrays, **changes}
 
 
-def test_what_is_left_out() -> None:
+def test_optional_arrays_may_be_missing() -> None:
     given = scan()
     raw = RawDataTorch(**given)
     np.testing.assert_array_equal(raw.xcoords_start, given["xcoords"])
@@ -44,7 +44,7 @@ def test_what_is_left_out() -> None:
     np.testing.assert_array_equal(record["coords_start_nn"], record["coords_nn"])
 
 
-def test_arrays_of_other_types_are_taken() -> None:
+def test_arrays_of_other_types_are_accepted() -> None:
     probe = scan()["probeGuess"]
     given = scan(
         xcoords=list(range(M)),
@@ -72,7 +72,7 @@ def test_given_ground_truth_is_gathered_like_the_patterns() -> None:
     np.testing.assert_array_equal(record["Y"], record["diffraction"] * np.complex64(2 - 1j))
 
 
-def test_more_groups_of_one_than_patterns_are_told() -> None:
+def test_more_groups_of_one_than_patterns_cause_a_warning() -> None:
     with pytest.warns(UserWarning, match="expected at most 9, the number of patterns, found 20; each is used once"):
         record = RawDataTorch(**scan()).generate_grouped_data(N, nsamples=20)
     assert record["nn_indices"].shape == (M, 1)
@@ -137,7 +137,7 @@ def test_another_side_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["grouping/record_group1", "grouping/record_group4", "grouping/record_group9"])
 def test_the_container_of_a_record_holds_positions(name: str, goldens: dict[str, Golden]) -> None:
-    """From the scan to the container: members lie at +(position - mean) of TensorFlow's own record."""
+    """From the scan to the container: members are at +(position - mean) of TensorFlow's own record."""
     golden = goldens[name]
     record = grouped_record(
         *(golden.inputs[key] for key in ("xcoords", "ycoords", "diff3d", "object")), **golden.parameters
@@ -150,7 +150,7 @@ def test_the_container_of_a_record_holds_positions(name: str, goldens: dict[str,
     np.testing.assert_array_equal(container.coords_true, container.coords_nominal)
     np.testing.assert_array_equal(container.global_offsets, golden.outputs["coords_offsets"])
     np.testing.assert_array_equal(container.nn_indices, golden.outputs["nn_indices"])
-    assert torch.equal(container.probe, probe), "as it is given: normalised by whoever knows the scale"
+    assert torch.equal(container.probe, probe), "kept as given: the caller normalises it"
     assert container.X.dtype == torch.float32
     assert container.Y is not None
     assert len(container) == len(golden.outputs["nn_indices"])

@@ -58,7 +58,7 @@ def test_container_negates_once() -> None:
 
 @pytest.mark.parametrize("wrap", [lambda probe: probe, lambda probe: probe[..., None]])
 @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
-def test_the_probe_is_taken_as_it_lies(wrap: Callable[[Any], Any], kind: Callable[[np.ndarray], Any]) -> None:
+def test_the_probe_is_not_transposed(wrap: Callable[[Any], Any], kind: Callable[[np.ndarray], Any]) -> None:
     probe = np.arange(64, dtype=np.float32).reshape(8, 8).astype(np.complex64)
     np.testing.assert_array_equal(PtychoDataContainerTorch(grouped_data(), wrap(kind(probe))).probe, probe)
 
@@ -128,7 +128,7 @@ def test_recorded_vectors(external_data: Path) -> None:
 
 
 def test_recorded_net_placement(external_data: Path) -> None:
-    """Through the container: placed patches, summed over a group, are what TensorFlow's merge was recorded to sum."""
+    """Patches placed through the container, summed over a group, are the recorded sum of TensorFlow's merge."""
     merges = list(zero_mean_merges(external_data))
     assert len(merges) >= 3
     for record in merges:

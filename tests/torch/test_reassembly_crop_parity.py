@@ -40,7 +40,7 @@ def reassemble(patches: torch.Tensor, offsets: torch.Tensor, M: int = 8):
 
 
 def test_each_batch_entry_is_its_own_canvas() -> None:
-    """Alone or in a batch, an entry gives the same mosaic, but for the margin that the common side adds."""
+    """Alone or in a batch, an entry gives the same mosaic, except for the margin that the common side adds."""
     patches, offsets = random_scan(3, 5)
     images, masks, side = reassemble(patches, offsets)
     for b in range(3):
@@ -53,10 +53,10 @@ def test_each_batch_entry_is_its_own_canvas() -> None:
 
 
 def test_more_patches_than_one_block() -> None:
-    """Blocks are an implementation detail: a scan of 700 patches is the sum of its halves in one frame."""
+    """Blocks do not affect the result: a scan of 700 patches is the sum of its halves in one frame."""
     patches, offsets = random_scan(1, 700)
     half, mirrored = offsets[:, :350], offsets[:, :350].mean(dim=1, keepdim=True) * 2 - offsets[:, :350]
-    offsets = torch.cat([half, mirrored], dim=1)  # so that either half has the mean of the whole
+    offsets = torch.cat([half, mirrored], dim=1)  # so that each half has the mean of the whole
     total, count = shift_and_sum(patches, offsets, 8)
     parts = [shift_and_sum(patches[:, s], offsets[:, s], 8) for s in (slice(350), slice(350, None))]
     np.testing.assert_allclose(total, parts[0][0] + parts[1][0], rtol=1e-4, atol=1e-4)
@@ -64,14 +64,14 @@ def test_more_patches_than_one_block() -> None:
 
 
 def test_offsets_in_single_precision_are_taken_as_they_are() -> None:
-    """Far from the origin too, where their mean has no fraction in that precision."""
+    """Also far from the origin, where their mean has no fractional part in that precision."""
     patches, offsets = random_scan(1, 5)
     far = (offsets + 3e6).float()
     for found, expected in zip(shift_and_sum(patches, far, 8), shift_and_sum(patches, far.double(), 8)):
         assert torch.equal(found, expected)
 
 
-def test_the_largest_canvas_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_largest_canvas_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     patches, offsets = random_scan(1, 5)
     side = len(shift_and_sum(patches, offsets, 8)[0][0])
     monkeypatch.setattr(reassembly, "LARGEST_SIDE", side)
@@ -80,7 +80,7 @@ def test_the_largest_canvas_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
         shift_and_sum(patches, offsets, 10)
 
 
-def test_what_is_divided_by() -> None:
+def test_the_divisor_of_the_overlap_ratio() -> None:
     one, two = torch.ones(1, dtype=torch.complex128), torch.tensor([0.0, 2.0], dtype=torch.float64)
     np.testing.assert_allclose(overlap_ratio(one, two), [1e9, 1 / (2 + 1e-9)], rtol=1e-15)
 
@@ -176,7 +176,7 @@ def test_recorded_vectors(external_data: Path) -> None:
 
 
 def test_recorded_round_trip(external_data: Path) -> None:
-    """A known object, cut at the recorded positions and stitched, is the recorded mosaic."""
+    """A known object, cut at the recorded positions and stitched, gives the recorded mosaic."""
     for record in records(external_data, "roundtrip*.h5"):
         N, M = 64, 20
         object_, positions = np.pad(record.inputs["object"], N // 2 + 1), record.inputs["positions"]

@@ -1,4 +1,4 @@
-"""Registration and image quality, each against numbers that were worked out another way."""
+"""Registration and image quality, compared with numbers that are computed in another way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ptycho_torch.checks.registration import ORIENTATIONS, correlation, register
 
 
 def waves(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Sixty plane waves: an object that is known at any place, between pixels too, and has no symmetry."""
+    """Return sixty plane waves: an object without symmetry, whose values between pixels are known too."""
     random = np.random.RandomState(4)
     image = np.zeros(np.broadcast_shapes(rows.shape, columns.shape), complex)
     for ky, kx, phase in random.rand(60, 3) * (0.9, 0.9, 6.28) - (0.45, 0.45, 0):
@@ -55,7 +55,7 @@ def test_upright_and_in_place() -> None:
 
 
 def test_a_mosaic_larger_than_the_object() -> None:
-    """What reaches beyond the object does not count."""
+    """Pixels beyond the object do not count."""
     around = np.zeros((110, 110), complex)
     around[20:90, 10:100] = KNOWN
     found = register(KNOWN, around, np.ones(around.shape, bool), np.array([-10.0, -20.0]))
@@ -63,7 +63,7 @@ def test_a_mosaic_larger_than_the_object() -> None:
     assert found.shift == pytest.approx((0, 0), abs=0.05)
 
 
-def test_what_shows_nothing() -> None:
+def test_mosaics_that_show_nothing() -> None:
     with pytest.raises(ValueError, match="expected covered pixels, found none"):
         register(KNOWN, window(0, 0), np.zeros_like(DISK), np.zeros(2))
     flat = register(KNOWN, np.ones((SIDE, SIDE), complex), DISK, np.array([20.0, 11.0]))
@@ -120,7 +120,7 @@ def test_errors_of_amplitude_and_phase_are_apart() -> None:
     assert ahead.amplitude_error == pytest.approx(0, abs=1e-9)
 
 
-def test_a_ramp_is_told_and_not_removed() -> None:
+def test_a_ramp_is_reported_and_not_removed() -> None:
     rows, columns = np.indices(OBJECT.shape)
     found = assess(OBJECT * np.exp(1j * (0.03 * columns - 0.02 * rows)), OBJECT, EVERYWHERE)
     assert found.ramp == pytest.approx((0.03, -0.02), abs=1e-6)
@@ -128,7 +128,7 @@ def test_a_ramp_is_told_and_not_removed() -> None:
     assert found.phase_error_without_ramp == pytest.approx(0, abs=1e-6)
 
 
-def test_what_is_outside_of_the_mask_does_not_count() -> None:
+def test_pixels_outside_the_mask_do_not_count() -> None:
     spoiled = np.where(DISK, OBJECT, 100j)
     for one, other in ((spoiled, OBJECT), (OBJECT, spoiled)):
         assert assess(one, other, DISK).amplitude_error == pytest.approx(0, abs=1e-9)
@@ -138,7 +138,7 @@ def test_what_is_outside_of_the_mask_does_not_count() -> None:
 
 
 def test_ring_correlation_ends_where_the_signal_does() -> None:
-    """Noise of the signal's power: 1 / sqrt(2), ring by ring. What was blurred away and replaced by noise: near 0."""
+    """With noise of the signal's power it is 1 / sqrt(2) in every ring; where noise replaces the signal, near 0."""
     random = np.random.RandomState(0)
     side = 128
     signal, noise, other = (random.standard_normal((3, side, side)) + 1j * random.standard_normal((3, side, side)))[:]
@@ -151,5 +151,5 @@ def test_ring_correlation_ends_where_the_signal_does() -> None:
     found = assess(half, signal, np.ones(half.shape, bool))
     assert found.resolution == pytest.approx(1 / 0.4, abs=0.1)
     sloping = assess(half + 2 * np.linspace(-1, 1, side), signal, np.ones(half.shape, bool))
-    assert sloping.ring_correlation[1] < 0.5, "what is wider than the window is at the innermost frequencies only"
+    assert sloping.ring_correlation[1] < 0.5, "a slope is at the innermost frequencies only"
     assert sloping.resolution == pytest.approx(1 / 0.4, abs=0.1)

@@ -1,4 +1,4 @@
-"""Scans on disk: what ``load_scan`` takes, what it refuses, and what it says then."""
+"""Scans on disk: what ``load_scan`` accepts, what it refuses, and with which message."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write(directory: Path, *, packed: bool = False, without: tuple[str, ...] = (
     return path
 
 
-# ------------------------------------------------------------------------------------------------ what is taken
+# ------------------------------------------------------------------------------------------------ what is accepted
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -89,7 +89,7 @@ STACK = ARRAYS["diff3d"]
         {"diff3d": STACK, "_metadata": np.array({"objects": "neither"}, dtype=object)},
     ],
 )
-def test_layouts_and_dtypes_that_are_tolerated(tmp_path: Path, stored: dict[str, np.ndarray], packed: bool) -> None:
+def test_layouts_and_dtypes_that_are_accepted(tmp_path: Path, stored: dict[str, np.ndarray], packed: bool) -> None:
     scan = load_scan(write(tmp_path, packed=packed, without=() if "diff3d" in stored else ("diff3d",), **stored))
     np.testing.assert_array_equal(scan.diffraction, STACK)
     np.testing.assert_array_equal(scan.probe, ARRAYS["probeGuess"])
@@ -130,7 +130,7 @@ def test_whole_numbers_may_be_counts(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ what is mapped
 
 
-def test_what_lies_there_uncompressed_is_mapped(tmp_path: Path) -> None:
+def test_uncompressed_patterns_are_mapped(tmp_path: Path) -> None:
     scan = load_scan(write(tmp_path, Y=PATCHES))
     for mapped in (scan.diffraction, scan.Y):
         assert isinstance(mapped, np.memmap)
@@ -139,7 +139,7 @@ def test_what_lies_there_uncompressed_is_mapped(tmp_path: Path) -> None:
     assert isinstance(load_scan(write(tmp_path, diff3d=np.moveaxis(STACK, 0, -1))).diffraction, np.memmap)
 
 
-def test_what_is_packed_or_of_another_dtype_is_loaded(tmp_path: Path) -> None:
+def test_patterns_that_are_packed_or_of_another_dtype_are_loaded(tmp_path: Path) -> None:
     for loaded in (write(tmp_path, packed=True), write(tmp_path, diff3d=STACK.astype(np.float64))):
         assert not isinstance(load_scan(loaded).diffraction, np.memmap)
 
@@ -197,7 +197,7 @@ OPTIONAL = ("xcoords_start", "ycoords_start", "scan_index", "objectGuess", "Y", 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("keys", [("objectGuess",), ("scan_index", "Y"), OPTIONAL])
 def test_absent_keys_that_hold_none(tmp_path: Path, keys: tuple[str, ...], packed: bool) -> None:
-    """PtychoPINN's writer hands None to ``numpy.savez``, which pickles it; it is not unpickled."""
+    """PtychoPINN's writer passes None to ``numpy.savez``, which pickles it. The port does not unpickle it."""
     path = write(tmp_path, packed=packed, **dict.fromkeys(keys))
     with pytest.warns(UserWarning, match="ignored: found None, which PtychoPINN writes for a missing array") as told:
         scan = load_scan(path)
@@ -209,7 +209,7 @@ def test_absent_keys_that_hold_none(tmp_path: Path, keys: tuple[str, ...], packe
 
 
 class Malicious:
-    """Would raise if anybody unpickled it."""
+    """Raises an error if it is unpickled."""
 
     def __reduce__(self) -> Any:
         return _unpickled, ()
@@ -295,14 +295,14 @@ IMPLAUSIBLE = {
 }
 
 
-def test_a_plausible_scan_is_not_warned_of(tmp_path: Path) -> None:
+def test_a_plausible_scan_causes_no_warning(tmp_path: Path) -> None:
     load_scan(write(tmp_path, **GOOD))
     load_scan(write(tmp_path, **GOOD), invalid_is_bad=True)
 
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(("changes", "message"), IMPLAUSIBLE.values(), ids=IMPLAUSIBLE)
-def test_what_is_implausible_is_told(
+def test_implausible_values_cause_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, np.ndarray], message: str, packed: bool
 ) -> None:
     monkeypatch.setattr(npz_module, "_BLOCK", 2 * SIDE * SIDE * 4)
@@ -328,10 +328,10 @@ def test_pixels_at_the_largest_number_of_a_detector(tmp_path: Path, stored: str,
     path = write(tmp_path, packed=packed, **plausible(diff3d=gap.astype(stored), bad_pixels=mask))
     with pytest.warns(UserWarning, match="found whole numbers") as told:
         load_scan(path)
-    assert len(told) == 1, "what is marked is not warned of"
+    assert len(told) == 1, "marked pixels cause no warning"
 
 
-def test_a_misspelt_key_is_not_missed_in_silence(tmp_path: Path) -> None:
+def test_a_misspelt_key_is_not_ignored_silently(tmp_path: Path) -> None:
     for key, meant in (
         *(("objectGuesz", "objectGuess"), ("bad_pixel", "bad_pixels"), ("xcoord_start", "xcoords_start")),
         *(("badPixels", "bad_pixels"), ("OBJECTGUESS", "objectGuess"), ("scanIndex", "scan_index")),
@@ -342,12 +342,12 @@ def test_a_misspelt_key_is_not_missed_in_silence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["mask", "detector_mask"])
-def test_a_mask_of_another_key_is_not_missed_in_silence(tmp_path: Path, key: str) -> None:
+def test_a_mask_with_another_key_is_not_ignored_silently(tmp_path: Path, key: str) -> None:
     with pytest.warns(UserWarning, match=f"{key!r}: ignored; the key of a detector mask is 'bad_pixels', true where"):
         load_scan(write(tmp_path, **{key: np.ones((N, N), bool)}))
 
 
-def test_of_two_stacks_of_patterns_a_warning_names_the_ignored_one(tmp_path: Path) -> None:
+def test_a_second_stack_of_patterns_is_ignored_with_a_warning(tmp_path: Path) -> None:
     path = write(tmp_path, diffraction=2 * STACK)
     with pytest.warns(UserWarning, match="'diffraction': ignored; 'diff3d' is used"):
         np.testing.assert_array_equal(load_scan(path).diffraction, STACK)
@@ -427,7 +427,7 @@ def test_what_does_not_fit_is_refused(
     assert str(refused.value).startswith(f"data file {path}: ")
 
 
-def test_files_that_are_no_scans(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"absent\.npz: no such file"):
         load_scan(tmp_path / "absent.npz")
     with pytest.raises(FileNotFoundError, match="no such file"):
@@ -443,7 +443,7 @@ def test_files_that_are_no_scans(tmp_path: Path) -> None:
             load_scan(tmp_path / name)
 
 
-def test_a_member_that_is_no_array(tmp_path: Path) -> None:
+def test_a_member_that_is_not_an_array(tmp_path: Path) -> None:
     path = write(tmp_path, without=("xcoords",))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("xcoords.npy", b"1, 2, 3, 4, 5")
@@ -479,7 +479,7 @@ def test_a_header_that_is_damaged(tmp_path: Path, header: str) -> None:
 
 @pytest.mark.parametrize("name", ["diff3d.npy", "diff3d", "objectGuess.npy", "remark.npy"])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_key_that_comes_twice(tmp_path: Path, name: str) -> None:
+def test_a_repeated_key_is_refused(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, objectGuess=PATCHES[0], remark=np.ones(2))
     held = io.BytesIO()
     np.save(held, STACK * 0)
@@ -530,8 +530,8 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         load_scan(path)
 
 
-def test_an_archive_that_sums_up_less_than_it_promises(tmp_path: Path) -> None:
-    """What the checksum leaves out was not looked at, so it must not be mapped."""
+def test_a_checksum_of_only_a_part_of_an_array_is_refused(tmp_path: Path) -> None:
+    """Values that the checksum does not cover are not checked, so they must not be mapped."""
     stack = STACK.copy()
     stack[4] = np.nan
     path = write(tmp_path, without=("diff3d",))
@@ -559,7 +559,7 @@ def test_damage_is_never_silent(tmp_path: Path, packed: bool) -> None:
             scan = load_scan(path)
         except ValueError as refused:
             told.append(str(refused))
-        else:  # a time stamp, or what belongs to no array
+        else:  # the damaged byte belongs to a time stamp, or to no array
             np.testing.assert_array_equal(scan.diffraction, STACK, err_msg=str(place))
             np.testing.assert_array_equal(scan.positions[:, 0], ARRAYS["xcoords"], err_msg=str(place))
             np.testing.assert_array_equal(scan.probe, ARRAYS["probeGuess"], err_msg=str(place))

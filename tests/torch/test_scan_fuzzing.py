@@ -1,4 +1,4 @@
-"""Corrupt scans: refused in one line, or the same scan, never a silent change. All of it: ``benchmarks.fuzz_scans``."""
+"""A corrupt scan is refused in one line, or reads as the same scan. ``benchmarks.fuzz_scans`` tries many more."""
 
 from __future__ import annotations
 

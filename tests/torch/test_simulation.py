@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from golden.ptychopinn.simulation import embedded
-from ptycho_torch.pictures.scan import light
+from ptycho_torch.pictures.scan import draw_scan, light
 from ptycho_torch.scans import specimen
 from ptycho_torch.scans.scan import Scan, load_scan, save_scan
 from ptycho_torch.simulate import Simulation, diffraction_patterns, main, simulate_scan
@@ -59,7 +60,7 @@ def test_the_embedded_scan_is_read_as_it_was_drawn(counts: np.ndarray, tmp_path:
 # ------------------------------------------------------------------------------------------------ forward model
 
 
-def test_patterns_are_independent_of_their_company() -> None:
+def test_patterns_are_independent_of_each_other() -> None:
     rng = np.random.RandomState(0)
     target, probe = (torch.from_numpy(rng.randn(*shape) + 1j) for shape in ((40, 50), (8, 8)))
     positions = torch.from_numpy(rng.rand(5, 2) * 40 - 4)
@@ -110,7 +111,7 @@ def test_noise_is_that_of_counting() -> None:
     assert ((counts - rates)[bright] ** 2 / rates[bright]).mean() == pytest.approx(1, abs=0.1)
 
 
-def test_a_seed_is_a_scan() -> None:
+def test_a_seed_determines_a_scan() -> None:
     one, again, other = (simulate_scan(Simulation(**SMALL, scan="jittered", seed=seed)) for seed in (1, 1, 2))
     for name in ("diffraction", "positions", "object_guess", "probe"):
         np.testing.assert_array_equal(getattr(one, name), getattr(again, name))
@@ -182,10 +183,8 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Callable[[str, tuple[int, int]], Path]:
-    Image = pytest.importorskip("PIL.Image")
-
     def make(name: str, shape: tuple[int, int]) -> Path:
-        """Bright at the top left."""
+        """Save a picture that is bright at the top left."""
         rows, columns = np.mgrid[: shape[0], : shape[1]]
         grey = np.where((rows < shape[0] // 2) & (columns < shape[1] // 2), 255, 20)
         Image.fromarray(grey.astype(np.uint8)).save(tmp_path / name)
@@ -209,7 +208,7 @@ def test_a_picture_as_object_stays_upright(tmp_path: Path, picture: Callable[...
 
 
 DEEP = np.linspace(0.2, 0.6, 300, dtype=np.float64)[None].repeat(200, axis=0)
-"""Grey levels, dark at the left; 8 bits tell a hundred of them apart."""
+"""Grey levels, dark at the left; 8 bits distinguish only a hundred of them."""
 
 
 @pytest.mark.parametrize(
@@ -226,7 +225,6 @@ DEEP = np.linspace(0.2, 0.6, 300, dtype=np.float64)[None].repeat(200, axis=0)
 def test_pictures_of_more_than_8_bits_keep_their_grey_levels(
     tmp_path: Path, name: str, levels: np.ndarray, expected: tuple[float, float]
 ) -> None:
-    Image = pytest.importorskip("PIL.Image")
     Image.fromarray(levels).save(tmp_path / name)
     target = specimen.make_object(tmp_path / name, 200, 300, np.random.default_rng(0))
     grey = (np.abs(target) - 0.25) / 0.75
@@ -245,14 +243,13 @@ def test_pictures_of_more_than_8_bits_keep_their_grey_levels(
     ],
 )
 def test_pictures_without_grey_levels(tmp_path: Path, levels: np.ndarray, message: str) -> None:
-    Image = pytest.importorskip("PIL.Image")
     Image.fromarray(levels).save(tmp_path / "one.tif")
     with pytest.raises(ValueError, match=re.escape(message)):
         specimen.make_object(tmp_path / "one.tif", 20, 20, np.random.default_rng(0))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_an_object_that_comes_twice_is_refused(tmp_path: Path) -> None:
+def test_a_repeated_object_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "twice.npz", objectGuess=np.ones((200, 200), complex))
     with zipfile.ZipFile(tmp_path / "twice.npz", "a") as archive, archive.open("objectGuess.npy", "w") as member:
         np.save(member, np.zeros((200, 200), complex))
@@ -327,9 +324,6 @@ def test_bad_options_are_one_clear_line(tmp_path: Path, options: tuple[Any, ...]
 
 
 def test_a_scan_without_object_can_be_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    from ptycho_torch.pictures.scan import draw_scan, light
-
     positions = np.array([[3.0, 20.0], [4.4, 20.0]])
     one = np.ones((2, 8, 8), np.float32)
     scan = Scan(None, one, positions, positions, one[0].astype(np.complex64), np.zeros(2, np.int64))

@@ -48,7 +48,7 @@ def test_what_the_steps_gave(device: str) -> None:
     assert found["merged"].shape == (2, 78, 78)
     assert torch.equal(found["object"], prediction.object)
     assert torch.equal(found["predicted_amplitude"], prediction.amplitude)
-    # One graph: the loss reaches every step but the object, which it does not depend on.
+    # All are in one graph: the loss depends on every step except the object.
     steps = {name: tensor for name, tensor in found.items() if name not in ("object", "loss")}
     gradients = torch.autograd.grad(found["loss"], list(steps.values()))
     assert all(gradient.abs().max() > 0 for gradient in gradients)

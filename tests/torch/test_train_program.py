@@ -1,4 +1,4 @@
-"""The two programs, on a scan so small that they train in a second: what they write, how they end, how they go on."""
+"""The two programs, on a scan so small that training takes a second: their files, their exit statuses, --resume."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def training(scan: Path, out: Path, *more: object, epochs: int = EPOCHS) -> Result:
-    """The command line as people call it, but smaller."""
+    """Run the usual command line with small settings."""
     given = [
         *("--train_data_file", scan, "--test_data_file", scan, "--output_dir", out, "--max_epochs", epochs),
         *("--n_images", USED, "--gridsize", 1, "--batch_size", BATCH, "--accelerator", "cpu", "--disable_mlflow"),
@@ -57,7 +57,7 @@ def training(scan: Path, out: Path, *more: object, epochs: int = EPOCHS) -> Resu
 
 @pytest.fixture(scope="module")
 def trained(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training that nothing interrupted."""
+    """Return the directory of a training that was not interrupted."""
     out = tmp_path_factory.mktemp("trained") / "D"
     run = training(scan, out)
     assert run.exit_code == 0, run.output
@@ -101,23 +101,14 @@ def test_a_training(trained: Path, scan: Path) -> None:
     assert bundle.losses.epochs[-1].loss < bundle.losses.epochs[0].loss
     assert bundle.losses.least_loss < bundle.losses.epochs[-1].loss
     assert bundle.losses.test_loss is not None
-    assert bundle.training.train_data_file == "scan.npz", "a bundle carries no places of the machine"
+    assert bundle.training.train_data_file == "scan.npz", "a bundle contains no paths of the machine"
     # Torch from PyPI calls itself 2.x.y+cu130, its distribution 2.x.y.
     assert bundle.versions["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
 
 
 @pytest.mark.integration
-def test_losses_are_means_over_samples(trained: Path) -> None:
-    for one in load_bundle(trained).losses.epochs:
-        sizes = (4, 1)
-        mean = sum(size * loss for size, loss in zip(sizes, one.batch_losses)) / TRAINED
-        assert one.loss == pytest.approx(mean, rel=1e-12)
-        assert one.loss != pytest.approx(sum(one.batch_losses) / 2, rel=1e-6), "so the test can fail"
-
-
-@pytest.mark.integration
 def test_the_first_loss_is_that_of_the_first_samples_in_order(scan: Path, trained: Path) -> None:
-    """Computed here: which samples are in the first batch, which train, and how weights begin."""
+    """The test computes which samples are in the first batch, which are for training, and the initial weights."""
     from ptycho_torch.config_params import DataConfig, TrainingConfig
     from ptycho_torch.training.losses import objective
 
@@ -131,7 +122,7 @@ def test_the_first_loss_is_that_of_the_first_samples_in_order(scan: Path, traine
     with torch.no_grad():
         loss = objective(model(first.X, first.positions).amplitude, first.X * model.intensity_scale, TrainingConfig())
     assert curve.epochs[0].batch_losses[0] == pytest.approx(loss.item(), rel=1e-6)
-    # The last sample validates, after the epoch: with the final weights the last epoch's validation loss is its own.
+    # The last sample validates after each epoch, so the last validation loss is its loss with the final weights.
     last = dataset[[TRAINED]]
     with torch.no_grad():
         model = bundle.model
@@ -142,7 +133,7 @@ def test_the_first_loss_is_that_of_the_first_samples_in_order(scan: Path, traine
 @pytest.mark.integration
 @pytest.mark.usefixtures("no_picture")
 def test_weights_and_order_from_files(scan: Path, trained: Path, tmp_path: Path) -> None:
-    """The seams for another framework: given what the seed draws, the result is that of the seed."""
+    """Files of another framework may replace the seed's draws. With the same values, the result is the same."""
     bundle = load_bundle(trained)
     torch.manual_seed(0)
     fresh = type(bundle.model)(bundle.model.config, bundle.model.probe, bundle.model.intensity_scale.item())
@@ -163,7 +154,7 @@ def test_weights_and_order_from_files(scan: Path, trained: Path, tmp_path: Path)
 @pytest.mark.integration
 @pytest.mark.usefixtures("no_picture")
 def test_a_training_in_bfloat16(scan: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bundle says so; another precision does not resume it; a processor without bfloat16 is warned."""
+    """The bundle records the precision, no other precision resumes it, and a slow processor causes a warning."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
     run = training(scan, tmp_path / "D", "--precision", "bf16-mixed")
     assert run.exit_code == 0, run.output
@@ -184,7 +175,7 @@ def test_a_training_in_bfloat16(scan: Path, trained: Path, tmp_path: Path, monke
 
 
 def interrupting(monkeypatch: pytest.MonkeyPatch, number: int, read: int) -> None:
-    """Send this process a signal when that many batches were read."""
+    """Send this process a signal after the given number of batches is read."""
     original, reads = MemoryMappedDataset.__getitem__, iter(range(read + 1))
 
     def getitem(self: MemoryMappedDataset, groups: Any) -> Any:
@@ -197,7 +188,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, number: int, read: int) -> Non
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("no_picture")
-def test_an_interrupted_training_goes_on_to_the_same_result(scan: Path, trained: Path, tmp_path: Path) -> None:
+def test_an_interrupted_training_is_resumed_to_the_same_result(scan: Path, trained: Path, tmp_path: Path) -> None:
     handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     with pytest.MonkeyPatch.context() as patched:
         # Three batches are read for the least losses, and three (one of them validates) in an epoch.
@@ -231,8 +222,8 @@ def test_more_epochs_later_are_the_same_as_at_once(scan: Path, trained: Path, tm
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("no_picture")
-def test_schedule_and_end_go_on_too(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a loss that never gets better, the rate is halved after epoch 3, and training ends after epoch 4."""
+def test_schedule_and_early_stop_are_resumed_too(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a loss that never improves, the rate is halved after epoch 3, and training ends after epoch 4."""
 
     def flat(predicted: torch.Tensor, measured: torch.Tensor, *more: Any) -> torch.Tensor:
         return 0 * predicted.sum() + 1
@@ -246,15 +237,15 @@ def test_schedule_and_end_go_on_too(scan: Path, tmp_path: Path, monkeypatch: pyt
     assert training(scan, tmp_path / "parts", "--resume", epochs=9).exit_code == 0
     assert same(load_bundle(tmp_path / "parts"), load_bundle(tmp_path / "flat"))
     assert training(scan, tmp_path / "parts", "--resume", epochs=12).exit_code == 0
-    assert len(load_bundle(tmp_path / "parts").losses.epochs) == 4, "what stopped early stays as it is"
+    assert len(load_bundle(tmp_path / "parts").losses.epochs) == 4, "a training that stopped early stays as it is"
 
 
 @pytest.mark.integration
 @pytest.mark.usefixtures("no_picture")
-def test_the_training_loss_ends_and_that_of_validation_slows(
+def test_the_training_loss_stops_early_and_the_validation_loss_sets_the_rate(
     scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where only validation gets better, training ends, as fast as it began."""
+    """If only the validation loss improves, training stops early, with the initial learning rate."""
     falling = itertools.count(0, -1)
 
     def objective(predicted: torch.Tensor, measured: torch.Tensor, *more: Any) -> torch.Tensor:
@@ -345,7 +336,7 @@ def test_a_run_owns_its_directory(trained: Path, scan: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("problem", [OSError(37, "No locks available"), NotImplementedError("no flock")])
-def test_a_file_system_without_locks_is_no_reason_to_end(
+def test_a_file_system_without_locks_does_not_end_a_run(
     problem: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def acquire(*given: object, **more: object) -> None:
@@ -357,12 +348,12 @@ def test_a_file_system_without_locks_is_no_reason_to_end(
     assert "this file system has no locks" in caplog.text
     problem = OSError(5, "Input/output error")
     with pytest.raises(WrongInput, match="Input/output error"), owning(tmp_path):
-        pytest.fail("it was not held")
+        pytest.fail("the lock was not held")
 
 
 @pytest.mark.integration
 def test_results_are_of_one_training(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They appear together. Where one cannot be written, the others do not stand beside those of another training."""
+    """Results appear together. If one cannot be written, the others do not appear beside those of another training."""
 
     def full(*given: object) -> None:
         raise OSError(28, "No space left on device")
@@ -400,7 +391,7 @@ def test_a_directory_whose_name_is_not_utf_8(scan: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.integration
-def test_a_log_that_cannot_be_written_is_no_reason_to_end(trained: Path, scan: Path, tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_does_not_end_a_run(trained: Path, scan: Path, tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     (tmp_path / "inference.log").symlink_to("/dev/full")
@@ -466,7 +457,7 @@ def test_train_help() -> None:
         pytest.param(
             ("--accelerator", "cuda"),
             "Lightning cannot use this",
-            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has one"),
         ),
     ],
 )
@@ -534,7 +525,7 @@ def test_an_inference(trained: Path, scan: Path, tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, scan: Path, tmp_path: Path) -> None:
-    """And what an inference before left of another scan does not stay."""
+    """A picture that an earlier inference made of another scan is removed."""
     found = load_scan(scan)
     (tmp_path / "result").mkdir()
     (tmp_path / "result" / "comparison.png").write_bytes(b"of another scan")
@@ -549,6 +540,7 @@ def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, sc
     assert not (tmp_path / "result" / "comparison.png").exists()
 
 
+@pytest.mark.integration
 def test_an_inference_in_bfloat16(trained: Path, scan: Path, tmp_path: Path) -> None:
     mosaics = []
     for precision in ("32-true", "bf16-mixed"):
@@ -573,7 +565,7 @@ def test_batches_of_an_inference_change_nothing(trained: Path, scan: Path) -> No
 
 @pytest.mark.integration
 def test_true_patches_through_the_inference_are_the_object(trained: Path, scan: Path) -> None:
-    """What the program does with a network's patches shows them upright, where they belong."""
+    """The program shows a network's patches upright and in place."""
     bundle, found = load_bundle(trained), load_scan(scan)
     assert found.object_guess is not None
     dataset = MemoryMappedDataset.from_config(found, bundle.data)
@@ -610,7 +602,7 @@ def test_inference_help() -> None:
         ("{model}", "{scan}", ("--phase_vmax", "nan"), "found -3.14159 and nan"),
         pytest.param(
             *("{model}", "{scan}", ("--accelerator", "mps"), "--accelerator mps: found no such device"),
-            marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one"),
+            marks=pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has one"),
         ),
     ],
 )

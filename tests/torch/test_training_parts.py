@@ -1,4 +1,4 @@
-"""Optimiser, learning rate, end of training and validation: Keras's rules, from tables worked out by hand."""
+"""Keras's rules for optimiser, learning rate, early stop and validation, checked with tables computed by hand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_adam_is_keras_s(epsilon: float, device: str) -> None:
     expected = keras_adam(start, gradients, 1e-3, epsilon)
     moved = (parameter.detach().cpu().numpy() - start, expected - start)
     np.testing.assert_allclose(*moved, rtol=1e-9)
-    # Torch's epsilon makes another step of small gradients: this test can see the difference.
+    # With small gradients, Torch's epsilon gives another step, so this test can see the difference.
     torch_s = torch.nn.Parameter(torch.tensor(start))
     plain = torch.optim.Adam([torch_s], lr=1e-3, eps=epsilon)
     torch_s.grad = torch.tensor(gradients[0])
@@ -82,7 +82,7 @@ def test_adam_takes_parameters_later() -> None:
     assert not torch.equal(first, torch.ones(3))
 
 
-def test_adam_goes_on_from_its_saved_state() -> None:
+def test_adam_continues_from_its_saved_state() -> None:
     def optimised(steps: int) -> tuple[torch.nn.Parameter, KerasAdam]:
         parameter = torch.nn.Parameter(torch.ones(3))
         return parameter, trained(parameter, KerasAdam([parameter], lr=0.1, epsilon=1e-3), steps)
@@ -104,8 +104,8 @@ def test_adam_goes_on_from_its_saved_state() -> None:
     assert torch.equal(whole, resumed)
 
 
-def test_adam_goes_on_whatever_the_memory_layout() -> None:
-    """Parameters may lie channels last, as the network's do; files keep moments in the order of their axes."""
+def test_adam_continues_with_any_memory_layout() -> None:
+    """Parameters may be channels last in memory, as the network's are. Files store moments in the order of the axes."""
     generator = torch.Generator().manual_seed(0)
     gradients = torch.rand(4, 3, 5, 2, 2, generator=generator)
 
@@ -128,7 +128,7 @@ def test_adam_goes_on_whatever_the_memory_layout() -> None:
 
 
 def test_training_makes_the_loss_smaller() -> None:
-    """Five steps on one batch, groups of four; what makes a trajectory TensorFlow's is the goldens' business."""
+    """Five steps on one batch of groups of four. Whether the steps are TensorFlow's is for the goldens to check."""
     config, model = TrainingConfig(), small_model(4)
     x, positions = batch(2, 4)
     optimizer, losses = adam(model, config), []
@@ -146,7 +146,7 @@ def test_training_makes_the_loss_smaller() -> None:
 
 
 def rates(losses: list[float], **settings: float) -> list[float]:
-    """The learning rate after each epoch."""
+    """Return the learning rate after each epoch."""
     config = TrainingConfig(**settings)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
     schedule = plateau_schedule(optimizer, config)
@@ -160,18 +160,18 @@ def rates(losses: list[float], **settings: float) -> list[float]:
 @pytest.mark.parametrize(
     ("losses", "expected"),
     [
-        # After two bad epochs, not one, not three; and the count begins anew.
+        # The rate falls after two bad epochs, not one or three. Then the count restarts.
         ([5, 5, 5, 5, 5, 5], [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4, 2.5e-4]),
-        # A better one in between starts the count again.
+        # A better epoch in between restarts the count.
         ([5, 5, 4, 5, 5, 3], [1e-3, 1e-3, 1e-3, 1e-3, 5e-4, 5e-4]),
-        # Better by 1e-4 or less is not better: absolute, and so for losses below zero too.
+        # An improvement by 1e-4 or less does not count. This limit is absolute, for losses below zero too.
         ([5, 4.9999, 4.99989, 4.9998], [1e-3, 1e-3, 1e-3, 1e-3]),
         ([5, 4.99995, 4.99991, 4.9998], [1e-3, 1e-3, 5e-4, 5e-4]),
         ([-5, -5.00005, -5.00009], [1e-3, 1e-3, 5e-4]),
         ([-4e6, -4.1e6, -4.2e6, -4.3e6], [1e-3] * 4),
-        # Never below the least.
+        # The rate never falls below its minimum.
         ([5] * 11, [1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4, 2.5e-4, 1.25e-4, 1.25e-4, 1e-4, 1e-4, 1e-4]),
-        # No number is not better.
+        # NaN is not an improvement.
         ([5, math.nan, math.nan], [1e-3, 1e-3, 5e-4]),
     ],
 )
@@ -202,7 +202,7 @@ def test_schedule_of_the_configuration() -> None:
     ],
 )
 def test_early_stop(losses: list[float], stops_after: int | None) -> None:
-    """Patience 3, no least improvement."""
+    """The patience is 3, and any improvement counts."""
     stop = EarlyStop()
     stopped = [epoch for epoch, loss in enumerate(losses, start=1) if stop.step(loss)]
     assert stopped == ([] if stops_after is None else [stops_after])
@@ -220,7 +220,7 @@ def test_early_stop_without_a_number() -> None:
 
 
 def test_early_stop_without_patience() -> None:
-    """Keras's own default: the first epoch that is not better is the last, but no better one is."""
+    """Keras's own default: training stops at the first epoch without an improvement."""
     stop = EarlyStop(patience=0)
     assert [stop.step(loss) for loss in (5, 4, 3, 3)] == [False, False, False, True]
 
@@ -231,7 +231,7 @@ def test_early_stop_without_patience() -> None:
 def rates_and_ends(
     losses: list[tuple[float, float]], optimizer: torch.optim.Optimizer, epoch_end: EpochEnd
 ) -> list[tuple[float, bool]]:
-    """After each epoch, the learning rate, and whether to stop."""
+    """Return, after each epoch, the learning rate and whether to stop."""
     found = []
     for loss, val_loss in losses:
         ends = epoch_end.step(loss=loss, val_loss=val_loss)
@@ -245,7 +245,7 @@ def epoch_end_of(config: TrainingConfig) -> tuple[torch.optim.Optimizer, EpochEn
 
 
 def test_the_configuration_says_which_loss_is_watched() -> None:
-    """Here the other one of each; the golden holds which it is by default."""
+    """This test swaps the two losses. The golden checks which one each rule watches by default."""
     config = TrainingConfig(plateau_monitor="loss", early_stop_monitor="val_loss")
     training_falls, validation_falls = [(5.0 - n, 5.0) for n in range(4)], [(5.0, 5.0 - n) for n in range(4)]
     assert rates_and_ends(training_falls, *epoch_end_of(config))[-1] == (1e-3, True)
@@ -255,13 +255,13 @@ def test_the_configuration_says_which_loss_is_watched() -> None:
 
 
 @pytest.mark.parametrize("name", ["plateau_monitor", "early_stop_monitor"])
-def test_a_loss_that_there_is_not_is_refused(name: str) -> None:
+def test_an_unknown_loss_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"TrainingConfig.{name}: expected 'loss' or 'val_loss', found 'mae'"):
         TrainingConfig(**{name: "mae"})
 
 
 @pytest.mark.parametrize("epochs", range(1, 6))
-def test_the_end_of_an_epoch_goes_on_from_its_saved_state(epochs: int) -> None:
+def test_the_end_of_an_epoch_continues_from_its_saved_state(epochs: int) -> None:
     losses = [(5.0, 5.0), (4.0, 6.0), (4.5, 6.0), (4.5, 5.5), (4.5, 5.5), (3.0, 5.5)]
     whole = rates_and_ends(losses, *epoch_end_of(TrainingConfig()))
     assert whole == [*[(1e-3, False)] * 2, *[(5e-4, False)] * 2, (2.5e-4, True), (2.5e-4, False)]

@@ -1,4 +1,4 @@
-"""The translation: which way, what happens at the edges, real and imaginary part apart."""
+"""The translation: its direction, its edges, and its gradients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.vectors import assert_close, records
 
 
 def test_whole_pixels_are_copied_exactly() -> None:
-    """Every whole-pixel displacement, out of the image and beyond."""
+    """Every displacement by whole pixels, until the image is empty and beyond."""
     image = torch.arange(1, 57, dtype=torch.float32).reshape(7, 8)
     wide = np.pad(image.numpy(), 10)
     moves = [(dx, dy) for dx in range(-9, 10) for dy in range(-9, 10)]

@@ -1,4 +1,4 @@
-"""Weights: TensorFlow's order and layout, and what is refused by name."""
+"""Weights: TensorFlow's order and layout, and the arrays and files that are refused."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.torch.networks import DEVICES, batch, small_model
 
 
 def trained_model(C: int, *, device: str, seed: int = 1) -> PtychoPINN:
-    """One whose biases are no longer 0, as those of every new model are."""
+    """Return a model whose biases are not 0, unlike those of a new model."""
     model = small_model(C, device=device, seed=seed)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter)
@@ -39,7 +39,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def test_order_of_the_default_network() -> None:
-    """Kernel and bias of: the encoder; then amplitude and phase in turns, the centre's convolution last."""
+    """Kernel and bias of each layer: the encoder, then amplitude and phase in turn, the centre's convolution last."""
     order = tensorflow_order(small_model())
     assert len(order) == 44
     kernels = order[::2]
@@ -169,7 +169,7 @@ def test_weights_that_declare_more_than_the_file_holds(tmp_path: Path, chunks: t
 
 
 def test_reading_takes_no_lock(tmp_path: Path) -> None:
-    """Some file systems have none, and another program may hold the file."""
+    """Some file systems have no locks, and another program may hold one."""
     fcntl = pytest.importorskip("fcntl")
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file["weights/000"] = np.arange(3.0)

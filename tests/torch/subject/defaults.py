@@ -20,7 +20,7 @@ MIRRORED_BY: Mapping[str, tuple[type, ...]] = {
     "optimizer": (TrainingConfig,),
     "schedule": (TrainingConfig,),
 }
-"""TensorFlow's table -> the port's configurations that mirror it; for each field, the first that has it counts."""
+"""TensorFlow's table -> the port's configurations that mirror it. If several have a field, the first counts."""
 
 PORT_NAMES: Mapping[str, str] = {
     "gridsize": "grid_size",

@@ -18,10 +18,7 @@ from ptycho_torch.helper import reassemble_patches_position_real
 from ptycho_torch.operators.ground_truth import patches_at
 from ptycho_torch.operators.grouping import draw_groups
 from ptycho_torch.operators.merge import extract_patches, merge_patches, trim
-from ptycho_torch.operators.physics import (
-    diffraction_amplitude,
-    illuminate,
-)
+from ptycho_torch.operators.physics import diffraction_amplitude, illuminate
 from ptycho_torch.operators.probe import normalize_probe_like_tf
 from ptycho_torch.operators.reassembly import shift_and_sum
 from ptycho_torch.raw_data_bridge import RawDataTorch
@@ -74,10 +71,10 @@ def scan_of(object: np.ndarray, probe: np.ndarray, positions: np.ndarray) -> Sca
 def through_the_network(
     object: np.ndarray, positions: np.ndarray, groups: Sequence[GroupBatch], light: torch.Tensor, padded: int, M: int
 ) -> Outputs:
-    """Merge, extract and diffract each batch, and stitch one mosaic of all.
+    """Merge, extract and diffract each batch, and stitch one mosaic of all batches.
 
-    True patches replace the network's output. A pattern's patch is found by the pattern's index. Around its central
-    N // 2 pixels are zeros, as in the output of a decoder without a border.
+    True patches replace the network's output. A pattern's patch is found by the pattern's index. Patches are zero
+    outside their central N // 2 pixels, like the output of a decoder without a border.
     """
     N = light.shape[-1]
     centres = torch.from_numpy(rearrange(positions, "m 1 xy 1 -> m xy"))

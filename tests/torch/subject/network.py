@@ -20,9 +20,7 @@ from ptycho_torch.files.tensorflow_weights import (
     to_tensorflow_weights,
 )
 from ptycho_torch.model import PtychoPINN
-from ptycho_torch.operators.physics import (
-    intensity_scale,
-)
+from ptycho_torch.operators.physics import intensity_scale
 from ptycho_torch.operators.probe import normalize_probe_like_tf
 from ptycho_torch.training.keras_rules import adam
 from ptycho_torch.training.losses import objective

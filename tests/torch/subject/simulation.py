@@ -6,9 +6,7 @@ import numpy as np
 import torch
 from einops import rearrange
 
-from ptycho_torch.operators.physics import (
-    scale_nphotons,
-)
+from ptycho_torch.operators.physics import scale_nphotons
 from ptycho_torch.simulate import diffraction_patterns
 from tests.torch.subject.layouts import Outputs, array
 

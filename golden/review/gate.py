@@ -137,7 +137,9 @@ def _other_pictures(directory: Path, cases: Sequence[str], look: Look) -> Iterat
 def _of_files(request: Request, module: str) -> Iterator[Weakening]:
     for what, paths in WATCHED.items():
         if changed := request.files_changed(paths):
-            yield Weakening(what, f"it judges requests, and this request changes it: {', '.join(map(printable, changed))}")
+            yield Weakening(
+                what, f"it judges requests, and this request changes it: {', '.join(map(printable, changed))}"
+            )
     before, after = (declared.constants(text, CONSTANTS) for text in request.texts(CONSTANTS_FILE))
     yield from _changed(before, after, CONSTANTS_FILE)
     for path in _SETTINGS:
@@ -148,7 +150,9 @@ def _of_files(request: Request, module: str) -> Iterator[Weakening]:
     for path in request.files_changed((place, f"{place}.py", _CASE)):
         old, new = (declared.slow_cases(text) for text in request.texts(path))
         for said in sorted((new - old).elements()):
-            yield Weakening(printable(path), f"declares {said}: neither the suite nor a recomputation runs it unless asked to")
+            yield Weakening(
+                printable(path), f"declares {said}: neither the suite nor a recomputation runs it unless asked to"
+            )
 
 
 def _of_tests(request: Request) -> Iterator[Weakening]:

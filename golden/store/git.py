@@ -27,7 +27,7 @@ _MISLEADING = frozenset(
         *(f"GIT_{kind}_PATHSPECS" for kind in ("LITERAL", "GLOB", "NOGLOB", "ICASE")),
     )
 )
-"""Variables that hooks and other programs set for their own git. They name a repository, or change what a path means."""
+"""Variables that hooks and other programs set for their own git: they name a repository, or say what a path means."""
 
 
 def enable(directory: Path, fixtures: Path) -> list[str]:

@@ -177,7 +177,8 @@ RETURNED = {
     "return {'y': y.astype('U32'), 'rows': rows}": "found an array of dtype <U32",
     "return {}": "rows: output missing; found []",
     "return Closed()": (
-        "expected outputs by name, found tests.golden.test_check.Closed, which cannot be read (ValueError: it is closed)"
+        "expected outputs by name, found tests.golden.test_check.Closed, which cannot be read "
+        "(ValueError: it is closed)"
     ),
     "return None": "expected outputs by name, {'rows': …, 'y': …}, found NoneType",
     "return {'y': y[None], 'rows': rows}": "the values are right and in order; only the shape differs",

@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 from pytest_regressions.file_regression import FileRegressionFixture
 from rich.console import Console
 
+from golden import interrupts
 from golden.cli import main
-from golden.interrupts import run
 from golden.report.files import write_whole
 from golden.report.run import Check, Run, write_run
 from golden.report.text import golden_list
@@ -342,6 +342,6 @@ def test_what_the_system_refuses_elsewhere_is_not_blamed_on_standard_output(
         raise OSError(errno.EACCES, "Permission denied", "golden/fixtures")
 
     with pytest.raises(SystemExit) as ended:
-        run(refuse)
+        interrupts.run(refuse)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "golden: [Errno 13] Permission denied: 'golden/fixtures'\n"

@@ -455,7 +455,7 @@ def test_a_directory_with_a_space_is_quoted_and_the_header_names_it(project: pyt
 
 
 @pytest.mark.parametrize(
-    "setting", ["golden_fixtures='fixtures", "golden_known=\"known", "golden_forbid_imports='tensorflow"]
+    "setting", ["golden_fixtures='fixtures", 'golden_known="known', "golden_forbid_imports='tensorflow"]
 )
 def test_an_open_quote_is_a_usage_error(project: pytest.Pytester, setting: str) -> None:
     result = project.runpytest("-o", setting)

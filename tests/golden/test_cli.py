@@ -336,12 +336,11 @@ def test_a_page_may_go_to_standard_output(fixtures: Path) -> None:
 def test_what_the_system_refuses_elsewhere_is_not_blamed_on_standard_output(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.dup2", lambda one, other: None)
-
     def refuse() -> None:
         raise OSError(errno.EACCES, "Permission denied", "golden/fixtures")
 
-    with pytest.raises(SystemExit) as ended:
+    with monkeypatch.context() as patched, pytest.raises(SystemExit) as ended:
+        patched.setattr("os.dup2", lambda one, other: None)  # pytest needs its own standard output
         interrupts.run(refuse)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "golden: [Errno 13] Permission denied: 'golden/fixtures'\n"

@@ -524,13 +524,16 @@ def check_command(
     for report in reports:
         require_report(report, "--report")
     sys.path.append(str(Path.cwd()))
+    places = [report.absolute() for report in reports]  # the subject may change the current directory
     with tempfile.TemporaryDirectory(prefix="golden-check-") as scratch:
         drawn = any(report.suffix == ".html" for report in reports)
-        request = Request(subject, fixtures, module, known, Path(scratch) if drawn else None)
+        request = Request(
+            subject, fixtures.absolute(), module, known.absolute() if known else None, Path(scratch) if drawn else None
+        )
         items, left_out = plan(request, patterns, slow)
         run = run_of(request, _with_progress(check_all(request, items, jobs), len(items)), patterns, left_out)
-        for report in reports:
-            write_run(report, run, fixtures)
+        for report, place in zip(reports, places):
+            write_run(place, run, request.fixtures)
             click.echo(f"report: {report}", err=True)
     if as_json:
         click.echo(run_as_json(run), nl=False)

@@ -92,13 +92,26 @@ def pytest_configure(config: pytest.Config) -> None:
         except GoldenError as problem:
             raise pytest.UsageError(str(problem)) from None
     fixtures, remark = choose(_only(config, "golden_fixtures", "directory", Path.is_dir), config.rootpath)
-    goldens = Goldens(fixtures, config.getini("golden_cases"))
+    goldens = Goldens(fixtures, _setting(config, "golden_cases"))
     known = _only(config, "golden_known", "file", Path.is_file)
-    config.stash[_RUN] = GoldenRun(goldens, config.getoption("--golden-slow"), config.getini("golden_subject"), known)
+    subject = _setting(config, "golden_subject")
+    config.stash[_RUN] = GoldenRun(goldens, config.getoption("--golden-slow"), subject, known)
     config.stash[_REMARK] = remark
     config.stash[_FAILURES] = _Failures()
     config.pluginmanager.register(_Hooks(config), "golden-run")
     config.pluginmanager.register(config.stash[_FAILURES], "golden-failures")
+
+
+def _setting(config: pytest.Config, name: str) -> Any:
+    """Return a setting.
+
+    Raises:
+        pytest.UsageError: it has another type, or a quote that is not closed.
+    """
+    try:
+        return config.getini(name)
+    except (TypeError, ValueError, pytest.UsageError) as wrong:  # which of them depends on pytest
+        raise pytest.UsageError(f"{name}: {wrong}") from None
 
 
 def _only(config: pytest.Config, name: str, kind: str, is_there: Callable[[Path], bool]) -> Path | None:
@@ -107,13 +120,14 @@ def _only(config: pytest.Config, name: str, kind: str, is_there: Callable[[Path]
     Raises:
         pytest.UsageError: the setting has several paths, or one that does not exist.
     """
-    paths: list[Path] = config.getini(name)
+    paths: list[Path] = _setting(config, name)
     if len(paths) > 1:
         raise pytest.UsageError(
             f"{name}: expected one {kind}, found {len(paths)}: {', '.join(map(str, paths))}; quote a path with spaces"
         )
     if paths and not is_there(paths[0]):
-        raise pytest.UsageError(f"{name}: {paths[0]} is not a {kind}; paths are relative to {config.rootpath}")
+        base = config.inipath.parent if config.inipath else config.invocation_params.dir
+        raise pytest.UsageError(f"{name}: {paths[0]} is not a {kind}; paths are relative to {base}")
     return paths[0] if paths else None
 
 
@@ -254,7 +268,7 @@ class _Hooks:
         self._config = config
         self._run = config.stash[_RUN]
         self._taken_away = False
-        self._guard = ImportGuard(config.getini("golden_forbid_imports"))
+        self._guard = ImportGuard(_setting(config, "golden_forbid_imports"))
         self._guard.install()
 
     # Claims are known after collection. Under xdist, every worker collects all tests and reports to the controller,
@@ -303,7 +317,7 @@ class _Hooks:
             return False
         given = [Path(self._config.invocation_params.dir, str(argument)).resolve() for argument in self._config.args]
         root = self._config.rootpath
-        declared = self._config.getini("golden_tests") or [root / path for path in self._config.getini("testpaths")]
+        declared = _setting(self._config, "golden_tests") or [root / path for path in self._config.getini("testpaths")]
         required = [Path(path).resolve() for path in declared or [root]]
         for path in required:
             if not path.is_dir():
@@ -352,7 +366,8 @@ class _Hooks:
             terminalreporter.line(f"goldens: {line}", **({colour: True} if colour else {}))
         for report in self._config.getoption("--golden-report") if not self._config.option.collectonly else []:
             try:
-                write_run(Path(report), run, self._run.goldens.fixtures)
+                place = self._config.invocation_params.dir / report  # a test may have changed the current directory
+                write_run(place, run, self._run.goldens.fixtures)
             except GoldenError as problem:
                 terminalreporter.line(f"goldens: no report was written: {problem}", red=True)
             else:

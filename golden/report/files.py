@@ -16,14 +16,20 @@ from golden.spec.errors import GoldenError
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file, creating its directories; if that fails, leave an existing file unchanged.
 
+    A link stays a link, and a pipe or device stays what it is.
+
     Raises:
         GoldenError: the file cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content)
-        partial.replace(path)
+        partial.replace(target)
     except OSError as refused:
         raise GoldenError(f"cannot write {path}: {refused.strerror or refused}") from refused
     finally:  # also after an interrupt

@@ -208,7 +208,7 @@ def write_run(path: Path, run: Run, fixtures: Path) -> None:
         GoldenError: the report cannot be made or written.
     """
     text = html(run, fixtures) if path.suffix == ".html" else {".md": markdown, ".json": as_json}[path.suffix](run)
-    write_whole(path, text.encode())
+    write_whole(path, text.encode(errors="backslashreplace"))  # a path may hold any bytes
 
 
 def read_shares(path: Path) -> dict[str, float]:

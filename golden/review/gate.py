@@ -22,6 +22,7 @@ from golden.spec.errors import GoldenError
 from golden.store import gallery
 from golden.store.confirmation import KEY, confirmation, confirmed_by, is_rewritten
 from golden.store.entry import Entry
+from golden.store.folder import printable
 from golden.store.golden import Golden, golden_path
 from golden.store.guard import read_untrusted
 from golden.store.history import WEAKENS, Event
@@ -136,7 +137,9 @@ def _other_pictures(directory: Path, cases: Sequence[str], look: Look) -> Iterat
 def _of_files(request: Request, module: str) -> Iterator[Weakening]:
     for what, paths in WATCHED.items():
         if changed := request.files_changed(paths):
-            yield Weakening(what, f"it judges requests, and this request changes it: {', '.join(changed)}")
+            yield Weakening(
+                what, f"it judges requests, and this request changes it: {', '.join(map(printable, changed))}"
+            )
     before, after = (declared.constants(text, CONSTANTS) for text in request.texts(CONSTANTS_FILE))
     yield from _changed(before, after, CONSTANTS_FILE)
     for path in _SETTINGS:
@@ -147,7 +150,9 @@ def _of_files(request: Request, module: str) -> Iterator[Weakening]:
     for path in request.files_changed((place, f"{place}.py", _CASE)):
         old, new = (declared.slow_cases(text) for text in request.texts(path))
         for said in sorted((new - old).elements()):
-            yield Weakening(path, f"declares {said}: neither the suite nor a recomputation runs it unless asked to")
+            yield Weakening(
+                printable(path), f"declares {said}: neither the suite nor a recomputation runs it unless asked to"
+            )
 
 
 def _of_tests(request: Request) -> Iterator[Weakening]:
@@ -155,9 +160,9 @@ def _of_tests(request: Request) -> Iterator[Weakening]:
     for path in request.files_changed((_TESTS,)):
         old, new = request.texts(path) if path.endswith(".py") else ("", "")
         if old and not new.strip():
-            yield Weakening(path, "its tests were removed")
+            yield Weakening(printable(path), "its tests were removed")
         elif declared.takes_goldens(old) or declared.takes_goldens(new):
-            yield Weakening(path, "it checks the port against goldens, and this request changes it")
+            yield Weakening(printable(path), "it checks the port against goldens, and this request changes it")
 
 
 def _changed(before: Mapping[str, str], after: Mapping[str, str], where: str) -> Iterator[Weakening]:

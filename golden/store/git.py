@@ -8,16 +8,26 @@ only the generator can compute a golden of the merged code.
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from golden.spec.errors import GoldenError
 
 _DRIVER = "golden"
 _SECTION, _MERGE = f"diff.{_DRIVER}", f"merge.{_DRIVER}"
 _OF_GOLDENS = "*.h5 diff=golden merge=golden"
+_MISLEADING = frozenset(
+    (
+        *("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"),
+        *(f"GIT_{kind}_PATHSPECS" for kind in ("LITERAL", "GLOB", "NOGLOB", "ICASE")),
+    )
+)
+"""Variables that hooks and other programs set for their own git: they name a repository, or say what a path means."""
 
 
 def enable(directory: Path, fixtures: Path) -> list[str]:
@@ -120,25 +130,43 @@ def run_git(directory: Path, *arguments: str) -> bytes:
     Raises:
         GoldenError: git is not installed, or fails; the message gives its reason.
     """
-    result = _run(directory, *arguments)
+    return _required(_run(directory, *arguments), arguments)
+
+
+def write_blob(directory: Path, blob: str, path: Path) -> None:
+    """Write a blob of the clone that holds ``directory`` into a file. It may be larger than memory.
+
+    Raises:
+        GoldenError: git does not have it, or cannot write it.
+    """
+    command = ("cat-file", "blob", blob)
+    with path.open("wb") as file:
+        _required(_run(directory, *command, stdout=file), command)
+
+
+def _required(result: subprocess.CompletedProcess[bytes], arguments: Sequence[str]) -> bytes:
     if result.returncode:
         reason = result.stderr.decode(errors="replace").strip()
         raise GoldenError(f"git {' '.join(arguments)}: {reason or 'failed'}")
     return result.stdout
 
 
-def write_blob(directory: Path, blob: str, path: Path) -> None:
-    """Write a blob of the clone that holds ``directory`` into a file. It may be larger than memory."""
-    with path.open("wb") as file:
-        subprocess.run(["git", "cat-file", "blob", blob], cwd=directory, stdout=file, check=False)
-
-
 def _git(directory: Path, *arguments: str) -> str:
-    return run_git(directory, *arguments).decode()
+    return os.fsdecode(run_git(directory, *arguments))
 
 
-def _run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    directory: Path, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
+    environment = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
+    command = ["git", *arguments]
     try:
-        return subprocess.run(["git", *arguments], cwd=directory, capture_output=True, check=False)
-    except FileNotFoundError:
+        return subprocess.run(
+            command, cwd=directory, env=environment, stdout=stdout, stderr=subprocess.PIPE, check=False
+        )
+    except FileNotFoundError as absent:
+        if absent.filename != "git":
+            raise GoldenError(f"{absent.filename}: no such directory") from None
         raise GoldenError("git is not installed, or not on the PATH") from None
+    except OSError as refused:
+        raise GoldenError(f"git cannot be run: {refused}") from refused

@@ -5,6 +5,7 @@ Nothing in a request is run: its files, its code and its settings are only read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from golden.spec.errors import GoldenError
 from golden.store import manifest1
 from golden.store.entry import Entry, parse_entry
-from golden.store.folder import SMALL, printable, read_small
+from golden.store.folder import SMALL, read_small
 from golden.store.git import run_git
 from golden.store.sources import (
     MOST,
@@ -57,10 +58,14 @@ class Request:
     uncompared: tuple[str, ...]
 
     def files_changed(self, paths: Sequence[str]) -> list[str]:
-        """List the files below some paths of the repository that differ."""
-        command = ["diff", "--name-only", "-z", "--no-ext-diff", self.base, *([self.head] if self.head else []), "--"]
-        listed = run_git(top_of(self.fixtures), *command, *paths).decode(errors="backslashreplace")
-        return [printable(name) for name in listed.split("\0") if name]
+        """List the files below some paths of the repository that differ. Names may hold any characters."""
+        options = ("--name-only", "-z", "--no-ext-diff", "--no-renames", "--ignore-submodules=none")
+        sides = [self.base, self.head] if self.head else [self.base]
+        top = top_of(self.fixtures)
+        listed = run_git(top, "diff", *options, *sides, "--", *paths)
+        if not self.head:  # the working tree; git diff leaves out what git does not track
+            listed += run_git(top, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
+        return [name for name in os.fsdecode(listed).split("\0") if name]
 
     def texts(self, path: str) -> tuple[str, str]:
         """Read a small file of the repository on both sides; an empty text if it does not exist."""
@@ -73,7 +78,7 @@ class Request:
         Stops at the first version that cannot be read.
         """
         top, place = top_of(self.fixtures), f"{place_in_clone(self.fixtures)}/{case}.json"
-        command = ("log", "--first-parent", f"-{_MOST_VERSIONS}", "--format=%H", self.base, "--", place)
+        command = ("rev-list", "--first-parent", f"-{_MOST_VERSIONS}", self.base, "--", place)
         for commit in run_git(top, *command).decode().split()[1:]:  # the first has the base's version
             try:
                 yield parse_entry(_text_at(top, commit, place).encode(), place)

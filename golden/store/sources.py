@@ -132,7 +132,8 @@ def described(place: Place, fixtures: Path) -> str:
     if isinstance(place, Path):
         return "the working tree" if place == fixtures else printable(str(place))
     commit = commit_of(place, fixtures)
-    date, _, title = run_git(fixtures, "show", "-s", "--format=%cs %s", commit).decode(errors="replace").partition(" ")
+    command = ("show", "-s", "--no-show-signature", "--encoding=UTF-8", "--format=%cs %s", commit)
+    date, _, title = run_git(fixtures, *command).decode(errors="replace").partition(" ")
     name = "" if commit.startswith(place) else f"{printable(place)} = "
     return f"{name}{commit[:10]} of {date}: {printable(title.strip())}"
 
@@ -188,10 +189,12 @@ def of_revision(revision: str, fixtures: Path) -> Side:
     top, inside = top_of(fixtures), place_in_clone(fixtures)
     listed = run_git(top, "ls-tree", "-r", "-l", "-z", commit_of(revision, fixtures), "--", str(inside))
     files = {}
-    for line in listed.decode(errors="backslashreplace").split("\0"):
+    for line in os.fsdecode(listed).split("\0"):
         about, _, name = line.partition("\t")
-        if name.endswith((".h5", ".json", ".png")):
-            relative = PurePosixPath(name).relative_to(inside).as_posix()
+        if not name.endswith((".h5", ".json", ".png")):
+            continue
+        relative = PurePosixPath(name).relative_to(inside).as_posix()
+        if relative.count("/") == 1 and not relative.startswith("."):  # as in a directory: TOPIC/CASE
             files[relative] = _of_tree(about, f"{revision}:{printable(name)}", top)
     _require_few(len(files), revision)
     return {
@@ -208,6 +211,8 @@ def _of_tree(about: str, name: str, top: Path) -> Found:
     mode, _, blob, size = about.split()
     if mode not in _REGULAR:
         return Found(name, blob, problem=f"{name}: a symbolic link or a submodule, not a file")
+    if not size.isdecimal():
+        return Found(name, blob, problem=f"{name}: git does not have the object {blob}; 'git fsck' lists what is lost")
     if int(size) > SIZE_CAP:
         return Found(name, blob, problem=f"{name}: {size} bytes; at most {SIZE_CAP} are accepted")
     return Found(name, blob, int(size), blob=(top, blob))
@@ -307,7 +312,7 @@ def _pick(side: Side, cases: list[str]) -> Iterator[tuple[str, Found]]:
 
 def top_of(fixtures: Path) -> Path:
     """Return the top of the clone that holds a directory."""
-    return Path(run_git(fixtures, "rev-parse", "--show-toplevel").decode().strip())
+    return Path(os.fsdecode(run_git(fixtures, "rev-parse", "--show-toplevel")).removesuffix("\n"))
 
 
 def place_in_clone(fixtures: Path) -> PurePosixPath:
@@ -321,13 +326,20 @@ def is_same(one: Found | None, other: Found | None) -> bool:
 
 
 def fetched(found: Found, scratch: Path) -> Path:
-    """Copy a file that was found, unless it has a problem."""
+    """Copy a file that was found, unless it has a problem.
+
+    Raises:
+        GoldenError: git or the system refuses. This says nothing about the file.
+    """
     if found.problem:
         return scratch
-    if found.blob is not None:
-        write_blob(*found.blob, scratch)
-    elif found.path is not None:
-        shutil.copyfile(found.path, scratch)
+    try:
+        if found.blob is not None:
+            write_blob(*found.blob, scratch)
+        elif found.path is not None:
+            shutil.copyfile(found.path, scratch)
+    except OSError as refused:
+        raise GoldenError(f"{found.name}: cannot be copied to {scratch.parent}: {refused.strerror}") from refused
     return scratch
 
 

@@ -36,6 +36,7 @@ _LARGEST_KEPT = 64 * 2**20
 _LINES_OF_AN_ERROR = 20
 
 
+@np.errstate(all="ignore")  # a port may return infinity, and may have asked NumPy to raise errors
 def compared(
     opened: OpenGolden,
     returned: object,

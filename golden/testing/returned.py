@@ -30,7 +30,13 @@ def as_arrays(returned: object, expected: Arrays) -> dict[str, np.ndarray]:
     if not isinstance(returned, Mapping):
         names = ", ".join(f"{name!r}: …" for name in expected)
         raise GoldenError(f"expected outputs by name, {{{names}}}, found {_kind(returned)}")
-    offered = {str(name): value for name, value in returned.items() if value is not None}
+    try:
+        offered = {str(name): value for name, value in returned.items() if value is not None}
+    except Exception as broken:  # such as a file that the subject has closed
+        raise GoldenError(
+            f"expected outputs by name, found {_kind(returned)}, which cannot be read "
+            f"({type(broken).__name__}: {broken})"
+        ) from None
     if returned and not offered:
         raise GoldenError("every output is None; if the subject offers none of them, remove the function")
     return {name: _as_array(name, value, expected.get(name)) for name, value in offered.items()}

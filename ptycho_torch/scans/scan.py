@@ -252,12 +252,12 @@ _OPTIONAL = ("xcoords_start", "ycoords_start", "scan_index", "objectGuess", "Y",
 
 def _read_npz(path: Path, invalid_is_bad: bool, measurement: Measurement | None) -> tuple[Scan, list[str]]:
     members = members_of(path)
-    remarks: list[str] = []
-    for key in [key for key in _OPTIONAL if key in members and holds_none(path, key, members[key])]:
-        remarks.append(f"data file {path}: {key!r}: ignored: found None, which PtychoPINN writes for a missing array")
+    may_be_absent = (*_OPTIONAL, "diff3d") if "diffraction" in members else _OPTIONAL
+    for key in [key for key in may_be_absent if key in members and holds_none(path, key, members[key])]:
+        remark = f"data file {path}: {key!r}: ignored: found None, which PtychoPINN writes for a missing array"
+        warnings.warn(remark, stacklevel=3)  # now, because it may explain an error
         del members[key]
-    scan, found = _assemble(path, Required(path, members), set(members), invalid_is_bad, measurement, False)
-    return scan, [*remarks, *found]
+    return _assemble(path, Required(path, members), set(members), invalid_is_bad, measurement, False)
 
 
 def _read_hdf5(path: Path, invalid_is_bad: bool, measurement: Measurement | None) -> tuple[Scan, list[str]]:

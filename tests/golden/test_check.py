@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from click.testing import CliRunner, Result
 
 from golden.cli import main
 from golden.spec.catalogue import load_cases
+from golden.store.checkout import CODE
+from golden.testing.comparison import compared
+from golden.testing.goldens import Goldens
 
 RIGHT = """
 import numpy as np
@@ -142,6 +146,13 @@ def test_arrays_of_other_frameworks_are_taken(check: Check, kind: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+class Closed(dict[str, np.ndarray]):
+    """Outputs in a file that the subject has closed, as h5py's are."""
+
+    def items(self) -> Any:
+        raise ValueError("it is closed")
+
+
 RETURNED = {
     "raise ValueError('odd sides are refused')": "ValueError: odd sides are refused",
     "raise SystemExit(3)": "SystemExit: 3",
@@ -165,6 +176,10 @@ RETURNED = {
     "return {'y': y, 'rows': len(x)}": "expected an array of numbers or bytes, int64 of shape (), found int",
     "return {'y': y.astype('U32'), 'rows': rows}": "found an array of dtype <U32",
     "return {}": "rows: output missing; found []",
+    "return Closed()": (
+        "expected outputs by name, found tests.golden.test_check.Closed, which cannot be read "
+        "(ValueError: it is closed)"
+    ),
     "return None": "expected outputs by name, {'rows': …, 'y': …}, found NoneType",
     "return {'y': y[None], 'rows': rows}": "the values are right and in order; only the shape differs",
     "return {'y': y.astype(complex), 'rows': rows}": "the dtype is complex128 instead of complex64",
@@ -178,7 +193,7 @@ RETURNED = {
 def test_a_result_that_cannot_be_compared_is_a_clear_line(check: Check, body: str) -> None:
     code = f"""
 import numpy as np
-from tests.golden.test_check import Array, Tensor
+from tests.golden.test_check import Array, Closed, Tensor
 def toy_scale(*, x, factor):
     y, rows = x * np.float32(factor), np.array(len(x))
     {body}
@@ -467,3 +482,28 @@ def test_a_harmful_file_of_declarations_is_refused(
     result = check(RIGHT, "--known", str(tmp_path / "other.toml"))
     assert result.exit_code == 2
     assert message in result.output
+
+
+# ------------------------------------------------------------------------------------------------ what a subject sets
+
+
+@pytest.mark.parametrize("value", [np.inf, 3e38, 1e-45])
+def test_a_port_that_lets_numpy_raise_is_judged_like_any_other(value: float) -> None:
+    goldens = Goldens(CODE / "golden" / "fixtures", "golden.ptychopinn")
+    outputs = goldens.open("network/forward_group1").golden.outputs.items()
+    found = {name: np.full(1000, value).astype(one.dtype) for name, one in outputs if one.dtype.kind == "f"}
+    with np.errstate(all="raise"):
+        opened = goldens.open("network/forward_group1")
+        check = compared(opened, found, None, None, None)
+    assert not check.agrees
+    assert check.cause
+
+
+def test_a_subject_may_change_the_current_directory(
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    result = check(f"import os; os.chdir({str(tmp_path)!r})\n{RIGHT}", "--report", "run.json")
+    assert result.exit_code == 0, result.output
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["run.json"]

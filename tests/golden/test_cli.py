@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -19,7 +20,9 @@ from click.testing import CliRunner, Result
 from pytest_regressions.file_regression import FileRegressionFixture
 from rich.console import Console
 
+from golden import interrupts
 from golden.cli import main
+from golden.report.files import write_whole
 from golden.report.run import Check, Run, write_run
 from golden.report.text import golden_list
 from golden.store.checkout import CODE
@@ -304,3 +307,40 @@ def test_a_current_directory_that_is_gone(tmp_path: Path) -> None:
 def test_closed_streams() -> None:
     script = f"exec '{sys.executable}' -m golden list <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", script], check=False).returncode == 0
+
+
+def test_a_link_stays_a_link_and_a_pipe_a_pipe(tmp_path: Path) -> None:
+    link, target, pipe = (tmp_path / name for name in ("link", "target", "pipe"))
+    link.symlink_to(target)
+    for content in (b"new", b"replaced"):
+        write_whole(link, content)
+        assert link.is_symlink()
+        assert target.read_bytes() == content
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(pipe, b"sent")
+    assert os.read(reader, 9) == b"sent"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
+
+
+def test_a_page_may_go_to_standard_output(fixtures: Path) -> None:
+    command = [sys.executable, "-m", "golden", "diff", str(fixtures), str(fixtures), "--html", "/dev/stdout"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "<!doctype html>" in done.stdout.lower()
+    assert Path("/dev/stdout").is_symlink()
+
+
+def test_what_the_system_refuses_elsewhere_is_not_blamed_on_standard_output(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EACCES, "Permission denied", "golden/fixtures")
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit) as ended:
+        patched.setattr("os.dup2", lambda one, other: None)  # pytest needs its own standard output
+        interrupts.run(refuse)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "golden: [Errno 13] Permission denied: 'golden/fixtures'\n"

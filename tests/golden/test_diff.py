@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +17,10 @@ import golden
 from golden.cli import main
 from golden.judge.compare import Tolerance
 from golden.review.difference import differences
+from golden.spec.errors import GoldenError
 from golden.store import sources as store_sources
 from golden.store.entry import read_entry
+from golden.store.git import write_blob
 from golden.store.golden import Golden, golden_path
 from golden.store.read import read_golden
 from golden.store.write import write_golden
@@ -273,3 +277,68 @@ def test_goldens_are_read_case_by_case_until_they_are_too_large(
     for case in others:
         assert f"{case}: unreadable" in told
     assert told.count("not read; what differs is larger than 1 bytes. Choose cases with --only") == 2 * len(others)
+
+
+def test_a_hook_of_another_repository_leads_nowhere_else(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git("init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", str(clone.parents[1] / "other" / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(clone.parents[1] / "other"))
+    monkeypatch.setenv("GIT_INDEX_FILE", "nowhere")
+    assert "toy/double: changed; outputs breaking" in diff("HEAD", "--fixtures", str(clone)).output
+
+
+def test_what_lies_deeper_than_a_topic_is_no_golden_on_either_side(clone: Path) -> None:
+    (clone / "toy" / "old").mkdir()
+    (clone / ".kept").mkdir()
+    for place in ("toy/old/double.h5", ".kept/double.h5", "double.h5"):
+        (clone / place).write_bytes((clone / "toy" / "ramp.h5").read_bytes())
+    git("add", ".")
+    git("commit", "-qm", "second")
+    assert diff("HEAD", "--fixtures", str(clone)).output == "no golden differs\n"
+
+
+def test_a_clone_whose_name_is_not_utf_8(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = clone.parents[1]
+    strange = Path(os.fsdecode(os.fsencode(top) + b" \xff"))
+    try:
+        top.rename(strange)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    monkeypatch.chdir(strange)
+    assert diff("HEAD", "--fixtures", "deep/fixtures").output.endswith("1 changed (outputs: 1 breaking)\n")
+
+
+def test_an_object_that_git_lost_is_told_of_git(clone: Path) -> None:
+    blob = git("rev-parse", "HEAD:deep/fixtures/toy/double.h5")
+    (clone.parents[1] / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    told = diff("HEAD", "--fixtures", str(clone)).output
+    assert f"git does not have the object {blob}" in told
+    assert "damaged" not in told
+
+
+def test_a_full_disk_is_not_told_as_damage(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """git cannot write a golden to the temporary directory."""
+
+    def full(directory: Path, blob: str, path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store_sources, "write_blob", full)
+    result = diff("HEAD", "--fixtures", str(clone))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("golden: HEAD:deep/fixtures/toy/double.h5: cannot be copied to ")
+    assert result.stderr.endswith(": No space left on device\n")
+
+
+def test_what_git_cannot_write_is_told(clone: Path) -> None:
+    with pytest.raises(GoldenError, match=r"^git cat-file blob 0{40}: fatal: "):
+        write_blob(clone, 40 * "0", clone / "copy")
+
+
+def test_a_git_that_cannot_be_run_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = clone.parents[1] / "programs"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    assert diff("HEAD", "--fixtures", str(clone)).stderr.endswith("git is not installed, or not on the PATH\n")
+    (programs / "git").write_text("no program")
+    (programs / "git").chmod(0o755)
+    assert "golden: git cannot be run: [Errno 8] Exec format error" in diff("HEAD", "--fixtures", str(clone)).stderr

@@ -598,3 +598,50 @@ def test_other_changes_of_the_checks_are_reported(clone: Path, path: str, text: 
 )
 def test_slow_cases_are_read_from_the_code(module: str, found: dict[str, int]) -> None:
     assert slow_cases(module) == found
+
+
+# ------------------------------------------------------------------------------- what the user set for git
+
+
+def test_a_renamed_test_is_gone(clone: Path) -> None:
+    parity = clone.parents[1] / "tests/test_parity.py"
+    parity.parent.mkdir()
+    parity.write_text("from golden.testing import test_goldens\n")
+    git("add", ".")
+    git("commit", "-qm", "a suite")
+    git("branch", "-f", "main")
+    git("mv", "tests/test_parity.py", "tests/parity.txt")
+    assert "tests/test_parity.py: its tests were removed" in gate(clone).output
+
+
+def test_a_file_that_git_does_not_track_yet_is_reported(clone: Path) -> None:
+    (clone / "conftest.py").write_text("collect_ignore = ['tests']\n")
+    assert "this request changes it: deep/fixtures/conftest.py\n" in gate(clone).output
+
+
+@pytest.mark.parametrize("kind", ["LITERAL", "GLOB", "NOGLOB", "ICASE"])
+def test_what_a_program_says_of_paths_hides_no_change(clone: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Emacs's Magit says it to the hooks that it runs."""
+    (clone / "conftest.py").write_text("collect_ignore = ['tests']\n")
+    git("add", ".")
+    monkeypatch.setenv(f"GIT_{kind}_PATHSPECS", "1")
+    assert "this request changes it: deep/fixtures/conftest.py\n" in gate(clone).output
+
+
+def test_signatures_that_git_shows_hide_no_steps(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = clone.parent / "signer"
+    signer.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "*--verify*) echo 'Good signature' >&2 ;;\n"
+        "*) cat >/dev/null; echo '[GNUPG:] SIG_CREATED ' >&2; echo '-----BEGIN PGP SIGNATURE-----' ;;\n"
+        "esac\n"
+    )
+    signer.chmod(0o755)
+    for key, value in (("gpg.program", str(signer)), ("commit.gpgSign", "true"), ("log.showSignature", "true")):
+        git("config", key, value)
+    assert merge_request(clone, wider(1.9)).exit_code == 0
+    assert "Good signature" in git("log", "-1")
+    assert "in steps since 2026-01-01" in merge_request(clone, wider(3.5)).output
+    told = CliRunner().invoke(main, ["diff", "HEAD~1..HEAD", "--fixtures", str(clone)]).output
+    assert f"after: HEAD = {git('rev-parse', '--short=10', 'HEAD')} of 20" in told

@@ -451,3 +451,35 @@ def test_a_directory_with_a_space_is_quoted_and_the_header_names_it(project: pyt
     result = project.runpytest("-o", "golden_fixtures='my fixtures'")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["goldens: *my fixtures"])
+
+
+@pytest.mark.parametrize(
+    "setting", ["golden_fixtures='fixtures", 'golden_known="known', "golden_forbid_imports='tensorflow"]
+)
+def test_an_open_quote_is_a_usage_error(project: pytest.Pytester, setting: str) -> None:
+    result = project.runpytest("-o", setting)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {setting.partition('=')[0]}: No closing quotation"])
+
+
+def test_paths_are_relative_to_the_file_of_settings(project: pytest.Pytester) -> None:
+    (project.path / "settings").mkdir()
+    (project.path / "tox.ini").rename(project.path / "settings" / "tox.ini")
+    result = project.runpytest("-c", "settings/tox.ini", "--rootdir", ".")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*is not a directory; paths are relative to {project.path}/settings"])
+
+
+def test_a_report_lies_where_pytest_was_started(project: pytest.Pytester) -> None:
+    edit(project, 'golden.check({"z"', "import os; os.chdir('fixtures'); golden.check({\"z\"")
+    project.runpytest_subprocess("--golden-report=run.json", "-k", "ramp").assert_outcomes(passed=1, deselected=3)
+    assert (project.path / "run.json").is_file()
+
+
+def test_numpy_may_raise_in_the_users_tests(project: pytest.Pytester) -> None:
+    project.makeconftest("import numpy as np\nnp.seterr(all='raise')\nnp.set_printoptions(precision=1, threshold=2)")
+    edit(project, 'golden.inputs["ramp"]', 'np.full_like(golden.inputs["ramp"], np.inf)')
+    result = project.runpytest_subprocess("-W", "error")
+    result.assert_outcomes(passed=2, failed=1, skipped=1)
+    assert "FloatingPointError" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["*output 'z' breaking*"])

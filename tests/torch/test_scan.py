@@ -228,10 +228,20 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
             load_scan(write(tmp_path, **{key: array}))
 
 
-def test_one_start_that_is_none_is_half_a_pair(tmp_path: Path) -> None:
+def test_one_start_that_is_none_is_half_a_pair_and_the_warning_says_why(tmp_path: Path) -> None:
     path = write(tmp_path, xcoords_start=None, ycoords_start=np.ones(M))
-    with pytest.raises(ValueError, match="both 'xcoords_start' and 'ycoords_start', found 'ycoords_start'"):
+    with (
+        pytest.warns(UserWarning, match="'xcoords_start': ignored: found None"),
+        pytest.raises(ValueError, match="both 'xcoords_start' and 'ycoords_start', found 'ycoords_start'"),
+    ):
         load_scan(path)
+
+
+def test_of_two_stacks_the_one_that_is_none_is_absent(tmp_path: Path) -> None:
+    path = write(tmp_path, diff3d=None, diffraction=2 * STACK)
+    with pytest.warns(UserWarning, match="'diff3d': ignored: found None") as told:
+        np.testing.assert_array_equal(load_scan(path).diffraction, 2 * STACK)
+    assert len(told) == 1
 
 
 # ------------------------------------------------------------------------------------------------ implausible values

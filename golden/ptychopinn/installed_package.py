@@ -321,5 +321,7 @@ def _commit_of_checkout(folder: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=True, text=True)
-    return done.stdout.strip()
+    # A hook sets GIT_DIR and others for its own repository.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout.strip()

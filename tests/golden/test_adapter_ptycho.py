@@ -399,7 +399,7 @@ def distribution_in(directory: Path, monkeypatch: pytest.MonkeyPatch, version: s
     monkeypatch.syspath_prepend(directory)
 
 
-def test_the_commit_of_its_checkout(tmp_path: Path) -> None:
+def test_the_commit_of_its_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = package_in(tmp_path)
     git("init", "-q", directory=tmp_path)
     assert version_of(package) == {"version": "2.4"}, "in a clone, but not tracked"
@@ -408,6 +408,8 @@ def test_the_commit_of_its_checkout(tmp_path: Path) -> None:
     commit = git("rev-parse", "HEAD", directory=tmp_path)
     assert version_of(package) == {"version": "2.4", "commit": commit}
     (tmp_path / "ptycho" / "probe.py").write_text("changed = True\n")
+    assert version_of(package)["commit"] == f"{commit}+changed"
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "of another repository"))  # as a hook does
     assert version_of(package)["commit"] == f"{commit}+changed"
     assert described({"reference": "ptycho", **version_of(package)}) == f"ptycho 2.4 ({commit[:7]}+changed)"
 

@@ -123,6 +123,7 @@ def run(command: Callable[[], object]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes the rest at exit
         print(f"golden: {_told(problem)}", file=sys.stderr)
         status = 2
+    exec("")  # else an interrupt in an earlier exec(), which was handled, makes python -m end by SIGINT
     sys.exit(status)  # type: ignore[arg-type]
 
 

@@ -98,6 +98,20 @@ def test_the_command_golden(tmp_path: Path, module: str, number: int) -> None:
     assert "Traceback" not in said
 
 
+def test_an_interrupt_while_code_is_executed(tmp_path: Path) -> None:
+    """As in a dataclass, which is made of text. CPython would then end ``python -m`` by SIGINT."""
+    (tmp_path / "program.py").write_text(
+        "from golden.interrupts import run\n"
+        "def command():\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n"
+        "        raise SystemExit(143)\n"
+        "run(command)\n"
+    )
+    assert subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, check=False).returncode == 143
+
+
 def test_the_generator(tmp_path: Path) -> None:
     status, said = interrupted(tmp_path, signal.SIGINT, "golden.generator.session", "golden.generate", "--list")
     assert status == 130

@@ -176,13 +176,6 @@ CASES = (
         near_epsilon(5, 32),
     ),
     Case(
-        "optimizer/epoch_n1000",
-        EPOCH,
-        "split of the long run: 950 of 1000 samples train, in 60 batches, the last of 6",
-        {"validation_fraction": 0.05, "batch_size": 16},
-        distinct(1000),
-    ),
-    Case(
         "optimizer/epoch_n101",
         EPOCH,
         "samples whose twentieth is not a whole number: 95 of 101 train",

@@ -72,7 +72,7 @@ def draw(scan_file: Path, product_file: Path, read_file: Path) -> Figure:
     axes[3].set_title(f"Ptychodus: the object cut at\nposition {indexes[which]} of the product", fontsize=9)
     x, y = np.round(embedded("positions")[indexes[which]]).astype(int) - 32
     axes[4].imshow(np.abs(embedded("object"))[y : y + 64, x : x + 64], cmap="gray")
-    axes[4].set_title("the true object there\n(nobody was shown it)", fontsize=9)
+    axes[4].set_title("the true object there\n(not used in training)", fontsize=9)
     for axis in (axes[0], axes[1], axes[3], axes[4]):
         axis.set(xticks=[], yticks=[])
     return figure
@@ -101,7 +101,7 @@ def mosaic(axis: Axes, target: np.ndarray, attributes: dict[str, float], positio
 
 @click.command()
 @click.option("--python", type=click.Path(path_type=Path, exists=True), required=True, help="Python with Ptychodus.")
-@click.option("--epochs", default=12, show_default=True)
+@click.option("--epochs", default=20, show_default=True)
 def main(python: Path, epochs: int) -> None:
     """Draw docs/beamline.png."""
     with TemporaryDirectory() as directory:

@@ -121,13 +121,15 @@ def run(command: Callable[[], object]) -> NoReturn:
         sys.stdout.flush()
     except OSError as problem:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes the rest at exit
-        print(f"golden: {_told(problem)}", file=sys.stderr)
+        print(f"golden: {_refusal(problem)}", file=sys.stderr)
         status = 2
-    exec("")  # else an interrupt in an earlier exec(), which was handled, makes python -m end by SIGINT
+    # CPython remembers an interrupt inside an exec(), even if it was handled. Under python -m it would then end the
+    # process by SIGINT, not with this status. Another exec() makes it forget.
+    exec("")
     sys.exit(status)  # type: ignore[arg-type]
 
 
-def _told(problem: OSError) -> str:
+def _refusal(problem: OSError) -> str:
     """Say what the system refused: a file that the error names, the temporary directory, or else standard output."""
     if problem.filename is not None or isinstance(problem, FileNotFoundError):
         return str(problem)

@@ -135,12 +135,12 @@ def run(command: Callable[[], object]) -> NoReturn:
         sys.stdout.flush()
     except OSError as problem:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter flushes the rest there
-        print(f"Error: {_told(problem)}", file=sys.stderr)
+        print(f"Error: {_refusal(problem)}", file=sys.stderr)
         status = status or 2
     sys.exit(status)  # type: ignore[arg-type]
 
 
-def _told(problem: OSError) -> str:
+def _refusal(problem: OSError) -> str:
     """Say what the system refused: a file that the error names, the temporary directory, or else standard output."""
     if problem.filename is not None or isinstance(problem, FileNotFoundError):
         return str(problem)

@@ -135,7 +135,7 @@ def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Prec
                 num_sanity_val_steps=0,
                 use_distributed_sampler=False,
             )
-    except Exception as misfit:  # Lightning's are many: unknown or missing devices and strategies
+    except Exception as misfit:  # Lightning raises many kinds for an unknown or missing device
         reason = " ".join(str(misfit).split())
         raise ValueError(f"{devices}: Lightning cannot use this: {reason}") from misfit
     if isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):

@@ -113,11 +113,6 @@ def _epoch(name: str, symptom: str, **parts: Any) -> Fault:
     return Fault.of_formula(name, symptom, epoch, **parts)
 
 
-_WHOLE = Condition(
-    "the fraction of the samples is a whole number",
-    lambda inputs, parameters: round(len(inputs["losses"]) * parameters["validation_fraction"], 6) % 1 == 0,
-)
-
 EPOCH = (
     _epoch("first_validate", "the first samples validate; expected the last", split=_first_validate),
     _epoch(
@@ -130,7 +125,7 @@ EPOCH = (
         "validation_rounded_down",
         "the validation part is rounded down; expected the training part rounded down",
         split=_down,
-    ).invisible_when(_WHOLE),
+    ),
     _epoch("all_train", "samples that validate also train; expected them held back", split=_all_train),
     _epoch("exchanged", "the last samples train, and the others validate; expected the reverse", split=_exchanged),
     _epoch(

@@ -27,21 +27,21 @@ def optimizer_adam(*, start: np.ndarray, gradients: np.ndarray, learning_rate: f
 def optimizer_epoch(*, losses: np.ndarray, validation_fraction: float, batch_size: int) -> Outputs:
     numbers = np.arange(len(losses))
     trained, held_back = (numbers[part] for part in validation_split(len(losses), validation_fraction))
-    batches, validated = (of(samples, batch_size) for samples in (trained, held_back))
+    batches, validated = (_batches(samples, batch_size) for samples in (trained, held_back))
     return {
         "trained": np.concatenate(batches),
         "held_back": np.concatenate(validated),
         "batch_sizes": np.array([len(batch) for batch in batches]),
-        "epoch_losses": np.array([mean(losses, batches), mean(losses, validated)], np.float32),
+        "epoch_losses": np.array([_epoch_loss(losses, batches), _epoch_loss(losses, validated)], np.float32),
     }
 
 
-def of(samples: np.ndarray, batch_size: int) -> list[np.ndarray]:
+def _batches(samples: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Return the batches of an epoch."""
     return [np.array(batch) for batch in EpochBatches(lambda _: samples, len(samples), batch_size)]
 
 
-def mean(losses: np.ndarray, batches: list[np.ndarray]) -> float:
+def _epoch_loss(losses: np.ndarray, batches: list[np.ndarray]) -> float:
     """Return the loss of an epoch, from the losses of samples."""
     sums = np.array([losses[batch].sum(dtype=np.float64) for batch in batches])
     return epoch_loss(sums, np.array([len(batch) for batch in batches]))

@@ -57,7 +57,7 @@ def trained(scan: Scan, images: int, epochs: int, seed: int, precision: Precisio
     training, _ = validation_split(len(dataset), config.validation_fraction)
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
-        trainer = make_trainer(Path(directory), epochs, Devices("cpu", "1"), precision)
+        trainer = make_trainer(Path(directory), epochs, Devices("cpu", "1"))
         curve = fit(Task(model, dataset, config, seeded_order(training.stop, 0), 0, {}), trainer, Shown())
     return Bundle(model, data, config, seed, curve), time.perf_counter() - begun
 

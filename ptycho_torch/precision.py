@@ -10,6 +10,13 @@ import torch
 
 from ptycho_torch.config_params import Precision
 
+FIRST_STEPS = 10
+"""Steps at the start of a training that are always computed in float32.
+
+Adam divides a gradient by the size of those before it. There is none before the first step, which therefore follows the
+signs of the gradients, however small. Rounding to bfloat16 would change many of these signs.
+"""
+
 
 def autocast(precision: Precision, device: torch.device | str) -> torch.autocast:
     """Return a context in which the network computes in a precision.
@@ -19,6 +26,11 @@ def autocast(precision: Precision, device: torch.device | str) -> torch.autocast
         device: device to compute on.
     """
     return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16-mixed")
+
+
+def precision_of_step(step: int, precision: Precision) -> Precision:
+    """Return the precision of a training step, counted from 0, of a training in ``precision``."""
+    return precision if step >= FIRST_STEPS else "32-true"
 
 
 def has_bfloat16(device: torch.device | str) -> bool:

@@ -186,7 +186,7 @@ def _train(directory: _Directory, options: dict[str, Any]) -> None:
     with checking_input(), warnings_in_the_log():
         payload = _payload(directory.path, options)
         devices = fit.Devices(*(options[name] for name in ("accelerator", "devices", "num_nodes", "strategy")))
-        trainer = fit.make_trainer(directory.path, payload.training.epochs, devices, payload.training.precision)
+        trainer = fit.make_trainer(directory.path, payload.training.epochs, devices)
         if not trainer.is_global_zero:
             log.setLevel("ERROR")  # only the first of several processes reports
         else:

@@ -23,13 +23,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from torch import Tensor
 
-from ptycho_torch.config_params import Precision, TrainingConfig
+from ptycho_torch.config_params import TrainingConfig
 from ptycho_torch.dataloader import GroupBatch, MemoryMappedDataset, batches_of
 from ptycho_torch.files.archive import pack, read_archive, unpack, write_archive
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
 from ptycho_torch.operators.torch_defaults import torch_defaults
-from ptycho_torch.precision import autocast
+from ptycho_torch.precision import autocast, precision_of_step
 from ptycho_torch.training.batch_order import EpochBatches, Order, Share
 from ptycho_torch.training.keras_rules import EpochEnd, adam, epoch_loss, validation_split
 from ptycho_torch.training.losses import objective
@@ -98,14 +98,13 @@ class Task:
     least: LossCurve | None = None
 
 
-def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Precision = "32-true") -> Trainer:
+def make_trainer(directory: Path, epochs: int, devices: Devices) -> Trainer:
     """Make Lightning's trainer. After each epoch, it replaces the checkpoint; it writes no other files.
 
     Args:
         directory: directory of the checkpoint.
         epochs: maximum number of epochs.
         devices: devices to train on.
-        precision: ``32-true``, or ``bf16-mixed`` for a network in bfloat16.
 
     Raises:
         ValueError: there is no such device, Lightning does not know the strategy, or the strategy starts processes that
@@ -124,7 +123,6 @@ def make_trainer(directory: Path, epochs: int, devices: Devices, precision: Prec
                 devices=devices.devices,
                 num_nodes=devices.num_nodes,
                 strategy=devices.strategy,
-                precision=precision,
                 max_epochs=epochs,
                 callbacks=[checkpoints],
                 plugins=[ArchiveCheckpoints()],
@@ -328,7 +326,8 @@ class _Training(LightningModule):
         return batch.X.to(device), batch.positions.to(device), None if batch.good is None else batch.good.to(device)
 
     def training_step(self, batch: _Batch, number: int) -> Tensor:
-        loss = self._loss(batch)
+        with autocast(precision_of_step(self.global_step, self.config.precision), self.device):
+            loss = self._loss(batch)
         size = self.batches.size(number)
         self._seen.append(loss.detach() * self.share.counted(size))
         if self.trainer.is_global_zero:
@@ -336,7 +335,9 @@ class _Training(LightningModule):
         return loss * self.share.weight(size)
 
     def validation_step(self, batch: _Batch, number: int) -> None:
-        self._validated.append(self._loss(batch) * self.share.counted(self.held_back.size(number)))
+        with autocast(self.config.precision, self.device):
+            loss = self._loss(batch)
+        self._validated.append(loss * self.share.counted(self.held_back.size(number)))
 
     def on_train_epoch_end(self) -> None:
         batch_losses, loss = self._means(self._seen, self.batches)

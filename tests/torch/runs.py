@@ -99,7 +99,7 @@ def train(
     )
     training, _ = validation_split(len(dataset), config.validation_fraction)
     with tempfile.TemporaryDirectory() as directory:
-        trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"), precision)
+        trainer = make_trainer(Path(directory), epochs, Devices(accelerator="cpu", devices="1"))
         task = Task(model, dataset, config, seeded_order(training.stop, run.seed), 0, {})
         return fit(task, trainer, progress)
 

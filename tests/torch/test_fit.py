@@ -17,7 +17,7 @@ from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.files.archive import pack, write_archive
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
-from ptycho_torch.precision import autocast
+from ptycho_torch.precision import FIRST_STEPS
 from ptycho_torch.scans.scan import Scan
 from ptycho_torch.simulate import Simulation, simulate_scan
 from ptycho_torch.training.batch_order import seeded_order
@@ -167,17 +167,49 @@ def test_a_resumed_training_that_fails_does_not_blame_the_checkpoint(
         fit(task_of(scan), trainer(tmp_path), Steps(), resume=tmp_path / "last.ckpt")
 
 
-@pytest.mark.parametrize("precision", get_args(Precision))
-def test_the_precision_of_a_training(scan: Scan, tmp_path: Path, precision: Precision) -> None:
-    """The first batch is seen with the initial weights, so its loss is that without training."""
-    config = replace(CONFIG, epochs=1, precision=precision)
-    made = make_trainer(tmp_path, 1, Devices(accelerator="cpu", devices="1"), precision)
-    assert made.precision == precision
+def dtypes_of(task: Task, begin: Path, epochs: int, **resume: Path) -> tuple[list[torch.dtype], list[torch.dtype]]:
+    """Train; return the dtype of the network in each training step, and in each validation step."""
+    trained, validated = [], []
+
+    def noted(encoder: torch.nn.Module, _: object, features: torch.Tensor) -> None:
+        (trained if encoder.training else validated).append(features.dtype)
+
+    task.model.encoder.register_forward_hook(noted)
+    fit(task, trainer(begin, epochs), Steps(), **resume)
+    return trained, validated
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("32-true", torch.float32), ("bf16-mixed", torch.bfloat16)])
+def test_only_the_first_steps_of_a_training_are_in_float32(
+    scan: Scan, tmp_path: Path, precision: Precision, dtype: torch.dtype
+) -> None:
+    steps = 5  # of each epoch
+    epochs = FIRST_STEPS // steps + 1
+    config = replace(CONFIG, epochs=epochs, precision=precision, batch_size=1)
+    trained, validated = dtypes_of(task_of(scan, config), tmp_path, epochs)
+    assert trained == [*[torch.float32] * FIRST_STEPS, *[dtype] * (epochs * steps - FIRST_STEPS)]
+    assert validated == [dtype] * epochs
+    later = task_of(scan, replace(config, epochs=epochs + 1))
+    trained, validated = dtypes_of(later, tmp_path, epochs + 1, resume=tmp_path / "last.ckpt")
+    assert (trained, validated) == ([dtype] * steps, [dtype])
+
+
+def test_the_first_steps_in_bfloat16_are_those_in_float32(scan: Scan, tmp_path: Path) -> None:
+    whole, mixed = (
+        fit(task_of(scan, replace(CONFIG, precision=precision)), trainer(tmp_path / precision), Steps())
+        for precision in get_args(Precision)
+    )
+    assert [one.batch_losses for one in mixed.epochs] == [one.batch_losses for one in whole.epochs]
+    assert [one.val_loss for one in mixed.epochs] != [one.val_loss for one in whole.epochs]
+
+
+def test_the_loss_of_the_first_step_is_that_without_training(scan: Scan, tmp_path: Path) -> None:
+    """The first batch is seen with the initial weights."""
+    config = replace(CONFIG, epochs=1)
     before, task = task_of(scan, config), task_of(scan, config)
-    first = fit(task, made, Steps()).epochs[0].batch_losses[0]
-    device = torch.device("cpu")
+    first = fit(task, trainer(tmp_path, 1), Steps()).epochs[0].batch_losses[0]
     batch = before.dataset[seeded_order(5, 0)(1)[:BATCH].tolist()]
-    with torch.no_grad(), autocast(precision, device):
+    with torch.no_grad():
         predicted = before.model(batch.X, batch.positions).amplitude
     expected = objective(predicted, batch.X * before.model.intensity_scale, config).item()
     assert first == pytest.approx(expected, rel=1e-6)

@@ -20,6 +20,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import BufferedReader
+from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
@@ -149,7 +150,7 @@ def _crashed(path: Path, status: int, seconds: float) -> str:
 # ------------------------------------------------------------------------------------------------ what is sent
 #
 # An answer is a line of JSON: a text, or a list of the objects' paths and, for each array that follows, its path, the
-# attribute's name (null for a dataset), dtype and shape. Then come the bytes of these arrays, one after the other.
+# attribute's name (null for a dataset), dtype and shape. Then come the bytes of these arrays, each padded.
 
 
 def _send(stream: IO[bytes], answer: Contents | str) -> None:
@@ -162,8 +163,7 @@ def _send(stream: IO[bytes], answer: Contents | str) -> None:
         arrays += [(path, key, value) for path, of in answer.attributes.items() for key, value in of.items()]
         head = [(path, key, array.dtype.str, array.shape) for path, key, array in arrays]
         stream.write(json.dumps([[*answer.attributes], head]).encode() + b"\n")
-        for _, _, array in arrays:
-            stream.write(_bytes_of(array))
+        stream.write(b"".join(array.tobytes().ljust(_padded(array.nbytes), b"\0") for _, _, array in arrays))
     stream.flush()
 
 
@@ -181,17 +181,17 @@ def _receive(stream: BufferedReader) -> Contents | str | None:
 def _receive_contents(
     stream: BufferedReader, objects: list[str], head: list[tuple[str, str | None, str, list[int]]]
 ) -> Contents:
+    kinds = [(np.dtype(kind), shape) for _, _, kind, shape in head]
+    sizes = [_padded(math.prod(shape) * dtype.itemsize) for dtype, shape in kinds]
+    if any(dtype.kind not in "biufcS" for dtype, _ in kinds) or sum(sizes) > 2 * SIZE_CAP:
+        raise ValueError("not the arrays of a golden")
+    block = bytearray(sum(sizes))
+    if stream.readinto(block) != len(block):
+        raise ValueError("cut short")
     arrays: dict[str, np.ndarray] = {}
     attributes: dict[str, dict[str, np.ndarray]] = {path: {} for path in objects}
-    left = 2 * SIZE_CAP
-    for path, key, kind, shape in head:
-        dtype = np.dtype(kind)
-        left -= math.prod(shape) * dtype.itemsize
-        if dtype.kind not in "biufcS" or left < 0:
-            raise ValueError("not an array of a golden")
-        array = np.empty(shape, dtype)
-        if stream.readinto(_bytes_of(array)) != array.nbytes:
-            raise ValueError("cut short")
+    for (path, key, _, _), (dtype, shape), offset in zip(head, kinds, accumulate(sizes, initial=0)):
+        array: np.ndarray = np.ndarray(shape, dtype, block, offset)
         if key is None:
             arrays[path] = array
         else:
@@ -199,8 +199,9 @@ def _receive_contents(
     return Contents(arrays, attributes)
 
 
-def _bytes_of(array: np.ndarray) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data if array.nbytes else memoryview(b"")
+def _padded(size: int) -> int:
+    """Round up to a multiple of 16, so that the numbers of the next array are aligned."""
+    return -(-size // 16) * 16
 
 
 # ------------------------------------------------------------------------------------------------ the other process

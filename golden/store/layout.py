@@ -37,6 +37,7 @@ import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,7 @@ def _coarse(array: np.ndarray) -> np.ndarray:
     return coarse.view(array.dtype)
 
 
+@cache
 def kind_of(dtype: str) -> str:
     """Name the array in ``/proof`` that holds values of a dtype. Texts of all lengths are in one."""
     return "text" if np.dtype(dtype).kind == "S" else np.dtype(dtype).name
@@ -343,13 +345,13 @@ class _Interpreter:
         self, fault: str, entry: Mapping[str, Any], right: np.ndarray, values: np.ndarray, at: np.ndarray
     ) -> Wrong:
         shape = tuple(self._whole(n) for n in entry.get("shape", right.shape))
-        sums = np.array([self._table(entry.get("sums"), f"sums of fault {fault!r}")[part] for part in SUMS], np.float64)
+        sums = [float(self._table(entry.get("sums"), f"sums of fault {fault!r}")[part]) for part in SUMS]
         share, distance = (math.inf if entry[key] is None else float(entry[key]) for key in ("share", "distance"))
-        if sums.shape != (4,) or not np.isfinite(sums).all():
+        if not all(map(math.isfinite, sums)):
             raise self.error(f"fault {fault!r} has impossible sums")
-        if not (share >= 0 and distance >= 0) or not ((at >= 0) & (at < math.prod(shape))).all():
+        if not (share >= 0 and distance >= 0) or (len(at) and not 0 <= at.min() <= at.max() < math.prod(shape)):
             raise self.error(f"fault {fault!r} has an impossible distance, or an index outside its array")
-        return Wrong(shape, values.dtype.str, share, distance, at, values, sums.view(np.complex128))
+        return Wrong(shape, values.dtype.str, share, distance, at, values, np.array(sums).view(np.complex128))
 
     def _noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, Any]]:
         table = self._table(value, "its noise")
@@ -386,7 +388,9 @@ class _Interpreter:
 
     def _json_object(self, text: str, what: str) -> dict[str, Any]:
         value = parse_json(text)
-        if not isinstance(value, dict) or not _is_printable(value):
+        # Without escapes, the texts are as printable as the document.
+        is_plain = "\\" not in text and text.isprintable()
+        if not isinstance(value, dict) or not (is_plain or _is_printable(value)):
             raise self.error(f"{what} is not a JSON object of printable texts")
         return value
 

@@ -69,10 +69,15 @@ def _made_once() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def guard_in_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read goldens in this process, because a separate one takes a third of a second to start."""
-    if request.module.__name__ != "tests.golden.test_fuzz":
-        monkeypatch.setattr("golden.store.guard._answers", _answers_here)
+def guard_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Read goldens in this process, because a separate one takes a third of a second to start.
+
+    The patch is not the test's own, which may call ``monkeypatch.undo()``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__ != "tests.golden.test_fuzz":
+            patch.setattr("golden.store.guard._answers", _answers_here)
+        yield
 
 
 def _answers_here(paths: Sequence[Path], seconds: float) -> Iterator[Contents | str]:

@@ -210,7 +210,7 @@ class GoldenRun:
         again = [f"rerun {count} x: {test}" for test, count in self.again.items()]
         run = Run(self.checks, self.problems, self.skipped, narrowed, versions(), status, again=again)
         try:
-            if self.subject is None or not self.checks:
+            if not self.checks or self.subject is None:
                 return run
         except GoldenError:  # already reported at collection
             return run

@@ -17,6 +17,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -156,7 +157,7 @@ def _refuse_nearly(subject: str, called: str, base: str, known: Mapping[str, str
 
 def origins(subject: Subject) -> dict[str, str]:
     """Return the packages that a subject uses: name -> version, if known, and directory."""
-    distributions = importlib.metadata.packages_distributions()
+    distributions = _distributions(tuple(sys.path))
     told = {}
     for package in _packages(subject):
         names = sorted(set(distributions.get(package, ())))
@@ -179,7 +180,7 @@ def collisions(subject: Subject) -> list[str]:
 
 def _overwritten(packages: Sequence[str]) -> list[str]:
     """Report packages that two distributions installed into the directory from which they are loaded."""
-    distributions = importlib.metadata.packages_distributions()
+    distributions = _distributions(tuple(sys.path))
     told = []
     for package in packages:
         places = _places(package)  # empty if the import failed
@@ -195,6 +196,12 @@ def _overwritten(packages: Sequence[str]) -> list[str]:
                 f"uninstall both, then install one"
             )
     return told
+
+
+@lru_cache(maxsize=1)
+def _distributions(path: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Return the distributions on ``sys.path`` that install each package. To find them takes a tenth of a second."""
+    return importlib.metadata.packages_distributions()
 
 
 def _packages(subject: Subject) -> list[str]:

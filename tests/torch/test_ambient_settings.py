@@ -8,17 +8,27 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from golden import Case
 from golden.spec.catalogue import load_cases
 from golden.store.golden import Golden
-from ptycho_torch import diagnose, draw_scan, gather_evidence, load_bundle, load_scan, predict, save_scan, stitch
+from ptycho_torch import (
+    diagnose,
+    draw_scan,
+    gather_evidence,
+    inference,
+    load_bundle,
+    load_scan,
+    predict,
+    save_scan,
+    stitch,
+)
 from ptycho_torch.dataloader import MemoryMappedDataset
 from ptycho_torch.files.bundle import NAME
 from ptycho_torch.pictures.diagnosis import draw_diagnosis
@@ -124,22 +134,24 @@ PICTURES = {
     "axes.formatter.use_locale": True,
     "lines.linewidth": 9,
 }
-SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
-    "Torch's default dtype": lambda: default_dtype(torch.float64),
-    "Torch's default device": default_device,
-    "Torch without gradients": torch.no_grad,
-    "Matplotlib's settings": lambda: matplotlib.rc_context(PICTURES),
-    "NumPy's print options": lambda: np.printoptions(precision=1, threshold=2, suppress=True, legacy="1.13"),
-    "NumPy's errors": lambda: np.errstate(all="raise"),
-}
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_results_and_pictures_do_not_depend_on_the_users_settings(
-    setting: str, usual: tuple[Path, dict[str, bytes]]
-) -> None:
+@contextmanager
+def other_settings() -> Iterator[None]:
+    with (
+        default_device(),
+        default_dtype(torch.float64),
+        torch.no_grad(),
+        matplotlib.rc_context(PICTURES),
+        np.printoptions(precision=1, threshold=2, suppress=True, legacy="1.13"),
+        np.errstate(all="raise"),
+    ):
+        yield
+
+
+def test_results_and_pictures_do_not_depend_on_the_users_settings(usual: tuple[Path, dict[str, bytes]]) -> None:
     directory, expected = usual
-    with SETTINGS[setting]():
+    with other_settings():
         before = torch.get_default_dtype(), dict(matplotlib.rcParams)
         found = everything(directory)
         assert (torch.get_default_dtype(), dict(matplotlib.rcParams)) == before
@@ -180,12 +192,14 @@ def test_an_inference_in_a_folder_with_a_matplotlibrc(usual: tuple[Path, dict[st
     directory, _ = usual
     settings = "text.usetex: True\nimage.origin: lower\nsavefig.dpi: 20\nimage.lut: 3\nfont.family: fantasy\n"
     (tmp_path / "matplotlibrc").write_text(settings)
-    written = []
-    for folder, more in ((directory, {}), (tmp_path, {"MPLBACKEND": "none", "LC_ALL": "C"})):
-        command = [sys.executable, "-m", "ptycho_torch.inference", "--model_path", directory, "--test_data"]
-        command += [directory / "scan.npz", "--output_dir", tmp_path / f"out{len(written)}", "--accelerator", "cpu"]
-        subprocess.run([*map(str, command), "--n_images", "6"], cwd=folder, env=os.environ | more, check=True)
-        found = sorted((tmp_path / f"out{len(written)}").iterdir())
-        written.append({path.name: path.read_bytes() for path in found if path.suffix != ".log"})
+    arguments = ["--model_path", directory, "--test_data", directory / "scan.npz", "--n_images", 6]
+    given = [str(one) for one in (*arguments, "--accelerator", "cpu", "--output_dir")]
+    assert CliRunner().invoke(inference.main, [*given, str(tmp_path / "usual")]).exit_code == 0
+    command = [sys.executable, "-m", "ptycho_torch.inference", *given, str(tmp_path / "other")]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"MPLBACKEND": "none", "LC_ALL": "C"}, check=True)
+    written = [
+        {path.name: path.read_bytes() for path in (tmp_path / out).iterdir() if path.suffix != ".log"}
+        for out in ("usual", "other")
+    ]
     assert len(written[0]) >= 6
     assert [name for name in written[0] if written[1].get(name) != written[0][name]] == []

@@ -361,7 +361,7 @@ ELSEWHERE: Mapping[str, tuple[np.ndarray, np.ndarray]] = {
 def test_an_object_of_another_origin_is_not_a_mistake(positions: np.ndarray, known: np.ndarray, tmp_path: Path) -> None:
     given = evidence(offsets=positions, patches=true_patches(), positions=positions, known=known)
     diagnosis = diagnose(given)
-    assert wrong(given) == {}
+    assert "wrong" not in {one.verdict for one in diagnosis.findings}
     assert diagnosis["object"].verdict == "unclear"
     assert "it does not cover the scan: its origin differs from that of the positions" in diagnosis["object"].mistake
     assert "object" in diagnosis.verdict
@@ -419,7 +419,7 @@ DEGENERATE: Mapping[str, np.ndarray] = {
 
 
 @pytest.mark.parametrize("positions", DEGENERATE.values(), ids=DEGENERATE)
-@pytest.mark.parametrize("seed", [None, 0, 1])
+@pytest.mark.parametrize("seed", [None, 0])
 def test_degenerate_scans_are_unclear_not_wrong(positions: np.ndarray, seed: int | None, tmp_path: Path) -> None:
     """Patches are the true ones, or smooth images of a network that has learnt nothing, which fit somewhere."""
     positions = np.array(positions, np.float64)
@@ -429,7 +429,7 @@ def test_degenerate_scans_are_unclear_not_wrong(positions: np.ndarray, seed: int
         patches = torch.from_numpy(np.array(noise) * np.exp(1j * np.array(noise))).to(torch.complex64)
     given = evidence(patches, offsets=positions, positions=positions)
     diagnosis = diagnose(given)
-    assert wrong(given) == {}
+    assert "wrong" not in {one.verdict for one in diagnosis.findings}
     if "coordinates" in {one.name for one in diagnosis.findings if one.verdict == "right"}:
         assert np.linalg.matrix_rank(positions - positions.mean(axis=0), tol=1e-6) == 2
     else:

@@ -34,20 +34,14 @@ NUMBERS = itertools.count()
 Check = Callable[..., Result]
 
 
-@pytest.fixture(scope="module")
-def subjects(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory of all subjects. On another ``sys.path``, distributions are searched again, which is slow."""
-    return tmp_path_factory.mktemp("subjects")
-
-
 @pytest.fixture
-def check(tmp_path: Path, subjects: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
+def check(tmp_path: Path, fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> Check:
     """Return a function that writes a subject into a module and checks it against the stand-in goldens."""
-    monkeypatch.syspath_prepend(str(subjects))
+    monkeypatch.syspath_prepend(str(tmp_path))
 
     def run(code: str, *arguments: str, known: str = "") -> Result:
         name = f"subject_{next(NUMBERS)}"
-        (subjects / f"{name}.py").write_text(code)
+        (tmp_path / f"{name}.py").write_text(code)
         if known:
             (tmp_path / "known.toml").write_text(known)
             arguments = (*arguments, "--known", str(tmp_path / "known.toml"))
@@ -102,8 +96,7 @@ def test_a_second_way(check: Check) -> None:
     assert rows(result)["toy.scale__backwards"][0] == "2"
 
 
-def test_a_package_is_searched(check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
+def test_a_package_is_searched(check: Check, tmp_path: Path) -> None:
     (tmp_path / "several").mkdir()
     (tmp_path / "several" / "__init__.py").write_text("")
     first, second = RIGHT.split("def toy_large")
@@ -432,11 +425,11 @@ def test_a_package_from_two_places_is_reported(check: Check, tmp_path: Path, mon
     assert told in " ".join(result.output.split())
 
 
+@pytest.mark.usefixtures("changed_distributions")
 @pytest.mark.parametrize(("part", "status"), [("", 1), (".broken", 2)])
 def test_distributions_that_overwrite_each_other_are_reported(
-    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, status: int
+    check: Check, tmp_path: Path, part: str, status: int
 ) -> None:
-    monkeypatch.syspath_prepend(str(tmp_path))
     sys.modules.pop("twice_port", None)
     package(tmp_path, "twice_port", broken="import not_there_at_all")
     for name in ("port_a", "port_b"):

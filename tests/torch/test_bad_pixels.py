@@ -315,6 +315,7 @@ def training(data: Path, out: Path, *more: object) -> list[str]:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_pictures")
 def test_values_of_bad_pixels_do_not_affect_trainings(scan: Scan, tmp_path: Path) -> None:
     """Bad pixels are marked by key or by option. If the same pixels count as good, the training differs."""
     runs: dict[str, tuple[Scan, list[str]]] = {

@@ -182,6 +182,7 @@ def infer(trained: Path, scan: Path, out: Path, *options: object) -> tuple[int, 
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_pictures")
 def test_training_on_npz_inference_on_hdf5_and_a_product(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "result.h5"
     scan = DATA / "3-modes-bad-pixels.h5"
@@ -209,6 +210,7 @@ def test_training_on_npz_inference_on_hdf5_and_a_product(trained: Path, tmp_path
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_pictures")
 def test_an_npz_needs_the_size_of_a_pixel(trained: Path, tmp_path: Path) -> None:
     scan, path = DATA / "3-modes-bad-pixels.npz", tmp_path / "result.h5"
     status, output = infer(trained, scan, tmp_path / "out", "--product", path)

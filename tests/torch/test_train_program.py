@@ -64,12 +64,6 @@ def trained(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.fixture
-def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing the losses takes as long as training does here."""
-    monkeypatch.setattr("ptycho_torch.pictures.losses.draw_losses", lambda *given: None)
-
-
 def weights(bundle: Bundle) -> dict[str, torch.Tensor]:
     return bundle.model.state_dict()
 
@@ -131,7 +125,7 @@ def test_the_first_loss_is_that_of_the_first_samples_in_order(scan: Path, traine
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("no_picture")
+@pytest.mark.usefixtures("no_pictures")
 def test_weights_and_order_from_files(scan: Path, trained: Path, tmp_path: Path) -> None:
     """Files of another framework may replace the seed's draws. With the same values, the result is the same."""
     bundle = load_bundle(trained)
@@ -152,7 +146,7 @@ def test_weights_and_order_from_files(scan: Path, trained: Path, tmp_path: Path)
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("no_picture")
+@pytest.mark.usefixtures("no_pictures")
 def test_a_training_in_bfloat16(scan: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bundle records the precision, no other precision resumes it, and a slow processor causes a warning."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
@@ -189,7 +183,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, number: int, read: int) -> Non
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("no_picture")
+@pytest.mark.usefixtures("no_pictures")
 def test_an_interrupted_training_is_resumed_to_the_same_result(scan: Path, trained: Path, tmp_path: Path) -> None:
     handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
     with pytest.MonkeyPatch.context() as patched:
@@ -212,7 +206,7 @@ def test_an_interrupted_training_is_resumed_to_the_same_result(scan: Path, train
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("no_picture")
+@pytest.mark.usefixtures("no_pictures")
 def test_more_epochs_later_are_the_same_as_at_once(scan: Path, trained: Path, tmp_path: Path) -> None:
     assert training(scan, tmp_path, epochs=2).exit_code == 0
     assert training(scan, tmp_path, "--resume").exit_code == 0
@@ -223,7 +217,7 @@ def test_more_epochs_later_are_the_same_as_at_once(scan: Path, trained: Path, tm
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("no_picture")
+@pytest.mark.usefixtures("no_pictures")
 def test_schedule_and_early_stop_are_resumed_too(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a loss that never improves, the rate is halved after epoch 3, and training ends after epoch 4."""
 
@@ -243,7 +237,7 @@ def test_schedule_and_early_stop_are_resumed_too(scan: Path, tmp_path: Path, mon
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("no_picture")
+@pytest.mark.usefixtures("no_pictures")
 def test_the_training_loss_stops_early_and_the_validation_loss_sets_the_rate(
     scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,7 +265,7 @@ def test_another_training_is_not_resumed(scan: Path, trained: Path) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("no_picture")
+@pytest.mark.usefixtures("no_pictures")
 def test_a_damaged_checkpoint_is_one_clear_line(scan: Path, tmp_path: Path) -> None:
     assert training(scan, tmp_path, epochs=1).exit_code == 0
     path = tmp_path / "last.ckpt"
@@ -286,6 +280,7 @@ def test_a_damaged_checkpoint_is_one_clear_line(scan: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_pictures")
 def test_a_run_that_fails_says_so(scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def objective(*given: Any) -> torch.Tensor:
         raise RuntimeError("out of\nmemory")
@@ -308,6 +303,7 @@ def test_a_run_that_fails_says_so(scan: Path, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_pictures")
 def test_a_finished_training_is_not_overwritten_unasked(trained: Path, scan: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "D")
     before = {path.name: path.read_bytes() for path in (tmp_path / "D").iterdir() if path.suffix != ".log"}
@@ -370,6 +366,7 @@ def test_results_are_of_one_training(scan: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_pictures")
 def test_an_interrupted_second_training_leaves_the_first(trained: Path, scan: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, tmp_path / "D")
     with pytest.MonkeyPatch.context() as patched:
@@ -384,7 +381,7 @@ def test_an_interrupted_second_training_leaves_the_first(trained: Path, scan: Pa
 
 
 @pytest.mark.integration
-@pytest.mark.usefixtures("no_picture")
+@pytest.mark.usefixtures("no_pictures")
 def test_a_directory_whose_name_is_not_utf_8(scan: Path, tmp_path: Path) -> None:
     out = tmp_path / os.fsdecode(b"D\xff$x^^$")
     assert training(scan, out, epochs=1).exit_code == 0
@@ -393,6 +390,7 @@ def test_a_directory_whose_name_is_not_utf_8(scan: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_pictures")
 def test_a_log_that_cannot_be_written_does_not_end_a_run(trained: Path, scan: Path, tmp_path: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
@@ -543,6 +541,7 @@ def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, sc
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_pictures")
 def test_an_inference_in_bfloat16(trained: Path, scan: Path, tmp_path: Path) -> None:
     mosaics = []
     for precision in ("32-true", "bf16-mixed"):

@@ -105,8 +105,8 @@ def weights(draw: Draw, structure: Structure) -> np.ndarray:
         else:
             part = draw.integers(-15, 16, shape) / 128
         in_border = name.startswith(("amplitude_border_c", "amplitude_whole_c"))
-        parts.append((part / 1024 if in_border else part).ravel())
-    return np.concatenate(parts).astype(np.float32)
+        parts.append((part / 1024 if in_border else part).astype(np.float32).ravel())
+    return np.concatenate(parts)
 
 
 # ------------------------------------------------------------------------------------------------ forward

@@ -163,7 +163,8 @@ def _send(stream: IO[bytes], answer: Contents | str) -> None:
         arrays += [(path, key, value) for path, of in answer.attributes.items() for key, value in of.items()]
         head = [(path, key, array.dtype.str, array.shape) for path, key, array in arrays]
         stream.write(json.dumps([[*answer.attributes], head]).encode() + b"\n")
-        stream.write(b"".join(array.tobytes().ljust(_padded(array.nbytes), b"\0") for _, _, array in arrays))
+        for _, _, array in arrays:
+            stream.write(array.tobytes().ljust(_padded(array.nbytes), b"\0"))
     stream.flush()
 
 

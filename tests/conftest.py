@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--external-data",
         metavar="DIR",
-        default=os.environ.get(_VARIABLE),
+        default=os.environ.get(_VARIABLE) or None,
         help="a directory with vectors/*.h5 and data/*.npz; tests that use them skip without it "
         f"(also: the environment variable {_VARIABLE})",
     )

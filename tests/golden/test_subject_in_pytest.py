@@ -88,9 +88,12 @@ def test_goldens_that_fail_for_one_reason_are_shown_once(
     assert re.search(other, failures)
     for case in ("toy/double", "toy/triple"):
         assert f"FAILED parity/test_parity.py::test_goldens[{case}]" in result.stdout.str(), "all are named at the end"
-    every = project.runpytest_subprocess(*only_plugins(monkeypatch), *workers, "-v").stdout.str()
-    assert every.count("diagnosis: matches fault 'negated'") == 2
-    assert "more golden fails" not in every
+
+
+def test_with_v_every_failure_is_shown(project: pytest.Pytester) -> None:
+    out = run(project, WRONG, "-v").stdout.str()
+    assert out.count("diagnosis: matches fault 'negated'") == 2
+    assert "more golden fails" not in out
 
 
 @pytest.mark.parametrize(

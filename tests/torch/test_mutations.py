@@ -56,7 +56,7 @@ def test_a_port_that_commits_a_fault_fails_and_the_diagnosis_names_it(
     every = pytestconfig.getoption("--all-mutations")
     if operation.startswith("run."):
         pytest.importorskip("lightning")
-        if not every and (operation == "run.training" or (operation, fault.name) in MUTANTS):
+        if not every:
             pytest.skip("trains a network; run it with --all-mutations")
     cases = cases_that_catch(operation, fault, goldens)
     for case in cases if every else cases[-1:]:

@@ -145,7 +145,8 @@ class TrainingConfig:
         early_stop_patience, early_stop_min_delta, early_stop_monitor: epochs to wait before training stops; smallest
             improvement; loss that is watched.
         validation_fraction: fraction of the data for validation, taken from the end before shuffling.
-        precision: ``32-true``, or ``bf16-mixed``: the network in bfloat16, physics and optimiser in float32.
+        precision: ``32-true``, or ``bf16-mixed``: the network in bfloat16, except in the first ten steps; physics and
+            optimiser in float32.
 
     Raises:
         ValueError: a value is out of its range.

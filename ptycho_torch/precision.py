@@ -13,8 +13,8 @@ from ptycho_torch.config_params import Precision
 FIRST_STEPS = 10
 """Steps at the start of a training that are always computed in float32.
 
-Adam divides a gradient by the size of those before it. There is none before the first step, which therefore follows the
-signs of the gradients, however small. Rounding to bfloat16 would change many of these signs.
+Adam divides the mean of the gradients so far by their mean size. Of a single gradient, this leaves only the sign,
+however small the gradient is. Rounding to bfloat16 would change many of these signs.
 """
 
 

@@ -150,7 +150,8 @@ def _crashed(path: Path, status: int, seconds: float) -> str:
 # ------------------------------------------------------------------------------------------------ what is sent
 #
 # An answer is a line of JSON: a text, or a list of the objects' paths and, for each array that follows, its path, the
-# attribute's name (null for a dataset), dtype and shape. Then come the bytes of these arrays, each padded.
+# attribute's name (null for a dataset), dtype and shape. Then come the bytes of these arrays, each padded
+# with zeros to a multiple of 16 bytes.
 
 
 def _send(stream: IO[bytes], answer: Contents | str) -> None:
@@ -184,15 +185,16 @@ def _receive_contents(
 ) -> Contents:
     kinds = [(np.dtype(kind), shape) for _, _, kind, shape in head]
     sizes = [_padded(math.prod(shape) * dtype.itemsize) for dtype, shape in kinds]
-    if any(dtype.kind not in "biufcS" for dtype, _ in kinds) or sum(sizes) > 2 * SIZE_CAP:
+    are_of_golden = all(dtype.kind in "biufcS" and dtype.itemsize for dtype, _ in kinds)
+    if not are_of_golden or sum(sizes) > 2 * SIZE_CAP:
         raise ValueError("not the arrays of a golden")
-    block = bytearray(sum(sizes))
-    if stream.readinto(block) != len(block):
+    block = np.empty(sum(sizes), np.uint8)  # its memory is used only as far as bytes arrive
+    if stream.readinto(block.data) != block.nbytes:
         raise ValueError("cut short")
     arrays: dict[str, np.ndarray] = {}
     attributes: dict[str, dict[str, np.ndarray]] = {path: {} for path in objects}
     for (path, key, _, _), (dtype, shape), offset in zip(head, kinds, accumulate(sizes, initial=0)):
-        array: np.ndarray = np.ndarray(shape, dtype, block, offset)
+        array: np.ndarray = np.ndarray(shape, dtype, block.data, offset)
         if key is None:
             arrays[path] = array
         else:

@@ -345,13 +345,15 @@ class _Interpreter:
         self, fault: str, entry: Mapping[str, Any], right: np.ndarray, values: np.ndarray, at: np.ndarray
     ) -> Wrong:
         shape = tuple(self._whole(n) for n in entry.get("shape", right.shape))
-        sums = [float(self._table(entry.get("sums"), f"sums of fault {fault!r}")[part]) for part in SUMS]
+        sums = [self._table(entry.get("sums"), f"sums of fault {fault!r}")[part] for part in SUMS]
         share, distance = (math.inf if entry[key] is None else float(entry[key]) for key in ("share", "distance"))
-        if not all(map(math.isfinite, sums)):
+        if not all(type(number) in (int, float) and math.isfinite(number) for number in sums):
             raise self.error(f"fault {fault!r} has impossible sums")
         if not (share >= 0 and distance >= 0) or (len(at) and not 0 <= at.min() <= at.max() < math.prod(shape)):
             raise self.error(f"fault {fault!r} has an impossible distance, or an index outside its array")
-        return Wrong(shape, values.dtype.str, share, distance, at, values, np.array(sums).view(np.complex128))
+        return Wrong(
+            shape, values.dtype.str, share, distance, at, values, np.array(sums, np.float64).view(np.complex128)
+        )
 
     def _noise(self, value: Any, outputs: Arrays) -> dict[str, dict[str, Any]]:
         table = self._table(value, "its noise")

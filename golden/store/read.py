@@ -32,6 +32,7 @@ _LEAST_HEAD = 64
 """Bytes that are checked before HDF5 sees the file."""
 _NUMBERS = ("<f8", "<i8", "<c8", "<f4", "?", "<c16", "<i4", "u1", "i1", "<i2", "<u2", "<u4", "<u8", "<f2")
 _PLAIN_TYPES = tuple((h5t.py_create(dtype, logical=True), dtype) for dtype in map(np.dtype, _NUMBERS))
+_CHARACTER_SETS = (h5t.CSET_UTF8, h5t.CSET_ASCII)
 _PACKING = [h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE]
 
 
@@ -253,7 +254,8 @@ class _Reader:
     def _plain_dtype(self, kind: h5t.TypeID, name: str) -> np.dtype:
         """Return the dtype of a type of HDF5. h5py's own takes ten times as long, and marks encodings."""
         if isinstance(kind, h5t.TypeStringID):
-            if not kind.is_variable_str() and kind.get_strpad() == h5t.STR_NULLPAD:
+            fixed = not kind.is_variable_str() and kind.get_strpad() == h5t.STR_NULLPAD
+            if fixed and kind.get_cset() in _CHARACTER_SETS:
                 return np.dtype(("S", kind.get_size()))
         else:
             for known, dtype in _PLAIN_TYPES:

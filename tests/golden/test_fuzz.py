@@ -65,6 +65,17 @@ def test_every_block_of_metadata_can_be_resealed(number: int) -> None:
     assert lookup3(b"Four score and seven years ago") == 0x17770551  # the author's example
 
 
+def test_a_text_of_an_unknown_character_set_is_refused(tmp_path: Path) -> None:
+    data, utf8, unknown = base(0), b"\x13\x11\0\0", b"\x13\x51\0\0"  # types of texts padded with zeros
+    assert utf8 in data
+    changed = data.replace(utf8, unknown)
+    for block in blocks(data):
+        changed = block.sealed(changed)
+    (tmp_path / "a.h5").write_bytes(changed)
+    (why,) = read_untrusted([tmp_path / "a.h5"])
+    assert "has a type that a golden never has (TypeStringID)" in str(why)
+
+
 @pytest.mark.parametrize("kind", ["bits", "resealed copies", "virtual", "JSON value"])
 def test_a_kind_and_a_seed_are_one_corruption(kind: str) -> None:
     assert corrupt(kind, 5) == corrupt(kind, 5)
@@ -123,6 +134,7 @@ def test_what_is_sent_arrives() -> None:
         lambda data: data[:10],
         lambda data: data[:-1],
         lambda data: data.replace(b"<f8", b"|O8"),
+        lambda data: data.replace(b"<f8", b"|S0"),
         lambda data: data.replace(b"[2, 3]", b"[-2, -3]"),
         lambda data: data.replace(b"[2, 3]", b"[%d, 3]" % 2**40),
         lambda data: data.replace(b'"case"', b"[7, 8]"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -224,6 +224,16 @@ def test_the_trainer_writes_and_prints_nothing_of_its_own(tmp_path: Path) -> Non
         make_trainer(tmp_path, 1, Devices(accelerator="cpu", strategy="none"))
 
 
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Let Torch use two threads, although workers of the suite may use one each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
 def test_a_resumed_training_does_not_start_over(scan: Scan, tmp_path: Path) -> None:
     """If it started over, it would end with the same numbers, so the steps are counted."""
     at_once, first, later, last = Steps(), Steps(), Steps(), Steps()

@@ -30,7 +30,7 @@ STAR := --cases tests.external.star --fixtures .artifacts/star
 
 # With ARGS, run pytest only once: make parity would repeat some of the selected tests.
 test: $(if $(ARGS),torch-only,parity)
-	$(TORCH)/bin/python -m pytest $(or $(ARGS),-n 2)
+	$(TORCH)/bin/python -m pytest $(or $(ARGS),-n 2 --dist worksteal)
 
 parity: torch-only
 	$(TORCH)/bin/python -m pytest -q -m 'golden and not integration' $(ARGS)

@@ -150,8 +150,8 @@ def _crashed(path: Path, status: int, seconds: float) -> str:
 # ------------------------------------------------------------------------------------------------ what is sent
 #
 # An answer is a line of JSON: a text, or a list of the objects' paths and, for each array that follows, its path, the
-# attribute's name (null for a dataset), dtype and shape. Then come the bytes of these arrays, each padded
-# with zeros to a multiple of 16 bytes.
+# attribute's name (null for a dataset), dtype and shape. Then come the bytes of these arrays, each padded with zeros to
+# a multiple of 16 bytes.
 
 
 def _send(stream: IO[bytes], answer: Contents | str) -> None:

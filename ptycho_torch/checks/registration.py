@@ -79,7 +79,7 @@ def register(
     """
     if not mask.any():
         raise ValueError("mosaic: expected covered pixels, found none")
-    correlate = _correlator(known)
+    correlate = _correlator(known, mosaic.shape[0])
     best: dict[str, tuple[float, tuple[int, int], bool]] = {}
     for name in ORIENTATIONS:
         both = correlate(turned_back(mosaic, name), turned_back(mask, name))
@@ -142,34 +142,34 @@ def window_at(
     Returns:
         The window, complex128, zero outside the object; and a bool mask, true inside the object.
     """
-    return _window(_splines(known), place, shape)
+    return _window(_spline(known), place, shape)
 
 
 # ------------------------------------------------------------------------------------------------ parts
 
 
-def _correlator(known: np.ndarray) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Return a function that correlates an image (h, w) and its mask with a known image (H, W).
+def _correlator(known: np.ndarray, side: int) -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return a function that correlates an image (S, S), S = ``side``, and its mask with a known image (H, W).
 
     The function returns the modulus of the correlation coefficient for every whole-pixel place of the image on the
-    known one, and the same for its complex conjugate: (H + h - 1, W + w - 1) each. Entry [i, j] is for the image's
-    pixel [0, 0] at the known image's [i - h + 1, j - w + 1]; it is 0 if the overlap is too small.
+    known one, and the same for its complex conjugate: (H + S - 1, W + S - 1) each. Entry [i, j] is for the image's
+    pixel [0, 0] at the known image's [i - S + 1, j - S + 1]; it is 0 if the overlap is too small.
     """
+    full = tuple(one + side - 1 for one in known.shape)
+    size = tuple(fft.next_fast_len(length) for length in full)
+
+    def transform(image: np.ndarray) -> np.ndarray:
+        return np.asarray(fft.fft2(image.astype(np.complex64), size))
+
+    def back(product: np.ndarray) -> np.ndarray:
+        return np.asarray(fft.ifft2(product)[: full[0], : full[1]])
+
     everywhere = np.ones(known.shape, bool)
     a = _centred(known, everywhere)
+    A, A2, MA = transform(a), transform(np.abs(a) ** 2), transform(everywhere)
 
     def correlate(moving: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        full = tuple(one + other - 1 for one, other in zip(known.shape, moving.shape))
-        size = tuple(fft.next_fast_len(side) for side in full)
         b = _centred(moving, mask)[::-1, ::-1]
-
-        def transform(image: np.ndarray) -> np.ndarray:
-            return np.asarray(fft.fft2(image.astype(np.complex64), size))
-
-        def back(product: np.ndarray) -> np.ndarray:
-            return np.asarray(fft.ifft2(product)[: full[0], : full[1]])
-
-        A, A2, MA = transform(a), transform(np.abs(a) ** 2), transform(everywhere)
         B, B_negated, B2, MB = transform(b.conj()), transform(b), transform(np.abs(b) ** 2), transform(mask[::-1, ::-1])
         overlap = np.rint(back(MA * MB).real)
         pixels = np.maximum(overlap, 1)
@@ -202,10 +202,10 @@ def _refine(
     known: np.ndarray, moving: np.ndarray, mask: np.ndarray, start: tuple[int, int]
 ) -> tuple[float, float, float]:
     """Return row, column and correlation of the best place within a pixel of ``start``."""
-    splines = _splines(known)
+    spline = _spline(known)
 
     def badness(move: np.ndarray) -> float:
-        window, covered = _window(splines, (start[0] + move[0], start[1] + move[1]), moving.shape)
+        window, covered = _window(spline, (start[0] + move[0], start[1] + move[1]), moving.shape)
         return -correlation(window, moving, mask & covered) + float(np.maximum(np.abs(move) - 1, 0).sum())
 
     simplex = np.array([[0.0, 0.0], [0.4, 0.0], [0.0, 0.4]])
@@ -216,28 +216,13 @@ def _refine(
     return row, column, -float(found.fun)
 
 
-def _splines(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    real, imaginary = (
-        ndimage.spline_filter(part.astype(np.float64), mode="mirror") for part in (known.real, known.imag)
-    )
-    return np.asarray(real), np.asarray(imaginary)
+def _spline(known: np.ndarray) -> np.ndarray:
+    return np.asarray(ndimage.spline_filter(known, output=np.complex128, mode="mirror"))
 
 
-def _window(
-    splines: tuple[np.ndarray, np.ndarray], place: tuple[float, float], shape: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    axes = [start + np.arange(side) for start, side in zip(place, shape)]
-    inside = [(at >= 0) & (at <= side - 1) for at, side in zip(axes, splines[0].shape)]
-    covered = inside[0][:, None] & inside[1]
-    rows, columns = (slice(*_ends(one)) for one in inside)
-    window = np.zeros(shape, np.complex128)
-    points = np.meshgrid(axes[0][rows], axes[1][columns], indexing="ij")
-    if points[0].size:
-        real, imaginary = (ndimage.map_coordinates(one, points, prefilter=False, mode="mirror") for one in splines)
-        window[rows, columns] = real + 1j * imaginary
-    return window, covered
-
-
-def _ends(inside: np.ndarray) -> tuple[int, int]:
-    places = np.flatnonzero(inside)
-    return (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+def _window(spline: np.ndarray, place: tuple[float, float], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    window = ndimage.affine_transform(spline, (1, 1), place, shape, prefilter=False, mode="mirror")
+    axes = (start + np.arange(side) for start, side in zip(place, shape))
+    rows, columns = ((at >= 0) & (at <= side - 1) for at, side in zip(axes, spline.shape))
+    covered = rows[:, None] & columns
+    return np.where(covered, window, 0), covered

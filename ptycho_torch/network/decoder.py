@@ -20,7 +20,7 @@ from ptycho_torch.network.layers import (
     ConvolutionPair,
     UpBlock,
     UpsampledConvolution,
-    centre_mask,
+    border_mask,
     chained,
     scaled_widths,
 )
@@ -118,7 +118,7 @@ class BorderHead(nn.Module):
         super().__init__()
         self.pair = ConvolutionPair(BORDER_CHANNELS, width)
         self.conv = UpsampledConvolution(width, outputs)
-        self.register_buffer("mask", 1 - centre_mask(N), persistent=False)
+        self.register_buffer("mask", border_mask(N), persistent=False)
 
     def forward(self, decoded: Float[Tensor, "B 4 H H"]) -> Float[Tensor, "B outputs 2*H 2*H"]:
         """Map features to images; see the class for the shapes."""

@@ -86,11 +86,12 @@ class UpBlock(ConvolutionPair):
         return interpolate(super().forward(images), scale_factor=2, mode="nearest")
 
 
-def centre_mask(N: int) -> Float[Tensor, "N N"]:
-    """Return ones in rows and columns ``N // 4 … N // 4 + N // 2 - 1`` and zeros around them; (N, N) float32."""
-    mask = torch.zeros(N, N)
+def border_mask(N: int) -> Float[Tensor, "N N"]:
+    """Return zeros in rows and columns ``N // 4 … N // 4 + N // 2 - 1`` and ones around them; (N, N) float32."""
+    mask = torch.ones(N, N)
     centre = slice(N // 4, N // 4 + N // 2)
-    mask[centre, centre] = 1
+    # ``ones - zeros`` would load Torch's compiler, for a second, if the model is created on the device "meta".
+    mask[centre, centre] = 0
     return mask
 
 

@@ -1,13 +1,10 @@
-"""Torch's settings for these tests: true float32, and no more threads than cores."""
+"""Torch's settings for these tests: true float32, and threads that do not spin while they wait."""
 
 from __future__ import annotations
 
 import os
 
-# Torch reads these when it is first imported. pytest-xdist's workers share the cores, and would spin on each other's.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # Torch reads it when it is first imported
 
 import pytest
 import torch

@@ -26,12 +26,12 @@ def members(archive: bytes) -> dict[str, bytes]:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
-def zipped(found: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+def zipped(found: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED, level: int | None = None) -> bytes:
     """Write members to a zip archive, including repeated ones."""
     stream = io.BytesIO()
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(stream, "w", compression) as archive:
         for name, data in found:
-            archive.writestr(zipfile.ZipInfo(name), data, compression)
+            archive.writestr(zipfile.ZipInfo(name), data, compression, level)
     return stream.getvalue()
 
 

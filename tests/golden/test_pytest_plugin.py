@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from pytest_regressions.file_regression import FileRegressionFixture
@@ -472,14 +473,14 @@ def test_paths_are_relative_to_the_file_of_settings(project: pytest.Pytester) ->
 
 def test_a_report_lies_where_pytest_was_started(project: pytest.Pytester) -> None:
     edit(project, 'golden.check({"z"', "import os; os.chdir('fixtures'); golden.check({\"z\"")
-    project.runpytest_subprocess("--golden-report=run.json", "-k", "ramp").assert_outcomes(passed=1, deselected=3)
+    project.runpytest("--golden-report=run.json", "-k", "ramp").assert_outcomes(passed=1, deselected=3)
     assert (project.path / "run.json").is_file()
 
 
 def test_numpy_may_raise_in_the_users_tests(project: pytest.Pytester) -> None:
-    project.makeconftest("import numpy as np\nnp.seterr(all='raise')\nnp.set_printoptions(precision=1, threshold=2)")
     edit(project, 'golden.inputs["ramp"]', 'np.full_like(golden.inputs["ramp"], np.inf)')
-    result = project.runpytest_subprocess("-W", "error")
+    with np.errstate(all="raise"), np.printoptions(precision=1, threshold=2):
+        result = project.runpytest("-W", "error")
     result.assert_outcomes(passed=2, failed=1, skipped=1)
     assert "FloatingPointError" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*output 'z' breaking*"])

@@ -78,7 +78,8 @@ def test_goldens_that_fail_for_one_reason_are_shown_once(
 ) -> None:
     """The failure shows what is wrong and where, not the source of the test. The second golden takes one line."""
     (project.path / "my_subject.py").write_text(WRONG)
-    result = project.runpytest_subprocess(*only_plugins(monkeypatch), *workers)
+    start = project.runpytest_subprocess if workers else project.runpytest
+    result = start(*only_plugins(monkeypatch), *workers)
     failures = result.stdout.str().partition(" FAILURES ")[2].partition("goldens: ")[0]
     assert failures.count("diagnosis: matches fault 'negated'") == 1
     assert "check_subject" not in failures
@@ -249,13 +250,9 @@ def test_a_golden_that_the_subject_refuses_may_be_declared(project: pytest.Pytes
     able.stdout.fnmatch_lines(["E * 'toy/triple' is declared not offered (factors of 3 are refused), but *"])
 
 
-def test_xfail_hides_no_difference(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This runs in its own process, because the mark stays on the function, which other tests import too."""
-    project.makepyfile(
-        **{"parity/test_parity": f"import pytest\n{ONE_LINE}\ntest_goldens = pytest.mark.xfail(test_goldens)"}
-    )
-    (project.path / "my_subject.py").write_text(WRONG)
-    result = project.runpytest_subprocess(*only_plugins(monkeypatch))
+def test_xfail_hides_no_difference(project: pytest.Pytester) -> None:
+    project.makepyfile(**{"parity/test_parity": f"import pytest\n{ONE_LINE}\npytestmark = pytest.mark.xfail"})
+    result = run(project, WRONG)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         ["*test_goldens[[]toy/double[]]: was skipped or expected to fail although its golden does not agree; *"]

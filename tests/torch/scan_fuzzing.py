@@ -273,7 +273,7 @@ def _archive(draw: random.Random, number: int) -> bytes:
             whole[draw.choice(starts) + draw.choice((6, 8))] = draw.randrange(256)
             return bytes(whole)
         case 8:  # a large array, compressed to a small size
-            return zipped([*others, (name, content[:128] + bytes(2**28))], zipfile.ZIP_DEFLATED)
+            return zipped([*others, (name, content[:128] + bytes(2**28))], zipfile.ZIP_DEFLATED, 1)
         case _:
             return zipped([*members, ("remark.npy", _saved(np.array(["any"], object)))])
 

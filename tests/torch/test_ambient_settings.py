@@ -83,10 +83,12 @@ def test_the_same_bits(
 # ------------------------------------------------------------------------------------------------ from file to picture
 
 
+SIMULATION = Simulation(patterns=6, seed=3)
+
+
 def everything(directory: Path) -> dict[str, bytes]:
     """Simulate, read, predict, stitch, diagnose and draw; return all results as bytes."""
-    scan = simulate_scan(Simulation(patterns=6, seed=3))
-    save_scan(directory / "scan.npz", scan)
+    save_scan(directory / "scan.npz", simulate_scan(SIMULATION))
     scan, bundle = load_scan(directory / "scan.npz"), load_bundle(directory)
     prediction = predict(bundle.model, MemoryMappedDataset.from_config(scan, bundle.data, seed=0))
     mosaic = stitch(prediction.patches, prediction.offsets)
@@ -107,10 +109,11 @@ def everything(directory: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
-    directory = tmp_path_factory.mktemp("usual")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory with a bundle."""
+    directory = tmp_path_factory.mktemp("trained")
     (directory / NAME).write_bytes(bundle_fuzzing.sound())
-    return directory, everything(directory)
+    return directory
 
 
 @contextmanager
@@ -149,11 +152,11 @@ def other_settings() -> Iterator[None]:
         yield
 
 
-def test_results_and_pictures_do_not_depend_on_the_users_settings(usual: tuple[Path, dict[str, bytes]]) -> None:
-    directory, expected = usual
+def test_results_and_pictures_do_not_depend_on_the_users_settings(trained: Path) -> None:
+    expected = everything(trained)
     with other_settings():
         before = torch.get_default_dtype(), dict(matplotlib.rcParams)
-        found = everything(directory)
+        found = everything(trained)
         assert (torch.get_default_dtype(), dict(matplotlib.rcParams)) == before
     assert [name for name in expected if found[name] != expected[name]] == []
 
@@ -180,23 +183,28 @@ def test_a_matplotlibrc_that_is_not_valid_is_not_read(tmp_path: Path, settings: 
     assert (done.stdout.splitlines(), done.stderr) == ([str(tmp_path.resolve()), "none"], "")
 
 
-def test_loading_a_bundle_leaves_the_random_numbers_as_they_were(usual: tuple[Path, dict[str, bytes]]) -> None:
+def test_loading_a_bundle_leaves_the_random_numbers_as_they_were(trained: Path) -> None:
     before = torch.get_rng_state()
-    load_bundle(usual[0])
+    load_bundle(trained)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.integration
-def test_an_inference_in_a_folder_with_a_matplotlibrc(usual: tuple[Path, dict[str, bytes]], tmp_path: Path) -> None:
-    """The program ignores the folder's matplotlibrc and the variable MPLBACKEND."""
-    directory, _ = usual
+def test_an_inference_in_a_folder_with_a_matplotlibrc(trained: Path, tmp_path: Path) -> None:
+    """The program ignores the folder's matplotlibrc and the variable MPLBACKEND, and loads only what it needs."""
+    scan = tmp_path / "scan.npz"
+    save_scan(scan, simulate_scan(SIMULATION))
     settings = "text.usetex: True\nimage.origin: lower\nsavefig.dpi: 20\nimage.lut: 3\nfont.family: fantasy\n"
     (tmp_path / "matplotlibrc").write_text(settings)
-    arguments = ["--model_path", directory, "--test_data", directory / "scan.npz", "--n_images", 6]
+    arguments = ["--model_path", trained, "--test_data", scan, "--n_images", 6]
     given = [str(one) for one in (*arguments, "--accelerator", "cpu", "--output_dir")]
     assert CliRunner().invoke(inference.main, [*given, str(tmp_path / "usual")]).exit_code == 0
-    command = [sys.executable, "-m", "ptycho_torch.inference", *given, str(tmp_path / "other")]
-    subprocess.run(command, cwd=tmp_path, env=os.environ | {"MPLBACKEND": "none", "LC_ALL": "C"}, check=True)
+    command = [sys.executable, "-X", "importtime", "-m", "ptycho_torch.inference", *given, str(tmp_path / "other")]
+    environment = os.environ | {"MPLBACKEND": "none", "LC_ALL": "C"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"torch", "matplotlib.backend_bases"} <= loaded
+    assert not {"torch._dynamo", "lightning", "pytest", "golden"} & loaded, "they take seconds"
     written = [
         {path.name: path.read_bytes() for path in (tmp_path / out).iterdir() if path.suffix != ".log"}
         for out in ("usual", "other")

@@ -334,6 +334,22 @@ def _of_another_epoch(state: dict[str, Any]) -> None:
     progress["optimizer"]["step"]["total"]["completed"] = 7
 
 
+@pytest.fixture(scope="module")
+def checkpoint(scan: Scan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the checkpoint of a training after one epoch."""
+    directory = tmp_path_factory.mktemp("checkpoint")
+    fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(directory, 1), Steps())
+    return directory / "last.ckpt"
+
+
+def crafted(checkpoint: Path, change: Callable[[dict[str, Any]], object], path: Path) -> Path:
+    """Write a changed copy of a checkpoint, whose checksums are right."""
+    state = ArchiveCheckpoints().load_checkpoint(checkpoint)
+    change(state)
+    ArchiveCheckpoints().save_checkpoint(state, path)
+    return path
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -352,14 +368,10 @@ def _of_another_epoch(state: dict[str, Any]) -> None:
     ],
 )
 def test_a_crafted_checkpoint_is_refused_before_a_step(
-    scan: Scan, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+    scan: Scan, checkpoint: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    """Its checksums are right. Torch would compute with its content, or read beyond it."""
-    fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(tmp_path, 1), Steps())
-    path = tmp_path / "last.ckpt"
-    state = ArchiveCheckpoints().load_checkpoint(path)
-    change(state)
-    ArchiveCheckpoints().save_checkpoint(state, path)
+    """Torch would compute with its content, or read beyond it."""
+    path = crafted(checkpoint, change, tmp_path / "last.ckpt")
     steps = Steps()
     with pytest.raises(UnfitCheckpoint, match=r"last\.ckpt: expected the state of a training, found something else"):
         fit(task_of(scan), trainer(tmp_path), steps, resume=path)
@@ -368,15 +380,11 @@ def test_a_crafted_checkpoint_is_refused_before_a_step(
 
 @pytest.mark.parametrize("change", [_with_nan, lambda state: state["state_dict"].popitem()])
 def test_a_crafted_checkpoint_of_a_finished_training_is_refused(
-    scan: Scan, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+    scan: Scan, checkpoint: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    fit(task_of(scan), trainer(tmp_path), Steps())
-    path = tmp_path / "last.ckpt"
-    state = ArchiveCheckpoints().load_checkpoint(path)
-    change(state)
-    ArchiveCheckpoints().save_checkpoint(state, path)
+    path = crafted(checkpoint, change, tmp_path / "last.ckpt")
     with pytest.raises(UnfitCheckpoint, match=r"last\.ckpt: expected the state of a training, found something else"):
-        fit(task_of(scan), trainer(tmp_path), Steps(), resume=path)
+        fit(task_of(scan, replace(CONFIG, epochs=1)), trainer(tmp_path, 1), Steps(), resume=path)
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])

@@ -62,7 +62,7 @@ def interrupted(directory: Path, number: int, module: str, *command: object) -> 
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("module", ["click", "numpy", "torch", "lightning.pytorch.trainer", "matplotlib.figure"])
+@pytest.mark.parametrize("module", ["click", "numpy", "torch", "lightning.fabric.accelerators", "matplotlib.figure"])
 def test_training_while_libraries_load(scan: Path, tmp_path: Path, module: str) -> None:
     options = ("--train_data_file", scan, "--output_dir", tmp_path / "D")
     status, said = interrupted(tmp_path, signal.SIGINT, module, "ptycho_torch.train", *options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from golden import interrupts as golden_interrupts
 from golden.cli import main as golden
-from ptycho_torch.interrupts import Interrupts
+from ptycho_torch.interrupts import NUMBERS, Interrupts, guard_loading
 from ptycho_torch.program import appearing_together, ending
 from ptycho_torch.scans.scan import save_scan
 from ptycho_torch.simulate import Simulation, simulate_scan
@@ -142,6 +143,19 @@ def test_a_swallowed_or_replaced_exception_still_ends_a_program() -> None:
     assert ended.value.exit_code == 130
     assert said == ["interrupted (SIGINT): kept", "interrupted (SIGTERM): kept", "interrupted (SIGINT): all is written"]
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_garbage_is_collected_as_soon_as_libraries_are_loaded() -> None:
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    try:
+        guard_loading()
+        assert not gc.isenabled()
+        with Interrupts().handled():
+            assert gc.isenabled()
+    finally:
+        gc.enable()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_results_appear_together_or_not_at_all(tmp_path: Path) -> None:

@@ -337,11 +337,13 @@ class _Hooks:
     def pytest_testnodedown(self, node: Any) -> None:
         output = getattr(node, "workeroutput", {})
         self._taken_away |= output.get("golden_taken_away", False)
+        self._run.learn(output.get("golden_subject", {}))
         told = output.get("golden_problems", [])
         self._run.problems += [problem for problem in told if problem not in self._run.problems]
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         self._run.problems += self._guard.intruders()
+        self._run.require_one_port()
         is_worker = hasattr(self._config, "workeroutput")
         if session.exitstatus == pytest.ExitCode.OK and self._is_full() and not is_worker:
             self._run.require_compared()
@@ -349,6 +351,7 @@ class _Hooks:
         if is_worker:
             output = self._config.workeroutput  # type: ignore[attr-defined]
             output |= {"golden_problems": self._run.problems, "golden_taken_away": self._taken_away}
+            output["golden_subject"] = self._run.described()
         elif self._run.problems and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

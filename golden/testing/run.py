@@ -9,11 +9,12 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,7 @@ class GoldenRun:
         self.again: Counter[str] = Counter()
         self._failed_in_part: set[str] = set()
         self._slow = slow
+        self._origins: dict[str, str] | None = None
 
     @cached_property
     def subject(self) -> Subject | None:
@@ -63,6 +65,17 @@ class GoldenRun:
             GoldenError: it cannot be loaded.
         """
         return load_subject(self._subject_name, self.goldens.operations) if self._subject_name else None
+
+    def described(self) -> dict[str, Any]:
+        """Describe a loaded subject, so that another process need not import it; empty if none is loaded."""
+        subject = vars(self).get("subject")
+        return {} if subject is None else {"ways": subject.names(), "origins": origins(subject)}
+
+    def learn(self, described: Mapping[str, Any]) -> None:
+        """Take over what another process of the same run has described."""
+        if described:
+            self.subject = Subject.of_names(self._subject_name, described["ways"])
+            self._origins = described["origins"]
 
     @cached_property
     def declarations(self) -> Declarations:
@@ -168,7 +181,7 @@ class GoldenRun:
 
     def require_one_port(self) -> None:
         """Report every package of the subject that is loaded from two places, or overwritten by another one."""
-        if self.subject is not None:
+        if self.checks and self.subject is not None:
             self.problems += collisions(self.subject)
 
     def not_offered(self, operation: str) -> bool:
@@ -218,7 +231,7 @@ class GoldenRun:
         reasons = {operation: self.declarations.absent(operation) for operation in absent}
         return replace(
             run,
-            versions={**run.versions, **origins(self.subject)},
+            versions={**run.versions, **(self._origins or origins(self.subject))},
             subject=self.subject.name,
             not_offered={operation: entry.reason if entry else "" for operation, entry in reasons.items()},
             declared=[str(entry) for entry in self.declarations.entries],

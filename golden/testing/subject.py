@@ -80,6 +80,20 @@ class Subject:
     def way(self, operation: str, name: str) -> Way:
         return next(way for way in self.ways[operation] if way.name == name)
 
+    def names(self) -> dict[str, list[str]]:
+        """Return the names of the ways of each operation."""
+        return {operation: [way.name for way in ways] for operation, ways in self.ways.items()}
+
+    @staticmethod
+    def of_names(name: str, ways: Mapping[str, Sequence[str]]) -> Subject:
+        """Return a subject that knows what it offers, but was not imported and computes nothing."""
+        known = {operation: tuple(Way(operation, way, _not_imported) for way in of) for operation, of in ways.items()}
+        return Subject(name, known, ())
+
+
+def _not_imported(**given: object) -> object:
+    raise GoldenError("the subject was not imported in this process")
+
 
 def load_subject(name: str, operations: Collection[str]) -> Subject:
     """Import a subject and find the operations that it offers.

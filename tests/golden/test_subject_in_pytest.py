@@ -11,7 +11,7 @@ import pytest
 from golden.report.run import Check
 from golden.testing.failures import Failure, told_by_cause
 from tests.golden.conftest import fill
-from tests.golden.test_check import OFF, RIGHT, WRONG
+from tests.golden.test_check import OFF, RIGHT, WRONG, package
 from tests.golden.test_pytest_plugin import REPOSITORY, only_plugins
 
 ONE_LINE = "from golden.testing import test_goldens"
@@ -282,17 +282,30 @@ def test_without_a_subject_the_one_line_is_a_usage_error(project: pytest.Pyteste
 
 
 def test_workers_and_controller_count_together(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    (project.path / "my_subject.py").write_text(WRONG)
+    """The controller does not import the subject, which may take seconds."""
+    imported = f"import os, pathlib\npathlib.Path({str(project.path)!r}, f'imported-{{os.getpid()}}').touch()\n"
+    (project.path / "my_subject.py").write_text(imported + WRONG)
     (project.path / "known.toml").write_text('["toy.scale"]\nreason = "on purpose"\n')
     result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     report = json.loads((project.path / "run.json").read_text())
     assert report["subject"] == "my_subject"
+    assert report["versions"]["my_subject"] == f"from {project.path}"
+    assert len(list(project.path.glob("imported-*"))) == 2
     assert {row["label"]: row["counts"] for row in report["operations"]} == {
         "toy.large": {"agrees": 1},
         "toy.scale": {"known": 2},
     }
+
+
+def test_a_port_from_two_places_fails_the_run(project: pytest.Pytester) -> None:
+    one, other = project.path / "one", project.path / "other"
+    package(one, "torn_port", __init__=f"__path__ += [{str(other / 'torn_port')!r}]")
+    package(other, "torn_port", late="scale = 1")
+    result = run(project, f"import sys\nsys.path.append({str(one)!r})\nimport torn_port.late\n{RIGHT}")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"the modules of package 'torn_port' come from 2 places: {one} and {other}"])
 
 
 # ------------------------------------------------------------------------------------------------ with other plugins

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # Torch reads it when it is first imported
-
 import pytest
-import torch
 
-# By default, NVIDIA's convolutions use only 10 bits of each factor.
-torch.backends.cudnn.allow_tf32 = False
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # Torch reads it when it is first imported
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _mkldnn(pytestconfig: pytest.Config) -> None:
+def _kernels(pytestconfig: pytest.Config) -> None:
+    import torch  # not at the top: the controller of pytest-xdist's workers loads this file, but runs no test
+
+    # By default, NVIDIA's convolutions use only 10 bits of each factor.
+    torch.backends.cudnn.allow_tf32 = False
     if pytestconfig.getoption("--no-mkldnn"):
         torch.backends.mkldnn.set_flags(False)
 

@@ -18,7 +18,6 @@ import h5py
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
 from golden.ptychopinn.simulation.embedded import as_ptychopinn, embedded
 from ptycho_torch.scans.scan import load_scan
@@ -106,8 +105,7 @@ def main(python: Path, epochs: int) -> None:
     """Draw docs/beamline.png."""
     with TemporaryDirectory() as directory:
         figure = draw(*reconstruct(python, Path(directory), epochs))
-        figure.savefig(Path(directory) / "figure.png", dpi=110, bbox_inches="tight")
-        Image.open(Path(directory) / "figure.png").quantize(256).save(DOCS / "beamline.png", optimize=True)
+    figure.savefig(DOCS / "beamline.png", dpi=110, bbox_inches="tight")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 
 from golden.ptychopinn.reassembly.cases import cut_patches
 from golden.ptychopinn.simulation import embedded
@@ -93,8 +92,7 @@ def frame(axis: Axes, x: float, y: float, side: int, colour: str) -> None:
 def embedded_figure() -> None:
     with TemporaryDirectory() as directory:
         np.savez(f"{directory}/embedded_scan.npz", **embedded.as_ptychopinn())
-        draw_scan(load_scan(f"{directory}/embedded_scan.npz"), f"{directory}/embedded.png")
-        Image.open(f"{directory}/embedded.png").quantize(256).save(DOCS / "embedded.png", optimize=True)
+        draw_scan(load_scan(f"{directory}/embedded_scan.npz"), DOCS / "embedded.png")
 
 
 if __name__ == "__main__":

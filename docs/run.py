@@ -8,12 +8,12 @@ python -m docs.run draw trained result tensorflow.npz     # from the output dire
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from PIL import Image
 
 from golden.ptychopinn.run import long as long_run
 from golden.ptychopinn.run import mosaics
@@ -72,7 +72,7 @@ def draw(trained: Path, result: Path, theirs: Path) -> None:
     least = np.array([curve["least_loss"], curve["least_val_loss"]])
     draw_mosaics(known, found, mask)
     draw_losses(losses, steps, least)
-    quantize(result / "diagnostics.png", "run-diagnostics.png")
+    shutil.copyfile(result / "diagnostics.png", DOCS / "run-diagnostics.png")
     click.echo(table(known, found, mask, losses, least, centre))
 
 
@@ -123,7 +123,7 @@ def draw_mosaics(known: np.ndarray, found: dict[str, np.ndarray], mask: np.ndarr
             axis.set_xticks([])
             axis.set_yticks([])
             figure.colorbar(drawn, ax=axis, fraction=0.04, pad=0.02).ax.tick_params(labelsize=7)
-    save(figure, "run.png")
+    figure.savefig(DOCS / "run.png", dpi=100)
 
 
 def draw_losses(losses: dict[str, np.ndarray], steps: dict[str, np.ndarray], least: np.ndarray) -> None:
@@ -150,17 +150,7 @@ def draw_losses(losses: dict[str, np.ndarray], steps: dict[str, np.ndarray], lea
     begin.set_xlabel("step")
     begin.set_ylabel(f"|{PORT} - {TENSORFLOW}| / loss of a batch")
     begin.grid(which="both", color="0.92")
-    save(figure, "run-losses.png")
-
-
-def save(figure: Any, name: str) -> None:
-    """Save a figure with 256 colours, because the repository keeps every version."""
-    figure.savefig(DOCS / name, dpi=100)
-    quantize(DOCS / name, name)
-
-
-def quantize(picture: Path, name: str) -> None:
-    Image.open(picture).convert("RGB").quantize(256).save(DOCS / name, optimize=True)
+    figure.savefig(DOCS / "run-losses.png", dpi=100)
 
 
 def table(

@@ -222,12 +222,14 @@ def commit_of(revision: str, fixtures: Path) -> str:
     """Return the commit that a revision names.
 
     Raises:
-        GoldenError: there is no such revision.
+        GoldenError: there is no such revision, or there are several.
     """
     run_git(fixtures, "rev-parse", "--git-dir")
     try:
         return run_git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
-    except GoldenError:
+    except GoldenError as refused:
+        if "is ambiguous" in str(refused):
+            raise GoldenError(f"{revision!r}: several commits begin like this; give more of the name") from None
         raise GoldenError(
             f"{revision!r}: no such file, directory or revision (a shallow clone may lack it: git fetch --unshallow)"
         ) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,6 +140,17 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
     assert diff("HEAD", "--fixtures", str(clone)).output == "no golden differs\n"
     for span in ("HEAD~1..HEAD", "HEAD~1..", "HEAD~1...main"):
         assert diff(span, "--fixtures", str(clone)).output.endswith("1 changed (outputs: 1 breaking)\n"), span
+
+
+def test_an_ambiguous_name_is_not_called_unknown(clone: Path) -> None:
+    """Of a thousand commits, some have the same first four digits."""
+    commits = "".join(f"commit refs/heads/many\ncommitter a <a@b> {n} +0000\ndata 1\nx\n" for n in range(1000))
+    subprocess.run(["git", "fast-import", "--quiet"], input=commits, text=True, check=True)
+    names = Counter(name[:4] for name in git("rev-list", "many").split())
+    name = names.most_common(1)[0][0]
+    assert diff(name, "--fixtures", str(clone)).stderr == (
+        f"golden: {name!r}: several commits begin like this; give more of the name\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def end_at_once(number: int, frame: FrameType | None = None) -> NoReturn:
 def guard_loading() -> None:
     """Let signals end the process at once, until ``Interrupts`` handles them. Call this before slow imports.
 
-    Until then, garbage is not collected: libraries leave none, and searching them takes a fifth of the time.
+    Until then, garbage is not collected: libraries leave little, and looking for it takes a fifth of the time.
     """
     gc.disable()
     for number in NUMBERS:
@@ -102,7 +102,7 @@ class Interrupts:
     def handled(self) -> Iterator[None]:
         """Handle signals, then restore the previous handlers; at the end of a program, signals are ignored."""
         before = {number: signal.signal(number, self._came) for number in NUMBERS}
-        if end_at_once in before.values():  # of a program, which has loaded its libraries
+        if end_at_once in before.values():  # guard_loading was called, and all libraries are loaded by now
             gc.freeze()
             gc.enable()
         try:

@@ -61,13 +61,14 @@ def pytest_xdist_setupnodes(specs: list[object]) -> None:
     Torch and NumPy read the variable when they are first imported. The workers, not yet started, inherit it.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // len(specs))))
+    gc.enable()  # this process collects no tests
 
 
-gc.disable()  # while modules load, because searching them takes a fifth of the time
+gc.disable()  # while modules load: looking for garbage takes a fifth of that time
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what exists by now, mostly Torch's modules, from garbage collection: each search takes 0.2 s."""
+    """Exempt what exists by now, mostly Torch's modules, from the search for garbage, which takes 0.2 s each time."""
     gc.freeze()
     gc.enable()
 

@@ -188,7 +188,7 @@ def _standard_error_closed() -> Iterator[None]:
 
 
 def _load(module: str) -> None:
-    gc.disable()  # searching TensorFlow for garbage takes a quarter of the time
+    gc.disable()  # while TensorFlow loads, looking for garbage takes a quarter of the time
     with _standard_error_closed(), suppress(Exception, SystemExit):  # reported by the first call
         importlib.import_module(module).provenance()  # an adapter imports its package only now
     gc.freeze()

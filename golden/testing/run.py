@@ -66,10 +66,14 @@ class GoldenRun:
         """
         return load_subject(self._subject_name, self.goldens.operations) if self._subject_name else None
 
+    @property
+    def _loaded(self) -> Subject | None:
+        """The subject, if it was loaded or learnt; a run that failed early should not import it for its report."""
+        return vars(self).get("subject")
+
     def described(self) -> dict[str, Any]:
         """Describe a loaded subject, so that another process need not import it; empty if none is loaded."""
-        subject = vars(self).get("subject")
-        return {} if subject is None else {"ways": subject.names(), "origins": origins(subject)}
+        return {} if self._loaded is None else {"ways": self._loaded.names(), "origins": origins(self._loaded)}
 
     def learn(self, described: Mapping[str, Any]) -> None:
         """Take over what another process of the same run has described."""
@@ -181,8 +185,8 @@ class GoldenRun:
 
     def require_one_port(self) -> None:
         """Report every package of the subject that is loaded from two places, or overwritten by another one."""
-        if self.checks and self.subject is not None:
-            self.problems += collisions(self.subject)
+        if self.checks and self._loaded is not None:
+            self.problems += collisions(self._loaded)
 
     def not_offered(self, operation: str) -> bool:
         """Return whether the operation is declared as not offered."""
@@ -222,17 +226,15 @@ class GoldenRun:
         """
         again = [f"rerun {count} x: {test}" for test, count in self.again.items()]
         run = Run(self.checks, self.problems, self.skipped, narrowed, versions(), status, again=again)
-        try:
-            if not self.checks or self.subject is None:
-                return run
-        except GoldenError:  # already reported at collection
+        subject = self._loaded
+        if not self.checks or subject is None:
             return run
-        absent = [operation for operation in self.goldens.operations if operation not in self.subject.ways]
+        absent = [operation for operation in self.goldens.operations if operation not in subject.ways]
         reasons = {operation: self.declarations.absent(operation) for operation in absent}
         return replace(
             run,
-            versions={**run.versions, **(self._origins or origins(self.subject))},
-            subject=self.subject.name,
+            versions={**run.versions, **(self._origins or origins(subject))},
+            subject=subject.name,
             not_offered={operation: entry.reason if entry else "" for operation, entry in reasons.items()},
             declared=[str(entry) for entry in self.declarations.entries],
         )

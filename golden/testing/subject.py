@@ -181,9 +181,15 @@ def origins(subject: Subject) -> dict[str, str]:
 
 
 def collisions(subject: Subject) -> list[str]:
-    """Report packages whose modules come from two places, or that two distributions installed over each other."""
+    """Report packages whose modules come from two places, or that two distributions installed over each other.
+
+    A place without the package's ``__init__.py`` does not count: a build may put single generated modules there.
+    """
     packages = _packages(subject)
-    places = {package: _places(package) for package in packages}
+    places = {
+        package: [place for place in _places(package) if Path(place, package, "__init__.py").is_file()]
+        for package in packages
+    }
     mixed = [
         f"the modules of package {package!r} come from {len(found)} places: {' and '.join(found)}"
         for package, found in places.items()

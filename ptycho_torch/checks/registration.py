@@ -75,8 +75,10 @@ def register(
         expected: (2,), [x, y]: expected place in the object of the mosaic's pixel [0, 0], pixels.
 
     Raises:
-        ValueError: the mask is empty.
+        ValueError: the mosaic is not square, or the mask is empty.
     """
+    if len(set(mosaic.shape)) != 1:
+        raise ValueError(f"mosaic: expected a square, found shape {mosaic.shape}")
     if not mask.any():
         raise ValueError("mosaic: expected covered pixels, found none")
     correlate = _correlator(known, mosaic.shape[0])
@@ -217,7 +219,7 @@ def _refine(
 
 
 def _spline(known: np.ndarray) -> np.ndarray:
-    return np.asarray(ndimage.spline_filter(known, output=np.complex128, mode="mirror"))
+    return np.asarray(ndimage.spline_filter(known.astype(np.complex128), output=np.complex128, mode="mirror"))
 
 
 def _window(spline: np.ndarray, place: tuple[float, float], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -90,8 +90,7 @@ def border_mask(N: int) -> Float[Tensor, "N N"]:
     """Return zeros in rows and columns ``N // 4 … N // 4 + N // 2 - 1`` and ones around them; (N, N) float32."""
     mask = torch.ones(N, N)
     centre = slice(N // 4, N // 4 + N // 2)
-    # ``ones - zeros`` would load Torch's compiler, for a second, if the model is created on the device "meta".
-    mask[centre, centre] = 0
+    mask[centre, centre] = 0  # on the device "meta", 1 - mask would load Torch's compiler, which takes a second
     return mask
 
 

@@ -17,7 +17,6 @@ def default_style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams["axes.titley"] = 1.0  # where titles are anyway, but nothing has to be measured for it
         yield
 
 

@@ -142,8 +142,10 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
         assert diff(span, "--fixtures", str(clone)).output.endswith("1 changed (outputs: 1 breaking)\n"), span
 
 
-def test_an_ambiguous_name_is_not_called_unknown(clone: Path) -> None:
-    """Of a thousand commits, some have the same first four digits."""
+def test_an_ambiguous_name_is_not_called_unknown(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thousand commits, some have the same first four digits. Git may speak another language."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("LANGUAGE", "de")
     commits = "".join(f"commit refs/heads/many\ncommitter a <a@b> {n} +0000\ndata 1\nx\n" for n in range(1000))
     subprocess.run(["git", "fast-import", "--quiet"], input=commits, text=True, check=True)
     names = Counter(name[:4] for name in git("rev-list", "many").split())

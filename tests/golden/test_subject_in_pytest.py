@@ -308,6 +308,35 @@ def test_a_port_from_two_places_fails_the_run(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines([f"the modules of package 'torn_port' come from 2 places: {one} and {other}"])
 
 
+def test_a_generated_module_elsewhere_is_no_second_port(project: pytest.Pytester) -> None:
+    one, other = project.path / "one", project.path / "build"
+    package(one, "built_port", __init__=f"__path__ += [{str(other / 'built_port')!r}]")
+    package(other, "built_port", version="number = 1")
+    (other / "built_port" / "__init__.py").unlink()
+    result = run(project, f"import sys\nsys.path.append({str(one)!r})\nimport built_port.version\n{RIGHT}")
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+
+
+def test_a_subject_that_breaks_hides_no_other_result(project: pytest.Pytester) -> None:
+    """Tests that name their operation are collected without the subject, which is imported later."""
+    project.makepyfile(**{"parity/test_parity": OWN})
+    result = run(project, "import no_such_library", "-k", "scale", "-o", "golden_known=")
+    result.assert_outcomes(errors=2, skipped=1)
+    result.stdout.fnmatch_lines(["*subject my_subject: cannot be imported (ModuleNotFoundError: *"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_worker_that_dies_hides_no_other_result(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    dies = "import os\ndef test_zz(): os._exit(1)\n"
+    project.makepyfile(**{"parity/test_parity": f"{ONE_LINE}\n{dies}"})
+    (project.path / "my_subject.py").write_text(RIGHT)
+    plugins = only_plugins(monkeypatch)
+    result = project.runpytest_subprocess(*plugins, "-n", "1", "--max-worker-restart=0", "--golden-report=run.json")
+    result.assert_outcomes(passed=3, skipped=1, failed=1)
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert len(json.loads((project.path / "run.json").read_text())["checks"]) == 3
+
+
 # ------------------------------------------------------------------------------------------------ with other plugins
 
 SHARD = """

@@ -535,6 +535,8 @@ def test_an_object_of_another_origin_does_not_end_an_inference(trained: Path, sc
     run = inferring(trained, tmp_path / "stage.npz", tmp_path / "result")
     assert run.exit_code == 0, run.output
     assert "at the scan's positions, objectGuess covers 0% of the mosaic" in run.output
+    written = {one.name for one in (tmp_path / "result").iterdir()}
+    assert {"reconstruction.npz", "diagnostics.json", "diagnostics.txt", "inference.log"} <= written
     assert not (tmp_path / "result" / "comparison.png").exists()
 
 

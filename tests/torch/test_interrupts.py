@@ -71,7 +71,7 @@ def test_training_while_libraries_load(scan: Path, tmp_path: Path, module: str) 
     assert not (tmp_path / "D").exists()
 
 
-@pytest.mark.parametrize("module", ["torch", "scipy.ndimage", "matplotlib.figure"])
+@pytest.mark.parametrize("module", ["torch", "scipy.ndimage"])
 def test_inference_while_libraries_load(scan: Path, tmp_path: Path, module: str) -> None:
     options = ("--model_path", tmp_path, "--test_data", scan, "--output_dir", tmp_path / "D")
     status, said = interrupted(tmp_path, signal.SIGTERM, module, "ptycho_torch.inference", *options)

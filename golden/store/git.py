@@ -159,7 +159,7 @@ def _run(
     directory: Path, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
 ) -> subprocess.CompletedProcess[bytes]:
     environment = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
-    environment["LC_ALL"] = "C"  # its messages are searched for words
+    environment["LC_ALL"] = "C"  # in English, because store.sources looks for words in its messages
     command = ["git", *arguments]
     try:
         return subprocess.run(

@@ -222,14 +222,14 @@ def commit_of(revision: str, fixtures: Path) -> str:
     """Return the commit that a revision names.
 
     Raises:
-        GoldenError: there is no such revision, or there are several.
+        GoldenError: there is no such revision, or several commits have names that begin like it.
     """
     run_git(fixtures, "rev-parse", "--git-dir")
     try:
         return run_git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
     except GoldenError as refused:
         if "is ambiguous" in str(refused):
-            raise GoldenError(f"{revision!r}: several commits begin like this; give more of the name") from None
+            raise GoldenError(f"{revision!r}: the names of several commits begin like this; give more digits") from None
         raise GoldenError(
             f"{revision!r}: no such file, directory or revision (a shallow clone may lack it: git fetch --unshallow)"
         ) from None

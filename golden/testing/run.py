@@ -68,7 +68,7 @@ class GoldenRun:
 
     @property
     def _loaded(self) -> Subject | None:
-        """The subject, if it was loaded or learnt; a run that failed early should not import it for its report."""
+        """Return the subject if it was loaded or learnt. A run that failed early must not import it for its report."""
         return vars(self).get("subject")
 
     def described(self) -> dict[str, Any]:

@@ -16,10 +16,10 @@ def torch_defaults() -> Iterator[None]:
     """
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
-    # Inside a device context, Torch calls Python for every operation, so there is none without need.
-    is_usual = torch.empty(0).device.type == "cpu"
+    # Inside a device context, Torch calls Python for every operation, so enter one only if it changes the device.
+    on_cpu = torch.empty(0).device.type == "cpu"
     try:
-        with nullcontext() if is_usual else torch.device("cpu"):
+        with nullcontext() if on_cpu else torch.device("cpu"):
             yield
     finally:
         torch.set_default_dtype(before)

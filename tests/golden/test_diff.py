@@ -143,7 +143,7 @@ def test_revisions_are_read_without_a_checkout(clone: Path) -> None:
 
 
 def test_an_ambiguous_name_is_not_called_unknown(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a thousand commits, some have the same first four digits. Git may speak another language."""
+    """Make a thousand commits, so that some share their first four digits, and let git speak German."""
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("LANGUAGE", "de")
     commits = "".join(f"commit refs/heads/many\ncommitter a <a@b> {n} +0000\ndata 1\nx\n" for n in range(1000))
@@ -151,7 +151,7 @@ def test_an_ambiguous_name_is_not_called_unknown(clone: Path, monkeypatch: pytes
     names = Counter(name[:4] for name in git("rev-list", "many").split())
     name = names.most_common(1)[0][0]
     assert diff(name, "--fixtures", str(clone)).stderr == (
-        f"golden: {name!r}: several commits begin like this; give more of the name\n"
+        f"golden: {name!r}: the names of several commits begin like this; give more digits\n"
     )
 
 

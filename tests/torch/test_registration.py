@@ -63,9 +63,12 @@ def test_a_mosaic_larger_than_the_object() -> None:
     assert found.shift == pytest.approx((0, 0), abs=0.05)
 
 
-def test_mosaics_that_show_nothing() -> None:
-    with pytest.raises(ValueError, match=r"expected a square, found shape \(3, 4\)"):
+def test_a_mosaic_that_is_not_square_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"mosaic: expected a square, found shape \(3, 4\)"):
         register(KNOWN, np.ones((3, 4), complex), np.ones((3, 4), bool), np.zeros(2))
+
+
+def test_mosaics_that_show_nothing() -> None:
     with pytest.raises(ValueError, match="expected covered pixels, found none"):
         register(KNOWN, window(0, 0), np.zeros_like(DISK), np.zeros(2))
     flat = register(KNOWN, np.ones((SIDE, SIDE), complex), DISK, np.array([20.0, 11.0]))

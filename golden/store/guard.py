@@ -18,7 +18,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
@@ -40,6 +40,7 @@ _MOST_PROCESSES = 50
 _MOST_BYTES = 4 * SIZE_CAP
 """Bytes of data, decompressed, of all files together."""
 _LONGEST_HEAD = 2**24
+_PIPE = 2**18
 _FROM_OUTSIDE = tuple(-getattr(signal, name, 0) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"))
 _READY, _TIMED_OUT, _FAILED = b"ready\n", 1, 3
 
@@ -50,19 +51,40 @@ def read_untrusted(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[
     Raises:
         GoldenError: no process could be started.
     """
+    with reading(paths, seconds) as goldens:
+        yield from goldens
+
+
+@contextmanager
+def reading(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[Iterator[Golden | str]]:
+    """Start to read goldens, so that the caller can do other work before it takes the first one.
+
+    Yields:
+        An iterator like that of ``read_untrusted``.
+    """
+    if not paths:
+        yield iter(())
+        return
+    with _answers(paths, seconds) as answers:
+        yield _goldens(paths, answers, seconds)
+
+
+def _goldens(paths: Sequence[Path], first: Iterator[Contents | str], seconds: float) -> Iterator[Golden | str]:
+    """Read goldens from the answers of a first process, and of new ones after each bad file."""
     done = processes = held = 0
     while done < len(paths):
         if processes > _MOST_PROCESSES or held > _MOST_BYTES:
             yield from (_not_read(path, processes) for path in paths[done:])
             return
         processes += 1
-        for path, answer in zip(paths[done:], _answers(paths[done:], seconds)):
-            done += 1
-            if isinstance(answer, Contents):
-                held += sum(array.nbytes for array in answer.arrays.values())
-            yield answer if isinstance(answer, str) else _golden_or_problem(answer, path)
-            if held > _MOST_BYTES:
-                break
+        with nullcontext(first) if processes == 1 else _answers(paths[done:], seconds) as answers:
+            for path, answer in zip(paths[done:], answers):
+                done += 1
+                if isinstance(answer, Contents):
+                    held += sum(array.nbytes for array in answer.arrays.values())
+                yield answer if isinstance(answer, str) else _golden_or_problem(answer, path)
+                if held > _MOST_BYTES:
+                    break
 
 
 def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:
@@ -95,7 +117,8 @@ def _golden_or_problem(contents: Contents, path: Path) -> Golden | str:
         return str(refused)
 
 
-def _answers(paths: Sequence[Path], seconds: float) -> Iterator[Contents | str]:
+@contextmanager
+def _answers(paths: Sequence[Path], seconds: float) -> Iterator[Iterator[Contents | str]]:
     """Read files in another process, up to the first bad one; the last answer then says what is wrong with it."""
     above = str(Path(__file__).resolve().parents[2])
     with tempfile.TemporaryFile() as tasks, tempfile.TemporaryFile() as errors:
@@ -111,9 +134,18 @@ def _answers(paths: Sequence[Path], seconds: float) -> Iterator[Contents | str]:
         with process:
             try:
                 assert isinstance(process.stdout, BufferedReader)
-                yield from _received(paths, process, process.stdout, errors, seconds)
+                _widen(process.stdout)
+                yield _received(paths, process, process.stdout, errors, seconds)
             finally:
                 process.kill()
+
+
+def _widen(pipe: BufferedReader) -> None:
+    """Let a pipe hold several goldens, if the system allows it: then neither process often waits for the other."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
 
 
 def _received(

@@ -217,10 +217,10 @@ class _Reader:
     def _plain_attribute(self, attribute: Any) -> tuple[str, np.ndarray]:
         name, kind, space = self._name(attribute.name), attribute.get_type(), attribute.get_space()
         dtype = self._plain_dtype(kind, f"attribute {name!r}")
-        if attribute.get_storage_size() > _LARGEST_ATTRIBUTE:
-            raise self.error(f"attribute {name!r} is larger than 64 KiB")
         if space.get_simple_extent_type() == h5s.NULL:
             raise self.error(f"attribute {name!r} has no value")
+        if math.prod(space.shape) * dtype.itemsize > _LARGEST_ATTRIBUTE:
+            raise self.error(f"attribute {name!r} is larger than 64 KiB")
         value = np.empty(space.shape, dtype)
         if value.size:
             attribute.read(value, mtype=kind)

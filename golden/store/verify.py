@@ -15,7 +15,7 @@ from golden.store.confirmation import KEY, confirmed_by, is_stale
 from golden.store.entry import Entry, listed_cases, make_entry, read_entry
 from golden.store.folder import MOST_ENTRIES, printable, survey
 from golden.store.golden import Golden, golden_path, require_producer, stored_cases
-from golden.store.guard import read_untrusted
+from golden.store.guard import read_untrusted, reading
 from golden.store.soundness import is_declared_by, unsound_alone, unsound_in
 from golden.store.update import KINDS, interrupted
 
@@ -34,34 +34,54 @@ def verify(fixtures: Path, cases: Mapping[str, Case]) -> list[str]:
     if entries_size > MOST_ENTRIES:
         return [f"{fixtures}: {entries_size} bytes of entries; at most {MOST_ENTRIES} are read"]
     files, listed = stored_cases(fixtures), listed_cases(fixtures)
-    entries, problems = _read_all(fixtures, listed)
-    broken = bool(problems)
-    waiting = {} if broken else interrupted(fixtures)
-    there = files.union(waiting)
-    known = {f"{name}.{kind}" for name in files | listed for kind in KINDS}
-    strays = sorted(found.files.keys() - known - {gallery.PAGE})
-    problems += found.strange
-    problems += [f"golden {name}: {_interruption(kinds)}" for name, kinds in waiting.items()]
-    problems += [f"case {name}: no golden; generate it with '{_UPDATE} {name}'" for name in sorted({*cases} - there)]
-    problems += [f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - {*cases})]
-    problems += [f"entry {name}: its golden is missing" for name in sorted(listed - there)]
-    problems += [f"file {printable(name)}: neither a golden (TOPIC/CASE.h5) nor a file beside one" for name in strays]
-    proved = []
-    for name, golden in zip(sorted(files), read_untrusted([golden_path(fixtures, name) for name in sorted(files)])):
-        if isinstance(golden, str):
-            problems.append(golden)
-            continue
-        if name in entries and name not in waiting:
-            problems += _verify_one(golden, name, entries[name], fixtures)
-        elif name not in listed:
-            problems.append(f"golden {name}: it has no entry")
-        if name in cases and golden.case == name:
-            problems += _not_allowed(golden, cases[name]) or unsound_in(golden, cases[name])
-            problems += _said_otherwise(golden, cases[name])
-        proved.append(replace(golden, inputs={}, outputs={}, where={}))  # keep the arrays of only one in memory
+    with reading([golden_path(fixtures, name) for name in sorted(files)]) as goldens:  # starts before entries are read
+        entries, broken = _read_all(fixtures, listed)
+        waiting = {} if broken else interrupted(fixtures)
+        problems = [*broken, *found.strange, *_unmatched(found.files, files, listed, waiting, cases)]
+        proved = []
+        for name, golden in zip(sorted(files), goldens):
+            if isinstance(golden, str):
+                problems.append(golden)
+                continue
+            if name in entries and name not in waiting:
+                problems += _verify_one(golden, name, entries[name], fixtures)
+            elif name not in listed:
+                problems.append(f"golden {name}: it has no entry")
+            if name in cases and golden.case == name:
+                problems += _not_allowed(golden, cases[name]) or unsound_in(golden, cases[name])
+                problems += _said_otherwise(golden, cases[name])
+            proved.append(replace(golden, inputs={}, outputs={}, where={}))  # keep the arrays of only one in memory
     if not broken:
         problems += _page_otherwise(fixtures, entries)
     return problems + blind_spots(proved)
+
+
+def _unmatched(
+    found: Iterable[str],
+    files: frozenset[str],
+    listed: frozenset[str],
+    waiting: Mapping[str, Iterable[str]],
+    cases: Iterable[str],
+) -> Iterator[str]:
+    """List goldens, entries, cases and other files that lack their counterpart.
+
+    Args:
+        found: names of all files.
+        files: names of goldens.
+        listed: names of entries.
+        waiting: what an interrupted update has still to replace, by name of golden.
+        cases: names of cases.
+    """
+    there, declared = files.union(waiting), frozenset(cases)
+    known = {f"{name}.{kind}" for name in files | listed for kind in KINDS}
+    yield from (f"golden {name}: {_interruption(kinds)}" for name, kinds in waiting.items())
+    yield from (f"case {name}: no golden; generate it with '{_UPDATE} {name}'" for name in sorted(declared - there))
+    yield from (f"golden {name}: no case declares it; remove it with '{_UPDATE}'" for name in sorted(files - declared))
+    yield from (f"entry {name}: its golden is missing" for name in sorted(listed - there))
+    yield from (
+        f"file {printable(name)}: neither a golden (TOPIC/CASE.h5) nor a file beside one"
+        for name in sorted({*found} - known - {gallery.PAGE})
+    )
 
 
 def _page_otherwise(fixtures: Path, entries: Mapping[str, Entry]) -> list[str]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -81,9 +82,8 @@ def guard_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
-def _answers_here(paths: Sequence[Path], seconds: float) -> Iterator[Contents | str]:
-    for path in paths:
-        yield guard._read(path)
+def _answers_here(paths: Sequence[Path], seconds: float) -> AbstractContextManager[Iterator[Contents | str]]:
+    return nullcontext(map(guard._read, paths))
 
 
 @pytest.fixture

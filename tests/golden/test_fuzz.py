@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from io import BufferedReader, BytesIO
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ import pytest
 from golden.store import guard
 from golden.store.contents import Contents
 from golden.store.golden import Golden
-from golden.store.guard import read_untrusted
+from golden.store.guard import read_untrusted, reading
 from golden.store.write import write_golden
 from tests.golden.corruptions import BASES, base, blocks, corrupt, kinds, lookup3
 from tests.golden.fuzzing import BAD, fuzz, schedule
@@ -104,6 +106,29 @@ def test_a_hang_of_the_library_does_not_hang_the_caller(tmp_path: Path, break_li
     (why,) = read_untrusted([path], seconds=0.5)
     assert isinstance(why, str)
     assert "took longer than" in why
+
+
+def test_no_process_outlives_a_caller_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Observed(subprocess.Popen):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            started.append(self)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", Observed)
+    with reading([tmp_path / "a.h5"]):
+        assert [process.poll() for process in started] == [None]
+    assert [process.returncode is not None for process in started] == [True]
+
+
+def test_a_system_that_does_not_widen_pipes_reads_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "fcntl", refuse)
+    write_golden(tmp_path / "a.h5", make_golden(BASES[0]))
+    assert [type(golden) for golden in read_untrusted([tmp_path / "a.h5"])] == [Golden]
 
 
 CONTENTS = Contents({"outputs/y": np.arange(6.0).reshape(2, 3)}, {"": {"case": np.array(b"a")}, "outputs/y": {}})

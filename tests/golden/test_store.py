@@ -295,6 +295,18 @@ def _unit_for_a_terminal(file: h5py.File) -> None:
     file["inputs/x"].attrs["units"] = np.bytes_(b"\x1b[31m")
 
 
+def _attribute_without_value(file: h5py.File) -> None:
+    file.attrs["summary"] = h5py.Empty("S10")
+
+
+def _large_attribute(file: h5py.File) -> None:
+    file.attrs["summary"] = np.bytes_(b"a" * (2**16 + 1))
+
+
+def _dataset_without_space(file: h5py.File) -> None:
+    file["outputs/e"] = h5py.Empty("f4")
+
+
 def _no_table(file: h5py.File) -> None:
     del file["proof/table"]
 
@@ -345,6 +357,9 @@ CONTENTS: dict[Callable[[h5py.File], None], str] = {
     _nested_deeply: "nested too deeply",
     _half_a_tolerance: "/outputs/y lacks the attribute 'rtol'",
     _tolerance_of_several_numbers: "/outputs/y: atol and rtol must each be one float64 number",
+    _attribute_without_value: "attribute 'summary' has no value",
+    _large_attribute: "attribute 'summary' is larger than 64 KiB",
+    _dataset_without_space: "/outputs/e has no data space",
     _no_table: "it has no table of faults",
 }
 

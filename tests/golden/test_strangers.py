@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def test_after_many_damaged_files_or_much_data_nothing_is_read(fixtures: Path, m
     assert all("not read, because the files before it are too large" in str(one) for one in others)
     monkeypatch.setattr(guard, "_MOST_BYTES", 2**30)
     monkeypatch.setattr(guard, "_MOST_PROCESSES", 0)
-    monkeypatch.setattr(guard, "_answers", lambda paths, seconds: iter(["damaged"]))
+    monkeypatch.setattr(guard, "_answers", lambda paths, seconds: nullcontext(iter(["damaged"])))
     assert [*read_untrusted(paths)][1:] == [
         f"golden {path}: not read, because 1 file(s) before it are damaged. {_RESTORE}" for path in paths[1:]
     ]

@@ -101,11 +101,11 @@ def weights(draw: Draw, structure: Structure) -> np.ndarray:
     for name, shape in structure.shapes().items():
         if len(shape) == 4:
             limit = round(math.sqrt(6 / math.prod(shape[:3])) * 1024) / 1024
-            part = draw.integers(-127, 128, shape) * (limit / 128)
+            numbers, step = draw.integers(-127, 128, shape), limit / 128
         else:
-            part = draw.integers(-15, 16, shape) / 128
+            numbers, step = draw.integers(-15, 16, shape), 1 / 128
         in_border = name.startswith(("amplitude_border_c", "amplitude_whole_c"))
-        parts.append((part / 1024 if in_border else part).astype(np.float32).ravel())
+        parts.append(numbers.astype(np.float32).ravel() * (step / 1024 if in_border else step))  # exact
     return np.concatenate(parts)
 
 

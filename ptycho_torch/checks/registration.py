@@ -6,6 +6,7 @@ registration supports only real images and whole pixels.)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -223,8 +224,29 @@ def _spline(known: np.ndarray) -> np.ndarray:
 
 
 def _window(spline: np.ndarray, place: tuple[float, float], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    window = ndimage.affine_transform(spline, (1, 1), place, shape, prefilter=False, mode="mirror")
+    """Interpolate along rows, then along columns.
+
+    All pixels of a window lie at the same fraction between two others, so this needs only four weights per axis.
+    ``ndimage.affine_transform`` gives the same, but takes five times as long.
+    """
+    first = [math.floor(start) - 1 for start in place]
+    reach = (np.arange(start, start + side + 3) for start, side in zip(first, shape))
+    taken = spline[np.ix_(*map(_mirrored, reach, spline.shape))]
+    rows, columns = (_weights(start - before - 1) for start, before in zip(place, first))
+    between = sum(weight * taken[k : k + shape[0]] for k, weight in enumerate(rows))
+    window = sum(weight * between[:, k : k + shape[1]] for k, weight in enumerate(columns))
     axes = (start + np.arange(side) for start, side in zip(place, shape))
-    rows, columns = ((at >= 0) & (at <= side - 1) for at, side in zip(axes, spline.shape))
-    covered = rows[:, None] & columns
+    down, right = ((at >= 0) & (at <= side - 1) for at, side in zip(axes, spline.shape))
+    covered = down[:, None] & right
     return np.where(covered, window, 0), covered
+
+
+def _weights(t: float) -> tuple[float, float, float, float]:
+    """Return a cubic B-spline's weights of the two pixels before and of the two after a fraction, 0 <= t < 1."""
+    return (1 - t) ** 3 / 6, (4 - 6 * t**2 + 3 * t**3) / 6, (1 + 3 * t + 3 * t**2 - 3 * t**3) / 6, t**3 / 6
+
+
+def _mirrored(indices: np.ndarray, length: int) -> np.ndarray:
+    """Mirror indices beyond an array at its first and last element."""
+    within = indices % max(2 * length - 2, 1)
+    return np.asarray(np.minimum(within, 2 * length - 2 - within))

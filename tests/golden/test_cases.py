@@ -16,7 +16,7 @@ from golden.spec.catalogue import load_cases, select
 from golden.spec.errors import GoldenError
 from golden.spec.operation import Label
 from golden.spec.random_inputs import Draw
-from golden.store.golden import golden_path, stored_cases
+from golden.store.golden import Golden, golden_path, stored_cases
 from golden.store.read import read_golden
 from tests.golden.standin import CASES, LARGE, SCALE
 from tests.torch.orientation import best_orientation
@@ -32,9 +32,9 @@ FIXTURES = Path(__file__).resolve().parents[2] / "golden" / "fixtures"
         if name != "reassembly/scan_photograph" and not case.slow
     ],
 )
-def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
+def test_stored_inputs_are_what_the_case_draws(name: str, goldens: dict[str, Golden]) -> None:
     """Photographs are left out, because drawing them needs scikit-image, which only the generator has."""
-    golden = read_golden(golden_path(FIXTURES, name))
+    golden = goldens[name]
     drawn = load_cases("golden.ptychopinn")[name].draw_inputs(golden.draw)
     assert set(drawn) == set(golden.inputs)
     for key, array in drawn.items():
@@ -45,10 +45,12 @@ def test_stored_inputs_are_what_the_case_draws(name: str) -> None:
     ("content", "fixtures"),
     [("golden.ptychopinn", FIXTURES), ("golden.ptychopinn.run.long", FIXTURES.with_name("long_fixtures"))],
 )
-def test_every_axis_has_a_name_and_every_number_a_unit(content: str, fixtures: Path) -> None:
+def test_every_axis_has_a_name_and_every_number_a_unit(
+    content: str, fixtures: Path, goldens: dict[str, Golden]
+) -> None:
     cases = load_cases(content)
     for name in stored_cases(fixtures):
-        golden = read_golden(golden_path(fixtures, name))
+        golden = goldens.get(name) or read_golden(golden_path(fixtures, name))
         labels = golden.labels_of(cases[name].operation)
         arrays = {f"inputs/{key}": (np.dtype(d.dtype), d.shape) for key, d in golden.derived.items()}
         arrays |= {f"inputs/{key}": (array.dtype, array.shape) for key, array in golden.inputs.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ptycho_torch.checks.image_quality import assess, fourier_ring_correlation
 from ptycho_torch.checks.registration import ORIENTATIONS, correlation, register, turned, turned_back, window_at
@@ -93,6 +94,14 @@ def test_windows_between_pixels() -> None:
     assert covered[4:, :30].all()
     assert not covered[:, 30:].any()
     assert not beyond[~covered].any()
+
+
+@pytest.mark.parametrize("place", [(3.2, 5.7), (20.0, 0.25), (-10.5, 60.0), (-200.3, 4.0)])
+def test_windows_are_those_of_scipy(place: tuple[float, float]) -> None:
+    shape = 30, SIDE
+    found, covered = window_at(KNOWN, place, shape)
+    expected = ndimage.affine_transform(KNOWN, (1, 1), place, shape, mode="mirror")
+    np.testing.assert_allclose(found[covered], expected[covered], atol=1e-12 * np.abs(KNOWN).max())
 
 
 # ------------------------------------------------------------------------------------------------ quality

@@ -6,7 +6,6 @@ The table has ratios within one run: to reading both arrays once, to NumPy's ``a
 
 from __future__ import annotations
 
-import resource
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from golden.judge.compare import Tolerance, Verdict, compare
+from tests.memory import memory_growth
 
 TOLERANCE = Tolerance(8e-7, 8e-7, 1e-7, 1e-7)
 COLUMNS = 4096
@@ -75,13 +75,13 @@ def ndarrays_regression(a: np.ndarray, b: np.ndarray) -> str:
 def measured(work: Callable[..., str], mib: int, noise: float, repeats: int) -> tuple[str, float, float]:
     """Return the result, the best time in seconds, and the peak memory beyond the arrays in MiB."""
     arrays = pair(mib, noise)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    grown = memory_growth()
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
         said = work(*arrays)
         times.append(time.perf_counter() - started)
-    return said, min(times), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return said, min(times), grown() / 2**20
 
 
 def in_a_process(*arguments: Any) -> tuple[str, float, float]:

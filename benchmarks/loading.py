@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.spatial import cKDTree
 
-from benchmarks.memory import resident
+from tests.memory import resident
 
 N, GRID, BATCH = 128, 2, 16
 

@@ -26,8 +26,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.memory import resident
 from ptycho_torch.scans.scan import load_scan
+from tests.memory import resident
 
 N = 128
 

@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from benchmarks.memory import resident
 from ptycho_torch.operators.reassembly import shift_and_sum
 from ptycho_torch.operators.translation import translate
+from tests.memory import resident
 
 N, M = 64, 20
 Method = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]

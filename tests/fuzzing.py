@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import resource
-import sys
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -33,8 +31,3 @@ def zipped(found: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED
         for name, data in found:
             archive.writestr(zipfile.ZipInfo(name), data, compression, level)
     return stream.getvalue()
-
-
-def peak_memory() -> int:
-    """Return the largest resident size of this process so far, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

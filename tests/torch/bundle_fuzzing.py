@@ -24,7 +24,8 @@ from ptycho_torch.files.archive import ABOUT, TENSORS
 from ptycho_torch.files.bundle import NAME, Bundle, load_bundle, save_bundle
 from ptycho_torch.files.loss_curve import Epoch, LossCurve
 from ptycho_torch.model import PtychoPINN
-from tests.fuzzing import Outcome, members, peak_memory, zipped
+from tests.fuzzing import Outcome, members, zipped
+from tests.memory import memory_growth
 
 MEMORY = 2**28
 """Bytes by which reading one of these small files may raise the peak memory."""
@@ -268,20 +269,24 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
     path = scratch / NAME
     path.write_bytes(corrupt(kind, seed))
     expected = content()
-    before = peak_memory()
+    grown = memory_growth()
+    verdict, message = _verdict(kind, path, expected)
+    if (more := grown()) > MEMORY:
+        return Outcome(kind, seed, GREEDY, f"{more >> 20} MiB; {verdict}: {message}")
+    return Outcome(kind, seed, verdict, message)
+
+
+def _verdict(kind: str, path: Path, expected: Any) -> tuple[str, str]:
     try:
         found = _content(load_bundle(path))
     except ValueError as refused:
         said = str(refused)
-        return Outcome(kind, seed, REFUSED if str(path) in said and said.isprintable() else WRONG, said)
+        return REFUSED if str(path) in said and said.isprintable() else WRONG, said
     except Exception as problem:
-        return Outcome(kind, seed, WRONG, f"{type(problem).__name__}: {problem}")
-    grown = peak_memory() - before
-    if grown > MEMORY:
-        return Outcome(kind, seed, GREEDY, f"{grown >> 20} MiB")
+        return WRONG, f"{type(problem).__name__}: {problem}"
     if found == expected:
-        return Outcome(kind, seed, SAME, "")
-    return Outcome(kind, seed, SILENT if kind in DAMAGE else ANOTHER, _difference(found, expected))
+        return SAME, ""
+    return SILENT if kind in DAMAGE else ANOTHER, _difference(found, expected)
 
 
 def _difference(found: Any, expected: Any) -> str:

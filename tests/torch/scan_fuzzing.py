@@ -22,9 +22,10 @@ import numpy as np
 
 from ptycho_torch.scans.scan import Scan, load_scan
 from ptycho_torch.scans.specimen import make_object
-from tests.fuzzing import Outcome, peak_memory, zipped
+from tests.fuzzing import Outcome, zipped
 from tests.fuzzing import members as members_of
 from tests.golden import corruptions
+from tests.memory import memory_growth
 
 MEMORY = 2**26
 """Bytes by which reading one of these small files may raise the peak memory."""
@@ -273,7 +274,7 @@ def _archive(draw: random.Random, number: int) -> bytes:
             whole[draw.choice(starts) + draw.choice((6, 8))] = draw.randrange(256)
             return bytes(whole)
         case 8:  # a large array, compressed to a small size
-            return zipped([*others, (name, content[:128] + bytes(2**28))], zipfile.ZIP_DEFLATED, 1)
+            return zipped([*others, (name, content[:128] + bytes(2 * MEMORY))], zipfile.ZIP_DEFLATED, 1)
         case _:
             return zipped([*members, ("remark.npy", _saved(np.array(["any"], object)))])
 
@@ -331,25 +332,29 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
     path = scratch / ("object.png" if kind == PICTURE else "scan.npz")
     path.write_bytes(corrupt(kind, seed))
     expected = sound(seed % len(bases()))
-    before = peak_memory()
+    grown = memory_growth()
+    verdict, message = _verdict(kind, path, expected)
+    if (more := grown()) > MEMORY:
+        return Outcome(kind, seed, GREEDY, f"{more >> 20} MiB; {verdict}: {message}")
+    return Outcome(kind, seed, verdict, message)
+
+
+def _verdict(kind: str, path: Path, expected: Read) -> tuple[str, str]:
     try:
         found = _read_picture(path) if kind == PICTURE else read(path)
     except ValueError as refused:
         said = str(refused)
-        return Outcome(kind, seed, REFUSED if str(path) in said and said.isprintable() else WRONG, said)
+        return REFUSED if str(path) in said and said.isprintable() else WRONG, said
     except Exception as problem:
-        return Outcome(kind, seed, WRONG, f"{type(problem).__name__}: {problem}")
-    grown = peak_memory() - before
-    if grown > MEMORY:
-        return Outcome(kind, seed, GREEDY, f"{grown >> 20} MiB")
+        return WRONG, f"{type(problem).__name__}: {problem}"
     if found is None:
-        return Outcome(kind, seed, ANOTHER, "")
+        return ANOTHER, ""
     if found.scan == expected.scan:
-        return Outcome(kind, seed, SAME, "")
+        return SAME, ""
     differing = ", ".join(name for name, value in found.scan.items() if value != expected.scan[name])
     if found.warned - expected.warned:
-        return Outcome(kind, seed, WARNED, f"{differing}; {sorted(found.warned - expected.warned)}")
-    return Outcome(kind, seed, SILENT if kind in DAMAGE else ANOTHER, differing)
+        return WARNED, f"{differing}; {sorted(found.warned - expected.warned)}"
+    return SILENT if kind in DAMAGE else ANOTHER, differing
 
 
 def _read_picture(path: Path) -> None:

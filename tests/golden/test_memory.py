@@ -1,0 +1,22 @@
+"""The memory that fuzzers and tests measure: growth is seen even if this process was larger before."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from tests.memory import memory_growth
+
+MIB = 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak memory")
+def test_less_memory_than_earlier_is_seen() -> None:
+    np.ones(120 * MIB, np.uint8)
+    grown = memory_growth()
+    assert grown() < MIB
+    kept = np.ones(40 * MIB, np.uint8)
+    del kept
+    assert 39 * MIB < grown() < 45 * MIB

@@ -12,12 +12,12 @@ import difflib
 import importlib
 import importlib.metadata
 import pkgutil
+import re
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -29,6 +29,8 @@ _NEARLY = 0.85
 """From this similarity to the name of an operation (difflib's ratio), a name counts as misspelt."""
 _NEARLY_IN_TOPIC = 0.75
 """The same for a function that the subject defines and whose name begins with the topic of an operation."""
+_FILES = r'^"?{}(?:/|\.[^/\n,]*(?:py|so|pyd)"?,)'
+"""A line of a RECORD that is about a package: a file in its directory, or the package itself if it is one module."""
 
 Function = Callable[..., object]
 
@@ -171,10 +173,8 @@ def _refuse_nearly(subject: str, called: str, base: str, known: Mapping[str, str
 
 def origins(subject: Subject) -> dict[str, str]:
     """Return the packages that a subject uses: name -> version, if known, and directory."""
-    distributions = _distributions(tuple(sys.path))
     told = {}
-    for package in _packages(subject):
-        names = sorted(set(distributions.get(package, ())))
+    for package, names in _installers(_packages(subject)).items():
         version = f"{importlib.metadata.version(names[0])} " if len(names) == 1 else ""
         told[package] = f"{version}from {', '.join(_places(package))}"
     return told
@@ -200,14 +200,10 @@ def collisions(subject: Subject) -> list[str]:
 
 def _overwritten(packages: Sequence[str]) -> list[str]:
     """Report packages that two distributions installed into the directory from which they are loaded."""
-    distributions = _distributions(tuple(sys.path))
     told = []
-    for package in packages:
+    for package, names in _installers(packages).items():
         places = _places(package)  # empty if the import failed
-        roots = {
-            name: str(importlib.metadata.distribution(name).locate_file(""))
-            for name in sorted(set(distributions.get(package, ())))
-        }
+        roots = {name: str(importlib.metadata.distribution(name).locate_file("")) for name in names}
         holds = [name for name, root in roots.items() if root in places]
         owners = holds if places else [name for name, root in roots.items() if Path(root, package).is_dir()]
         if len(owners) > 1:
@@ -218,10 +214,20 @@ def _overwritten(packages: Sequence[str]) -> list[str]:
     return told
 
 
-@lru_cache(maxsize=1)
-def _distributions(path: tuple[str, ...]) -> Mapping[str, list[str]]:
-    """Return the distributions on ``sys.path`` that install each package. To find them takes a tenth of a second."""
-    return importlib.metadata.packages_distributions()
+def _installers(packages: Sequence[str]) -> dict[str, list[str]]:
+    """Return the distributions that installed each package, sorted.
+
+    ``importlib.metadata.packages_distributions`` knows them too, but parses the metadata of all distributions, which
+    takes ten times as long.
+    """
+    found: dict[str, set[str]] = {package: set() for package in packages}
+    for distribution in importlib.metadata.distributions():
+        declared = (distribution.read_text("top_level.txt") or "").split()
+        files = "" if declared else distribution.read_text("RECORD") or ""
+        for package in packages:
+            if package in declared or re.search(_FILES.format(re.escape(package)), files, re.MULTILINE):
+                found[package].add(distribution.name)
+    return {package: sorted(names) for package, names in found.items()}
 
 
 def _packages(subject: Subject) -> list[str]:

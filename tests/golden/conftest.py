@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import atexit
-import importlib.metadata
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -84,26 +83,3 @@ def guard_in_process(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def _answers_here(paths: Sequence[Path], seconds: float) -> AbstractContextManager[Iterator[Contents | str]]:
     return nullcontext(map(guard._read, paths))
-
-
-@pytest.fixture
-def changed_distributions() -> None:
-    """Let a test install distributions."""
-
-
-@pytest.fixture(autouse=True)
-def search_distributions_once(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Search for installed distributions only once, although each test has another ``sys.path``."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "changed_distributions" not in request.fixturenames:
-            patch.setattr("golden.testing.subject._distributions", _distributions_here)
-        yield
-
-
-@cache
-def _installed() -> Mapping[str, list[str]]:
-    return importlib.metadata.packages_distributions()
-
-
-def _distributions_here(path: tuple[str, ...]) -> Mapping[str, list[str]]:
-    return _installed()

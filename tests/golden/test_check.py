@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 from golden.cli import main
 from golden.spec.catalogue import load_cases
 from golden.store.checkout import CODE
+from golden.testing import subject
 from golden.testing.comparison import compared
 from golden.testing.goldens import Goldens
 
@@ -425,21 +427,27 @@ def test_a_package_from_two_places_is_reported(check: Check, tmp_path: Path, mon
     assert told in " ".join(result.output.split())
 
 
-@pytest.mark.usefixtures("changed_distributions")
 @pytest.mark.parametrize(("part", "status"), [("", 1), (".broken", 2)])
 def test_distributions_that_overwrite_each_other_are_reported(
     check: Check, tmp_path: Path, part: str, status: int
 ) -> None:
     sys.modules.pop("twice_port", None)
     package(tmp_path, "twice_port", broken="import not_there_at_all")
-    for name in ("port_a", "port_b"):
+    installed = {"port_a": ("top_level.txt", "twice_port\n"), "port_b": ("RECORD", "twice_port/__init__.py,,\n")}
+    for name, (file, text) in installed.items():
         (tmp_path / f"{name}-1.0.dist-info").mkdir()
         (tmp_path / f"{name}-1.0.dist-info" / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
-        (tmp_path / f"{name}-1.0.dist-info" / "top_level.txt").write_text("twice_port\n")
+        (tmp_path / f"{name}-1.0.dist-info" / file).write_text(text)
     result = check(f"import twice_port{part}\n{RIGHT}")
     assert result.exit_code == status
     told = "package 'twice_port' was installed by port_a and port_b: they overwrite each other's modules"
     assert told in " ".join(result.output.split())
+
+
+def test_who_installed_a_package_is_what_python_says() -> None:
+    expected = {package: sorted({*names}) for package, names in importlib.metadata.packages_distributions().items()}
+    assert {"torch", "numpy", "golden"} <= set(expected)
+    assert subject._installers([*expected, "nothing"]) == {**expected, "nothing": []}
 
 
 def test_the_numpy_restatement_is_a_subject() -> None:

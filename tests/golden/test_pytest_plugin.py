@@ -95,7 +95,7 @@ def test_missing_golden_fails_and_is_not_created(project: pytest.Pytester) -> No
     assert state(project) == before
 
 
-@pytest.mark.parametrize("arguments", [("--force-regen",), ("--regen-all",), ("--force-regen", "-n", "2")])
+@pytest.mark.parametrize("arguments", [("--force-regen",), ("--regen-all",), ("--force-regen", "-n", "1")])
 def test_regeneration_flags_are_refused_once(
     project: pytest.Pytester, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

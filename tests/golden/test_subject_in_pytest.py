@@ -383,10 +383,10 @@ def test_a_shard_is_a_narrowed_run(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 
 
-def test_a_shard_in_workers_is_a_narrowed_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_in_a_worker_is_a_narrowed_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     project.makeconftest(SHARD)
     (project.path / "my_subject.py").write_text(RIGHT)
-    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2")
+    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "1")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 

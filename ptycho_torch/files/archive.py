@@ -49,7 +49,7 @@ def write_archive(path: str | Path, kind: str, about: Mapping[str, Any], tensors
         about: the document, for JSON.
         tensors: name -> tensor, on any device; no two of them may share memory.
     """
-    document = json.dumps({"format": kind, **about}, indent=1)
+    document = json.dumps({"format": kind, **about})
     content = save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
     with write_atomically(Path(path)) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(ABOUT), document)

@@ -41,11 +41,12 @@ WRITE_PAGE = fixture._write_page
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Return a project with goldens, cases and a port that agrees with them. It writes no pages, which take time."""
     monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # to look for plugins takes longer than these tests
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     pytester.makeini(
         """
         [pytest]
-        addopts = -p golden.pytest_plugin -p no:jaxtyping
+        addopts = -p golden.pytest_plugin -p pytest_regressions.plugin -p pytest_datadir.plugin
         testpaths = parity
         golden_fixtures = fixtures
         golden_cases = tests.golden.standin
@@ -57,11 +58,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-def only_plugins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Load only the plugins that a run with xdist needs, in all three processes."""
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    names = ("xdist.plugin", "pytest_regressions.plugin", "pytest_datadir.plugin")
-    return [part for name in names for part in ("-p", name)]
+XDIST = ("-p", "xdist.plugin", "-n")
 
 
 def state(project: pytest.Pytester) -> dict[str, bytes]:
@@ -95,14 +92,12 @@ def test_missing_golden_fails_and_is_not_created(project: pytest.Pytester) -> No
     assert state(project) == before
 
 
-@pytest.mark.parametrize("arguments", [("--force-regen",), ("--regen-all",), ("--force-regen", "-n", "1")])
-def test_regeneration_flags_are_refused_once(
-    project: pytest.Pytester, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("arguments", [("--force-regen",), ("--regen-all",), ("--force-regen", *XDIST, "1")])
+def test_regeneration_flags_are_refused_once(project: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     edit(project, "FACTOR = 1", "FACTOR = 2")
     before = state(project)
-    plugins = only_plugins(monkeypatch) if "-n" in arguments else []
-    result = project.runpytest_subprocess(*plugins, *arguments) if plugins else project.runpytest(*arguments)
+    start = project.runpytest_subprocess if "-n" in arguments else project.runpytest
+    result = start(*arguments)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "passed" not in result.stdout.str()
     assert "failed" not in result.stdout.str()
@@ -385,9 +380,9 @@ def test_wrong_marks_are_usage_errors(project: pytest.Pytester, old: str, new: s
     assert pytest_match(result.stdout.str() + result.stderr.str(), message)
 
 
-def test_under_xdist_claims_of_all_workers_count(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_xdist_claims_of_all_workers_count(project: pytest.Pytester) -> None:
     (project.path / "fixtures" / "toy" / "stray.h5").write_bytes(b"")
-    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2", "--golden-report=run.json")
+    result = project.runpytest_subprocess(*XDIST, "2", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["golden toy/stray: no case declares it*", "goldens: 3 checked*"])

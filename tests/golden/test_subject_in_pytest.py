@@ -12,7 +12,7 @@ from golden.report.run import Check
 from golden.testing.failures import Failure, told_by_cause
 from tests.golden.conftest import fill
 from tests.golden.test_check import OFF, RIGHT, WRONG, package
-from tests.golden.test_pytest_plugin import REPOSITORY, only_plugins
+from tests.golden.test_pytest_plugin import REPOSITORY, XDIST
 
 ONE_LINE = "from golden.testing import test_goldens"
 SCALE_ONLY, LARGE_ONLY = RIGHT.partition("def toy_large")[0], f"def toy_large{RIGHT.partition('def toy_large')[2]}"
@@ -30,12 +30,13 @@ OWN = """
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """Return a project whose tests are one line."""
     monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # to look for plugins takes longer than these tests
     monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}:{pytester.path}")
     monkeypatch.syspath_prepend(str(pytester.path))
     pytester.makeini(
         """
         [pytest]
-        addopts = -p golden.pytest_plugin -p no:jaxtyping
+        addopts = -p golden.pytest_plugin -p pytest_regressions.plugin -p pytest_datadir.plugin
         testpaths = parity
         golden_fixtures = fixtures
         golden_cases = tests.golden.standin
@@ -72,14 +73,12 @@ def test_a_wrong_subject_fails_and_its_fault_is_named(project: pytest.Pytester) 
     )
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")])
-def test_goldens_that_fail_for_one_reason_are_shown_once(
-    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("workers", [(), (*XDIST, "2")])
+def test_goldens_that_fail_for_one_reason_are_shown_once(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     """The failure shows what is wrong and where, not the source of the test. The second golden takes one line."""
     (project.path / "my_subject.py").write_text(WRONG)
     start = project.runpytest_subprocess if workers else project.runpytest
-    result = start(*only_plugins(monkeypatch), *workers)
+    result = start(*workers)
     failures = result.stdout.str().partition(" FAILURES ")[2].partition("goldens: ")[0]
     assert failures.count("diagnosis: matches fault 'negated'") == 1
     assert "check_subject" not in failures
@@ -281,12 +280,12 @@ def test_without_a_subject_the_one_line_is_a_usage_error(project: pytest.Pyteste
     assert "set golden_subject = my_port.golden_subject" in result.stdout.str() + result.stderr.str()
 
 
-def test_workers_and_controller_count_together(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_and_controller_count_together(project: pytest.Pytester) -> None:
     """The controller does not import the subject, which may take seconds."""
     imported = f"import os, pathlib\npathlib.Path({str(project.path)!r}, f'imported-{{os.getpid()}}').touch()\n"
     (project.path / "my_subject.py").write_text(imported + WRONG)
     (project.path / "known.toml").write_text('["toy.scale"]\nreason = "on purpose"\n')
-    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "2", "--golden-report=run.json")
+    result = project.runpytest_subprocess(*XDIST, "2", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     report = json.loads((project.path / "run.json").read_text())
@@ -326,12 +325,11 @@ def test_a_subject_that_breaks_hides_no_other_result(project: pytest.Pytester) -
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
 
 
-def test_a_worker_that_dies_hides_no_other_result(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_hides_no_other_result(project: pytest.Pytester) -> None:
     dies = "import os\ndef test_zz(): os._exit(1)\n"
     project.makepyfile(**{"parity/test_parity": f"{ONE_LINE}\n{dies}"})
     (project.path / "my_subject.py").write_text(RIGHT)
-    plugins = only_plugins(monkeypatch)
-    result = project.runpytest_subprocess(*plugins, "-n", "1", "--max-worker-restart=0", "--golden-report=run.json")
+    result = project.runpytest_subprocess(*XDIST, "1", "--max-worker-restart=0", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1, failed=1)
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
     assert len(json.loads((project.path / "run.json").read_text())["checks"]) == 3
@@ -383,10 +381,10 @@ def test_a_shard_is_a_narrowed_run(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 
 
-def test_a_shard_in_a_worker_is_a_narrowed_run(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_in_a_worker_is_a_narrowed_run(project: pytest.Pytester) -> None:
     project.makeconftest(SHARD)
     (project.path / "my_subject.py").write_text(RIGHT)
-    result = project.runpytest_subprocess(*only_plugins(monkeypatch), "-n", "1")
+    result = project.runpytest_subprocess(*XDIST, "1")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from rich.table import Table
 from golden.judge.compare import Tolerance
 from golden.judge.diagnose import diagnose
 from golden.judge.judgement import judge
+from tests.golden import standin
 
+SMALL = standin.make_golden(standin.CASES[0])
 TOLERANCES = {"y": Tolerance(1e-5, 1e-6, 1e-6, 1e-7)}
 
 
@@ -52,7 +54,8 @@ def almost_empty(expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def costs(expected: np.ndarray, found: np.ndarray) -> list[str]:
-    golden, outputs = SimpleNamespace(outputs={"y": expected}, tolerances=TOLERANCES, where={}, faults={}), {"y": found}
+    golden = replace(SMALL, outputs={"y": expected}, tolerances=TOLERANCES, where={}, faults={})
+    outputs = {"y": found}
     judgement, comparing, _ = measured(lambda: judge(golden, outputs))
     told, seconds, peak = measured(lambda: diagnose(golden, outputs, judgement.comparisons))
     share = peak * 2**20 / expected.nbytes

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
@@ -103,9 +104,9 @@ def _line(one: Result) -> str:
 @click.argument("arguments", nargs=-1)
 def main(python: str | None, patterns: tuple[str, ...], arguments: tuple[str, ...]) -> None:
     """Run the parity tests with every kernel. ARGUMENTS are passed to pytest."""
-    work = [lambda one=one: _port(one, arguments) for one in _variants()]
+    work = [partial(_port, one, arguments) for one in _variants()]
     if python:
-        work += [lambda under=under: _tensorflow(python, under, patterns) for under in VARIANTS]
+        work += [partial(_tensorflow, python, under, patterns) for under in VARIANTS]
     results = []
     for number, one in enumerate(work, start=1):
         results.append(one())

@@ -128,7 +128,7 @@ def main(patterns: int, sizes: str, repeat: int, directory: Path | None, once: s
     if once and path:
         click.echo(json.dumps(run_once(path, once)))
         return
-    console = Console()
+    console = Console(width=100)
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         scan = Path(folder) / "scan.npz"
         with console.status(f"writing {patterns} patterns"):

@@ -166,7 +166,7 @@ def double_first(model: Any) -> None:
 
     for layer in model.modules():
         if isinstance(layer, UpsampledConvolution):
-            layer.forward = partial(doubled, layer)
+            layer.forward = partial(doubled, layer)  # type: ignore[method-assign]
 
 
 # ------------------------------------------------------------------------------------------------ taking turns

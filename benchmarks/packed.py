@@ -87,7 +87,7 @@ def main(patterns: tuple[int, ...], asked: tuple[str, str] | None) -> None:
                 sums.add(total)
                 table.add_row(str(count), f"{packed / 1e6:.0f} MB", kind, f"{took:.1f}", f"{peak / 1e6:.0f}")
             assert len(sums) == 1
-    Console().print(table)
+    Console(width=100).print(table)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
 
 import click
 import torch
@@ -34,7 +36,7 @@ KINDS = {
 """Kind -> parts of the names of its operators; all other operators are the rest."""
 VARIANTS = {"float32": "ours", "bfloat16": "bfloat16"}
 LAYOUTS = {"last": torch.channels_last, "first": torch.contiguous_format}
-Shape = tuple[int, int, int, int]
+Shape = tuple[int, ...]
 
 
 def kind_of(operator: str) -> str:
@@ -57,21 +59,18 @@ def shapes() -> Counter[tuple[Shape, Shape]]:
     from ptycho_torch.network import layers
 
     seen: Counter[tuple[Shape, Shape]] = Counter()
-    own, forward = layers.conv2d, nn.Conv2d.forward
+    forward = nn.Conv2d.forward
 
-    def noting(images: torch.Tensor, kernels: torch.Tensor, *rest: object, **options: object) -> torch.Tensor:
+    def noting(images: torch.Tensor, kernels: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
         seen[tuple(images.shape), tuple(kernels.shape)] += 1
-        return own(images, kernels, *rest, **options)
+        return conv2d(images, kernels, *rest, **options)
 
     def noting_too(layer: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
         seen[tuple(images.shape), tuple(layer.weight.shape)] += 1
         return forward(layer, images)
 
-    layers.conv2d, nn.Conv2d.forward = noting, noting_too
-    try:
+    with patch.object(layers, "conv2d", noting), patch.object(nn.Conv2d, "forward", noting_too):
         torch_work("inference", 1, "ours")()
-    finally:
-        layers.conv2d, nn.Conv2d.forward = own, forward
     return seen
 
 
@@ -142,10 +141,10 @@ def main(rounds: int) -> None:
             for dtype in (torch.float32, torch.bfloat16)
             for layout in LAYOUTS.values()
         ]
-        work = 2 * 9 * images[0] * images[2] * images[3] * kernels[0] * kernels[1] / 1e6
+        products = 2 * 9 * images[0] * images[2] * images[3] * kernels[0] * kernels[1] / 1e6
         cells = (f"{forward:.1f} + {both - forward:.1f}" for forward, both in taken)
         table.add_row(
-            str(images), str(kernels), str(times), *cells, f"{work / taken[0][0]:.0f}, {work / taken[2][0]:.0f}"
+            str(images), str(kernels), str(times), *cells, f"{products / taken[0][0]:.0f}, {products / taken[2][0]:.0f}"
         )
     console.print(table)
     console.print(f"reading the batches of an epoch of 950 patterns: {reading():.0f} ms")

@@ -84,7 +84,7 @@ def main(images: int, epochs: int) -> None:
     heads = ("loss", "above the least", "val_loss", "above the least", "amplitude error", "seconds")
     table = Table("precision", "seed", *heads)
     with tempfile.TemporaryDirectory() as directory:
-        np.savez(Path(directory) / "scan.npz", **as_ptychopinn())
+        np.savez(Path(directory) / "scan.npz", **as_ptychopinn())  # type: ignore[arg-type]  # NumPy's stubs
         scan = load_scan(Path(directory) / "scan.npz")
         for precision in PRECISIONS:
             for seed in (0, 1):

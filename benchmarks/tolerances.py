@@ -7,8 +7,8 @@ units of the noise floor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def sums() -> Table:
 
 
 @contextmanager
-def one_thread():
+def one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -57,7 +57,7 @@ def one_thread():
 
 
 @contextmanager
-def flushed():
+def flushed() -> Iterator[None]:
     torch.set_flush_denormal(True)
     yield
     torch.set_flush_denormal(False)
@@ -70,13 +70,14 @@ def reverse(inputs: Arrays) -> Arrays:
 
 def port() -> Table:
     table = Table("what changes", "outputs", "median", "95 %", "largest", title="the port, in units of the noise floor")
-    for label, vary, only, setting in (
+    changes: Sequence[tuple[str, Callable[[Arrays], Arrays], str, Callable[[], AbstractContextManager[None]]]] = (
         ("nothing", lambda inputs: inputs, "", nullcontext),
         ("one thread", lambda inputs: inputs, "", one_thread),
         ("denormals flushed", lambda inputs: inputs, "", flushed),
         ("patches summed backwards", reverse, "reassembly.", nullcontext),
         *((f"inputs moved by 1 ULP, {run}", moved(run), "", nullcontext) for run in range(1001, 1011)),
-    ):
+    )
+    for label, vary, only, setting in changes:
         with setting():
             shares = noise_shares(vary, only)
         numbers = (np.median(shares), np.quantile(shares, 0.95), max(shares))

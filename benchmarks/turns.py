@@ -34,8 +34,10 @@ class Worker:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         settings = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})}
+        command = [python, "-m", module, "--worker", framework, *arguments]
+        self.command = " ".join(command)
         self.process = subprocess.Popen(
-            [python, "-m", module, "--worker", framework, *arguments],
+            command,
             cwd=ROOT,
             env=os.environ | settings,
             stdin=subprocess.PIPE,
@@ -58,7 +60,7 @@ class Worker:
         except BrokenPipeError:
             answer = ""
         if not answer:
-            raise click.ClickException(f"{' '.join(map(str, self.process.args))} ended; run it by hand to see why")
+            raise click.ClickException(f"{self.command} ended; run it by hand to see why")
         return json.loads(answer)
 
     def close(self) -> None:

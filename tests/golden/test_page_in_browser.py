@@ -5,6 +5,7 @@ Without a browser these tests are skipped, and the last lines of the run say so 
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -203,16 +204,15 @@ def test_changed_values_are_not_reviewed_yet(opened: Open, tmp_path: Path) -> No
     assert not names(page, ".case.is-reviewed")
 
 
-@pytest.mark.parametrize("width", [360, 800])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_a_narrow_screen(opened: Open, width: int, scheme: str) -> None:
+def test_the_page_fits_a_narrow_screen(opened: Open) -> None:
     page = opened()
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 800})
     page.click("#unfold")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (ground == "rgb(19, 21, 25)") == (scheme == "dark")
+    for scheme, width in itertools.product(("light", "dark"), (360, 800)):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (ground == "rgb(19, 21, 25)") == (scheme == "dark")
 
 
 def test_the_page_can_be_read_without_its_script(browser: Any, file: Path) -> None:

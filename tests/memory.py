@@ -13,14 +13,22 @@ def resident(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def memory_growth() -> Callable[[], int]:
-    """Return a function that returns by how many bytes, at most, this process has grown since this call.
-
-    A process's peak never falls, so it does not show work that needs less than earlier work, or, in a new process,
-    less than the process that started it. Linux lets a process forget its peak. Other systems show new peaks only.
-    """
-    if sys.platform == "linux":
+def forget_peak() -> bool:
+    """Let this process's peak begin at its present memory; return whether the system can do that, as Linux can."""
+    try:
         Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def memory_growth() -> Callable[[], int]:
+    """Return a function that returns how far, in bytes, this process's memory has risen above what it is now.
+
+    Memory that an allocator kept and uses again does not count. If the system cannot forget the peak, only what exceeds
+    it counts: a peak never falls, and a new process inherits that of the process that started it.
+    """
+    if forget_peak():
         before = resident("VmRSS")
         return lambda: resident("VmHWM") - before
     import resource

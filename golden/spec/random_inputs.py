@@ -24,6 +24,8 @@ class Draw:
 
     def integers(self, low: int, high: int, shape: tuple[int, ...]) -> np.ndarray:
         """Return whole numbers low..high-1, int64; the modulo's bias is below 2**-40 for the ranges used here."""
+        if low >= high:
+            raise ValueError(f"integers: expected low < high, found {low} and {high}")
         raw = np.asarray(self._bits.random_raw(int(np.prod(shape))), dtype=np.uint64)
         width = np.uint64(high - low)
         multiples = raw // width

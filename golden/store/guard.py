@@ -18,7 +18,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from itertools import accumulate
 from pathlib import Path
@@ -41,6 +41,7 @@ _MOST_BYTES = 4 * SIZE_CAP
 """Bytes of data, decompressed, of all files together."""
 _LONGEST_HEAD = 2**24
 _PIPE = 2**18
+"""Bytes that wait between the two processes; Linux allows 64 KiB by default."""
 _FROM_OUTSIDE = tuple(-getattr(signal, name, 0) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP"))
 _READY, _TIMED_OUT, _FAILED = b"ready\n", 1, 3
 
@@ -60,31 +61,34 @@ def reading(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[Iterato
     """Start to read goldens, so that the caller can do other work before it takes the first one.
 
     Yields:
-        An iterator like that of ``read_untrusted``.
+        An iterator like that of ``read_untrusted``, with its errors.
     """
-    if not paths:
-        yield iter(())
-        return
-    with _answers(paths, seconds) as answers:
-        yield _goldens(paths, answers, seconds)
+    with ExitStack() as process:
+        yield _goldens(paths, process, process.enter_context(_answers(paths, seconds)) if paths else iter(()), seconds)
 
 
-def _goldens(paths: Sequence[Path], first: Iterator[Contents | str], seconds: float) -> Iterator[Golden | str]:
-    """Read goldens from the answers of a first process, and of new ones after each bad file."""
-    done = processes = held = 0
-    while done < len(paths):
+def _goldens(
+    paths: Sequence[Path], process: ExitStack, answers: Iterator[Contents | str], seconds: float
+) -> Iterator[Golden | str]:
+    """Make goldens of the answers of a process; after each bad file, end it and start another one."""
+    done = held = 0
+    processes = 1
+    while True:
+        for path, answer in zip(paths[done:], answers):
+            done += 1
+            if isinstance(answer, Contents):
+                held += sum(array.nbytes for array in answer.arrays.values())
+            yield answer if isinstance(answer, str) else _golden_or_problem(answer, path)
+            if held > _MOST_BYTES:
+                break
+        if done == len(paths):
+            return
         if processes > _MOST_PROCESSES or held > _MOST_BYTES:
             yield from (_not_read(path, processes) for path in paths[done:])
             return
+        process.close()
+        answers = process.enter_context(_answers(paths[done:], seconds))
         processes += 1
-        with nullcontext(first) if processes == 1 else _answers(paths[done:], seconds) as answers:
-            for path, answer in zip(paths[done:], answers):
-                done += 1
-                if isinstance(answer, Contents):
-                    held += sum(array.nbytes for array in answer.arrays.values())
-                yield answer if isinstance(answer, str) else _golden_or_problem(answer, path)
-                if held > _MOST_BYTES:
-                    break
 
 
 def read_chosen(fixtures: Path, patterns: Sequence[str]) -> list[Golden]:

@@ -29,8 +29,8 @@ _NEARLY = 0.85
 """From this similarity to the name of an operation (difflib's ratio), a name counts as misspelt."""
 _NEARLY_IN_TOPIC = 0.75
 """The same for a function that the subject defines and whose name begins with the topic of an operation."""
-_FILES = r'^"?{}(?:/|\.[^/\n,]*(?:py|so|pyd)"?,)'
-"""A line of a RECORD that is about a package: a file in its directory, or the package itself if it is one module."""
+_MODULE = r'^"?{}(?:/[^\n,]*)?\.(?:[^/\n,]*\.)?(?:py|so|pyd)"?(?:,|$)'
+"""A line in a list of files that is a module of a package, or the package itself if it is one module."""
 
 Function = Callable[..., object]
 
@@ -217,15 +217,15 @@ def _overwritten(packages: Sequence[str]) -> list[str]:
 def _installers(packages: Sequence[str]) -> dict[str, list[str]]:
     """Return the distributions that installed each package, sorted.
 
-    ``importlib.metadata.packages_distributions`` knows them too, but parses the metadata of all distributions, which
+    ``importlib.metadata.packages_distributions`` returns them too, but parses the metadata of all distributions, which
     takes ten times as long.
     """
     found: dict[str, set[str]] = {package: set() for package in packages}
     for distribution in importlib.metadata.distributions():
         declared = (distribution.read_text("top_level.txt") or "").split()
-        files = "" if declared else distribution.read_text("RECORD") or ""
+        files = "" if declared else distribution.read_text("RECORD") or "\n".join(map(str, distribution.files or ()))
         for package in packages:
-            if package in declared or re.search(_FILES.format(re.escape(package)), files, re.MULTILINE):
+            if package in declared or re.search(_MODULE.format(re.escape(package)), files, re.MULTILINE):
                 found[package].add(distribution.name)
     return {package: sorted(names) for package, names in found.items()}
 

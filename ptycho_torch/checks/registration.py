@@ -242,7 +242,7 @@ def _window(spline: np.ndarray, place: tuple[float, float], shape: tuple[int, ..
 
 
 def _weights(t: float) -> tuple[float, float, float, float]:
-    """Return a cubic B-spline's weights of the two pixels before and of the two after a fraction, 0 <= t < 1."""
+    """Return the weights of four neighbouring pixels in a cubic B-spline, for a point between the middle two, 0..1."""
     return (1 - t) ** 3 / 6, (4 - 6 * t**2 + 3 * t**3) / 6, (1 + 3 * t + 3 * t**2 - 3 * t**3) / 6, t**3 / 6
 
 

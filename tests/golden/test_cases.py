@@ -78,6 +78,8 @@ def test_draws_depend_on_the_seed_alone() -> None:
     assert Draw("a#0").integers(0, 1000, (4,)).tolist() != Draw("a#1").integers(0, 1000, (4,)).tolist()
     # The exact numbers, so that another version of NumPy cannot change them unnoticed.
     assert Draw("a#0").integers(0, 1000, (4,)).tolist() == [411, 251, 3, 378]
+    with pytest.raises(ValueError, match="expected low < high, found 3 and 3"):
+        Draw("a#0").integers(3, 3, (4,))
 
 
 def test_draws_are_exact_multiples() -> None:

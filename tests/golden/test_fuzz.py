@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -108,18 +109,44 @@ def test_a_hang_of_the_library_does_not_hang_the_caller(tmp_path: Path, break_li
     assert "took longer than" in why
 
 
-def test_no_process_outlives_a_caller_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started = []
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
+    """Return a list of the processes that have been started, which grows."""
+    found = []
 
     class Observed(subprocess.Popen):
         def __init__(self, *arguments: Any, **options: Any) -> None:
-            started.append(self)
+            found.append(self)
             super().__init__(*arguments, **options)
 
     monkeypatch.setattr(subprocess, "Popen", Observed)
+    return found
+
+
+def test_no_process_outlives_a_caller_that_takes_nothing(
+    tmp_path: Path, started: list[subprocess.Popen], break_library: Callable[[str], None]
+) -> None:
+    break_library("time.sleep(600)")
+    write_golden(tmp_path / "a.h5", replace(make_golden(BASES[0]), summary="hostile"))
     with reading([tmp_path / "a.h5"]):
         assert [process.poll() for process in started] == [None]
-    assert [process.returncode is not None for process in started] == [True]
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
+
+
+def test_a_bad_file_ends_its_process_and_a_failing_caller_the_next(
+    tmp_path: Path, started: list[subprocess.Popen]
+) -> None:
+    golden = make_golden(BASES[0])
+    write_golden(tmp_path / "sound.h5", golden)
+    write_golden(tmp_path / "large.h5", replace(golden, inputs={**golden.inputs, "more": np.zeros(2**20)}))
+    (tmp_path / "bad.h5").write_bytes((tmp_path / "sound.h5").read_bytes()[:-1])
+    paths = [tmp_path / f"{name}.h5" for name in ("bad", "sound", "large", "large")]  # more than the pipe holds
+    with pytest.raises(KeyError), reading(paths) as goldens:
+        assert isinstance(next(goldens), str)
+        assert isinstance(next(goldens), Golden)
+        assert [process.poll() is None for process in started] == [False, True]
+        raise KeyError
+    assert [process.returncode for process in started[1:]] == [-signal.SIGKILL]
 
 
 def test_a_system_that_does_not_widen_pipes_reads_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

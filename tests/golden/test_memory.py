@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import gc
-import sys
 
 import numpy as np
 import pytest
 
-from tests.memory import memory_growth
+from tests.memory import forget_peak, memory_growth
 
 MIB = 2**20
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak memory")
+@pytest.mark.skipif(not forget_peak(), reason="this system does not let a process forget its peak memory")
 def test_less_memory_than_earlier_is_seen() -> None:
     gc.collect()  # garbage that is collected later would hide growth
     np.ones(120 * MIB, np.uint8)
     grown = memory_growth()
-    assert grown() < MIB
+    assert grown() < 8 * MIB
     kept = np.ones(40 * MIB, np.uint8)
     del kept
-    assert 39 * MIB < grown() < 45 * MIB
+    assert 30 * MIB < grown() < 60 * MIB

@@ -92,7 +92,7 @@ def test_missing_golden_fails_and_is_not_created(project: pytest.Pytester) -> No
     assert state(project) == before
 
 
-@pytest.mark.parametrize("arguments", [("--force-regen",), ("--regen-all",), ("--force-regen", *XDIST, "1")])
+@pytest.mark.parametrize("arguments", [("--force-regen",), ("--regen-all",), ("--force-regen", *XDIST, "2")])
 def test_regeneration_flags_are_refused_once(project: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     edit(project, "FACTOR = 1", "FACTOR = 2")
     before = state(project)

@@ -28,7 +28,7 @@ from tests.fuzzing import Outcome, members, zipped
 from tests.memory import memory_growth
 
 MEMORY = 2**28
-"""Bytes by which reading one of these small files may raise the peak memory."""
+"""Bytes by which reading one of these small files may raise the memory."""
 REFUSED, SAME, ANOTHER = "refused", "the same", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)

@@ -28,7 +28,7 @@ from tests.golden import corruptions
 from tests.memory import memory_growth
 
 MEMORY = 2**26
-"""Bytes by which reading one of these small files may raise the peak memory."""
+"""Bytes by which reading one of these small files may raise the memory."""
 REFUSED, SAME, WARNED, ANOTHER = "refused", "the same", "warned", "another"
 SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
 BAD = (SILENT, WRONG, GREEDY)

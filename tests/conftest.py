@@ -68,12 +68,8 @@ gc.disable()  # while modules load: looking for garbage takes a fifth of that ti
 
 
 def pytest_collection_finish() -> None:
-    """Exempt what exists by now, mostly Torch's modules, from the search for garbage, and search less often.
-
-    Otherwise each full search takes 0.2 s, and the others together two seconds.
-    """
+    """Exempt what exists by now, mostly Torch's modules, from the search for garbage, which takes 0.2 s each time."""
     gc.freeze()
-    gc.set_threshold(10_000)
     gc.enable()
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tests.memory import memory_growth
+
+Found = TypeVar("Found")
+REFUSED, WRONG, GREEDY = "refused", "wrong exception", "greedy"
 
 
 @dataclass(frozen=True)
@@ -16,6 +24,36 @@ class Outcome:
     seed: int
     verdict: str
     message: str
+
+
+def outcome_of(
+    kind: str,
+    seed: int,
+    path: Path,
+    read: Callable[[Path], Found],
+    judge: Callable[[Found], tuple[str, str]],
+    most: int,
+) -> Outcome:
+    """Read a corrupt file.
+
+    Args:
+        kind, seed: of the corruption.
+        path: of the file.
+        read: reads it; to refuse it, raises a ValueError with one line that names the file.
+        judge: returns a verdict and a message for what was read.
+        most: bytes by which reading may raise the memory.
+    """
+    grown = memory_growth()
+    try:
+        verdict, message = judge(read(path))
+    except ValueError as refused:
+        message = str(refused)
+        verdict = REFUSED if str(path) in message and message.isprintable() else WRONG
+    except Exception as problem:
+        verdict, message = WRONG, f"{type(problem).__name__}: {problem}"
+    if (more := grown()) > most:
+        verdict, message = GREEDY, f"{more >> 20} MiB; {verdict}: {message}"
+    return Outcome(kind, seed, verdict, message)
 
 
 def members(archive: bytes) -> dict[str, bytes]:

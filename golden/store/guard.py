@@ -64,13 +64,14 @@ def reading(paths: Sequence[Path], seconds: float = SECONDS) -> Iterator[Iterato
         An iterator like that of ``read_untrusted``, with its errors.
     """
     with ExitStack() as process:
-        yield _goldens(paths, process, process.enter_context(_answers(paths, seconds)) if paths else iter(()), seconds)
+        answers = process.enter_context(_answers(paths, seconds)) if paths else iter(())
+        yield _goldens(paths, process, answers, seconds)
 
 
 def _goldens(
     paths: Sequence[Path], process: ExitStack, answers: Iterator[Contents | str], seconds: float
 ) -> Iterator[Golden | str]:
-    """Make goldens of the answers of a process; after each bad file, end it and start another one."""
+    """Make goldens of a process's answers. After each bad file, end the process and start another one."""
     done = held = 0
     processes = 1
     while True:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 from collections.abc import Callable
@@ -147,6 +148,20 @@ def test_a_bad_file_ends_its_process_and_a_failing_caller_the_next(
         assert [process.poll() is None for process in started] == [False, True]
         raise KeyError
     assert [process.returncode for process in started[1:]] == [-signal.SIGKILL]
+
+
+def test_a_malformed_answer_ends_its_process(
+    tmp_path: Path, started: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    golden = make_golden(BASES[0])
+    write_golden(tmp_path / "large.h5", replace(golden, inputs={**golden.inputs, "more": np.zeros(2**20)}))
+    calls = itertools.count()
+    receive = guard._receive
+    monkeypatch.setattr(guard, "_receive", lambda stream: None if next(calls) == 1 else receive(stream))
+    with reading([tmp_path / "large.h5"] * 3) as goldens:
+        assert isinstance(next(goldens), Golden)
+        assert isinstance(next(goldens), Golden)
+        assert [process.poll() for process in started] == [-signal.SIGKILL, None]
 
 
 def test_a_system_that_does_not_widen_pipes_reads_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

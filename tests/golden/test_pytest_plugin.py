@@ -59,6 +59,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 
 XDIST = ("-p", "xdist.plugin", "-n")
+"""Options of a run with workers; their number follows."""
 
 
 def state(project: pytest.Pytester) -> dict[str, bytes]:

@@ -22,15 +22,13 @@ import numpy as np
 
 from ptycho_torch.scans.scan import Scan, load_scan
 from ptycho_torch.scans.specimen import make_object
-from tests.fuzzing import Outcome, zipped
+from tests.fuzzing import GREEDY, REFUSED, WRONG, Outcome, outcome_of, zipped
 from tests.fuzzing import members as members_of
 from tests.golden import corruptions
-from tests.memory import memory_growth
 
 MEMORY = 2**26
 """Bytes by which reading one of these small files may raise the memory."""
-REFUSED, SAME, WARNED, ANOTHER = "refused", "the same", "warned", "another"
-SILENT, WRONG, GREEDY = "silent", "wrong exception", "greedy"
+SAME, WARNED, ANOTHER, SILENT = "the same", "warned", "another", "silent"
 BAD = (SILENT, WRONG, GREEDY)
 VERDICTS = (REFUSED, SAME, WARNED, ANOTHER, *BAD)
 """``warned``: reads as another scan, and a warning names what was ignored. ``another``: reads as a sound file with
@@ -332,29 +330,18 @@ def read_one(kind: str, seed: int, scratch: Path) -> Outcome:
     path = scratch / ("object.png" if kind == PICTURE else "scan.npz")
     path.write_bytes(corrupt(kind, seed))
     expected = sound(seed % len(bases()))
-    grown = memory_growth()
-    verdict, message = _verdict(kind, path, expected)
-    if (more := grown()) > MEMORY:
-        return Outcome(kind, seed, GREEDY, f"{more >> 20} MiB; {verdict}: {message}")
-    return Outcome(kind, seed, verdict, message)
 
+    def judge(found: Read | None) -> tuple[str, str]:
+        if found is None:
+            return ANOTHER, ""
+        if found.scan == expected.scan:
+            return SAME, ""
+        differing = ", ".join(name for name, value in found.scan.items() if value != expected.scan[name])
+        if found.warned - expected.warned:
+            return WARNED, f"{differing}; {sorted(found.warned - expected.warned)}"
+        return SILENT if kind in DAMAGE else ANOTHER, differing
 
-def _verdict(kind: str, path: Path, expected: Read) -> tuple[str, str]:
-    try:
-        found = _read_picture(path) if kind == PICTURE else read(path)
-    except ValueError as refused:
-        said = str(refused)
-        return REFUSED if str(path) in said and said.isprintable() else WRONG, said
-    except Exception as problem:
-        return WRONG, f"{type(problem).__name__}: {problem}"
-    if found is None:
-        return ANOTHER, ""
-    if found.scan == expected.scan:
-        return SAME, ""
-    differing = ", ".join(name for name, value in found.scan.items() if value != expected.scan[name])
-    if found.warned - expected.warned:
-        return WARNED, f"{differing}; {sorted(found.warned - expected.warned)}"
-    return SILENT if kind in DAMAGE else ANOTHER, differing
+    return outcome_of(kind, seed, path, _read_picture if kind == PICTURE else read, judge, MEMORY)
 
 
 def _read_picture(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Benchmarks that nothing else runs still run, here on inputs so small that the times mean nothing."""
+"""The benchmarks run, here on inputs so small that their times mean nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from benchmarks import compare, diagnosis, loading, packed, parts, reassembly, t
 LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measures memory as Linux counts it")
 
 
-@pytest.mark.parametrize("work", [compare.read, compare.ours, compare.allclose, compare.ndarrays_regression])
-def test_comparisons(work: object) -> None:
-    said, seconds, _ = compare.measured(work, mib=1, noise=0, repeats=1)  # type: ignore[arg-type]
-    assert said in ("-", "identical", "True", "passed")
-    assert seconds > 0
+def test_comparisons() -> None:
+    works = (compare.read, compare.ours, compare.allclose, compare.ndarrays_regression)
+    said = [compare.measured(work, mib=1, noise=0, repeats=1)[0] for work in works]
+    assert said == ["-", "identical", "True", "passed"]
 
 
 def test_diagnoses() -> None:
@@ -64,4 +63,4 @@ def test_parts() -> None:
     assert len(parts.convolution((parts.BATCH, 1, 8, 8), (3, 1, 3, 3), torch.float32, torch.channels_last)) == 2
     images, kernels = torch.zeros(2, 1, 8, 8), torch.zeros(3, 1, 3, 3)
     shares = parts.by_kind(lambda: torch.nn.functional.conv2d(images, kernels).copy_(torch.tensor(0.0)), rounds=1)
-    assert set(shares) == {"convolutions", "conversions, copies, zeros", "the rest"}
+    assert {"convolutions", "conversions, copies, zeros"} <= set(shares)

@@ -105,7 +105,8 @@ def weights(draw: Draw, structure: Structure) -> np.ndarray:
         else:
             numbers, step = draw.integers(-15, 16, shape), 1 / 128
         in_border = name.startswith(("amplitude_border_c", "amplitude_whole_c"))
-        parts.append(numbers.astype(np.float32).ravel() * (step / 1024 if in_border else step))  # exact
+        # Exact: numbers have 7 bits and steps 11 at most, and float32 has 24.
+        parts.append(numbers.astype(np.float32).ravel() * (step / 1024 if in_border else step))
     return np.concatenate(parts)
 
 

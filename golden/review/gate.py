@@ -48,10 +48,10 @@ WATCHED = {
     ),
     "the proof": ("golden/generator", "golden/generate.py", "generate_golden.py", "tests/tensorflow.ini"),
     "the suite": (
-        *("golden/testing", "golden/pytest_plugin.py", "tests/torch/subject", ":(glob)**/conftest.py"),
+        *("golden/testing", "golden/pytest_plugin.py", "tests/torch/subject", "**/conftest.py"),
         *("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg"),
     ),
-    "the workflow": (".github/workflows", ".ci", "Makefile", ":(glob)**/.gitattributes"),
+    "the workflow": (".github/workflows", ".ci", "Makefile", "**/.gitattributes"),
 }
 """Files that judge a request, by what they are part of. Git's attributes decide what a diff shows of an entry."""
 _TESTS = "tests"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from golden.spec.errors import GoldenError
@@ -41,6 +42,7 @@ class Request:
 
     Attributes:
         fixtures: the directory.
+        top: the directory of the clone that holds it.
         base, head: the commits; ``head`` is empty for the working tree.
         files: the newer side.
         touched: cases with a file that differs.
@@ -49,6 +51,7 @@ class Request:
     """
 
     fixtures: Path
+    top: Path
     base: str
     head: str
     files: Side
@@ -58,30 +61,35 @@ class Request:
     uncompared: tuple[str, ...]
 
     def files_changed(self, paths: Sequence[str]) -> list[str]:
-        """List the files below some paths of the repository that differ. Names may hold any characters."""
+        """List the files that differ among some files and directories of the repository.
+
+        ``**/NAME`` is the files of that name in every directory. The names listed may hold any characters.
+        """
+        return [name for name in self._files_changed if any(_is_below(name, path) for path in paths)]
+
+    @cached_property
+    def _files_changed(self) -> list[str]:
         options = ("--name-only", "-z", "--no-ext-diff", "--no-renames", "--ignore-submodules=none")
         sides = [self.base, self.head] if self.head else [self.base]
-        top = top_of(self.fixtures)
-        listed = run_git(top, "diff", *options, *sides, "--", *paths)
+        listed = run_git(self.top, "diff", *options, *sides, "--")
         if not self.head:  # the working tree; git diff leaves out what git does not track
-            listed += run_git(top, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
+            listed += run_git(self.top, "ls-files", "--others", "--exclude-standard", "-z")
         return [name for name in os.fsdecode(listed).split("\0") if name]
 
     def texts(self, path: str) -> tuple[str, str]:
         """Read a small file of the repository on both sides; an empty text if it does not exist."""
-        top = top_of(self.fixtures)
-        return _text_at(top, self.base, path), _text_at(top, self.head, path)
+        return _text_at(self.top, self.base, path), _text_at(self.top, self.head, path)
 
     def earlier(self, case: str) -> Iterator[Entry]:
         """Read the versions of an entry before that of the base, one for each merged request, newest first.
 
         Stops at the first version that cannot be read.
         """
-        top, place = top_of(self.fixtures), f"{place_in_clone(self.fixtures)}/{case}.json"
+        place = f"{place_in_clone(self.fixtures, self.top)}/{case}.json"
         command = ("rev-list", "--first-parent", f"-{_MOST_VERSIONS}", self.base, "--", place)
-        for commit in run_git(top, *command).decode().split()[1:]:  # the first has the base's version
+        for commit in run_git(self.top, *command).decode().split()[1:]:  # the first has the base's version
             try:
-                yield parse_entry(_text_at(top, commit, place).encode(), place)
+                yield parse_entry(_text_at(self.top, commit, place).encode(), place)
             except GoldenError:
                 return
 
@@ -110,6 +118,7 @@ def request_of(span: str, fixtures: Path) -> Request:
     Raises:
         GoldenError: a revision does not exist, or there is no golden on either side.
     """
+    top = top_of(fixtures)
     base, head = _commits(span, fixtures)
     before, after = of_revision(base, fixtures), of_revision(head, fixtures) if head else of_directory(fixtures)
     if not (before or after):
@@ -120,7 +129,7 @@ def request_of(span: str, fixtures: Path) -> Request:
     new |= {case: "there is none" for case, found in chosen[1].items() if found.entry is None}
     told = []
     if before and not any(found.entry for found in before.values()):
-        old = {case: entry for case, entry in _manifest(base, fixtures).items() if case in touched}
+        old = {case: entry for case, entry in _manifest(base, fixtures, top).items() if case in touched}
         told.append(f"the base has a {manifest1.FILE}, which has no confirmations, axes or units")
     known = {case: entry for case, entry in old.items() if not isinstance(entry, str)}
     # Entries with the same bytes on both sides were not read.
@@ -128,7 +137,7 @@ def request_of(span: str, fixtures: Path) -> Request:
     told += [f"{case}: the base has no readable entry" for case in sorted(unknown)]
     if touched and _is_shallow(fixtures):
         told.append("growth in small steps, over several requests: this clone is shallow (git fetch --unshallow)")
-    return Request(fixtures, base, head, after, touched, known, new, tuple(told))
+    return Request(fixtures, top, base, head, after, touched, known, new, tuple(told))
 
 
 def _is_shallow(fixtures: Path) -> bool:
@@ -150,8 +159,14 @@ def _untouched(one: Found | None, other: Found | None) -> bool:
     return all((a is None and b is None) or is_same(a, b) for a, b in pairs)
 
 
-def _manifest(commit: str, fixtures: Path) -> dict[str, Entry]:
-    return manifest1.entries(_text_at(top_of(fixtures), commit, f"{place_in_clone(fixtures)}/{manifest1.FILE}"))
+def _manifest(commit: str, fixtures: Path, top: Path) -> dict[str, Entry]:
+    return manifest1.entries(_text_at(top, commit, f"{place_in_clone(fixtures, top)}/{manifest1.FILE}"))
+
+
+def _is_below(name: str, path: str) -> bool:
+    if path.startswith("**/"):
+        return f"/{name}".endswith(path.removeprefix("**"))
+    return name == path or name.startswith(f"{path}/")
 
 
 def _text_at(top: Path, commit: str, path: str) -> str:

@@ -186,7 +186,8 @@ def _blob_of(path: Path) -> str:
 
 def of_revision(revision: str, fixtures: Path) -> Side:
     """Find the goldens that a directory has in a revision."""
-    top, inside = top_of(fixtures), place_in_clone(fixtures)
+    top = top_of(fixtures)
+    inside = place_in_clone(fixtures, top)
     listed = run_git(top, "ls-tree", "-r", "-l", "-z", commit_of(revision, fixtures), "--", str(inside))
     files = {}
     for line in os.fsdecode(listed).split("\0"):
@@ -224,10 +225,10 @@ def commit_of(revision: str, fixtures: Path) -> str:
     Raises:
         GoldenError: there is no such revision, or several commits have names that begin like it.
     """
-    run_git(fixtures, "rev-parse", "--git-dir")
     try:
         return run_git(fixtures, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
     except GoldenError as refused:
+        run_git(fixtures, "rev-parse", "--git-dir")  # gives the reason if this is no clone
         if "is ambiguous" in str(refused):
             raise GoldenError(f"{revision!r}: the names of several commits begin like this; give more digits") from None
         raise GoldenError(
@@ -317,9 +318,9 @@ def top_of(fixtures: Path) -> Path:
     return Path(os.fsdecode(run_git(fixtures, "rev-parse", "--show-toplevel")).removesuffix("\n"))
 
 
-def place_in_clone(fixtures: Path) -> PurePosixPath:
+def place_in_clone(fixtures: Path, top: Path) -> PurePosixPath:
     """Return the path of a directory from the top of its clone."""
-    return PurePosixPath(fixtures.resolve().relative_to(top_of(fixtures).resolve()).as_posix())
+    return PurePosixPath(fixtures.resolve().relative_to(top.resolve()).as_posix())
 
 
 def is_same(one: Found | None, other: Found | None) -> bool:

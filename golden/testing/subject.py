@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+import os
 import pkgutil
 import re
 import sys
@@ -225,7 +226,8 @@ def _installers(packages: Sequence[str]) -> dict[str, list[str]]:
         declared = (distribution.read_text("top_level.txt") or "").split()
         files = "" if declared else distribution.read_text("RECORD") or "\n".join(map(str, distribution.files or ()))
         for package in packages:
-            if package in declared or re.search(_MODULE.format(re.escape(package)), files, re.MULTILINE):
+            listed = package in files and re.search(_MODULE.format(re.escape(package)), files, re.MULTILINE)
+            if package in declared or listed:
                 found[package].add(distribution.name)
     return {package: sorted(names) for package, names in found.items()}
 
@@ -245,11 +247,9 @@ def _places(package: str) -> list[str]:
     """Return the directories that the loaded modules of a package come from, most modules first."""
     counts: Counter[str] = Counter()
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file and (name == package or name.startswith(f"{package}.")):
-            parts = name.split(".")
-            path = Path(file).with_suffix("")
-            path = path.parent if path.name == "__init__" else path
-            if list(path.parts[-len(parts) :]) == parts:
-                counts[str(path.parents[len(parts) - 1])] += 1
+        if name == package or name.startswith(f"{package}."):
+            stem = os.path.splitext(getattr(module, "__file__", None) or "")[0].removesuffix(f"{os.sep}__init__")
+            tail = os.sep + name.replace(".", os.sep)
+            if stem.endswith(tail):
+                counts[stem.removesuffix(tail)] += 1
     return [place for place, _ in counts.most_common()]

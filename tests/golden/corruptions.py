@@ -204,6 +204,7 @@ def _candidates(data: bytes, start: int) -> Iterator[Block]:
             for width in range(1, 9):
                 yield Block(start, start + 2**power, start + 13 + width)
         return
+    yield _as_stated(data, Block(start, start + 10, start + 6))
     for stop in range(start + 10, min(start + 1500, len(data)) + 1):
         yield Block(start, stop, stop - 4)
 

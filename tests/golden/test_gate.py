@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,21 +38,29 @@ def gate(fixtures: Path, *arguments: str, span: str = "main") -> Result:
     return CliRunner().invoke(main, ["gate", span, *cases, *arguments])
 
 
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return sound goldens in a repository: they are on the branch ``main``, and another branch is checked out."""
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    monkeypatch.chdir(tmp_path)
-    fixtures = tmp_path / "deep" / "fixtures"
-    fill(fixtures)
-    for step in (
-        ["init", "-q", "-b", "main"],
-        ["add", "."],
-        ["commit", "-qm", "first"],
-        ["checkout", "-qb", "request"],
-    ):
-        git(*step)
-    return fixtures
+    directory = tmp_path_factory.mktemp("repository")
+    fill(directory / "deep" / "fixtures")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        for step in (
+            ["init", "-q", "-b", "main"],
+            ["add", "."],
+            ["commit", "-qm", "first"],
+            ["checkout", "-qb", "request"],
+        ):
+            git(*step, directory=directory)
+    return directory
+
+
+@pytest.fixture
+def clone(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the goldens of a copy of the repository."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.chdir(shutil.copytree(repository, tmp_path, dirs_exist_ok=True))
+    return tmp_path / "deep" / "fixtures"
 
 
 def put(fixtures: Path, made: Golden, change: Callable[[list[Entry]], list[Entry]], case: str = DOUBLE) -> None:

@@ -42,11 +42,11 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     """Return a project with goldens, cases and a port that agrees with them. It writes no pages, which take time."""
     monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # to look for plugins takes longer than these tests
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     pytester.makeini(
-        """
+        f"""
         [pytest]
         addopts = -p golden.pytest_plugin -p pytest_regressions.plugin -p pytest_datadir.plugin
+        pythonpath = '{REPOSITORY}'
         testpaths = parity
         golden_fixtures = fixtures
         golden_cases = tests.golden.standin
@@ -97,7 +97,7 @@ def test_missing_golden_fails_and_is_not_created(project: pytest.Pytester) -> No
 def test_regeneration_flags_are_refused_once(project: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     edit(project, "FACTOR = 1", "FACTOR = 2")
     before = state(project)
-    start = project.runpytest_subprocess if "-n" in arguments else project.runpytest
+    start = project.runpytest if "-n" in arguments else project.runpytest
     result = start(*arguments)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "passed" not in result.stdout.str()
@@ -383,7 +383,7 @@ def test_wrong_marks_are_usage_errors(project: pytest.Pytester, old: str, new: s
 
 def test_under_xdist_claims_of_all_workers_count(project: pytest.Pytester) -> None:
     (project.path / "fixtures" / "toy" / "stray.h5").write_bytes(b"")
-    result = project.runpytest_subprocess(*XDIST, "2", "--golden-report=run.json")
+    result = project.runpytest(*XDIST, "2", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["golden toy/stray: no case declares it*", "goldens: 3 checked*"])

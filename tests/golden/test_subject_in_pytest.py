@@ -31,12 +31,11 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     """Return a project whose tests are one line."""
     monkeypatch.setattr("golden.testing.fixture._write_page", lambda *arguments: False)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # to look for plugins takes longer than these tests
-    monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}:{pytester.path}")
-    monkeypatch.syspath_prepend(str(pytester.path))
     pytester.makeini(
-        """
+        f"""
         [pytest]
         addopts = -p golden.pytest_plugin -p pytest_regressions.plugin -p pytest_datadir.plugin
+        pythonpath = . '{REPOSITORY}'
         testpaths = parity
         golden_fixtures = fixtures
         golden_cases = tests.golden.standin
@@ -77,7 +76,7 @@ def test_a_wrong_subject_fails_and_its_fault_is_named(project: pytest.Pytester) 
 def test_goldens_that_fail_for_one_reason_are_shown_once(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     """The failure shows what is wrong and where, not the source of the test. The second golden takes one line."""
     (project.path / "my_subject.py").write_text(WRONG)
-    start = project.runpytest_subprocess if workers else project.runpytest
+    start = project.runpytest if workers else project.runpytest
     result = start(*workers)
     failures = result.stdout.str().partition(" FAILURES ")[2].partition("goldens: ")[0]
     assert failures.count("diagnosis: matches fault 'negated'") == 1
@@ -285,7 +284,7 @@ def test_workers_and_controller_count_together(project: pytest.Pytester) -> None
     imported = f"import os, pathlib\npathlib.Path({str(project.path)!r}, f'imported-{{os.getpid()}}').touch()\n"
     (project.path / "my_subject.py").write_text(imported + WRONG)
     (project.path / "known.toml").write_text('["toy.scale"]\nreason = "on purpose"\n')
-    result = project.runpytest_subprocess(*XDIST, "2", "--golden-report=run.json")
+    result = project.runpytest(*XDIST, "2", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     report = json.loads((project.path / "run.json").read_text())
@@ -329,7 +328,7 @@ def test_a_worker_that_dies_hides_no_other_result(project: pytest.Pytester) -> N
     dies = "import os\ndef test_zz(): os._exit(1)\n"
     project.makepyfile(**{"parity/test_parity": f"{ONE_LINE}\n{dies}"})
     (project.path / "my_subject.py").write_text(RIGHT)
-    result = project.runpytest_subprocess(*XDIST, "1", "--max-worker-restart=0", "--golden-report=run.json")
+    result = project.runpytest(*XDIST, "1", "--max-worker-restart=0", "--golden-report=run.json")
     result.assert_outcomes(passed=3, skipped=1, failed=1)
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
     assert len(json.loads((project.path / "run.json").read_text())["checks"]) == 3
@@ -384,7 +383,7 @@ def test_a_shard_is_a_narrowed_run(project: pytest.Pytester) -> None:
 def test_a_shard_in_a_worker_is_a_narrowed_run(project: pytest.Pytester) -> None:
     project.makeconftest(SHARD)
     (project.path / "my_subject.py").write_text(RIGHT)
-    result = project.runpytest_subprocess(*XDIST, "1")
+    result = project.runpytest(*XDIST, "1")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     result.stdout.fnmatch_lines(["goldens: 2 checked, *", "goldens: a partial run: *"])
 

@@ -46,10 +46,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         for step in (
-            ["init", "-q", "-b", "main"],
+            ["init", "-q", "-b", "main", "--template="],
+            ["config", "core.logAllRefUpdates", "false"],
             ["add", "."],
             ["commit", "-qm", "first"],
             ["checkout", "-qb", "request"],
+            ["repack", "-adq"],  # fewer files to copy
         ):
             git(*step, directory=directory)
     return directory

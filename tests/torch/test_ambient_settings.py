@@ -116,15 +116,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@contextmanager
-def default_device() -> Iterator[None]:
-    torch.set_default_device("meta")  # tensors on this device have no values
-    try:
-        yield
-    finally:
-        torch.set_default_device(None)
-
-
 PICTURES = {
     "image.origin": "lower",
     "image.cmap": "jet",
@@ -142,7 +133,7 @@ PICTURES = {
 @contextmanager
 def other_settings() -> Iterator[None]:
     with (
-        default_device(),
+        torch.device("meta"),  # tensors on this device have no values
         default_dtype(torch.float64),
         torch.no_grad(),
         matplotlib.rc_context(PICTURES),
@@ -204,7 +195,10 @@ def test_an_inference_in_a_folder_with_a_matplotlibrc(trained: Path, tmp_path: P
     done = subprocess.run(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert {"torch", "matplotlib.backend_bases"} <= loaded
-    assert not {"torch._dynamo", "lightning", "pytest", "golden"} & loaded, "they take seconds"
+    slow = {"lightning", "pytest", "golden"}
+    if torch.__version__ >= "2.8":  # with an older Torch, einops loads its compiler
+        slow.add("torch._dynamo")
+    assert not slow & loaded, "they take seconds"
     written = [
         {path.name: path.read_bytes() for path in (tmp_path / out).iterdir() if path.suffix != ".log"}
         for out in ("usual", "other")

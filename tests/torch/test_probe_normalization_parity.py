@@ -67,7 +67,7 @@ def test_gradient_reaches_the_probe() -> None:
         (torch.full((8, 8), float("nan")), 4.0, "not finite"),
         (torch.full((8, 8), float("nan")).index_fill(0, torch.arange(1, 8), 1.0), 4.0, "not finite"),
         (torch.full((8, 8), 1e-40), 4.0, "not finite"),
-        (torch.full((8, 8), 3e38), 4.0, "found inf"),
+        (torch.full((8, 8), 3e38), 4.0, "not finite"),
         (torch.ones(2, 2), 4.0, "expected at least 4"),
     ],
 )

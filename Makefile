@@ -1,6 +1,7 @@
 # Each target first creates the environments that it needs.
 # make test     run make parity and then the whole suite, in an environment with Torch and without TensorFlow
 # make parity   the quick loop: check the port against every golden, except those that train
+# make oldest   run the whole suite with the oldest packages that are allowed, constraints/oldest.txt (5 GB)
 # make golden   recompute every golden with TensorFlow and report what changed
 # make confirm PTYCHOPINN=DIR  record which goldens TensorFlow PtychoPINN, checked out in DIR, confirms
 # make lint     check style, types, import contracts, digests, and shapes in signatures
@@ -20,13 +21,14 @@
 
 PYTHON ?= python3
 TORCH := .venv-torch
+OLDEST := .venv-oldest
 TENSORFLOW := .venv-tensorflow
 CONFIRM := .venv-ptychopinn
 PTYCHODUS := .venv-ptychodus
 LONG := --cases golden.ptychopinn.run.long --fixtures golden/long_fixtures
 STAR := --cases tests.external.star --fixtures .artifacts/star
 
-.PHONY: test parity torch-only golden confirm checkout lint bench bench-network bench-run bench-parts kernels mutation torture long star ptychodus clean
+.PHONY: test parity torch-only oldest golden confirm checkout lint bench bench-network bench-run bench-parts kernels mutation torture long star ptychodus clean
 
 # With ARGS, run pytest only once: make parity would repeat some of the selected tests.
 test: $(if $(ARGS),torch-only,parity)
@@ -38,6 +40,9 @@ parity: torch-only
 torch-only: $(TORCH)/made
 	@if $(TORCH)/bin/python -c 'import tensorflow' 2>/dev/null; then \
 		echo 'TensorFlow is installed in $(TORCH); the suite must run without it'; exit 1; fi
+
+oldest: $(OLDEST)/made
+	$(OLDEST)/bin/python -m pytest $(or $(ARGS),-n 2 --dist worksteal)
 
 golden: $(TENSORFLOW)/made
 	$(TENSORFLOW)/bin/python -m pytest -c tests/tensorflow.ini tests/reference -q
@@ -112,6 +117,12 @@ $(TORCH)/made: pyproject.toml ptycho_torch/pyproject.toml constraints/torch.txt
 		-e '.[test,lint,browser]' -e './ptycho_torch[train]'
 	touch $@
 
+$(OLDEST)/made: pyproject.toml ptycho_torch/pyproject.toml constraints/oldest.txt
+	$(PYTHON) -m venv --clear $(OLDEST)
+	$(OLDEST)/bin/python -m pip install -q --disable-pip-version-check -c constraints/oldest.txt \
+		-e '.[test]' -e './ptycho_torch[train]'
+	touch $@
+
 $(TENSORFLOW)/made: pyproject.toml constraints/tensorflow.txt
 	$(PYTHON) -m venv --clear $(TENSORFLOW)
 	$(TENSORFLOW)/bin/python -m pip install -q --disable-pip-version-check -c constraints/tensorflow.txt -e '.[tensorflow]'
@@ -128,4 +139,4 @@ $(PTYCHODUS)/made: constraints/ptychodus.txt
 	touch $@
 
 clean:
-	rm -rf $(TORCH) $(TENSORFLOW) $(CONFIRM) $(PTYCHODUS) .artifacts mutants
+	rm -rf $(TORCH) $(OLDEST) $(TENSORFLOW) $(CONFIRM) $(PTYCHODUS) .artifacts mutants

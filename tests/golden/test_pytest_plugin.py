@@ -97,8 +97,7 @@ def test_missing_golden_fails_and_is_not_created(project: pytest.Pytester) -> No
 def test_regeneration_flags_are_refused_once(project: pytest.Pytester, arguments: tuple[str, ...]) -> None:
     edit(project, "FACTOR = 1", "FACTOR = 2")
     before = state(project)
-    start = project.runpytest if "-n" in arguments else project.runpytest
-    result = start(*arguments)
+    result = project.runpytest(*arguments)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert "passed" not in result.stdout.str()
     assert "failed" not in result.stdout.str()

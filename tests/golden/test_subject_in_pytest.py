@@ -76,8 +76,7 @@ def test_a_wrong_subject_fails_and_its_fault_is_named(project: pytest.Pytester) 
 def test_goldens_that_fail_for_one_reason_are_shown_once(project: pytest.Pytester, workers: tuple[str, ...]) -> None:
     """The failure shows what is wrong and where, not the source of the test. The second golden takes one line."""
     (project.path / "my_subject.py").write_text(WRONG)
-    start = project.runpytest if workers else project.runpytest
-    result = start(*workers)
+    result = project.runpytest(*workers)
     failures = result.stdout.str().partition(" FAILURES ")[2].partition("goldens: ")[0]
     assert failures.count("diagnosis: matches fault 'negated'") == 1
     assert "check_subject" not in failures

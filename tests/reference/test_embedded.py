@@ -10,6 +10,10 @@ from golden.ptychopinn.tensorflow import evaluate
 from golden.spec.arrays import digest_array
 
 
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.0.0",
+    reason="NumPy 1 transforms single precision as double, so it draws other counts",
+)
 def test_the_recipe_gives_what_is_stored() -> None:
     assert {name: digest_array(array) for name, array in draw().items()} == DIGESTS
 

@@ -591,6 +591,13 @@ def test_other_changes_of_the_checks_are_reported(clone: Path, path: str, text: 
     assert last == "1 undeclared weakening(s); 0 golden(s) touched"
 
 
+def test_names_that_only_resemble_watched_ones_are_not_reported(clone: Path) -> None:
+    for name in ("golden/specimen.py", "golden/cli.py.orig", "docs/myconftest.py", "x/golden/spec/a.py"):
+        (clone.parents[1] / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone.parents[1] / name).write_text("pass\n")
+    assert gate(clone).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("module", "found"),
     [

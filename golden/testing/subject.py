@@ -246,8 +246,9 @@ def _packages(subject: Subject) -> list[str]:
 def _places(package: str) -> list[str]:
     """Return the directories that the loaded modules of a package come from, most modules first."""
     counts: Counter[str] = Counter()
+    below = f"{package}."
     for name, module in list(sys.modules.items()):
-        if name == package or name.startswith(f"{package}."):
+        if name == package or name.startswith(below):
             stem = os.path.splitext(getattr(module, "__file__", None) or "")[0].removesuffix(f"{os.sep}__init__")
             tail = os.sep + name.replace(".", os.sep)
             if stem.endswith(tail):

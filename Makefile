@@ -1,7 +1,7 @@
 # Each target first creates the environments that it needs.
 # make test     run make parity and then the whole suite, in an environment with Torch and without TensorFlow
 # make parity   the quick loop: check the port against every golden, except those that train
-# make oldest   run the whole suite with the oldest packages that are allowed, constraints/oldest.txt (5 GB)
+# make oldest   run the whole suite with the oldest packages that are allowed, constraints/oldest.txt (Python 3.11, 5 GB)
 # make golden   recompute every golden with TensorFlow and report what changed
 # make confirm PTYCHOPINN=DIR  record which goldens TensorFlow PtychoPINN, checked out in DIR, confirms
 # make lint     check style, types, import contracts, digests, and shapes in signatures

@@ -42,7 +42,7 @@ class Request:
 
     Attributes:
         fixtures: the directory.
-        top: the directory of the clone that holds it.
+        top: the top directory of the clone that holds it.
         base, head: the commits; ``head`` is empty for the working tree.
         files: the newer side.
         touched: cases with a file that differs.
@@ -60,12 +60,12 @@ class Request:
     after: Entries
     uncompared: tuple[str, ...]
 
-    def files_changed(self, paths: Sequence[str]) -> list[str]:
-        """List the files that differ among some files and directories of the repository.
+    def files_changed(self, places: Sequence[str]) -> list[str]:
+        """List the files that differ, of those in some places of the repository: files and directories.
 
-        ``**/NAME`` is the files of that name in every directory. The names listed may hold any characters.
+        ``**/NAME`` stands for the files of that name in every directory. The listed names may hold any characters.
         """
-        return [name for name in self._files_changed if any(_is_below(name, path) for path in paths)]
+        return [name for name in self._files_changed if any(_is_at(name, place) for place in places)]
 
     @cached_property
     def _files_changed(self) -> list[str]:
@@ -163,10 +163,11 @@ def _manifest(commit: str, fixtures: Path, top: Path) -> dict[str, Entry]:
     return manifest1.entries(_text_at(top, commit, f"{place_in_clone(fixtures, top)}/{manifest1.FILE}"))
 
 
-def _is_below(name: str, path: str) -> bool:
-    if path.startswith("**/"):
-        return f"/{name}".endswith(path.removeprefix("**"))
-    return name == path or name.startswith(f"{path}/")
+def _is_at(name: str, place: str) -> bool:
+    """Tell whether a file is in a place, or in the way of it: a link, or a repository that ends with a slash."""
+    if place.startswith("**/"):
+        return f"/{name}".endswith(place.removeprefix("**"))
+    return f"{name}/".startswith(f"{place}/") or place.startswith(f"{name.rstrip('/')}/")
 
 
 def _text_at(top: Path, commit: str, path: str) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
-import os
 import pkgutil
 import re
 import sys
@@ -248,9 +247,10 @@ def _places(package: str) -> list[str]:
     counts: Counter[str] = Counter()
     below = f"{package}."
     for name, module in list(sys.modules.items()):
-        if name == package or name.startswith(below):
-            stem = os.path.splitext(getattr(module, "__file__", None) or "")[0].removesuffix(f"{os.sep}__init__")
-            tail = os.sep + name.replace(".", os.sep)
-            if stem.endswith(tail):
-                counts[stem.removesuffix(tail)] += 1
+        if (name == package or name.startswith(below)) and (file := getattr(module, "__file__", None)):
+            parts = name.split(".")
+            path = Path(file).with_suffix("")
+            path = path.parent if path.name == "__init__" else path
+            if list(path.parts[-len(parts) :]) == parts:
+                counts[str(path.parents[len(parts) - 1])] += 1
     return [place for place, _ in counts.most_common()]

@@ -17,7 +17,6 @@ def default_style() -> Iterator[None]:
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams["axes.titley"] = 1.0  # its default too, but looking for a free place takes a tenth longer
         yield
 
 

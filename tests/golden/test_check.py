@@ -429,9 +429,10 @@ def test_a_package_from_two_places_is_reported(check: Check, tmp_path: Path, mon
 
 @pytest.mark.parametrize(("part", "status"), [("", 1), (".broken", 2)])
 def test_distributions_that_overwrite_each_other_are_reported(
-    check: Check, tmp_path: Path, part: str, status: int
+    check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str, status: int
 ) -> None:
     sys.modules.pop("twice_port", None)
+    monkeypatch.syspath_prepend(f"{tmp_path.parent}//{tmp_path.name}")  # the same place, written in another way
     package(tmp_path, "twice_port", broken="import not_there_at_all")
     installed = {"port_a": ("top_level.txt", "twice_port\n"), "port_b": ("RECORD", "twice_port/__init__.py,,\n")}
     for name, (file, text) in installed.items():

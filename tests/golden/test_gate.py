@@ -596,6 +596,27 @@ def test_names_that_only_resemble_watched_ones_are_not_reported(clone: Path) -> 
         (clone.parents[1] / name).parent.mkdir(parents=True, exist_ok=True)
         (clone.parents[1] / name).write_text("pass\n")
     assert gate(clone).exit_code == 0
+    (clone.parents[1] / "docs/conftest.py").touch()
+    told = "the suite: it judges requests, and this request changes it: docs/conftest.py"
+    assert gate(clone).output.splitlines()[0] == told
+
+
+def test_a_submodule_that_git_is_told_to_ignore_is_reported(clone: Path) -> None:
+    """``ignore = all`` hides it from a plain git diff."""
+    one, other = (git("commit-tree", "-m", name, "HEAD^{tree}") for name in ("one", "other"))
+    place = "tests/torch/subject"
+    (clone.parents[1] / ".gitmodules").write_text(f'[submodule "a"]\npath = {place}\nurl = ./a\nignore = all\n')
+    git("add", ".")
+    for commit in (one, other):
+        git("update-index", "--add", "--cacheinfo", f"160000,{commit},{place}")
+        git("commit", "-qm", "a submodule")
+    found = gate(clone, span="HEAD~1...HEAD")
+    assert f"the suite: it judges requests, and this request changes it: {place}" in found.output
+
+
+def test_a_link_in_the_place_of_a_watched_directory_is_reported(clone: Path) -> None:
+    (clone.parents[1] / ".github").symlink_to("deep")
+    assert "the workflow: it judges requests, and this request changes it: .github" in gate(clone).output
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ from pathlib import Path
 from tests.golden.test_update import DOUBLE, TRIPLE, moved, write
 fixtures = Path(sys.argv[1])
 print("ready", flush=True)
-for factor in itertools.cycle((1.000001, 1 / 1.000001)):  # the proof holds for a few of the same factors only
+for factor in itertools.cycle((1.000001, 1 / 1.000001)):  # twenty steps in one direction end the proof
     write(fixtures, *(moved(fixtures, case, factor) for case in (DOUBLE, TRIPLE)))
 """
 

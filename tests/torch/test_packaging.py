@@ -23,13 +23,12 @@ def test_the_list_of_packages_is_that_of_the_folders() -> None:
 
 
 def versions(requirements: Iterable[str], operator: str) -> dict[str, Version]:
-    """Return the version of each requirement that has one with this operator."""
-    return {
-        one.name: Version(bound.version)
-        for one in map(Requirement, requirements)
-        for bound in one.specifier
-        if bound.operator == operator
-    }
+    """Return the highest version that each requirement gives with this operator; 0 if it gives none."""
+    found: dict[str, Version] = {}
+    for one in map(Requirement, requirements):
+        bounds = [Version(bound.version) for bound in one.specifier if bound.operator == operator]
+        found[one.name] = max([*bounds, found.get(one.name, Version("0"))])
+    return found
 
 
 def test_the_oldest_versions_are_those_that_are_allowed() -> None:

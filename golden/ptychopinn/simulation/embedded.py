@@ -131,8 +131,8 @@ def draw() -> dict[str, np.ndarray]:
     """Draw the data set again; this needs scikit-image for the photographs.
 
     Object, probe and positions are rounded before use, so the rates, and thus the counts, follow from the stored
-    arrays. The legacy ``RandomState`` gives the same numbers in every release of NumPy. NumPy 1 draws other counts,
-    because it transforms single precision as double.
+    arrays. The legacy ``RandomState`` gives the same numbers in every release of NumPy, but NumPy 1 transforms single
+    precision as double, so its rates differ, and thus its counts.
     """
     random = np.random.RandomState(PATTERNS)
     target, positions, probe = _object(), _positions(random), _probe()

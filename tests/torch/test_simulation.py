@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from golden.ptychopinn.simulation import embedded
@@ -333,3 +336,18 @@ def test_a_scan_without_object_can_be_drawn(tmp_path: Path) -> None:
     draw_scan(scan, tmp_path / "scan.png")
     save_scan(tmp_path / "scan.npz", scan)
     assert load_scan(tmp_path / "scan.npz").object_guess is None
+
+
+def test_a_title_leaves_room_for_the_exponent_of_a_colour_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *given, **options: drawn.append(figure))
+    scan = simulate_scan(Simulation(patterns=4, seed=1))
+    faint = (1e-5 / np.abs(scan.probe).max() * scan.probe).astype(np.complex64)
+    draw_scan(dataclasses.replace(scan, probe=faint), tmp_path / "scan.png")
+    FigureCanvasAgg(drawn[0]).draw()
+    every = drawn[0].findobj(Axes)
+    exponents = [axes.yaxis.get_offset_text() for axes in every]
+    places = [text.get_window_extent() for text in exponents if text.get_text()]
+    titles = [axes.title.get_window_extent() for axes in every if axes.get_title()]
+    assert places
+    assert not [title for title in titles if title.count_overlaps(places)]

@@ -61,7 +61,7 @@ class Request:
     uncompared: tuple[str, ...]
 
     def files_changed(self, places: Sequence[str]) -> list[str]:
-        """List the files that differ, of those in some places of the repository: files and directories.
+        """List the files that differ and are in one of some places: files or directories of the repository.
 
         ``**/NAME`` stands for the files of that name in every directory. The listed names may hold any characters.
         """
@@ -164,7 +164,10 @@ def _manifest(commit: str, fixtures: Path, top: Path) -> dict[str, Entry]:
 
 
 def _is_at(name: str, place: str) -> bool:
-    """Tell whether a file is in a place, or in the way of it: a link, or a repository that ends with a slash."""
+    """Tell whether a file is in a place, or stands where a directory above that place should be.
+
+    A symbolic link can stand there, or an untracked repository, which git lists as ``NAME/``.
+    """
     if place.startswith("**/"):
         return f"/{name}".endswith(place.removeprefix("**"))
     return f"{name}/".startswith(f"{place}/") or place.startswith(f"{name.rstrip('/')}/")

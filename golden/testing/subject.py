@@ -225,6 +225,7 @@ def _installers(packages: Sequence[str]) -> dict[str, list[str]]:
         declared = (distribution.read_text("top_level.txt") or "").split()
         files = "" if declared else distribution.read_text("RECORD") or "\n".join(map(str, distribution.files or ()))
         for package in packages:
+            # Few lists contain the name at all, and the pattern takes ten times as long to fail.
             listed = package in files and re.search(_MODULE.format(re.escape(package)), files, re.MULTILINE)
             if package in declared or listed:
                 found[package].add(distribution.name)

@@ -45,13 +45,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill(directory / "deep" / "fixtures")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        # Without hooks, logs and loose objects, there are fewer files to copy.
         for step in (
             ["init", "-q", "-b", "main", "--template="],
             ["config", "core.logAllRefUpdates", "false"],
             ["add", "."],
             ["commit", "-qm", "first"],
             ["checkout", "-qb", "request"],
-            ["repack", "-adq"],  # fewer files to copy
+            ["repack", "-adq"],
         ):
             git(*step, directory=directory)
     return directory

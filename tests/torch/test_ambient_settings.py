@@ -196,7 +196,7 @@ def test_an_inference_in_a_folder_with_a_matplotlibrc(trained: Path, tmp_path: P
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert {"torch", "matplotlib.backend_bases"} <= loaded
     slow = {"lightning", "pytest", "golden"}
-    if torch.__version__ >= "2.8":  # with an older Torch, einops loads its compiler
+    if torch.__version__ >= "2.8":  # for an older Torch, einops loads Torch's compiler
         slow.add("torch._dynamo")
     assert not slow & loaded, "they take seconds"
     written = [

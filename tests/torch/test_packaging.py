@@ -33,7 +33,7 @@ def versions(requirements: Iterable[str], operator: str) -> dict[str, Version]:
 
 def test_the_oldest_versions_are_those_that_are_allowed() -> None:
     """``make oldest`` installs them."""
-    projects = (tomllib.loads((place / "pyproject.toml").read_text())["project"] for place in (REPOSITORY, PORT))
+    projects = (tomllib.loads((place / "pyproject.toml").read_text("utf-8"))["project"] for place in (REPOSITORY, PORT))
     needed = [
         requirement
         for project in projects
